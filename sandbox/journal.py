@@ -1,7 +1,8 @@
 """The journal of accepted writes that every sandbox system keeps.
 
 It is the oracle of the tests: what a vendor really holds is read from outside, never from the system under test. A
-write that was refused leaves no entry; a write that was accepted leaves exactly one, even when its answer never arrived.
+write that was refused leaves no entry; a write that was accepted leaves exactly one, even when its
+answer never arrived.
 """
 
 from __future__ import annotations
