@@ -1,0 +1,59 @@
+"""`python -m sandbox.issuer`: run the issuer until SIGTERM or SIGINT."""
+
+import argparse
+import json
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from sandbox.issuer.app import create_app
+from sandbox.issuer.settings import IssuerSettings
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Prints one line once connections are accepted, so that whoever started the process knows when to go on."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(json.dumps({"ready": True, "url": self._url}), flush=True)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.issuer", description="The sandbox's OAuth issuer.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free port")
+    parser.add_argument("--state", type=Path, required=True, help="folder of the generated secrets and keys")
+    parser.add_argument("--clients", type=Path, default=Path("sandbox/data/clients.toml"))
+    parser.add_argument("--ttl-s", type=int, default=600, help="life of an access token in seconds")
+    parser.add_argument("--issuer-url", help="when clients reach it under another address than http://HOST:PORT")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = _arguments()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((arguments.host, arguments.port))
+            url = f"http://{arguments.host}:{listener.getsockname()[1]}"
+            settings = IssuerSettings(
+                issuer_url=(arguments.issuer_url or url).rstrip("/"),
+                state_dir=arguments.state,
+                clients_file=arguments.clients,
+                ttl_s=arguments.ttl_s,
+            )
+            app = create_app(settings)
+        except (OSError, ValueError) as error:
+            sys.exit(f"the issuer cannot start: {error}")
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+        _AnnouncingServer(config, url).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()
