@@ -1,0 +1,88 @@
+"""Ends a program's children when the program itself is gone, however it went: the sandbox leaves nothing behind.
+
+Run as a program of its own (`python process_guardian.py`), with its standard input held open by the program it serves.
+Each line there is a JSON object: `{"watch": {"pid", "started", "signal", "grace_s"}}` or `{"forget": pid}`. The end of
+the input means the program has ended, by return, by exception or by SIGKILL: every child still watched gets its own
+orderly signal, and SIGKILL when its grace is over.
+
+A pipe, and not Linux's parent-death signal, because that signal follows the *thread* that started the child, does
+not exist on macOS, and cannot be orderly. This file imports the standard library only: it starts with every demo.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TypedDict
+
+_POLL_S = 0.05
+
+
+class Watched(TypedDict):
+    """One child: its process id (also its process group), when that process began, and how to end it."""
+
+    pid: int
+    started: str
+    signal: int
+    grace_s: float
+
+
+def process_start(pid: int) -> str:
+    """When the process began, in the system's own notation; empty when there is none, or only a zombie.
+
+    A process id alone may by now belong to somebody else's process; together with this it may not.
+    """
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        return "" if fields[0] in "ZX" else fields[19]
+    listing = subprocess.run(
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return "" if listing.startswith("Z") else listing.partition(" ")[2].strip()
+
+
+def _alive(child: Watched) -> bool:
+    return child["started"] != "" and process_start(child["pid"]) == child["started"]
+
+
+def end_all(children: list[Watched]) -> None:
+    """Signal every child, wait for each one's grace, then kill what is left together with its process group."""
+    began = time.monotonic()
+    for child in filter(_alive, children):
+        with contextlib.suppress(OSError):
+            os.kill(child["pid"], child["signal"])
+    left = list(filter(_alive, children))
+    while left:
+        waited_s = time.monotonic() - began
+        for child in left:
+            if waited_s > child["grace_s"]:
+                with contextlib.suppress(OSError):
+                    os.killpg(child["pid"], signal.SIGKILL)
+        time.sleep(_POLL_S)
+        left = list(filter(_alive, left))
+
+
+def main() -> None:
+    """Follow the instructions on standard input until it ends."""
+    children: dict[int, Watched] = {}
+    for line in sys.stdin:
+        try:
+            instruction = json.loads(line)
+        except ValueError:
+            continue  # the program died while it wrote this line
+        if "watch" in instruction:
+            children[instruction["watch"]["pid"]] = instruction["watch"]
+        else:
+            children.pop(instruction["forget"], None)
+    end_all(list(children.values()))
+
+
+if __name__ == "__main__":
+    main()
