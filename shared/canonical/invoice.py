@@ -1,0 +1,44 @@
+"""Invoices: claims, whichever system issued them."""
+
+from enum import StrEnum
+
+from shared.canonical.money import Money
+from shared.canonical.wire import Canonical, RecordId, ShortText
+
+
+class InvoiceSource(StrEnum):
+    """Which system issued an invoice: the ERP for one-off lines, billing for recurring ones."""
+
+    erp = "erp"
+    billing = "billing"
+
+
+class InvoiceStatus(StrEnum):
+    """Where a claim is."""
+
+    draft = "draft"
+    open = "open"
+    paid = "paid"
+    void = "void"
+    uncollectible = "uncollectible"
+
+
+class Invoice(Canonical, frozen=True, kw_only=True):
+    """A claim. Dates are RFC 3339 full dates; a draft has neither number nor issue date."""
+
+    source: InvoiceSource
+    vendor_id: RecordId
+    status: InvoiceStatus
+    total: Money
+    amount_due: Money
+    number: ShortText | None = None
+    issued_on: ShortText | None = None
+    due_on: ShortText | None = None
+    order_id: RecordId | None = None
+
+
+class InvoicePage(Canonical, frozen=True, kw_only=True):
+    """Some invoices, newest first; `next_cursor` asks for those after them."""
+
+    invoices: list[Invoice]
+    next_cursor: str | None = None

@@ -1,0 +1,53 @@
+"""List prices and tax."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from shared.canonical.account import Address
+from shared.canonical.money import Money
+from shared.canonical.quote import Recurrence
+from shared.canonical.wire import Canonical, CurrencyCode, LegalEntityCode, Percent, RecordId, ShortText, Sku
+
+
+class ListPrice(Canonical, frozen=True, kw_only=True):
+    """A product's price in each system; a price is absent where that system does not sell the product."""
+
+    sku: Sku
+    erp: Money | None = None
+    billing: Money | None = None
+    billing_recurrence: Recurrence | None = None
+
+
+class PriceList(Canonical, frozen=True, kw_only=True):
+    """The prices asked for, in the order they were asked for."""
+
+    currency: CurrencyCode
+    prices: list[ListPrice]
+
+
+class TaxedLine(Canonical, frozen=True, kw_only=True):
+    """A line's net amount and, in an answer, its tax, rounded per line."""
+
+    line_id: RecordId
+    net: Money
+    tax: Money | None = None
+
+
+class TaxRequest(Canonical, frozen=True, kw_only=True):
+    """What tax `legal_entity` owes when it sells these lines to a buyer at that address."""
+
+    legal_entity: LegalEntityCode
+    buyer: Address
+    buyer_vat_id: ShortText | None = None
+    lines: Annotated[list[TaxedLine], Meta(min_length=1, max_length=500)]
+
+
+class TaxCalculation(Canonical, frozen=True, kw_only=True):
+    """The tax of each line, and the jurisdiction it is owed in."""
+
+    tax_code: ShortText
+    jurisdiction: ShortText
+    percent: Percent
+    lines: list[TaxedLine]
+    total: Money

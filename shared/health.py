@@ -1,0 +1,51 @@
+"""Health: whether a tier runs, and whether it and everything it depends on can serve."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal
+
+import msgspec
+from litestar import Response, get
+
+from shared.operation import public
+from shared.problem import QuotewayError
+
+READY_TIMEOUT_S = 3.0
+# A ready check answers None, or one sentence about what is missing.
+ReadyCheck = Callable[[], Awaitable[str | None]]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether the tier can do its work; `missing` has a sentence for each dependency that it lacks."""
+
+    status: Literal["live", "ready", "not ready"]
+    missing: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+def health_handlers(checks: Mapping[str, ReadyCheck]) -> list[Any]:
+    """`/health/live`: the process runs. `/health/ready`: it and everything it depends on can serve."""
+
+    @get("/health/live", opt=public(), operation_id="getLiveness", tags=["health"], sync_to_thread=False)
+    def live() -> Health:
+        """Whether the process runs."""
+        return Health("live")
+
+    @get("/health/ready", opt=public(), operation_id="getReadiness", tags=["health"])
+    async def ready() -> Response[Health]:
+        """Whether the tier and everything it depends on can serve."""
+        answers = await asyncio.gather(*(_ask(check) for check in checks.values()))
+        missing = {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
+        if missing:
+            return Response(Health("not ready", missing), status_code=503)
+        return Response(Health("ready"), status_code=200)
+
+    return [live, ready]
+
+
+async def _ask(check: ReadyCheck) -> str | None:
+    try:
+        return await asyncio.wait_for(check(), READY_TIMEOUT_S)
+    except TimeoutError:
+        return f"does not answer within {READY_TIMEOUT_S:.0f} s"
+    except QuotewayError as error:
+        return error.detail

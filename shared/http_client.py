@@ -1,0 +1,137 @@
+"""The one way out of a process: every request to another tier, a vendor or the issuer leaves through here.
+
+What may be repeated is decided here once. A request that surely never arrived is `Unavailable`; one that was sent and
+brought no trustworthy answer is `Unavailable` where it only read, and `OutcomeUnknown` where it wrote. Reads are tried
+again a few times; writes never: that is the saga's business.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import msgspec
+
+from shared.problem import OutcomeUnknown, Problem, QuotewayError, Unavailable, error_from_problem
+from shared.telemetry import current_correlation_id
+
+Transport = httpx.AsyncBaseTransport
+Response = httpx.Response
+TransportFailure = httpx.TransportError
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
+_BACKOFF_S = (0.1, 0.4)
+
+
+@dataclass(frozen=True)
+class OutboundSettings:
+    """How long to wait, in seconds, and how many connections to hold."""
+
+    connect_timeout_s: float = 3.0
+    answer_timeout_s: float = 15.0
+    connections_max: int = 100
+    read_attempts_max: int = len(_BACKOFF_S) + 1
+
+
+@dataclass
+class OutboundClient:
+    """A client for one peer. `peer` is its name as an operator knows it; it appears in errors and spans.
+
+    `transport` replaces the network: the journey tests hand in the next tier's ASGI application.
+    """
+
+    peer: str
+    base_url: str
+    transport: Transport | None = None
+    settings: OutboundSettings = field(default_factory=OutboundSettings)
+
+    def __post_init__(self) -> None:
+        limits = httpx.Limits(max_connections=self.settings.connections_max)
+        self._client = httpx.AsyncClient(
+            base_url=self.base_url,
+            transport=self.transport,
+            limits=limits,
+            timeout=httpx.Timeout(self.settings.answer_timeout_s, connect=self.settings.connect_timeout_s),
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        reads: bool | None = None,
+    ) -> Response:
+        """Send one request and return whatever answer comes, of any status.
+
+        `reads` says that the request changes nothing although its method could (a search by POST): it may then be
+        repeated. Raises Unavailable or OutcomeUnknown where no answer comes.
+        """
+        safe = method in READS if reads is None else reads
+        attempts_max = self.settings.read_attempts_max if safe else 1
+        for attempt in range(1, attempts_max + 1):
+            try:
+                return await self._send_once(method, path, headers, params, content)
+            except httpx.TransportError as error:
+                if attempt < attempts_max:
+                    await asyncio.sleep(_BACKOFF_S[attempt - 1] * random.uniform(0.5, 1.5))  # noqa: S311 jitter is no secret
+                    continue
+                raise self._failure(error, safe=safe) from error
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _send_once(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, Any] | None,
+        content: bytes | None,
+    ) -> Response:
+        all_headers = {"X-Correlation-Id": current_correlation_id(), **(headers or {})}
+        return await self._client.request(method, path, headers=all_headers, params=params, content=content)
+
+    def _failure(self, error: httpx.TransportError, *, safe: bool) -> QuotewayError:
+        kind = type(error).__name__
+        if safe or isinstance(error, _NOT_SENT):
+            return Unavailable(f"{self.peer} does not answer ({kind})", vendor=self.peer)
+        return OutcomeUnknown(f"{self.peer} took the request, but its answer was lost ({kind})", vendor=self.peer)
+
+
+def raise_for_problem(response: Response, peer: str, *, safe: bool) -> None:
+    """Raise what another tier of ours answered. Does nothing on success.
+
+    Its three vendor families come through as they were raised there. Anything else is a defect between our own tiers:
+    for a read it is Unavailable, for a write OutcomeUnknown, since a proxy in between may have cut off a success.
+    """
+    if response.is_success:
+        return
+    problem = _problem(response)
+    error = error_from_problem(problem) if problem else None
+    if error is not None:
+        raise error
+    said = f"{peer} answered {response.status_code}" + (f": {problem.detail}" if problem else "")
+    if safe or response.status_code in {401, 403, 429, 503}:
+        raise Unavailable(said, vendor=peer, retry_after_s=retry_after_s(response))
+    raise OutcomeUnknown(said, vendor=peer)
+
+
+def retry_after_s(response: Response) -> int | None:
+    """The seconds of a Retry-After header, capped at an hour; None where there is none in seconds."""
+    text = response.headers.get("Retry-After", "")
+    return min(int(text), 3600) if text.isdigit() else None
+
+
+def _problem(response: Response) -> Problem | None:
+    try:
+        return msgspec.json.decode(response.content, type=Problem)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,210 @@
+"""Everything that can go wrong on purpose, and how it looks on the wire (RFC 9457).
+
+    QuotewayError
+    ├── InvalidRequest        400  the request itself is wrong; a pointer per fault
+    ├── Unauthenticated       401  no token, or not a valid one
+    ├── Forbidden             403  a valid token without the scope
+    ├── NotFound              404  nothing there, or nothing you may see
+    ├── MethodNotAllowed      405
+    ├── Conflict              409  the request is right, the record's state is not
+    ├── PayloadTooLarge       413
+    ├── IdempotencyMismatch   422  the key was used with another body
+    └── VendorError           what a vendor's answer means for a flow:
+        ├── Rejected          422  the vendor said no; nothing happened
+        ├── Unavailable       503  known not done; the same request may be sent again
+        └── OutcomeUnknown    504  sent, and no trustworthy answer: look it up, never repeat it blindly
+
+The three vendor families decide what a saga does next, so they survive the hop between the tiers: the system tier
+answers them as problems, and `shared.http_client` raises them again on the other side.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+_TYPE_PREFIX = "urn:quoteway:problem:"
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong with a request. `pointer` is a JSON pointer into the body (RFC 6901), or names a parameter."""
+
+    pointer: Annotated[str, Meta(examples=["/lines/0/quantity"])]
+    detail: Annotated[str, Meta(examples=["Expected `str`, got `int`"])]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """An error answer (RFC 9457). `type` is stable; `reason_code` says why in one word where there are several whys."""
+
+    type: Annotated[str, Meta(examples=["urn:quoteway:problem:invalid-request"])]
+    title: Annotated[str, Meta(examples=["The request is not valid"])]
+    status: Annotated[int, Meta(ge=400, le=599, examples=[400])]
+    detail: Annotated[str, Meta(examples=["One field is wrong."])]
+    correlation_id: Annotated[str, Meta(examples=["0f8e0c5e2a6f4f43a2b5c77d6a1d3b10"])]
+    reason_code: str | None = None
+    errors: list[Fault] | None = None
+    retry_after_seconds: int | None = None
+
+
+class QuotewayError(Exception):
+    """The parent of every error that has an answer of its own on the wire."""
+
+    status = 500
+    slug = "internal-error"
+    title = "Something went wrong on our side"
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+
+    def problem(self, correlation_id: str) -> Problem:
+        """This error as it is sent."""
+        return Problem(
+            type=_TYPE_PREFIX + self.slug,
+            title=self.title,
+            status=self.status,
+            detail=self.detail,
+            correlation_id=correlation_id,
+            **self._members(),
+        )
+
+    def _members(self) -> dict[str, Any]:
+        return {}
+
+
+class InvalidRequest(QuotewayError):
+    """The request itself is wrong: sending it again will not help."""
+
+    status, slug, title = 400, "invalid-request", "The request is not valid"
+
+    def __init__(self, detail: str, faults: list[Fault] | None = None) -> None:
+        super().__init__(detail)
+        self.faults = faults or []
+
+    def _members(self) -> dict[str, Any]:
+        return {"errors": self.faults or None}
+
+
+class Unauthenticated(QuotewayError):
+    """No token, or not a valid one. `WWW-Authenticate` says which (RFC 6750)."""
+
+    status, slug, title = 401, "unauthenticated", "A valid access token is needed"
+
+    def __init__(self, detail: str, *, error: str | None = None) -> None:
+        challenge = "Bearer"
+        if error:
+            challenge = f'Bearer error="{error}", error_description="{detail}"'
+        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class Forbidden(QuotewayError):
+    """A valid token that lacks a scope."""
+
+    status, slug, title = 403, "forbidden", "The access token does not allow this"
+
+    def __init__(self, detail: str, *, scopes: list[str]) -> None:
+        needed = " ".join(scopes)
+        super().__init__(detail, headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'})
+
+
+class NotFound(QuotewayError):
+    """Nothing there, or nothing the caller may see: the answers do not differ."""
+
+    status, slug, title = 404, "not-found", "There is no such record"
+
+
+class MethodNotAllowed(QuotewayError):
+    """The address exists, but not with this method; `Allow` names those it has."""
+
+    status, slug, title = 405, "method-not-allowed", "The method is not allowed here"
+
+
+class Conflict(QuotewayError):
+    """The request is right, but the record's present state does not allow it."""
+
+    status, slug, title = 409, "conflict", "The record's state does not allow this"
+
+    def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)} if retry_after_s else {})
+        self.retry_after_s = retry_after_s
+
+    def _members(self) -> dict[str, Any]:
+        return {"retry_after_seconds": self.retry_after_s}
+
+
+class PayloadTooLarge(QuotewayError):
+    """The body is larger than any request of ours can be."""
+
+    status, slug, title = 413, "payload-too-large", "The body is too large"
+
+
+class IdempotencyMismatch(QuotewayError):
+    """The idempotency key has been used with another body."""
+
+    status, slug, title = 422, "idempotency-key-reused", "The idempotency key was used for another request"
+
+
+class VendorError(QuotewayError):
+    """The parent of the three families. `vendor` names the system, as an operator knows it."""
+
+    def __init__(self, detail: str, *, reason_code: str, vendor: str = "", retry_after_s: int | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)} if retry_after_s else {})
+        self.reason_code = reason_code
+        self.vendor = vendor
+        self.retry_after_s = retry_after_s
+
+    def _members(self) -> dict[str, Any]:
+        return {"reason_code": self.reason_code, "retry_after_seconds": self.retry_after_s}
+
+
+class Rejected(VendorError):
+    """The vendor said no and nothing happened. Never repeated; earlier steps are compensated."""
+
+    status, slug, title = 422, "rejected", "The request was refused"
+
+
+class Unavailable(VendorError):
+    """Known not done: refused, 429, or 503 before acceptance. May be repeated after `retry_after_s` seconds."""
+
+    status, slug, title = 503, "unavailable", "A system we depend on is not available"
+
+    def __init__(
+        self, detail: str, *, reason_code: str = "unavailable", vendor: str = "", retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(detail, reason_code=reason_code, vendor=vendor, retry_after_s=retry_after_s)
+
+
+class OutcomeUnknown(VendorError):
+    """Sent, and no trustworthy answer came. It may have happened: look it up by its external id."""
+
+    status, slug, title = 504, "outcome-unknown", "It is not known whether this happened"
+
+    def __init__(self, detail: str, *, reason_code: str = "outcome_unknown", vendor: str = "") -> None:
+        super().__init__(detail, reason_code=reason_code, vendor=vendor)
+
+
+_BY_TYPE: dict[str, type[QuotewayError]] = {
+    _TYPE_PREFIX + family.slug: family for family in (Rejected, Unavailable, OutcomeUnknown, NotFound, Conflict)
+}
+
+
+def error_from_problem(problem: Problem) -> QuotewayError | None:
+    """The error that another tier of ours sent, or None where it is of a kind that only a defect of ours can cause."""
+    family = _BY_TYPE.get(problem.type)
+    if family is None:
+        return None
+    if family is Rejected:
+        return Rejected(problem.detail, reason_code=problem.reason_code or "rejected")
+    if family is Unavailable:
+        return Unavailable(
+            problem.detail,
+            reason_code=problem.reason_code or "unavailable",
+            retry_after_s=problem.retry_after_seconds,
+        )
+    if family is OutcomeUnknown:
+        return OutcomeUnknown(problem.detail, reason_code=problem.reason_code or "outcome_unknown")
+    if family is Conflict:
+        return Conflict(problem.detail, retry_after_s=problem.retry_after_seconds)
+    return NotFound(problem.detail)

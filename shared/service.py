@@ -1,0 +1,197 @@
+"""What every request passes, in one readable list: the inbound policy of all three tiers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar import Litestar
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.handlers import BaseRouteHandler
+from litestar.routes import HTTPRoute
+from litestar.types import (
+    ASGIApp,
+    ControllerRouterHandler,
+    HTTPReceiveMessage,
+    HTTPRequestEvent,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
+
+from shared.auth import Authenticator, Principal
+from shared.body import BODY_BYTES_MAX, check_json_body
+from shared.contract import contract_config, contract_document
+from shared.health import ReadyCheck, health_handlers
+from shared.operation import policy_of
+from shared.problem import (
+    InvalidRequest,
+    PayloadTooLarge,
+)
+from shared.problem_answer import answer_problem
+from shared.telemetry import set_correlation_id
+
+
+@dataclass(frozen=True)
+class Tier:
+    """What distinguishes a tier.
+
+    `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
+    Salesforce External Services knows no other media type.
+    """
+
+    name: str
+    title: str
+    version: str
+    description: str
+    authenticator: Authenticator
+    ready: dict[str, ReadyCheck] = field(default_factory=dict)
+    plain_problems: bool = False
+
+
+def create_service(
+    tier: Tier,
+    handlers: Sequence[ControllerRouterHandler],
+    *,
+    state: dict[str, Any],
+    on_startup: Sequence[Callable[[], Awaitable[None]]] = (),
+    on_shutdown: Sequence[Callable[[], Awaitable[None]]] = (),
+) -> Litestar:
+    """The tier's application. Raises ImproperlyConfiguredException where a handler declares no policy."""
+
+    async def close() -> None:
+        await tier.authenticator.close()
+
+    ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
+    app = Litestar(
+        route_handlers=[*health_handlers(ready_checks), contract_document, *handlers],
+        # Order matters: the correlation id first, so that every refusal below carries it; the caller before the body,
+        # so that no one without a token makes us read a megabyte.
+        middleware=[correlate, authenticate(tier.authenticator), guard_body],
+        guards=[require_scopes],
+        exception_handlers={Exception: answer_problem(plain=tier.plain_problems)},
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=contract_config(title=tier.title, version=tier.version, description=tier.description),
+        on_startup=list(on_startup),
+        on_shutdown=[*on_shutdown, close],
+        logging_config=None,  # each process sets up its own, once (shared.telemetry)
+    )
+    app.state.update({**state, "tier": tier})
+    refuse_handlers_without_policy(app)
+    return app
+
+
+def refuse_handlers_without_policy(app: Litestar) -> None:
+    """Raise ImproperlyConfiguredException unless every handler says who may call it: nothing is open by omission."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                if method == "OPTIONS":  # Litestar's own: it only lists the methods of the address
+                    continue
+                try:
+                    policy_of(handler.opt)
+                except KeyError:
+                    raise ImproperlyConfiguredException(f"{route.path}: {handler} declares no policy") from None
+
+
+# -- the list -----------------------------------------------------------------------------------------------------
+
+
+def correlate(app: ASGIApp) -> ASGIApp:
+    """Take over or make the correlation id, and send it back."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        correlation_id = set_correlation_id(_header(scope, b"x-correlation-id"))
+        scope["state"]["correlation_id"] = correlation_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"x-correlation-id", correlation_id.encode())]
+            await send(message)
+
+        await app(scope, receive, send_with_id)
+
+    return middleware
+
+
+def authenticate(authenticator: Authenticator) -> Callable[[ASGIApp], ASGIApp]:
+    """Find out who calls, unless the operation is public."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            opt = scope["route_handler"].opt
+            if not is_options(scope) and policy_of(opt) is not None:
+                scope["user"] = await authenticator.authenticate(_header(scope, b"authorization"))
+            await app(scope, receive, send)
+
+        return middleware
+
+    return wrap
+
+
+def guard_body(app: ASGIApp) -> ASGIApp:
+    """Read the body once, refuse what no operation of ours takes, and hand it on."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] not in {"POST", "PUT", "PATCH"}:
+            await app(scope, receive, send)
+            return
+        body = await _read_body(scope, receive)
+        if body:
+            media_type = (_header(scope, b"content-type") or "").split(";")[0].strip().lower()
+            if media_type != "application/json":
+                raise InvalidRequest("Send the body as application/json.")
+            check_json_body(body)
+        delivered = False
+
+        async def replay() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            nonlocal delivered
+            if delivered:
+                return await receive()
+            delivered = True
+            return HTTPRequestEvent(type="http.request", body=body, more_body=False)
+
+        await app(scope, replay, send)
+
+    return middleware
+
+
+def require_scopes(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Let the caller in only with every scope that the operation names."""
+    policy = None if is_options(connection.scope) else policy_of(handler.opt)
+    if policy is not None:
+        principal: Principal = connection.user
+        principal.require(list(policy.scopes))
+
+
+def is_options(scope: Scope) -> bool:
+    """Whether this asks which methods an address takes, which everyone may know: the contract says so too."""
+    return scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS"
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
+    declared = _header(scope, b"content-length") or "0"
+    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
+        raise PayloadTooLarge(f"The body has {declared} bytes; at most {BODY_BYTES_MAX} are taken.")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise InvalidRequest("The body ended early.")
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > BODY_BYTES_MAX:
+            raise PayloadTooLarge(f"The body has more than {BODY_BYTES_MAX} bytes.")
+        if not message.get("more_body", False):
+            return b"".join(chunks)

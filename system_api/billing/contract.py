@@ -1,0 +1,41 @@
+"""What Quoteway needs of a billing platform."""
+
+from typing import Protocol
+
+from shared.canonical import (
+    BillingCustomer,
+    CustomerDraft,
+    InvoicePage,
+    Money,
+    Recurrence,
+    Subscription,
+    SubscriptionDraft,
+)
+
+
+class Billing(Protocol):
+    """One legal entity's billing account. Errors and external ids as in the ERP's contract."""
+
+    async def ready(self) -> str | None:
+        """None if billing answers with our credentials, else one sentence about what is missing."""
+
+    async def ensure_customer(self, draft: CustomerDraft) -> BillingCustomer:
+        """The billing customer of that account, created where there is none."""
+
+    async def list_prices(self, skus: list[str], currency: str) -> dict[str, tuple[Money, Recurrence]]:
+        """The list price and recurrence of each of `skus` that billing sells in `currency`."""
+
+    async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Subscription:
+        """Start the subscription, read back and compared: item count and period amount."""
+
+    async def find_subscription(self, external_id: str) -> Subscription:
+        """The subscription under that external id; status `absent` where there is none."""
+
+    async def cancel_subscription(self, external_id: str) -> Subscription:
+        """Undo a start: cancel at once, void or credit what was invoiced. Absent or cancelled ones are left alone."""
+
+    async def list_subscriptions(self, account_id: str) -> list[Subscription]:
+        """The account's subscriptions that are not cancelled, newest first."""
+
+    async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
+        """The account's invoices, newest first; an empty page where billing has no such customer."""

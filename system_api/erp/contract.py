@@ -1,0 +1,52 @@
+"""What Quoteway needs of an ERP: one small contract, one file per vendor."""
+
+from typing import Protocol
+
+from shared.canonical import (
+    CreditStatus,
+    Customer,
+    CustomerDraft,
+    ErpOrder,
+    ErpOrderDraft,
+    InvoicePage,
+    Money,
+)
+
+
+class Erp(Protocol):
+    """One legal entity's books.
+
+    Every method may raise Rejected (the ERP said no; nothing happened), Unavailable (known not done) or, where it
+    writes, OutcomeUnknown (sent, no trustworthy answer). External ids are ours and deterministic; every create searches for
+    them first, so that calling it again never makes a second record.
+    """
+
+    async def ready(self) -> str | None:
+        """None if the ERP answers with our credentials, else one sentence about what is missing."""
+
+    async def find_customer(self, account_id: str) -> Customer | None:
+        """The customer linked to that account, or None."""
+
+    async def ensure_customer(self, draft: CustomerDraft) -> Customer:
+        """The customer linked to that account, created where there is none (`created` says so)."""
+
+    async def check_credit(self, account_id: str, amount: Money) -> CreditStatus | None:
+        """Whether `amount` more fits under the customer's limit; None where the ERP has no such customer."""
+
+    async def list_prices(self, skus: list[str], currency: str) -> dict[str, Money]:
+        """The list price of each of `skus` that this legal entity sells in `currency`."""
+
+    async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
+        """Book the order as a quotation, read back and compared: line count, tax and total. Rejected where they differ."""
+
+    async def find_order(self, external_id: str) -> ErpOrder:
+        """The order under that external id; state `absent` where there is none."""
+
+    async def confirm_order(self, external_id: str) -> ErpOrder:
+        """Confirm the quotation. An order that is confirmed already is left alone."""
+
+    async def cancel_order(self, external_id: str) -> ErpOrder:
+        """Cancel the order. One that is absent or cancelled already is left alone."""
+
+    async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
+        """The customer's invoices, newest first; an empty page where the ERP has no such customer."""
