@@ -1,0 +1,53 @@
+"""How a tier's process listens: one line on standard output once it accepts connections, an orderly end on SIGTERM."""
+
+import json
+import signal
+import socket
+import sys
+
+import uvicorn
+from litestar.types import ASGIApp
+
+_GRACE_S = 10
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Says so once connections are accepted, so that whoever started the process knows when to go on."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write(json.dumps({"ready": True, "url": self._url}) + "\n")
+        sys.stdout.flush()
+
+
+def serve(app: ASGIApp, host: str, port: int, name: str) -> None:
+    """Serve `app` until SIGTERM or SIGINT; requests at work then get 10 s to end.
+
+    Port 0 takes a free one; the ready line `{"ready": true, "url": ...}` names it. `name` begins the sentence a person
+    reads where the address cannot be had, after which the process ends with status 2; it ends with 3 where the
+    application itself does not start (its log says why).
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            sys.stderr.write(
+                f"{name} cannot start: {host} port {port} cannot be listened on ({error.strerror}). "
+                "Stop the program that holds it, or set another host or port.\n"
+            )
+            sys.exit(2)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{listener.getsockname()[1]}"
+        # The tier logs each request itself, as JSON; uvicorn's own lines would only repeat that in another shape.
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S)
+        # uvicorn ends in order and then raises the signal again, for whoever handled it before: for a process whose
+        # whole work was to serve, having been asked to end is success.
+        for asked_to_end in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(asked_to_end, lambda *_: sys.exit(0))
+        _AnnouncingServer(config, url).run(sockets=[listener])
