@@ -1,9 +1,9 @@
 """A quote: the offer that becomes an order once it is accepted."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 
-from shared.canonical.money import Money, round_money
+from shared.canonical.money import Money
 from shared.canonical.wire import (
     Canonical,
     CurrencyCode,
@@ -14,6 +14,8 @@ from shared.canonical.wire import (
     ShortText,
     Sku,
 )
+
+_UNIT_PRICE_STEP = Decimal("0.0001")
 
 
 class QuoteStatus(StrEnum):
@@ -45,15 +47,16 @@ class QuoteLine(Canonical, frozen=True, kw_only=True):
     recurrence: Recurrence = Recurrence.none
 
     @property
-    def net_unit_price(self) -> Decimal:
-        """The unit price after the line's discount, not rounded."""
-        return self.unit_price.value * (1 - Decimal(self.discount_percent) / 100)
+    def net_unit_price(self) -> Money:
+        """The unit price after the line's discount, to the four digits after the point that ERPs keep."""
+        net = self.unit_price.value * (1 - Decimal(self.discount_percent) / 100)
+        return Money.exact(net.quantize(_UNIT_PRICE_STEP, rounding=ROUND_HALF_UP), self.unit_price.currency)
 
     @property
     def net_amount(self) -> Money:
         """Quantity times net unit price, rounded to the currency, before tax."""
         currency = self.unit_price.currency
-        return Money.exact(round_money(Decimal(self.quantity) * self.net_unit_price, currency), currency)
+        return Money.of(Decimal(self.quantity) * self.net_unit_price.value, currency)
 
 
 class Quote(Canonical, frozen=True, kw_only=True):

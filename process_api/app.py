@@ -1,0 +1,94 @@
+"""The process API: orchestration, business state, events. It only puts flows into the queue; workers run them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from dbos import DBOSClient
+from litestar import Litestar
+from litestar.types import ControllerRouterHandler
+
+from process_api.account_overview import AccountOverviews
+from process_api.flows import Flows
+from process_api.order_intake import OrderIntake
+from process_api.orders import Orders
+from process_api.pricing_preview import PricingPreviews
+from process_api.settings import ProcessSettings
+from process_api.store import Store, sqlalchemy_url
+from process_api.system_client import connect_system
+from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
+from process_api.v1.flows import get_flow, list_flows
+from process_api.v1.orders import get_order, start_order_submission
+from process_api.v1.quotes import preview_pricing
+from shared.auth import Authenticator
+from shared.http_client import Transport
+from shared.service import Tier, create_service
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version: its handlers, from when on it is deprecated (RFC 9745), and when it ends (RFC 8594)."""
+
+    handlers: Sequence[ControllerRouterHandler]
+    deprecation: date | None = None
+    sunset: date | None = None
+
+
+VERSIONS = {
+    "v1": Version(
+        handlers=(
+            start_order_submission,
+            get_order,
+            get_account_overview,
+            get_credit_status,
+            list_invoices,
+            preview_pricing,
+            list_flows,
+            get_flow,
+        )
+    )
+}
+
+
+def create_app(
+    settings: ProcessSettings, *, system_transport: Transport | None = None, issuer_transport: Transport | None = None
+) -> Litestar:
+    """The application. The transports replace the network where tests wire the tiers together in one process."""
+    store = Store(settings.database_url)
+    queue = DBOSClient(
+        system_database_url=sqlalchemy_url(settings.database_url),
+        application_name="quoteway",
+        lazy=True,
+        retry_connection_errors=False,
+    )
+    system = connect_system(settings, system_transport, issuer_transport)
+    orders = Orders(store)
+
+    async def close() -> None:
+        queue.destroy()
+        await system.tokens.close()
+        await system.client.close()
+        await store.close()
+
+    tier = Tier(
+        name="process",
+        title="Quoteway process API",
+        version="1.0.0",
+        description="Quote-to-cash orchestration for internal applications and operators.",
+        authenticator=Authenticator(
+            settings.issuer_metadata_url, settings.process_audience, transport=issuer_transport
+        ),
+        ready={"database": store.ready, "system": system.ready},
+    )
+    return create_service(
+        tier,
+        [handler for version in VERSIONS.values() for handler in version.handlers],
+        state={
+            "intake": OrderIntake(store, queue),
+            "orders": orders,
+            "flows": Flows(store),
+            "overviews": AccountOverviews(system, orders),
+            "previews": PricingPreviews(system, settings.discount_policy()),
+        },
+        on_shutdown=[close],
+    )

@@ -1,0 +1,50 @@
+"""The discount policy: how far a quoted price may be from the list price of the system that will invoice it."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from shared.canonical import ListPrice, Money, QuoteLine, Recurrence
+
+
+@dataclass(frozen=True)
+class DiscountPolicy:
+    """How far below the list a net price may be, and how far off the list a price may be by rounding, in percent."""
+
+    discount_max_percent: Decimal
+    tolerance_percent: Decimal
+
+    def judge(self, line: QuoteLine, listed: ListPrice | None) -> tuple[Decimal | None, str | None]:
+        """The line's difference from the list in percent, and what is wrong with it, if anything is."""
+        price = _governing_price(line, listed)
+        if listed is None or price is None:
+            system = "billing" if line.recurrence is not Recurrence.none else "the ERP"
+            return None, f"{line.sku} is not sold by {system} in {line.unit_price.currency}."
+        if line.recurrence is not Recurrence.none and listed.billing_recurrence is not line.recurrence:
+            return None, f"{line.sku} is quoted per {line.recurrence.value}, but billing charges it otherwise."
+        if price.value == 0:
+            free = line.net_unit_price.value == 0
+            return (Decimal(0), None) if free else (None, f"{line.sku} is free of charge on the list.")
+        difference = ((line.net_unit_price.value - price.value) / price.value * 100).quantize(Decimal("0.01"))
+        if difference > self.tolerance_percent:
+            return difference, f"{line.sku} is {difference} % above the list price of {price.amount} {price.currency}."
+        if -difference > self.discount_max_percent + self.tolerance_percent:
+            return difference, (
+                f"{line.sku} is {-difference} % below the list price of {price.amount} {price.currency}; "
+                f"at most {self.discount_max_percent} % is allowed."
+            )
+        return difference, self._systems_disagree(line, listed)
+
+    def _systems_disagree(self, line: QuoteLine, listed: ListPrice) -> str | None:
+        if line.recurrence is Recurrence.none or listed.erp is None or listed.billing is None:
+            return None
+        allowed = listed.erp.value * self.tolerance_percent / 100
+        if abs(listed.erp.value - listed.billing.value) <= allowed:
+            return None
+        return f"{line.sku} costs {listed.erp.amount} in the ERP but {listed.billing.amount} in billing."
+
+
+def _governing_price(line: QuoteLine, listed: ListPrice | None) -> Money | None:
+    """The price of the system that will invoice the line: nothing is invoiced twice."""
+    if listed is None:
+        return None
+    return listed.erp if line.recurrence is Recurrence.none else listed.billing

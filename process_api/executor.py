@@ -1,0 +1,176 @@
+"""What runs flows inside a worker's process: the durable workflow, its saga, and the end of an order."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from dbos import DBOS, DBOSConfig
+from sqlalchemy import select
+
+from process_api.event_log import append_event
+from process_api.flows import FlowStatus, change_flow
+from process_api.intents import Intents
+from process_api.lease import Lease, new_executor_id
+from process_api.order_intake import ORDER_QUEUE, ORDER_WORKFLOW, WORKFLOW_VERSION
+from process_api.orders import change_order, find_order
+from process_api.saga import Ending, Patience, Saga
+from process_api.settings import ProcessSettings
+from process_api.store import Store, sqlalchemy_url
+from process_api.system_client import SystemClient, connect_system
+from process_api.tables import flows
+from process_api.workflows.order_submission import (
+    REPORT_ENDING,
+    STEPS,
+    OrderSubmission,
+    step_begun,
+    step_settled,
+)
+from shared.canonical import OrderStatus
+from shared.http_client import Transport
+from shared.problem import QuotewayError
+
+_ENDINGS = {
+    "succeeded": (FlowStatus.succeeded, OrderStatus.booked, "order.booked"),
+    "rejected": (FlowStatus.rejected, OrderStatus.rejected, "order.rejected"),
+    "parked": (FlowStatus.parked, OrderStatus.parked, "order.parked"),
+}
+_DRAIN_S = 25
+
+
+@dataclass
+class Worker:
+    """A running worker: its saga, and everything that has to be closed with it."""
+
+    saga: Saga[OrderSubmission]
+    store: Store
+    system: SystemClient
+    lease: Lease
+
+    async def stop(self, *, drain_s: int = _DRAIN_S) -> None:
+        """Take no more flows, give those at work `drain_s` seconds, and close. What is left is taken over by others."""
+        global _worker  # noqa: PLW0603 DBOS registers workflows per process, so there is one worker a process
+        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=drain_s)
+        await self.lease.stop()
+        await self.system.tokens.close()
+        await self.system.client.close()
+        await self.store.close()
+        _worker = None
+
+
+_worker: Worker | None = None
+
+
+def running_worker() -> Worker:
+    """This process's worker."""
+    if _worker is None:
+        raise RuntimeError("no worker runs in this process")
+    return _worker
+
+
+async def start_worker(
+    settings: ProcessSettings, *, transport: Transport | None = None, issuer_transport: Transport | None = None
+) -> Worker:
+    """Start this process's worker. `transport` replaces the way to the system API in tests."""
+    global _worker  # noqa: PLW0603 see Worker.stop
+    store = Store(settings.database_url)
+    executor_id = new_executor_id()
+    worker = Worker(
+        saga=_order_saga(settings, store, system := connect_system(settings, transport, issuer_transport), executor_id),
+        store=store,
+        system=system,
+        lease=Lease(store, executor_id, settings.lease_s),
+    )
+    _worker = worker
+    config: DBOSConfig = {
+        "name": "quoteway",
+        "system_database_url": sqlalchemy_url(settings.database_url),
+        "executor_id": executor_id,
+        "application_version": WORKFLOW_VERSION,
+        "run_migrations": False,
+        "log_level": settings.log_level,
+    }
+    DBOS(config=config)
+    DBOS.listen_queues([ORDER_QUEUE])
+    await worker.lease.start()
+    DBOS.launch()
+    await DBOS.register_queue_async(
+        ORDER_QUEUE, worker_concurrency=settings.worker_concurrency, polling_interval_sec=0.2
+    )
+    return worker
+
+
+@DBOS.workflow(name=ORDER_WORKFLOW)
+async def order_submission(flow_id: str) -> str:
+    """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one."""
+    ending = await running_worker().saga.run(flow_id)
+    await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
+    if ending.kind != "succeeded":
+        await running_worker().saga.settle(flow_id, REPORT_ENDING, "forward")
+    return ending.kind
+
+
+async def end_order(flow_id: str, ending: Ending) -> None:
+    """The order's end, its flow's end and the event of it, in one transaction. Running it again changes nothing."""
+    worker = running_worker()
+    flow_status, status, event = _ENDINGS[ending.kind]
+    while True:
+        try:
+            await _end_order_once(worker.store, flow_id, ending, flow_status, status, event)
+        except QuotewayError:
+            await asyncio.sleep(1.0)  # the database is away; DBOS waits for it in the same way
+        else:
+            return
+
+
+async def _end_order_once(
+    store: Store, flow_id: str, ending: Ending, flow_status: FlowStatus, status: OrderStatus, event: str
+) -> None:
+    async with store.transaction() as connection:
+        query = select(flows).where(flows.c.flow_id == flow_id).with_for_update()
+        flow = (await connection.execute(query)).one()
+        if flow.status == flow_status:
+            return
+        bad: dict[str, Any] = {"reason_code": ending.reason_code or None, "reason": ending.detail or None}
+        message = "The order is booked." if ending.kind == "succeeded" else ending.detail
+        await change_order(connection, flow.subject, status=status, step=ending.step or "end", message=message, **bad)
+        await change_flow(
+            connection,
+            flow_id,
+            status=flow_status,
+            what_to_do=ending.what_to_do or None,
+            finished_at=None if flow_status is FlowStatus.parked else datetime.now(UTC),
+            **bad,
+        )
+        order = await find_order(connection, flow.tenant, flow.subject)
+        await append_event(
+            connection,
+            tenant=flow.tenant,
+            subject=flow.subject,
+            kind=event,
+            data={
+                "orderId": flow.subject,
+                "version": order.version if order else None,
+                "reasonCode": ending.reason_code or None,
+            },
+            correlation_id=flow.correlation_id,
+        )
+
+
+def _order_saga(
+    settings: ProcessSettings, store: Store, system: SystemClient, executor_id: str
+) -> Saga[OrderSubmission]:
+    intents, policy = Intents(store), settings.discount_policy()
+
+    async def load(flow_id: str) -> OrderSubmission:
+        async with store.transaction() as connection:
+            flow = (await connection.execute(select(flows).where(flows.c.flow_id == flow_id))).one()
+            order = await find_order(connection, flow.tenant, flow.subject)
+        if order is None:
+            raise AssertionError(f"flow {flow_id} has no order, though both are written in one transaction")
+        return OrderSubmission(flow_id, flow.correlation_id, order, flow.results, system, store, intents, policy)
+
+    patience = Patience(
+        settings.step_attempts_max, settings.step_backoff_s, settings.step_backoff_max_s, settings.settle_s
+    )
+    return Saga(STEPS, store, patience, executor_id, load, step_begun, step_settled)

@@ -1,0 +1,285 @@
+"""Flows: what a business process has begun, tried and found, so that anyone can say what happened."""
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, and_, cast, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.orders import rfc3339
+from process_api.store import Store
+from process_api.tables import flow_attempts, flow_steps, flows
+from shared.problem import Fault, InvalidRequest
+
+
+class FlowStatus(StrEnum):
+    """Where a flow is. `parked` waits for a person."""
+
+    queued = "queued"
+    running = "running"
+    compensating = "compensating"
+    succeeded = "succeeded"
+    rejected = "rejected"
+    compensated = "compensated"
+    parked = "parked"
+
+
+class StepState(StrEnum):
+    """Where a step is. `begun`: it may have happened, and is undone if the flow is."""
+
+    begun = "begun"
+    done = "done"
+    undone = "undone"
+
+
+class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A flow. `subject` is the record it is about; `what_to_do` tells an operator how a parked flow goes on."""
+
+    flow_id: str
+    kind: str
+    subject: str
+    status: FlowStatus
+    started_at: str
+    correlation_id: str
+    requested_by: str
+    current_step: str | None = None
+    finished_at: str | None = None
+    reason_code: str | None = None
+    reason: str | None = None
+    what_to_do: str | None = None
+
+
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A step of a flow, and what the vendors call what it made."""
+
+    step: str
+    state: StepState
+    begun_at: str
+    finished_at: str | None
+    vendor_ids: list[str]
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One attempt at a step, forward or undoing it. `resumed`: another worker had begun it and died."""
+
+    step: str
+    direction: str
+    attempt: int
+    outcome: str
+    detail: str
+    executor_id: str
+    resumed: bool
+    begun_at: str
+    finished_at: str | None
+
+
+@dataclass(frozen=True)
+class Flows:
+    """Reads flows."""
+
+    store: Store
+
+    async def find(self, tenant: str, flow_id: str) -> FlowRecord | None:
+        """The tenant's flow, or None."""
+        query = select(flows).where(flows.c.tenant == tenant, flows.c.flow_id == flow_id)
+        async with self.store.transaction() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return _flow(row) if row is not None else None
+
+    async def page(
+        self, tenant: str, *, status: FlowStatus | None, limit: int, cursor: str | None
+    ) -> tuple[list[FlowRecord], str | None]:
+        """Some of the tenant's flows, newest first, and the cursor of those after them."""
+        query = select(flows).where(flows.c.tenant == tenant)
+        if status is not None:
+            query = query.where(flows.c.status == status)
+        if cursor is not None:
+            started_at, flow_id = _parse_cursor(cursor)
+            query = query.where(
+                or_(
+                    flows.c.started_at < started_at,
+                    and_(flows.c.started_at == started_at, flows.c.flow_id < flow_id),
+                )
+            )
+        query = query.order_by(flows.c.started_at.desc(), flows.c.flow_id.desc()).limit(limit + 1)
+        async with self.store.transaction() as connection:
+            rows = (await connection.execute(query)).all()
+        following = _cursor(rows[limit - 1]) if len(rows) > limit else None
+        return [_flow(row) for row in rows[:limit]], following
+
+    async def steps(self, flow_id: str) -> list[StepRecord]:
+        """The steps that have begun, in their order."""
+        query = select(flow_steps).where(flow_steps.c.flow_id == flow_id).order_by(flow_steps.c.position)
+        async with self.store.transaction() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            StepRecord(
+                step=row.step,
+                state=StepState(row.state),
+                begun_at=rfc3339(row.begun_at),
+                finished_at=rfc3339(row.finished_at) if row.finished_at else None,
+                vendor_ids=list(row.vendor_ids),
+            )
+            for row in rows
+        ]
+
+    async def attempts(self, flow_id: str) -> list[AttemptRecord]:
+        """Every attempt, oldest first."""
+        query = (
+            select(flow_attempts)
+            .where(flow_attempts.c.flow_id == flow_id)
+            .order_by(flow_attempts.c.begun_at, flow_attempts.c.attempt)
+        )
+        async with self.store.transaction() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            AttemptRecord(
+                step=row.step,
+                direction=row.direction,
+                attempt=row.attempt,
+                outcome=row.outcome,
+                detail=row.detail,
+                executor_id=row.executor_id,
+                resumed=row.resumed,
+                begun_at=rfc3339(row.begun_at),
+                finished_at=rfc3339(row.finished_at) if row.finished_at else None,
+            )
+            for row in rows
+        ]
+
+
+async def begin_attempt(
+    connection: AsyncConnection,
+    *,
+    flow_id: str,
+    step: str,
+    position: int,
+    direction: str,
+    attempt: int,
+    executor_id: str,
+) -> None:
+    """Write down, before anything is sent, that a step begins: from here on it counts as possibly happened."""
+    if direction == "forward":
+        await connection.execute(
+            insert(flow_steps)
+            .values(flow_id=flow_id, step=step, position=position, state=StepState.begun)
+            .on_conflict_do_nothing()
+        )
+    await connection.execute(
+        insert(flow_attempts)
+        .values(
+            flow_id=flow_id,
+            step=step,
+            direction=direction,
+            attempt=attempt,
+            outcome="begun",
+            executor_id=executor_id,
+        )
+        .on_conflict_do_update(
+            index_elements=["flow_id", "step", "direction", "attempt"],
+            set_={"resumed": True, "executor_id": executor_id},
+        )
+    )
+    working = FlowStatus.compensating if direction == "undo" else FlowStatus.running
+    await connection.execute(
+        update(flows)
+        .where(flows.c.flow_id == flow_id, flows.c.status.in_([FlowStatus.queued, FlowStatus.running]))
+        .values(current_step=step, status=working)
+    )
+
+
+async def end_attempt(
+    connection: AsyncConnection, *, flow_id: str, step: str, direction: str, attempt: int, outcome: str, detail: str
+) -> None:
+    """Write down how an attempt ended."""
+    await connection.execute(
+        update(flow_attempts)
+        .where(
+            flow_attempts.c.flow_id == flow_id,
+            flow_attempts.c.step == step,
+            flow_attempts.c.direction == direction,
+            flow_attempts.c.attempt == attempt,
+        )
+        .values(outcome=outcome, detail=detail[:1000], finished_at=datetime.now(UTC))
+    )
+
+
+async def end_step(
+    connection: AsyncConnection,
+    *,
+    flow_id: str,
+    step: str,
+    state: StepState,
+    vendor_ids: list[str] | None = None,
+    result: dict[str, Any] | None = None,
+) -> None:
+    """Write down that a step is done, with what it found, or undone."""
+    values: dict[str, Any] = {"state": state, "finished_at": datetime.now(UTC)}
+    if vendor_ids is not None:
+        values["vendor_ids"] = vendor_ids
+    await connection.execute(
+        update(flow_steps).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step).values(**values)
+    )
+    if result is not None:
+        merged = flows.c.results.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
+        await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(results=merged))
+
+
+async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> StepState | None:
+    """Where a step is; None before it begins."""
+    state = await connection.scalar(
+        select(flow_steps.c.state).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step)
+    )
+    return StepState(state) if state is not None else None
+
+
+async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
+    """The steps that may have happened and are not undone, last first: the order in which they are undone."""
+    query = (
+        select(flow_steps.c.step)
+        .where(flow_steps.c.flow_id == flow_id, flow_steps.c.state != StepState.undone)
+        .order_by(flow_steps.c.position.desc())
+    )
+    return list(await connection.scalars(query))
+
+
+async def change_flow(connection: AsyncConnection, flow_id: str, **columns: Any) -> None:
+    """Change a flow, in the caller's transaction."""
+    await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(**columns))
+
+
+def _flow(row: Row[Any]) -> FlowRecord:
+    return FlowRecord(
+        flow_id=row.flow_id,
+        kind=row.kind,
+        subject=row.subject,
+        status=FlowStatus(row.status),
+        started_at=rfc3339(row.started_at),
+        correlation_id=row.correlation_id,
+        requested_by=row.requested_by,
+        current_step=row.current_step,
+        finished_at=rfc3339(row.finished_at) if row.finished_at else None,
+        reason_code=row.reason_code,
+        reason=row.reason,
+        what_to_do=row.what_to_do,
+    )
+
+
+def _cursor(row: Row[Any]) -> str:
+    return base64.urlsafe_b64encode(f"{row.started_at.isoformat()}|{row.flow_id}".encode()).decode()
+
+
+def _parse_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        started_at, _, flow_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        return datetime.fromisoformat(started_at), flow_id
+    except ValueError as error:
+        raise InvalidRequest(
+            "The cursor is not one of ours.",
+            [Fault(pointer="query/cursor", detail="Send `nextCursor` of the page before, unchanged.")],
+        ) from error

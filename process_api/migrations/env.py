@@ -1,0 +1,32 @@
+"""Alembic's environment: our schema only; the workflow engine migrates its own."""
+
+from typing import Any
+
+from alembic import context
+from sqlalchemy import create_engine, text
+
+from process_api.tables import SCHEMA, metadata
+
+
+def include_name(name: str | None, kind: str, _parents: Any) -> bool:
+    """Whether a comparison of the database with the tables looks at this."""
+    return name == SCHEMA if kind == "schema" else True
+
+
+# A role that is called like our schema would have it on its search path, and comparisons would not see it.
+engine = create_engine(
+    context.config.get_main_option("sqlalchemy.url") or "", connect_args={"options": "-csearch_path=public"}
+)
+with engine.connect() as connection:
+    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    connection.commit()
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        include_schemas=True,
+        include_name=include_name,
+        version_table_schema=SCHEMA,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+engine.dispose()

@@ -1,0 +1,133 @@
+"""Order intake: the moment from which an order exists. Key, order, flow and its place in the queue, or none of them."""
+
+import uuid
+from dataclasses import dataclass
+
+import msgspec
+from dbos import DBOSClient, EnqueueOptions
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.flows import FlowStatus
+from process_api.idempotency import IdempotencyKey, body_hash, claim_key
+from process_api.orders import order_record
+from process_api.store import Store
+from process_api.tables import flows, order_timeline, orders
+from shared.auth import Principal
+from shared.canonical import OrderStatus
+from shared.telemetry import current_correlation_id
+
+ORDER_QUEUE = "order-submission"
+ORDER_WORKFLOW = "order_submission"
+# One version a change of the saga's steps: a worker only takes flows of its own version (FAILURES.md, row 23).
+WORKFLOW_VERSION = "1"
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller submits."""
+
+    quote_id: str
+    quote_revision: int
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The order a submission stands for. `replayed`: it existed before."""
+
+    order_id: str
+    status: OrderStatus
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class OrderIntake:
+    """Accepts submissions; workers do the rest."""
+
+    store: Store
+    queue: DBOSClient
+
+    async def accept(self, principal: Principal, key: IdempotencyKey, submission: Submission) -> Accepted:
+        """Take an order in, or find the one that this key or this quote revision stands for already.
+
+        Raises IdempotencyMismatch where the key was used with another body, Unavailable without a database.
+        """
+        order_id = f"ord_{uuid.uuid4().hex}"
+        async with self.store.transaction() as connection:
+            known = await self._known_order(connection, principal.tenant, submission)
+            claimed = await claim_key(
+                connection, principal.tenant, key, body_hash(submission), known.order_id if known else order_id
+            )
+            if known is not None:
+                return known
+            if claimed is not None:
+                return await self._accepted(connection, claimed)
+            if await self._insert(connection, principal, order_id, submission):
+                return Accepted(order_id, OrderStatus.received, replayed=False)
+        # Another key took the same quote revision between our look and our insert: nothing of ours was committed.
+        return await self.accept(principal, key, submission)
+
+    async def _known_order(self, connection: AsyncConnection, tenant: str, submission: Submission) -> Accepted | None:
+        query = select(orders).where(
+            orders.c.tenant == tenant,
+            orders.c.quote_id == submission.quote_id,
+            orders.c.quote_revision == submission.quote_revision,
+        )
+        row = (await connection.execute(query)).one_or_none()
+        return Accepted(row.order_id, OrderStatus(row.status), replayed=True) if row is not None else None
+
+    async def _accepted(self, connection: AsyncConnection, order_id: str) -> Accepted:
+        row = (await connection.execute(select(orders).where(orders.c.order_id == order_id))).one()
+        return Accepted(order_id, order_record(row).status, replayed=True)
+
+    async def _insert(
+        self, connection: AsyncConnection, principal: Principal, order_id: str, submission: Submission
+    ) -> bool:
+        flow_id = f"{principal.tenant}.{order_id}"
+        inserted = await connection.execute(
+            insert(orders)
+            .values(
+                order_id=order_id,
+                tenant=principal.tenant,
+                quote_id=submission.quote_id,
+                quote_revision=submission.quote_revision,
+                flow_id=flow_id,
+                status=OrderStatus.received,
+                version=1,
+            )
+            .on_conflict_do_nothing()
+        )
+        if not inserted.rowcount:
+            await connection.rollback()
+            return False
+        await connection.execute(
+            insert(order_timeline).values(
+                order_id=order_id,
+                version=1,
+                status=OrderStatus.received,
+                step="receive",
+                message=f"Order received for revision {submission.quote_revision} of quote {submission.quote_id}.",
+            )
+        )
+        await connection.execute(
+            insert(flows).values(
+                flow_id=flow_id,
+                tenant=principal.tenant,
+                kind=ORDER_WORKFLOW,
+                subject=order_id,
+                status=FlowStatus.queued,
+                correlation_id=current_correlation_id(),
+                requested_by=principal.subject,
+            )
+        )
+        options: EnqueueOptions = {
+            "queue_name": ORDER_QUEUE,
+            "workflow_name": ORDER_WORKFLOW,
+            "workflow_id": flow_id,
+            "app_version": WORKFLOW_VERSION,
+        }
+        # In the same transaction: an order that exists is queued, and one that is queued exists.
+        await connection.run_sync(
+            lambda sync_connection: self.queue.enqueue_in_transaction(sync_connection, options, flow_id)
+        )
+        return True

@@ -1,0 +1,156 @@
+"""Orders: the accepted quotes, and where each of them is."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.store import Store
+from process_api.tables import order_timeline, orders
+from shared.canonical import Money, OrderStatus, Quote
+
+_UNFINISHED = [
+    OrderStatus.received,
+    OrderStatus.validating,
+    OrderStatus.booking,
+    OrderStatus.provisioning,
+    OrderStatus.compensating,
+    OrderStatus.parked,
+]
+
+
+class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as it is stored. `version` grows with every change that a caller can see."""
+
+    order_id: str
+    tenant: str
+    quote_id: str
+    quote_revision: int
+    flow_id: str
+    status: OrderStatus
+    version: int
+    created_at: str
+    updated_at: str
+    account_id: str | None = None
+    legal_entity: str | None = None
+    currency: str | None = None
+    quote: Quote | None = None
+    tax: Money | None = None
+    total: Money | None = None
+    erp_order_id: str | None = None
+    erp_order_number: str | None = None
+    subscription_ids: list[str] = msgspec.field(default_factory=list)
+    reason_code: str | None = None
+    reason: str | None = None
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened to an order."""
+
+    at: str
+    status: OrderStatus
+    step: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Reads orders. Changes happen inside a flow's transactions: see the functions below."""
+
+    store: Store
+
+    async def find(self, tenant: str, order_id: str) -> OrderRecord | None:
+        """The tenant's order, or None."""
+        async with self.store.transaction() as connection:
+            return await find_order(connection, tenant, order_id)
+
+    async def timeline(self, order_id: str) -> list[TimelineEntry]:
+        """What happened to an order, oldest first."""
+        query = select(order_timeline).where(order_timeline.c.order_id == order_id).order_by(order_timeline.c.version)
+        async with self.store.transaction() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            TimelineEntry(at=rfc3339(row.at), status=OrderStatus(row.status), step=row.step, message=row.message)
+            for row in rows
+        ]
+
+    async def open_for_account(self, tenant: str, account_id: str) -> list[OrderRecord]:
+        """The account's orders that are not finished or wait for a person, newest first."""
+        query = (
+            select(orders)
+            .where(orders.c.tenant == tenant, orders.c.account_id == account_id, orders.c.status.in_(_UNFINISHED))
+            .order_by(orders.c.created_at.desc())
+            .limit(100)
+        )
+        async with self.store.transaction() as connection:
+            return [order_record(row) for row in await connection.execute(query)]
+
+
+async def find_order(connection: AsyncConnection, tenant: str, order_id: str) -> OrderRecord | None:
+    """The tenant's order, or None."""
+    query = select(orders).where(orders.c.tenant == tenant, orders.c.order_id == order_id)
+    row = (await connection.execute(query)).one_or_none()
+    return order_record(row) if row is not None else None
+
+
+async def order_status(connection: AsyncConnection, order_id: str) -> OrderStatus:
+    """Where an order is now."""
+    return OrderStatus(
+        (await connection.execute(select(orders.c.status).where(orders.c.order_id == order_id))).scalar_one()
+    )
+
+
+async def change_order(
+    connection: AsyncConnection, order_id: str, *, status: OrderStatus, step: str, message: str, **columns: Any
+) -> int:
+    """Move an order on and write its timeline, in the caller's transaction. Returns the order's new version."""
+    change = (
+        update(orders)
+        .where(orders.c.order_id == order_id)
+        .values(status=status, version=orders.c.version + 1, updated_at=datetime.now(UTC), **columns)
+        .returning(orders.c.version)
+    )
+    version: int = (await connection.execute(change)).scalar_one()
+    await connection.execute(
+        insert(order_timeline).values(order_id=order_id, version=version, status=status, step=step, message=message)
+    )
+    return version
+
+
+def order_record(row: Row[Any]) -> OrderRecord:
+    """An order from its row."""
+    return OrderRecord(
+        order_id=row.order_id,
+        tenant=row.tenant,
+        quote_id=row.quote_id,
+        quote_revision=row.quote_revision,
+        flow_id=row.flow_id,
+        status=OrderStatus(row.status),
+        version=row.version,
+        created_at=rfc3339(row.created_at),
+        updated_at=rfc3339(row.updated_at),
+        account_id=row.account_id,
+        legal_entity=row.legal_entity,
+        currency=row.currency,
+        quote=msgspec.convert(row.quote, Quote) if row.quote is not None else None,
+        tax=_money(row.tax, row.currency),
+        total=_money(row.total, row.currency),
+        erp_order_id=row.erp_order_id,
+        erp_order_number=row.erp_order_number,
+        subscription_ids=list(row.subscription_ids),
+        reason_code=row.reason_code,
+        reason=row.reason,
+    )
+
+
+def _money(amount: Decimal | None, currency: str | None) -> Money | None:
+    return Money.of(amount, currency) if amount is not None and currency is not None else None
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

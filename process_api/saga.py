@@ -1,0 +1,266 @@
+"""The saga: steps run in order, each tried until it is settled, and undone in reverse when the business says no.
+
+What decides is the family of the error (shared.problem):
+
+    Rejected         the vendor said no          undo what has begun; the order is rejected with the reason
+    Unavailable      known not done              try again with growing pauses; in the end park
+    OutcomeUnknown   sent, no trustworthy answer let it settle, look it up by external id; never repeat it blindly
+
+Every attempt is one durable DBOS step, so a restart goes on where the last one stopped. DBOS runs a step at least once:
+an attempt that was cut off runs again, and finds by external id what its first run made.
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
+
+from dbos import DBOS, StepOptions
+
+from process_api.flows import StepState, begin_attempt, begun_steps, end_attempt, end_step, step_state
+from process_api.store import Store
+from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from shared.telemetry import set_correlation_id
+
+C = TypeVar("C", bound="FlowContext")
+Direction = Literal["forward", "undo", "find"]
+# An undo is tried longer: what it leaves behind, a person has to clear away.
+_UNDO_PATIENCE_FACTOR = 3
+_SETTLED: dict[Direction, frozenset[StepState]] = {
+    "forward": frozenset({StepState.done}),
+    "find": frozenset({StepState.done}),
+    "undo": frozenset({StepState.undone}),
+}
+
+
+class FlowContext(Protocol):
+    """What a step may know of its flow; loaded anew for every attempt, so nothing depends on a process's memory."""
+
+    @property
+    def flow_id(self) -> str:
+        """The flow's id."""
+
+    @property
+    def correlation_id(self) -> str:
+        """The id under which the request that began it can be found."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a step found or made. `result` is kept with the flow: ids and decisions, no personal data.
+
+    `order` are columns of the order that change with it. `message` goes on the timeline, in plain words.
+    """
+
+    message: str
+    result: dict[str, Any] = field(default_factory=dict)
+    vendor_ids: list[str] = field(default_factory=list)
+    order: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step(Generic[C]):
+    """One step. `find` looks up what a lost request may have made; `undo` makes it not have happened.
+
+    kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
+    """
+
+    name: str
+    kind: Literal["read", "undoable", "forward-only"]
+    run: Callable[[C], Awaitable[Found]]
+    find: Callable[[C], Awaitable[Found | None]] | None = None
+    undo: Callable[[C], Awaitable[Found]] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "undoable") != (self.undo is not None):
+            raise ValueError(f"{self.name} is {self.kind}: exactly the undoable steps have an undo")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often and how long a step is tried. Times in seconds."""
+
+    attempts_max: int
+    backoff_s: float
+    backoff_max_s: float
+    settle_s: float
+
+    def pause_s(self, attempt: int, retry_after_s: int | None) -> float:
+        """The pause after an attempt: doubling, capped, with jitter; never shorter than the vendor asked for."""
+        doubled: float = min(self.backoff_s * 2 ** (attempt - 1), self.backoff_max_s)
+        jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret
+        return max(jittered, float(min(retry_after_s or 0, self.backoff_max_s)))
+
+
+class Outcome(TypedDict):
+    """How an attempt ended. Plain data: DBOS stores it, and replays it after a restart."""
+
+    kind: Literal["done", "absent", "rejected", "unavailable", "unknown"]
+    detail: str
+    reason_code: str
+    pause_s: float
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a saga ended."""
+
+    kind: Literal["succeeded", "rejected", "parked"]
+    step: str = ""
+    reason_code: str = ""
+    detail: str = ""
+    what_to_do: str = ""
+
+
+@dataclass(frozen=True)
+class Saga(Generic[C]):
+    """A saga's steps and how to run them. `load` makes the context; `settled` writes what a step found to the order."""
+
+    steps: tuple[Step[C], ...]
+    store: Store
+    patience: Patience
+    executor_id: str
+    load: Callable[[str], Awaitable[C]]
+    begun: Callable[[Any, C, Step[C], Direction], Awaitable[None]]
+    settled: Callable[[Any, C, Step[C], Found], Awaitable[None]]
+
+    async def run(self, flow_id: str) -> Ending:
+        """Run the steps in order. On a refusal, undo whatever has begun. Called inside a durable workflow."""
+        for step in self.steps:
+            outcome = await self.settle(flow_id, step, "forward")
+            if outcome["kind"] == "done":
+                continue
+            if outcome["kind"] == "rejected":
+                return await self._compensate(flow_id, step, outcome)
+            return _parked(step, outcome, f"{step.name} did not come to an end")
+        return Ending("succeeded")
+
+    async def _compensate(self, flow_id: str, refused: Step[C], refusal: Outcome) -> Ending:
+        by_name = {step.name: step for step in self.steps}
+        for name in await DBOS.run_step_async({"name": "list_begun_steps"}, self._begun_steps, flow_id):
+            step = by_name[name]
+            if step.undo is None:
+                continue
+            outcome = await self.settle(flow_id, step, "undo")
+            if outcome["kind"] != "done":
+                return _parked(step, outcome, f"{refused.name} was refused, and {step.name} could not be undone")
+        return Ending("rejected", refused.name, refusal["reason_code"], refusal["detail"])
+
+    async def settle(self, flow_id: str, step: Step[C], direction: Direction) -> Outcome:
+        """Try a step until it is done, refused, or our patience ends. Called inside a durable workflow."""
+        attempts_max = self.patience.attempts_max * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1)
+        outcome: Outcome | None = None
+        for attempt in range(1, attempts_max + 1):
+            looking = outcome is not None and outcome["kind"] == "unknown" and direction == "forward" and step.find
+            outcome = await self._attempt(flow_id, step, "find" if looking else direction, attempt)
+            if outcome["kind"] in {"done", "rejected"}:
+                return outcome
+            if attempt < attempts_max and outcome["kind"] != "absent":
+                await DBOS.sleep_async(outcome["pause_s"])
+        assert outcome is not None  # noqa: S101 attempts_max is at least 1
+        return outcome
+
+    async def _attempt(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
+        options: StepOptions = {"name": f"{step.name}.{direction}"}
+        return await DBOS.run_step_async(options, self._attempt_once, flow_id, step, direction, attempt)
+
+    async def _begun_steps(self, flow_id: str) -> list[str]:
+        async with self.store.transaction() as connection:
+            return await begun_steps(connection, flow_id)
+
+    async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
+        """One attempt: written down, made, and written down again. Never raises what a vendor can cause."""
+        position = self.steps.index(step) if step in self.steps else len(self.steps)
+        try:
+            context = await self.load(flow_id)
+            set_correlation_id(context.correlation_id)
+            async with self.store.transaction() as connection:
+                if await step_state(connection, flow_id, step.name) in _SETTLED[direction]:
+                    # The first run of this attempt wrote everything down, but died before DBOS kept its outcome.
+                    return _outcome("done", "settled before")
+                await begin_attempt(
+                    connection,
+                    flow_id=flow_id,
+                    step=step.name,
+                    position=position,
+                    direction=direction,
+                    attempt=attempt,
+                    executor_id=self.executor_id,
+                )
+                if attempt == 1:
+                    await self.begun(connection, context, step, direction)
+            found = await _call(step, direction, context)
+            outcome = _outcome("absent" if found is None else "done", found.message if found else "nothing there")
+            async with self.store.transaction() as connection:
+                if found is not None:
+                    await self._write_down(connection, context, step, direction, found)
+                await self._end(connection, flow_id, step, direction, attempt, outcome)
+        except QuotewayError as error:
+            outcome = self._judge(error, attempt)
+            with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
+                async with self.store.transaction() as connection:
+                    await self._end(connection, flow_id, step, direction, attempt, outcome)
+        return outcome
+
+    async def _write_down(self, connection: Any, context: C, step: Step[C], direction: Direction, found: Found) -> None:
+        if direction == "undo":
+            await end_step(connection, flow_id=context.flow_id, step=step.name, state=StepState.undone)
+            return
+        await end_step(
+            connection,
+            flow_id=context.flow_id,
+            step=step.name,
+            state=StepState.done,
+            vendor_ids=found.vendor_ids,
+            result=found.result,
+        )
+        await self.settled(connection, context, step, found)
+
+    async def _end(
+        self, connection: Any, flow_id: str, step: Step[C], direction: Direction, attempt: int, outcome: Outcome
+    ) -> None:
+        await end_attempt(
+            connection,
+            flow_id=flow_id,
+            step=step.name,
+            direction=direction,
+            attempt=attempt,
+            outcome=outcome["kind"],
+            detail=outcome["detail"],
+        )
+
+    def _judge(self, error: QuotewayError, attempt: int) -> Outcome:
+        if isinstance(error, Rejected):
+            return _outcome("rejected", error.detail, error.reason_code)
+        if isinstance(error, OutcomeUnknown):
+            return _outcome("unknown", error.detail, error.reason_code, self.patience.settle_s)
+        asked = error.retry_after_s if isinstance(error, Unavailable) else None
+        return _outcome("unavailable", error.detail, "unavailable", self.patience.pause_s(attempt, asked))
+
+
+async def _call(step: Step[C], direction: Direction, context: C) -> Found | None:
+    if direction == "undo" and step.undo is not None:
+        return await step.undo(context)
+    if direction == "find" and step.find is not None:
+        return await step.find(context)
+    return await step.run(context)
+
+
+def _outcome(
+    kind: Literal["done", "absent", "rejected", "unavailable", "unknown"],
+    detail: str,
+    reason_code: str = "",
+    pause_s: float = 0.0,
+) -> Outcome:
+    return {"kind": kind, "detail": detail, "reason_code": reason_code, "pause_s": pause_s}
+
+
+def _parked(step: Step[Any], outcome: Outcome, what: str) -> Ending:
+    return Ending(
+        "parked",
+        step.name,
+        outcome["reason_code"] or "unavailable",
+        f"{what}: {outcome['detail']}",
+        "Look at the attempts of this step, mend the system it names, then have the flow tried again.",
+    )

@@ -1,0 +1,62 @@
+"""The settings of the process API and its worker, each from a QUOTEWAY_ variable of the same name."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from process_api.discount_policy import DiscountPolicy
+
+_Percentage = Annotated[float, Meta(ge=0, le=100)]
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process API and its worker need to start."""
+
+    issuer_metadata_url: Annotated[str, Meta(pattern="^https?://", description="the issuer's metadata address")]
+    database_url: Annotated[
+        str, Meta(pattern="^postgresql://", description="PostgreSQL 15+ with the business state and the workflows")
+    ]
+    system_url: Annotated[str, Meta(pattern="^https?://", description="the system API's address")]
+    process_client_secret_file: Annotated[
+        str, Meta(min_length=1, description="the file with this service's OAuth client secret")
+    ]
+    process_client_id: Annotated[str, Meta(description="this service's OAuth client id")] = "process-api"
+    process_audience: Annotated[str, Meta(description="the audience that callers' tokens must name")] = (
+        "quoteway-process"
+    )
+    system_audience: Annotated[str, Meta(description="the system API's audience")] = "quoteway-system"
+    process_host: Annotated[str, Meta(description="the address to listen on")] = "127.0.0.1"
+    process_port: Annotated[int, Meta(ge=0, le=65535, description="the port to listen on; 0 for a free one")] = 8002
+    discount_max_percent: Annotated[
+        _Percentage, Meta(description="how far below the list a quoted net price may be, in percent")
+    ] = 20.0
+    price_tolerance_percent: Annotated[
+        _Percentage, Meta(description="how far off the list a price may be by rounding, in percent")
+    ] = 0.5
+    step_attempts_max: Annotated[int, Meta(ge=1, le=50, description="attempts at a step before its flow is parked")] = 6
+    step_backoff_s: Annotated[
+        float, Meta(ge=0, le=600, description="seconds before the second attempt; doubles each time")
+    ] = 1.0
+    step_backoff_max_s: Annotated[
+        float, Meta(ge=0, le=3600, description="the longest wait between attempts, in seconds")
+    ] = 60.0
+    settle_s: Annotated[
+        float,
+        Meta(ge=0, le=600, description="seconds a lost request gets to arrive before it is looked up at the vendor"),
+    ] = 2.0
+    worker_concurrency: Annotated[int, Meta(ge=1, le=500, description="flows one worker runs at once")] = 20
+    lease_s: Annotated[
+        float, Meta(ge=1, le=300, description="seconds without a heartbeat after which a worker is dead")
+    ] = 15.0
+    log_level: Annotated[str, Meta(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"
+
+    def client_secret(self) -> str:
+        """The OAuth client secret. Raises OSError where its file cannot be read."""
+        return Path(self.process_client_secret_file).read_text().strip()
+
+    def discount_policy(self) -> DiscountPolicy:
+        """How far quoted prices may be from the list."""
+        return DiscountPolicy(Decimal(str(self.discount_max_percent)), Decimal(str(self.price_tolerance_percent)))

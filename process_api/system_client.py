@@ -1,0 +1,219 @@
+"""The process tier's way to the system tier: canonical types in and out, errors of the three families."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from process_api.settings import ProcessSettings
+from shared.canonical import (
+    Account,
+    BillingCustomer,
+    CreditStatus,
+    Customer,
+    CustomerDraft,
+    ErpOrder,
+    ErpOrderDraft,
+    InvoicePage,
+    InvoiceSource,
+    Money,
+    OrderStatusReport,
+    PriceList,
+    Quote,
+    ReportedOrderStatus,
+    Subscription,
+    SubscriptionDraft,
+    TaxCalculation,
+    TaxRequest,
+)
+from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
+from shared.problem import NotFound, OutcomeUnknown, Unavailable
+from shared.service_token import ServiceTokens
+
+T = TypeVar("T")
+_PEER = "system API"
+
+
+class _PriceLookup(msgspec.Struct, frozen=True):
+    skus: list[str]
+    currency: str
+
+
+class _Subscriptions(msgspec.Struct, frozen=True):
+    subscriptions: list[Subscription]
+
+
+@dataclass(frozen=True)
+class SystemClient:
+    """Calls the system API for a tenant, with this service's own token.
+
+    Reads raise Unavailable, writes also Rejected and OutcomeUnknown. No method repeats a write.
+    """
+
+    client: OutboundClient
+    tokens: ServiceTokens
+
+    async def find_quote(self, tenant: str, quote_id: str) -> Quote | None:
+        """The quote with its lines, or None."""
+        return await self._read_or_none(tenant, f"/v1/crm/quotes/{quote_id}", Quote)
+
+    async def find_account(self, tenant: str, account_id: str) -> Account | None:
+        """The account, or None."""
+        return await self._read_or_none(tenant, f"/v1/crm/accounts/{account_id}", Account)
+
+    async def report_order_status(self, tenant: str, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
+        """Tell the CRM where an order is."""
+        return await self._send(tenant, "PUT", f"/v1/crm/order-status/{order_id}", OrderStatusReport, report)
+
+    async def find_customer(self, tenant: str, legal_entity: str, account_id: str) -> Customer | None:
+        """The ERP's customer of an account, or None."""
+        return await self._read_or_none(tenant, f"/v1/erp/{legal_entity}/customers/{account_id}", Customer)
+
+    async def ensure_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> Customer:
+        """The ERP's customer of an account, created where there is none."""
+        return await self._send(tenant, "PUT", f"/v1/erp/{legal_entity}/customers/{draft.account_id}", Customer, draft)
+
+    async def check_credit(self, tenant: str, legal_entity: str, account_id: str, amount: Money) -> CreditStatus | None:
+        """Whether the customer may owe `amount` more; None where the ERP does not know it."""
+        params = {"amount": amount.amount, "currency": amount.currency}
+        path = f"/v1/erp/{legal_entity}/customers/{account_id}/credit"
+        return await self._read_or_none(tenant, path, CreditStatus, params)
+
+    async def create_order(self, tenant: str, legal_entity: str, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
+        """Book an order in the ERP as a quotation, or find the one booked before."""
+        return await self._send(tenant, "PUT", f"/v1/erp/{legal_entity}/orders/{external_id}", ErpOrder, draft)
+
+    async def find_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
+        """The ERP's order, possibly absent."""
+        return await self._send(tenant, "GET", f"/v1/erp/{legal_entity}/orders/{external_id}", ErpOrder)
+
+    async def confirm_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
+        """Confirm the ERP's quotation."""
+        return await self._send(tenant, "POST", f"/v1/erp/{legal_entity}/orders/{external_id}/confirm", ErpOrder)
+
+    async def cancel_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
+        """Cancel the ERP's order; an absent one is left alone."""
+        return await self._send(tenant, "POST", f"/v1/erp/{legal_entity}/orders/{external_id}/cancel", ErpOrder)
+
+    async def ensure_billing_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> BillingCustomer:
+        """Billing's customer of an account, created where there is none."""
+        path = f"/v1/billing/{legal_entity}/customers/{draft.account_id}"
+        return await self._send(tenant, "PUT", path, BillingCustomer, draft)
+
+    async def create_subscription(
+        self, tenant: str, legal_entity: str, external_id: str, draft: SubscriptionDraft
+    ) -> Subscription:
+        """Start a subscription, or find the one started before."""
+        path = f"/v1/billing/{legal_entity}/subscriptions/{external_id}"
+        return await self._send(tenant, "PUT", path, Subscription, draft)
+
+    async def find_subscription(self, tenant: str, legal_entity: str, external_id: str) -> Subscription:
+        """Billing's subscription, possibly absent."""
+        path = f"/v1/billing/{legal_entity}/subscriptions/{external_id}"
+        return await self._send(tenant, "GET", path, Subscription)
+
+    async def cancel_subscription(self, tenant: str, legal_entity: str, external_id: str) -> Subscription:
+        """Undo the start of a subscription; an absent one is left alone."""
+        path = f"/v1/billing/{legal_entity}/subscriptions/{external_id}/cancel"
+        return await self._send(tenant, "POST", path, Subscription)
+
+    async def list_subscriptions(self, tenant: str, legal_entity: str, account_id: str) -> list[Subscription]:
+        """The account's subscriptions that are not cancelled."""
+        path = f"/v1/billing/{legal_entity}/customers/{account_id}/subscriptions"
+        return (await self._send(tenant, "GET", path, _Subscriptions)).subscriptions
+
+    async def list_invoices(
+        self,
+        tenant: str,
+        legal_entity: str,
+        account_id: str,
+        source: InvoiceSource,
+        *,
+        open_only: bool,
+        limit: int,
+        cursor: str | None,
+    ) -> InvoicePage:
+        """A page of one system's invoices, newest first."""
+        params: dict[str, Any] = {"openOnly": str(open_only).lower(), "limit": limit}
+        if cursor:
+            params["cursor"] = cursor
+        path = f"/v1/{source.value}/{legal_entity}/customers/{account_id}/invoices"
+        return await self._send(tenant, "GET", path, InvoicePage, params=params)
+
+    async def look_up_prices(self, tenant: str, legal_entity: str, skus: list[str], currency: str) -> PriceList:
+        """The list prices of ERP and billing, side by side."""
+        path = f"/v1/pricing/{legal_entity}/price-lookups"
+        return await self._send(tenant, "POST", path, PriceList, _PriceLookup(skus, currency), reads=True)
+
+    async def calculate_tax(self, tenant: str, request: TaxRequest) -> TaxCalculation:
+        """The tax on these lines. Raises Rejected where no jurisdiction fits."""
+        return await self._send(tenant, "POST", "/v1/tax/calculations", TaxCalculation, request, reads=True)
+
+    async def ready(self) -> str | None:
+        """None if the system API can serve."""
+        response = await self.client.send("GET", "/health/ready")
+        return None if response.is_success else f"{_PEER} is not ready: {response.text[:200]}"
+
+    async def _read_or_none(
+        self, tenant: str, path: str, kind: type[T], params: Mapping[str, Any] | None = None
+    ) -> T | None:
+        try:
+            return await self._send(tenant, "GET", path, kind, params=params)
+        except NotFound:
+            return None
+
+    async def _send(
+        self,
+        tenant: str,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: msgspec.Struct | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        reads: bool = False,
+    ) -> T:
+        safe = reads or method in READS
+        response = await self._send_with_token(tenant, method, path, body, params, safe)
+        if response.status_code == 401:
+            # Refused at the door, so nothing happened: a token that was revoked or whose key was rotated.
+            self.tokens.forget(tenant)
+            response = await self._send_with_token(tenant, method, path, body, params, safe)
+        raise_for_problem(response, _PEER, safe=safe)
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.DecodeError as error:
+            if safe:
+                raise Unavailable(f"{_PEER} answered something else than {kind.__name__}", vendor=_PEER) from error
+            raise OutcomeUnknown(f"{_PEER} answered something else than {kind.__name__}", vendor=_PEER) from error
+
+    async def _send_with_token(
+        self,
+        tenant: str,
+        method: str,
+        path: str,
+        body: msgspec.Struct | None,
+        params: Mapping[str, Any] | None,
+        safe: bool,
+    ) -> Response:
+        headers = {"Authorization": f"Bearer {await self.tokens.bearer(tenant)}"}
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = msgspec.json.encode(body)
+        return await self.client.send(method, path, headers=headers, params=params, content=content, reads=safe)
+
+
+def connect_system(
+    settings: ProcessSettings, transport: Transport | None = None, issuer_transport: Transport | None = None
+) -> SystemClient:
+    """The client that `settings` describe. The transports replace the network in tests."""
+    tokens = ServiceTokens(
+        settings.issuer_metadata_url,
+        settings.process_client_id,
+        settings.client_secret(),
+        settings.system_audience,
+        transport=issuer_transport,
+    )
+    return SystemClient(OutboundClient(_PEER, settings.system_url, transport=transport), tokens)

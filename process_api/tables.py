@@ -1,0 +1,187 @@
+"""The tables of the business state. `migrations/` makes them; a test holds the two against each other."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+
+SCHEMA = "quoteway"
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    },
+)
+
+
+def _moment(name: str, *, nullable: bool = False) -> Column[object]:
+    default = None if nullable else func.now()
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default)
+
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("quote_id", Text, nullable=False),
+    Column("quote_revision", Integer, nullable=False),
+    Column("flow_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("account_id", Text),
+    Column("legal_entity", Text),
+    Column("currency", Text),
+    # The quote as it was when the order began: lines and prices, no personal data.
+    Column("quote", JSONB),
+    Column("tax", Numeric(18, 6)),
+    Column("total", Numeric(18, 6)),
+    Column("erp_order_id", Text),
+    Column("erp_order_number", Text),
+    Column("subscription_ids", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("reason_code", Text),
+    Column("reason", Text),
+    _moment("created_at"),
+    _moment("updated_at"),
+    # One quote revision becomes one order, whatever the idempotency key.
+    UniqueConstraint("tenant", "quote_id", "quote_revision"),
+    Index(None, "tenant", "account_id", "status"),
+)
+
+order_timeline = Table(
+    "order_timeline",
+    metadata,
+    Column("order_id", Text, ForeignKey(orders.c.order_id), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    _moment("at"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("body_hash", Text, nullable=False),
+    Column("order_id", Text, nullable=False),
+    _moment("created_at"),
+    Index(None, "created_at"),
+)
+
+cross_references = Table(
+    "cross_references",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("entity", Text, primary_key=True),
+    Column("canonical_id", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("system_id", Text, nullable=False),
+    _moment("created_at"),
+    UniqueConstraint("tenant", "entity", "system", "system_id"),
+)
+
+flows = Table(
+    "flows",
+    metadata,
+    Column("flow_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("current_step", Text),
+    # What each finished step found: ids and decisions, no personal data.
+    Column("results", JSONB, nullable=False, server_default="{}"),
+    Column("correlation_id", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("reason_code", Text),
+    Column("reason", Text),
+    Column("what_to_do", Text),
+    _moment("started_at"),
+    _moment("finished_at", nullable=True),
+    Index(None, "tenant", "started_at", "flow_id"),
+)
+
+flow_steps = Table(
+    "flow_steps",
+    metadata,
+    Column("flow_id", Text, ForeignKey(flows.c.flow_id), primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    # `begun` is written before the step runs: whatever has begun may have happened, and is undone.
+    Column("state", Text, nullable=False),
+    Column("vendor_ids", ARRAY(Text), nullable=False, server_default="{}"),
+    _moment("begun_at"),
+    _moment("finished_at", nullable=True),
+)
+
+flow_attempts = Table(
+    "flow_attempts",
+    metadata,
+    Column("flow_id", Text, ForeignKey(flows.c.flow_id), primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("direction", Text, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("executor_id", Text, nullable=False),
+    # An attempt that a dead worker left behind and another took over.
+    Column("resumed", Boolean, nullable=False, server_default="false"),
+    _moment("begun_at"),
+    _moment("finished_at", nullable=True),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("operation_id", Text, primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("flow_id", Text, ForeignKey(flows.c.flow_id), nullable=False),
+    Column("system", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("payload_hash", Text, nullable=False),
+    Column("vendor_id", Text),
+    _moment("recorded_at"),
+    _moment("answered_at", nullable=True),
+    UniqueConstraint("tenant", "system", "external_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", UUID(as_uuid=True), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    _moment("occurred_at"),
+    _moment("published_at", nullable=True),
+    UniqueConstraint("tenant", "subject", "sequence"),
+)
+Index("ix_events_unpublished", events.c.occurred_at, postgresql_where=events.c.published_at.is_(None))
+
+executors = Table(
+    "executors",
+    metadata,
+    Column("executor_id", Text, primary_key=True),
+    _moment("started_at"),
+    _moment("heartbeat_at"),
+)

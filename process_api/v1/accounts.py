@@ -1,0 +1,54 @@
+"""Accounts: what every system knows of a customer, side by side."""
+
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.params import Parameter
+
+from process_api.account_overview import AccountOverviews, Overview
+from shared.auth import Principal
+from shared.canonical import CreditStatus, InvoicePage
+from shared.operation import operation
+
+OWNER = "customer-desk"
+AccountIdParameter = Annotated[
+    str, Parameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The account's Salesforce id, 15 or 18 characters.")
+]
+LimitParameter = Annotated[int, Parameter(ge=1, le=100, description="How many invoices at most.")]
+CursorParameter = Annotated[
+    str | None, Parameter(max_length=200, required=False, description="`nextCursor` of the page before.")
+]
+OpenOnlyParameter = Annotated[bool, Parameter(query="openOnly", description="Only invoices not yet paid in full.")]
+
+
+_POLICY = operation(owner=OWNER, capability="account-360", scopes=["accounts:read"])
+
+
+@get("/v1/accounts/{account_id:str}/overview", operation_id="getAccountOverview", tags=["accounts"], opt=_POLICY)
+async def get_account_overview(request: Request[Principal, Any, Any], account_id: AccountIdParameter) -> Overview:
+    """Credit, open orders, unpaid invoices and subscriptions, read at the same time.
+
+    A part that cannot be read is marked unavailable with its reason; the rest still answers.
+    """
+    overviews: AccountOverviews = request.app.state.overviews
+    return await overviews.overview(request.user.tenant, account_id)
+
+
+@get("/v1/accounts/{account_id:str}/credit-status", operation_id="getCreditStatus", tags=["accounts"], opt=_POLICY)
+async def get_credit_status(request: Request[Principal, Any, Any], account_id: AccountIdParameter) -> CreditStatus:
+    """The customer's credit limit, exposure, and whether it may owe more."""
+    overviews: AccountOverviews = request.app.state.overviews
+    return await overviews.credit_status(request.user.tenant, account_id)
+
+
+@get("/v1/accounts/{account_id:str}/invoices", operation_id="listInvoices", tags=["accounts"], opt=_POLICY)
+async def list_invoices(
+    request: Request[Principal, Any, Any],
+    account_id: AccountIdParameter,
+    open_only: OpenOnlyParameter = False,
+    limit: LimitParameter = 20,
+    cursor: CursorParameter = None,
+) -> InvoicePage:
+    """The customer's invoices: the ERP's (one-off lines) first, then billing's (recurring lines), each newest first."""
+    overviews: AccountOverviews = request.app.state.overviews
+    return await overviews.invoices(request.user.tenant, account_id, open_only=open_only, limit=limit, cursor=cursor)

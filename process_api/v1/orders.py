@@ -1,0 +1,150 @@
+"""Orders: submit an accepted quote once, and follow what became of it."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.params import Parameter
+from msgspec import Meta
+
+from process_api.idempotency import IdempotencyKey, parse_key
+from process_api.order_intake import OrderIntake, Submission
+from process_api.orders import OrderRecord, TimelineEntry
+from shared.auth import Principal
+from shared.canonical import Money, OrderStatus
+from shared.canonical.wire import RecordId
+from shared.operation import operation
+from shared.problem import NotFound
+
+OWNER = "order-desk"
+OrderIdParameter = Annotated[
+    str, Parameter(pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="The order's id, as the submission answered it.")
+]
+IdempotencyKeyHeader = Annotated[
+    str | None,
+    Parameter(
+        header="Idempotency-Key",
+        required=False,
+        description="Required. A new value for each intent, 1 to 128 printable characters, bare or as a quoted string. "
+        "Sending the same key with the same body again answers with the same order.",
+    ),
+]
+
+
+class OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """An accepted quote to be ordered, at the revision the caller saw."""
+
+    quote_id: RecordId
+    quote_revision: Annotated[int, Meta(ge=1, le=1_000_000, examples=[1])]
+
+
+class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The order that a submission started, or had started before. Follow `status_url`."""
+
+    order_id: str
+    status: OrderStatus
+    status_url: str
+    replayed: bool
+
+
+class TimelineView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One thing that happened to an order, in plain words."""
+
+    at: str
+    status: OrderStatus
+    step: str
+    message: str
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An order: where it is, its ids in every system, and what went wrong, if anything did."""
+
+    order_id: str
+    quote_id: str
+    quote_revision: int
+    status: OrderStatus
+    version: int
+    flow_id: str
+    created_at: str
+    updated_at: str
+    timeline: list[TimelineView]
+    account_id: str | None = None
+    legal_entity: str | None = None
+    total: Money | None = None
+    tax: Money | None = None
+    erp_order_id: str | None = None
+    erp_order_number: str | None = None
+    subscription_ids: list[str] = msgspec.field(default_factory=list)
+    reason_code: str | None = None
+    reason: str | None = None
+
+
+@post(
+    "/v1/orders",
+    operation_id="startOrderSubmission",
+    tags=["orders"],
+    status_code=202,
+    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:write"], rate="write", audit="financial"),
+)
+async def start_order_submission(
+    request: Request[Principal, Any, Any], data: OrderSubmission, idempotency_key: IdempotencyKeyHeader = None
+) -> Response[OrderAccepted]:
+    """Claim the key and the quote revision, and start the flow that books the order.
+
+    One quote revision becomes one order, whatever the key: another key for the same revision answers with that order.
+    """
+    key: IdempotencyKey = parse_key(idempotency_key)
+    intake: OrderIntake = request.app.state.intake
+    accepted = await intake.accept(
+        request.user,
+        key,
+        Submission(quote_id=data.quote_id, quote_revision=data.quote_revision),
+    )
+    view = OrderAccepted(
+        order_id=accepted.order_id,
+        status=accepted.status,
+        status_url=f"/v1/orders/{accepted.order_id}",
+        replayed=accepted.replayed,
+    )
+    return Response(view, status_code=202, headers={"Location": view.status_url})
+
+
+@get(
+    "/v1/orders/{order_id:str}",
+    operation_id="getOrder",
+    tags=["orders"],
+    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"]),
+)
+async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdParameter) -> OrderView:
+    """An order with its timeline."""
+    orders = request.app.state.orders
+    record: OrderRecord | None = await orders.find(request.user.tenant, order_id)
+    if record is None:
+        raise NotFound(f"There is no order {order_id}.")
+    return order_view(record, await orders.timeline(order_id))
+
+
+def order_view(record: OrderRecord, timeline: list[TimelineEntry]) -> OrderView:
+    """An order as the process tier shows it."""
+    return OrderView(
+        order_id=record.order_id,
+        quote_id=record.quote_id,
+        quote_revision=record.quote_revision,
+        status=record.status,
+        version=record.version,
+        flow_id=record.flow_id,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        timeline=[
+            TimelineView(at=entry.at, status=entry.status, step=entry.step, message=entry.message) for entry in timeline
+        ],
+        account_id=record.account_id,
+        legal_entity=record.legal_entity,
+        total=record.total,
+        tax=record.tax,
+        erp_order_id=record.erp_order_id,
+        erp_order_number=record.erp_order_number,
+        subscription_ids=record.subscription_ids,
+        reason_code=record.reason_code,
+        reason=record.reason,
+    )

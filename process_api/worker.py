@@ -1,0 +1,41 @@
+"""The worker: runs flows. `python -m process_api.worker`.
+
+The process API only puts flows into the queue; any number of workers on the same PostgreSQL take them out.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+from process_api.executor import start_worker
+from process_api.settings import ProcessSettings
+from process_api.store import Store
+from shared.settings import load_settings_or_exit
+from shared.telemetry import log_to_stderr
+
+
+async def run_worker(settings: ProcessSettings) -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    probe = Store(settings.database_url)
+    missing = await probe.ready()
+    await probe.close()
+    if missing:
+        sys.stderr.write(f"The worker cannot start: {missing}.\n")
+        sys.exit(2)
+    worker = await start_worker(settings)
+    sys.stdout.write(json.dumps({"ready": True, "executorId": worker.saga.executor_id}) + "\n")
+    sys.stdout.flush()
+    await stopping.wait()
+    await worker.stop()
+
+
+if __name__ == "__main__":
+    chosen = load_settings_or_exit(ProcessSettings, os.environ, "The worker")
+    log_to_stderr(chosen.log_level)
+    asyncio.run(run_worker(chosen))

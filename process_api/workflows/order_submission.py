@@ -1,0 +1,484 @@
+"""Order submission: from an accepted quote to an order that the ERP books, billing charges and Salesforce knows.
+
+    step                what it does                                              undo
+    load_quote          read the quote and hold it to what was submitted          -
+    validate_customer   link the account to the ERP's customer, or create it      - (a customer is a fact of its own)
+    check_credit        ask the ERP whether the customer may owe the one-off sum  -
+    align_prices        hold every line against the list, within the policy       -
+    calculate_tax       find the jurisdiction and the tax of every line           -
+    book_erp_order      quote and confirm the one-off lines in the ERP            cancel the ERP's order
+    start_billing       start a subscription for each period of recurring lines   cancel them, void their invoices
+    report_to_crm       tell Salesforce the status and the ids                    -
+    (booked)            the state and the event order.booked, in one transaction
+
+One-off lines are invoiced by the ERP, recurring ones by billing: nothing is invoiced twice.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.cross_reference import link
+from process_api.discount_policy import DiscountPolicy
+from process_api.intents import Intents
+from process_api.orders import OrderRecord, change_order, order_status
+from process_api.saga import Direction, Found, Step
+from process_api.store import Store
+from process_api.system_client import SystemClient
+from shared.canonical import (
+    Account,
+    CreditDecision,
+    CustomerDraft,
+    ErpOrder,
+    ErpOrderDraft,
+    ErpOrderLine,
+    ErpOrderState,
+    Money,
+    OrderStatus,
+    Quote,
+    QuoteLine,
+    QuoteStatus,
+    Recurrence,
+    ReportedOrderStatus,
+    Subscription,
+    SubscriptionDraft,
+    SubscriptionItem,
+    SubscriptionStatus,
+    TaxedLine,
+    TaxRequest,
+)
+from shared.problem import Rejected
+
+_PERIODS = (Recurrence.month, Recurrence.year)
+
+
+@dataclass(frozen=True)
+class OrderSubmission:
+    """What every step may use: the order, what earlier steps found, and the way to the systems."""
+
+    flow_id: str
+    correlation_id: str
+    order: OrderRecord
+    results: dict[str, dict[str, Any]]
+    system: SystemClient
+    store: Store
+    intents: Intents
+    policy: DiscountPolicy
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose order this is."""
+        return self.order.tenant
+
+    @property
+    def quote(self) -> Quote:
+        """The quote as it was when the order began."""
+        if self.order.quote is None:
+            raise AssertionError(f"{self.order.order_id}: no step before load_quote needs the quote")
+        return self.order.quote
+
+    async def account(self) -> Account:
+        """The account, read anew: addresses are not kept with flows."""
+        account = await self.system.find_account(self.tenant, self.quote.account_id)
+        if account is None:
+            raise Rejected(f"Salesforce has no account {self.quote.account_id}.", reason_code="account_not_found")
+        return account
+
+
+# -- reading and deciding -----------------------------------------------------------------------------------------
+
+
+async def load_quote(context: OrderSubmission) -> Found:
+    """Read the quote, and refuse it unless it is accepted and still what was submitted."""
+    order = context.order
+    quote = await context.system.find_quote(context.tenant, order.quote_id)
+    if quote is None:
+        raise Rejected(f"Salesforce has no quote {order.quote_id}.", reason_code="quote_not_found")
+    if quote.status is not QuoteStatus.accepted:
+        raise Rejected(
+            f"Quote {quote.number} is {quote.status.value}; only an accepted quote can be ordered.",
+            reason_code="quote_not_accepted",
+        )
+    if quote.revision != order.quote_revision:
+        raise Rejected(
+            f"Quote {quote.number} is at revision {quote.revision} now; revision {order.quote_revision} was submitted.",
+            reason_code="quote_revision_changed",
+        )
+    if not quote.lines:
+        raise Rejected(f"Quote {quote.number} has no lines.", reason_code="quote_empty")
+    return Found(
+        f"Quote {quote.number} with {len(quote.lines)} line(s) is accepted.",
+        order={
+            "account_id": quote.account_id,
+            "legal_entity": quote.legal_entity,
+            "currency": quote.currency,
+            "quote": msgspec.to_builtins(quote),
+        },
+    )
+
+
+async def validate_customer(context: OrderSubmission) -> Found:
+    """Link the account to the ERP's customer, creating it where the ERP has none."""
+    account = await context.account()
+    quote = context.quote
+    if account.legal_entity != quote.legal_entity:
+        raise Rejected(
+            f"{account.name} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
+            reason_code="legal_entity_mismatch",
+        )
+    customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, _customer_draft(account, quote))
+    async with context.store.transaction() as connection:
+        await link(
+            connection,
+            tenant=context.tenant,
+            entity="customer",
+            canonical_id=account.account_id,
+            system=f"erp:{quote.legal_entity}",
+            system_id=customer.vendor_id,
+        )
+    what = "created in" if customer.created else "known to"
+    return Found(
+        f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",
+        result={"vendorId": customer.vendor_id, "code": customer.code},
+        vendor_ids=[f"erp:{customer.vendor_id}"],
+    )
+
+
+async def check_credit(context: OrderSubmission) -> Found:
+    """Ask the ERP whether the customer may owe the one-off lines as well."""
+    quote = context.quote
+    amount = _sum(quote.one_off_lines(), quote.currency)
+    credit = await context.system.check_credit(context.tenant, quote.legal_entity, quote.account_id, amount)
+    if credit is None or credit.decision is CreditDecision.unknown:
+        reason = credit.reason if credit else "the ERP does not know the customer"
+        raise Rejected(f"The credit check has no answer: {reason}.", reason_code="credit_unknown")
+    if credit.decision is CreditDecision.refused:
+        raise Rejected(f"Credit refused: {credit.reason}", reason_code="credit_refused")
+    return Found(f"Credit for {amount.amount} {amount.currency} approved.", result={"reason": credit.reason})
+
+
+async def align_prices(context: OrderSubmission) -> Found:
+    """Hold every line against the list price of the system that will invoice it."""
+    quote = context.quote
+    skus = sorted({line.sku for line in quote.lines})
+    listed = await context.system.look_up_prices(context.tenant, quote.legal_entity, skus, quote.currency)
+    by_sku = {price.sku: price for price in listed.prices}
+    unsold: list[str] = []
+    outside: list[str] = []
+    for line in quote.lines:
+        difference, problem = context.policy.judge(line, by_sku.get(line.sku))
+        if problem is not None:
+            (unsold if difference is None else outside).append(problem)
+    if unsold:
+        raise Rejected(" ".join(unsold), reason_code="unknown_product")
+    if outside:
+        raise Rejected(" ".join(outside), reason_code="price_outside_policy")
+    return Found(f"All {len(quote.lines)} prices are within policy.")
+
+
+async def calculate_tax(context: OrderSubmission) -> Found:
+    """Find the jurisdiction, and the tax of every line."""
+    account = await context.account()
+    quote = context.quote
+    request = TaxRequest(
+        legal_entity=quote.legal_entity,
+        buyer=_customer_draft(account, quote).address,
+        buyer_vat_id=account.vat_id,
+        lines=[TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines],
+    )
+    tax = await context.system.calculate_tax(context.tenant, request)
+    net = _sum(quote.lines, quote.currency)
+    total = net + tax.total
+    return Found(
+        f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
+        result={
+            "code": tax.tax_code,
+            "percent": tax.percent,
+            "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
+        },
+        order={"tax": tax.total.value, "total": total.value},
+    )
+
+
+# -- booking in the ERP -------------------------------------------------------------------------------------------
+
+
+async def book_erp_order(context: OrderSubmission) -> Found:
+    """Quote and confirm the one-off lines in the ERP."""
+    quote = context.quote
+    if not quote.one_off_lines():
+        return Found("Every line is recurring: there is nothing for the ERP to invoice.", result={"skipped": True})
+    draft = _erp_draft(context)
+    external_id = context.order.order_id
+    operation_id = await context.intents.record(
+        tenant=context.tenant,
+        flow_id=context.flow_id,
+        step="book_erp_order",
+        system=f"erp:{quote.legal_entity}",
+        external_id=external_id,
+        payload=draft,
+    )
+    await context.system.create_order(context.tenant, quote.legal_entity, external_id, draft)
+    booked = await context.system.confirm_order(context.tenant, quote.legal_entity, external_id)
+    await context.intents.answer(operation_id, booked.vendor_id)
+    return _erp_found(booked)
+
+
+async def find_erp_order(context: OrderSubmission) -> Found | None:
+    """What a lost request may have booked: done if it is confirmed, else to be gone on with."""
+    order = await context.system.find_order(context.tenant, context.quote.legal_entity, context.order.order_id)
+    return _erp_found(order) if order.state is ErpOrderState.confirmed else None
+
+
+async def cancel_erp_order(context: OrderSubmission) -> Found:
+    """Cancel whatever the ERP holds under this order's id."""
+    if not context.quote.one_off_lines():
+        return Found("The ERP holds nothing of this order.")
+    order = await context.system.cancel_order(context.tenant, context.quote.legal_entity, context.order.order_id)
+    if order.state is ErpOrderState.absent:
+        return Found("The ERP holds nothing of this order.")
+    return Found(f"ERP order {order.number or order.vendor_id} cancelled.")
+
+
+def _erp_found(order: ErpOrder) -> Found:
+    total = f"{order.total.amount} {order.total.currency}" if order.total else "unknown"
+    return Found(
+        f"ERP order {order.number} confirmed over {total}.",
+        result={"vendorId": order.vendor_id, "number": order.number},
+        vendor_ids=[f"erp:{order.vendor_id}"],
+        order={"erp_order_id": order.vendor_id, "erp_order_number": order.number},
+    )
+
+
+def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
+    quote = context.quote
+    lines = quote.one_off_lines()
+    taxes: dict[str, str] = context.results["calculate_tax"]["lines"]
+    tax = Money.of(sum((Decimal(taxes[line.line_id]) for line in lines), Decimal(0)), quote.currency)
+    return ErpOrderDraft(
+        account_id=quote.account_id,
+        customer_vendor_id=context.results["validate_customer"]["vendorId"],
+        currency=quote.currency,
+        tax_code=context.results["calculate_tax"]["code"],
+        lines=[
+            ErpOrderLine(
+                sku=line.sku,
+                description=line.description,
+                quantity=line.quantity,
+                net_unit_price=line.net_unit_price,
+            )
+            for line in lines
+        ],
+        expected_tax=tax,
+        expected_total=_sum(lines, quote.currency) + tax,
+        comment=_erp_comment(quote),
+    )
+
+
+def _erp_comment(quote: Quote) -> str:
+    recurring = [
+        f"{line.quantity} x {line.sku} per {line.recurrence.value}"
+        for period in _PERIODS
+        for line in quote.recurring_lines(period)
+    ]
+    charged = f" Charged by billing, not here: {', '.join(recurring)}." if recurring else ""
+    return f"Quote {quote.number} revision {quote.revision}.{charged}"[:2000]
+
+
+# -- starting billing ---------------------------------------------------------------------------------------------
+
+
+async def start_billing(context: OrderSubmission) -> Found:
+    """Start one subscription for each period that the quote has recurring lines for."""
+    quote = context.quote
+    periods = [period for period in _PERIODS if quote.recurring_lines(period)]
+    if not periods:
+        return Found("No line is recurring: there is nothing for billing to charge.", result={"skipped": True})
+    account = await context.account()
+    customer = await context.system.ensure_billing_customer(
+        context.tenant, quote.legal_entity, _customer_draft(account, quote)
+    )
+    async with context.store.transaction() as connection:
+        await link(
+            connection,
+            tenant=context.tenant,
+            entity="customer",
+            canonical_id=account.account_id,
+            system=f"billing:{quote.legal_entity}",
+            system_id=customer.vendor_id,
+        )
+    started = [await _start_subscription(context, period, customer.vendor_id) for period in periods]
+    return _billing_found(started)
+
+
+async def find_billing(context: OrderSubmission) -> Found | None:
+    """What a lost request may have started: done if every period's subscription runs."""
+    quote = context.quote
+    found = [
+        await context.system.find_subscription(context.tenant, quote.legal_entity, subscription_id(context, period))
+        for period in _PERIODS
+        if quote.recurring_lines(period)
+    ]
+    running = all(
+        subscription.status in {SubscriptionStatus.active, SubscriptionStatus.trialing} for subscription in found
+    )
+    return _billing_found(found) if running else None
+
+
+async def cancel_billing(context: OrderSubmission) -> Found:
+    """Cancel whatever billing holds under this order's ids."""
+    cancelled = 0
+    for period in _PERIODS:
+        if context.quote.recurring_lines(period):
+            subscription = await context.system.cancel_subscription(
+                context.tenant, context.quote.legal_entity, subscription_id(context, period)
+            )
+            cancelled += subscription.status is SubscriptionStatus.cancelled
+    return Found(f"{cancelled} subscription(s) cancelled.")
+
+
+def subscription_id(context: OrderSubmission, period: Recurrence) -> str:
+    """The external id of an order's subscription for a period."""
+    return f"{context.order.order_id}-{period.value}"
+
+
+async def _start_subscription(context: OrderSubmission, period: Recurrence, customer_id: str) -> Subscription:
+    quote = context.quote
+    external_id = subscription_id(context, period)
+    draft = SubscriptionDraft(
+        account_id=quote.account_id,
+        order_id=context.order.order_id,
+        customer_vendor_id=customer_id,
+        currency=quote.currency,
+        recurrence=period,
+        items=[
+            SubscriptionItem(sku=line.sku, quantity=line.quantity, net_unit_price=line.net_unit_price)
+            for line in quote.recurring_lines(period)
+        ],
+        tax_code=context.results["calculate_tax"]["code"],
+        tax_percent=context.results["calculate_tax"]["percent"],
+    )
+    operation_id = await context.intents.record(
+        tenant=context.tenant,
+        flow_id=context.flow_id,
+        step="start_billing",
+        system=f"billing:{quote.legal_entity}",
+        external_id=external_id,
+        payload=draft,
+    )
+    subscription = await context.system.create_subscription(context.tenant, quote.legal_entity, external_id, draft)
+    await context.intents.answer(operation_id, subscription.vendor_id)
+    return subscription
+
+
+def _billing_found(subscriptions: list[Subscription]) -> Found:
+    ids = [subscription.vendor_id for subscription in subscriptions if subscription.vendor_id is not None]
+    amounts = ", ".join(
+        f"{subscription.period_amount.amount} {subscription.period_amount.currency} per {subscription.recurrence.value}"
+        for subscription in subscriptions
+        if subscription.period_amount is not None and subscription.recurrence is not None
+    )
+    return Found(
+        f"{len(ids)} subscription(s) active: {amounts}.",
+        result={"vendorIds": ids},
+        vendor_ids=[f"billing:{vendor_id}" for vendor_id in ids],
+        order={"subscription_ids": ids},
+    )
+
+
+# -- telling Salesforce -------------------------------------------------------------------------------------------
+
+
+async def report_to_crm(context: OrderSubmission) -> Found:
+    """Tell Salesforce that the order is booked, with the ids a sales user can look for."""
+    return await _report(context, OrderStatus.booked)
+
+
+async def report_ending(context: OrderSubmission) -> Found:
+    """Tell Salesforce that the order is not booked, and why."""
+    if context.order.quote is None:
+        return Found("Salesforce has no quote that this could be reported on.")
+    return await _report(context, context.order.status)
+
+
+async def _report(context: OrderSubmission, status: OrderStatus) -> Found:
+    order = context.order
+    report = ReportedOrderStatus(
+        account_id=context.quote.account_id,
+        quote_id=order.quote_id,
+        status=status,
+        version=order.version + 1,  # the version that the order has once this report is on its timeline
+        currency=context.quote.currency,
+        total=order.total,
+        erp_order_id=order.erp_order_id,
+        erp_order_number=order.erp_order_number,
+        subscription_ids=order.subscription_ids,
+        failure_reason=order.reason,
+    )
+    told = await context.system.report_order_status(context.tenant, order.order_id, report)
+    return Found(
+        f"Salesforce knows that the order is {status.value}.",
+        result={"vendorId": told.vendor_id},
+        vendor_ids=[f"crm:{told.vendor_id}"],
+    )
+
+
+# -- the table ----------------------------------------------------------------------------------------------------
+
+STEPS: tuple[Step[OrderSubmission], ...] = (
+    Step("load_quote", "read", load_quote),
+    Step("validate_customer", "forward-only", validate_customer),
+    Step("check_credit", "read", check_credit),
+    Step("align_prices", "read", align_prices),
+    Step("calculate_tax", "read", calculate_tax),
+    Step("book_erp_order", "undoable", book_erp_order, find=find_erp_order, undo=cancel_erp_order),
+    Step("start_billing", "undoable", start_billing, find=find_billing, undo=cancel_billing),
+    Step("report_to_crm", "forward-only", report_to_crm),
+)
+REPORT_ENDING: Step[OrderSubmission] = Step("report_ending", "forward-only", report_ending)
+STATUS_DURING = {
+    "load_quote": OrderStatus.validating,
+    "book_erp_order": OrderStatus.booking,
+    "start_billing": OrderStatus.provisioning,
+}
+
+
+async def step_begun(
+    connection: AsyncConnection, context: OrderSubmission, step: Step[OrderSubmission], direction: Direction
+) -> None:
+    """Move the order on to the status that this step stands for."""
+    status = OrderStatus.compensating if direction == "undo" else STATUS_DURING.get(step.name)
+    if status is not None and context.order.status is not status:
+        await change_order(
+            connection, context.order.order_id, status=status, step=step.name, message=f"Now {status.value}."
+        )
+
+
+async def step_settled(
+    connection: AsyncConnection, context: OrderSubmission, step: Step[OrderSubmission], found: Found
+) -> None:
+    """Put what a step found on the order and its timeline."""
+    # `begun` may have moved the order on since the context was loaded.
+    status = await order_status(connection, context.order.order_id)
+    await change_order(
+        connection, context.order.order_id, status=status, step=step.name, message=found.message, **found.order
+    )
+
+
+def _customer_draft(account: Account, quote: Quote) -> CustomerDraft:
+    if account.billing_address is None:
+        raise Rejected(f"{account.name} has no billing address in Salesforce.", reason_code="billing_address_missing")
+    return CustomerDraft(
+        account_id=account.account_id,
+        name=account.name,
+        address=account.billing_address,
+        currency=quote.currency,
+        vat_id=account.vat_id,
+    )
+
+
+def _sum(lines: list[QuoteLine], currency: str) -> Money:
+    return Money.of(sum((line.net_amount.value for line in lines), Decimal(0)), currency)
