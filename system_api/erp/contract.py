@@ -17,8 +17,11 @@ class Erp(Protocol):
     """One legal entity's books.
 
     Every method may raise Rejected (the ERP said no; nothing happened), Unavailable (known not done) or, where it
-    writes, OutcomeUnknown (sent, no trustworthy answer). External ids are ours and deterministic; every create searches for
-    them first, so that calling it again never makes a second record.
+    writes, OutcomeUnknown (sent, no trustworthy answer). External ids are ours and deterministic; every create searches
+    for them first, so that calling it again never makes a second record.
+
+    One Rejected is different: `read_back_mismatch` means that the ERP made a record which, read back, is not what was
+    ordered. The record exists until the saga's undo, registered before the step, cancels it.
     """
 
     async def ready(self) -> str | None:
@@ -37,7 +40,11 @@ class Erp(Protocol):
         """The list price of each of `skus` that this legal entity sells in `currency`."""
 
     async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
-        """Book the order as a quotation, read back and compared: line count, tax and total. Rejected where they differ."""
+        """Book the order as a quotation, read it back and compare line count, tax and total.
+
+        Raises Rejected with reason code `read_back_mismatch` where they differ, `already_cancelled` where the external
+        id was cancelled before: it is used up.
+        """
 
     async def find_order(self, external_id: str) -> ErpOrder:
         """The order under that external id; state `absent` where there is none."""

@@ -1,0 +1,206 @@
+"""The connections file: which vendor serves which tenant and legal entity, and how it is reached.
+
+    [[connection]]
+    tenant = "nordwind"
+    capability = "erp"                  # erp, billing, crm or tax
+    legal_entity = "NW-DE"              # "*" serves every legal entity of the tenant
+    adapter = "tryton"                  # what follows are this adapter's own settings
+    url = "http://127.0.0.1:8000"
+    database = "tryton"
+    company = 1
+    currency = "EUR"
+    key = "file:secrets/tryton-key"     # a secret is env:NAME or file:PATH, never the secret itself
+
+Paths are relative to the file's own folder. A file with faults is refused as a whole, with every fault named.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from shared.canonical.wire import CountryCode, CurrencyCode, LegalEntityCode, TenantCode
+
+Capability = Literal["erp", "billing", "crm", "tax"]
+EVERY_LEGAL_ENTITY = "*"
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$")]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class ConnectionsError(Exception):
+    """The connections file cannot be used. `faults` has one sentence for each thing to mend."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class Secret:
+    """A secret from the environment or from a file; printing it shows nothing."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        """Never the value: settings end up in logs and tracebacks."""
+        return "Secret(…)"
+
+
+class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """What every connection says. `legal_entity` is "*" where one connection serves them all."""
+
+    capability_served: ClassVar[str]
+    tenant: TenantCode
+    capability: Capability
+    legal_entity: Annotated[str, Meta(pattern=r"^(\*|[A-Z0-9][A-Z0-9-]{0,31})$")]
+    adapter: str
+
+    @property
+    def name(self) -> str:
+        """The connection's name for operators, tests and readiness: nordwind/erp/NW-DE."""
+        return f"{self.tenant}/{self.capability}/{self.legal_entity}"
+
+
+class TrytonConnection(Connection, frozen=True, kw_only=True):
+    """A company in a Tryton database. `currency` is the company's own."""
+
+    capability_served: ClassVar[str] = "erp"
+    url: Url
+    database: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
+    company: Annotated[int, Meta(ge=1)]
+    currency: CurrencyCode
+    key: Secret
+
+
+class StripeConnection(Connection, frozen=True, kw_only=True):
+    """A Stripe account. `api_version` pins the shape of its answers."""
+
+    capability_served: ClassVar[str] = "billing"
+    key: Secret
+    url: Url = "https://api.stripe.com"
+    api_version: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")] = "2026-10-28.endive"
+
+
+class SalesforceConnection(Connection, frozen=True, kw_only=True):
+    """A Salesforce org, by its My Domain address: client credentials are given there and nowhere else."""
+
+    capability_served: ClassVar[str] = "crm"
+    url: Url
+    client_id: Text
+    client_secret: Secret
+    api_version: Annotated[str, Meta(pattern=r"^v[1-9][0-9]\.0$")] = "v67.0"
+
+
+class JurisdictionsConnection(Connection, frozen=True, kw_only=True):
+    """A table of tax jurisdictions, and the country that each selling legal entity is established in."""
+
+    capability_served: ClassVar[str] = "tax"
+    table: Path
+    sellers: Annotated[dict[LegalEntityCode, CountryCode], Meta(min_length=1)]
+
+
+_KINDS: dict[str, type[Connection]] = {
+    "tryton": TrytonConnection,
+    "stripe": StripeConnection,
+    "salesforce": SalesforceConnection,
+    "jurisdictions": JurisdictionsConnection,
+}
+
+
+def load_connections(path: Path, environment: Mapping[str, str]) -> list[Connection]:
+    """The connections in the TOML file at `path`, secrets read. Raises ConnectionsError with every fault in it."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConnectionsError([f"{path} cannot be read: {reason}."]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConnectionsError([f"{path} is not TOML: {error}."]) from error
+    entries = document.get("connection")
+    if not isinstance(entries, list) or not entries:
+        raise ConnectionsError([f"{path} lists no connection: begin each with [[connection]]."])
+    reader = _Reader(path.parent, environment)
+    reader.refuse_unknown(document, {"connection"}, str(path))
+    connections = [reader.read(entry, f"connection {number}") for number, entry in enumerate(entries, start=1)]
+    made = [connection for connection in connections if connection is not None]
+    reader.refuse_doubles(made)
+    if reader.faults:
+        raise ConnectionsError(reader.faults)
+    return made
+
+
+class _Reader:
+    """Reads entries and gathers their faults, so that one start shows them all."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.faults: list[str] = []
+        self._folder = folder
+        self._environment = environment
+
+    def read(self, entry: dict[str, Any], where: str) -> Connection | None:
+        kind = _KINDS.get(str(entry.get("adapter")))
+        if kind is None:
+            self.faults.append(f"{where}: adapter is {entry.get('adapter')!r}; it can be {', '.join(_KINDS)}.")
+            return None
+        where = f"{where} ({entry['adapter']})"
+        before = len(self.faults)
+        self.refuse_unknown(entry, {field.name for field in msgspec.structs.fields(kind)}, where)
+        values = self._values(kind, entry, where)
+        capability = values.get("capability")
+        if capability is not None and capability != kind.capability_served:
+            self.faults.append(f"{where}: this adapter serves {kind.capability_served}, not {capability}.")
+        return None if len(self.faults) > before else kind(**values)
+
+    def refuse_unknown(self, table: Mapping[str, Any], known: set[str], where: str) -> None:
+        self.faults += [f"{where}: {name} is not a setting here." for name in table if name not in known]
+
+    def refuse_doubles(self, connections: list[Connection]) -> None:
+        names = [connection.name for connection in connections]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        self.faults += [f"{name} is connected more than once; which one to use cannot be told." for name in doubled]
+
+    def _values(self, kind: type[Connection], entry: dict[str, Any], where: str) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        hints = get_type_hints(kind, include_extras=True)
+        for field in msgspec.structs.fields(kind):
+            if field.name not in entry:
+                if field.required:
+                    self.faults.append(f"{where}: {field.name} is missing.")
+                continue
+            try:
+                values[field.name] = msgspec.convert(entry[field.name], hints[field.name], dec_hook=self._special)
+            except msgspec.ValidationError as error:
+                self.faults.append(f"{where}: {field.name}: {error}.")
+        return values
+
+    def _special(self, kind: type[Any], raw: Any) -> Any:
+        """What TOML has no type for. Raises ValueError, which becomes the fault's text."""
+        if kind is Secret:
+            return self._secret(raw)
+        if kind is Path and isinstance(raw, str) and raw:
+            return self._folder / raw
+        raise ValueError(f"a text is needed, not {type(raw).__name__}")
+
+    def _secret(self, raw: Any) -> Secret:
+        source, _, where = str(raw).partition(":")
+        if not isinstance(raw, str) or source not in {"env", "file"} or not where:
+            # The value itself is not repeated: somebody may have put the secret there.
+            raise ValueError("name where the secret is, as env:NAME or file:PATH; the secret itself has no place here")
+        if source == "env":
+            text = self._environment.get(where, "").strip()
+            missing = f"the environment variable {where} is not set"
+        else:
+            path = self._folder / where
+            missing = f"the file {path} is empty"
+            try:
+                text = path.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"the file {path} cannot be read") from error
+        if not text:
+            raise ValueError(missing)
+        return Secret(text)

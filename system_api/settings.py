@@ -1,0 +1,35 @@
+"""What a process of the system tier needs to know, from the environment."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The system tier's settings; each is the variable QUOTEWAY_<FIELD>."""
+
+    issuer_metadata_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^https?://",
+            description="the address of the OAuth issuer's metadata (…/.well-known/oauth-authorization-server)",
+        ),
+    ]
+    system_connections: Annotated[
+        str, Meta(min_length=1, description="the path of the TOML file that lists the vendor connections")
+    ]
+    system_audience: Annotated[
+        str, Meta(min_length=1, description="the audience that access tokens for this tier carry")
+    ] = "quoteway-system"
+    system_host: Annotated[str, Meta(min_length=1, description="the address to listen on")] = "127.0.0.1"
+    system_port: Annotated[
+        int, Meta(ge=0, le=65535, description="the port to listen on; 0 takes a free one and says which")
+    ] = 8003
+    log_level: Annotated[
+        str,
+        Meta(
+            pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+            description="how much is logged: DEBUG, INFO, WARNING or ERROR",
+        ),
+    ] = "INFO"

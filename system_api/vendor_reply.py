@@ -1,0 +1,62 @@
+"""What adapters do alike with a vendor's answer: decode it into types, or say what its failure means.
+
+Every adapter sorts a vendor's errors itself, since only it knows that vendor's words. What remains is the same for all:
+an answer that cannot be understood is `OutcomeUnknown` after a write and `Unavailable` after a read.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+
+from shared.canonical import MoneyError
+from shared.problem import OutcomeUnknown, Unavailable, VendorError
+
+T = TypeVar("T")
+_SAID_CHARS_MAX = 300
+
+
+def decode_reply(content: bytes, shape: type[T], *, vendor: str, writes: bool) -> T:
+    """`content` as `shape`; numbers meant for Decimal fields stay exact. Raises as `understanding` does."""
+    with understanding(vendor, writes=writes):
+        return msgspec.json.decode(content, type=shape)
+
+
+@contextmanager
+def understanding(vendor: str, *, writes: bool) -> Iterator[None]:
+    """Around decoding and mapping: an answer of another shape is OutcomeUnknown for a write, Unavailable for a read."""
+    try:
+        yield
+    # RecursionError: a proxy's nonsense may be nested deeper than any answer. ArithmeticError: amounts such as NaN.
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MoneyError, ArithmeticError) as error:
+        raise trustless(vendor, f"answered something that cannot be understood: {error}", writes=writes) from error
+
+
+def trustless(vendor: str, what: str, *, writes: bool, retry_after_s: int | None = None) -> VendorError:
+    """The error for an answer that says nothing about what was done. `what` continues a sentence about the vendor."""
+    if writes:
+        return OutcomeUnknown(f"{vendor} {what}", vendor=vendor)
+    return Unavailable(f"{vendor} {what}", vendor=vendor, retry_after_s=retry_after_s)
+
+
+@contextmanager
+def after_write(vendor: str, what: str) -> Iterator[None]:
+    """Around reading back what was written: not being able to read it does not mean that it was not done."""
+    try:
+        yield
+    except Unavailable as error:
+        raise OutcomeUnknown(
+            f"{vendor} took {what}, which could not be read back: {error.detail}", vendor=vendor
+        ) from error
+
+
+def excerpt(content: bytes) -> str:
+    """The beginning of an answer, for an operator's eyes: one line, no more than 300 characters."""
+    return " ".join(content[: 4 * _SAID_CHARS_MAX].decode(errors="replace").split())[:_SAID_CHARS_MAX]
+
+
+def jittered_s(at_least: int, at_most: int) -> int:
+    """Seconds to wait before a repeat where the vendor names none; spread, so that those refused together part."""
+    return random.randint(at_least, at_most)  # noqa: S311 jitter is no secret
