@@ -6,10 +6,12 @@ even decoded. The key id is a look-up and nothing more. Keys that no one should 
 
 import asyncio
 import logging
+import re
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
@@ -23,6 +25,9 @@ ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 TOKEN_BYTES_MAX = 8192
 LEEWAY_S = 60
 RSA_BITS_MIN = 2048
+# A caller waits no longer than this for the issuer's keys, with all that wait before it.
+KEYS_TIMEOUT_S = 3.0
+_TENANT = re.compile(r"[a-z0-9-]{1,40}")
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 _log = logging.getLogger(__name__)
 
@@ -112,7 +117,7 @@ class Authenticator:
     def _principal(self, claims: dict[str, Any]) -> Principal:
         tenant, scope = claims.get("tenant"), claims.get("scope", "")
         subject, client_id = claims.get("sub"), claims.get("client_id")
-        if not isinstance(tenant, str) or not tenant or tenant == "*" or not isinstance(scope, str):
+        if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant) or not isinstance(scope, str):
             raise Unauthenticated("The token names no tenant.", error="invalid_token")
         return Principal(
             subject=str(subject), client_id=str(client_id or subject), tenant=tenant, scopes=frozenset(scope.split())
@@ -125,7 +130,11 @@ class Authenticator:
             raise Unauthenticated("The token cannot be read.", error="invalid_token") from error
         kid = str(header.get("kid", ""))
         if kid not in self._keys:
-            await self._fetch_keys()
+            try:
+                async with asyncio.timeout(KEYS_TIMEOUT_S):
+                    await self._fetch_keys()
+            except TimeoutError as error:
+                raise Unavailable(f"the issuer gives no keys within {KEYS_TIMEOUT_S:g} s", vendor="issuer") from error
         key = self._keys.get(kid)
         if key is None:
             raise Unauthenticated("The token is signed with an unknown key.", error="invalid_token")
@@ -142,15 +151,25 @@ class Authenticator:
             response = await self._client.send("GET", metadata.jwks_uri)
             if not response.is_success:
                 raise Unavailable(f"the issuer's keys answer {response.status_code}", vendor="issuer")
-            self._issuer, self._keys = metadata.issuer, load_keys(response.json())
+            try:
+                key_set = msgspec.json.decode(response.content, type=JwkSet)
+            except msgspec.DecodeError as error:
+                raise Unavailable(f"the issuer's keys are not usable: {error}", vendor="issuer") from error
+            self._issuer, self._keys = metadata.issuer, load_keys(key_set)
             self._fetched_at = time.monotonic()
 
 
-def load_keys(document: dict[str, Any]) -> dict[str, Any]:
+class JwkSet(msgspec.Struct, frozen=True):
+    """The keys an issuer publishes (RFC 7517)."""
+
+    keys: list[dict[str, Any]]
+
+
+def load_keys(published: JwkSet) -> dict[str, Any]:
     """The usable public keys of a JWK set, by key id. Weak, private, symmetric or ambiguous ones are left out."""
     keys: dict[str, Any] = {}
     refused: set[str] = set()
-    for raw in document.get("keys", []):
+    for raw in published.keys:
         kid = str(raw.get("kid", ""))
         try:
             key = KeySet.import_key_set({"keys": [raw]}).keys[0]

@@ -15,7 +15,7 @@ from litestar.openapi.spec import Contact, License
 from litestar.routes import HTTPRoute
 
 from shared.operation import OperationPolicy, policy_of, public
-from shared.problem import NotFound, Problem
+from shared.problem import PROBLEM_MEDIA_TYPE, NotFound, Problem
 
 _ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -33,6 +33,7 @@ _READ_PROBLEMS = {
 }
 _WRITE_PROBLEMS = {
     **_READ_PROBLEMS,
+    "408": "The body did not arrive in time.",
     "409": "The record's state does not allow this, or the same key is in flight.",
     "413": "The body is larger than 1 MB.",
     "422": "The vendor refused, or the idempotency key was used with another body.",
@@ -55,25 +56,29 @@ def build_document(app: Litestar) -> dict[str, Any]:
             "description": "An RFC 9068 access token of the configured issuer, for this tier's audience.",
         }
     }
+    # The first is what the tier answers unless another is asked for.
+    media_types = [PROBLEM_MEDIA_TYPE, "application/json"]
+    if app.state.tier.plain_problems:
+        media_types.reverse()
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
                 described = document["paths"].get(route.path_format or "/", {}).get(method.lower())
                 policy = policy_of(handler.opt) if described is not None else None
                 if described is not None and policy is not None:
-                    _describe(described, policy, method)
+                    _describe(described, policy, method, media_types)
     sorted_document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document, order="deterministic"))
     return sorted_document
 
 
-def _describe(operation: dict[str, Any], policy: OperationPolicy, method: str) -> None:
+def _describe(operation: dict[str, Any], policy: OperationPolicy, method: str, media_types: list[str]) -> None:
     operation["security"] = [{"accessToken": list(policy.scopes)}]
     operation["x-quoteway-owner"] = policy.owner
     operation["x-quoteway-capability"] = policy.capability
     operation["x-quoteway-scopes"] = list(policy.scopes)
     operation["x-quoteway-rate-class"] = policy.rate
     operation["x-quoteway-audit-class"] = policy.audit
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {media_type: {"schema": {"$ref": "#/components/schemas/Problem"}} for media_type in media_types}
     for status, description in (_READ_PROBLEMS if method == "GET" else _WRITE_PROBLEMS).items():
         operation["responses"][status] = {"description": description, "content": content}
 

@@ -20,9 +20,13 @@ from shared.telemetry import current_correlation_id
 Transport = httpx.AsyncBaseTransport
 Response = httpx.Response
 TransportFailure = httpx.TransportError
+HTTPFailure = httpx.HTTPError
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _BACKOFF_S = (0.1, 0.4)
+# Shorter than the 5 s after which our tiers' servers close an idle connection: a write sent into one that is being
+# closed would be an unknown outcome for nothing.
+_KEEP_ALIVE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class OutboundClient:
     settings: OutboundSettings = field(default_factory=OutboundSettings)
 
     def __post_init__(self) -> None:
-        limits = httpx.Limits(max_connections=self.settings.connections_max)
+        limits = httpx.Limits(max_connections=self.settings.connections_max, keepalive_expiry=_KEEP_ALIVE_S)
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             transport=self.transport,
@@ -81,7 +85,7 @@ class OutboundClient:
         for attempt in range(1, attempts_max + 1):
             try:
                 return await self._send_once(method, path, headers, params, content)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:  # also an answer that cannot be read, such as broken compression
                 if attempt < attempts_max:
                     await asyncio.sleep(_BACKOFF_S[attempt - 1] * random.uniform(0.5, 1.5))  # noqa: S311 jitter is no secret
                     continue
@@ -99,7 +103,7 @@ class OutboundClient:
         all_headers = {"X-Correlation-Id": current_correlation_id(), **(headers or {})}
         return await self._client.request(method, path, headers=all_headers, params=params, content=content)
 
-    def _failure(self, error: httpx.TransportError, *, safe: bool) -> QuotewayError:
+    def _failure(self, error: httpx.RequestError, *, safe: bool) -> QuotewayError:
         kind = type(error).__name__
         if safe or isinstance(error, _NOT_SENT):
             return Unavailable(f"{self.peer} does not answer ({kind})", vendor=self.peer)
@@ -109,8 +113,9 @@ class OutboundClient:
 def raise_for_problem(response: Response, peer: str, *, safe: bool) -> None:
     """Raise what another tier of ours answered. Does nothing on success.
 
-    Its three vendor families come through as they were raised there. Anything else is a defect between our own tiers:
-    for a read it is Unavailable, for a write OutcomeUnknown, since a proxy in between may have cut off a success.
+    What error_from_problem knows comes through as it was raised there. Anything else is a defect between our own
+    tiers: for a read it is Unavailable, for a write OutcomeUnknown, since a proxy in between may have cut off a
+    success.
     """
     if response.is_success:
         return

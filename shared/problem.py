@@ -7,6 +7,7 @@
     ├── NotFound              404  nothing there, or nothing you may see
     ├── MethodNotAllowed      405
     ├── Conflict              409  the request is right, the record's state is not
+    ├── RequestTimeout        408  the body did not arrive in time
     ├── PayloadTooLarge       413
     ├── IdempotencyMismatch   422  the key was used with another body
     └── VendorError           what a vendor's answer means for a flow:
@@ -15,7 +16,8 @@
         └── OutcomeUnknown    504  sent, and no trustworthy answer: look it up, never repeat it blindly
 
 The three vendor families decide what a saga does next, so they survive the hop between the tiers: the system tier
-answers them as problems, and `shared.http_client` raises them again on the other side.
+answers them as problems, and `shared.http_client` raises them again on the other side. So do the answers that the
+caller at the outer edge can act on: a wrong request, a missing record, a conflict, a reused idempotency key.
 """
 
 from typing import Annotated, Any
@@ -35,16 +37,19 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """An error answer (RFC 9457). `type` is stable; `reason_code` says why in one word where there are several whys."""
+    """An error answer (RFC 9457). `type` is stable; `reason_code` says why in one word where there are several whys.
+
+    What does not apply is left out, never null: clients such as Salesforce External Services want one type a field.
+    """
 
     type: Annotated[str, Meta(examples=["urn:quoteway:problem:invalid-request"])]
     title: Annotated[str, Meta(examples=["The request is not valid"])]
     status: Annotated[int, Meta(ge=400, le=599, examples=[400])]
     detail: Annotated[str, Meta(examples=["One field is wrong."])]
     correlation_id: Annotated[str, Meta(examples=["0f8e0c5e2a6f4f43a2b5c77d6a1d3b10"])]
-    reason_code: str | None = None
-    errors: list[Fault] | None = None
-    retry_after_seconds: int | None = None
+    reason_code: str = ""
+    errors: list[Fault] = []
+    retry_after_seconds: int = 0
 
 
 class QuotewayError(Exception):
@@ -84,7 +89,7 @@ class InvalidRequest(QuotewayError):
         self.faults = faults or []
 
     def _members(self) -> dict[str, Any]:
-        return {"errors": self.faults or None}
+        return {"errors": self.faults}
 
 
 class Unauthenticated(QuotewayError):
@@ -131,7 +136,16 @@ class Conflict(QuotewayError):
         self.retry_after_s = retry_after_s
 
     def _members(self) -> dict[str, Any]:
-        return {"retry_after_seconds": self.retry_after_s}
+        return {"retry_after_seconds": self.retry_after_s or 0}
+
+
+class RequestTimeout(QuotewayError):
+    """The body did not arrive in time. The connection is worth no more waiting."""
+
+    status, slug, title = 408, "request-timeout", "The request did not arrive in time"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Connection": "close"})
 
 
 class PayloadTooLarge(QuotewayError):
@@ -156,7 +170,7 @@ class VendorError(QuotewayError):
         self.retry_after_s = retry_after_s
 
     def _members(self) -> dict[str, Any]:
-        return {"reason_code": self.reason_code, "retry_after_seconds": self.retry_after_s}
+        return {"reason_code": self.reason_code, "retry_after_seconds": self.retry_after_s or 0}
 
 
 class Rejected(VendorError):
@@ -186,7 +200,8 @@ class OutcomeUnknown(VendorError):
 
 
 _BY_TYPE: dict[str, type[QuotewayError]] = {
-    _TYPE_PREFIX + family.slug: family for family in (Rejected, Unavailable, OutcomeUnknown, NotFound, Conflict)
+    _TYPE_PREFIX + family.slug: family
+    for family in (Rejected, Unavailable, OutcomeUnknown, InvalidRequest, NotFound, Conflict, IdempotencyMismatch)
 }
 
 
@@ -201,10 +216,12 @@ def error_from_problem(problem: Problem) -> QuotewayError | None:
         return Unavailable(
             problem.detail,
             reason_code=problem.reason_code or "unavailable",
-            retry_after_s=problem.retry_after_seconds,
+            retry_after_s=problem.retry_after_seconds or None,
         )
     if family is OutcomeUnknown:
         return OutcomeUnknown(problem.detail, reason_code=problem.reason_code or "outcome_unknown")
     if family is Conflict:
-        return Conflict(problem.detail, retry_after_s=problem.retry_after_seconds)
-    return NotFound(problem.detail)
+        return Conflict(problem.detail, retry_after_s=problem.retry_after_seconds or None)
+    if family is InvalidRequest:
+        return InvalidRequest(problem.detail, problem.errors)
+    return family(problem.detail)

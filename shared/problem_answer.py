@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.params import ParameterKwarg
 
 from shared.body import BODY_BYTES_MAX
 from shared.problem import (
@@ -22,14 +23,16 @@ from shared.problem import (
 from shared.telemetry import current_correlation_id, set_correlation_id
 
 _log = logging.getLogger(__name__)
-_AT = re.compile(r" - at `\$(?P<path>[^`]*)`")
+# The framework's own sentences, of which only these parts say where the fault is.
+_MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?P<name>[^']+)' for path")
+_MEMBER = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
 
 
 def answer_problem(*, plain: bool) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
     """The handler that turns every exception into a problem answer. `plain`: see Tier.plain_problems."""
 
     def handler(request: Request[Any, Any, Any], exception: Exception) -> Response[Problem]:
-        error = _as_quoteway_error(exception)
+        error = _as_quoteway_error(exception, request)
         headers = dict(error.headers)
         if "correlation_id" not in request.scope["state"]:  # no route matched, so the policy list did not run
             headers["X-Correlation-Id"] = set_correlation_id(request.headers.get("x-correlation-id"))
@@ -43,15 +46,15 @@ def answer_problem(*, plain: bool) -> Callable[[Request[Any, Any, Any], Exceptio
     return handler
 
 
-def _as_quoteway_error(exception: Exception) -> QuotewayError:
+def _as_quoteway_error(exception: Exception, request: Request[Any, Any, Any]) -> QuotewayError:
     if isinstance(exception, QuotewayError):
         return exception
     if isinstance(exception, HTTPException):
-        return _from_litestar(exception)
+        return _from_litestar(exception, request)
     return QuotewayError("An unexpected error happened. Quote the correlation id when you report it.")
 
 
-def _from_litestar(exception: HTTPException) -> QuotewayError:
+def _from_litestar(exception: HTTPException, request: Request[Any, Any, Any]) -> QuotewayError:
     if exception.status_code == 404:
         return NotFound("There is nothing at this address.")
     if exception.status_code == 413:
@@ -59,30 +62,46 @@ def _from_litestar(exception: HTTPException) -> QuotewayError:
     if exception.status_code == 405:
         return MethodNotAllowed("This address does not take that method.", headers=dict(exception.headers or {}))
     if 400 <= exception.status_code < 500:
-        return InvalidRequest("The request is not valid.", _faults(exception))
+        return InvalidRequest("The request is not valid.", _faults(exception, request))
     return QuotewayError("An unexpected error happened. Quote the correlation id when you report it.")
 
 
-def _faults(exception: HTTPException) -> list[Fault]:
+def _faults(exception: HTTPException, request: Request[Any, Any, Any]) -> list[Fault]:
     if isinstance(exception.extra, list):
+        items = [item for item in exception.extra if isinstance(item, dict)]
         return [
-            Fault(pointer=_parameter(item), detail=str(item.get("message", "is not valid")))
-            for item in exception.extra
-            if isinstance(item, dict)
+            _body_fault(item) if item.get("source") == "body" else _parameter_fault(item, request) for item in items
         ]
-    found = _AT.search(exception.detail)
-    pointer = json_pointer(found["path"]) if found else ""
-    return [Fault(pointer=pointer, detail=_AT.sub("", exception.detail))]
+    missing = _MISSING_PARAMETER.match(exception.detail)
+    if missing:
+        return [Fault(pointer=f"{missing['source']}/{missing['name']}", detail="This parameter is required.")]
+    return [Fault(pointer="", detail=exception.detail)]
 
 
-def _parameter(item: dict[str, Any]) -> str:
-    if item.get("source") == "body":
-        key = str(item.get("key", ""))
-        return "" if key == "data" else json_pointer("." + key)
-    source = str(getattr(item.get("source", ""), "value", item.get("source", "")))
-    return "/".join(part for part in (source, str(item.get("key", ""))) if part)
+def _body_fault(item: dict[str, Any]) -> Fault:
+    key, message = str(item.get("key", "")), str(item.get("message", "is not valid"))
+    pointer = "" if key == "data" else json_pointer(key)
+    member = _MEMBER.match(message)
+    return Fault(pointer=f"{pointer}/{member['name']}" if member else pointer, detail=message)
+
+
+def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> Fault:
+    """The fault under the name that the caller knows, which is not always that of the handler's argument."""
+    argument = str(item.get("key", ""))
+    field = request.route_handler.parsed_fn_signature.parameters.get(argument)
+    definition = field.kwarg_definition if field is not None else None
+    name, source = argument, "query"
+    if isinstance(definition, ParameterKwarg):
+        name, source = definition.name or argument, definition.param_type.value
+    if name in request.path_params:
+        source = "path"
+    return Fault(pointer=f"{source}/{name}", detail=str(item.get("message", "is not valid")))
 
 
 def json_pointer(path: str) -> str:
-    """A msgspec path (`.lines[0].quantity`) as a JSON pointer (`/lines/0/quantity`)."""
-    return re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", path).replace(".", "/").replace("///", "...")
+    """A msgspec path (`lines[0].quantity`) as a JSON pointer (`/lines/0/quantity`).
+
+    Of a map's value the path does not tell the key (`tags[...]`): the pointer then ends at the map.
+    """
+    known, _, _ = path.partition("[...]")
+    return "".join(f"/{part}" for part in re.split(r"[.\[\]]+", known) if part)

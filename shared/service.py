@@ -1,5 +1,6 @@
 """What every request passes, in one readable list: the inbound policy of all three tiers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,14 +24,11 @@ from litestar.types import (
 )
 
 from shared.auth import Authenticator, Principal
-from shared.body import BODY_BYTES_MAX, check_json_body
+from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body
 from shared.contract import contract_config, contract_document
 from shared.health import ReadyCheck, health_handlers
 from shared.operation import policy_of
-from shared.problem import (
-    InvalidRequest,
-    PayloadTooLarge,
-)
+from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
 from shared.problem_answer import answer_problem
 from shared.telemetry import set_correlation_id
 
@@ -139,12 +137,19 @@ def guard_body(app: ASGIApp) -> ASGIApp:
         if scope["type"] != ScopeType.HTTP or scope["method"] not in {"POST", "PUT", "PATCH"}:
             await app(scope, receive, send)
             return
-        body = await _read_body(scope, receive)
+        try:
+            # No server of ours ends a body that trickles in: each would hold a connection for ever.
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await _read_body(scope, receive)
+        except TimeoutError as error:
+            raise RequestTimeout(f"The body did not arrive within {BODY_TIMEOUT_S:g} s.") from error
         if body:
             media_type = (_header(scope, b"content-type") or "").split(";")[0].strip().lower()
             if media_type != "application/json":
                 raise InvalidRequest("Send the body as application/json.")
             check_json_body(body)
+        elif _takes_body(scope["route_handler"]):
+            raise InvalidRequest("A JSON body is needed.", [Fault(pointer="", detail="The body is missing.")])
         delivered = False
 
         async def replay() -> HTTPReceiveMessage | WebSocketReceiveMessage:
@@ -177,6 +182,11 @@ def _header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return value.decode("latin-1")
     return None
+
+
+def _takes_body(handler: BaseRouteHandler) -> bool:
+    field = handler.parsed_fn_signature.parameters.get("data")
+    return field is not None and field.is_required
 
 
 async def _read_body(scope: Scope, receive: Receive) -> bytes:

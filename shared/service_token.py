@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from shared.http_client import OutboundClient, Transport, TransportFailure
+from shared.http_client import HTTPFailure, OutboundClient, Transport, TransportFailure
 from shared.problem import Unavailable
 
 with warnings.catch_warnings():
@@ -98,4 +98,8 @@ class ServiceTokens:
             raise Unavailable(detail, reason_code="no_service_token", vendor="issuer") from error
         except TransportFailure as error:
             raise Unavailable(f"the issuer does not answer ({type(error).__name__})", vendor="issuer") from error
-        return str(answer["access_token"]), float(answer.get("expires_in", 300))
+        except (HTTPFailure, ValueError) as error:  # an error page, or something that is not JSON
+            raise Unavailable(f"the issuer's answer is not usable: {error}", vendor="issuer") from error
+        if not isinstance(answer.get("access_token"), str):
+            raise Unavailable("the issuer's answer has no access token", vendor="issuer")
+        return answer["access_token"], float(answer.get("expires_in", 300))

@@ -1,13 +1,13 @@
 """Money: a decimal string and an ISO 4217 code, never a float."""
 
+import re
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
-from shared.canonical.wire import Canonical, CurrencyCode, DecimalText
+from shared.canonical.wire import DECIMAL_PATTERN, Canonical, CurrencyCode, DecimalText
 
 # ISO 4217 minor units that are not two (the currencies of the vendors' own lists that Quoteway's users bill in).
 _MINOR_UNITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JPY": 0, "JOD": 3, "KRW": 0, "KWD": 3, "OMR": 3, "TND": 3, "VND": 0}
-_DIGITS_MAX = 18
-_SCALE_MAX = 6
+_AMOUNT = re.compile(DECIMAL_PATTERN)
 
 
 class MoneyError(ValueError):
@@ -20,12 +20,16 @@ def minor_units(currency: str) -> int:
 
 
 def round_money(value: Decimal, currency: str) -> Decimal:
-    """`value` rounded half up to what can be paid in `currency`."""
-    return value.quantize(Decimal(1).scaleb(-minor_units(currency)), rounding=ROUND_HALF_UP)
+    """`value` rounded half up to what can be paid in `currency`. Raises MoneyError where it is far too large."""
+    try:
+        rounded = value.quantize(Decimal(1).scaleb(-minor_units(currency)), rounding=ROUND_HALF_UP)
+    except InvalidOperation as error:
+        raise MoneyError(f"{value} is not an amount of {currency}") from error
+    return rounded or abs(rounded)  # never -0.00
 
 
 class Money(Canonical, frozen=True, kw_only=True):
-    """An amount of one currency. Finite, at most 18 digits, at most 6 of them after the point.
+    """An amount of one currency. Finite, at most 12 digits before the point and 6 after it.
 
     Raises MoneyError where the text is not such a number.
     """
@@ -34,17 +38,12 @@ class Money(Canonical, frozen=True, kw_only=True):
     currency: CurrencyCode
 
     def __post_init__(self) -> None:
-        # The pattern is checked when decoding; this also guards amounts made in code, and a trailing newline, which
-        # `$` lets through.
-        if not self.amount[-1:].isdigit():
-            raise MoneyError(f"{self.amount!r} is not a decimal amount")
-        try:
-            value = Decimal(self.amount)
-        except InvalidOperation as error:
-            raise MoneyError(f"{self.amount!r} is not a decimal amount") from error
-        _, digits, exponent = value.as_tuple()
-        if not isinstance(exponent, int) or not -_SCALE_MAX <= exponent <= 0 or len(digits) > _DIGITS_MAX:
-            raise MoneyError(f"{self.amount!r} has more than {_DIGITS_MAX} digits or a scale above {_SCALE_MAX}")
+        # The pattern is checked when decoding; this also guards amounts made in code, which the next tier would refuse,
+        # and a trailing newline, which `$` lets through.
+        if not _AMOUNT.fullmatch(self.amount):
+            raise MoneyError(
+                f"{self.amount[:40]!r} is not a decimal amount with at most 12 digits before and 6 after the point"
+            )
 
     @classmethod
     def of(cls, value: Decimal, currency: str) -> "Money":
@@ -54,7 +53,7 @@ class Money(Canonical, frozen=True, kw_only=True):
     @classmethod
     def exact(cls, value: Decimal, currency: str) -> "Money":
         """`value` as it is: for unit prices, which may be finer than the currency's smallest coin."""
-        return cls(amount=f"{value:f}", currency=currency)
+        return cls(amount=f"{value or abs(value):f}", currency=currency)
 
     @property
     def value(self) -> Decimal:
