@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -52,6 +53,9 @@ def main() -> None:
         except (OSError, ValueError) as error:
             sys.exit(f"the issuer cannot start: {error}")
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+        # uvicorn ends in order and then raises the signal again: for a process that only served, that is success.
+        for asked_to_end in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(asked_to_end, lambda *_: sys.exit(0))
         _AnnouncingServer(config, url).run(sockets=[listener])
 
 

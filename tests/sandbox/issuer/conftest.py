@@ -1,7 +1,6 @@
 """A running issuer process, and the same application inside the test for what needs no socket."""
 
 import json
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -14,15 +13,19 @@ import pytest_asyncio
 
 from sandbox.issuer.app import create_app
 from sandbox.issuer.settings import IssuerSettings
+from sandbox.process import RunningProcess, start_process
 
 CLIENTS_FILE = Path("sandbox/data/clients.toml")
 
 
 @dataclass(frozen=True)
 class IssuerProcess:
-    url: str
+    process: RunningProcess
     state_dir: Path
-    process: subprocess.Popen[str]
+
+    @property
+    def url(self) -> str:
+        return self.process.url
 
     @property
     def credentials(self) -> dict[str, Any]:
@@ -31,25 +34,16 @@ class IssuerProcess:
 
 
 def start_issuer(state_dir: Path) -> IssuerProcess:
-    command = [sys.executable, "-m", "sandbox.issuer", "--port", "0", "--state", str(state_dir)]
-    process = subprocess.Popen([*command, "--clients", str(CLIENTS_FILE)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    announced = json.loads(process.stdout.readline())
-    assert announced["ready"] is True
-    return IssuerProcess(url=announced["url"], state_dir=state_dir, process=process)
-
-
-def stop_issuer(issuer: IssuerProcess) -> None:
-    issuer.process.terminate()
-    with issuer.process:
-        issuer.process.wait(timeout=5)
+    command = [sys.executable, "-m", "sandbox.issuer", "--state", str(state_dir), "--clients", str(CLIENTS_FILE)]
+    log_path = state_dir.parent / "issuer.log"
+    return IssuerProcess(start_process("issuer", command, log_path=log_path, ready="json line"), state_dir)
 
 
 @pytest.fixture(scope="session")
 def issuer_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IssuerProcess]:
     issuer = start_issuer(tmp_path_factory.mktemp("issuer") / "state")
-    yield issuer
-    stop_issuer(issuer)
+    with issuer.process:
+        yield issuer
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import httpx
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
-from tests.sandbox.issuer.conftest import IssuerProcess, start_issuer, stop_issuer
+from tests.sandbox.issuer.conftest import IssuerProcess, start_issuer
 
 with warnings.catch_warnings():
     # Authlib asks for httpx2 on import; the project runs on httpx, which Authlib still supports. Importing
@@ -90,12 +90,13 @@ def test_secrets_are_private_and_outlive_a_restart(tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     first = start_issuer(state_dir)
     began = time.monotonic()
-    stop_issuer(first)
+    first.process.stop()
     assert time.monotonic() - began < 2
+    assert first.process.exit_code == 0
     for name in ("clients.json", "keys.json"):
         assert stat.S_IMODE((state_dir / name).stat().st_mode) == 0o600
     before = {name: json.loads((state_dir / name).read_text()) for name in ("clients.json", "keys.json")}
     second = start_issuer(state_dir)
-    stop_issuer(second)
+    second.process.stop()
     assert before == {name: json.loads((state_dir / name).read_text()) for name in ("clients.json", "keys.json")}
     assert len({entry["client_secret"] for entry in before["clients.json"].values()}) == len(before["clients.json"])
