@@ -1,0 +1,111 @@
+"""Salesforce as a CRM."""
+
+import asyncio
+import re
+from urllib.parse import quote
+from weakref import WeakValueDictionary
+
+from shared.canonical import Account, OrderStatusReport, Quote, ReportedOrderStatus
+from shared.http_client import Transport
+from shared.problem import InvalidRequest, Unavailable
+from system_api.connections import SalesforceConnection
+from system_api.crm.salesforce_api import VENDOR, SalesforceApi
+from system_api.crm.salesforce_records import (
+    ACCOUNT_FIELDS,
+    QUOTE_FIELDS,
+    AccountPage,
+    LinePage,
+    LineRecord,
+    OrderRecord,
+    QuotePage,
+    UpsertAnswer,
+    account_of,
+    order_fields,
+    quote_of,
+)
+from system_api.vendor_reply import after_write, understanding
+
+_SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15,18}")
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_ONLY_DOTS = re.compile(r"\.+")
+
+
+class Salesforce:
+    """One org. Implements `system_api.crm.contract.Crm`."""
+
+    def __init__(self, connection: SalesforceConnection, transport: Transport | None = None) -> None:
+        self._api = SalesforceApi(connection, transport)
+        self._account_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def ready(self) -> str | None:
+        """None if the org answers with our credentials."""
+        await self._api.get("/limits", dict)
+        return None
+
+    async def find_quote(self, quote_id: str) -> Quote | None:
+        """The quote with all of its lines, or None. Raises Rejected (`incomplete_record`) where it lacks something."""
+        if not _SALESFORCE_ID.fullmatch(quote_id):
+            return None
+        page = await self._api.query(_select(QUOTE_FIELDS, "Quote", quote_id), QuotePage)
+        if not page.records:
+            return None
+        record = page.records[0]
+        lines = await self._all_lines(record.lines)
+        with understanding(VENDOR, writes=False):
+            return quote_of(record, lines)
+
+    async def find_account(self, account_id: str) -> Account | None:
+        """The account, or None. Raises Rejected (`incomplete_record`) where it lacks something."""
+        if not _SALESFORCE_ID.fullmatch(account_id):
+            return None
+        page = await self._api.query(_select(ACCOUNT_FIELDS, "Account", account_id), AccountPage)
+        return account_of(page.records[0]) if page.records else None
+
+    async def report_order_status(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
+        """Upsert Quoteway_Order__c by its external id, unless it holds a newer version.
+
+        Reports about one account wait for each other: Salesforce locks the account of a record it writes, and answers
+        UNABLE_TO_LOCK_ROW to the second of two. Between processes the same answer is Unavailable with a jittered wait.
+        """
+        if not _EXTERNAL_ID.fullmatch(order_id) or _ONLY_DOTS.fullmatch(order_id):
+            raise InvalidRequest(f"{order_id!r} is no order id.")
+        lock = self._account_locks.setdefault(report.account_id, asyncio.Lock())
+        async with lock:
+            return await self._report(order_id, report)
+
+    async def _report(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
+        path = f"/sobjects/Quoteway_Order__c/Order_Id__c/{quote(order_id, safe='')}"
+        held = await self._api.get(path, OrderRecord)
+        held_version = int(held.version) if held and held.version is not None else None
+        if held and held_version is not None and held_version > report.version:
+            return OrderStatusReport(order_id=order_id, vendor_id=held.id, version=held_version, applied=False)
+        answer = await self._api.upsert(path, UpsertAnswer, order_fields(report))
+        vendor_id = answer.id if answer else held.id if held else await self._id_behind(path)
+        return OrderStatusReport(order_id=order_id, vendor_id=vendor_id, version=report.version, applied=True)
+
+    async def _id_behind(self, path: str) -> str:
+        with after_write(VENDOR, "a report"):
+            record = await self._api.get(path, OrderRecord)
+            if record is None:
+                raise Unavailable("there is no such record", vendor=VENDOR)
+            return record.id
+
+    async def _all_lines(self, page: LinePage | None) -> list[LineRecord]:
+        """Every line. Raises Unavailable where Salesforce counts others than it sends: a quote must not lose one."""
+        if page is None:
+            return []
+        lines, expected = list(page.records), page.total_size
+        while page.next_address:
+            page = await self._api.next_page(page.next_address, LinePage)
+            lines += page.records
+        if len(lines) != expected:
+            raise Unavailable(f"{VENDOR} counts {expected} lines of the quote, but sent {len(lines)}", vendor=VENDOR)
+        return lines
+
+
+def _select(fields: str, record_type: str, record_id: str) -> str:
+    return f"SELECT {fields} FROM {record_type} WHERE Id = '{record_id}'"  # noqa: S608 callers let only letters and digits in
