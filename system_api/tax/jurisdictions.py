@@ -1,0 +1,134 @@
+"""Tax from a table of jurisdictions: enough for a group that sells in a few places, and for every test.
+
+    [[jurisdiction]]
+    code = "EU-REVERSE-CHARGE"
+    name = "Reverse charge, Art. 196 VAT Directive"
+    seller = "DE"            # ISO 3166-1
+    buyer = "EU"             # a country, or EU for any member state but the seller's own
+    region = "CA"            # where the buyer's subdivision matters
+    needs_vat_id = true      # the buyer must have a VAT id of a member state other than the seller's
+    rate = "0"
+
+The first row that fits wins.
+"""
+
+import re
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from shared.canonical import Money, TaxCalculation, TaxedLine, TaxRequest
+from shared.canonical.wire import CountryCode
+from shared.problem import Rejected
+from system_api.connections import ConnectionsError, JurisdictionsConnection
+from system_api.decimal_text import plain
+
+# Member states by ISO 3166-1, and the prefix of their VAT ids where it differs (Council Directive 2006/112/EC, Art. 215).
+_EU = frozenset(
+    {
+        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
+        *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
+    }
+)
+_VAT_PREFIX = {"GR": "EL"}
+_VAT_ID = re.compile(r"[A-Z]{2}[0-9A-Z+*]{2,13}")
+_Rate = Annotated[str, Meta(pattern=r"^(0|0?\.[0-9]{1,6}|0\.[0-9]{1,6}|1)$")]
+
+
+class Jurisdiction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row of the table. `rate` is a fraction of one."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=64)]
+    name: str
+    seller: CountryCode
+    buyer: CountryCode
+    rate: _Rate
+    region: str | None = None
+    needs_vat_id: bool = False
+
+
+class _Table(msgspec.Struct, frozen=True):
+    jurisdiction: Annotated[list[Jurisdiction], Meta(min_length=1)]
+
+
+class Jurisdictions:
+    """A table's rules for a tenant's legal entities. Implements `system_api.tax.contract.Tax`.
+
+    Raises ConnectionsError where the table cannot be read.
+    """
+
+    def __init__(self, connection: JurisdictionsConnection) -> None:
+        self._sellers = connection.sellers
+        self._rows = _load(connection.table)
+
+    async def calculate(self, request: TaxRequest) -> TaxCalculation:
+        """The tax of each line, rounded per line. Raises Rejected (`no_tax_jurisdiction`) where no row fits."""
+        row = self._row_for(request)
+        rate = Decimal(row.rate)
+        lines = [
+            TaxedLine(line_id=line.line_id, net=line.net, tax=Money.of(line.net.value * rate, line.net.currency))
+            for line in request.lines
+        ]
+        currencies = {line.net.currency for line in request.lines}
+        if len(currencies) > 1:
+            raise Rejected(
+                f"The lines are in {' and '.join(sorted(currencies))}; tax is calculated in one currency at a time.",
+                reason_code="mixed_currencies",
+            )
+        taxes = (line.tax.value for line in lines if line.tax is not None)
+        return TaxCalculation(
+            tax_code=row.code,
+            jurisdiction=row.name,
+            percent=plain(rate * 100),
+            lines=lines,
+            total=Money.of(sum(taxes, Decimal(0)), currencies.pop()),
+        )
+
+    def _row_for(self, request: TaxRequest) -> Jurisdiction:
+        seller = self._sellers.get(request.legal_entity)
+        if seller is None:
+            raise Rejected(
+                f"It is not known where {request.legal_entity} is established: add it to the tax connection's sellers.",
+                reason_code="no_tax_jurisdiction",
+            )
+        without_vat_id = False
+        for row in self._rows:
+            if not _place_fits(row, seller, request):
+                continue
+            if row.needs_vat_id and not _vat_id_abroad(request.buyer_vat_id, seller):
+                without_vat_id = True
+                continue
+            return row
+        place = "-".join(part for part in (request.buyer.country, request.buyer.region) if part)
+        lacking = ": the buyer has no VAT id of another member state" if without_vat_id else ""
+        raise Rejected(
+            f"No tax jurisdiction fits a sale from {seller} to {place}{lacking}.", reason_code="no_tax_jurisdiction"
+        )
+
+
+def _place_fits(row: Jurisdiction, seller: str, request: TaxRequest) -> bool:
+    country = request.buyer.country
+    to_union = row.buyer == "EU" and country in _EU and country != seller
+    return (
+        row.seller == seller
+        and (to_union or row.buyer == country)
+        and (row.region is None or row.region == request.buyer.region)
+    )
+
+
+def _vat_id_abroad(vat_id: str | None, seller: str) -> bool:
+    """Whether this looks like a VAT id of a member state other than the seller's; VIES would say whether it is valid."""
+    compact = re.sub(r"[\s.-]", "", vat_id or "").upper()
+    prefixes = {_VAT_PREFIX.get(country, country) for country in _EU if country != seller}
+    return bool(_VAT_ID.fullmatch(compact)) and compact[:2] in prefixes
+
+
+def _load(path: Path) -> list[Jurisdiction]:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), _Table).jurisdiction
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConnectionsError([f"The table of tax jurisdictions {path} cannot be used: {error}."]) from error
