@@ -1,9 +1,12 @@
 """What every request passes, in one readable list: the inbound policy of all three tiers."""
 
 import asyncio
+import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
@@ -31,6 +34,8 @@ from shared.operation import policy_of
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
 from shared.problem_answer import answer_problem
 from shared.telemetry import set_correlation_id
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def create_service(
         route_handlers=[*health_handlers(ready_checks), contract_document, *handlers],
         # Order matters: the correlation id first, so that every refusal below carries it; the caller before the body,
         # so that no one without a token makes us read a megabyte.
-        middleware=[correlate, authenticate(tier.authenticator), guard_body],
+        middleware=[correlate, guard_address, authenticate(tier.authenticator), guard_body],
         guards=[require_scopes],
         exception_handlers={Exception: answer_problem(plain=tier.plain_problems)},
         request_max_body_size=BODY_BYTES_MAX,
@@ -99,11 +104,12 @@ def refuse_handlers_without_policy(app: Litestar) -> None:
 
 
 def correlate(app: ASGIApp) -> ASGIApp:
-    """Take over or make the correlation id, and send it back."""
+    """Take over or make the correlation id, and send it back. Note when the request came in (monotonic seconds)."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         correlation_id = set_correlation_id(_header(scope, b"x-correlation-id"))
         scope["state"]["correlation_id"] = correlation_id
+        scope["state"]["received_at"] = time.monotonic()
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -111,6 +117,19 @@ def correlate(app: ASGIApp) -> ASGIApp:
             await send(message)
 
         await app(scope, receive, send_with_id)
+
+    return middleware
+
+
+def guard_address(app: ASGIApp) -> ASGIApp:
+    """Refuse control characters in the address: no id or cursor has any, and vendors' addresses and queries break."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if _CONTROL_CHARACTER.search(scope["path"] + unquote(scope["query_string"].decode("latin-1"))):
+            raise InvalidRequest(
+                "The address is not valid.", [Fault(pointer="path", detail="It holds a control character.")]
+            )
+        await app(scope, receive, send)
 
     return middleware
 

@@ -5,9 +5,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+# The end of the text. Python's `$` alone also matches before a trailing newline, which would end up in addresses and
+# vendors' search expressions; in the dialect of JSON Schema the addition changes nothing.
+END = r"$(?!\n)"
 # No more than 12 digits before and 6 after the point: 18 digits fit PostgreSQL's and every vendor's decimals.
-DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?$"
-POSITIVE_DECIMAL_PATTERN = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?$"
+DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?" + END
+POSITIVE_DECIMAL_PATTERN = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?" + END
 
 
 class Canonical(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -27,22 +30,22 @@ Quantity = Annotated[
 Percent = Annotated[
     str,
     Meta(
-        pattern=r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)$",
+        pattern=r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)" + END,
         max_length=8,
         description="0 to 100, as a string.",
         examples=["5"],
     ),
 ]
-CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["EUR"])]
-CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code.", examples=["DE"])]
+CurrencyCode = Annotated[str, Meta(pattern=r"^[A-Z]{3}" + END, description="ISO 4217 code.", examples=["EUR"])]
+CountryCode = Annotated[str, Meta(pattern=r"^[A-Z]{2}" + END, description="ISO 3166-1 alpha-2 code.", examples=["DE"])]
 Sku = Annotated[str, Meta(min_length=1, max_length=64, examples=["SENSOR-TEMP"])]
 LegalEntityCode = Annotated[
-    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9-]{0,31}$", description="The selling company.", examples=["NW-DE"])
+    str, Meta(pattern=r"^[A-Z0-9][A-Z0-9-]{0,31}" + END, description="The selling company.", examples=["NW-DE"])
 ]
 RecordId = Annotated[
     str,
-    Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="An identifier.", examples=["001QW0000000001AAA"]),
+    Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}" + END, description="An identifier.", examples=["001QW0000000001AAA"]),
 ]
-TenantCode = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$", examples=["nordwind"])]
+TenantCode = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}" + END, examples=["nordwind"])]
 ShortText = Annotated[str, Meta(max_length=255)]
 LongText = Annotated[str, Meta(max_length=2000)]
