@@ -1,0 +1,70 @@
+"""One org with everything it holds, put together once at the start."""
+
+from dataclasses import dataclass
+
+from sandbox.journal import Journal
+from sandbox.salesforce.catalogue import SCHEMA, USER
+from sandbox.salesforce.credentials import Credentials, load_credentials
+from sandbox.salesforce.errors import not_found
+from sandbox.salesforce.limits import DailyQuota
+from sandbox.salesforce.platform_events import EventFeed
+from sandbox.salesforce.query_cursors import QueryCursors
+from sandbox.salesforce.record_access import AccessRules
+from sandbox.salesforce.refusals import Refusals
+from sandbox.salesforce.schema import SObject
+from sandbox.salesforce.seed import ORGANIZATION_ID, SeedFiles, seed_org
+from sandbox.salesforce.sessions import Sessions
+from sandbox.salesforce.settings import SalesforceSandboxSettings
+from sandbox.salesforce.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Org:
+    settings: SalesforceSandboxSettings
+    credentials: Credentials
+    journal: Journal
+    store: Store
+    access: AccessRules
+    events: EventFeed
+    sessions: Sessions
+    quota: DailyQuota
+    cursors: QueryCursors
+    refusals: Refusals
+
+    def object_named(self, name: str) -> SObject:
+        """Raises NOT_FOUND, as the sobjects resource does for an unknown object."""
+        sobject = self.store.schema.object_named(name)
+        if sobject is None:
+            raise not_found()
+        return sobject
+
+    def user_id_of(self, username: str) -> str | None:
+        field = USER.field_named("Username")
+        found = self.store.find(USER, field, username) if field else []
+        return str(found[0]["Id"]) if found and found[0]["IsActive"] else None
+
+
+def build_org(settings: SalesforceSandboxSettings) -> Org:
+    """Raises OSError or ValueError when the seed or the credentials cannot be read."""
+    journal = Journal()
+    store = Store(SCHEMA, journal)
+    access = AccessRules()
+    files = SeedFiles.read(settings.seed_dir)
+    seed_org(store, access, files)
+    # The last user of the seed data is the integration user.
+    credentials = load_credentials(settings.credentials_file, files.salesforce["user"][-1]["username"])
+    org = Org(
+        settings=settings,
+        credentials=credentials,
+        journal=journal,
+        store=store,
+        access=access,
+        events=EventFeed(store.work, journal, store.now),
+        sessions=Sessions(ORGANIZATION_ID, settings.session_life_s),
+        quota=DailyQuota(settings.daily_requests_max, store.now),
+        cursors=QueryCursors(),
+        refusals=Refusals(),
+    )
+    if org.user_id_of(credentials.username) is None:
+        raise ValueError(f"{settings.credentials_file}: the seed data has no user {credentials.username}")
+    return org
