@@ -1,0 +1,150 @@
+"""What time does: renewals, finalization of drafts, payment retries, overdue invoices, scheduled cancellations.
+
+Each piece of work is done at the moment when it was due, in the order of those moments, however late the clock is read.
+Source: Stripe's "Subscription invoices", "How subscriptions work" and "Smart Retries".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sandbox.stripe.account import Account, Origin
+from sandbox.stripe.invoice_drafts import subscription_of
+from sandbox.stripe.invoice_lifecycle import attempt, change_status, finalize, void
+from sandbox.stripe.presentation import items_of
+from sandbox.stripe.store import Record, new_id
+from sandbox.stripe.subscription_billing import charge_lines, draft
+from sandbox.stripe.subscription_cancelling import cancel_at_once
+from sandbox.stripe.subscription_items import start_period
+
+# How long Stripe waits for the first payment of a subscription.
+INCOMPLETE_S = 23 * 3_600
+_RUNNING = frozenset({"active", "past_due", "trialing", "unpaid"})
+
+
+@dataclass(frozen=True)
+class _Work:
+    at: int
+    kind: str
+    object_id: str
+    do: Callable[[Account, Record, int], None]
+
+
+def do_overdue_work(account: Account) -> None:
+    """Do what is due by now for the customers without a test clock, each piece in a transaction of its own."""
+    until = int(account.clock.now())
+    while (work := _next(account, None, until)) is not None:
+        with account.catching_up(work.at), account.transaction(Origin(new_id("req", 14), automatic=True)):
+            work.do(account, account.fetch(work.kind, work.object_id), work.at)
+
+
+def advance(account: Account, test_clock: Record, until: int) -> None:
+    """Move a test clock to `until` and do, on the way, what is due for its customers; part of the open transaction."""
+    with account.automatically():
+        while (work := _next(account, test_clock["id"], until)) is not None:
+            account.store.put(test_clock | {"frozen_time": max(work.at, test_clock["frozen_time"])})
+            work.do(account, account.fetch(work.kind, work.object_id), work.at)
+    test_clock["frozen_time"] = until
+    account.store.put(test_clock)
+
+
+def _next(account: Account, test_clock: str | None, until: int) -> _Work | None:
+    """The earliest piece of work that is due; at the same moment, a cancellation before a renewal before an invoice."""
+    due = [
+        work
+        for work in (*_of_subscriptions(account, test_clock), *_of_invoices(account, test_clock))
+        if work.at <= until
+    ]
+    return min(due, key=lambda work: work.at, default=None)
+
+
+def _of_subscriptions(account: Account, test_clock: str | None) -> Iterator[_Work]:
+    ends: dict[str, int] = {}
+    for item in account.store.scan("subscription_item"):
+        end = int(item["current_period_end"])
+        ends[item["subscription"]] = min(end, ends.get(item["subscription"], end))
+    for subscription in account.store.scan("subscription"):
+        if subscription["test_clock"] != test_clock:
+            continue
+        subscription_id = subscription["id"]
+        if subscription["status"] == "incomplete":
+            yield _Work(subscription["created"] + INCOMPLETE_S, "subscription", subscription_id, _expire)
+        elif subscription["status"] in _RUNNING:
+            if subscription["cancel_at"] is not None:
+                yield _Work(subscription["cancel_at"], "subscription", subscription_id, _cancel)
+            yield _Work(ends[subscription_id], "subscription", subscription_id, _renew)
+
+
+def _of_invoices(account: Account, test_clock: str | None) -> Iterator[_Work]:
+    for invoice in account.store.scan("invoice"):
+        if invoice["test_clock"] != test_clock:
+            continue
+        if invoice["status"] == "draft" and invoice["auto_advance"] and invoice["automatically_finalizes_at"]:
+            yield _Work(invoice["automatically_finalizes_at"], "invoice", invoice["id"], _finalize)
+        elif invoice["status"] == "open":
+            if invoice["next_payment_attempt"] is not None:
+                yield _Work(invoice["next_payment_attempt"], "invoice", invoice["id"], _collect)
+            if invoice["due_date"] is not None and not invoice["_overdue_told"]:
+                yield _Work(invoice["due_date"], "invoice", invoice["id"], _tell_overdue)
+
+
+def _renew(account: Account, subscription: Record, at: int) -> None:
+    before = account.shown(subscription)
+    due = [item for item in items_of(account.store, subscription["id"]) if item["current_period_end"] <= at]
+    period = (min(item["current_period_start"] for item in due), at)
+    for item in due:
+        start_period(account, item, item["_anchor"], item["current_period_end"])
+        account.store.put(item)
+    if subscription["status"] == "trialing":
+        subscription["status"] = "active"
+    draft(account, subscription, charge_lines(account, subscription, due), "subscription_cycle", period=period)
+    account.store.put(subscription)
+    account.emit_update("customer.subscription.updated", before, subscription)
+
+
+def _cancel(account: Account, subscription: Record, _: int) -> None:
+    cancel_at_once(account, subscription)
+
+
+def _expire(account: Account, subscription: Record, at: int) -> None:
+    subscription["ended_at"] = at
+    account.store.put(subscription)
+    invoice = account.store.get("invoice", subscription["latest_invoice"] or "")
+    if invoice is not None and invoice["status"] == "open":
+        # The first invoice is taken back, and its subscription expires with it.
+        void(account, invoice)
+    else:
+        change_status(account, subscription, "incomplete_expired")
+
+
+def _finalize(account: Account, invoice: Record, _: int) -> None:
+    invoice = finalize(account, invoice)
+    if invoice["status"] != "open":
+        return
+    if invoice["collection_method"] == "send_invoice":
+        account.emit("invoice.sent", invoice)
+    else:
+        _collect(account, invoice, 0)
+
+
+def _collect(account: Account, invoice: Record, _: int) -> None:
+    failure = attempt(account, invoice)
+    subscription_id = subscription_of(invoice)
+    if failure is None or subscription_id is None or invoice["next_payment_attempt"] is not None:
+        return
+    # Stripe's default when the last retry has failed: the subscription ends, its invoice stays open.
+    subscription = account.fetch("subscription", subscription_id)
+    if subscription["status"] in _RUNNING:
+        cancel_at_once(account, subscription, reason="payment_failed")
+
+
+def _tell_overdue(account: Account, invoice: Record, _: int) -> None:
+    invoice["_overdue_told"] = True
+    account.store.put(invoice)
+    account.emit("invoice.overdue", invoice)
+    subscription_id = subscription_of(invoice)
+    if subscription_id is not None:
+        subscription = account.fetch("subscription", subscription_id)
+        if subscription["status"] == "active":
+            change_status(account, subscription, "past_due")

@@ -1,0 +1,167 @@
+"""Customers and their tax ids."""
+
+from __future__ import annotations
+
+import secrets
+
+from sandbox.stripe import payment_methods
+from sandbox.stripe.listing import CREATED, PAGE, list_records, page
+from sandbox.stripe.operation import Call, Operation
+from sandbox.stripe.params import Choice, Fields, Hash, Integer, Items, Metadata, Param, Text, merge_metadata
+from sandbox.stripe.store import Record, new_id
+from sandbox.stripe.subscription_cancelling import ENDED, cancel_at_once
+
+ADDRESS: Fields = {name: Text(unset=True) for name in ("city", "country", "line1", "line2", "postal_code", "state")}
+_TEXTS = ("business_name", "description", "email", "individual_name", "name", "phone")
+_TAX_ID: Fields = {"type": Text(required=True), "value": Text(required=True)}
+_WRITABLE: dict[str, Param] = {
+    **{name: Text(unset=True) for name in _TEXTS},
+    "address": Hash(fields=ADDRESS, unset=True),
+    "balance": Integer(),
+    "invoice_prefix": Text(chars_max=12),
+    "invoice_settings": Hash(fields={"default_payment_method": Text(unset=True), "footer": Text(unset=True)}),
+    "metadata": Metadata(),
+    "next_invoice_sequence": Integer(minimum=1),
+    "preferred_locales": Items(of=Text()),
+    "shipping": Hash(
+        fields={"address": Hash(fields=ADDRESS, required=True), "name": Text(required=True), "phone": Text()},
+        unset=True,
+    ),
+    "tax_exempt": Choice(words=("none", "exempt", "reverse"), unset=True),
+}
+_ONLY_AT_CREATION: dict[str, Param] = {
+    "payment_method": Text(),
+    "tax_id_data": Items(of=Hash(fields=_TAX_ID)),
+    "test_clock": Text(),
+}
+
+
+def create(call: Call) -> Record:
+    """POST /v1/customers"""
+    account, params = call.account, call.params
+    test_clock = params.get("test_clock")
+    if test_clock is not None:
+        account.fetch("test_helpers.test_clock", test_clock, param="test_clock")
+    customer = account.new(
+        "customer",
+        new_id("cus", 14),
+        on_clock=test_clock,
+        address=None,
+        balance=0,
+        currency=None,
+        default_source=None,
+        delinquent=False,
+        description=None,
+        discount=None,
+        email=None,
+        invoice_prefix=secrets.token_hex(4).upper(),
+        invoice_settings={
+            "custom_fields": None, "default_payment_method": None, "footer": None, "rendering_options": None,
+        },
+        metadata={},
+        name=None,
+        next_invoice_sequence=1,
+        phone=None,
+        preferred_locales=[],
+        shipping=None,
+        tax_exempt="none",
+        test_clock=test_clock,
+    )  # fmt: skip
+    account.store.put(customer)
+    if "payment_method" in params:
+        payment_methods.attach(account, params["payment_method"], customer, param="payment_method")
+    _apply(call, customer)
+    account.store.put(customer)
+    account.emit("customer.created", customer)
+    for given in params.get("tax_id_data", []):
+        _add_tax_id(call, customer, given["type"], given["value"])
+    return customer
+
+
+def update(call: Call) -> Record:
+    """POST /v1/customers/{id}"""
+    customer = call.fetch_live("customer")
+    before = call.account.shown(customer)
+    _apply(call, customer)
+    call.account.store.put(customer)
+    call.account.emit_update("customer.updated", before, customer)
+    return customer
+
+
+def delete(call: Call) -> Record:
+    """DELETE /v1/customers/{id}: its subscriptions are cancelled at once."""
+    customer = call.fetch_live("customer")
+    for subscription in call.account.store.scan("subscription"):
+        if subscription["customer"] == customer["id"] and subscription["status"] not in ENDED:
+            cancel_at_once(call.account, call.account.fetch("subscription", subscription["id"]))
+    call.account.emit("customer.deleted", customer)
+    gone = {"id": customer["id"], "object": "customer", "deleted": True}
+    call.account.store.put(gone)
+    return gone
+
+
+def _apply(call: Call, customer: Record) -> None:
+    for name, value in call.params.items():
+        if name == "metadata":
+            customer["metadata"] = merge_metadata(customer["metadata"], value)
+        elif name == "invoice_settings":
+            customer["invoice_settings"] |= value
+            chosen = value.get("default_payment_method")
+            if chosen is not None:
+                customer["invoice_settings"]["default_payment_method"] = payment_methods.of_customer(
+                    call.account, chosen, customer["id"], param="invoice_settings[default_payment_method]"
+                )
+        elif name == "address" and value is not None:
+            customer["address"] = dict.fromkeys(ADDRESS) | value
+        elif name == "shipping" and value is not None:
+            address = dict.fromkeys(ADDRESS) | value["address"]
+            customer["shipping"] = {"phone": None} | value | {"address": address}
+        elif name == "tax_exempt":
+            customer["tax_exempt"] = value or "none"
+        elif name in _WRITABLE:
+            customer[name] = value
+
+
+def _add_tax_id(call: Call, customer: Record, type_: str, value: str) -> Record:
+    tax_id = call.account.new(
+        "tax_id",
+        new_id("txi"),
+        on_clock=customer["test_clock"],
+        country=value[:2].upper() if type_ == "eu_vat" else None,
+        customer=customer["id"],
+        owner={"customer": customer["id"], "type": "customer"},
+        type=type_,
+        value=value,
+        verification={"status": "pending", "verified_address": None, "verified_name": None},
+    )
+    call.account.store.put(tax_id)
+    call.account.emit("customer.tax_id.created", tax_id)
+    return tax_id
+
+
+def create_tax_id(call: Call) -> Record:
+    """POST /v1/customers/{id}/tax_ids"""
+    return _add_tax_id(call, call.fetch_live("customer"), call.params["type"], call.params["value"])
+
+
+def list_tax_ids(call: Call) -> Record:
+    """GET /v1/customers/{id}/tax_ids"""
+    customer = call.fetch_live("customer")
+    found = [dict(tax_id) for tax_id in call.account.store.scan("tax_id") if tax_id["customer"] == customer["id"]]
+    return page(call, found, "tax_id")
+
+
+def list_customers(call: Call) -> Record:
+    """GET /v1/customers"""
+    return list_records(call, "customer", scoped="test_clock" in call.params)
+
+
+OPERATIONS = (
+    Operation("POST", "/v1/customers", create, {**_WRITABLE, **_ONLY_AT_CREATION}),
+    Operation("GET", "/v1/customers", list_customers, {**PAGE, **CREATED, "email": Text(), "test_clock": Text()}),
+    Operation("GET", "/v1/customers/{id}", lambda call: call.fetch("customer")),
+    Operation("POST", "/v1/customers/{id}", update, _WRITABLE),
+    Operation("DELETE", "/v1/customers/{id}", delete),
+    Operation("POST", "/v1/customers/{id}/tax_ids", create_tax_id, _TAX_ID),
+    Operation("GET", "/v1/customers/{id}/tax_ids", list_tax_ids, PAGE),
+)

@@ -1,0 +1,43 @@
+"""Every operation that the sandbox simulates."""
+
+from __future__ import annotations
+
+from sandbox.stripe import (
+    coupons,
+    credit_notes,
+    customers,
+    invoice_items,
+    invoices,
+    payment_methods,
+    plans,
+    prices,
+    products,
+    search,
+    subscription_item_operations,
+    subscriptions,
+    tax_rates,
+    test_clocks,
+    webhook_endpoints,
+)
+
+_NOUNS = (
+    coupons,
+    credit_notes,
+    customers,
+    invoice_items,
+    invoices,
+    payment_methods,
+    plans,
+    prices,
+    products,
+    search,
+    subscription_item_operations,
+    subscriptions,
+    tax_rates,
+    test_clocks,
+    webhook_endpoints,
+)
+# A fixed path comes before the one whose id it could be: /v1/customers/search before /v1/customers/{id}.
+OPERATIONS = tuple(
+    sorted((operation for noun in _NOUNS for operation in noun.OPERATIONS), key=lambda operation: "{" in operation.path)
+)

@@ -1,0 +1,192 @@
+"""Payment methods, and Stripe's test cards among them.
+
+Source: Stripe's "Testing": `pm_card_visa` pays, `pm_card_chargeDeclined` and `pm_card_chargeCustomerFail` are declined.
+The sandbox attaches both of the declining ones; Stripe refuses to attach the first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandbox.stripe.account import Account
+from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.listing import PAGE, list_records, page
+from sandbox.stripe.operation import Call, Operation
+from sandbox.stripe.params import Choice, Hash, Integer, Metadata, Text, merge_metadata
+from sandbox.stripe.store import Record, new_id
+
+
+@dataclass(frozen=True)
+class _TestCard:
+    brand: str
+    last4: str
+    declines: bool
+
+
+_CARDS = {
+    "visa": _TestCard("visa", "4242", declines=False),
+    "mastercard": _TestCard("mastercard", "4444", declines=False),
+    "chargeDeclined": _TestCard("visa", "0002", declines=True),
+    "chargeCustomerFail": _TestCard("visa", "0341", declines=True),
+}
+_NUMBERS = {
+    "4242424242424242": "visa",
+    "5555555555554444": "mastercard",
+    "4000000000000002": "chargeDeclined",
+    "4000000000000341": "chargeCustomerFail",
+}
+
+
+def _make(account: Account, card: _TestCard, *, exp_month: int = 12, exp_year: int = 2034) -> Record:
+    payment_method = account.new(
+        "payment_method",
+        new_id("pm"),
+        allow_redisplay="unspecified",
+        billing_details={"address": None, "email": None, "name": None, "phone": None, "tax_id": None},
+        card={
+            "brand": card.brand,
+            "country": "US",
+            "exp_month": exp_month,
+            "exp_year": exp_year,
+            "fingerprint": f"sandbox{card.last4}",
+            "funding": "credit",
+            "last4": card.last4,
+        },
+        customer=None,
+        metadata={},
+        type="card",
+    )
+    payment_method["_declines"] = card.declines
+    account.store.put(payment_method)
+    return payment_method
+
+
+def create(call: Call) -> Record:
+    """POST /v1/payment_methods, with a test token (`tok_visa`) or a test card number"""
+    card = call.params.get("card", {})
+    name = card["token"].removeprefix("tok_") if "token" in card else _NUMBERS.get(card.get("number", ""), "")
+    if name not in _CARDS:
+        raise invalid(
+            "Your card number is incorrect: the sandbox knows tok_visa, tok_mastercard, tok_chargeDeclined, "
+            "tok_chargeCustomerFail and their card numbers.",
+            param="card[number]",
+        )
+    payment_method = _make(
+        call.account,
+        _CARDS[name],
+        exp_month=card.get("exp_month", 12),
+        exp_year=card.get("exp_year", 2034),
+    )
+    payment_method["metadata"] = merge_metadata({}, call.params.get("metadata"))
+    call.account.store.put(payment_method)
+    call.account.note("created", payment_method)
+    return payment_method
+
+
+def attach(account: Account, payment_method_id: str, customer: Record, *, param: str = "id") -> Record:
+    """Attach to a customer; a test token (`pm_card_visa`) becomes a fresh payment method first.
+
+    Raises StripeError when there is none with the id, or when it belongs to another customer.
+    """
+    card = _CARDS.get(payment_method_id.removeprefix("pm_card_"))
+    if payment_method_id.startswith("pm_card_") and card is not None:
+        payment_method = _make(account, card)
+    else:
+        payment_method = account.fetch(
+            "payment_method", payment_method_id, param=param, status=404 if param == "id" else 400
+        )
+    if payment_method["customer"] not in {None, customer["id"]}:
+        raise invalid(
+            "The payment method you provided has already been attached to a customer.", param="payment_method"
+        )
+    payment_method["customer"] = customer["id"]
+    account.store.put(payment_method)
+    account.emit("payment_method.attached", payment_method)
+    return payment_method
+
+
+def of_customer(account: Account, payment_method_id: str, customer_id: str, *, param: str) -> str:
+    """The id of a payment method that belongs to the customer.
+
+    Raises StripeError `resource_missing` when it does not. A test token means the customer's newest card of that kind.
+    """
+    card = _CARDS.get(payment_method_id.removeprefix("pm_card_"))
+    for payment_method in account.store.scan("payment_method"):
+        if payment_method["customer"] == customer_id and (
+            payment_method["id"] == payment_method_id
+            or (card is not None and payment_method["card"]["last4"] == card.last4)
+        ):
+            return str(payment_method["id"])
+    if account.store.get("payment_method", payment_method_id) is None:
+        raise no_such("PaymentMethod", payment_method_id, param=param)
+    raise invalid(
+        f"The customer does not have a payment method with the ID {payment_method_id}. The payment method must be "
+        "attached to the customer.",
+        code="resource_missing",
+        param=param,
+    )
+
+
+def attach_to(call: Call) -> Record:
+    """POST /v1/payment_methods/{id}/attach"""
+    customer = call.account.fetch("customer", call.params["customer"], param="customer")
+    if customer.get("deleted"):
+        raise no_such("customer", customer["id"], param="customer")
+    return attach(call.account, call.object_id, customer)
+
+
+def detach(call: Call) -> Record:
+    """POST /v1/payment_methods/{id}/detach: it can never be attached again"""
+    payment_method = call.fetch("payment_method")
+    if payment_method["customer"] is None:
+        raise invalid("The payment method you provided is not attached to a customer so detachment is impossible.")
+    customer = call.account.fetch("customer", payment_method["customer"])
+    settings = customer.get("invoice_settings", {})
+    if settings.get("default_payment_method") == payment_method["id"]:
+        before = call.account.shown(call.account.fetch("customer", customer["id"]))
+        settings["default_payment_method"] = None
+        call.account.store.put(customer)
+        call.account.emit_update("customer.updated", before, customer)
+    payment_method["customer"] = None
+    call.account.store.put(payment_method)
+    call.account.emit("payment_method.detached", payment_method)
+    return payment_method
+
+
+def list_payment_methods(call: Call) -> Record:
+    """GET /v1/payment_methods?customer="""
+    return list_records(call, "payment_method")
+
+
+def list_of_customer(call: Call) -> Record:
+    """GET /v1/customers/{id}/payment_methods"""
+    customer = call.fetch_live("customer")
+    found = [dict(pm) for pm in call.account.store.scan("payment_method") if pm["customer"] == customer["id"]]
+    return page(call, found, "payment_method")
+
+
+_CARD = Hash(
+    fields={
+        "cvc": Text(),
+        "exp_month": Integer(minimum=1, maximum=12),
+        "exp_year": Integer(minimum=2000),
+        "number": Text(),
+        "token": Text(),
+    },
+    required=True,
+)
+_TYPE = Choice(words=("card",), required=True)
+
+OPERATIONS = (
+    Operation("POST", "/v1/payment_methods", create, {"card": _CARD, "metadata": Metadata(), "type": _TYPE}),
+    Operation(
+        "GET",
+        "/v1/payment_methods",
+        list_payment_methods,
+        {**PAGE, "customer": Text(required=True), "type": Choice(words=("card",))},
+    ),
+    Operation("GET", "/v1/payment_methods/{id}", lambda call: call.fetch("payment_method")),
+    Operation("POST", "/v1/payment_methods/{id}/attach", attach_to, {"customer": Text(required=True)}),
+    Operation("POST", "/v1/payment_methods/{id}/detach", detach),
+    Operation("GET", "/v1/customers/{id}/payment_methods", list_of_customer, {**PAGE, "type": Choice(words=("card",))}),
+)

@@ -1,0 +1,60 @@
+"""The end of a subscription."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.stripe.account import Account
+from sandbox.stripe.invoice_drafts import subscription_of
+from sandbox.stripe.presentation import items_of
+from sandbox.stripe.proration import credit_unused
+from sandbox.stripe.store import Record
+from sandbox.stripe.subscription_billing import invoice_now
+
+ENDED = frozenset({"canceled", "incomplete_expired"})
+
+
+def cancel_at_once(
+    account: Account,
+    subscription: Record,
+    *,
+    prorate: bool = False,
+    bill_now: bool = False,
+    details: dict[str, Any] | None = None,
+    reason: str = "cancellation_requested",
+) -> Record:
+    """Cancel now, whatever is paid for; with `prorate` the unused time is credited, with `bill_now` on a last invoice.
+
+    Invoices that are still open stop advancing on their own (Stripe: "Cancel subscriptions").
+    """
+    at = account.now(subscription["test_clock"])
+    if prorate and subscription["status"] in {"active", "past_due"}:
+        for item in items_of(account.store, subscription["id"]):
+            credit_unused(account, subscription, item, at)
+    if bill_now:
+        invoice_now(account, subscription, [])
+    subscription["status"] = "canceled"
+    subscription["cancel_at_period_end"] = False
+    subscription["canceled_at"] = subscription["canceled_at"] or at
+    subscription["ended_at"] = at
+    subscription["cancellation_details"] |= {"reason": reason} | (details or {})
+    account.store.put(subscription)
+    for invoice in account.store.scan("invoice"):
+        if subscription_of(invoice) == subscription["id"] and invoice["status"] in {"draft", "open"}:
+            stopped = {"auto_advance": False, "automatically_finalizes_at": None, "next_payment_attempt": None}
+            account.store.put(dict(invoice) | stopped)
+    account.emit("customer.subscription.deleted", subscription)
+    return subscription
+
+
+def end_of_period(account: Account, subscription: Record) -> int:
+    """When the last period that is paid for ends: of items with different intervals, the longest."""
+    return max(int(item["current_period_end"]) for item in items_of(account.store, subscription["id"]))
+
+
+def schedule_cancellation(account: Account, subscription: Record, at: int | None, *, period_end: bool) -> None:
+    """Set, or with `at` None take back, a cancellation in the future; the subscription is not stored."""
+    subscription["cancel_at"] = at
+    subscription["cancel_at_period_end"] = period_end
+    subscription["canceled_at"] = None if at is None else account.now(subscription["test_clock"])
+    subscription["cancellation_details"] |= {"reason": None if at is None else "cancellation_requested"}
