@@ -49,12 +49,13 @@ async def claim_key(
     Raises IdempotencyMismatch where it was used with another body. A second claim waits until the first one's
     transaction ends.
     """
-    claimed = await connection.execute(
+    claimed = await connection.scalar(
         insert(idempotency_keys)
         .values(tenant=tenant, idempotency_key=key.value, body_hash=digest, order_id=order_id)
         .on_conflict_do_nothing()
+        .returning(idempotency_keys.c.order_id)
     )
-    if claimed.rowcount:
+    if claimed is not None:
         return None
     found = (
         await connection.execute(

@@ -84,7 +84,7 @@ class OrderIntake:
         self, connection: AsyncConnection, principal: Principal, order_id: str, submission: Submission
     ) -> bool:
         flow_id = f"{principal.tenant}.{order_id}"
-        inserted = await connection.execute(
+        inserted = await connection.scalar(
             insert(orders)
             .values(
                 order_id=order_id,
@@ -96,8 +96,9 @@ class OrderIntake:
                 version=1,
             )
             .on_conflict_do_nothing()
+            .returning(orders.c.order_id)
         )
-        if not inserted.rowcount:
+        if inserted is None:
             await connection.rollback()
             return False
         await connection.execute(

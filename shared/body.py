@@ -9,11 +9,14 @@ import re
 from collections import Counter
 from typing import Any
 
+import msgspec
+
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge
 
 BODY_BYTES_MAX = 1_000_000
 BODY_TIMEOUT_S = 10.0
 DEPTH_MAX = 32
+_MEMBER = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
 # A whole string, or what there is of one that never ends, or a bracket. Possessive, so that the time is linear in the
 # body: with ordinary repetition 1 MB of `\"` would be searched from every one of its quotes to the end, for an hour.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
@@ -83,3 +86,31 @@ def _refuse_constant(name: str) -> Any:
 
 def _invalid(detail: str) -> InvalidRequest:
     return InvalidRequest(detail, [Fault(pointer="", detail=detail)])
+
+
+def check_shape(body: bytes, kind: Any) -> None:
+    """Raise InvalidRequest, with a pointer, unless `body` is exactly of `kind`.
+
+    The framework decodes leniently (`"1"` is a number to it), which the published contract does not say.
+    """
+    try:
+        msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        detail, _, path = str(error).partition(" - at `$")
+        raise InvalidRequest("The request is not valid.", [shape_fault(path.rstrip("`"), detail)]) from error
+
+
+def shape_fault(path: str, detail: str) -> Fault:
+    """What msgspec found at `path`; a missing or unknown field is pointed at itself, not at what holds it."""
+    pointer = json_pointer(path)
+    member = _MEMBER.match(detail)
+    return Fault(pointer=f"{pointer}/{member['name']}" if member else pointer, detail=detail)
+
+
+def json_pointer(path: str) -> str:
+    """A msgspec path (`lines[0].quantity`) as a JSON pointer (`/lines/0/quantity`).
+
+    Of a map's value the path does not tell the key (`tags[...]`): the pointer then ends at the map.
+    """
+    known, _, _ = path.partition("[...]")
+    return "".join(f"/{part}" for part in re.split(r"[.\[\]]+", known) if part)

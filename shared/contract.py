@@ -12,6 +12,7 @@ from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Contact, License
+from litestar.params import FromPath
 from litestar.routes import HTTPRoute
 
 from shared.operation import OperationPolicy, policy_of, public
@@ -113,7 +114,7 @@ def contract_config(*, title: str, version: str, description: str) -> OpenAPICon
 
 
 @get("/assets/{name:str}", sync_to_thread=False)
-def _asset(name: str) -> Response[bytes]:
+def _asset(name: FromPath[str]) -> Response[bytes]:
     if name not in _ASSETS:
         raise NotFound("There is no such page.")
     return Response(

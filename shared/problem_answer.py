@@ -9,7 +9,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.params import ParameterKwarg
 
-from shared.body import BODY_BYTES_MAX
+from shared.body import BODY_BYTES_MAX, shape_fault
 from shared.problem import (
     PROBLEM_MEDIA_TYPE,
     Fault,
@@ -25,7 +25,6 @@ from shared.telemetry import current_correlation_id, set_correlation_id
 _log = logging.getLogger(__name__)
 # The framework's own sentences, of which only these parts say where the fault is.
 _MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?P<name>[^']+)' for path")
-_MEMBER = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
 
 
 def answer_problem(*, plain: bool) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
@@ -79,10 +78,8 @@ def _faults(exception: HTTPException, request: Request[Any, Any, Any]) -> list[F
 
 
 def _body_fault(item: dict[str, Any]) -> Fault:
-    key, message = str(item.get("key", "")), str(item.get("message", "is not valid"))
-    pointer = "" if key == "data" else json_pointer(key)
-    member = _MEMBER.match(message)
-    return Fault(pointer=f"{pointer}/{member['name']}" if member else pointer, detail=message)
+    key = str(item.get("key", ""))
+    return shape_fault("" if key == "data" else key, str(item.get("message", "is not valid")))
 
 
 def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> Fault:
@@ -96,12 +93,3 @@ def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> F
     if name in request.path_params:
         source = "path"
     return Fault(pointer=f"{source}/{name}", detail=str(item.get("message", "is not valid")))
-
-
-def json_pointer(path: str) -> str:
-    """A msgspec path (`lines[0].quantity`) as a JSON pointer (`/lines/0/quantity`).
-
-    Of a map's value the path does not tell the key (`tags[...]`): the pointer then ends at the map.
-    """
-    known, _, _ = path.partition("[...]")
-    return "".join(f"/{part}" for part in re.split(r"[.\[\]]+", known) if part)

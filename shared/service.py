@@ -27,7 +27,7 @@ from litestar.types import (
 )
 
 from shared.auth import Authenticator, Principal
-from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body
+from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
 from shared.contract import contract_config, contract_document
 from shared.health import ReadyCheck, health_handlers
 from shared.operation import policy_of
@@ -167,6 +167,9 @@ def guard_body(app: ASGIApp) -> ASGIApp:
             if media_type != "application/json":
                 raise InvalidRequest("Send the body as application/json.")
             check_json_body(body)
+            field = scope["route_handler"].parsed_fn_signature.parameters.get("data")
+            if field is not None:
+                check_shape(body, field.annotation)
         elif _takes_body(scope["route_handler"]):
             raise InvalidRequest("A JSON body is needed.", [Fault(pointer="", detail="The body is missing.")])
         delivered = False

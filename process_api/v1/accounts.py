@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 
 from process_api.account_overview import AccountOverviews, Overview
 from shared.auth import Principal
@@ -12,13 +12,13 @@ from shared.operation import operation
 
 OWNER = "customer-desk"
 AccountIdParameter = Annotated[
-    str, Parameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The account's Salesforce id, 15 or 18 characters.")
+    str, PathParameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The account's Salesforce id, 15 or 18 characters.")
 ]
-LimitParameter = Annotated[int, Parameter(ge=1, le=100, description="How many invoices at most.")]
+LimitParameter = Annotated[int, QueryParameter(ge=1, le=100, description="How many invoices at most.")]
 CursorParameter = Annotated[
-    str | None, Parameter(max_length=200, required=False, description="`nextCursor` of the page before.")
+    str | None, QueryParameter(max_length=200, required=False, description="`nextCursor` of the page before.")
 ]
-OpenOnlyParameter = Annotated[bool, Parameter(query="openOnly", description="Only invoices not yet paid in full.")]
+OpenOnlyParameter = Annotated[bool, QueryParameter(name="openOnly", description="Only invoices not yet paid in full.")]
 
 
 _POLICY = operation(owner=OWNER, capability="account-360", scopes=["accounts:read"])

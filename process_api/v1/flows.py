@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import PathParameter, QueryParameter
 
 from process_api.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
 from shared.auth import Principal
@@ -12,11 +12,11 @@ from shared.operation import operation
 from shared.problem import NotFound
 
 _POLICY = operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"])
-FlowIdParameter = Annotated[str, Parameter(pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="The flow's id.")]
-StatusParameter = Annotated[FlowStatus | None, Parameter(required=False, description="Only flows in this status.")]
-LimitParameter = Annotated[int, Parameter(ge=1, le=200, description="How many flows at most.")]
+FlowIdParameter = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="The flow's id.")]
+StatusParameter = Annotated[FlowStatus | None, QueryParameter(required=False, description="Only flows in this status.")]
+LimitParameter = Annotated[int, QueryParameter(ge=1, le=200, description="How many flows at most.")]
 CursorParameter = Annotated[
-    str | None, Parameter(max_length=200, required=False, description="`nextCursor` of the page before.")
+    str | None, QueryParameter(max_length=200, required=False, description="`nextCursor` of the page before.")
 ]
 
 

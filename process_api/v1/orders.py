@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, JSONBody, PathParameter
 from msgspec import Meta
 
 from process_api.idempotency import IdempotencyKey, parse_key
@@ -18,12 +18,12 @@ from shared.problem import NotFound
 
 OWNER = "order-desk"
 OrderIdParameter = Annotated[
-    str, Parameter(pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="The order's id, as the submission answered it.")
+    str, PathParameter(pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="The order's id, as the submission answered it.")
 ]
 IdempotencyKeyHeader = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         required=False,
         description="Required. A new value for each intent, 1 to 128 printable characters, bare or as a quoted string. "
         "Sending the same key with the same body again answers with the same order.",
@@ -87,7 +87,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:write"], rate="write", audit="financial"),
 )
 async def start_order_submission(
-    request: Request[Principal, Any, Any], data: OrderSubmission, idempotency_key: IdempotencyKeyHeader = None
+    request: Request[Principal, Any, Any], data: JSONBody[OrderSubmission], idempotency_key: IdempotencyKeyHeader = None
 ) -> Response[OrderAccepted]:
     """Claim the key and the quote revision, and start the flow that books the order.
 

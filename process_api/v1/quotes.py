@@ -3,14 +3,14 @@
 from typing import Annotated, Any
 
 from litestar import Request, post
-from litestar.params import Parameter
+from litestar.params import PathParameter
 
 from process_api.pricing_preview import PricingPreview, PricingPreviews
 from shared.auth import Principal
 from shared.operation import operation
 
 QuoteIdParameter = Annotated[
-    str, Parameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The quote's Salesforce id, 15 or 18 characters.")
+    str, PathParameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The quote's Salesforce id, 15 or 18 characters.")
 ]
 
 

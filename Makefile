@@ -1,0 +1,42 @@
+# The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+RUN = $(PYTHON) sandbox/first_run.py
+CODE = experience_api process_api system_api shared sandbox openapi tests
+
+.PHONY: help demo test unit check lint types imports contracts lock env clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+demo: ## start everything, play the story, stay up until Ctrl-C (ONCE=1: play it and exit)
+	@ONCE=$(ONCE) $(RUN) -m sandbox.demo
+
+test: ## the whole test suite, engines and ERP included
+	@$(RUN) -m pytest
+
+unit: ## only the tests that need no server: seconds
+	@$(RUN) -m pytest -m "not servers" -q
+
+check: lint types imports contracts ## lint, types, import rules, contracts
+
+lint: ## ruff
+	@$(RUN) -m ruff check $(CODE)
+	@$(RUN) -m ruff format --check $(CODE)
+
+types: ## mypy strict
+	@$(RUN) -m mypy
+
+imports: ## who may import whom
+	@$(RUN) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+contracts: ## the published OpenAPI documents match the code
+	@$(RUN) -m openapi.generate --check
+
+lock: ## recompile requirements/*.txt
+	@$(RUN) -c "pass" && PATH="$(CURDIR)/.venv/bin:$$PATH" requirements/lock.sh $(ARGS)
+
+env: ## only build the environment
+	@$(RUN)
+
+clean: ## remove what was built here (the ERP's cached database stays in the user's cache folder)
+	rm -rf .venv build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,41 @@
+"""The sandbox's issuer as a process, and tokens from it."""
+
+import json
+import sys
+from pathlib import Path
+
+import httpx
+
+from sandbox.process import RunningProcess, start_process
+
+
+def state_folder(issuer: RunningProcess) -> Path:
+    """Where that issuer keeps its secrets."""
+    return issuer.log_path.parent / "state"
+
+
+def start_issuer(folder: Path) -> RunningProcess:
+    """Start an issuer with fresh secrets below `folder`."""
+    command = [sys.executable, "-m", "sandbox.issuer", "--state", str(folder / "state")]
+    return start_process("issuer", command, log_path=folder / "issuer.log", ready="json line")
+
+
+def client_secret_file(issuer: RunningProcess, client_id: str) -> Path:
+    """A file with that client's secret, as the tiers read it."""
+    clients = json.loads((state_folder(issuer) / "clients.json").read_text())
+    path = state_folder(issuer) / f"{client_id}.secret"
+    path.write_text(clients[client_id]["client_secret"])
+    return path
+
+
+async def bearer(issuer: RunningProcess, client_id: str, audience: str, **parameters: str) -> dict[str, str]:
+    """The Authorization header with a fresh token of that client."""
+    secret = client_secret_file(issuer, client_id).read_text()
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(
+            f"{issuer.url}/token",
+            data={"grant_type": "client_credentials", "audience": audience, **parameters},
+            auth=(client_id, secret),
+        )
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}

@@ -1,0 +1,143 @@
+"""The process tier on a real PostgreSQL, with DBOS running its flows, and the system tier at the HTTP boundary."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from process_api.app import create_app
+from process_api.executor import Worker, start_worker
+from process_api.migrate import migrate
+from process_api.settings import ProcessSettings
+from sandbox.engines import PostgresEngine
+from sandbox.process import RunningProcess
+from tests.app_lifespan import asgi_transport, running_app
+from tests.issuer_process import bearer, client_secret_file, start_issuer
+from tests.process_api.system_stand_in import SystemStandIn
+
+ENDED = {"booked", "rejected", "compensated", "parked"}
+
+
+class Switch(httpx.AsyncBaseTransport):
+    """A way to whichever stand-in the present test has set up: the worker lives longer than a test."""
+
+    def __init__(self) -> None:
+        self.system = SystemStandIn()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self.system.transport().handle_async_request(request)
+
+
+@dataclass
+class Process:
+    """The process tier, as a caller meets it."""
+
+    app: Litestar
+    client: httpx.AsyncClient
+    switch: Switch
+    settings: ProcessSettings
+    worker: Worker
+    headers: dict[str, str]
+    operator_headers: dict[str, str]
+
+    @property
+    def system(self) -> SystemStandIn:
+        """The system API behind it."""
+        return self.switch.system
+
+    async def submit(self, key: str | None = None, **body: Any) -> httpx.Response:
+        """Submit the quote; a new key unless one is given."""
+        return await self.client.post(
+            "/v1/orders",
+            json={"quoteId": self.system.quote_id, "quoteRevision": 1, **body},
+            headers={**self.headers, "Idempotency-Key": key or uuid.uuid4().hex},
+        )
+
+    async def order(self, order_id: str) -> dict[str, Any]:
+        """The order as it is now."""
+        answer = await self.client.get(f"/v1/orders/{order_id}", headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def ended(self, order_id: str, timeout_s: float = 30) -> dict[str, Any]:
+        """The order once it has come to an end."""
+        async with asyncio.timeout(timeout_s):
+            # Polled as a caller would: the process API has no way to wait.
+            while (order := await self.order(order_id))["status"] not in ENDED:  # noqa: ASYNC110 see above
+                await asyncio.sleep(0.05)
+        return order
+
+    async def flow(self, flow_id: str) -> dict[str, Any]:
+        """The flow, with its steps and attempts."""
+        answer = await self.client.get(f"/v1/flows/{flow_id}", headers=self.operator_headers)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProcess]:
+    """The sandbox's issuer."""
+    with start_issuer(tmp_path_factory.mktemp("issuer")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def process_settings(postgres: PostgresEngine, issuer: RunningProcess) -> ProcessSettings:
+    """The process tier's settings, on a database of its own, with little patience."""
+    database = f"process_{uuid.uuid4().hex[:8]}"
+    postgres.create_database(database)
+    migrate(postgres.url(database))
+    return ProcessSettings(
+        issuer_metadata_url=f"{issuer.url}/.well-known/openid-configuration",
+        database_url=postgres.url(database),
+        system_url="http://system.test",
+        process_client_secret_file=str(client_secret_file(issuer, "process-api")),
+        step_attempts_max=3,
+        step_backoff_s=0.05,
+        step_backoff_max_s=0.2,
+        settle_s=0.05,
+        log_level="WARNING",
+    )
+
+
+@pytest.fixture(scope="session")
+async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> AsyncIterator[Process]:
+    """The app and its worker, once for all tests."""
+    switch = Switch()
+    app = create_app(process_settings, system_transport=switch)
+    worker = await start_worker(process_settings, transport=switch)
+    submitter = await bearer(issuer, "experience-api", "quoteway-process", tenant="nordwind")
+    operator = await bearer(issuer, "integration-operator", "quoteway-process")
+    async with (
+        running_app(app),
+        httpx.AsyncClient(transport=asgi_transport(app), base_url="http://process.test") as client,
+    ):
+        yield Process(app, client, switch, process_settings, worker, submitter, operator)
+        await worker.stop(drain_s=1)
+
+
+@pytest.fixture
+def process(running: Process) -> Process:
+    """The process tier with fresh vendors. Each test orders a quote of its own."""
+    running.switch.system = SystemStandIn()
+    return running
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The checkout."""
+    return Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresEngine]:
+    with PostgresEngine(tmp_path_factory.mktemp("pg"), durable=False) as e:
+        yield e

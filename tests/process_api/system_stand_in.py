@@ -1,0 +1,319 @@
+"""A system API at the HTTP boundary, with vendors that keep a journal and can be made to fail.
+
+Journeys run against the real system tier; this one exists to make every answer of it, good or bad, happen on demand at
+every step. Its journal is the oracle: it is what the vendors hold, outside the system under test.
+"""
+
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+import httpx
+import msgspec
+
+from shared.canonical import (
+    Account,
+    Address,
+    BillingCustomer,
+    CreditDecision,
+    CreditStatus,
+    Customer,
+    ErpOrder,
+    ErpOrderDraft,
+    ErpOrderState,
+    InvoicePage,
+    ListPrice,
+    Money,
+    OrderStatusReport,
+    PriceList,
+    Quote,
+    QuoteLine,
+    QuoteStatus,
+    Recurrence,
+    ReportedOrderStatus,
+    Subscription,
+    SubscriptionDraft,
+    SubscriptionStatus,
+    TaxCalculation,
+    TaxedLine,
+    TaxRequest,
+)
+from shared.problem import QuotewayError, Rejected, Unavailable
+
+# `lost` is the fault that matters most: the vendor does the work, and the answer does not arrive.
+Fault = Literal["rejected", "unavailable", "lost", "not_sent", "garbage"]
+ACCOUNT_ID = "001QW0000000001AAA"
+
+
+def euros(amount: str) -> Money:
+    """That many euros."""
+    return Money(amount=amount, currency="EUR")
+
+
+def line(line_id: str, sku: str, quantity: str, price: str, recurrence: Recurrence, discount: str = "0") -> QuoteLine:
+    """A quote line."""
+    return QuoteLine(
+        line_id=line_id,
+        sku=sku,
+        description=sku,
+        quantity=quantity,
+        unit_price=euros(price),
+        discount_percent=discount,
+        recurrence=recurrence,
+    )
+
+
+def mixed_quote() -> Quote:
+    """An accepted quote with one-off and recurring lines, with an id of its own: a quote is ordered only once."""
+    return Quote(
+        quote_id=f"0Q0{uuid.uuid4().hex[:15]}",
+        number="00001001",
+        revision=1,
+        status=QuoteStatus.accepted,
+        account_id=ACCOUNT_ID,
+        legal_entity="NW-DE",
+        currency="EUR",
+        lines=[
+            line("l1", "GATEWAY-EDGE", "2", "1490.00", Recurrence.none, "5"),
+            line("l2", "MON-STD", "20", "4.90", Recurrence.month),
+            line("l3", "SUPPORT-PREM", "1", "1200.00", Recurrence.year),
+        ],
+    )
+
+
+@dataclass
+class SystemStandIn:
+    """The vendors' state, the faults to come, and every call that was made."""
+
+    quote: Quote | None = field(default_factory=mixed_quote)
+    more_quotes: list[Quote] = field(default_factory=list)
+    account: Account | None = field(
+        default_factory=lambda: Account(
+            account_id=ACCOUNT_ID,
+            name="Acme Industriewerke GmbH",
+            legal_entity="NW-DE",
+            currency="EUR",
+            billing_address=Address(street="Werkstrasse 5", postal_code="70435", city="Stuttgart", country="DE"),
+        )
+    )
+    credit_limit: Decimal | None = Decimal(50000)
+    prices: dict[str, str] = field(
+        default_factory=lambda: {"GATEWAY-EDGE": "1490.00", "MON-STD": "4.90", "SUPPORT-PREM": "1200.00"}
+    )
+    orders: dict[str, ErpOrder] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    reports: dict[str, ReportedOrderStatus] = field(default_factory=dict)
+    journal: list[tuple[str, str]] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+
+    @property
+    def quote_id(self) -> str:
+        """The id of the quote that the tests order."""
+        return self.quote.quote_id if self.quote else "0Q0nothingthere000"
+
+    def fail(self, operation: str, *faults: Fault) -> None:
+        """Let the next calls of an operation fail, one fault each."""
+        self.faults.setdefault(operation, []).extend(faults)
+
+    def transport(self) -> httpx.MockTransport:
+        """The way to it."""
+        return httpx.MockTransport(self.answer)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request, or fail as told."""
+        for pattern, method, operation in _ROUTES:
+            matched = re.fullmatch(pattern, request.url.path)
+            if matched and method == request.method:
+                self.calls.append(operation)
+                return self._perform(operation, request, *matched.groups())
+        return httpx.Response(404, text=f"no such operation: {request.method} {request.url.path}")
+
+    def _perform(self, operation: str, request: httpx.Request, *names: str) -> httpx.Response:
+        fault = self.faults[operation].pop(0) if self.faults.get(operation) else None
+        if fault == "not_sent":
+            raise httpx.ConnectError("refused", request=request)
+        if fault == "rejected":
+            return _problem(Rejected(f"{operation} was refused by the vendor", reason_code="test_refusal"))
+        if fault == "unavailable":
+            return _problem(Unavailable(f"{operation} is not available", retry_after_s=0))
+        handler: Callable[..., Any] = getattr(self, f"_{operation}")
+        try:
+            found = handler(request.content, *names)
+        except QuotewayError as error:
+            return _problem(error)
+        if fault == "lost":
+            raise httpx.ReadTimeout("no answer", request=request)
+        if fault == "garbage":
+            return httpx.Response(200, text="<html>bad gateway</html>")
+        if found is None:
+            return httpx.Response(
+                404,
+                json={
+                    "type": "urn:quoteway:problem:not-found",
+                    "title": "t",
+                    "status": 404,
+                    "detail": "none",
+                    "correlationId": "c",
+                },
+            )
+        return httpx.Response(200, content=msgspec.json.encode(found))
+
+    # -- CRM ------------------------------------------------------------------------------------------------------
+
+    def _find_quote(self, _body: bytes, quote_id: str) -> Quote | None:
+        known = [quote for quote in (self.quote, *self.more_quotes) if quote is not None]
+        return next((quote for quote in known if quote.quote_id == quote_id), None)
+
+    def _find_account(self, _body: bytes, _account_id: str) -> Account | None:
+        return self.account
+
+    def _report_order_status(self, body: bytes, order_id: str) -> OrderStatusReport:
+        report = msgspec.json.decode(body, type=ReportedOrderStatus)
+        known = self.reports.get(order_id)
+        applied = known is None or known.version < report.version
+        if applied:
+            self.reports[order_id] = report
+            self.journal.append(("report", f"{order_id}:{report.status}"))
+        return OrderStatusReport(order_id=order_id, vendor_id="a01", version=report.version, applied=applied)
+
+    # -- ERP ------------------------------------------------------------------------------------------------------
+
+    def _ensure_customer(self, _body: bytes, account_id: str) -> Customer:
+        return Customer(account_id=account_id, vendor_id="7", code="C-1001", name="Acme")
+
+    def _check_credit(self, _body: bytes, account_id: str) -> CreditStatus:
+        return CreditStatus(
+            account_id=account_id,
+            decision=CreditDecision.approved if self.credit_limit else CreditDecision.refused,
+            reason="within the limit" if self.credit_limit else "the limit is used up",
+            exposure=euros("0"),
+        )
+
+    def _create_order(self, body: bytes, external_id: str) -> ErpOrder:
+        draft = msgspec.json.decode(body, type=ErpOrderDraft)
+        if external_id not in self.orders:
+            self.journal.append(("order.create", external_id))
+            self.orders[external_id] = ErpOrder(
+                external_id=external_id,
+                state=ErpOrderState.quoted,
+                vendor_id="42",
+                number="SO-42",
+                line_count=len(draft.lines),
+                tax=draft.expected_tax,
+                total=draft.expected_total,
+            )
+        return self.orders[external_id]
+
+    def _find_order(self, _body: bytes, external_id: str) -> ErpOrder:
+        return self.orders.get(external_id) or ErpOrder(external_id=external_id, state=ErpOrderState.absent)
+
+    def _confirm_order(self, _body: bytes, external_id: str) -> ErpOrder:
+        return self._move_order(external_id, ErpOrderState.confirmed)
+
+    def _cancel_order(self, _body: bytes, external_id: str) -> ErpOrder:
+        return self._move_order(external_id, ErpOrderState.cancelled)
+
+    def _move_order(self, external_id: str, state: ErpOrderState) -> ErpOrder:
+        found = self._find_order(b"", external_id)
+        if found.state is ErpOrderState.absent or found.state is state:
+            return found
+        self.journal.append((f"order.{state.value}", external_id))
+        self.orders[external_id] = msgspec.structs.replace(found, state=state)
+        return self.orders[external_id]
+
+    def _list_invoices(self, _body: bytes, _account_id: str) -> InvoicePage:
+        return InvoicePage(invoices=[])
+
+    # -- billing --------------------------------------------------------------------------------------------------
+
+    def _ensure_billing_customer(self, _body: bytes, account_id: str) -> BillingCustomer:
+        return BillingCustomer(account_id=account_id, vendor_id="cus_1")
+
+    def _create_subscription(self, body: bytes, external_id: str) -> Subscription:
+        draft = msgspec.json.decode(body, type=SubscriptionDraft)
+        if external_id not in self.subscriptions:
+            self.journal.append(("subscription.create", external_id))
+            amount = sum((Decimal(item.quantity) * item.net_unit_price.value for item in draft.items), Decimal(0))
+            self.subscriptions[external_id] = Subscription(
+                external_id=external_id,
+                status=SubscriptionStatus.active,
+                vendor_id=f"sub_{len(self.subscriptions) + 1}",
+                recurrence=draft.recurrence,
+                items=draft.items,
+                period_amount=Money.of(amount, "EUR"),
+            )
+        return self.subscriptions[external_id]
+
+    def _find_subscription(self, _body: bytes, external_id: str) -> Subscription:
+        absent = Subscription(external_id=external_id, status=SubscriptionStatus.absent)
+        return self.subscriptions.get(external_id) or absent
+
+    def _cancel_subscription(self, _body: bytes, external_id: str) -> Subscription:
+        found = self._find_subscription(b"", external_id)
+        if found.status is not SubscriptionStatus.active:
+            return found
+        self.journal.append(("subscription.cancel", external_id))
+        self.subscriptions[external_id] = msgspec.structs.replace(found, status=SubscriptionStatus.cancelled)
+        return self.subscriptions[external_id]
+
+    def _list_subscriptions(self, _body: bytes, _account_id: str) -> dict[str, list[Subscription]]:
+        return {"subscriptions": list(self.subscriptions.values())}
+
+    # -- prices and tax -------------------------------------------------------------------------------------------
+
+    def _look_up_prices(self, body: bytes, _legal_entity: str) -> PriceList:
+        recurrences = {"MON-STD": Recurrence.month, "SUPPORT-PREM": Recurrence.year}
+        skus: list[str] = msgspec.json.decode(body)["skus"]
+        prices = [
+            ListPrice(
+                sku=sku,
+                erp=euros(self.prices[sku]),
+                billing=euros(self.prices[sku]),
+                billing_recurrence=recurrences.get(sku, Recurrence.none),
+            )
+            if sku in self.prices
+            else ListPrice(sku=sku)
+            for sku in skus
+        ]
+        return PriceList(currency="EUR", prices=prices)
+
+    def _calculate_tax(self, body: bytes) -> TaxCalculation:
+        request = msgspec.json.decode(body, type=TaxRequest)
+        lines = [
+            TaxedLine(line_id=item.line_id, net=item.net, tax=Money.of(item.net.value * Decimal("0.19"), "EUR"))
+            for item in request.lines
+        ]
+        total = sum((item.tax.value for item in lines if item.tax), Decimal(0))
+        return TaxCalculation(
+            tax_code="DE", jurisdiction="VAT 19 %", percent="19", lines=lines, total=Money.of(total, "EUR")
+        )
+
+
+def _problem(error: QuotewayError) -> httpx.Response:
+    return httpx.Response(error.status, content=msgspec.json.encode(error.problem("c")), headers=error.headers)
+
+
+_ROUTES = [
+    (r"/v1/crm/quotes/([^/]+)", "GET", "find_quote"),
+    (r"/v1/crm/accounts/([^/]+)", "GET", "find_account"),
+    (r"/v1/crm/order-status/([^/]+)", "PUT", "report_order_status"),
+    (r"/v1/erp/NW-DE/customers/([^/]+)", "PUT", "ensure_customer"),
+    (r"/v1/erp/NW-DE/customers/([^/]+)/credit", "GET", "check_credit"),
+    (r"/v1/erp/NW-DE/customers/([^/]+)/invoices", "GET", "list_invoices"),
+    (r"/v1/erp/NW-DE/orders/([^/]+)", "PUT", "create_order"),
+    (r"/v1/erp/NW-DE/orders/([^/]+)", "GET", "find_order"),
+    (r"/v1/erp/NW-DE/orders/([^/]+)/confirm", "POST", "confirm_order"),
+    (r"/v1/erp/NW-DE/orders/([^/]+)/cancel", "POST", "cancel_order"),
+    (r"/v1/billing/NW-DE/customers/([^/]+)", "PUT", "ensure_billing_customer"),
+    (r"/v1/billing/NW-DE/customers/([^/]+)/subscriptions", "GET", "list_subscriptions"),
+    (r"/v1/billing/NW-DE/customers/([^/]+)/invoices", "GET", "list_invoices"),
+    (r"/v1/billing/NW-DE/subscriptions/([^/]+)", "PUT", "create_subscription"),
+    (r"/v1/billing/NW-DE/subscriptions/([^/]+)", "GET", "find_subscription"),
+    (r"/v1/billing/NW-DE/subscriptions/([^/]+)/cancel", "POST", "cancel_subscription"),
+    (r"/v1/pricing/(NW-DE)/price-lookups", "POST", "look_up_prices"),
+    (r"/v1/tax/calculations", "POST", "calculate_tax"),
+]
