@@ -15,29 +15,27 @@ _AGGREGATES: dict[str, AggregateFunction] = {
     "MAX": "MAX",
 }
 _CLAUSES = frozenset({"GROUP", "ORDER", "OFFSET", "FOR"})
-# https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/sforce_api_calls_soql_select_reservedkeywords.htm
+# SOQL and SOSL Reference, "Reserved Keywords",
 # without those that are also names of objects (Group).
 _RESERVED = frozenset(
-    [
-        "AND",
-        "ASC",
-        "DESC",
-        "EXCLUDES",
-        "FROM",
-        "HAVING",
-        "IN",
-        "INCLUDES",
-        "LIKE",
-        "LIMIT",
-        "NOT",
-        "NULL",
-        "NULLS",
-        "OR",
-        "SELECT",
-        "USING",
-        "WHERE",
-        "WITH",
-    ]
+    {
+        *(
+            "AND",
+            "ASC",
+            "DESC",
+            "EXCLUDES",
+            "FROM",
+            "HAVING",
+            "IN",
+            "INCLUDES",
+            "LIKE",
+            "LIMIT",
+            "NOT",
+            "NULL",
+            "NULLS",
+        ),
+        *("OR", "SELECT", "USING", "WHERE", "WITH"),
+    }
 )
 _LITERAL_KINDS = frozenset({"string", "datetime", "date", "number"})
 NESTING_MAX = 40
