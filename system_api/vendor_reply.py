@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import msgspec
 
-from shared.canonical import MoneyError
 from shared.problem import OutcomeUnknown, Unavailable, VendorError
 
 T = TypeVar("T")
@@ -30,7 +29,8 @@ def understanding(vendor: str, *, writes: bool) -> Iterator[None]:
     try:
         yield
     # RecursionError: a proxy's nonsense may be nested deeper than any answer. ArithmeticError: amounts such as NaN.
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, MoneyError, ArithmeticError) as error:
+    # ValueError: bytes that are not UTF-8, money out of bounds, a word where one of a few was meant.
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
         raise trustless(vendor, f"answered something that cannot be understood: {error}", writes=writes) from error
 
 

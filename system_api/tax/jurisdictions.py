@@ -27,7 +27,7 @@ from shared.problem import Rejected
 from system_api.connections import ConnectionsError, JurisdictionsConnection
 from system_api.decimal_text import plain
 
-# Member states by ISO 3166-1, and the prefix of their VAT ids where it differs (Council Directive 2006/112/EC, Art. 215).
+# Member states by ISO 3166-1; some have another prefix to their VAT ids (Council Directive 2006/112/EC, Art. 215).
 _EU = frozenset(
     {
         *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
@@ -121,7 +121,7 @@ def _place_fits(row: Jurisdiction, seller: str, request: TaxRequest) -> bool:
 
 
 def _vat_id_abroad(vat_id: str | None, seller: str) -> bool:
-    """Whether this looks like a VAT id of a member state other than the seller's; VIES would say whether it is valid."""
+    """Whether this looks like a VAT id of a member state other than the seller's; only VIES knows if it is valid."""
     compact = re.sub(r"[\s.-]", "", vat_id or "").upper()
     prefixes = {_VAT_PREFIX.get(country, country) for country in _EU if country != seller}
     return bool(_VAT_ID.fullmatch(compact)) and compact[:2] in prefixes

@@ -1,0 +1,164 @@
+"""Stripe's API: requests, idempotency keys, and what its errors mean.
+
+Source: Stripe's API reference, "Errors", "Idempotent requests" and "Versioning".
+"""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from shared.http_client import OutboundClient, Response, Transport, retry_after_s
+from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from system_api.connections import StripeConnection
+from system_api.vendor_reply import decode_reply, excerpt, jittered_s, trustless
+
+VENDOR = "Stripe"
+PAGE_SIZE = 100
+T = TypeVar("T")
+Params = Mapping[str, Any]
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    type: str = ""
+    code: str | None = None
+    message: str | None = None
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    error: _Fault
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """A page of a list or of a search; `next_page` is a search's cursor."""
+
+    data: list[T]
+    has_more: bool = False
+    next_page: str | None = None
+
+
+class StripeApi:
+    """One Stripe account. Writes are never repeated here; a repeat of ours carries the same idempotency key."""
+
+    def __init__(self, connection: StripeConnection, transport: Transport | None = None) -> None:
+        self._client = OutboundClient(VENDOR, connection.url.rstrip("/"), transport=transport)
+        self._headers = {
+            "Authorization": f"Bearer {connection.key.value}",
+            "Stripe-Version": connection.api_version,
+            "Accept": "application/json",
+        }
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def get(self, path: str, shape: type[T], params: Params | None = None) -> T:
+        """A resource. Raises Unavailable or Rejected; `resource_missing` is a Rejected of that code."""
+        response = await self._client.send(
+            "GET", path, headers=self._headers, params=dict(form_pairs(params or {})) or None
+        )
+        if not response.is_success:
+            raise _error(response, writes=False)
+        return decode_reply(response.content, shape, vendor=VENDOR, writes=False)
+
+    async def list_all(self, path: str, shape: type[Page[T]], params: Params) -> AsyncIterator[T]:
+        """Every element of a list, page after page, newest first. The elements must have an `id`."""
+        after: dict[str, Any] = {}
+        while True:
+            page = await self.get(path, shape, {"limit": PAGE_SIZE, **params, **after})
+            for element in page.data:
+                yield element
+            if not page.has_more or not page.data:
+                return
+            after = {"starting_after": page.data[-1].id}  # type: ignore[attr-defined]  # every Stripe object has one
+
+    async def post(self, path: str, shape: type[T], params: Params, *, key: str) -> T:
+        """Create or act, under an idempotency key. Raises Rejected, Unavailable or OutcomeUnknown."""
+        headers = {**self._headers, "Idempotency-Key": key, "Content-Type": "application/x-www-form-urlencoded"}
+        content = urlencode(form_pairs(params)).encode()
+        response = await self._client.send("POST", path, headers=headers, content=content)
+        if not response.is_success:
+            raise _error(response, writes=True)
+        return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
+
+    async def delete(self, path: str, shape: type[T], params: Params | None = None) -> T:
+        """Delete or cancel, which Stripe does no second time. Raises as `post`."""
+        response = await self._client.send(
+            "DELETE", path, headers=self._headers, params=dict(form_pairs(params or {})) or None
+        )
+        if not response.is_success:
+            raise _error(response, writes=True)
+        return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
+
+
+def idempotency_key(operation: str, external_id: str, params: Params) -> str:
+    """The key of one write: the same for a repeat, so that Stripe replays its answer for at least 24 hours.
+
+    The payload is part of it: under one key Stripe refuses another payload, also one that somebody has mended since.
+    Against a second record for one external id there is the search before each create.
+    """
+    digest = hashlib.sha256("\n".join((operation, external_id, urlencode(form_pairs(params)))).encode())
+    return f"quoteway-{operation}-{digest.hexdigest()}"
+
+
+def form_pairs(params: Params) -> list[tuple[str, str]]:
+    """Nested parameters in Stripe's form notation: `items[0][price]`. None is left out."""
+    return [(path, text) for name, value in params.items() for path, text in _flatten(name, value)]
+
+
+def _flatten(path: str, value: Any) -> list[tuple[str, str]]:
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        return [pair for name, inner in value.items() for pair in _flatten(f"{path}[{name}]", inner)]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [pair for index, inner in enumerate(value) for pair in _flatten(f"{path}[{index}]", inner)]
+    if isinstance(value, bool):
+        return [(path, "true" if value else "false")]
+    return [(path, str(value))]
+
+
+def _error(response: Response, *, writes: bool) -> QuotewayError:
+    """What a refusal means. Stripe answers its own errors as JSON; anything else comes from something in between."""
+    status = response.status_code
+    fault = _fault(response)
+    if fault is None or not 400 <= status < 500:
+        return _trustless(response, fault, writes=writes)
+    said = f"{VENDOR} refused: {fault.message or fault.code or fault.type}"
+    if status in {401, 403}:
+        said = f"{VENDOR} refuses our key: {fault.message}. Check the connection's key and what it may do."
+        return Unavailable(said, reason_code="credentials_refused", vendor=VENDOR)
+    if status in {409, 429}:
+        # 409: a first request with our key is still being worked on. 429: a quota, or a lock on the object.
+        return Unavailable(
+            said,
+            reason_code=fault.code or "rate_limit",
+            vendor=VENDOR,
+            retry_after_s=retry_after_s(response) or jittered_s(1, 4),
+        )
+    if status == 402:
+        return Rejected(said, reason_code="payment_declined", vendor=VENDOR)
+    return Rejected(said, reason_code=fault.code or fault.type or "rejected", vendor=VENDOR)
+
+
+def _trustless(response: Response, fault: _Fault | None, *, writes: bool) -> QuotewayError:
+    said = fault.message or fault.type if fault else excerpt(response.content)
+    if writes and response.headers.get("Idempotent-Replayed") == "true":
+        # Stripe keeps a 500 under its key too. The first request may have done its work before it failed, and asking
+        # again under this key brings the same answer: only a look-up can tell.
+        return OutcomeUnknown(
+            f"{VENDOR} replays the {response.status_code} of an earlier request: {said}",
+            reason_code="replayed_failure",
+            vendor=VENDOR,
+        )
+    what = f"answered {response.status_code}: {said}"
+    return trustless(VENDOR, what, writes=writes, retry_after_s=retry_after_s(response))
+
+
+def _fault(response: Response) -> _Fault | None:
+    try:
+        return msgspec.json.decode(response.content, type=_Refusal).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,66 @@
+"""What a Stripe account sells, and the tax rates it charges.
+
+A price is found by its lookup key, `<SKU>-<CURRENCY>-<month|year>` (`MON-STD-EUR-month`): a lookup key is unique in an
+account, can be moved to a new price when the price rises, and is read consistently, unlike metadata by search.
+"""
+
+import asyncio
+from decimal import Decimal
+
+from shared.canonical import Recurrence
+from shared.problem import Rejected
+from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
+from system_api.billing.stripe_records import TAX_CODE, PriceRecord, TaxRateRecord
+
+_LOOKUP_KEYS_MAX = 10
+_REQUESTS_AT_ONCE_MAX = 4
+_RECURRENCES = (Recurrence.month, Recurrence.year)
+_DISPLAY_NAME_CHARS_MAX = 50
+
+
+class StripeCatalogue:
+    """The prices and tax rates of one account."""
+
+    def __init__(self, api: StripeApi) -> None:
+        self._api = api
+        self._few_at_once = asyncio.Semaphore(_REQUESTS_AT_ONCE_MAX)
+
+    async def prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], PriceRecord]:
+        """The active recurring prices of `skus` in `currency`."""
+        wanted = {f"{sku}-{currency}-{period.value}": (sku, period) for sku in skus for period in _RECURRENCES}
+        keys = list(wanted)
+        chunks = [keys[start : start + _LOOKUP_KEYS_MAX] for start in range(0, len(keys), _LOOKUP_KEYS_MAX)]
+        pages = await asyncio.gather(*(self._by_lookup_keys(chunk) for chunk in chunks))
+        return {wanted[price.lookup_key]: price for page in pages for price in page if price.lookup_key in wanted}
+
+    async def tax_rate(self, tax_code: str, percent: str) -> str:
+        """The id of the rate that adds `percent` for that jurisdiction, made where there is none."""
+        rates = self._api.list_all("/v1/tax_rates", Page[TaxRateRecord], {"active": True, "inclusive": False})
+        async for rate in rates:
+            if rate.metadata.get(TAX_CODE) == tax_code and rate.percentage == Decimal(percent):
+                return rate.id
+        params = {
+            "display_name": f"Tax {tax_code}"[:_DISPLAY_NAME_CHARS_MAX],
+            "percentage": percent,
+            "inclusive": False,
+            "metadata": {TAX_CODE: tax_code},
+        }
+        key = idempotency_key("create-tax-rate", tax_code, params)
+        return (await self._api.post("/v1/tax_rates", TaxRateRecord, params, key=key)).id
+
+    async def _by_lookup_keys(self, keys: list[str]) -> list[PriceRecord]:
+        async with self._few_at_once:
+            params = {"lookup_keys": keys, "active": True, "limit": len(keys)}
+            return (await self._api.get("/v1/prices", Page[PriceRecord], params)).data
+
+
+def price_in(prices: dict[tuple[str, Recurrence], PriceRecord], sku: str, recurrence: Recurrence) -> PriceRecord:
+    """The price of a SKU. Raises Rejected (`product_not_sold`) where there is none."""
+    found = prices.get((sku, recurrence))
+    if found is None:
+        raise Rejected(
+            f"{VENDOR} sells no {sku} by the {recurrence.value}: it has no price with that lookup key.",
+            reason_code="product_not_sold",
+            vendor=VENDOR,
+        )
+    return found

@@ -1,0 +1,67 @@
+"""A Stripe account's invoices: listed, and taken back when a subscription's start is undone.
+
+Source: Stripe's "Status transitions and finalization": a finalized invoice is never deleted. One that is open is
+voided; one that was paid is credited. A subscription's draft can be neither deleted nor voided: it is finalized first.
+"""
+
+import re
+
+from shared.canonical import InvoicePage
+from shared.problem import InvalidRequest
+from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
+from system_api.billing.stripe_records import InvoiceRecord, invoice_of
+from system_api.vendor_reply import understanding
+
+_CURSOR = re.compile(r"in_[A-Za-z0-9_]{1,250}")
+
+
+class StripeInvoices:
+    """The invoices of one account."""
+
+    def __init__(self, api: StripeApi) -> None:
+        self._api = api
+
+    async def page(self, customer: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
+        """A page of the customer's invoices, newest first. The cursor is the last invoice's id."""
+        if cursor is not None and not _CURSOR.fullmatch(cursor):
+            raise InvalidRequest("The cursor is none that a page of invoices gave.")
+        params = {
+            "customer": customer,
+            "limit": limit,
+            "status": "open" if open_only else None,
+            "starting_after": cursor,
+        }
+        page = await self._api.get("/v1/invoices", Page[InvoiceRecord], params)
+        with understanding(VENDOR, writes=False):
+            invoices = [invoice_of(record) for record in page.data]
+        return InvoicePage(invoices=invoices, next_cursor=page.data[-1].id if page.has_more and page.data else None)
+
+    async def take_back(self, subscription: str) -> None:
+        """Void or credit everything the subscription was invoiced. What is taken back already is left alone."""
+        records = self._api.list_all("/v1/invoices", Page[InvoiceRecord], {"subscription": subscription})
+        # Read to the end first: what is changed on the way must not shift the pages.
+        for record in [record async for record in records]:
+            await self._take_back_one(record)
+
+    async def _take_back_one(self, record: InvoiceRecord) -> None:
+        if record.status == "draft":
+            record = await self._act(record, "finalize", {"auto_advance": False})
+        if record.status in {"open", "uncollectible"}:
+            await self._act(record, "void", {})
+        elif record.status == "paid" and record.creditable > 0:
+            params = {
+                "invoice": record.id,
+                "amount": record.creditable,
+                "credit_amount": record.creditable,
+                "memo": "The order was withdrawn.",
+            }
+            key = idempotency_key("credit-invoice", record.id, params)
+            await self._api.post("/v1/credit_notes", _CreditNote, params, key=key)
+
+    async def _act(self, record: InvoiceRecord, action: str, params: dict[str, bool]) -> InvoiceRecord:
+        key = idempotency_key(f"{action}-invoice", record.id, params)
+        return await self._api.post(f"/v1/invoices/{record.id}/{action}", InvoiceRecord, params, key=key)
+
+
+class _CreditNote(InvoiceRecord, frozen=True):
+    """Only its id is looked at."""

@@ -1,0 +1,209 @@
+"""Stripe's objects as its API gives them (2025-03-31.basil and later), and what they are in the canonical model.
+
+Quoteway leaves its own identifiers in metadata, under the keys below.
+"""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from shared.canonical import (
+    Invoice,
+    InvoiceSource,
+    InvoiceStatus,
+    Money,
+    Recurrence,
+    Subscription,
+    SubscriptionItem,
+    SubscriptionStatus,
+    round_money,
+)
+from system_api.billing.stripe_api import Page
+from system_api.decimal_text import from_minor_units, plain
+
+ACCOUNT_ID = "quoteway_account_id"
+EXTERNAL_ID = "quoteway_external_id"
+ORDER_ID = "quoteway_order_id"
+SKU = "quoteway_sku"
+TAX_CODE = "quoteway_tax_code"
+_STATUSES = {
+    "active": SubscriptionStatus.active,
+    "trialing": SubscriptionStatus.trialing,
+    "past_due": SubscriptionStatus.past_due,
+    "unpaid": SubscriptionStatus.past_due,
+    "incomplete": SubscriptionStatus.incomplete,
+    "paused": SubscriptionStatus.incomplete,
+    "canceled": SubscriptionStatus.cancelled,
+    "incomplete_expired": SubscriptionStatus.cancelled,
+}
+
+
+class CustomerRecord(msgspec.Struct, frozen=True):
+    """A customer."""
+
+    id: str
+    metadata: dict[str, str] = {}
+    deleted: bool = False
+
+
+class Recurring(msgspec.Struct, frozen=True):
+    """How often a price is charged."""
+
+    interval: str
+    interval_count: int = 1
+
+
+class PriceRecord(msgspec.Struct, frozen=True):
+    """A price. `unit_amount_decimal` counts the currency's smallest coins, and may be a fraction of one."""
+
+    id: str
+    currency: str
+    product: str
+    unit_amount_decimal: Decimal | None = None
+    recurring: Recurring | None = None
+    lookup_key: str | None = None
+    metadata: dict[str, str] = {}
+
+    @property
+    def recurrence(self) -> Recurrence | None:
+        """Month or year; None for a price charged once, or in another rhythm."""
+        if self.recurring is None or self.recurring.interval_count != 1:
+            return None
+        return {"month": Recurrence.month, "year": Recurrence.year}.get(self.recurring.interval)
+
+    @property
+    def amount(self) -> Money:
+        """What one unit costs. Raises ArithmeticError where Stripe tells no amount per unit (tiers)."""
+        if self.unit_amount_decimal is None:
+            raise ArithmeticError(f"price {self.id} has no amount per unit")
+        return from_minor_units(self.unit_amount_decimal, self.currency.upper())
+
+
+class TaxRateRecord(msgspec.Struct, frozen=True):
+    """A tax rate. `percentage` never changes once it is made."""
+
+    id: str
+    percentage: Decimal
+    inclusive: bool = False
+    metadata: dict[str, str] = {}
+
+
+class ItemRecord(msgspec.Struct, frozen=True):
+    """A subscription's item. `current_period_end` is in Unix seconds."""
+
+    id: str
+    price: PriceRecord
+    quantity: int = 1
+    current_period_end: int | None = None
+    metadata: dict[str, str] = {}
+
+    @property
+    def sku(self) -> str:
+        """Our own note; else that of the catalogue's price; else Stripe's product."""
+        return self.metadata.get(SKU) or self.price.metadata.get("sku") or self.price.product
+
+    @property
+    def amount(self) -> Decimal:
+        """What one period costs, rounded as Stripe rounds it: per line, half up."""
+        price = self.price.amount
+        return round_money(price.value * self.quantity, price.currency)
+
+
+class SubscriptionRecord(msgspec.Struct, frozen=True):
+    """A subscription with all of its items."""
+
+    id: str
+    status: str
+    customer: str
+    currency: str
+    items: Page[ItemRecord]
+    metadata: dict[str, str] = {}
+    default_tax_rates: list[TaxRateRecord] | None = None
+    created: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is cancelled, or never began."""
+        return _STATUSES.get(self.status) is SubscriptionStatus.cancelled
+
+
+class _SubscriptionDetails(msgspec.Struct, frozen=True):
+    metadata: dict[str, str] | None = None
+
+
+class _Parent(msgspec.Struct, frozen=True):
+    subscription_details: _SubscriptionDetails | None = None
+
+
+class _Transitions(msgspec.Struct, frozen=True):
+    finalized_at: int | None = None
+
+
+class InvoiceRecord(msgspec.Struct, frozen=True):
+    """An invoice; amounts count the currency's smallest coins."""
+
+    id: str
+    currency: str
+    total: int
+    amount_remaining: int
+    status: str | None = None
+    number: str | None = None
+    due_date: int | None = None
+    pre_payment_credit_notes_amount: int = 0
+    post_payment_credit_notes_amount: int = 0
+    parent: _Parent | None = None
+    status_transitions: _Transitions = _Transitions()
+
+    @property
+    def creditable(self) -> int:
+        """What credit notes have not taken back yet."""
+        return self.total - self.pre_payment_credit_notes_amount - self.post_payment_credit_notes_amount
+
+
+def subscription_of(record: SubscriptionRecord) -> Subscription:
+    """The subscription. One that Quoteway did not start goes by Stripe's own id."""
+    currency = record.currency.upper()
+    items = record.items.data
+    ends = [item.current_period_end for item in items if item.current_period_end is not None]
+    return Subscription(
+        external_id=record.metadata.get(EXTERNAL_ID) or record.id,
+        # A status Stripe has added since: neither charged for certain nor gone.
+        status=_STATUSES.get(record.status, SubscriptionStatus.incomplete),
+        vendor_id=record.id,
+        recurrence=items[0].price.recurrence if items else None,
+        items=[
+            SubscriptionItem(sku=item.sku, quantity=plain(Decimal(item.quantity)), net_unit_price=item.price.amount)
+            for item in items
+        ],
+        period_amount=Money.of(sum((item.amount for item in items), Decimal(0)), currency),
+        current_period_ends_at=_moment(max(ends)) if ends else None,
+        order_id=record.metadata.get(ORDER_ID),
+    )
+
+
+def invoice_of(record: InvoiceRecord) -> Invoice:
+    """The invoice. `amount_due` is what remains to be paid; of a void one, nothing."""
+    status = InvoiceStatus(record.status or "draft")
+    details = record.parent.subscription_details if record.parent else None
+    finalized_at = record.status_transitions.finalized_at
+    currency = record.currency.upper()
+    return Invoice(
+        source=InvoiceSource.billing,
+        vendor_id=record.id,
+        status=status,
+        total=from_minor_units(record.total, currency),
+        amount_due=from_minor_units(0 if status is InvoiceStatus.void else record.amount_remaining, currency),
+        number=record.number,
+        issued_on=None if finalized_at is None else _day(finalized_at).isoformat(),
+        due_on=None if record.due_date is None else _day(record.due_date).isoformat(),
+        order_id=(details.metadata or {}).get(ORDER_ID) if details else None,
+    )
+
+
+def _moment(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _day(unix_s: int) -> date:
+    return datetime.fromtimestamp(unix_s, UTC).date()
