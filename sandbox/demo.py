@@ -1,0 +1,269 @@
+"""`make demo`: start the whole landscape, order a quote, show where it went, and stay up until Ctrl-C.
+
+With ONCE=1 it plays the story, writes build/demo.json and ends. Ports are QUOTEWAY_DEMO_<NAME>_PORT (0: a free one).
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.landscape import Landscape, Ports
+from sandbox.oracle import Oracle
+from sandbox.process import ProcessError, require_free_port
+from sandbox.progress import Progress
+
+BUILD = Path(__file__).resolve().parents[1] / "build"
+RUN_DIR = BUILD / "demo"
+REPORT = BUILD / "demo.json"
+QUOTE_ID = "0Q0QW0000000001"
+ACCOUNT_ID = "001QW0000000001"
+ENDED = {"booked", "rejected", "compensated", "parked"}
+ORDER_TIMEOUT_S = 90
+_DEFAULT_PORTS = Ports(
+    experience=8001, process=8002, system=8003, issuer=8010, salesforce=8011, stripe=8012, tryton=8013
+)
+_SERVED = ("experience", "process", "system", "issuer", "salesforce", "stripe", "tryton")
+
+
+class StoryError(Exception):
+    """The story did not go as it should; the message says which part, and why."""
+
+
+@dataclass
+class Story:
+    """The story, step by step, and what is to be said of it."""
+
+    landscape: Landscape
+    console: Console
+    report: dict[str, Any] = field(default_factory=lambda: {"outcome": "failed", "steps": [], "ids": {}})
+    order_id: str = ""
+
+    def play(self) -> None:
+        """Play it. Raises StoryError, or what httpx raises, at the first step that fails."""
+        self._step("A Salesforce user gets an access token", self._token)
+        self._step("What the quote would cost in every system", self._preview)
+        self._step("Submit the accepted quote", self._submit)
+        self._step("Follow the order until it is booked", self._follow)
+        self._step("Send the same request again: the same order", self._submit_again)
+        self._step("Tryton's own database: one sale, confirmed", self._check_erp)
+        self._step("Stripe: one subscription, active", self._check_billing)
+        self._step("Salesforce: one record, with the ids", self._check_crm)
+        self._step("The account at a glance", self._overview)
+        self.report["outcome"] = "booked everywhere, once each"
+
+    def _step(self, title: str, act: Callable[[], str]) -> None:
+        began = time.monotonic()
+        entry: dict[str, Any] = {"step": title, "ok": False}
+        self.report["steps"].append(entry)
+        try:
+            entry["detail"] = act()
+            entry["ok"] = True
+        except (StoryError, httpx.HTTPError) as error:
+            entry["detail"] = f"{type(error).__name__}: {error}"
+            raise StoryError(f"{title}: {error}") from error
+        finally:
+            entry["seconds"] = round(time.monotonic() - began, 3)
+        self.console.print(
+            f"[green]✓[/] {title} [dim]{entry['seconds']:.1f} s[/]\n    {entry['detail']}", highlight=False
+        )
+
+    def _token(self) -> str:
+        self.report["startedAt"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        token = access_token(self.landscape, "salesforce-lightning", "quoteway-experience")
+        self._client = httpx.Client(
+            base_url=self.landscape.url("experience"), headers={"Authorization": f"Bearer {token}"}, timeout=15
+        )
+        return "for the experience API, signed by the sandbox's issuer"
+
+    def _preview(self) -> str:
+        preview = self._answer("POST", f"/v1/quotes/{QUOTE_ID}/pricing-preview", 200)
+        self.report["pricingPreview"] = preview
+        return f"{len(preview['lines'])} lines, all within the discount policy"
+
+    def _submit(self) -> str:
+        accepted = self._submission()
+        self.order_id = accepted["orderId"]
+        self.report["ids"]["order"] = self.order_id
+        return f"accepted as {self.order_id}; status at {accepted['statusUrl']}"
+
+    def _follow(self) -> str:
+        deadline = time.monotonic() + ORDER_TIMEOUT_S
+        while True:
+            order = self._answer("GET", f"/v1/orders/{self.order_id}", 200)
+            if order["status"] in ENDED:
+                break
+            if time.monotonic() > deadline:
+                raise StoryError(f"the order is still {order['status']} after {ORDER_TIMEOUT_S} s")
+            time.sleep(0.25)
+        self.report["order"] = order
+        if order["status"] != "booked":
+            raise StoryError(f"the order is {order['status']}: {json.dumps(order)}")
+        return " → ".join(dict.fromkeys(entry["status"] for entry in order["timeline"]))
+
+    def _submit_again(self) -> str:
+        again = self._submission()
+        if again["orderId"] != self.order_id or not again["replayed"]:
+            raise StoryError(f"the second request became {again}")
+        return "nothing was booked twice"
+
+    def _check_erp(self) -> str:
+        sales = Oracle(self.landscape).sales(self.order_id)
+        self.report["erp"] = [
+            {
+                "id": sale.sale_id,
+                "number": sale.number,
+                "state": sale.state,
+                "tax": str(sale.tax),
+                "total": str(sale.total),
+                "lines": [
+                    {"sku": sku, "quantity": str(quantity), "unitPrice": str(price), "taxes": taxes}
+                    for sku, quantity, price, taxes in sale.lines
+                ],
+            }
+            for sale in sales
+        ]
+        if len(sales) != 1 or sales[0].state not in {"confirmed", "processing", "done"} or len(sales[0].lines) != 3:
+            raise StoryError(f"Tryton holds {sales}")
+        sale = sales[0]
+        self.report["ids"]["erpOrder"] = sale.number
+        return f"sale {sale.number}, {len(sale.lines)} lines, {sale.untaxed} + {sale.tax} tax = {sale.total} {sale.currency}"
+
+    def _check_billing(self) -> str:
+        subscriptions = Oracle(self.landscape).subscriptions(self.order_id)
+        self.report["billing"] = subscriptions
+        if [each["status"] for each in subscriptions] != ["active"]:
+            raise StoryError(f"Stripe holds {[(each['id'], each['status']) for each in subscriptions]}")
+        self.report["ids"]["subscription"] = subscriptions[0]["id"]
+        items = ", ".join(
+            f"{item['quantity']} x {item['price']['product']}" for item in subscriptions[0]["items"]["data"]
+        )
+        return f"{subscriptions[0]['id']}: {items}"
+
+    def _check_crm(self) -> str:
+        records = Oracle(self.landscape).crm_orders(self.order_id)
+        self.report["crm"] = records
+        if [record["Status__c"] for record in records] != ["booked"]:
+            raise StoryError(f"Salesforce holds {records}")
+        self.report["ids"]["crmRecord"] = records[0]["Id"]
+        return f"{records[0]['Id']}: {records[0]['ERP_Order_Number__c']}, {records[0]['Subscription__c']}"
+
+    def _overview(self) -> str:
+        overview = self._answer("GET", f"/v1/accounts/{ACCOUNT_ID}/overview", 200)
+        self.report["overview"] = overview
+        return f"{overview['accountName']}: credit, orders, invoices and subscriptions on one page"
+
+    def _submission(self) -> dict[str, Any]:
+        body = {"quoteId": QUOTE_ID, "quoteRevision": 1}
+        headers = {"Idempotency-Key": "demo-acme-cold-chain"}
+        return self._answer("POST", "/v1/orders", 202, json=body, headers=headers)
+
+    def _answer(self, method: str, path: str, status: int, **options: Any) -> dict[str, Any]:
+        answer = self._client.request(method, path, **options)
+        if answer.status_code != status:
+            raise StoryError(f"{method} {path} answered {answer.status_code}: {answer.text[:500]}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def access_token(landscape: Landscape, client_id: str, audience: str) -> str:
+    """A fresh access token of one of the sandbox's clients."""
+    answer = httpx.post(
+        f"{landscape.url('issuer')}/token",
+        data={"grant_type": "client_credentials", "audience": audience},
+        auth=(client_id, landscape.secret(client_id)),
+        timeout=10,
+    ).raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+def show_where_to_look(landscape: Landscape, story: Story, console: Console) -> None:
+    """Addresses, and a request that can be pasted."""
+    table = Table(title="Where to look", title_justify="left", show_header=False, box=None)
+    documents = "interactive API documents: {}/docs"
+    for name in ("experience", "process", "system"):
+        table.add_row(f"{name} API", documents.format(landscape.url(name)))
+    table.add_row("Tryton (ERP)", f"{landscape.tryton.url}  database {landscape.tryton.database}")
+    for name in ("salesforce", "stripe", "issuer"):
+        table.add_row(name, f"{landscape.url(name)}/_sandbox/journal")
+    table.add_row("PostgreSQL", landscape.postgres.url("quoteway"))
+    table.add_row("logs", str(landscape.run_dir / "logs"))
+    console.print(table)
+    token = access_token(landscape, "salesforce-lightning", "quoteway-experience")
+    url = landscape.url("experience")
+    console.print("\nAsk for the order (the token is good for ten minutes):", highlight=False)
+    console.print(
+        f"curl -H 'Authorization: Bearer {token}' {url}/v1/orders/{story.order_id}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
+
+
+def chosen_ports() -> Ports:
+    """The ports, each from its variable or its default. Raises ProcessError for one that is no port or is taken."""
+    ports: dict[str, int] = {}
+    for name in (*_SERVED, "postgres", "redis"):
+        variable = f"QUOTEWAY_DEMO_{name.upper()}_PORT"
+        text = os.environ.get(variable) or str(getattr(_DEFAULT_PORTS, name))
+        if not text.isdigit() or int(text) > 65535:
+            raise ProcessError(f"{variable} is {text!r}; it must be a port, 0 to 65535 (0 takes a free one).")
+        ports[name] = int(text)
+        if ports[name]:
+            require_free_port(ports[name], f"the demo's {name} (set {variable} to another, or to 0)")
+    return Ports(**ports)
+
+
+def main() -> int:
+    """Run the demo. 0 when the story went well, 1 when it did not, 2 when it could not begin."""
+    console = Console(highlight=False)
+    once = os.environ.get("ONCE", "") not in {"", "0"}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        ports = chosen_ports()
+        BUILD.mkdir(exist_ok=True)
+        shutil.rmtree(RUN_DIR, ignore_errors=True)
+        with Landscape(RUN_DIR, ports, Progress()) as landscape:
+            return _tell(landscape, console, once=once)
+    except ProcessError as error:
+        console.print(f"[red]The demo cannot start.[/] {error}", soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        console.print("\nStopped; nothing is left running.")
+        return 0
+
+
+def _tell(landscape: Landscape, console: Console, *, once: bool) -> int:
+    story = Story(landscape, console)
+    try:
+        story.play()
+    except StoryError as error:
+        console.print(f"[red]✗ {error}[/]\nThe logs are in {landscape.run_dir / 'logs'}", soft_wrap=True)
+        return 1
+    finally:
+        REPORT.write_text(json.dumps(story.report, indent=2) + "\n")
+    console.print(f"\n[bold]{story.report['outcome']}[/] — the whole story is in {REPORT}\n", soft_wrap=True)
+    if once:
+        return 0
+    show_where_to_look(landscape, story, console)
+    console.print("\nEverything stays up until Ctrl-C.")
+    while True:
+        time.sleep(1)
+        fallen = [name for name, process in landscape.processes.items() if not process.is_running]
+        if fallen:
+            console.print(f"[red]{', '.join(fallen)} ended by itself.[/] Logs: {landscape.run_dir / 'logs'}")
+            return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,291 @@
+"""The whole landscape on one machine: engines, vendors, issuer, and Quoteway's own four processes.
+
+The demo and the end-to-end tests start the same one. Everything listens on the loopback interface, keeps its files in
+one run folder, and ends with the program that started it.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from sandbox.engines import Postgres, PostgresEngine
+from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
+from sandbox.progress import Progress
+from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
+from sandbox.tryton.credentials import TenantAccess
+from sandbox.tryton.data import DATA_FOLDER, load_seed_data
+from sandbox.tryton.database import start_postgres_with_erp
+from sandbox.tryton.server import TrytonServer
+
+TENANT = "nordwind"
+DATABASE = "quoteway"
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports to listen on; 0 takes a free one."""
+
+    experience: int = 0
+    process: int = 0
+    system: int = 0
+    issuer: int = 0
+    salesforce: int = 0
+    stripe: int = 0
+    tryton: int = 0
+    postgres: int = 0
+    redis: int = 0
+
+
+@dataclass
+class Landscape:
+    """Everything that an order meets. Start it with `with`."""
+
+    run_dir: Path
+    ports: Ports = field(default_factory=Ports)
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    durable: bool = False
+    tier_settings: Mapping[str, str] = field(default_factory=dict)
+    postgres: Postgres = field(init=False)
+    redis: RedisEngine | ExternalRedis = field(init=False)
+    tryton: TrytonServer = field(init=False)
+    erp: TenantAccess = field(init=False)
+    processes: dict[str, RunningProcess] = field(init=False, default_factory=dict)
+    _stack: ExitStack = field(init=False, default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything, what does not depend on each other side by side. Raises ProcessError with the reason."""
+        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.postgres, credentials = start_postgres_with_erp(
+            self.run_dir / "postgres", self.progress, port=self.ports.postgres, durable=self.durable
+        )
+        self._stack.callback(self._stop_postgres)
+        self.erp = credentials.tenants[TENANT]
+        with self.progress.step("Starting Tryton, Salesforce, Stripe, the issuer and Valkey"):
+            self._start_vendors()
+        with self.progress.step("Starting Quoteway: three tiers and a worker"):
+            self._migrate()
+            self._start_tiers()
+
+    def stop(self) -> None:
+        """End everything that was started, last first."""
+        for name in reversed(list(self.processes)):
+            self.processes[name].stop()
+        self._stack.close()
+
+    def secret(self, client_id: str) -> str:
+        """The OAuth client secret of one of the issuer's clients."""
+        clients = json.loads((self.run_dir / "issuer" / "clients.json").read_text())
+        return str(clients[client_id]["client_secret"])
+
+    def url(self, name: str) -> str:
+        """The address of a process that serves."""
+        return self.processes[name].url
+
+    def start_worker(self, name: str = "worker") -> RunningProcess:
+        """Start a worker; several may run, each under a name of its own."""
+        return self._start(name, ["-m", "process_api.worker"], self._process_environment())
+
+    def start_tier(self, name: str) -> RunningProcess:
+        """Start the experience, process or system API, again on the port that it had."""
+        before = self.processes.get(name)
+        port = int(before.url.rsplit(":", 1)[1]) if before else getattr(self.ports, name)
+        environment = {
+            "experience": self._experience_environment,
+            "process": self._process_environment,
+            "system": self._system_environment,
+        }[name]()
+        return self._start(name, ["-m", f"{name}_api"], {**environment, f"QUOTEWAY_{name.upper()}_PORT": str(port)})
+
+    # -- vendors --------------------------------------------------------------------------------------------------
+
+    def _start_vendors(self) -> None:
+        """The vendors know nothing of each other, so they start side by side."""
+        with ThreadPoolExecutor() as pool:
+            starts: list[Future[object]] = [
+                pool.submit(self._start_tryton),
+                pool.submit(self._start_redis),
+                pool.submit(self._start_sandbox, "issuer", ["--state", str(self.run_dir / "issuer")]),
+                pool.submit(
+                    self._start_sandbox,
+                    "salesforce",
+                    ["--seed", str(DATA_FOLDER), "--credentials", str(self.run_dir / "salesforce.json")],
+                ),
+                pool.submit(
+                    self._start_sandbox,
+                    "stripe",
+                    [
+                        *("--seed", str(DATA_FOLDER), "--secret-key-file", str(self.run_dir / "stripe.key")),
+                        *("--external-id-key", "quoteway_external_id"),
+                    ],
+                ),
+            ]
+        for start in starts:
+            start.result()
+
+    def _start_tryton(self) -> None:
+        self.tryton = TrytonServer(
+            self.postgres, run_dir=self.run_dir / "tryton", port=self.ports.tryton, progress=Progress(quiet=True)
+        )
+        self.tryton.start()
+        self._stack.callback(self.tryton.stop)
+
+    def _start_redis(self) -> None:
+        self.redis = start_redis(self.run_dir / "redis", port=self.ports.redis)
+        self._stack.callback(self.redis.stop)
+
+    def _start_sandbox(self, name: str, arguments: list[str]) -> RunningProcess:
+        port = str(getattr(self.ports, name))
+        command = ["-m", f"sandbox.{name}", "--host", LOOPBACK, "--port", port, *arguments]
+        return self._start(name, command, {})
+
+    def _stop_postgres(self) -> None:
+        self.postgres.stop()
+        if isinstance(self.postgres, PostgresEngine) and not self.durable:
+            self.postgres.destroy()
+
+    # -- Quoteway -------------------------------------------------------------------------------------------------
+
+    def _migrate(self) -> None:
+        if not self.postgres.has_database(DATABASE):
+            self.postgres.create_database(DATABASE)
+        migration = start_process(
+            "The migration",
+            [sys.executable, "-m", "process_api.migrate"],
+            env=self._environment({"QUOTEWAY_DATABASE_URL": self.postgres.url(DATABASE)}),
+            log_path=self.run_dir / "logs" / "migration.log",
+            ready=lambda: True,
+            cwd=_ROOT,
+        )
+        if migration.wait(60) != 0:
+            raise ProcessError(f"The migration failed:\n{migration.log_tail()}\n(log: {migration.log_path})")
+
+    def _start_tiers(self) -> None:
+        for client_id in ("process-api", "experience-api"):
+            self._private(f"{client_id}.secret", self.secret(client_id))
+        self._write_connections()
+        self.start_tier("system")
+        with ThreadPoolExecutor() as pool:
+            starts = [pool.submit(self.start_tier, "process"), pool.submit(self.start_worker)]
+        for start in starts:
+            start.result()
+        self.start_tier("experience")
+
+    def _write_connections(self) -> None:
+        """The system tier's connections: every legal entity has its ERP company and its billing account."""
+        salesforce = json.loads((self.run_dir / "salesforce.json").read_text())
+        self._private("salesforce.secret", salesforce["client_secret"])
+        self._private("tryton.key", self.erp.rest_key)
+        entities = load_seed_data().legal_entities
+        blocks = [
+            _connection(
+                capability="crm",
+                legal_entity="*",
+                adapter="salesforce",
+                url=self.url("salesforce"),
+                client_id=salesforce["client_id"],
+                client_secret="file:salesforce.secret",  # noqa: S106 a reference
+            ),
+            _connection(
+                capability="tax",
+                legal_entity="*",
+                adapter="jurisdictions",
+                table=str(DATA_FOLDER / "taxes.toml"),
+                sellers={entity.code: entity.country for entity in entities},
+            ),
+        ]
+        for entity in entities:
+            blocks.append(
+                _connection(
+                    capability="erp",
+                    legal_entity=entity.code,
+                    adapter="tryton",
+                    url=self.tryton.url,
+                    database=self.tryton.database,
+                    company=self.erp.companies[entity.code],
+                    currency=entity.currency,
+                    key="file:tryton.key",
+                )
+            )
+            blocks.append(
+                _connection(
+                    capability="billing",
+                    legal_entity=entity.code,
+                    adapter="stripe",
+                    url=self.url("stripe"),
+                    key="file:stripe.key",
+                )
+            )
+        self._private("connections.toml", "\n".join(blocks))
+
+    def _system_environment(self) -> dict[str, str]:
+        return {"QUOTEWAY_SYSTEM_CONNECTIONS": str(self.run_dir / "connections.toml")}
+
+    def _process_environment(self) -> dict[str, str]:
+        return {
+            "QUOTEWAY_DATABASE_URL": self.postgres.url(DATABASE),
+            "QUOTEWAY_SYSTEM_URL": self.url("system"),
+            "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),
+        }
+
+    def _experience_environment(self) -> dict[str, str]:
+        return {
+            "QUOTEWAY_PROCESS_URL": self.url("process"),
+            "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(self.run_dir / "experience-api.secret"),
+        }
+
+    # -- both -----------------------------------------------------------------------------------------------------
+
+    def _start(self, name: str, arguments: list[str], environment: dict[str, str]) -> RunningProcess:
+        if "issuer" in self.processes:
+            metadata = f"{self.url('issuer')}/.well-known/openid-configuration"
+            environment = {"QUOTEWAY_ISSUER_METADATA_URL": metadata, **self.tier_settings, **environment}
+        self.processes[name] = start_process(
+            f"The {name}",
+            [sys.executable, *arguments],
+            env=self._environment(environment),
+            log_path=self.run_dir / "logs" / f"{name}.log",
+            ready="json line",
+            timeout_s=60,
+            cwd=_ROOT,
+        )
+        return self.processes[name]
+
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """A process's whole environment: a setting of the caller's own shell must not leak into it."""
+        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.run_dir), "LANG": "C.UTF-8", **settings}
+
+    def _private(self, name: str, text: str) -> None:
+        path = self.run_dir / name
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(text)
+
+
+def _connection(**settings: str | int | dict[str, str]) -> str:
+    """A block of the connections file. JSON's strings, numbers and (as inline tables) maps are TOML's too."""
+    lines = ["[[connection]]", f'tenant = "{TENANT}"']
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            inner = ", ".join(f"{key} = {json.dumps(text)}" for key, text in value.items())
+            lines.append(f"{name} = {{ {inner} }}")
+        else:
+            lines.append(f"{name} = {json.dumps(value)}")
+    return "\n".join(lines) + "\n"
