@@ -4,6 +4,7 @@ Served at `/openapi.json`, with an interactive page at `/docs` that needs nothin
 """
 
 import importlib.util
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def build_document(app: Litestar) -> dict[str, Any]:
             "description": "An RFC 9068 access token of the configured issuer, for this tier's audience.",
         }
     }
+    _describe_schemas(schemas, app)
     # The first is what the tier answers unless another is asked for.
     media_types = [PROBLEM_MEDIA_TYPE, "application/json"]
     if app.state.tier.plain_problems:
@@ -70,6 +72,23 @@ def build_document(app: Litestar) -> dict[str, Any]:
                     _describe(described, policy, method, media_types)
     sorted_document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document, order="deterministic"))
     return sorted_document
+
+
+def _describe_schemas(schemas: dict[str, Any], app: Litestar) -> None:
+    """Give each type its docstring: Litestar leaves it out for msgspec's."""
+    kinds: list[Any] = [Problem]
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler, _ in route.route_handler_map.values():
+                signature = handler.parsed_fn_signature
+                answer = signature.return_type
+                kinds += [field.annotation for field in (answer, *answer.inner_types)]
+                kinds += [signature.parameters["data"].annotation] if "data" in signature.parameters else []
+    structs = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+    _, described = msgspec.json.schema_components(structs)
+    for name, schema in described.items():
+        if name in schemas and "description" in schema:
+            schemas[name]["description"] = inspect.cleandoc(schema["description"])
 
 
 def _describe(operation: dict[str, Any], policy: OperationPolicy, method: str, media_types: list[str]) -> None:
@@ -108,6 +127,7 @@ def contract_config(*, title: str, version: str, description: str) -> OpenAPICon
         description=description,
         contact=Contact(name="Quoteway platform team"),
         license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        use_handler_docstrings=True,
         openapi_router=Router("/docs", route_handlers=[_asset], opt=public(), include_in_schema=False),
         render_plugins=[_Page(path="/"), _Document(path="/openapi.json", media_type=MediaType.JSON)],
     )
