@@ -1,0 +1,55 @@
+"""The experience API: quote-to-cash for Salesforce's Lightning components, Apex and Flow. It keeps no state."""
+
+from litestar import Litestar
+
+from experience_api.process_client import connect_process
+from experience_api.settings import ExperienceSettings
+from experience_api.v1.accounts import get_account_overview
+from experience_api.v1.credit import get_credit_status
+from experience_api.v1.invoices import list_invoices
+from experience_api.v1.orders import get_order, submit_order
+from experience_api.v1.quotes import preview_pricing
+from experience_api.versions import Version, mount
+from shared.auth import Authenticator
+from shared.http_client import Transport
+from shared.service import Tier, create_service
+
+VERSIONS = {
+    "v1": Version(
+        handlers=(
+            submit_order,
+            get_order,
+            get_account_overview,
+            get_credit_status,
+            list_invoices,
+            preview_pricing,
+        )
+    )
+}
+
+
+def create_app(
+    settings: ExperienceSettings,
+    *,
+    process_transport: Transport | None = None,
+    issuer_transport: Transport | None = None,
+) -> Litestar:
+    """The application. The transports replace the network where tests wire the tiers together in one process."""
+    process = connect_process(settings, process_transport, issuer_transport)
+    tier = Tier(
+        name="experience",
+        title="Quoteway experience API",
+        version="1.0.0",
+        description="Quote-to-cash for Salesforce: submit accepted quotes, follow orders, see accounts across systems.",
+        authenticator=Authenticator(
+            settings.issuer_metadata_url, settings.experience_audience, transport=issuer_transport
+        ),
+        ready={"process": process.ready},
+        plain_problems=True,
+    )
+    return create_service(
+        tier,
+        [mount(version) for version in VERSIONS.values()],
+        state={"process": process},
+        on_shutdown=[process.close],
+    )

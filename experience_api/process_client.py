@@ -1,0 +1,196 @@
+"""The experience tier's way to the process API: within the time a Salesforce caller waits, and never a write twice."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+import msgspec
+from litestar import Request
+
+from experience_api.process_answers import AcceptedOrder, Credit, InvoicePage, Order, Overview, PricingPreview
+from experience_api.settings import ExperienceSettings
+from shared.auth import Principal
+from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
+from shared.problem import OutcomeUnknown, Unavailable
+from shared.service_token import ServiceTokens
+
+T = TypeVar("T")
+# Apex gives a callout 10 s unless told otherwise, so every operation answers within 8 (VENDORS.md, rule 11); half a
+# second of that is ours, for mapping and sending the answer.
+DEADLINE_S = 7.5
+# What a caller is told to wait where the process API does not say.
+RETRY_AFTER_S = 5
+_PEER = "process API"
+_SAME_KEY = "Send the same request again with the same Idempotency-Key: it cannot order twice"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """For whom a call is made, and by when its answer must be here (monotonic seconds)."""
+
+    tenant: str
+    answer_by: float
+
+    @classmethod
+    def of(cls, request: Request[Principal, Any, Any]) -> Self:
+        """The caller of a request; its time runs from the moment the request came in."""
+        return cls(request.user.tenant, request.state.received_at + DEADLINE_S)
+
+
+class _OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    quote_id: str
+    quote_revision: int
+
+
+@dataclass(frozen=True)
+class ProcessClient:
+    """Calls the process API for a caller's tenant, with this service's own token.
+
+    What a caller can act on comes through as the process API raised it: InvalidRequest, NotFound, Conflict,
+    IdempotencyMismatch, Rejected. Reads raise Unavailable where there is no answer in time, the write OutcomeUnknown
+    once it was sent.
+    """
+
+    client: OutboundClient
+    tokens: ServiceTokens
+
+    async def submit_order(
+        self, caller: Caller, idempotency_key: str, quote_id: str, quote_revision: int
+    ) -> AcceptedOrder:
+        """Start the order of a quote revision, or find the one that the key or the revision stands for already."""
+        body = _OrderSubmission(quote_id=quote_id, quote_revision=quote_revision)
+        headers = {"Idempotency-Key": idempotency_key}
+        try:
+            return await self._send(caller, "POST", "/v1/orders", AcceptedOrder, body=body, headers=headers)
+        except OutcomeUnknown as error:
+            raise OutcomeUnknown(f"{error.detail}. {_SAME_KEY}.", reason_code=error.reason_code) from error
+
+    async def get_order(self, caller: Caller, order_id: str) -> Order:
+        """An order with its timeline."""
+        return await self._send(caller, "GET", f"/v1/orders/{order_id}", Order)
+
+    async def get_overview(self, caller: Caller, account_id: str) -> Overview:
+        """What every system knows of an account."""
+        return await self._send(caller, "GET", f"/v1/accounts/{account_id}/overview", Overview)
+
+    async def get_credit_status(self, caller: Caller, account_id: str) -> Credit:
+        """The customer's credit."""
+        return await self._send(caller, "GET", f"/v1/accounts/{account_id}/credit-status", Credit)
+
+    async def list_invoices(
+        self, caller: Caller, account_id: str, *, open_only: bool, page_size: int, cursor: str
+    ) -> InvoicePage:
+        """A page of invoices; an empty cursor asks for the first."""
+        params: dict[str, Any] = {"openOnly": str(open_only).lower(), "limit": page_size}
+        if cursor:
+            params["cursor"] = cursor
+        return await self._send(caller, "GET", f"/v1/accounts/{account_id}/invoices", InvoicePage, params=params)
+
+    async def preview_pricing(self, caller: Caller, quote_id: str) -> PricingPreview:
+        """A quote's prices in every system."""
+        return await self._send(caller, "POST", f"/v1/quotes/{quote_id}/pricing-preview", PricingPreview, reads=True)
+
+    async def ready(self) -> str | None:
+        """None if the process API can serve, else what it lacks."""
+        response = await self.client.send("GET", "/health/ready")
+        return None if response.is_success else f"the {_PEER} is not ready: {response.text[:200]}"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.tokens.close()
+        await self.client.close()
+
+    async def _send(
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        kind: type[T],
+        *,
+        body: msgspec.Struct | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        reads: bool = False,
+    ) -> T:
+        sent_headers, content = dict(headers or {}), None
+        if body is not None:
+            sent_headers["Content-Type"] = "application/json"
+            content = msgspec.json.encode(body)
+        call = _Call(method, path, params, sent_headers, content, safe=reads or method in READS)
+        try:
+            response = await self._answer(caller, call)
+            raise_for_problem(response, f"the {_PEER}", safe=call.safe)
+        except Unavailable as error:
+            if error.retry_after_s is not None:
+                raise
+            raise Unavailable(error.detail, reason_code=error.reason_code, retry_after_s=RETRY_AFTER_S) from error
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.DecodeError as error:
+            raise call.no_answer(f"the {_PEER} answered something else than {kind.__name__}") from error
+
+    async def _answer(self, caller: Caller, call: "_Call") -> Response:
+        response = await self._send_with_token(caller, call)
+        if response.status_code != 401:
+            return response
+        # Refused at the door, so nothing happened: a token that was revoked, or whose key was rotated.
+        self.tokens.forget(caller.tenant)
+        return await self._send_with_token(caller, call)
+
+    async def _send_with_token(self, caller: Caller, call: "_Call") -> Response:
+        try:
+            async with _until(caller.answer_by):
+                token = await self.tokens.bearer(caller.tenant)
+        except TimeoutError as error:
+            raise Unavailable("the issuer gave no token in time", reason_code="deadline_exceeded") from error
+        try:
+            async with _until(caller.answer_by):
+                return await self.client.send(
+                    call.method,
+                    call.path,
+                    headers={"Authorization": f"Bearer {token}", **call.headers},
+                    params=call.params,
+                    content=call.content,
+                    reads=call.safe,
+                )
+        except TimeoutError as error:
+            late = f"the {_PEER} did not answer within the {DEADLINE_S:g} s that a caller waits"
+            raise call.no_answer(late, reason_code="deadline_exceeded") from error
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request to the process API; `safe` where it changes nothing."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] | None
+    headers: Mapping[str, str]
+    content: bytes | None
+    safe: bool
+
+    def no_answer(self, detail: str, *, reason_code: str = "") -> Unavailable | OutcomeUnknown:
+        """What it means that no usable answer came after this was sent."""
+        if self.safe:
+            return Unavailable(detail, reason_code=reason_code or "unavailable", retry_after_s=RETRY_AFTER_S)
+        return OutcomeUnknown(detail, reason_code=reason_code or "outcome_unknown")
+
+
+def _until(moment: float) -> asyncio.Timeout:
+    return asyncio.timeout(moment - time.monotonic())
+
+
+def connect_process(
+    settings: ExperienceSettings, process_transport: Transport | None, issuer_transport: Transport | None
+) -> ProcessClient:
+    """The client for the process API that `settings` names."""
+    tokens = ServiceTokens(
+        settings.issuer_metadata_url,
+        settings.experience_client_id,
+        settings.client_secret(),
+        settings.process_audience,
+        transport=issuer_transport,
+    )
+    return ProcessClient(OutboundClient(_PEER, settings.process_url, transport=process_transport), tokens)

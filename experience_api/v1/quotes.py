@@ -1,0 +1,111 @@
+"""Quotes: what each line costs in every system, before anyone orders it."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, post
+from litestar.params import PathParameter
+
+from experience_api import process_answers
+from experience_api.process_client import Caller, ProcessClient
+from experience_api.v1.amounts import AmountText, CurrencyCode, DecimalTextOrEmpty, amount_text
+from experience_api.versions import warnings_for
+from shared.auth import Principal
+from shared.canonical import Recurrence
+from shared.canonical.wire import END, Quantity
+from shared.operation import operation
+
+QuoteIdParameter = Annotated[
+    str,
+    PathParameter(
+        name="quoteId",
+        pattern=r"^[A-Za-z0-9]{15,18}" + END,
+        description="The quote's Salesforce id, 15 or 18 characters.",
+    ),
+]
+
+
+class PricingPreviewLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A line. Prices are per unit, before tax; `netAmount` and `taxAmount` are for the whole line.
+
+    A price is empty where that system does not sell the product. `differencePercent` is how far the net price is below
+    (-) or above the list price of the system that will invoice the line. `issue` says what is wrong, if anything is.
+    """
+
+    line_id: str
+    sku: str
+    description: str
+    quantity: Quantity
+    recurrence: Recurrence
+    currency_iso_code: CurrencyCode
+    quoted_unit_price: AmountText
+    net_unit_price: AmountText
+    erp_unit_price: DecimalTextOrEmpty
+    billing_unit_price: DecimalTextOrEmpty
+    net_amount: AmountText
+    tax_amount: DecimalTextOrEmpty
+    difference_percent: DecimalTextOrEmpty
+    within_policy: bool
+    issue: str
+
+
+class PricingPreviewView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A quote's prices in every system. Tax and total are empty where no tax could be calculated: see `taxIssue`."""
+
+    quote_id: str
+    quote_revision: int
+    orderable: bool
+    currency_iso_code: CurrencyCode
+    net_amount: AmountText
+    tax_amount: DecimalTextOrEmpty
+    total_amount: DecimalTextOrEmpty
+    tax_jurisdiction: str
+    tax_issue: str
+    lines: list[PricingPreviewLine]
+    warnings: list[str]
+
+
+@post(
+    "/v1/quotes/{quoteId:str}/pricing-preview",
+    operation_id="previewPricing",
+    tags=["quotes"],
+    status_code=200,
+    opt=operation(owner="salesforce-experience", capability="pricing", scopes=["quotes:read"], rate="expensive"),
+)
+async def preview_pricing(request: Request[Principal, Any, Any], quote_id: QuoteIdParameter) -> PricingPreviewView:
+    """Each line's quoted, ERP and billing price, its tax, and how far the quote is from the list. Changes nothing."""
+    process: ProcessClient = request.app.state.process
+    preview = await process.preview_pricing(Caller.of(request), quote_id)
+    return PricingPreviewView(
+        quote_id=preview.quote_id,
+        quote_revision=preview.quote_revision,
+        orderable=preview.orderable,
+        currency_iso_code=preview.currency,
+        net_amount=preview.net.amount,
+        tax_amount=amount_text(preview.tax),
+        total_amount=amount_text(preview.total),
+        tax_jurisdiction=preview.tax_jurisdiction or "",
+        tax_issue=preview.tax_problem or "",
+        lines=[_line_view(line) for line in preview.lines],
+        warnings=warnings_for(request),
+    )
+
+
+def _line_view(line: process_answers.PreviewLine) -> PricingPreviewLine:
+    return PricingPreviewLine(
+        line_id=line.line_id,
+        sku=line.sku,
+        description=line.description,
+        quantity=line.quantity,
+        recurrence=line.recurrence,
+        currency_iso_code=line.net.currency,
+        quoted_unit_price=line.quoted_unit_price.amount,
+        net_unit_price=line.net_unit_price.amount,
+        erp_unit_price=amount_text(line.erp_price),
+        billing_unit_price=amount_text(line.billing_price),
+        net_amount=line.net.amount,
+        tax_amount=amount_text(line.tax),
+        difference_percent=line.difference_percent or "",
+        within_policy=line.within_policy,
+        issue=line.problem or "",
+    )

@@ -1,0 +1,69 @@
+"""Published versions, and how callers learn that one of them will end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
+from typing import Any
+
+from litestar import Request, Router
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+
+_OPT_KEY = "quoteway_version"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version: its handlers, from when on it is deprecated (RFC 9745), and when it ends (RFC 8594)."""
+
+    handlers: Sequence[ControllerRouterHandler]
+    deprecation: date | None = None
+    sunset: date | None = None
+
+    def warnings(self) -> list[str]:
+        """What a caller of this version should know. In every body, since Salesforce does not show headers."""
+        if self.deprecation is None:
+            return []
+        end = f" and ends on {self.sunset.isoformat()}" if self.sunset else ""
+        return [f"This version is deprecated since {self.deprecation.isoformat()}{end}. Move to a newer one."]
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The same as headers."""
+        found = []
+        if self.deprecation is not None:
+            found.append((b"deprecation", f"@{int(_midnight(self.deprecation).timestamp())}".encode()))
+        if self.sunset is not None:
+            found.append((b"sunset", format_datetime(_midnight(self.sunset), usegmt=True).encode()))
+        return found
+
+
+def mount(version: Version) -> Router:
+    """The version's handlers, with its headers on their answers."""
+    return Router(
+        "/", route_handlers=version.handlers, middleware=[_announce(version.headers())], opt={_OPT_KEY: version}
+    )
+
+
+def warnings_for(request: Request[Any, Any, Any]) -> list[str]:
+    """The warnings that belong into the answer to `request`."""
+    version: Version = request.route_handler.opt[_OPT_KEY]
+    return version.warnings()
+
+
+def _announce(headers: list[tuple[bytes, bytes]]) -> Any:
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_with_headers(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message["headers"], *headers]
+                await send(message)
+
+            await app(scope, receive, send_with_headers if headers else send)
+
+        return middleware
+
+    return wrap
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)

@@ -1,0 +1,75 @@
+"""The pricing preview."""
+
+from tests.experience_api.conftest import Experience
+from tests.experience_api.recorded_answers import PRICING_PREVIEW, QUOTE_ID, problem
+
+
+async def test_each_line_shows_its_price_in_every_system(experience: Experience) -> None:
+    experience.process.will_answer(PRICING_PREVIEW)
+
+    answer = await experience.post(f"/v1/quotes/{QUOTE_ID}/pricing-preview")
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "quoteId": QUOTE_ID,
+        "quoteRevision": 1,
+        "orderable": False,
+        "currencyIsoCode": "EUR",
+        "netAmount": "2836.00",
+        "taxAmount": "",
+        "totalAmount": "",
+        "taxJurisdiction": "",
+        "taxIssue": "The account has no billing address, so no tax can be calculated.",
+        "lines": [
+            {
+                "lineId": "0QLQW0000000001AAA",
+                "sku": "GATEWAY-EDGE",
+                "description": "Edge gateway",
+                "quantity": "2",
+                "recurrence": "none",
+                "currencyIsoCode": "EUR",
+                "quotedUnitPrice": "1490.00",
+                "netUnitPrice": "1415.5",
+                "erpUnitPrice": "1490.00",
+                "billingUnitPrice": "",
+                "netAmount": "2831.00",
+                "taxAmount": "537.89",
+                "differencePercent": "-5.00",
+                "withinPolicy": True,
+                "issue": "",
+            },
+            {
+                "lineId": "0QLQW0000000002AAA",
+                "sku": "OLD-SENSOR",
+                "description": "Sensor of last year",
+                "quantity": "1",
+                "recurrence": "month",
+                "currencyIsoCode": "EUR",
+                "quotedUnitPrice": "5.00",
+                "netUnitPrice": "5",
+                "erpUnitPrice": "",
+                "billingUnitPrice": "",
+                "netAmount": "5.00",
+                "taxAmount": "",
+                "differencePercent": "",
+                "withinPolicy": False,
+                "issue": "OLD-SENSOR is not sold by billing in EUR.",
+            },
+        ],
+        "warnings": [],
+    }
+
+
+async def test_a_quote_that_is_not_there_is_404(experience: Experience) -> None:
+    experience.process.will_answer(problem("not-found", 404, f"There is no quote {QUOTE_ID}."), 404)
+
+    answer = await experience.post(f"/v1/quotes/{QUOTE_ID}/pricing-preview")
+
+    assert answer.status_code == 404
+
+
+async def test_what_is_no_salesforce_id_is_refused(experience: Experience) -> None:
+    answer = await experience.post("/v1/quotes/00001001/pricing-preview")
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "path/quoteId"

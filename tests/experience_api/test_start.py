@@ -1,0 +1,104 @@
+"""Starting the tier as a process, its health, and its settings."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from experience_api.settings import ExperienceSettings
+from sandbox.process import RunningProcess, free_port, start_process
+from shared.settings import SettingsError, load_settings
+from tests.experience_api.conftest import SUBMISSION, Experience
+from tests.issuer_process import bearer, client_secret_file
+
+PROGRAM = [sys.executable, "-m", "experience_api"]
+
+
+def environment(issuer: RunningProcess, **changes: str) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("QUOTEWAY_")},
+        "QUOTEWAY_ISSUER_METADATA_URL": f"{issuer.url}/.well-known/oauth-authorization-server",
+        "QUOTEWAY_PROCESS_URL": f"http://127.0.0.1:{free_port()}",
+        "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(client_secret_file(issuer, "experience-api")),
+        "QUOTEWAY_EXPERIENCE_PORT": "0",
+        **changes,
+    }
+
+
+async def test_the_process_serves_and_says_that_the_process_api_is_missing(
+    issuer: RunningProcess, tmp_path: Path
+) -> None:
+    tier = start_process(
+        "experience", PROGRAM, env=environment(issuer), log_path=tmp_path / "experience.log", ready="json line"
+    )
+    with tier:
+        async with httpx.AsyncClient(base_url=tier.url) as client:
+            live = await client.get("/health/live")
+            ready = await client.get("/health/ready")
+            headers = await bearer(issuer, "salesforce-lightning", "quoteway-experience")
+            submitted = await client.post(
+                "/v1/orders", json=SUBMISSION, headers={**headers, "Idempotency-Key": "key-1"}
+            )
+        tier.stop()
+
+    assert live.status_code == 200
+    assert ready.status_code == 503
+    assert ready.json()["missing"] == {"process": "process API does not answer (ConnectError)"}
+    # Nobody listens there, so it is known that nothing was submitted.
+    assert submitted.status_code == 503
+    assert submitted.headers["content-type"] == "application/json"
+    assert tier.exit_code == 0
+
+
+def test_wrong_settings_end_the_start_with_one_sentence_each() -> None:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("QUOTEWAY_")}
+
+    ended = subprocess.run(
+        PROGRAM, env={**bare, "QUOTEWAY_EXPERIENCE_PORT": "many"}, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "4 setting(s) to mend" in ended.stderr
+    assert "QUOTEWAY_PROCESS_URL is missing: the process API's address" in ended.stderr
+    assert "QUOTEWAY_EXPERIENCE_PORT is wrong" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("content", [None, "", " \n", b"\xff\xfe"])
+def test_a_secret_file_without_a_secret_is_a_fault_of_its_setting(tmp_path: Path, content: str | bytes | None) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    with pytest.raises(SettingsError, match="QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE is wrong"):
+        load_settings(
+            ExperienceSettings,
+            {
+                "QUOTEWAY_ISSUER_METADATA_URL": "http://issuer.test",
+                "QUOTEWAY_PROCESS_URL": "http://process.test",
+                "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(path),
+            },
+        )
+
+
+async def test_ready_when_the_process_api_is(experience: Experience) -> None:
+    experience.process.will_answer({"status": "ready", "missing": {}})
+
+    answer = await experience.client.get("/health/ready")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": {}})
+    [request] = experience.process.requests
+    assert request.url.path == "/health/ready"
+    assert "authorization" not in request.headers
+
+
+async def test_not_ready_while_the_process_api_is_not(experience: Experience) -> None:
+    experience.process.will_answer({"status": "not ready", "missing": {"database": "is away"}}, 503)
+
+    answer = await experience.client.get("/health/ready")
+
+    assert answer.status_code == 503
+    assert "database" in answer.json()["missing"]["process"]
