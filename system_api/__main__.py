@@ -1,0 +1,22 @@
+"""`python -m system_api`: serve the system API."""
+
+import os
+import sys
+
+from shared.serve import serve
+from shared.settings import load_settings_or_exit
+from shared.telemetry import log_to_stderr
+from system_api.app import create_app
+from system_api.connections import ConnectionsError
+from system_api.settings import SystemSettings
+
+settings = load_settings_or_exit(SystemSettings, os.environ, "The system API")
+log_to_stderr(settings.log_level)
+try:
+    app = create_app(settings)
+except ConnectionsError as error:
+    sys.stderr.write(f"The system API cannot start, {len(error.faults)} fault(s) in its connections to mend:\n")
+    for fault in error.faults:
+        sys.stderr.write(f"  - {fault}\n")
+    sys.exit(2)
+serve(app, settings.system_host, settings.system_port, "The system API")

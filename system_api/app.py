@@ -1,0 +1,81 @@
+"""The system API: one adapter for each vendor, behind canonical operations. Only the process tier calls it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from litestar import Litestar
+from litestar.types import ControllerRouterHandler
+
+from shared.auth import Authenticator
+from shared.http_client import Transport
+from shared.service import Tier, create_service
+from system_api.connections import load_connections
+from system_api.registry import build_registry
+from system_api.settings import SystemSettings
+from system_api.v1 import billing, crm, erp, pricing, tax
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version: its handlers, from when on it is deprecated (RFC 9745), and when it ends (RFC 8594)."""
+
+    handlers: Sequence[ControllerRouterHandler]
+    deprecation: date | None = None
+    sunset: date | None = None
+
+
+VERSIONS = {
+    "v1": Version(
+        handlers=(
+            crm.find_quote,
+            crm.find_account,
+            crm.report_order_status,
+            erp.find_customer,
+            erp.ensure_customer,
+            erp.check_credit,
+            erp.list_erp_invoices,
+            erp.create_order,
+            erp.find_order,
+            erp.confirm_order,
+            erp.cancel_order,
+            billing.ensure_billing_customer,
+            billing.list_subscriptions,
+            billing.list_billing_invoices,
+            billing.create_subscription,
+            billing.find_subscription,
+            billing.cancel_subscription,
+            tax.calculate_tax,
+            pricing.look_up_prices,
+        )
+    )
+}
+
+
+def create_app(
+    settings: SystemSettings,
+    *,
+    transports: Mapping[str, Transport] | None = None,
+    issuer_transport: Transport | None = None,
+) -> Litestar:
+    """The application. Raises ConnectionsError where the connections file has faults.
+
+    `transports` replaces the network of single connections, by their names (nordwind/erp/NW-DE).
+    """
+    registry = build_registry(load_connections(Path(settings.system_connections), os.environ), transports)
+    tier = Tier(
+        name="system",
+        title="Quoteway system API",
+        version="1.0.0",
+        description="Vendors behind canonical operations, for the process API alone.",
+        authenticator=Authenticator(settings.issuer_metadata_url, settings.system_audience, transport=issuer_transport),
+        ready=registry.ready_checks,
+    )
+    return create_service(
+        tier,
+        [handler for version in VERSIONS.values() for handler in version.handlers],
+        state={"registry": registry},
+        on_shutdown=[registry.close],
+    )

@@ -1,0 +1,105 @@
+"""Which adapter serves whom: the only module that imports adapters.
+
+Adapters are built once, from the connections file, and chosen by tenant and legal entity.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from shared.health import ReadyCheck
+from shared.http_client import Transport
+from shared.problem import Rejected
+from system_api.billing.contract import Billing
+from system_api.billing.stripe import Stripe
+from system_api.connections import (
+    EVERY_LEGAL_ENTITY,
+    Connection,
+    JurisdictionsConnection,
+    SalesforceConnection,
+    StripeConnection,
+    TrytonConnection,
+)
+from system_api.crm.contract import Crm
+from system_api.crm.salesforce import Salesforce
+from system_api.erp.contract import Erp
+from system_api.erp.tryton import Tryton
+from system_api.tax.contract import Tax
+from system_api.tax.jurisdictions import Jurisdictions
+
+_Key = tuple[str, str]
+A = TypeVar("A")
+
+
+@dataclass
+class Registry:
+    """The adapters of every connection, by tenant and legal entity."""
+
+    erps: dict[_Key, Erp] = field(default_factory=dict)
+    billings: dict[_Key, Billing] = field(default_factory=dict)
+    crms: dict[_Key, Crm] = field(default_factory=dict)
+    taxes: dict[_Key, Tax] = field(default_factory=dict)
+    ready_checks: dict[str, ReadyCheck] = field(default_factory=dict)
+    _closing: list[Tryton | Stripe | Salesforce] = field(default_factory=list)
+
+    def erp(self, tenant: str, legal_entity: str) -> Erp:
+        """The ERP with the legal entity's books. Raises Rejected where none is connected."""
+        return _chosen(self.erps, "ERP", tenant, legal_entity)
+
+    def billing(self, tenant: str, legal_entity: str) -> Billing:
+        """The platform that charges for the legal entity. Raises Rejected where none is connected."""
+        return _chosen(self.billings, "billing platform", tenant, legal_entity)
+
+    def crm(self, tenant: str) -> Crm:
+        """The tenant's CRM. Raises Rejected where none is connected."""
+        return _chosen(self.crms, "CRM", tenant, EVERY_LEGAL_ENTITY)
+
+    def tax(self, tenant: str, legal_entity: str) -> Tax:
+        """The engine that knows the legal entity's tax. Raises Rejected where none is connected."""
+        return _chosen(self.taxes, "tax engine", tenant, legal_entity)
+
+    async def close(self) -> None:
+        """Close every adapter's connections."""
+        for adapter in self._closing:
+            await adapter.close()
+
+    def add(self, connection: Connection, transport: Transport | None) -> None:
+        """Build the connection's adapter. `transport` replaces its network."""
+        key = (connection.tenant, connection.legal_entity)
+        match connection:
+            case TrytonConnection():
+                tryton = Tryton(connection, transport)
+                self.erps[key] = tryton
+                self._open(connection, tryton)
+            case StripeConnection():
+                stripe = Stripe(connection, transport)
+                self.billings[key] = stripe
+                self._open(connection, stripe)
+            case SalesforceConnection():
+                salesforce = Salesforce(connection, transport)
+                self.crms[key] = salesforce
+                self._open(connection, salesforce)
+            case JurisdictionsConnection():
+                self.taxes[key] = Jurisdictions(connection)
+            case _:
+                raise AssertionError(f"{connection.name}: every kind in system_api.connections has an adapter here")
+
+    def _open(self, connection: Connection, adapter: Tryton | Stripe | Salesforce) -> None:
+        self._closing.append(adapter)
+        self.ready_checks[connection.name] = adapter.ready
+
+
+def build_registry(connections: list[Connection], transports: Mapping[str, Transport] | None = None) -> Registry:
+    """The registry of these connections. `transports` replaces the network of single connections, by their names."""
+    registry = Registry()
+    for connection in connections:
+        registry.add(connection, (transports or {}).get(connection.name))
+    return registry
+
+
+def _chosen(adapters: dict[_Key, A], what: str, tenant: str, legal_entity: str) -> A:
+    own = adapters.get((tenant, legal_entity)) or adapters.get((tenant, EVERY_LEGAL_ENTITY))
+    if own is None:
+        where = "" if legal_entity == EVERY_LEGAL_ENTITY else f" for the legal entity {legal_entity}"
+        raise Rejected(f"No {what} is connected{where}.", reason_code="no_connection")
+    return own

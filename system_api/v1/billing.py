@@ -1,0 +1,129 @@
+"""Billing, in canonical terms: the adapter is chosen by tenant and legal entity."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, get, post, put
+from litestar.params import JSONBody
+
+from shared.auth import Principal
+from shared.canonical import BillingCustomer, CustomerDraft, InvoicePage, Subscription, SubscriptionDraft
+from shared.operation import operation
+from system_api.billing.contract import Billing
+from system_api.v1.erp import must_agree
+from system_api.v1.parameters import (
+    OWNER,
+    AccountIdPath,
+    CursorQuery,
+    ExternalIdPath,
+    LegalEntityPath,
+    LimitQuery,
+    OpenOnlyQuery,
+)
+
+_READ = operation(owner=OWNER, capability="billing", scopes=["billing:read"])
+_WRITE = operation(owner=OWNER, capability="billing", scopes=["billing:write"], rate="write", audit="financial")
+
+
+class SubscriptionList(msgspec.Struct, frozen=True, kw_only=True):
+    """An account's subscriptions, newest first."""
+
+    subscriptions: list[Subscription]
+
+
+def billing_of(request: Request[Principal, Any, Any], legal_entity: str) -> Billing:
+    """The platform that charges for the legal entity of the caller's tenant."""
+    billing: Billing = request.app.state.registry.billing(request.user.tenant, legal_entity)
+    return billing
+
+
+@put(
+    "/v1/billing/{legal_entity:str}/customers/{account_id:str}",
+    operation_id="ensureBillingCustomer",
+    tags=["billing"],
+    opt=_WRITE,
+)
+async def ensure_billing_customer(
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    account_id: AccountIdPath,
+    data: JSONBody[CustomerDraft],
+) -> BillingCustomer:
+    """The billing customer of an account, created where there is none."""
+    must_agree(account_id, data.account_id)
+    return await billing_of(request, legal_entity).ensure_customer(data)
+
+
+@get(
+    "/v1/billing/{legal_entity:str}/customers/{account_id:str}/subscriptions",
+    operation_id="listSubscriptions",
+    tags=["billing"],
+    opt=_READ,
+)
+async def list_subscriptions(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, account_id: AccountIdPath
+) -> SubscriptionList:
+    """The account's subscriptions that are not cancelled."""
+    return SubscriptionList(subscriptions=await billing_of(request, legal_entity).list_subscriptions(account_id))
+
+
+@get(
+    "/v1/billing/{legal_entity:str}/customers/{account_id:str}/invoices",
+    operation_id="listBillingInvoices",
+    tags=["billing"],
+    opt=_READ,
+)
+async def list_billing_invoices(
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    account_id: AccountIdPath,
+    open_only: OpenOnlyQuery = False,
+    limit: LimitQuery = 20,
+    cursor: CursorQuery = None,
+) -> InvoicePage:
+    """The invoices of recurring lines, newest first."""
+    billing = billing_of(request, legal_entity)
+    return await billing.list_invoices(account_id, open_only=open_only, limit=limit, cursor=cursor)
+
+
+@put(
+    "/v1/billing/{legal_entity:str}/subscriptions/{external_id:str}",
+    operation_id="createSubscription",
+    tags=["billing"],
+    opt=_WRITE,
+)
+async def create_subscription(
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    external_id: ExternalIdPath,
+    data: JSONBody[SubscriptionDraft],
+) -> Subscription:
+    """Start a subscription, or find the one started under this external id before."""
+    return await billing_of(request, legal_entity).create_subscription(external_id, data)
+
+
+@get(
+    "/v1/billing/{legal_entity:str}/subscriptions/{external_id:str}",
+    operation_id="findSubscription",
+    tags=["billing"],
+    opt=_READ,
+)
+async def find_subscription(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, external_id: ExternalIdPath
+) -> Subscription:
+    """The subscription under an external id; its status is `absent` where there is none."""
+    return await billing_of(request, legal_entity).find_subscription(external_id)
+
+
+@post(
+    "/v1/billing/{legal_entity:str}/subscriptions/{external_id:str}/cancel",
+    operation_id="cancelSubscription",
+    tags=["billing"],
+    status_code=200,
+    opt=_WRITE,
+)
+async def cancel_subscription(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, external_id: ExternalIdPath
+) -> Subscription:
+    """Undo the start of a subscription, its invoices included. An absent or cancelled one is left alone."""
+    return await billing_of(request, legal_entity).cancel_subscription(external_id)

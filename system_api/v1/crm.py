@@ -1,0 +1,45 @@
+"""The CRM, in canonical terms."""
+
+from typing import Any
+
+from litestar import Request, get, put
+from litestar.params import JSONBody
+
+from shared.auth import Principal
+from shared.canonical import Account, OrderStatusReport, Quote, ReportedOrderStatus
+from shared.operation import operation
+from shared.problem import NotFound
+from system_api.v1.parameters import OWNER, AccountIdPath, ExternalIdPath, QuoteIdPath
+
+_READ = operation(owner=OWNER, capability="crm", scopes=["crm:read"])
+_WRITE = operation(owner=OWNER, capability="crm", scopes=["crm:write"], rate="write")
+
+
+@get("/v1/crm/quotes/{quote_id:str}", operation_id="findQuote", tags=["crm"], opt=_READ)
+async def find_quote(request: Request[Principal, Any, Any], quote_id: QuoteIdPath) -> Quote:
+    """A quote with its lines."""
+    quote = await request.app.state.registry.crm(request.user.tenant).find_quote(quote_id)
+    if quote is None:
+        raise NotFound(f"There is no quote {quote_id}.")
+    found: Quote = quote
+    return found
+
+
+@get("/v1/crm/accounts/{account_id:str}", operation_id="findAccount", tags=["crm"], opt=_READ)
+async def find_account(request: Request[Principal, Any, Any], account_id: AccountIdPath) -> Account:
+    """An account with its billing address."""
+    account = await request.app.state.registry.crm(request.user.tenant).find_account(account_id)
+    if account is None:
+        raise NotFound(f"There is no account {account_id}.")
+    found: Account = account
+    return found
+
+
+@put("/v1/crm/order-status/{external_id:str}", operation_id="reportOrderStatus", tags=["crm"], opt=_WRITE)
+async def report_order_status(
+    request: Request[Principal, Any, Any], external_id: ExternalIdPath, data: JSONBody[ReportedOrderStatus]
+) -> OrderStatusReport:
+    """Tell the CRM where an order is. A report older than what the CRM holds changes nothing."""
+    crm = request.app.state.registry.crm(request.user.tenant)
+    told: OrderStatusReport = await crm.report_order_status(external_id, data)
+    return told

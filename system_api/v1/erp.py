@@ -1,0 +1,153 @@
+"""The ERP, in canonical terms: the adapter is chosen by tenant and legal entity."""
+
+from typing import Annotated, Any
+
+from litestar import Request, get, post, put
+from litestar.params import JSONBody, QueryParameter
+
+from shared.auth import Principal
+from shared.canonical import CreditStatus, Customer, CustomerDraft, ErpOrder, ErpOrderDraft, InvoicePage, Money
+from shared.canonical.wire import DECIMAL_PATTERN
+from shared.operation import operation
+from shared.problem import Fault, InvalidRequest, NotFound
+from system_api.erp.contract import Erp
+from system_api.v1.parameters import (
+    OWNER,
+    AccountIdPath,
+    CursorQuery,
+    ExternalIdPath,
+    LegalEntityPath,
+    LimitQuery,
+    OpenOnlyQuery,
+)
+
+_READ = operation(owner=OWNER, capability="erp", scopes=["erp:read"])
+_WRITE = operation(owner=OWNER, capability="erp", scopes=["erp:write"], rate="write", audit="financial")
+AmountQuery = Annotated[
+    str, QueryParameter(pattern=DECIMAL_PATTERN, max_length=20, description="What the customer would owe in addition.")
+]
+CurrencyQuery = Annotated[str, QueryParameter(pattern=r"^[A-Z]{3}$", description="ISO 4217 code of the amount.")]
+
+
+def erp_of(request: Request[Principal, Any, Any], legal_entity: str) -> Erp:
+    """The ERP that keeps the legal entity's books for the caller's tenant."""
+    erp: Erp = request.app.state.registry.erp(request.user.tenant, legal_entity)
+    return erp
+
+
+@get("/v1/erp/{legal_entity:str}/customers/{account_id:str}", operation_id="findCustomer", tags=["erp"], opt=_READ)
+async def find_customer(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, account_id: AccountIdPath
+) -> Customer:
+    """The customer linked to an account."""
+    customer = await erp_of(request, legal_entity).find_customer(account_id)
+    if customer is None:
+        raise NotFound(f"The ERP of {legal_entity} has no customer for account {account_id}.")
+    return customer
+
+
+@put("/v1/erp/{legal_entity:str}/customers/{account_id:str}", operation_id="ensureCustomer", tags=["erp"], opt=_WRITE)
+async def ensure_customer(
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    account_id: AccountIdPath,
+    data: JSONBody[CustomerDraft],
+) -> Customer:
+    """The customer linked to an account, created where there is none."""
+    must_agree(account_id, data.account_id)
+    return await erp_of(request, legal_entity).ensure_customer(data)
+
+
+@get(
+    "/v1/erp/{legal_entity:str}/customers/{account_id:str}/credit",
+    operation_id="checkCredit",
+    tags=["erp"],
+    opt=_READ,
+)
+async def check_credit(
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    account_id: AccountIdPath,
+    amount: AmountQuery,
+    currency: CurrencyQuery,
+) -> CreditStatus:
+    """Whether the customer may owe `amount` more."""
+    credit = await erp_of(request, legal_entity).check_credit(account_id, Money(amount=amount, currency=currency))
+    if credit is None:
+        raise NotFound(f"The ERP of {legal_entity} has no customer for account {account_id}.")
+    return credit
+
+
+@get(
+    "/v1/erp/{legal_entity:str}/customers/{account_id:str}/invoices",
+    operation_id="listErpInvoices",
+    tags=["erp"],
+    opt=_READ,
+)
+async def list_erp_invoices(
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    account_id: AccountIdPath,
+    open_only: OpenOnlyQuery = False,
+    limit: LimitQuery = 20,
+    cursor: CursorQuery = None,
+) -> InvoicePage:
+    """The invoices of one-off lines, newest first."""
+    erp = erp_of(request, legal_entity)
+    return await erp.list_invoices(account_id, open_only=open_only, limit=limit, cursor=cursor)
+
+
+@put("/v1/erp/{legal_entity:str}/orders/{external_id:str}", operation_id="createOrder", tags=["erp"], opt=_WRITE)
+async def create_order(
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    external_id: ExternalIdPath,
+    data: JSONBody[ErpOrderDraft],
+) -> ErpOrder:
+    """Book an order as a quotation, or find the one booked under this external id before."""
+    return await erp_of(request, legal_entity).create_order(external_id, data)
+
+
+@get("/v1/erp/{legal_entity:str}/orders/{external_id:str}", operation_id="findOrder", tags=["erp"], opt=_READ)
+async def find_order(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, external_id: ExternalIdPath
+) -> ErpOrder:
+    """The order under an external id; its state is `absent` where there is none."""
+    return await erp_of(request, legal_entity).find_order(external_id)
+
+
+@post(
+    "/v1/erp/{legal_entity:str}/orders/{external_id:str}/confirm",
+    operation_id="confirmOrder",
+    tags=["erp"],
+    status_code=200,
+    opt=_WRITE,
+)
+async def confirm_order(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, external_id: ExternalIdPath
+) -> ErpOrder:
+    """Confirm the quotation. One that is confirmed already is left alone."""
+    return await erp_of(request, legal_entity).confirm_order(external_id)
+
+
+@post(
+    "/v1/erp/{legal_entity:str}/orders/{external_id:str}/cancel",
+    operation_id="cancelOrder",
+    tags=["erp"],
+    status_code=200,
+    opt=_WRITE,
+)
+async def cancel_order(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, external_id: ExternalIdPath
+) -> ErpOrder:
+    """Cancel the order. One that is absent or cancelled already is left alone."""
+    return await erp_of(request, legal_entity).cancel_order(external_id)
+
+
+def must_agree(in_path: str, in_body: str) -> None:
+    """Raise InvalidRequest where the path and the body name two different accounts."""
+    if in_path != in_body:
+        raise InvalidRequest(
+            "The path and the body name different accounts.",
+            [Fault(pointer="/accountId", detail=f"This is {in_body}, but the path says {in_path}.")],
+        )

@@ -1,0 +1,39 @@
+"""List prices of ERP and billing, side by side."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, post
+from litestar.params import JSONBody
+from msgspec import Meta
+
+from shared.auth import Principal
+from shared.canonical import PriceList
+from shared.canonical.wire import CurrencyCode, Sku
+from shared.operation import operation
+from system_api.pricing.list_prices import ListPrices
+from system_api.v1.billing import billing_of
+from system_api.v1.erp import erp_of
+from system_api.v1.parameters import OWNER, LegalEntityPath
+
+
+class PriceLookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The products whose prices are wanted, in one currency."""
+
+    skus: Annotated[list[Sku], Meta(min_length=1, max_length=500)]
+    currency: CurrencyCode
+
+
+@post(
+    "/v1/pricing/{legal_entity:str}/price-lookups",
+    operation_id="lookUpPrices",
+    tags=["pricing"],
+    status_code=200,
+    opt=operation(owner=OWNER, capability="pricing", scopes=["pricing:read"]),
+)
+async def look_up_prices(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, data: JSONBody[PriceLookup]
+) -> PriceList:
+    """Each product's list price in the ERP and in billing; absent where a system does not sell it."""
+    prices = ListPrices(erp_of(request, legal_entity), billing_of(request, legal_entity))
+    return await prices.look_up(data.skus, data.currency)
