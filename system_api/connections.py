@@ -67,7 +67,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrytonConnection(Connection, frozen=True, kw_only=True):
-    """A company in a Tryton database. `currency` is the company's own."""
+    """A company in a Tryton database. `currency` is the company's own; `payment_term` is what new customers get."""
 
     capability_served: ClassVar[str] = "erp"
     url: Url
@@ -75,6 +75,7 @@ class TrytonConnection(Connection, frozen=True, kw_only=True):
     company: Annotated[int, Meta(ge=1)]
     currency: CurrencyCode
     key: Secret
+    payment_term: Text = "30 days net"
 
 
 class StripeConnection(Connection, frozen=True, kw_only=True):

@@ -44,16 +44,11 @@ from system_api.billing.stripe_records import (
 )
 from system_api.connections import StripeConnection
 from system_api.decimal_text import to_minor_units
+from system_api.vat import compact_vat_id, member_state_of
 from system_api.vendor_reply import after_write, understanding
 
 DAYS_UNTIL_DUE = 30
 _SEARCH_MAY_LAG_S = 7200
-_EU_VAT_PREFIXES = frozenset(
-    {
-        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "EL", "ES", "FI", "FR", "HR", "HU"),
-        *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
-    }
-)
 
 
 class Stripe:
@@ -231,7 +226,7 @@ class Stripe:
 
 def _customer_params(draft: CustomerDraft) -> dict[str, object]:
     address = draft.address
-    in_union = draft.vat_id is not None and draft.vat_id[:2] in _EU_VAT_PREFIXES
+    eu_vat_id = compact_vat_id(draft.vat_id) if draft.vat_id and member_state_of(draft.vat_id) else None
     return {
         "name": draft.name,
         "address": {
@@ -241,7 +236,7 @@ def _customer_params(draft: CustomerDraft) -> dict[str, object]:
             "state": address.region,
             "country": address.country,
         },
-        "tax_id_data": [{"type": "eu_vat", "value": draft.vat_id}] if in_union else None,
+        "tax_id_data": [{"type": "eu_vat", "value": eu_vat_id}] if eu_vat_id else None,
         "metadata": {ACCOUNT_ID: draft.account_id},
     }
 

@@ -12,7 +12,6 @@
 The first row that fits wins.
 """
 
-import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -26,16 +25,8 @@ from shared.canonical.wire import CountryCode
 from shared.problem import Rejected
 from system_api.connections import ConnectionsError, JurisdictionsConnection
 from system_api.decimal_text import plain
+from system_api.vat import MEMBER_STATES, member_state_of
 
-# Member states by ISO 3166-1; some have another prefix to their VAT ids (Council Directive 2006/112/EC, Art. 215).
-_EU = frozenset(
-    {
-        *("AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU"),
-        *("IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"),
-    }
-)
-_VAT_PREFIX = {"GR": "EL"}
-_VAT_ID = re.compile(r"[A-Z]{2}[0-9A-Z+*]{2,13}")
 _Rate = Annotated[str, Meta(pattern=r"^(0|0?\.[0-9]{1,6}|0\.[0-9]{1,6}|1)$")]
 
 
@@ -99,7 +90,7 @@ class Jurisdictions:
         for row in self._rows:
             if not _place_fits(row, seller, request):
                 continue
-            if row.needs_vat_id and not _vat_id_abroad(request.buyer_vat_id, seller):
+            if row.needs_vat_id and member_state_of(request.buyer_vat_id) in {None, seller}:
                 without_vat_id = True
                 continue
             return row
@@ -112,19 +103,12 @@ class Jurisdictions:
 
 def _place_fits(row: Jurisdiction, seller: str, request: TaxRequest) -> bool:
     country = request.buyer.country
-    to_union = row.buyer == "EU" and country in _EU and country != seller
+    to_union = row.buyer == "EU" and country in MEMBER_STATES and country != seller
     return (
         row.seller == seller
         and (to_union or row.buyer == country)
         and (row.region is None or row.region == request.buyer.region)
     )
-
-
-def _vat_id_abroad(vat_id: str | None, seller: str) -> bool:
-    """Whether this looks like a VAT id of a member state other than the seller's; only VIES knows if it is valid."""
-    compact = re.sub(r"[\s.-]", "", vat_id or "").upper()
-    prefixes = {_VAT_PREFIX.get(country, country) for country in _EU if country != seller}
-    return bool(_VAT_ID.fullmatch(compact)) and compact[:2] in prefixes
 
 
 def _load(path: Path) -> list[Jurisdiction]:

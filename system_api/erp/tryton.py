@@ -1,0 +1,115 @@
+"""Tryton as an ERP."""
+
+from shared.canonical import (
+    CreditStatus,
+    Customer,
+    CustomerDraft,
+    ErpOrder,
+    ErpOrderDraft,
+    InvoicePage,
+    Money,
+)
+from shared.http_client import Transport
+from shared.problem import InvalidRequest
+from system_api.connections import TrytonConnection
+from system_api.erp.tryton_parties import TrytonParties, customer_of
+from system_api.erp.tryton_records import (
+    INVOICE_FIELDS,
+    PRODUCT_FIELDS,
+    CompanyRecord,
+    InvoiceRecord,
+    ProductRecord,
+    invoice_of,
+    price_of,
+)
+from system_api.erp.tryton_rest import VENDOR, TrytonRest
+from system_api.erp.tryton_sales import TrytonSales
+from system_api.vendor_reply import understanding
+
+_CURSOR_DIGITS_MAX = 12
+
+
+class Tryton:
+    """One company of a Tryton database. Implements `system_api.erp.contract.Erp`."""
+
+    def __init__(self, connection: TrytonConnection, transport: Transport | None = None) -> None:
+        self._connection = connection
+        self._rest = TrytonRest(connection, transport)
+        self._parties = TrytonParties(self._rest, connection)
+        self._sales = TrytonSales(self._rest, self._parties, connection.company)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._rest.close()
+
+    async def ready(self) -> str | None:
+        """None if Tryton answers with our key, and keeps that company in the currency of the connection."""
+        company, currency = self._connection.company, self._connection.currency
+        domain = [["id", "=", company]]
+        found = await self._rest.search("company.company", domain, ["currency.code"], CompanyRecord, limit=1)
+        if not found:
+            return f"Tryton has no company {company}, or shows it to nobody with our key."
+        if found[0].currency.code != currency:
+            return f"Tryton's company {company} is kept in {found[0].currency.code}, not in {currency}."
+        return None
+
+    async def find_customer(self, account_id: str) -> Customer | None:
+        """The party with that account's identifier, or None."""
+        party = await self._parties.find(account_id)
+        return customer_of(party, account_id) if party else None
+
+    async def ensure_customer(self, draft: CustomerDraft) -> Customer:
+        """The party with that account's identifier, created where there is none."""
+        return await self._parties.ensure(draft)
+
+    async def check_credit(self, account_id: str, amount: Money) -> CreditStatus | None:
+        """Exposure is what Tryton itself counts: posted and unpaid invoices, and confirmed sales not yet invoiced."""
+        party = await self._parties.find(account_id)
+        return self._parties.credit(party, account_id, amount) if party else None
+
+    async def list_prices(self, skus: list[str], currency: str) -> dict[str, Money]:
+        """The list prices of what this company sells; in another currency than its own it sells nothing."""
+        if currency != self._connection.currency:
+            return {}
+        wanted = sorted(set(skus))
+        found = await self._rest.search(
+            "product.product", [["code", "in", wanted]], PRODUCT_FIELDS, ProductRecord, limit=2 * len(wanted)
+        )
+        with understanding(VENDOR, writes=False):
+            prices = {product.code: price_of(product, currency) for product in found}
+        return {sku: price for sku, price in prices.items() if price is not None}
+
+    async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
+        """Book a sale as a quotation; `external_id` is its reference."""
+        return await self._sales.create(external_id, draft)
+
+    async def find_order(self, external_id: str) -> ErpOrder:
+        """The sale under that reference."""
+        return await self._sales.find(external_id)
+
+    async def confirm_order(self, external_id: str) -> ErpOrder:
+        """Confirm the sale; Tryton checks the credit limit here."""
+        return await self._sales.confirm(external_id)
+
+    async def cancel_order(self, external_id: str) -> ErpOrder:
+        """Cancel the sale, which Tryton allows until it is processed."""
+        return await self._sales.cancel(external_id)
+
+    async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
+        """The party's invoices from this company, newest first. The cursor is the last invoice's id."""
+        if cursor is not None and not (cursor.isdecimal() and len(cursor) <= _CURSOR_DIGITS_MAX):
+            raise InvalidRequest("The cursor is none that a page of invoices gave.")
+        party = await self._parties.find(account_id)
+        if party is None:
+            return InvoicePage(invoices=[])
+        domain = [["party", "=", party.id], ["type", "=", "out"], ["company", "=", self._connection.company]]
+        if open_only:
+            domain.append(["state", "=", "posted"])
+        if cursor is not None:
+            domain.append(["id", "<", int(cursor)])
+        found = await self._rest.search(
+            "account.invoice", domain, INVOICE_FIELDS, InvoiceRecord, limit=limit + 1, newest_first=True
+        )
+        with understanding(VENDOR, writes=False):
+            invoices = [invoice_of(record) for record in found[:limit]]
+        return InvoicePage(invoices=invoices, next_cursor=invoices[-1].vendor_id if len(found) > limit else None)

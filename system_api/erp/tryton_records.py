@@ -1,0 +1,219 @@
+"""Tryton's records as its REST interface gives them, and what they are in the canonical model.
+
+Decimals and dates come as objects that name their class; quantities are plain JSON numbers.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from shared.canonical import ErpOrder, ErpOrderState, Invoice, InvoiceSource, InvoiceStatus, Money
+from system_api.decimal_text import unit_price
+
+ACCOUNT_PREFIX = "SF:"
+"""Marks the identifier that carries the CRM's account id: Tryton's own identifier types are official registers."""
+
+PARTY_FIELDS = (
+    *("code", "name", "addresses.id", "customer_payment_term.id"),
+    *("credit_limit_amount", "credit_amount"),
+)
+SALE_FIELDS = (
+    *("number", "state", "untaxed_amount", "tax_amount", "total_amount", "currency.code"),
+    *("lines.type", "lines.quantity", "lines.unit_price", "lines.product.code"),
+)
+INVOICE_FIELDS = (
+    *("number", "state", "invoice_date", "total_amount", "amount_to_pay", "currency.code"),
+    *("lines_to_pay.maturity_date", "sales.reference"),
+)
+PRODUCT_FIELDS = ("code", "list_price_used", "salable", "sale_uom.id")
+
+_SALE_STATES = {
+    "draft": ErpOrderState.draft,
+    "quotation": ErpOrderState.quoted,
+    "confirmed": ErpOrderState.confirmed,
+    "processing": ErpOrderState.confirmed,
+    "done": ErpOrderState.confirmed,
+    "cancelled": ErpOrderState.cancelled,
+}
+_INVOICE_STATES = {
+    "draft": InvoiceStatus.draft,
+    "validated": InvoiceStatus.draft,
+    "posted": InvoiceStatus.open,
+    "paid": InvoiceStatus.paid,
+    "cancelled": InvoiceStatus.void,
+}
+
+
+class TrytonDecimal(msgspec.Struct, frozen=True):
+    """A decimal number."""
+
+    decimal: Decimal
+
+
+class TrytonDate(msgspec.Struct, frozen=True):
+    """A day."""
+
+    year: int
+    month: int
+    day: int
+
+    def iso(self) -> str:
+        """As RFC 3339 writes it. Raises ValueError where there is no such day."""
+        return date(self.year, self.month, self.day).isoformat()
+
+
+class Id(msgspec.Struct, frozen=True):
+    """A record of which only the id matters."""
+
+    id: int
+
+
+class Currency(msgspec.Struct, frozen=True):
+    """A currency, by its ISO 4217 code."""
+
+    id: int
+    code: str
+
+
+class CompanyRecord(msgspec.Struct, frozen=True):
+    """A company."""
+
+    id: int
+    currency: Currency
+
+
+class PartyRecord(msgspec.Struct, frozen=True):
+    """A party. Its limit (None: none) and exposure are in the context's company's currency."""
+
+    id: int
+    code: str
+    name: str
+    addresses: list[Id]
+    credit_amount: TrytonDecimal | None
+    credit_limit_amount: TrytonDecimal | None
+    customer_payment_term: Id | None
+
+
+class ProductRecord(msgspec.Struct, frozen=True):
+    """A product, with its price in the context's company's currency."""
+
+    id: int
+    code: str
+    salable: bool
+    list_price_used: TrytonDecimal | None
+    sale_uom: Id | None
+
+
+class _ProductCode(msgspec.Struct, frozen=True):
+    code: str | None
+
+
+class SaleLineRecord(msgspec.Struct, frozen=True):
+    """A sale's line; titles and comments are lines too, of another type."""
+
+    type: str
+    quantity: Decimal | None
+    unit_price: TrytonDecimal | None
+    product: _ProductCode | None
+
+
+class SaleRecord(msgspec.Struct, frozen=True):
+    """A sale with its lines."""
+
+    id: int
+    state: str
+    number: str | None
+    untaxed_amount: TrytonDecimal
+    tax_amount: TrytonDecimal
+    total_amount: TrytonDecimal
+    currency: Currency
+    lines: list[SaleLineRecord]
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self.state == "cancelled"
+
+    @property
+    def product_lines(self) -> list[SaleLineRecord]:
+        """The lines that sell something."""
+        return [line for line in self.lines if line.type == "line"]
+
+
+class _DueLine(msgspec.Struct, frozen=True):
+    maturity_date: TrytonDate | None
+
+
+class _SaleReference(msgspec.Struct, frozen=True):
+    reference: str | None
+
+
+class InvoiceRecord(msgspec.Struct, frozen=True):
+    """An invoice to a customer; a credit note is one with negative amounts."""
+
+    id: int
+    state: str
+    number: str | None
+    invoice_date: TrytonDate | None
+    total_amount: TrytonDecimal
+    amount_to_pay: TrytonDecimal | None
+    currency: Currency
+    lines_to_pay: list[_DueLine]
+    sales: list[_SaleReference]
+
+
+def decimal_object(value: Decimal) -> dict[str, Any]:
+    """A decimal as Tryton reads it."""
+    return {"__class__": "Decimal", "decimal": f"{value:f}"}
+
+
+def order_of(sale: SaleRecord, external_id: str) -> ErpOrder:
+    """The order. Raises ValueError for a state that Tryton has added since."""
+    state = _SALE_STATES.get(sale.state)
+    if state is None:
+        raise ValueError(f"sale {sale.id} is in the unknown state {sale.state!r}")
+    currency = sale.currency.code
+    return ErpOrder(
+        external_id=external_id,
+        state=state,
+        vendor_id=str(sale.id),
+        number=sale.number,
+        line_count=len(sale.product_lines),
+        untaxed=unit_price(sale.untaxed_amount.decimal, currency),
+        tax=unit_price(sale.tax_amount.decimal, currency),
+        total=unit_price(sale.total_amount.decimal, currency),
+    )
+
+
+def invoice_of(record: InvoiceRecord) -> Invoice:
+    """The invoice. Raises ValueError as `order_of` does."""
+    status = _INVOICE_STATES.get(record.state)
+    if status is None:
+        raise ValueError(f"invoice {record.id} is in the unknown state {record.state!r}")
+    currency = record.currency.code
+    total = record.total_amount.decimal
+    due = {InvoiceStatus.paid: Decimal(0), InvoiceStatus.void: Decimal(0)}.get(status, total)
+    if status is InvoiceStatus.open and record.amount_to_pay is not None:
+        due = record.amount_to_pay.decimal
+    references = [sale.reference for sale in record.sales if sale.reference]
+    due_dates = [line.maturity_date.iso() for line in record.lines_to_pay if line.maturity_date]
+    return Invoice(
+        source=InvoiceSource.erp,
+        vendor_id=str(record.id),
+        status=status,
+        total=unit_price(total, currency),
+        amount_due=unit_price(due, currency),
+        number=record.number,
+        issued_on=record.invoice_date.iso() if record.invoice_date and record.number else None,
+        due_on=min(due_dates, default=None),
+        order_id=references[0] if references else None,
+    )
+
+
+def price_of(product: ProductRecord, currency: str) -> Money | None:
+    """The list price; None for what is not sold, or has no price in this company."""
+    if not product.salable or product.list_price_used is None:
+        return None
+    return unit_price(product.list_price_used.decimal, currency)

@@ -1,0 +1,125 @@
+"""Tryton's REST interface: requests in one company's context, and what its errors mean.
+
+Source: measured on Tryton 8.2. A refusal for a business reason is 400 with JSON; every other error is an HTML page. No
+request here ever carries `_skip_warnings`: it would override credit limits.
+"""
+
+import base64
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.http_client import OutboundClient, Response, Transport, retry_after_s
+from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from system_api.connections import TrytonConnection
+from system_api.vendor_reply import decode_reply, excerpt, jittered_s, trustless
+
+VENDOR = "Tryton"
+T = TypeVar("T")
+Domain = Sequence[Any]
+_TAGS = re.compile(rb"<[^>]*>")
+_LOCKED = "could not obtain lock"
+_CREDIT_LIMIT = re.compile(r"will exceed their .* credit limit")
+# 423: another transaction changed the record. 429: failed logins slow it down. Neither did anything.
+_TRANSIENT = {423: "concurrent_change", 429: "rate_limit"}
+# Our key, our rights, or an address that leads elsewhere: nothing happened, and a person has to look.
+_ACCESS = {401: "credentials_refused", 403: "not_allowed", 404: "not_found_here", 405: "not_found_here"}
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    message: str
+    description: str | None = None
+
+
+class TrytonRest:
+    """One company of one database. Fields are dotted paths; a related record comes as an object with those fields."""
+
+    def __init__(self, connection: TrytonConnection, transport: Transport | None = None) -> None:
+        self._client = OutboundClient(VENDOR, connection.url.rstrip("/"), transport=transport)
+        self._models = f"/{connection.database}/rest/model"
+        self._headers = {
+            "Authorization": f"Bearer {connection.key.value}",
+            "Content-Type": "application/json",
+            # Without a company Tryton answers 200 with null prices and limits, and sums over all companies.
+            "X-Tryton-Context": _base64_json({"company": connection.company}),
+        }
+        self._encoder = msgspec.json.Encoder(decimal_format="number")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def search(
+        self,
+        model: str,
+        domain: Domain,
+        fields: Sequence[str],
+        shape: type[T],
+        *,
+        limit: int,
+        newest_first: bool = False,
+    ) -> list[T]:
+        """The first `limit` records that match, by id. Raises Unavailable or Rejected."""
+        direction = "DESC" if newest_first else "ASC"
+        params = {"d": _base64_json(domain), "o": _base64_json([["id", direction]]), "s": limit, "f": list(fields)}
+        response = await self._client.send("GET", f"{self._models}/{model}", headers=self._headers, params=params)
+        if response.status_code != 200:
+            raise _error(response, writes=False)
+        return decode_reply(response.content, list[shape], vendor=VENDOR, writes=False)  # type: ignore[valid-type]  # a type made at run time
+
+    async def create(self, model: str, values: dict[str, Any], fields: Sequence[str], shape: type[T]) -> T:
+        """Make a record. Raises Rejected, Unavailable or OutcomeUnknown."""
+        return await self._write(f"{self._models}/{model}", values, fields, shape)
+
+    async def press(self, model: str, record: int, button: str, shape: type[T]) -> T:
+        """Press a record's button; pressing one twice, or in a wrong state, is Rejected. Raises as `create`."""
+        return await self._write(f"{self._models}/{model}/{record}/{button}", {}, ["id"], shape)
+
+    async def _write(self, path: str, values: dict[str, Any], fields: Sequence[str], shape: type[T]) -> T:
+        response = await self._client.send(
+            "POST", path, headers=self._headers, params={"f": list(fields)}, content=self._encoder.encode(values)
+        )
+        if response.status_code != 200:
+            raise _error(response, writes=True)
+        return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
+
+
+def _error(response: Response, *, writes: bool) -> QuotewayError:
+    status = response.status_code
+    said = excerpt(_TAGS.sub(b" ", response.content))
+    if status in {400, 409}:
+        return _refused(response, said, writes=writes)
+    if status in _TRANSIENT or (status == 503 and _LOCKED in said):
+        # Confirming locks whole tables without waiting; whoever comes second is turned away with nothing done.
+        return Unavailable(
+            f"{VENDOR} is busy: {said}",
+            reason_code=_TRANSIENT.get(status, "row_locked"),
+            vendor=VENDOR,
+            retry_after_s=retry_after_s(response) or jittered_s(1, 3),
+        )
+    if status in _ACCESS:
+        what = f"{VENDOR} answered {status}: {said}. Check the connection's url, database, company and key."
+        return Unavailable(what, reason_code=_ACCESS[status], vendor=VENDOR)
+    return trustless(VENDOR, f"answered {status}: {said}", writes=writes, retry_after_s=retry_after_s(response))
+
+
+def _refused(response: Response, said: str, *, writes: bool) -> QuotewayError:
+    """A business reason in the ERP's own sentence; UserWarnings are refusals too, since nobody is there to confirm."""
+    try:
+        refusal = msgspec.json.decode(response.content, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return trustless(VENDOR, f"answered {response.status_code}: {said}", writes=writes)
+    sentence = " ".join(f"{refusal.message} {refusal.description or ''}".split())
+    reason = "credit_limit" if _CREDIT_LIMIT.search(refusal.message) else "refused_by_erp"
+    return Rejected(f"{VENDOR} refused: {sentence}", reason_code=reason, vendor=VENDOR)
+
+
+def unreadable(what: str) -> OutcomeUnknown:
+    """For a record that was made or changed, and is not there to be read back."""
+    return OutcomeUnknown(f"{VENDOR} took {what}, but does not show it", vendor=VENDOR)
+
+
+def _base64_json(value: Any) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(value)).decode()

@@ -1,0 +1,242 @@
+"""Orders in Tryton: sales that carry our external id as their reference.
+
+Tryton does not make references unique, and has no idempotency key. So a sale is searched for before it is made, and
+once more after: of several that were made at the same time the oldest stays, and the others are cancelled. That never
+takes away what somebody relies on, since an order is known by its reference alone.
+
+    draft --quote--> quotation --confirm--> confirmed --(the ERP's worker, after its grace)--> processing --> done
+
+Until the grace is over a confirmed sale can go back to draft and be cancelled. From then on it has an invoice and a
+shipment, and only a person can undo it in the ERP.
+"""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderState
+from shared.problem import Rejected, Unavailable
+from system_api.erp.tryton_parties import TrytonParties
+from system_api.erp.tryton_records import (
+    PRODUCT_FIELDS,
+    SALE_FIELDS,
+    CompanyRecord,
+    Id,
+    PartyRecord,
+    ProductRecord,
+    SaleRecord,
+    decimal_object,
+    order_of,
+)
+from system_api.erp.tryton_rest import VENDOR, TrytonRest, unreadable
+from system_api.vendor_reply import after_write, understanding
+
+_SALES_OF_ONE_REFERENCE_MAX = 50
+_TO_CANCEL = {"confirmed": ("draft", "cancel"), "quotation": ("cancel",), "draft": ("cancel",)}
+
+
+class TrytonSales:
+    """The sales of one company."""
+
+    def __init__(self, rest: TrytonRest, parties: TrytonParties, company: int) -> None:
+        self._rest = rest
+        self._parties = parties
+        self._company = company
+
+    async def find(self, external_id: str) -> ErpOrder:
+        """The order under that reference, possibly absent."""
+        return _order(_the_one(await self._under(external_id)), external_id, writes=False)
+
+    async def create(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
+        """The quotation, made where there is none, read back and compared."""
+        sale = _the_one(await self._under(external_id))
+        if sale is not None and sale.cancelled:
+            raise _rejected(f"{external_id} was cancelled; that external id is used up.", "already_cancelled")
+        if sale is None:
+            sale = await self._make(external_id, draft)
+        if sale.state == "draft":
+            await self._press(sale, "quote", done_in={"quotation", "confirmed", "processing", "done"})
+            sale = await self._read_back(external_id)
+        return _compared(sale, external_id, draft)
+
+    async def confirm(self, external_id: str) -> ErpOrder:
+        """The confirmed order. Raises Rejected (`credit_limit`) where it would exceed the customer's limit."""
+        sale = _the_one(await self._under(external_id))
+        if sale is None:
+            raise _rejected(f"The ERP has no order {external_id} to confirm.", "order_absent")
+        if sale.cancelled:
+            raise _rejected(f"{external_id} was cancelled.", "already_cancelled")
+        if sale.state == "draft":
+            await self._press(sale, "quote", done_in={"quotation", "confirmed", "processing", "done"})
+        if sale.state in {"draft", "quotation"}:
+            await self._press(sale, "confirm", done_in={"confirmed", "processing", "done"})
+            sale = await self._read_back(external_id)
+        return _order(sale, external_id, writes=True)
+
+    async def cancel(self, external_id: str) -> ErpOrder:
+        """Cancel every sale under that reference. Raises Rejected (`too_late_to_cancel`) once one is processed."""
+        sales = await self._under(external_id)
+        live = [sale for sale in sales if not sale.cancelled]
+        for sale in live:
+            await self._cancel_one(sale)
+        if not live:
+            return _order(_the_one(sales), external_id, writes=False)
+        return _order(await self._read_back(external_id), external_id, writes=True)
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def _make(self, external_id: str, draft: ErpOrderDraft) -> SaleRecord:
+        made = await self._rest.create("sale.sale", await self._values(external_id, draft), ["id"], Id)
+        with after_write(VENDOR, f"sale {made.id}"):
+            sales = await self._under(external_id)
+        live = [sale for sale in sales if not sale.cancelled]
+        if not live:
+            raise unreadable(f"sale {made.id}")
+        for sale in live[1:]:
+            await self._cancel_one(sale)
+        return live[0]
+
+    async def _values(self, external_id: str, draft: ErpOrderDraft) -> dict[str, Any]:
+        party, products, tax, currency = await asyncio.gather(
+            self._parties.by_id(draft.customer_vendor_id),
+            self._products([line.sku for line in draft.lines]),
+            self._tax(draft.tax_code),
+            self._currency(draft.currency),
+        )
+        address = _address(party)
+        payment_term = party.customer_payment_term
+        lines = []
+        for line in draft.lines:
+            product = products[line.sku]
+            lines.append(
+                {
+                    "product": product.id,
+                    "unit": product.sale_uom.id if product.sale_uom else None,
+                    "description": line.description or None,
+                    "quantity": Decimal(line.quantity),
+                    "unit_price": decimal_object(line.net_unit_price.value),
+                    # REST runs no on_change: a line without taxes is taken, and fails when the invoice is posted.
+                    "taxes": [["add", [tax]]],
+                }
+            )
+        return {
+            "company": self._company,
+            "party": party.id,
+            "invoice_address": address,
+            "shipment_address": address,
+            "currency": currency,
+            "payment_term": payment_term.id if payment_term else await self._parties.payment_term(),
+            "reference": external_id,
+            "comment": draft.comment or None,
+            "lines": [["create", lines]],
+        }
+
+    async def _cancel_one(self, sale: SaleRecord) -> None:
+        buttons = _TO_CANCEL.get(sale.state)
+        if buttons is None:
+            raise _rejected(
+                f"Sale {sale.number or sale.id} is {sale.state}: it has an invoice and a shipment, which a person has "
+                "to cancel in the ERP.",
+                "too_late_to_cancel",
+            )
+        for button in buttons:
+            await self._press(sale, button, done_in={"draft", "cancelled"} if button == "draft" else {"cancelled"})
+
+    async def _press(self, sale: SaleRecord, button: str, *, done_in: set[str]) -> None:
+        """Press a button. Being refused because somebody else has pressed it already is no refusal, and a sale that was
+        cancelled meanwhile is looked for again: another one may have taken its place."""
+        try:
+            await self._rest.press("sale.sale", sale.id, button, Id)
+        except Rejected as error:
+            domain = [["id", "=", sale.id]]
+            now = await self._rest.search("sale.sale", domain, SALE_FIELDS, SaleRecord, limit=1)
+            if now and now[0].state in done_in:
+                return
+            if now and now[0].cancelled:
+                said = f"Sale {sale.id} was cancelled while it was worked on"
+                raise Unavailable(said, reason_code="concurrent_change", vendor=VENDOR, retry_after_s=1) from error
+            raise
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def _under(self, external_id: str) -> list[SaleRecord]:
+        """Every sale of this company under that reference, oldest first."""
+        domain = [["reference", "=", external_id], ["company", "=", self._company]]
+        return await self._rest.search("sale.sale", domain, SALE_FIELDS, SaleRecord, limit=_SALES_OF_ONE_REFERENCE_MAX)
+
+    async def _read_back(self, external_id: str) -> SaleRecord:
+        with after_write(VENDOR, external_id):
+            sale = _the_one(await self._under(external_id))
+        if sale is None:
+            raise unreadable(external_id)
+        return sale
+
+    async def _products(self, skus: list[str]) -> dict[str, ProductRecord]:
+        wanted = sorted(set(skus))
+        found = await self._rest.search(
+            "product.product", [["code", "in", wanted]], PRODUCT_FIELDS, ProductRecord, limit=2 * len(wanted)
+        )
+        products = {product.code: product for product in found if product.salable}
+        missing = [sku for sku in wanted if sku not in products]
+        if missing:
+            raise _rejected(f"The ERP does not sell {', '.join(missing)}.", "product_not_sold")
+        return products
+
+    async def _tax(self, tax_code: str) -> int:
+        domain = [["company", "=", self._company], ["name", "=", tax_code]]
+        found = await self._rest.search("account.tax", domain, ["id"], Id, limit=1)
+        if not found:
+            raise _rejected(f"The ERP's company has no tax named {tax_code}.", "unknown_tax")
+        return found[0].id
+
+    async def _currency(self, code: str) -> int:
+        domain = [["id", "=", self._company]]
+        found = await self._rest.search("company.company", domain, ["currency.code"], CompanyRecord, limit=1)
+        if not found or found[0].currency.code != code:
+            kept = found[0].currency.code if found else "nothing"
+            raise _rejected(f"The order is in {code}, but the ERP's company sells in {kept}.", "wrong_currency")
+        return found[0].currency.id
+
+
+def _the_one(sales: list[SaleRecord]) -> SaleRecord | None:
+    """The oldest that is not cancelled; else the oldest."""
+    return next((sale for sale in sales if not sale.cancelled), sales[0] if sales else None)
+
+
+def _order(sale: SaleRecord | None, external_id: str, *, writes: bool) -> ErpOrder:
+    if sale is None:
+        return ErpOrder(external_id=external_id, state=ErpOrderState.absent)
+    with understanding(VENDOR, writes=writes):
+        return order_of(sale, external_id)
+
+
+def _compared(sale: SaleRecord, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
+    """The order. Raises Rejected (`read_back_mismatch`) where it is not what was ordered."""
+    order = _order(sale, external_id, writes=True)
+    with understanding(VENDOR, writes=True):
+        held = {
+            "line count": (Decimal(order.line_count), Decimal(len(draft.lines))),
+            "tax": (sale.tax_amount.decimal, draft.expected_tax.value),
+            "total": (sale.total_amount.decimal, draft.expected_total.value),
+        }
+        differing = [
+            f"{name} is {found:f}, not {ordered:f}" for name, (found, ordered) in held.items() if found != ordered
+        ]
+    if sale.currency.code != draft.currency:
+        differing.append(f"currency is {sale.currency.code}, not {draft.currency}")
+    if differing:
+        raise _rejected(
+            f"{VENDOR} holds sale {sale.number or sale.id} otherwise than it was ordered: {', '.join(differing)}.",
+            "read_back_mismatch",
+        )
+    return order
+
+
+def _address(party: PartyRecord) -> int:
+    if not party.addresses:
+        raise _rejected(f"Customer {party.code} has no address in the ERP: add one there.", "customer_without_address")
+    return party.addresses[0].id
+
+
+def _rejected(said: str, reason_code: str) -> Rejected:
+    return Rejected(said, reason_code=reason_code, vendor=VENDOR)
