@@ -137,7 +137,8 @@ class Story:
             raise StoryError(f"Tryton holds {sales}")
         sale = sales[0]
         self.report["ids"]["erpOrder"] = sale.number
-        return f"sale {sale.number}, {len(sale.lines)} lines, {sale.untaxed} + {sale.tax} tax = {sale.total} {sale.currency}"
+        sums = f"{sale.untaxed} + {sale.tax} tax = {sale.total} {sale.currency}"
+        return f"sale {sale.number}, {len(sale.lines)} lines, {sums}"
 
     def _check_billing(self) -> str:
         subscriptions = Oracle(self.landscape).subscriptions(self.order_id)

@@ -72,6 +72,12 @@ class Landscape:
 
     def start(self) -> None:
         """Start everything, what does not depend on each other side by side. Raises ProcessError with the reason."""
+        self.start_vendors()
+        with self.progress.step("Starting Quoteway: three tiers and a worker"):
+            self.start_tiers()
+
+    def start_vendors(self) -> None:
+        """Start all but Quoteway itself: engines, a migrated database, ERP, CRM, billing and issuer."""
         self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.postgres, credentials = start_postgres_with_erp(
             self.run_dir / "postgres", self.progress, port=self.ports.postgres, durable=self.durable
@@ -79,10 +85,20 @@ class Landscape:
         self._stack.callback(self._stop_postgres)
         self.erp = credentials.tenants[TENANT]
         with self.progress.step("Starting Tryton, Salesforce, Stripe, the issuer and Valkey"):
-            self._start_vendors()
-        with self.progress.step("Starting Quoteway: three tiers and a worker"):
-            self._migrate()
-            self._start_tiers()
+            self._start_side_by_side()
+        for client_id in ("process-api", "experience-api"):
+            self._private(f"{client_id}.secret", self.secret(client_id))
+        self._write_connections()
+        self._migrate()
+
+    def start_tiers(self) -> None:
+        """Start Quoteway's own four processes."""
+        self.start_tier("system")
+        with ThreadPoolExecutor() as pool:
+            starts = [pool.submit(self.start_tier, "process"), pool.submit(self.start_worker)]
+        for start in starts:
+            start.result()
+        self.start_tier("experience")
 
     def stop(self) -> None:
         """End everything that was started, last first."""
@@ -101,22 +117,18 @@ class Landscape:
 
     def start_worker(self, name: str = "worker") -> RunningProcess:
         """Start a worker; several may run, each under a name of its own."""
-        return self._start(name, ["-m", "process_api.worker"], self._process_environment())
+        return self._start(name, ["-m", "process_api.worker"], self.settings("process"))
 
     def start_tier(self, name: str) -> RunningProcess:
         """Start the experience, process or system API, again on the port that it had."""
         before = self.processes.get(name)
         port = int(before.url.rsplit(":", 1)[1]) if before else getattr(self.ports, name)
-        environment = {
-            "experience": self._experience_environment,
-            "process": self._process_environment,
-            "system": self._system_environment,
-        }[name]()
-        return self._start(name, ["-m", f"{name}_api"], {**environment, f"QUOTEWAY_{name.upper()}_PORT": str(port)})
+        settings = {**self.settings(name), f"QUOTEWAY_{name.upper()}_PORT": str(port)}
+        return self._start(name, ["-m", f"{name}_api"], settings)
 
     # -- vendors --------------------------------------------------------------------------------------------------
 
-    def _start_vendors(self) -> None:
+    def _start_side_by_side(self) -> None:
         """The vendors know nothing of each other, so they start side by side."""
         with ThreadPoolExecutor() as pool:
             starts: list[Future[object]] = [
@@ -177,17 +189,6 @@ class Landscape:
         if migration.wait(60) != 0:
             raise ProcessError(f"The migration failed:\n{migration.log_tail()}\n(log: {migration.log_path})")
 
-    def _start_tiers(self) -> None:
-        for client_id in ("process-api", "experience-api"):
-            self._private(f"{client_id}.secret", self.secret(client_id))
-        self._write_connections()
-        self.start_tier("system")
-        with ThreadPoolExecutor() as pool:
-            starts = [pool.submit(self.start_tier, "process"), pool.submit(self.start_worker)]
-        for start in starts:
-            start.result()
-        self.start_tier("experience")
-
     def _write_connections(self) -> None:
         """The system tier's connections: every legal entity has its ERP company and its billing account."""
         salesforce = json.loads((self.run_dir / "salesforce.json").read_text())
@@ -235,28 +236,35 @@ class Landscape:
             )
         self._private("connections.toml", "\n".join(blocks))
 
+    def settings(self, tier: str) -> dict[str, str]:
+        """The settings of a tier, as the environment variables that it is started with."""
+        own = {
+            "experience": self._experience_environment,
+            "process": self._process_environment,
+            "system": self._system_environment,
+        }[tier]()
+        metadata = f"{self.url('issuer')}/.well-known/openid-configuration"
+        return {"QUOTEWAY_ISSUER_METADATA_URL": metadata, **self.tier_settings, **own}
+
     def _system_environment(self) -> dict[str, str]:
         return {"QUOTEWAY_SYSTEM_CONNECTIONS": str(self.run_dir / "connections.toml")}
 
     def _process_environment(self) -> dict[str, str]:
         return {
             "QUOTEWAY_DATABASE_URL": self.postgres.url(DATABASE),
-            "QUOTEWAY_SYSTEM_URL": self.url("system"),
+            "QUOTEWAY_SYSTEM_URL": self.processes["system"].url if "system" in self.processes else "",
             "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),
         }
 
     def _experience_environment(self) -> dict[str, str]:
         return {
-            "QUOTEWAY_PROCESS_URL": self.url("process"),
+            "QUOTEWAY_PROCESS_URL": self.processes["process"].url if "process" in self.processes else "",
             "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(self.run_dir / "experience-api.secret"),
         }
 
     # -- both -----------------------------------------------------------------------------------------------------
 
     def _start(self, name: str, arguments: list[str], environment: dict[str, str]) -> RunningProcess:
-        if "issuer" in self.processes:
-            metadata = f"{self.url('issuer')}/.well-known/openid-configuration"
-            environment = {"QUOTEWAY_ISSUER_METADATA_URL": metadata, **self.tier_settings, **environment}
         self.processes[name] = start_process(
             f"The {name}",
             [sys.executable, *arguments],

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from sandbox.landscape import Landscape
 
 _SALES = """
-SELECT sale.id, sale.number, sale.state, sale.untaxed_amount_cache AS untaxed, sale.tax_amount_cache AS tax,
+SELECT sale.id, sale.number, sale.state, sale.party, sale.untaxed_amount_cache AS untaxed, sale.tax_amount_cache AS tax,
        sale.total_amount_cache AS total, currency.code AS currency
 FROM sale_sale AS sale JOIN currency_currency AS currency ON currency.id = sale.currency
 WHERE sale.reference = %s ORDER BY sale.id
@@ -25,7 +25,7 @@ _LINES = """
 SELECT product.code AS sku, line.quantity, line.unit_price, array_remove(array_agg(tax.name), NULL) AS taxes
 FROM sale_line AS line
 JOIN product_product AS product ON product.id = line.product
-LEFT JOIN sale_line_account_tax AS line_tax ON line_tax.line = line.id
+LEFT JOIN "sale_line-account_tax" AS line_tax ON line_tax.line = line.id
 LEFT JOIN account_tax AS tax ON tax.id = line_tax.tax
 WHERE line.sale = %s GROUP BY line.id, product.code ORDER BY line.id
 """
@@ -36,6 +36,7 @@ class Sale:
     """A sale in Tryton's database."""
 
     sale_id: int
+    party: int
     number: str
     state: str
     untaxed: Decimal
@@ -108,6 +109,7 @@ class Oracle:
         lines = connection.execute(_LINES, [row["id"]]).fetchall()
         return Sale(
             sale_id=row["id"],
+            party=row["party"],
             number=row["number"],
             state=row["state"],
             untaxed=row["untaxed"],

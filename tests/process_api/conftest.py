@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from litestar import Litestar
 
 from process_api.app import create_app
@@ -108,9 +109,9 @@ def process_settings(postgres: PostgresEngine, issuer: RunningProcess) -> Proces
     )
 
 
-@pytest.fixture(scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> AsyncIterator[Process]:
-    """The app and its worker, once for all tests."""
+    """The app and its worker, for this package: a process can have one worker only, and the journeys have theirs."""
     switch = Switch()
     app = create_app(process_settings, system_transport=switch)
     worker = await start_worker(process_settings, transport=switch)

@@ -1,0 +1,104 @@
+"""The Salesforce org of the journeys: quotes as a sales user would make them, through Salesforce's own API."""
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from sandbox.landscape import Landscape
+
+ACCOUNTS = {
+    "acme": "001QW0000000001",
+    "bluefin": "001QW0000000002",
+    "tidewater": "001QW0000000003",
+    "donau": "001QW0000000004",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line to be quoted."""
+
+    sku: str
+    quantity: str
+    unit_price: str
+    discount_percent: str = "0"
+
+
+@dataclass
+class Org:
+    """Makes records in the org."""
+
+    landscape: Landscape
+
+    def __post_init__(self) -> None:
+        credentials = json.loads((self.landscape.run_dir / "salesforce.json").read_text())
+        base = self.landscape.url("salesforce")
+        token = httpx.post(
+            f"{base}/services/oauth2/token",
+            data={
+                "grant_type": "client_credentials",
+                "client_id": credentials["client_id"],
+                "client_secret": credentials["client_secret"],
+            },
+        ).raise_for_status()
+        self._client = httpx.Client(
+            base_url=f"{base}/services/data/v67.0", headers={"Authorization": f"Bearer {token.json()['access_token']}"}
+        )
+
+    def make_quote(
+        self, account: str, currency: str, lines: list[Line], *, status: str = "Accepted", legal_entity: str = "NW-DE"
+    ) -> str:
+        """A new quote for one of the seeded accounts, at revision 1. Returns its id."""
+        opportunity = self._create(
+            "Opportunity",
+            {
+                "Name": f"Journey {uuid.uuid4().hex[:8]}",
+                "AccountId": ACCOUNTS[account],
+                "StageName": "Closed Won",
+                "CloseDate": "2026-11-22",
+                "CurrencyIsoCode": currency,
+            },
+        )
+        quote = self._create(
+            "Quote",
+            {
+                "Name": "Journey",
+                "OpportunityId": opportunity,
+                "Status": status,
+                "CurrencyIsoCode": currency,
+                "Revision__c": 1,
+                "Legal_Entity__c": legal_entity,
+            },
+        )
+        for position, line in enumerate(lines, start=1):
+            self._create(
+                "QuoteLineItem",
+                {
+                    "QuoteId": quote,
+                    "Product2Id": self._product(line.sku),
+                    "Quantity": float(line.quantity),
+                    "UnitPrice": float(line.unit_price),
+                    "Discount": float(line.discount_percent),
+                    "SortOrder": position,
+                    "Description": line.sku,
+                },
+            )
+        return quote
+
+    def refuse(self, **what: Any) -> None:
+        """Let the org refuse its next matching requests."""
+        answer = httpx.post(f"{self.landscape.url('salesforce')}/_sandbox/refuse", json=what)
+        answer.raise_for_status()
+
+    def _product(self, sku: str) -> str:
+        query = f"SELECT Id FROM Product2 WHERE ProductCode = '{sku}'"
+        answer = self._client.get("/query", params={"q": query}).raise_for_status()
+        return str(answer.json()["records"][0]["Id"])
+
+    def _create(self, kind: str, fields: dict[str, Any]) -> str:
+        answer = self._client.post(f"/sobjects/{kind}", json=fields)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
