@@ -20,10 +20,19 @@ import psycopg
 from psycopg import sql
 
 from sandbox.postgres_install import data_location, postgres_account, program_folder
-from sandbox.process import LOOPBACK, ProcessError, RunningProcess, free_port, require_free_port, start_process
+from sandbox.process import (
+    LOOPBACK,
+    ProcessError,
+    RunningProcess,
+    free_port,
+    remove_when_done,
+    require_free_port,
+    start_process,
+)
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
 
 __all__ = [
+    "POSTGRES_URL_VARIABLE",
     "ExternalPostgres",
     "ExternalRedis",
     "Postgres",
@@ -54,6 +63,9 @@ class Postgres(Protocol):
     def drop_database(self, name: str) -> None:
         """Remove a database, ending its connections. Does nothing when there is none."""
 
+    def rename_database(self, name: str, new_name: str) -> None:
+        """Give a database, which nobody may be connected to, another name."""
+
     def has_database(self, name: str) -> bool:
         """Whether a database of that name exists."""
 
@@ -77,6 +89,9 @@ class _DatabaseCommands:
     def drop_database(self, name: str) -> None:
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
+    def rename_database(self, name: str, new_name: str) -> None:
+        self._run(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(new_name)))
+
     def has_database(self, name: str) -> bool:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             row = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
@@ -94,7 +109,8 @@ class PostgresEngine(_DatabaseCommands):
         data_dir: its cluster; made by `initdb` when it does not exist. For root it may lie elsewhere: see the
             attribute `data_dir`.
         port: the port to listen on; 0 takes a free one at the first start and keeps it across restarts.
-        durable: False switches `fsync` off: what is committed survives a crash of the server, not of the machine.
+        durable: False switches `fsync` off: what is committed survives a crash of the server, not of the machine. For
+            root, a cluster that had to be put elsewhere is then removed when the program ends.
         golden: a cleanly stopped cluster to begin with instead of an empty one, copied when `data_dir` is not there.
         log_path: its log; beside the data by default.
     """
@@ -111,6 +127,7 @@ class PostgresEngine(_DatabaseCommands):
         self._account = postgres_account()
         self.data_dir = data_location(data_dir, self._account)
         """Where the cluster really is. Root's cluster must be within reach of the user `nobody`."""
+        self._is_elsewhere = self.data_dir != data_dir.resolve()
         self.port = port
         self.log_path = log_path or data_dir.parent / f"{data_dir.name}.log"
         self._durable = durable
@@ -128,6 +145,11 @@ class PostgresEngine(_DatabaseCommands):
     def is_running(self) -> bool:
         """Whether the server process is there."""
         return self._process is not None and self._process.is_running
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether there is a cluster already; otherwise the first start makes one."""
+        return (self.data_dir / "PG_VERSION").exists()
 
     def url(self, database: str) -> str:
         """A libpq connection URL, the password in it."""
@@ -182,8 +204,10 @@ class PostgresEngine(_DatabaseCommands):
         self.stop()
 
     def _make_cluster(self) -> None:
-        if (self.data_dir / "PG_VERSION").exists():
+        if self.has_cluster:
             return
+        if self._is_elsewhere and not self._durable:
+            remove_when_done(self.data_dir)
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         # Made under another name and renamed: an interrupted start leaves nothing that looks like a cluster.
         unfinished = Path(tempfile.mkdtemp(prefix=f"{self.data_dir.name}.", dir=self.data_dir.parent))
@@ -245,7 +269,7 @@ class PostgresEngine(_DatabaseCommands):
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
-            "min_wal_size": "16MB",
+            "min_wal_size": "8MB",
         }
         if not self._durable:
             # Only this: without synchronous_commit even a killed server, not just a dead machine, loses commits.

@@ -58,6 +58,7 @@ class _Guardian:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._watched: dict[int, process_guardian.Watched] = {}
+        self._scrapped: list[str] = []
 
     def watch(self, pid: int, stop_signal: signal.Signals, grace_s: float) -> None:
         entry: process_guardian.Watched = {
@@ -74,6 +75,11 @@ class _Guardian:
         with self._lock:
             if self._watched.pop(pid, None) is not None:
                 self._tell({"forget": pid})
+
+    def scrap(self, folder: Path) -> None:
+        with self._lock:
+            self._scrapped.append(str(folder))
+            self._tell({"scrap": str(folder)})
 
     def _tell(self, instruction: Mapping[str, object]) -> None:
         if self._process is None or self._process.poll() is not None:
@@ -92,6 +98,8 @@ class _Guardian:
         )
         for entry in self._watched.values():
             self._write({"watch": entry})
+        for folder in self._scrapped:
+            self._write({"scrap": folder})
 
     def _write(self, instruction: Mapping[str, object]) -> None:
         pipe = self._process.stdin if self._process is not None else None
@@ -110,6 +118,11 @@ class _Guardian:
 
 _guardian = _Guardian()
 os.register_at_fork(after_in_child=_guardian.abandon_in_forked_child)
+
+
+def remove_when_done(folder: Path) -> None:
+    """Have the folder removed after this program has ended, however it ends, and its children with it."""
+    _guardian.scrap(folder)
 
 
 class RunningProcess:
@@ -131,6 +144,7 @@ class RunningProcess:
         self._popen = popen
         self._stop_signal = stop_signal
         self._grace_s = grace_s
+        self._group_ended = False
 
     @property
     def pid(self) -> int:
@@ -167,20 +181,27 @@ class RunningProcess:
     def kill(self) -> None:
         """End it at once with SIGKILL, its process group too, as a crash or an out-of-memory kill would."""
         if self.is_running:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self._end_group()
         self._popen.wait()
         _guardian.forget(self.pid)
 
     def stop(self) -> None:
-        """Ask it to end, wait for its grace, then kill it. Does nothing when it has already ended."""
+        """Ask it to end, wait for its grace, then kill it. Children of its own that it did not take along end too."""
         if self.is_running:
             self._popen.send_signal(self._stop_signal)
             try:
                 self._popen.wait(self._grace_s)
             except subprocess.TimeoutExpired:
                 self.kill()
+        if not self._group_ended:
+            self._end_group()
         _guardian.forget(self.pid)
+
+    def _end_group(self) -> None:
+        # Once only: when its last member has gone, the number of the group may become another's.
+        self._group_ended = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def log_tail(self, lines: int = _LOG_LINES_SHOWN) -> str:
         """The last lines of its log."""

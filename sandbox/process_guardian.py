@@ -1,9 +1,9 @@
 """Ends a program's children when the program itself is gone, however it went: the sandbox leaves nothing behind.
 
 Run as a program of its own (`python process_guardian.py`), with its standard input held open by the program it serves.
-Each line there is a JSON object: `{"watch": {"pid", "started", "signal", "grace_s"}}` or `{"forget": pid}`. The end of
-the input means the program has ended, by return, by exception or by SIGKILL: every child still watched gets its own
-orderly signal, and SIGKILL when its grace is over.
+Each line there is a JSON object: `{"watch": {"pid", "started", "signal", "grace_s"}}`, `{"forget": pid}` or
+`{"scrap": folder}`. The end of the input means the program has ended, by return, by exception or by SIGKILL: every
+child still watched gets its own orderly signal, and SIGKILL when its grace is over; then the folders are removed.
 
 A pipe, and not Linux's parent-death signal, because that signal follows the *thread* that started the child, does
 not exist on macOS, and cannot be orderly. This file imports the standard library only: it starts with every demo.
@@ -12,6 +12,7 @@ not exist on macOS, and cannot be orderly. This file imports the standard librar
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,7 +56,8 @@ def _alive(child: Watched) -> bool:
 def end_all(children: list[Watched]) -> None:
     """Signal every child, wait for each one's grace, then kill what is left together with its process group."""
     began = time.monotonic()
-    for child in filter(_alive, children):
+    children = list(filter(_alive, children))
+    for child in children:
         with contextlib.suppress(OSError):
             os.kill(child["pid"], child["signal"])
     left = list(filter(_alive, children))
@@ -67,11 +69,15 @@ def end_all(children: list[Watched]) -> None:
                     os.killpg(child["pid"], signal.SIGKILL)
         time.sleep(_POLL_S)
         left = list(filter(_alive, left))
+    for child in children:
+        with contextlib.suppress(OSError):
+            os.killpg(child["pid"], signal.SIGKILL)  # children of its own that it did not take along
 
 
 def main() -> None:
     """Follow the instructions on standard input until it ends."""
     children: dict[int, Watched] = {}
+    folders: list[str] = []
     for line in sys.stdin:
         try:
             instruction = json.loads(line)
@@ -79,9 +85,13 @@ def main() -> None:
             continue  # the program died while it wrote this line
         if "watch" in instruction:
             children[instruction["watch"]["pid"]] = instruction["watch"]
+        elif "scrap" in instruction:
+            folders.append(instruction["scrap"])
         else:
             children.pop(instruction["forget"], None)
     end_all(list(children.values()))
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

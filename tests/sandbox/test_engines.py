@@ -150,7 +150,7 @@ import json, sys, time
 from pathlib import Path
 from sandbox.engines import PostgresEngine, RedisEngine
 folder = Path(sys.argv[1])
-postgres = PostgresEngine(folder / "postgres", durable=False).start()
+postgres = PostgresEngine(folder / "postgres", durable=sys.argv[3] == "durable").start()
 valkey = RedisEngine(folder / "redis").start()
 print(json.dumps({"pids": [postgres.pid, valkey.pid], "data_dir": str(postgres.data_dir)}), flush=True)
 time.sleep(60 if sys.argv[2] == "sleep" else 0)
@@ -160,7 +160,7 @@ time.sleep(60 if sys.argv[2] == "sleep" else 0)
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None])
 def test_engines_end_with_the_program_that_started_them(tmp_path: Path, end: signal.Signals | None) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, str(tmp_path), "sleep" if end else "return"],
+        [sys.executable, "-c", _PROGRAM, str(tmp_path), "sleep" if end else "return", "durable"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -177,6 +177,19 @@ def test_engines_end_with_the_program_that_started_them(tmp_path: Path, end: sig
     left = PostgresEngine(tmp_path / "postgres", durable=False)
     assert str(left.data_dir) == started["data_dir"]
     left.destroy()
+
+
+def test_a_cluster_that_is_not_durable_is_left_nowhere_but_in_its_run_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)  # for root, the cluster has to lie elsewhere then
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, str(tmp_path), "return", "fleeting"], check=True, capture_output=True
+    )
+    started = json.loads(done.stdout)
+    wait_until_gone(started["pids"])
+    deadline = time.monotonic() + GONE_WITHIN_S
+    while not Path(started["data_dir"]).is_relative_to(tmp_path) and Path(started["data_dir"]).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_root_keeps_a_cluster_where_the_account_that_runs_it_can_reach_it(tmp_path: Path) -> None:

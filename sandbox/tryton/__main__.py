@@ -1,0 +1,66 @@
+"""`python -m sandbox.tryton build | serve`: build the ERP's database, or run an ERP on a fresh copy of it."""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sandbox.engines import PostgresEngine
+from sandbox.process import ProcessError
+from sandbox.progress import Progress
+from sandbox.tryton.database import golden_cluster, start_postgres_with_erp
+from sandbox.tryton.server import TrytonServer
+
+
+def main() -> int:
+    """Run the command line; 1 when something a person has to know went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.tryton", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="install Tryton and build its database, unless both are there already")
+    serve = commands.add_parser("serve", help="run an ERP on a fresh copy of the database until Ctrl-C")
+    serve.add_argument("--port", type=int, default=0, help="the port to listen on (default: a free one)")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        if arguments.command == "build":
+            _build()
+        else:
+            _serve(arguments.port)
+    except ProcessError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _build() -> None:
+    folder = golden_cluster(Progress(sys.stderr))
+    print(f"The ERP's database is ready: {folder}")
+
+
+def _serve(port: int) -> None:
+    progress = Progress(sys.stderr)
+    run_dir = Path(tempfile.mkdtemp(prefix="quoteway-erp-"))
+    postgres, credentials = start_postgres_with_erp(run_dir / "postgres", progress, durable=False)
+    try:
+        server = TrytonServer(postgres, run_dir=run_dir, port=port, credentials=credentials, progress=progress)
+        with progress.step("Starting Tryton"):
+            server.start()
+        with server:
+            ready = {"ready": True, "url": server.url, "database": server.database, "run_dir": str(run_dir)}
+            print(json.dumps(ready), flush=True)
+            while server.is_running:
+                time.sleep(1.0)
+        raise ProcessError(f"Tryton ended by itself; its logs are in {run_dir}.")
+    finally:
+        postgres.stop()
+        if isinstance(postgres, PostgresEngine):
+            postgres.destroy()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

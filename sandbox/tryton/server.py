@@ -1,0 +1,228 @@
+"""The running ERP: Tryton's web application and its queue worker, on one database."""
+
+import contextlib
+import os
+import threading
+from http.client import HTTPException
+from pathlib import Path
+from typing import Self
+
+from sandbox.engines import Postgres
+from sandbox.process import LOOPBACK, ProcessError, RunningProcess, free_port, require_free_port, start_process
+from sandbox.progress import Progress
+from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
+from sandbox.tryton.environment import tryton_python
+from sandbox.tryton.http import send
+from sandbox.tryton.rest import RestClient
+
+DATABASE = "tryton"
+_ATTEMPTS_MAX = 5
+_START_TIMEOUT_S = 60.0
+_THREADS = 16
+_WORKER_PAUSE_S = 1.0
+_INFO = "20"
+
+
+class TrytonServer:
+    """Tryton on a loopback port.
+
+    Two processes: the web application under a production WSGI server, and the worker that does what Tryton queues
+    (sales whose time to be withdrawn is over, sales whose invoices change). The worker ends whenever it loses its
+    database, and is started again, as a service manager would.
+
+    Args:
+        postgres: the server that holds the database.
+        database: a copy of the built template.
+        run_dir: where the configuration (the database's password in it, so mode 0600) and the logs go.
+        port: the port to listen on; 0 takes a free one at the first start and keeps it across restarts.
+        credentials: what is valid in the database; written beside the configuration for whoever needs them.
+        progress: told when Tryton has to be installed first.
+    """
+
+    def __init__(
+        self,
+        postgres: Postgres,
+        database: str = DATABASE,
+        *,
+        run_dir: Path,
+        port: int = 0,
+        credentials: TrytonCredentials | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.database = database
+        self.port = port
+        self._postgres = postgres
+        self.run_dir = run_dir
+        self._credentials = credentials
+        self._progress = progress or Progress(quiet=True)
+        self._web: RunningProcess | None = None
+        self._worker: RunningProcess | None = None
+        self._ending = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's address, without the database."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def credentials(self) -> TrytonCredentials:
+        """What is valid in the database. Raises `ProcessError` when the server was not told."""
+        if self._credentials is None:
+            raise ProcessError("This Tryton was started without the credentials of its database.")
+        return self._credentials
+
+    def client(self, tenant: str, legal_entity: str | None) -> RestClient:
+        """REST as the tenant's integration user, in the company of a legal entity (None: in none)."""
+        access = self.credentials.tenants[tenant]
+        company = None if legal_entity is None else access.companies[legal_entity]
+        return RestClient(self.url, self.database, access.rest_key, company)
+
+    @property
+    def pid(self) -> int:
+        """The web application's process id. Raises `ProcessError` when it was never started."""
+        if self._web is None:
+            raise ProcessError("Tryton has not been started.")
+        return self._web.pid
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The worker's process id; None at moments when it is not there."""
+        return self._worker.pid if self._worker is not None and self._worker.is_running else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the web application is there."""
+        return self._web is not None and self._web.is_running
+
+    def start(self) -> Self:
+        """Start both processes and wait until the application answers. Raises `ProcessError` when it does not."""
+        if self.is_running:
+            return self
+        self.stop()
+        python = tryton_python(self._progress)
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        configuration = self.run_dir / "tryton.conf"
+        write_configuration(configuration, self._postgres)
+        if self._credentials is not None:
+            self._credentials.write(self.run_dir / FILE_NAME)
+        self._ending = threading.Event()
+        self._worker = self._start_worker(python, configuration)
+        try:
+            self._web = self._start_web(python, configuration)
+        except BaseException:
+            self.stop()
+            raise
+        if not self._worker.is_running:
+            self.stop()
+            raise ProcessError(f"Tryton's worker ended at once. Its last lines:\n{self._worker.log_tail()}")
+        self._keeper = threading.Thread(
+            target=self._keep_worker, args=(python, configuration), name="tryton-worker-keeper", daemon=True
+        )
+        self._keeper.start()
+        return self
+
+    def stop(self) -> None:
+        """End both. A request under way is rolled back by the database."""
+        self._release_worker()
+        for process in (self._web, self._worker):
+            if process is not None:
+                process.stop()
+
+    def kill(self) -> None:
+        """End both with SIGKILL, as a crash would."""
+        self._release_worker()
+        for process in (self._web, self._worker):
+            if process is not None:
+                process.kill()
+
+    def restart(self) -> None:
+        """Stop and start on the same port and database."""
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def _release_worker(self) -> None:
+        self._ending.set()
+        if self._keeper is not None:
+            self._keeper.join()
+            self._keeper = None
+
+    def _keep_worker(self, python: Path, configuration: Path) -> None:
+        while not self._ending.wait(_WORKER_PAUSE_S):
+            if self._worker is not None and not self._worker.is_running:
+                self._worker.stop()
+                self._worker = self._start_worker(python, configuration)
+
+    def _start_worker(self, python: Path, configuration: Path) -> RunningProcess:
+        return start_process(
+            "Tryton's worker",
+            [python, "-I", "-m", "trytond.cli.worker", "-n", "1", "-d", self.database, "-v"],
+            env=tryton_variables(configuration),
+            log_path=self.run_dir / "tryton-worker.log",
+            ready=lambda: True,  # it serves nobody; that it stays is looked at once the application answers
+            grace_s=3.0,
+        )
+
+    def _start_web(self, python: Path, configuration: Path) -> RunningProcess:
+        fixed_port = self.port != 0
+        if fixed_port:
+            require_free_port(self.port, "Tryton")
+        for attempt in range(1, _ATTEMPTS_MAX + 1):
+            self.port = self.port if fixed_port else free_port()
+            try:
+                return start_process(
+                    "Tryton",
+                    [
+                        *(python, "-I", "-m", "waitress"),
+                        *(f"--listen={LOOPBACK}:{self.port}", f"--threads={_THREADS}", "trytond.application:app"),
+                    ],
+                    env={**tryton_variables(configuration), "TRYTOND_DATABASE_NAMES": self.database},
+                    log_path=self.run_dir / "tryton.log",
+                    ready=self._answers,
+                    timeout_s=_START_TIMEOUT_S,
+                    grace_s=3.0,
+                )
+            except ProcessError as error:
+                if attempt == _ATTEMPTS_MAX or "Address already in use" not in str(error):
+                    raise
+        raise AssertionError("the last attempt either returns or raises")
+
+    def _answers(self) -> bool:
+        body = {"id": 0, "method": "common.server.version", "params": []}
+        with contextlib.suppress(OSError, HTTPException, ValueError):
+            return "result" in send("POST", f"{self.url}/rpc/", {}, body, timeout_s=5.0).value
+        return False
+
+
+def write_configuration(path: Path, postgres: Postgres) -> None:
+    """Tryton's configuration file, readable by its owner only."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(
+        "[database]\n"
+        f"uri = {postgres.url('')}\n"
+        "list = False\n"
+        # Confirming a sale locks tables without waiting for them, and gives up after so many attempts.
+        "retry = 20\n"
+        "[queue]\n"
+        "worker = True\n"
+        "[web]\n"
+        "root =\n"
+    )
+
+
+def tryton_variables(configuration: Path) -> dict[str, str]:
+    """The whole environment of a Tryton process: nothing of the caller's own settings leaks into it."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(configuration.parent),
+        "LANG": "C.UTF-8",
+        "TRYTOND_CONFIG": str(configuration),
+        "TRYTOND_LOGGING_LEVEL": _INFO,
+    }

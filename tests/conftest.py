@@ -1,0 +1,59 @@
+"""The engines and the ERP that tests share: real ones, started when the first test asks for them."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.engines import PostgresEngine, RedisEngine
+from sandbox.progress import Progress
+from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
+from sandbox.tryton.database import TEMPLATE, golden_cluster
+from sandbox.tryton.server import DATABASE, TrytonServer
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the ERP's cluster is copied from before the first test: no test's time limit allows for a build."""
+    needed = any("postgres" in getattr(item, "fixturenames", ()) for item in session.items)
+    if not needed or session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        golden_cluster(Progress(sys.stderr))
+
+
+@pytest.fixture(scope="session")
+def run_dir() -> Iterator[Path]:
+    """A folder for this run's data and logs, removed at the end. Only its name is open to other users: a PostgreSQL
+    that root has to run as somebody else keeps its cluster in it."""
+    folder = Path(tempfile.mkdtemp(prefix="quoteway-tests-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres(run_dir: Path) -> Iterator[PostgresEngine]:
+    """PostgreSQL on a copy of the golden cluster. Tests create databases of their own in it."""
+    engine = PostgresEngine(run_dir / "postgres", durable=False, golden=golden_cluster(Progress(quiet=True))).start()
+    yield engine
+    engine.destroy()
+
+
+@pytest.fixture(scope="session")
+def redis_engine(run_dir: Path) -> Iterator[RedisEngine]:
+    """A Valkey of this run's own."""
+    with RedisEngine(run_dir / "redis") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def tryton(postgres: PostgresEngine, run_dir: Path) -> Iterator[TrytonServer]:
+    """A Tryton on a fresh copy of the ERP's database."""
+    postgres.create_database(DATABASE, TEMPLATE)
+    credentials = TrytonCredentials.read(postgres.data_dir / FILE_NAME)
+    with TrytonServer(postgres, run_dir=run_dir / "tryton", credentials=credentials) as server:
+        yield server
