@@ -82,9 +82,9 @@ def _expand(store: Store, node: Any, segments: list[str], path: str) -> None:
     include = _INCLUDABLE.get((str(node.get("object")), name))
     if include is not None and name not in node:
         node[name] = include(store, node)
+    if name == "total_count" and node.get("object") == "search_result":
+        return
     if name not in node:
-        if name == "total_count" and node.get("object") == "search_result":
-            return
         raise _not_expandable(path)
     node[name] = _resolved(store, node[name], name, path, last=not rest)
     _expand(store, node[name], rest, path)

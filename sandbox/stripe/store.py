@@ -57,7 +57,7 @@ class Store:
 
     def counts(self) -> dict[str, int]:
         """How many records there are of each kind."""
-        return {kind: len(table) for kind, table in sorted(self._tables.items())}
+        return {kind: len(table) for kind, table in sorted(self._tables.items()) if table}
 
     @contextmanager
     def transaction(self) -> Iterator[set[tuple[str, str]]]:
