@@ -27,6 +27,7 @@ REQUEST_SIZE_MAX_BYTES = 20_000_000
 REST_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def create_app(settings: SalesforceSandboxSettings) -> Starlette:
@@ -46,7 +47,7 @@ def create_app(settings: SalesforceSandboxSettings) -> Starlette:
         ],
         exception_handlers={
             SalesforceError: _answer_refusal,
-            RateLimitExceeded: _answer_rate_limit,
+            RateLimitExceeded: _rate_limit_handler(org),
             HTTPException: _answer_http_error,
         },
         max_body_size=REQUEST_SIZE_MAX_BYTES,
@@ -121,8 +122,12 @@ async def _answer_refusal(_: Request, error: Exception) -> Response:
     return json_response(error.as_items(), error.status)
 
 
-async def _answer_rate_limit(request: Request, _: Exception) -> Response:
-    return await _answer_refusal(request, concurrent_requests_exceeded())
+def _rate_limit_handler(org: Org) -> ErrorHandler:
+    async def answer(_: Request, __: Exception) -> Response:
+        error = concurrent_requests_exceeded()
+        return json_response(error.as_items(), error.status, org.quota.header)
+
+    return answer
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:

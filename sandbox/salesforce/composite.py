@@ -155,7 +155,10 @@ def _read_subrequest(request: Mapping[str, Any]) -> _Subrequest:
         raise SalesforceError("INVALID_INPUT", f"{reference_id}: method must be one of {', '.join(METHODS)}")
     if not isinstance(url, str) or not url.startswith("/services/data/v"):
         raise SalesforceError("INVALID_INPUT", f"{reference_id}: url must start with /services/data/vXX.X/")
-    headers = {str(name).lower(): str(value) for name, value in (request.get("httpHeaders") or {}).items()}
+    given_headers = request.get("httpHeaders") or {}
+    if not isinstance(given_headers, dict):
+        raise SalesforceError("INVALID_INPUT", f"{reference_id}: httpHeaders must be an object")
+    headers = {name.lower(): str(value) for name, value in given_headers.items()}
     if inherited := _INHERITED_HEADERS & set(headers):
         raise SalesforceError("INVALID_INPUT", f"{reference_id}: {', '.join(inherited)} cannot be set in a subrequest")
     return _Subrequest(method, url, reference_id, request.get("body"), headers)

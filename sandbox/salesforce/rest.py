@@ -99,6 +99,8 @@ class RestApi:
             return resource.handle(call, **arguments)
         except SalesforceError as error:
             return Answer(error.status, error.as_items())
+        except RecursionError:
+            return Answer(400, malformed_json("the body is nested too deeply").as_items())
 
     def _find(self, call: Call) -> tuple[Resource, dict[str, str]]:
         other_methods = []
@@ -149,7 +151,7 @@ def read_json(body: bytes) -> Any:
         return json.loads(body.decode(), parse_float=Decimal, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise malformed_json(f"{error.msg} at [line:{error.lineno}, column:{error.colno}]") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise malformed_json("the body is not JSON that can be read") from error
 
 

@@ -39,6 +39,7 @@ _RESERVED = frozenset(
 )
 _LITERAL_KINDS = frozenset({"string", "datetime", "date", "number"})
 NESTING_MAX = 40
+COUNT_DIGITS_MAX = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +358,7 @@ class _Parser:
 
     def _count(self) -> int:
         token = self._current
-        if token.kind != "number" or not token.text.isdigit():
-            self._unexpected("expecting a number")
+        if token.kind != "number" or not token.text.isdigit() or len(token.text) > COUNT_DIGITS_MAX:
+            self._unexpected(f"expecting a whole number of at most {COUNT_DIGITS_MAX} digits")
         self._at += 1
         return int(token.text)

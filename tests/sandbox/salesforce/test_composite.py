@@ -1,5 +1,6 @@
 """Composite, batch and tree: several requests in one."""
 
+import json
 from typing import Any
 
 from tests.sandbox.salesforce.conftest import API, Org
@@ -142,6 +143,16 @@ async def test_a_malformed_composite_runs_nothing(org: Org) -> None:
     ):
         assert await org.error("POST", "/composite", {"compositeRequest": requests}) == (400, code)
     assert await org.journal("Quoteway_Order__c") == []
+
+
+async def test_a_body_nested_too_deeply_is_refused(org: Org) -> None:
+    # Around the depth at which parsing still works and walking through the body no longer does.
+    for depth in (100, 900, 950, 980, 5000):
+        body = json.dumps({"compositeRequest": [_sub("deep", "POST", f"{API}/sobjects/Account", "DEEP")]})
+        body = body.replace('"DEEP"', "[" * depth + "]" * depth)
+        answer = await org.http.post(f"{API}/composite", content=body)
+        refused = answer.json()[0] if answer.status_code == 400 else answer.json()["compositeResponse"][0]["body"][0]
+        assert refused["errorCode"] == "JSON_PARSER_ERROR"
 
 
 async def test_a_composite_cannot_nest(org: Org) -> None:

@@ -55,6 +55,7 @@ async def test_too_many_requests_at_once(settings: SalesforceSandboxSettings) ->
         refused = [one for one in answers if one.status_code == 403]
         assert 5 <= len(answers) - len(refused) <= 10
         assert refused[0].json()[0]["errorCode"] == "REQUEST_LIMIT_EXCEEDED"
+        assert refused[0].headers["sforce-limit-info"].startswith("api-usage=")
         assert "ConcurrentRequests" in refused[0].json()[0]["message"]
 
 

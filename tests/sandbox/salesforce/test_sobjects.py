@@ -181,7 +181,18 @@ async def test_an_address_that_leads_nowhere(org: Org, method: str, path: str, s
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'"text"', b"", b'{"Name": NaN}', b'{"Name": "\xff"}', b'{"a":' * 100_000, b"1" * 5000]
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'"text"',
+        b"",
+        b'{"Name": NaN}',
+        b'{"Name": "\xff"}',
+        b'{"a":' * 100_000,
+        b"1" * 5000,
+        b"1e" + b"9" * 30,
+    ],
 )
 async def test_a_body_that_is_no_json_object(org: Org, body: bytes) -> None:
     answer = await org.http.post(f"{API}/sobjects/Account", content=body)

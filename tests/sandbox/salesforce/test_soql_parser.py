@@ -120,6 +120,7 @@ def test_literals(literal: str) -> None:
         ("SELECT Id FROM Account WHERE Name = :bind", 1, 37),
         ("SELECT Id FROM Account LIMIT many", 1, 30),
         ("SELECT Id FROM Account LIMIT 1.5", 1, 30),
+        ("SELECT Id FROM Account LIMIT " + "9" * 5000, 1, 30),
         ("SELECT Id FROM Account ORDER Name", 1, 30),
         ("SELECT Id FROM Account; DELETE", 1, 23),
         ("SELECT Id FROM Account LIMIT 1 WHERE Id = 'a'", 1, 32),
