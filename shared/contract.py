@@ -30,6 +30,7 @@ _READ_PROBLEMS = {
     "401": "No token, or not a valid one.",
     "403": "The token lacks a scope.",
     "404": "There is no such record, or none you may see.",
+    "422": "A vendor refused, or holds a record that cannot be used.",
     "500": "A defect of ours; quote the correlation id.",
     "503": "A system we depend on is not available; Retry-After says when to try again.",
 }

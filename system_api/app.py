@@ -1,31 +1,19 @@
 """The system API: one adapter for each vendor, behind canonical operations. Only the process tier calls it."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping
 from pathlib import Path
 
 from litestar import Litestar
-from litestar.types import ControllerRouterHandler
 
 from shared.auth import Authenticator
 from shared.http_client import Transport
 from shared.service import Tier, create_service
+from shared.versions import Version, mount
 from system_api.connections import load_connections
 from system_api.registry import build_registry
 from system_api.settings import SystemSettings
 from system_api.v1 import billing, crm, erp, pricing, tax
-
-
-@dataclass(frozen=True)
-class Version:
-    """A published version: its handlers, from when on it is deprecated (RFC 9745), and when it ends (RFC 8594)."""
-
-    handlers: Sequence[ControllerRouterHandler]
-    deprecation: date | None = None
-    sunset: date | None = None
-
 
 VERSIONS = {
     "v1": Version(
@@ -75,7 +63,7 @@ def create_app(
     )
     return create_service(
         tier,
-        [handler for version in VERSIONS.values() for handler in version.handlers],
+        [mount(version) for version in VERSIONS.values()],
         state={"registry": registry},
         on_shutdown=[registry.close],
     )

@@ -3,6 +3,7 @@
 Adapters are built once, from the connections file, and chosen by tenant and legal entity.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -27,6 +28,7 @@ from system_api.erp.tryton import Tryton
 from system_api.tax.contract import Tax
 from system_api.tax.jurisdictions import Jurisdictions
 
+READY_REMEMBERED_S = 30.0
 _Key = tuple[str, str]
 A = TypeVar("A")
 
@@ -86,7 +88,7 @@ class Registry:
 
     def _open(self, connection: Connection, adapter: Tryton | Stripe | Salesforce) -> None:
         self._closing.append(adapter)
-        self.ready_checks[connection.name] = adapter.ready
+        self.ready_checks[connection.name] = _remembered(adapter.ready)
 
 
 def build_registry(connections: list[Connection], transports: Mapping[str, Transport] | None = None) -> Registry:
@@ -95,6 +97,24 @@ def build_registry(connections: list[Connection], transports: Mapping[str, Trans
     for connection in connections:
         registry.add(connection, (transports or {}).get(connection.name))
     return registry
+
+
+def _remembered(check: ReadyCheck) -> ReadyCheck:
+    """The check, asked again half a minute after it was passed: probes come every few seconds, and every vendor counts
+    the requests that they would make. A failed check is asked each time, so that recovery shows at once."""
+    passed_at: float | None = None
+
+    async def ask() -> str | None:
+        nonlocal passed_at
+        if passed_at is not None and time.monotonic() - passed_at < READY_REMEMBERED_S:
+            return None
+        passed_at = None
+        missing = await check()
+        if missing is None:
+            passed_at = time.monotonic()
+        return missing
+
+    return ask
 
 
 def _chosen(adapters: dict[_Key, A], what: str, tenant: str, legal_entity: str) -> A:

@@ -89,6 +89,8 @@ class Stripe:
 
     async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Subscription:
         """Start the subscription: invoiced by mail, due in 30 days, one line per item at the price that was quoted."""
+        if draft.recurrence is Recurrence.none:
+            raise Rejected("What is charged once is no subscription.", reason_code="not_recurring", vendor=VENDOR)
         found = _the_one(await self._of_customer(draft.customer_vendor_id, external_id))
         if found is not None and found.ended:
             raise Rejected(

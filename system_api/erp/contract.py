@@ -1,5 +1,6 @@
 """What Quoteway needs of an ERP: one small contract, one file per vendor."""
 
+from decimal import Decimal
 from typing import Protocol
 
 from shared.canonical import (
@@ -11,6 +12,7 @@ from shared.canonical import (
     InvoicePage,
     Money,
 )
+from shared.canonical.money import minor_units
 
 
 class Erp(Protocol):
@@ -57,3 +59,11 @@ class Erp(Protocol):
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
         """The customer's invoices, newest first; an empty page where the ERP has no such customer."""
+
+
+def tax_rounding(draft: ErpOrderDraft) -> Decimal:
+    """How far an ERP's tax may be from ours: one of the currency's smallest coins for each line.
+
+    ERPs round per line or per document, half up or half to even; that is how the law lets them, and no other order.
+    """
+    return Decimal(len(draft.lines)).scaleb(-minor_units(draft.currency))

@@ -16,6 +16,7 @@ from typing import Any
 
 from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderState
 from shared.problem import Rejected, Unavailable
+from system_api.erp.contract import tax_rounding
 from system_api.erp.tryton_parties import TrytonParties
 from system_api.erp.tryton_records import (
     PRODUCT_FIELDS,
@@ -32,6 +33,11 @@ from system_api.erp.tryton_rest import VENDOR, TrytonRest, unreadable
 from system_api.vendor_reply import after_write, understanding
 
 _SALES_OF_ONE_REFERENCE_MAX = 50
+_ADVANCES_MAX = 3
+_STEPS = {
+    "quote": ("draft", {"quotation", "confirmed", "processing", "done"}),
+    "confirm": ("quotation", {"confirmed", "processing", "done"}),
+}
 _TO_CANCEL = {"confirmed": ("draft", "cancel"), "quotation": ("cancel",), "draft": ("cancel",)}
 
 
@@ -54,10 +60,7 @@ class TrytonSales:
             raise _rejected(f"{external_id} was cancelled; that external id is used up.", "already_cancelled")
         if sale is None:
             sale = await self._make(external_id, draft)
-        if sale.state == "draft":
-            await self._press(sale, "quote", done_in={"quotation", "confirmed", "processing", "done"})
-            sale = await self._read_back(external_id)
-        return _compared(sale, external_id, draft)
+        return _compared(await self._advance(sale, external_id, "quote"), external_id, draft)
 
     async def confirm(self, external_id: str) -> ErpOrder:
         """The confirmed order. Raises Rejected (`credit_limit`) where it would exceed the customer's limit."""
@@ -66,12 +69,8 @@ class TrytonSales:
             raise _rejected(f"The ERP has no order {external_id} to confirm.", "order_absent")
         if sale.cancelled:
             raise _rejected(f"{external_id} was cancelled.", "already_cancelled")
-        if sale.state == "draft":
-            await self._press(sale, "quote", done_in={"quotation", "confirmed", "processing", "done"})
-        if sale.state in {"draft", "quotation"}:
-            await self._press(sale, "confirm", done_in={"confirmed", "processing", "done"})
-            sale = await self._read_back(external_id)
-        return _order(sale, external_id, writes=True)
+        quoted = await self._advance(sale, external_id, "quote")
+        return _order(await self._advance(quoted, external_id, "confirm"), external_id, writes=True)
 
     async def cancel(self, external_id: str) -> ErpOrder:
         """Cancel every sale under that reference. Raises Rejected (`too_late_to_cancel`) once one is processed."""
@@ -141,6 +140,20 @@ class TrytonSales:
             )
         for button in buttons:
             await self._press(sale, button, done_in={"draft", "cancelled"} if button == "draft" else {"cancelled"})
+
+    async def _advance(self, sale: SaleRecord, external_id: str, button: str) -> SaleRecord:
+        """The sale one step on, read back; one that is there already is left alone.
+
+        What is read back may be another sale, when an older one came to light meanwhile: then that one is advanced.
+        """
+        before, after = _STEPS[button]
+        for _ in range(_ADVANCES_MAX):
+            if sale.state != before:
+                return sale
+            await self._press(sale, button, done_in=after)
+            sale = await self._read_back(external_id)
+        said = f"{external_id} is being worked on by others"
+        raise Unavailable(said, reason_code="concurrent_change", vendor=VENDOR, retry_after_s=1)
 
     async def _press(self, sale: SaleRecord, button: str, *, done_in: set[str]) -> None:
         """Press a button. Being refused because somebody else has pressed it already is no refusal, and a sale that was
@@ -214,13 +227,17 @@ def _compared(sale: SaleRecord, external_id: str, draft: ErpOrderDraft) -> ErpOr
     """The order. Raises Rejected (`read_back_mismatch`) where it is not what was ordered."""
     order = _order(sale, external_id, writes=True)
     with understanding(VENDOR, writes=True):
+        untaxed = sale.total_amount.decimal - sale.tax_amount.decimal
+        expected_untaxed = draft.expected_total.value - draft.expected_tax.value
         held = {
-            "line count": (Decimal(order.line_count), Decimal(len(draft.lines))),
-            "tax": (sale.tax_amount.decimal, draft.expected_tax.value),
-            "total": (sale.total_amount.decimal, draft.expected_total.value),
+            "line count": (Decimal(order.line_count), Decimal(len(draft.lines)), Decimal(0)),
+            "untaxed amount": (untaxed, expected_untaxed, Decimal(0)),
+            "tax": (sale.tax_amount.decimal, draft.expected_tax.value, tax_rounding(draft)),
         }
         differing = [
-            f"{name} is {found:f}, not {ordered:f}" for name, (found, ordered) in held.items() if found != ordered
+            f"{name} is {found:f}, not {ordered:f}"
+            for name, (found, ordered, allowed) in held.items()
+            if abs(found - ordered) > allowed
         ]
     if sale.currency.code != draft.currency:
         differing.append(f"currency is {sale.currency.code}, not {draft.currency}")

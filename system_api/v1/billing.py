@@ -10,7 +10,7 @@ from shared.auth import Principal
 from shared.canonical import BillingCustomer, CustomerDraft, InvoicePage, Subscription, SubscriptionDraft
 from shared.operation import operation
 from system_api.billing.contract import Billing
-from system_api.v1.erp import must_agree
+from system_api.v1.erp import must_agree, must_be_in
 from system_api.v1.parameters import (
     OWNER,
     AccountIdPath,
@@ -38,7 +38,7 @@ def billing_of(request: Request[Principal, Any, Any], legal_entity: str) -> Bill
 
 
 @put(
-    "/v1/billing/{legal_entity:str}/customers/{account_id:str}",
+    "/v1/billing/{legalEntity:str}/customers/{accountId:str}",
     operation_id="ensureBillingCustomer",
     tags=["billing"],
     opt=_WRITE,
@@ -55,7 +55,7 @@ async def ensure_billing_customer(
 
 
 @get(
-    "/v1/billing/{legal_entity:str}/customers/{account_id:str}/subscriptions",
+    "/v1/billing/{legalEntity:str}/customers/{accountId:str}/subscriptions",
     operation_id="listSubscriptions",
     tags=["billing"],
     opt=_READ,
@@ -68,7 +68,7 @@ async def list_subscriptions(
 
 
 @get(
-    "/v1/billing/{legal_entity:str}/customers/{account_id:str}/invoices",
+    "/v1/billing/{legalEntity:str}/customers/{accountId:str}/invoices",
     operation_id="listBillingInvoices",
     tags=["billing"],
     opt=_READ,
@@ -87,7 +87,7 @@ async def list_billing_invoices(
 
 
 @put(
-    "/v1/billing/{legal_entity:str}/subscriptions/{external_id:str}",
+    "/v1/billing/{legalEntity:str}/subscriptions/{externalId:str}",
     operation_id="createSubscription",
     tags=["billing"],
     opt=_WRITE,
@@ -99,11 +99,14 @@ async def create_subscription(
     data: JSONBody[SubscriptionDraft],
 ) -> Subscription:
     """Start a subscription, or find the one started under this external id before."""
+    must_be_in(
+        data.currency, {f"/items/{place}/netUnitPrice": item.net_unit_price for place, item in enumerate(data.items)}
+    )
     return await billing_of(request, legal_entity).create_subscription(external_id, data)
 
 
 @get(
-    "/v1/billing/{legal_entity:str}/subscriptions/{external_id:str}",
+    "/v1/billing/{legalEntity:str}/subscriptions/{externalId:str}",
     operation_id="findSubscription",
     tags=["billing"],
     opt=_READ,
@@ -116,7 +119,7 @@ async def find_subscription(
 
 
 @post(
-    "/v1/billing/{legal_entity:str}/subscriptions/{external_id:str}/cancel",
+    "/v1/billing/{legalEntity:str}/subscriptions/{externalId:str}/cancel",
     operation_id="cancelSubscription",
     tags=["billing"],
     status_code=200,

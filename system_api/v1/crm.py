@@ -9,13 +9,13 @@ from shared.auth import Principal
 from shared.canonical import Account, OrderStatusReport, Quote, ReportedOrderStatus
 from shared.operation import operation
 from shared.problem import NotFound
-from system_api.v1.parameters import OWNER, AccountIdPath, ExternalIdPath, QuoteIdPath
+from system_api.v1.parameters import OWNER, AccountIdPath, OrderIdPath, QuoteIdPath
 
 _READ = operation(owner=OWNER, capability="crm", scopes=["crm:read"])
 _WRITE = operation(owner=OWNER, capability="crm", scopes=["crm:write"], rate="write")
 
 
-@get("/v1/crm/quotes/{quote_id:str}", operation_id="findQuote", tags=["crm"], opt=_READ)
+@get("/v1/crm/quotes/{quoteId:str}", operation_id="findQuote", tags=["crm"], opt=_READ)
 async def find_quote(request: Request[Principal, Any, Any], quote_id: QuoteIdPath) -> Quote:
     """A quote with its lines."""
     quote = await request.app.state.registry.crm(request.user.tenant).find_quote(quote_id)
@@ -25,7 +25,7 @@ async def find_quote(request: Request[Principal, Any, Any], quote_id: QuoteIdPat
     return found
 
 
-@get("/v1/crm/accounts/{account_id:str}", operation_id="findAccount", tags=["crm"], opt=_READ)
+@get("/v1/crm/accounts/{accountId:str}", operation_id="findAccount", tags=["crm"], opt=_READ)
 async def find_account(request: Request[Principal, Any, Any], account_id: AccountIdPath) -> Account:
     """An account with its billing address."""
     account = await request.app.state.registry.crm(request.user.tenant).find_account(account_id)
@@ -35,11 +35,11 @@ async def find_account(request: Request[Principal, Any, Any], account_id: Accoun
     return found
 
 
-@put("/v1/crm/order-status/{external_id:str}", operation_id="reportOrderStatus", tags=["crm"], opt=_WRITE)
+@put("/v1/crm/order-status/{orderId:str}", operation_id="reportOrderStatus", tags=["crm"], opt=_WRITE)
 async def report_order_status(
-    request: Request[Principal, Any, Any], external_id: ExternalIdPath, data: JSONBody[ReportedOrderStatus]
+    request: Request[Principal, Any, Any], order_id: OrderIdPath, data: JSONBody[ReportedOrderStatus]
 ) -> OrderStatusReport:
     """Tell the CRM where an order is. A report older than what the CRM holds changes nothing."""
     crm = request.app.state.registry.crm(request.user.tenant)
-    told: OrderStatusReport = await crm.report_order_status(external_id, data)
+    told: OrderStatusReport = await crm.report_order_status(order_id, data)
     return told

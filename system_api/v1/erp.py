@@ -1,19 +1,20 @@
 """The ERP, in canonical terms: the adapter is chosen by tenant and legal entity."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request, get, post, put
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import JSONBody
 
 from shared.auth import Principal
 from shared.canonical import CreditStatus, Customer, CustomerDraft, ErpOrder, ErpOrderDraft, InvoicePage, Money
-from shared.canonical.wire import DECIMAL_PATTERN
 from shared.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
 from system_api.erp.contract import Erp
 from system_api.v1.parameters import (
     OWNER,
     AccountIdPath,
+    AmountQuery,
+    CurrencyQuery,
     CursorQuery,
     ExternalIdPath,
     LegalEntityPath,
@@ -23,10 +24,6 @@ from system_api.v1.parameters import (
 
 _READ = operation(owner=OWNER, capability="erp", scopes=["erp:read"])
 _WRITE = operation(owner=OWNER, capability="erp", scopes=["erp:write"], rate="write", audit="financial")
-AmountQuery = Annotated[
-    str, QueryParameter(pattern=DECIMAL_PATTERN, max_length=20, description="What the customer would owe in addition.")
-]
-CurrencyQuery = Annotated[str, QueryParameter(pattern=r"^[A-Z]{3}$", description="ISO 4217 code of the amount.")]
 
 
 def erp_of(request: Request[Principal, Any, Any], legal_entity: str) -> Erp:
@@ -35,7 +32,7 @@ def erp_of(request: Request[Principal, Any, Any], legal_entity: str) -> Erp:
     return erp
 
 
-@get("/v1/erp/{legal_entity:str}/customers/{account_id:str}", operation_id="findCustomer", tags=["erp"], opt=_READ)
+@get("/v1/erp/{legalEntity:str}/customers/{accountId:str}", operation_id="findCustomer", tags=["erp"], opt=_READ)
 async def find_customer(
     request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, account_id: AccountIdPath
 ) -> Customer:
@@ -46,7 +43,7 @@ async def find_customer(
     return customer
 
 
-@put("/v1/erp/{legal_entity:str}/customers/{account_id:str}", operation_id="ensureCustomer", tags=["erp"], opt=_WRITE)
+@put("/v1/erp/{legalEntity:str}/customers/{accountId:str}", operation_id="ensureCustomer", tags=["erp"], opt=_WRITE)
 async def ensure_customer(
     request: Request[Principal, Any, Any],
     legal_entity: LegalEntityPath,
@@ -59,7 +56,7 @@ async def ensure_customer(
 
 
 @get(
-    "/v1/erp/{legal_entity:str}/customers/{account_id:str}/credit",
+    "/v1/erp/{legalEntity:str}/customers/{accountId:str}/credit",
     operation_id="checkCredit",
     tags=["erp"],
     opt=_READ,
@@ -79,7 +76,7 @@ async def check_credit(
 
 
 @get(
-    "/v1/erp/{legal_entity:str}/customers/{account_id:str}/invoices",
+    "/v1/erp/{legalEntity:str}/customers/{accountId:str}/invoices",
     operation_id="listErpInvoices",
     tags=["erp"],
     opt=_READ,
@@ -97,7 +94,7 @@ async def list_erp_invoices(
     return await erp.list_invoices(account_id, open_only=open_only, limit=limit, cursor=cursor)
 
 
-@put("/v1/erp/{legal_entity:str}/orders/{external_id:str}", operation_id="createOrder", tags=["erp"], opt=_WRITE)
+@put("/v1/erp/{legalEntity:str}/orders/{externalId:str}", operation_id="createOrder", tags=["erp"], opt=_WRITE)
 async def create_order(
     request: Request[Principal, Any, Any],
     legal_entity: LegalEntityPath,
@@ -105,10 +102,18 @@ async def create_order(
     data: JSONBody[ErpOrderDraft],
 ) -> ErpOrder:
     """Book an order as a quotation, or find the one booked under this external id before."""
+    must_be_in(
+        data.currency,
+        {
+            **{f"/lines/{place}/netUnitPrice": line.net_unit_price for place, line in enumerate(data.lines)},
+            "/expectedTax": data.expected_tax,
+            "/expectedTotal": data.expected_total,
+        },
+    )
     return await erp_of(request, legal_entity).create_order(external_id, data)
 
 
-@get("/v1/erp/{legal_entity:str}/orders/{external_id:str}", operation_id="findOrder", tags=["erp"], opt=_READ)
+@get("/v1/erp/{legalEntity:str}/orders/{externalId:str}", operation_id="findOrder", tags=["erp"], opt=_READ)
 async def find_order(
     request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, external_id: ExternalIdPath
 ) -> ErpOrder:
@@ -117,7 +122,7 @@ async def find_order(
 
 
 @post(
-    "/v1/erp/{legal_entity:str}/orders/{external_id:str}/confirm",
+    "/v1/erp/{legalEntity:str}/orders/{externalId:str}/confirm",
     operation_id="confirmOrder",
     tags=["erp"],
     status_code=200,
@@ -131,7 +136,7 @@ async def confirm_order(
 
 
 @post(
-    "/v1/erp/{legal_entity:str}/orders/{external_id:str}/cancel",
+    "/v1/erp/{legalEntity:str}/orders/{externalId:str}/cancel",
     operation_id="cancelOrder",
     tags=["erp"],
     status_code=200,
@@ -151,3 +156,14 @@ def must_agree(in_path: str, in_body: str) -> None:
             "The path and the body name different accounts.",
             [Fault(pointer="/accountId", detail=f"This is {in_body}, but the path says {in_path}.")],
         )
+
+
+def must_be_in(currency: str, amounts: dict[str, Money]) -> None:
+    """Raise InvalidRequest unless every amount, by its JSON pointer, is in that currency."""
+    faults = [
+        Fault(pointer=f"{pointer}/currency", detail=f"This is {amount.currency}, but the record is in {currency}.")
+        for pointer, amount in amounts.items()
+        if amount.currency != currency
+    ]
+    if faults:
+        raise InvalidRequest("Amounts are in different currencies.", faults)

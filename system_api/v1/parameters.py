@@ -1,29 +1,52 @@
-"""The parameters that several operations of this version take."""
+"""The parameters that several operations of this version take, bounded as the canonical model bounds them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar.params import PathParameter, QueryParameter
+from msgspec import Meta
+
+from shared.canonical.wire import POSITIVE_DECIMAL_PATTERN, CurrencyCode, LegalEntityCode, RecordId
 
 OWNER = "integration-platform"
+
+
+def _bounds(scalar: Any) -> dict[str, Any]:
+    """The bounds of a canonical scalar: of a parameter that is described, Litestar drops those of its type."""
+    meta = next(meta for meta in scalar.__metadata__ if isinstance(meta, Meta))
+    bounds = {"pattern": meta.pattern, "min_length": meta.min_length, "max_length": meta.max_length}
+    return {name: bound for name, bound in bounds.items() if bound is not None}
+
+
 LegalEntityPath = Annotated[
-    str, PathParameter(pattern=r"^[A-Z0-9][A-Z0-9-]{0,31}$", description="The selling company's code.")
+    str, PathParameter(name="legalEntity", description="The selling company's code.", **_bounds(LegalEntityCode))
 ]
 AccountIdPath = Annotated[
-    str, PathParameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The account's Salesforce id, 15 or 18 characters.")
+    str, PathParameter(name="accountId", description="The account's id in the CRM.", **_bounds(RecordId))
 ]
 QuoteIdPath = Annotated[
-    str, PathParameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The quote's Salesforce id, 15 or 18 characters.")
+    str, PathParameter(name="quoteId", description="The quote's id in the CRM.", **_bounds(RecordId))
 ]
+OrderIdPath = Annotated[str, PathParameter(name="orderId", description="Quoteway's order id.", **_bounds(RecordId))]
 ExternalIdPath = Annotated[
     str,
     PathParameter(
-        pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="Our id of the record, under which the vendor finds it again."
+        name="externalId",
+        description="Our id of the record, under which the vendor's is found again.",
+        **_bounds(RecordId),
     ),
 ]
+AmountQuery = Annotated[
+    str,
+    QueryParameter(
+        pattern=POSITIVE_DECIMAL_PATTERN, max_length=19, description="What the customer would owe in addition."
+    ),
+]
+CurrencyQuery = Annotated[str, QueryParameter(description="The amount's ISO 4217 code.", **_bounds(CurrencyCode))]
 OpenOnlyQuery = Annotated[
     bool, QueryParameter(name="openOnly", required=False, description="Only what is not paid in full.")
 ]
 LimitQuery = Annotated[int, QueryParameter(ge=1, le=100, required=False, description="How many at most.")]
 CursorQuery = Annotated[
-    str | None, QueryParameter(max_length=200, required=False, description="`nextCursor` of the page before.")
+    str | None,
+    QueryParameter(max_length=200, required=False, description="`nextCursor` of the page before."),
 ]

@@ -25,7 +25,7 @@ class PriceLookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 @post(
-    "/v1/pricing/{legal_entity:str}/price-lookups",
+    "/v1/pricing/{legalEntity:str}/price-lookups",
     operation_id="lookUpPrices",
     tags=["pricing"],
     status_code=200,

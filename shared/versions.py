@@ -1,0 +1,52 @@
+"""A tier's published versions, and how callers learn that one of them will end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
+from typing import Any
+
+from litestar import Router
+from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version: its handlers, from when on it is deprecated (RFC 9745), and when it ends (RFC 8594)."""
+
+    handlers: Sequence[ControllerRouterHandler]
+    deprecation: date | None = None
+    sunset: date | None = None
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Both dates as headers; none for a version that stays."""
+        found = []
+        if self.deprecation is not None:
+            found.append((b"deprecation", f"@{int(_midnight(self.deprecation).timestamp())}".encode()))
+        if self.sunset is not None:
+            found.append((b"sunset", format_datetime(_midnight(self.sunset), usegmt=True).encode()))
+        return found
+
+
+def mount(version: Version) -> Router:
+    """The version's handlers, with its headers on their answers, problems included."""
+    return Router("/", route_handlers=version.handlers, middleware=[_announce(version.headers())])
+
+
+def _announce(headers: list[tuple[bytes, bytes]]) -> Any:
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            async def send_with_headers(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] = [*message["headers"], *headers]
+                await send(message)
+
+            await app(scope, receive, send_with_headers if headers else send)
+
+        return middleware
+
+    return wrap
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
