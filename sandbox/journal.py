@@ -1,8 +1,8 @@
 """The journal of accepted writes that every sandbox system keeps.
 
 It is the oracle of the tests: what a vendor really holds is read from outside, never from the system under test. A
-write that was refused leaves no entry; a write that was accepted leaves exactly one, even when its
-answer never arrived.
+write that was refused leaves no entry; a write that was accepted leaves one for each thing that it made happen, once,
+even when its answer never arrived.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Journal:
         idempotency_key: str | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append one accepted write.
+        """Append one thing that an accepted write made happen.
 
         `action` says what happened in the past tense (created, updated, deleted, seeded), `external_id` is the caller's
         own name for the object, `data` what the object held after the write. `data` must be JSON.
