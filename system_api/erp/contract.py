@@ -42,7 +42,7 @@ class Erp(Protocol):
         """The list price of each of `skus` that this legal entity sells in `currency`."""
 
     async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
-        """Book the order as a quotation, read it back and compare line count, tax and total.
+        """Book the order as a quotation, read it back and compare line count, net amount and, but for rounding, tax.
 
         Raises Rejected with reason code `read_back_mismatch` where they differ, `already_cancelled` where the external
         id was cancelled before: it is used up.

@@ -226,26 +226,23 @@ def _order(sale: SaleRecord | None, external_id: str, *, writes: bool) -> ErpOrd
 def _compared(sale: SaleRecord, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
     """The order. Raises Rejected (`read_back_mismatch`) where it is not what was ordered."""
     order = _order(sale, external_id, writes=True)
-    with understanding(VENDOR, writes=True):
-        untaxed = sale.total_amount.decimal - sale.tax_amount.decimal
-        expected_untaxed = draft.expected_total.value - draft.expected_tax.value
-        held = {
-            "line count": (Decimal(order.line_count), Decimal(len(draft.lines)), Decimal(0)),
-            "untaxed amount": (untaxed, expected_untaxed, Decimal(0)),
-            "tax": (sale.tax_amount.decimal, draft.expected_tax.value, tax_rounding(draft)),
-        }
-        differing = [
-            f"{name} is {found:f}, not {ordered:f}"
-            for name, (found, ordered, allowed) in held.items()
-            if abs(found - ordered) > allowed
-        ]
+    expected_tax = draft.expected_tax.value
+    expected_net = draft.expected_total.value - expected_tax
+    tax, net = sale.tax_amount.decimal, sale.untaxed_amount.decimal
+    differing = []
     if sale.currency.code != draft.currency:
-        differing.append(f"currency is {sale.currency.code}, not {draft.currency}")
+        differing.append(f"its currency is {sale.currency.code}, not {draft.currency}")
+    if order.line_count != len(draft.lines):
+        differing.append(f"it has {order.line_count} lines, not {len(draft.lines)}")
+    if net != expected_net:
+        differing.append(f"its net amount is {net:f}, not {expected_net:f}")
+    if abs(tax - expected_tax) > tax_rounding(draft):
+        differing.append(f"its tax is {tax:f}, not {expected_tax:f}")
+    if sale.total_amount.decimal != net + tax:
+        differing.append(f"its total is {sale.total_amount.decimal:f}, not {net + tax:f}")
     if differing:
-        raise _rejected(
-            f"{VENDOR} holds sale {sale.number or sale.id} otherwise than it was ordered: {', '.join(differing)}.",
-            "read_back_mismatch",
-        )
+        said = f"{VENDOR} holds sale {sale.number or sale.id} otherwise than it was ordered: {', '.join(differing)}."
+        raise _rejected(said, "read_back_mismatch")
     return order
 
 
