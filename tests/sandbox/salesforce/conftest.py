@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from sandbox.process import RunningProcess, start_process
 from sandbox.salesforce.app import create_app
@@ -18,6 +21,7 @@ from sandbox.salesforce.settings import SalesforceSandboxSettings
 SEED_DIR = Path("sandbox/data")
 INSTANCE_URL = "http://salesforce.test"
 API = "/services/data/v67.0"
+CLIENT_KEY = RSAKey.generate_key(2048)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def credentials_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "username": "integration@nordwind.example",
         "password": "the-password",
         "security_token": "the-token",
+        "client_public_key_pem": CLIENT_KEY.as_pem(private=False).decode(),
     }
     path.write_text(json.dumps(content))
     return path
@@ -97,6 +102,14 @@ class Org:
         answer = await self.call("POST", "/sobjects/Quoteway_Order__c", {"Order_Id__c": order_id, **fields})
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
+
+    async def session_of(self, username: str) -> str:
+        """An access token of another user, by JWT bearer."""
+        audience = "https://login.salesforce.com"
+        claims = {"iss": "the-client", "sub": username, "aud": audience, "exp": int(time.time()) + 60}
+        assertion = jwt.encode({"alg": "RS256"}, claims, CLIENT_KEY)
+        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        return str((await self.http.post("/services/oauth2/token", data=form)).json()["access_token"])
 
     async def journal(self, object_type: str) -> list[dict[str, Any]]:
         answer = await self.http.get("/_sandbox/journal", params={"object_type": object_type})

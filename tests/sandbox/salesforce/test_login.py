@@ -20,27 +20,16 @@ from joserfc.jwk import RSAKey
 from sandbox.salesforce.app import create_app
 from sandbox.salesforce.credentials import load_credentials
 from sandbox.salesforce.settings import SalesforceSandboxSettings
-from tests.sandbox.salesforce.conftest import API, INSTANCE_URL, Org
+from tests.sandbox.salesforce.conftest import API, CLIENT_KEY, INSTANCE_URL, Org
 
 TOKEN = "/services/oauth2/token"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 BASIC = ("the-client", "the-secret")
 CLIENT = {"client_id": "the-client", "client_secret": "the-secret"}
 USER = {"username": "integration@nordwind.example", "password": "the-password"}
-KEY = RSAKey.generate_key(2048)
 
 
-@pytest.fixture(scope="module")
-def credentials_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("login") / "salesforce.json"
-    public_key_pem = KEY.as_pem(private=False).decode()
-    path.write_text(
-        json.dumps({**CLIENT, **USER, "security_token": "the-token", "client_public_key_pem": public_key_pem})
-    )
-    return path
-
-
-def _assertion(key: RSAKey = KEY, **changed: Any) -> str:
+def _assertion(key: RSAKey = CLIENT_KEY, **changed: Any) -> str:
     claims = {
         "iss": "the-client",
         "sub": "bo.west@nordwind.example",

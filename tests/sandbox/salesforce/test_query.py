@@ -2,6 +2,7 @@
 
 import pytest
 
+from sandbox.salesforce.query_cursors import CURSORS_MAX
 from tests.sandbox.salesforce.conftest import API, Org
 
 ACME = "001QW0000000001YAA"
@@ -238,6 +239,37 @@ async def test_pages(org: Org) -> None:
 async def test_an_unknown_cursor(org: Org) -> None:
     for locator in ("01gQW0000000001AAA-2000", "nonsense", "-"):
         assert await org.error("GET", f"/query/{locator}") == (400, "INVALID_QUERY_LOCATOR")
+
+
+async def test_a_cursor_belongs_to_its_user_and_the_oldest_closes(org: Org) -> None:
+    for begin in (0, 200):
+        records = [{"attributes": {"type": "Account"}, "Name": f"A {n}"} for n in range(begin, begin + 200)]
+        await org.call("POST", "/composite/sobjects", {"records": records})
+    soql = "SELECT Id FROM Account"
+    options = {"Sforce-Query-Options": "batchSize=200"}
+
+    async def open_cursor() -> str:
+        answer = await org.call("GET", "/query", params={"q": soql}, headers=options)
+        return str(answer.json()["nextRecordsUrl"]).removeprefix(API)
+
+    first = await open_cursor()
+    assert (await org.call("GET", first)).status_code == 200
+    assert (await org.call("GET", first.rpartition("-")[0])).status_code == 400
+    for _ in range(CURSORS_MAX):
+        newest = await open_cursor()
+    assert await org.error("GET", first) == (400, "INVALID_QUERY_LOCATOR")
+    assert (await org.call("GET", newest)).status_code == 200
+    somebody = {"Authorization": f"Bearer {await org.session_of('bo.west@nordwind.example')}"}
+    assert await org.error("GET", newest, headers=somebody) == (400, "INVALID_QUERY_LOCATOR")
+
+
+async def test_a_date_that_is_null_lies_nowhere(org: Org) -> None:
+    body = {"Name": "Undated", "OpportunityId": "006QW0000000001"}
+    await org.call("POST", "/sobjects/Quote", body)
+    for operator, matches in (("=", 0), ("!=", 1), ("<", 0), ("<=", 0), (">", 0), (">=", 0)):
+        for literal in ("TODAY", "2026-01-01"):
+            soql = f"SELECT COUNT() FROM Quote WHERE Name = 'Undated' AND ExpirationDate {operator} {literal}"
+            assert (await org.query(soql))["totalSize"] == matches
 
 
 class TestUserRecordAccess:
