@@ -274,6 +274,7 @@ class PostgresEngine(_DatabaseCommands):
         if not self._durable:
             # Only this: without synchronous_commit even a killed server, not just a dead machine, loses commits.
             settings["fsync"] = "off"
+            settings["wal_recycle"] = "off"  # keeps clusters small that are built once and copied often
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         left_behind = self._pid_file()
         return start_process(

@@ -8,8 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sandbox.engines import PostgresEngine
-from sandbox.process import ProcessError
+from sandbox.process import ProcessError, remove_when_done
 from sandbox.progress import Progress
 from sandbox.tryton.database import golden_cluster, start_postgres_with_erp
 from sandbox.tryton.server import TrytonServer
@@ -45,8 +44,9 @@ def _build() -> None:
 def _serve(port: int) -> None:
     progress = Progress(sys.stderr)
     run_dir = Path(tempfile.mkdtemp(prefix="quoteway-erp-"))
+    remove_when_done(run_dir)
     postgres, credentials = start_postgres_with_erp(run_dir / "postgres", progress, durable=False)
-    try:
+    with postgres:
         server = TrytonServer(postgres, run_dir=run_dir, port=port, credentials=credentials, progress=progress)
         with progress.step("Starting Tryton"):
             server.start()
@@ -55,11 +55,7 @@ def _serve(port: int) -> None:
             print(json.dumps(ready), flush=True)
             while server.is_running:
                 time.sleep(1.0)
-        raise ProcessError(f"Tryton ended by itself; its logs are in {run_dir}.")
-    finally:
-        postgres.stop()
-        if isinstance(postgres, PostgresEngine):
-            postgres.destroy()
+            raise ProcessError(f"Tryton ended by itself. The last lines of its log:\n{server.log_tail()}")
 
 
 if __name__ == "__main__":

@@ -92,9 +92,7 @@ def template_on_external(postgres: ExternalPostgres, progress: Progress) -> tupl
     """
     python = tryton_python(progress)
     name = f"{TEMPLATE}_{recipe_digest()}"
-    parts = urlsplit(postgres.url(name))
-    where = hashlib.sha256(f"{parts.hostname}:{parts.port}/{name}".encode()).hexdigest()[:16]
-    credentials_file = tryton_cache() / f"external-{where}.json"
+    credentials_file = external_credentials_file(postgres, name)
     with _database_lock(progress):
         if not (postgres.has_database(name) and credentials_file.exists()):
             if postgres.has_database(name):
@@ -111,6 +109,13 @@ def template_on_external(postgres: ExternalPostgres, progress: Progress) -> tupl
             credentials.write(credentials_file)
             postgres.rename_database(unfinished, name)
     return name, TrytonCredentials.read(credentials_file)
+
+
+def external_credentials_file(postgres: ExternalPostgres, template: str) -> Path:
+    """Where this user keeps what is valid in a template on a server that somebody else runs."""
+    parts = urlsplit(postgres.url(template))
+    where = hashlib.sha256(f"{parts.hostname}:{parts.port}/{template}".encode()).hexdigest()[:16]
+    return tryton_cache() / f"external-{where}.json"
 
 
 def recipe_digest() -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import threading
 from http.client import HTTPException
 from pathlib import Path
 from typing import Self
@@ -14,12 +13,12 @@ from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.tryton.environment import tryton_python
 from sandbox.tryton.http import send
 from sandbox.tryton.rest import RestClient
+from sandbox.tryton.worker import TrytonWorker
 
 DATABASE = "tryton"
 _ATTEMPTS_MAX = 5
 _START_TIMEOUT_S = 60.0
 _THREADS = 16
-_WORKER_PAUSE_S = 1.0
 _INFO = "20"
 
 
@@ -27,8 +26,7 @@ class TrytonServer:
     """Tryton on a loopback port.
 
     Two processes: the web application under a production WSGI server, and the worker that does what Tryton queues
-    (sales whose time to be withdrawn is over, sales whose invoices change). The worker ends whenever it loses its
-    database, and is started again, as a service manager would.
+    (sales whose time to be withdrawn is over, sales whose invoices change).
 
     Args:
         postgres: the server that holds the database.
@@ -56,9 +54,7 @@ class TrytonServer:
         self._credentials = credentials
         self._progress = progress or Progress(quiet=True)
         self._web: RunningProcess | None = None
-        self._worker: RunningProcess | None = None
-        self._ending = threading.Event()
-        self._keeper: threading.Thread | None = None
+        self._worker: TrytonWorker | None = None
 
     @property
     def url(self) -> str:
@@ -88,12 +84,16 @@ class TrytonServer:
     @property
     def worker_pid(self) -> int | None:
         """The worker's process id; None at moments when it is not there."""
-        return self._worker.pid if self._worker is not None and self._worker.is_running else None
+        return None if self._worker is None else self._worker.pid
 
     @property
     def is_running(self) -> bool:
         """Whether the web application is there."""
         return self._web is not None and self._web.is_running
+
+    def log_tail(self) -> str:
+        """The last lines of the web application's log."""
+        return "" if self._web is None else self._web.log_tail()
 
     def start(self) -> Self:
         """Start both processes and wait until the application answers. Raises `ProcessError` when it does not."""
@@ -106,32 +106,24 @@ class TrytonServer:
         write_configuration(configuration, self._postgres)
         if self._credentials is not None:
             self._credentials.write(self.run_dir / FILE_NAME)
-        self._ending = threading.Event()
-        self._worker = self._start_worker(python, configuration)
+        log_path = self.run_dir / "tryton-worker.log"
+        self._worker = TrytonWorker(python, self._postgres, self.database, tryton_variables(configuration), log_path)
         try:
             self._web = self._start_web(python, configuration)
+            self._worker.keep()
         except BaseException:
             self.stop()
             raise
-        if not self._worker.is_running:
-            self.stop()
-            raise ProcessError(f"Tryton's worker ended at once. Its last lines:\n{self._worker.log_tail()}")
-        self._keeper = threading.Thread(
-            target=self._keep_worker, args=(python, configuration), name="tryton-worker-keeper", daemon=True
-        )
-        self._keeper.start()
         return self
 
     def stop(self) -> None:
         """End both. A request under way is rolled back by the database."""
-        self._release_worker()
         for process in (self._web, self._worker):
             if process is not None:
                 process.stop()
 
     def kill(self) -> None:
         """End both with SIGKILL, as a crash would."""
-        self._release_worker()
         for process in (self._web, self._worker):
             if process is not None:
                 process.kill()
@@ -146,28 +138,6 @@ class TrytonServer:
 
     def __exit__(self, *_exception: object) -> None:
         self.stop()
-
-    def _release_worker(self) -> None:
-        self._ending.set()
-        if self._keeper is not None:
-            self._keeper.join()
-            self._keeper = None
-
-    def _keep_worker(self, python: Path, configuration: Path) -> None:
-        while not self._ending.wait(_WORKER_PAUSE_S):
-            if self._worker is not None and not self._worker.is_running:
-                self._worker.stop()
-                self._worker = self._start_worker(python, configuration)
-
-    def _start_worker(self, python: Path, configuration: Path) -> RunningProcess:
-        return start_process(
-            "Tryton's worker",
-            [python, "-I", "-m", "trytond.cli.worker", "-n", "1", "-d", self.database, "-v"],
-            env=tryton_variables(configuration),
-            log_path=self.run_dir / "tryton-worker.log",
-            ready=lambda: True,  # it serves nobody; that it stays is looked at once the application answers
-            grace_s=3.0,
-        )
 
     def _start_web(self, python: Path, configuration: Path) -> RunningProcess:
         fixed_port = self.port != 0

@@ -11,10 +11,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from sandbox.engines import PostgresEngine
+from sandbox.engines import ExternalPostgres, PostgresEngine
+from sandbox.process import ProcessError
 from sandbox.process_guardian import process_start
 from sandbox.progress import Progress
-from sandbox.tryton.database import TEMPLATE, golden_cluster, start_postgres_with_erp
+from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
+from sandbox.tryton.database import (
+    TEMPLATE,
+    external_credentials_file,
+    golden_cluster,
+    recipe_digest,
+    start_postgres_with_erp,
+    template_on_external,
+)
 from sandbox.tryton.environment import tryton_cache
 from sandbox.tryton.recipe import ADMIN_LOGIN
 from sandbox.tryton.rpc import TrytonSession
@@ -116,6 +125,23 @@ def test_a_cluster_that_is_there_is_used_as_it_is(tmp_path: Path, postgres: Post
             assert connection.execute("SELECT name FROM party_party WHERE code = 'C-1001'").fetchone() == ("kept",)
     finally:
         second.destroy()
+
+
+def test_a_template_on_a_server_of_somebody_else_is_used_again(
+    postgres: PostgresEngine, own_cache: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUOTEWAY_CACHE_DIR", own_cache["QUOTEWAY_CACHE_DIR"])
+    external, quiet = ExternalPostgres(postgres.url("postgres")), Progress(quiet=True)
+    name = f"{TEMPLATE}_{recipe_digest()}"
+    external.create_database(name, TEMPLATE)
+    try:
+        with pytest.raises(ProcessError, match=f"The database {name} was built by another user"):
+            template_on_external(external, quiet)
+        credentials = TrytonCredentials.read(postgres.data_dir / FILE_NAME)
+        credentials.write(external_credentials_file(external, name))
+        assert template_on_external(external, quiet) == (name, credentials)
+    finally:
+        external.drop_database(name)
 
 
 def test_the_erp_comes_back_on_its_port_with_its_sales(
