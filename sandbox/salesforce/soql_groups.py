@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from sandbox.salesforce.field_values import render
 from sandbox.salesforce.schema import NUMBER_KINDS, FieldKind, Record, Value
@@ -117,8 +118,13 @@ def _average(values: list[Value]) -> Value:
     return (sum(numbers, Decimal(0)) / len(numbers)).quantize(AVERAGE_SCALE) if numbers else None
 
 
+def _sort_key(value: Value) -> Any:
+    """One field's values are of one type, which the type of `comparable` cannot say."""
+    return comparable(value)
+
+
 def _extreme(values: list[Value], *, last: bool) -> Value:
-    in_order = sorted(values, key=comparable)  # type: ignore[arg-type,unused-ignore]  # one field: values of one type
+    in_order = sorted(values, key=_sort_key)
     return in_order[-1 if last else 0] if in_order else None
 
 
