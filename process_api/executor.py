@@ -19,10 +19,10 @@ from process_api.settings import ProcessSettings
 from process_api.store import Store, sqlalchemy_url
 from process_api.system_client import SystemClient, connect_system
 from process_api.tables import flows
+from process_api.workflows.order_checks import OrderSubmission
 from process_api.workflows.order_submission import (
     REPORT_ENDING,
     STEPS,
-    OrderSubmission,
     step_begun,
     step_settled,
 )

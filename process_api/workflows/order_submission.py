@@ -1,7 +1,8 @@
 """Order submission: from an accepted quote to an order that the ERP books, billing charges and Salesforce knows.
 
     step                what it does                                              undo
-    load_quote          read the quote and hold it to what was submitted          -
+    load_quote          read the quote and keep it with the order                 -
+    check_quote         is it accepted, and still what was submitted?             -
     validate_customer   link the account to the ERP's customer, or create it      - (a customer is a fact of its own)
     check_credit        ask the ERP whether the customer may owe the one-off sum  -
     align_prices        hold every line against the list, within the policy       -
@@ -14,24 +15,26 @@
 One-off lines are invoiced by the ERP, recurring ones by billing: nothing is invoiced twice.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.cross_reference import link
-from process_api.discount_policy import DiscountPolicy
-from process_api.intents import Intents
-from process_api.orders import OrderRecord, change_order, order_status
+from process_api.orders import change_order, order_status
 from process_api.saga import Direction, Found, Step
-from process_api.store import Store
-from process_api.system_client import SystemClient
+from process_api.workflows.order_checks import (
+    OrderSubmission,
+    align_prices,
+    calculate_tax,
+    check_credit,
+    check_quote,
+    customer_draft,
+    load_quote,
+    sum_of,
+    validate_customer,
+)
 from shared.canonical import (
-    Account,
-    CreditDecision,
-    CustomerDraft,
     ErpOrder,
     ErpOrderDraft,
     ErpOrderLine,
@@ -39,168 +42,15 @@ from shared.canonical import (
     Money,
     OrderStatus,
     Quote,
-    QuoteLine,
-    QuoteStatus,
     Recurrence,
     ReportedOrderStatus,
     Subscription,
     SubscriptionDraft,
     SubscriptionItem,
     SubscriptionStatus,
-    TaxedLine,
-    TaxRequest,
 )
-from shared.problem import Rejected
 
 _PERIODS = (Recurrence.month, Recurrence.year)
-
-
-@dataclass(frozen=True)
-class OrderSubmission:
-    """What every step may use: the order, what earlier steps found, and the way to the systems."""
-
-    flow_id: str
-    correlation_id: str
-    order: OrderRecord
-    results: dict[str, dict[str, Any]]
-    system: SystemClient
-    store: Store
-    intents: Intents
-    policy: DiscountPolicy
-
-    @property
-    def tenant(self) -> str:
-        """The tenant whose order this is."""
-        return self.order.tenant
-
-    @property
-    def quote(self) -> Quote:
-        """The quote as it was when the order began."""
-        if self.order.quote is None:
-            raise AssertionError(f"{self.order.order_id}: no step before load_quote needs the quote")
-        return self.order.quote
-
-    async def account(self) -> Account:
-        """The account, read anew: addresses are not kept with flows."""
-        account = await self.system.find_account(self.tenant, self.quote.account_id)
-        if account is None:
-            raise Rejected(f"Salesforce has no account {self.quote.account_id}.", reason_code="account_not_found")
-        return account
-
-
-# -- reading and deciding -----------------------------------------------------------------------------------------
-
-
-async def load_quote(context: OrderSubmission) -> Found:
-    """Read the quote, and refuse it unless it is accepted and still what was submitted."""
-    order = context.order
-    quote = await context.system.find_quote(context.tenant, order.quote_id)
-    if quote is None:
-        raise Rejected(f"Salesforce has no quote {order.quote_id}.", reason_code="quote_not_found")
-    if quote.status is not QuoteStatus.accepted:
-        raise Rejected(
-            f"Quote {quote.number} is {quote.status.value}; only an accepted quote can be ordered.",
-            reason_code="quote_not_accepted",
-        )
-    if quote.revision != order.quote_revision:
-        raise Rejected(
-            f"Quote {quote.number} is at revision {quote.revision} now; revision {order.quote_revision} was submitted.",
-            reason_code="quote_revision_changed",
-        )
-    if not quote.lines:
-        raise Rejected(f"Quote {quote.number} has no lines.", reason_code="quote_empty")
-    return Found(
-        f"Quote {quote.number} with {len(quote.lines)} line(s) is accepted.",
-        order={
-            "account_id": quote.account_id,
-            "legal_entity": quote.legal_entity,
-            "currency": quote.currency,
-            "quote": msgspec.to_builtins(quote),
-        },
-    )
-
-
-async def validate_customer(context: OrderSubmission) -> Found:
-    """Link the account to the ERP's customer, creating it where the ERP has none."""
-    account = await context.account()
-    quote = context.quote
-    if account.legal_entity != quote.legal_entity:
-        raise Rejected(
-            f"{account.name} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
-            reason_code="legal_entity_mismatch",
-        )
-    customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, _customer_draft(account, quote))
-    async with context.store.transaction() as connection:
-        await link(
-            connection,
-            tenant=context.tenant,
-            entity="customer",
-            canonical_id=account.account_id,
-            system=f"erp:{quote.legal_entity}",
-            system_id=customer.vendor_id,
-        )
-    what = "created in" if customer.created else "known to"
-    return Found(
-        f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",
-        result={"vendorId": customer.vendor_id, "code": customer.code},
-        vendor_ids=[f"erp:{customer.vendor_id}"],
-    )
-
-
-async def check_credit(context: OrderSubmission) -> Found:
-    """Ask the ERP whether the customer may owe the one-off lines as well."""
-    quote = context.quote
-    amount = _sum(quote.one_off_lines(), quote.currency)
-    credit = await context.system.check_credit(context.tenant, quote.legal_entity, quote.account_id, amount)
-    if credit is None or credit.decision is CreditDecision.unknown:
-        reason = credit.reason if credit else "the ERP does not know the customer"
-        raise Rejected(f"The credit check has no answer: {reason}.", reason_code="credit_unknown")
-    if credit.decision is CreditDecision.refused:
-        raise Rejected(f"Credit refused: {credit.reason}", reason_code="credit_refused")
-    return Found(f"Credit for {amount.amount} {amount.currency} approved.", result={"reason": credit.reason})
-
-
-async def align_prices(context: OrderSubmission) -> Found:
-    """Hold every line against the list price of the system that will invoice it."""
-    quote = context.quote
-    skus = sorted({line.sku for line in quote.lines})
-    listed = await context.system.look_up_prices(context.tenant, quote.legal_entity, skus, quote.currency)
-    by_sku = {price.sku: price for price in listed.prices}
-    unsold: list[str] = []
-    outside: list[str] = []
-    for line in quote.lines:
-        difference, problem = context.policy.judge(line, by_sku.get(line.sku))
-        if problem is not None:
-            (unsold if difference is None else outside).append(problem)
-    if unsold:
-        raise Rejected(" ".join(unsold), reason_code="unknown_product")
-    if outside:
-        raise Rejected(" ".join(outside), reason_code="price_outside_policy")
-    return Found(f"All {len(quote.lines)} prices are within policy.")
-
-
-async def calculate_tax(context: OrderSubmission) -> Found:
-    """Find the jurisdiction, and the tax of every line."""
-    account = await context.account()
-    quote = context.quote
-    request = TaxRequest(
-        legal_entity=quote.legal_entity,
-        buyer=_customer_draft(account, quote).address,
-        buyer_vat_id=account.vat_id,
-        lines=[TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines],
-    )
-    tax = await context.system.calculate_tax(context.tenant, request)
-    net = _sum(quote.lines, quote.currency)
-    total = net + tax.total
-    return Found(
-        f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
-        result={
-            "code": tax.tax_code,
-            "percent": tax.percent,
-            "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
-        },
-        order={"tax": tax.total.value, "total": total.value},
-    )
 
 
 # -- booking in the ERP -------------------------------------------------------------------------------------------
@@ -224,13 +74,13 @@ async def book_erp_order(context: OrderSubmission) -> Found:
     await context.system.create_order(context.tenant, quote.legal_entity, external_id, draft)
     booked = await context.system.confirm_order(context.tenant, quote.legal_entity, external_id)
     await context.intents.answer(operation_id, booked.vendor_id)
-    return _erp_found(booked)
+    return _erp_found(context, booked)
 
 
 async def find_erp_order(context: OrderSubmission) -> Found | None:
     """What a lost request may have booked: done if it is confirmed, else to be gone on with."""
     order = await context.system.find_order(context.tenant, context.quote.legal_entity, context.order.order_id)
-    return _erp_found(order) if order.state is ErpOrderState.confirmed else None
+    return _erp_found(context, order) if order.state is ErpOrderState.confirmed else None
 
 
 async def cancel_erp_order(context: OrderSubmission) -> Found:
@@ -243,13 +93,19 @@ async def cancel_erp_order(context: OrderSubmission) -> Found:
     return Found(f"ERP order {order.number or order.vendor_id} cancelled.")
 
 
-def _erp_found(order: ErpOrder) -> Found:
-    total = f"{order.total.amount} {order.total.currency}" if order.total else "unknown"
+def _erp_found(context: OrderSubmission, booked: ErpOrder) -> Found:
+    total = f"{booked.total.amount} {booked.total.currency}" if booked.total else "unknown"
+    order = context.order
+    columns: dict[str, Any] = {"erp_order_id": booked.vendor_id, "erp_order_number": booked.number}
+    if booked.tax is not None and order.tax is not None and order.total is not None:
+        # The ERP may round its tax otherwise than we do; the customer will pay what the ERP invoices.
+        difference = booked.tax.value - _erp_draft(context).expected_tax.value
+        columns |= {"tax": order.tax.value + difference, "total": order.total.value + difference}
     return Found(
-        f"ERP order {order.number} confirmed over {total}.",
-        result={"vendorId": order.vendor_id, "number": order.number},
-        vendor_ids=[f"erp:{order.vendor_id}"],
-        order={"erp_order_id": order.vendor_id, "erp_order_number": order.number},
+        f"ERP order {booked.number} confirmed over {total}.",
+        result={"vendorId": booked.vendor_id, "number": booked.number},
+        vendor_ids=[f"erp:{booked.vendor_id}"],
+        order=columns,
     )
 
 
@@ -273,7 +129,7 @@ def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
             for line in lines
         ],
         expected_tax=tax,
-        expected_total=_sum(lines, quote.currency) + tax,
+        expected_total=sum_of(lines, quote.currency) + tax,
         comment=_erp_comment(quote),
     )
 
@@ -299,7 +155,7 @@ async def start_billing(context: OrderSubmission) -> Found:
         return Found("No line is recurring: there is nothing for billing to charge.", result={"skipped": True})
     account = await context.account()
     customer = await context.system.ensure_billing_customer(
-        context.tenant, quote.legal_entity, _customer_draft(account, quote)
+        context.tenant, quote.legal_entity, customer_draft(account, quote)
     )
     async with context.store.transaction() as connection:
         await link(
@@ -430,6 +286,7 @@ async def _report(context: OrderSubmission, status: OrderStatus) -> Found:
 
 STEPS: tuple[Step[OrderSubmission], ...] = (
     Step("load_quote", "read", load_quote),
+    Step("check_quote", "read", check_quote),
     Step("validate_customer", "forward-only", validate_customer),
     Step("check_credit", "read", check_credit),
     Step("align_prices", "read", align_prices),
@@ -466,19 +323,3 @@ async def step_settled(
     await change_order(
         connection, context.order.order_id, status=status, step=step.name, message=found.message, **found.order
     )
-
-
-def _customer_draft(account: Account, quote: Quote) -> CustomerDraft:
-    if account.billing_address is None:
-        raise Rejected(f"{account.name} has no billing address in Salesforce.", reason_code="billing_address_missing")
-    return CustomerDraft(
-        account_id=account.account_id,
-        name=account.name,
-        address=account.billing_address,
-        currency=quote.currency,
-        vat_id=account.vat_id,
-    )
-
-
-def _sum(lines: list[QuoteLine], currency: str) -> Money:
-    return Money.of(sum((line.net_amount.value for line in lines), Decimal(0)), currency)

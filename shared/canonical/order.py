@@ -54,8 +54,8 @@ class ErpOrderLine(Canonical, frozen=True, kw_only=True):
 class ErpOrderDraft(Canonical, frozen=True, kw_only=True):
     """An order to be booked. `tax_code` is the jurisdiction whose tax every line bears.
 
-    `expected_tax` and `expected_total` are what Quoteway reckons: an ERP that comes to anything else has not booked
-    this order.
+    `expected_tax` and `expected_total` are what Quoteway reckons. An ERP that comes to another net amount has not
+    booked this order; its tax may differ by rounding, and then it is the ERP's that counts.
     """
 
     account_id: RecordId

@@ -111,7 +111,8 @@ async def running(vendors: Landscape) -> AsyncIterator[Sales]:
             base_url="http://experience",
             headers={"Authorization": f"Bearer {token}"},
         ) as client:
-            yield Sales(client, vendors, Org(vendors), Oracle(vendors))
+            with Org(vendors) as org:
+                yield Sales(client, vendors, org, Oracle(vendors))
         await worker.stop(drain_s=1)
 
 

@@ -3,7 +3,7 @@
 import json
 import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -47,6 +47,12 @@ class Org:
         self._client = httpx.Client(
             base_url=f"{base}/services/data/v67.0", headers={"Authorization": f"Bearer {token.json()['access_token']}"}
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._client.close()
 
     def make_quote(
         self, account: str, currency: str, lines: list[Line], *, status: str = "Accepted", legal_entity: str = "NW-DE"

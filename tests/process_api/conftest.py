@@ -4,13 +4,13 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 from litestar import Litestar
+from sqlalchemy import text
 
 from process_api.app import create_app
 from process_api.executor import Worker, start_worker
@@ -59,6 +59,18 @@ class Process:
             json={"quoteId": self.system.quote_id, "quoteRevision": 1, **body},
             headers={**self.headers, "Idempotency-Key": key or uuid.uuid4().hex},
         )
+
+    async def flows_at_work(self) -> bool:
+        """Whether any flow has not come to an end, with all that follows the end."""
+        running = text("SELECT EXISTS (SELECT FROM dbos.workflow_status WHERE status IN ('ENQUEUED', 'PENDING'))")
+        async with self.worker.store.transaction() as connection:
+            return bool(await connection.scalar(running))
+
+    async def idle(self) -> None:
+        """Wait until every flow has come to its end, with all that follows the end."""
+        async with asyncio.timeout(30):
+            while await self.flows_at_work():  # noqa: ASYNC110 the database has no way to wait
+                await asyncio.sleep(0.05)
 
     async def order(self, order_id: str) -> dict[str, Any]:
         """The order as it is now."""
@@ -125,17 +137,12 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
         await worker.stop(drain_s=1)
 
 
-@pytest.fixture
-def process(running: Process) -> Process:
-    """The process tier with fresh vendors. Each test orders a quote of its own."""
+@pytest_asyncio.fixture(loop_scope="session")
+async def process(running: Process) -> AsyncIterator[Process]:
+    """The process tier with fresh vendors. Each test orders a quote of its own, and leaves no flow behind."""
     running.switch.system = SystemStandIn()
-    return running
-
-
-@pytest.fixture
-def repository() -> Path:
-    """The checkout."""
-    return Path(__file__).parents[2]
+    yield running
+    await running.idle()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,9 @@ WRITES = ["ensure_customer", "create_order", "confirm_order", "ensure_billing_cu
 async def submit_and_end(process: Process) -> dict[str, Any]:
     answer = await process.submit()
     assert answer.status_code == 202, answer.text
-    return await process.ended(answer.json()["orderId"])
+    order = await process.ended(answer.json()["orderId"])
+    await process.idle()  # Salesforce is told of a bad end after the end
+    return order
 
 
 def assert_nothing_left_over(process: Process) -> None:

@@ -1,0 +1,198 @@
+"""What an order submission knows, and the checks that it passes before anything is booked.
+
+None of these steps changes anything but the customer, which is linked or created (docs/decisions/0005).
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from process_api.cross_reference import link
+from process_api.discount_policy import DiscountPolicy
+from process_api.intents import Intents
+from process_api.orders import OrderRecord
+from process_api.saga import Found
+from process_api.store import Store
+from process_api.system_client import SystemClient
+from shared.canonical import (
+    Account,
+    CreditDecision,
+    CustomerDraft,
+    Money,
+    Quote,
+    QuoteLine,
+    QuoteStatus,
+    TaxedLine,
+    TaxRequest,
+)
+from shared.problem import Rejected
+
+
+@dataclass(frozen=True)
+class OrderSubmission:
+    """What every step may use: the order, what earlier steps found, and the way to the systems."""
+
+    flow_id: str
+    correlation_id: str
+    order: OrderRecord
+    results: dict[str, dict[str, Any]]
+    system: SystemClient
+    store: Store
+    intents: Intents
+    policy: DiscountPolicy
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose order this is."""
+        return self.order.tenant
+
+    @property
+    def quote(self) -> Quote:
+        """The quote as it was when the order began."""
+        if self.order.quote is None:
+            raise AssertionError(f"{self.order.order_id}: no step before load_quote needs the quote")
+        return self.order.quote
+
+    async def account(self) -> Account:
+        """The account, read anew: addresses are not kept with flows."""
+        account = await self.system.find_account(self.tenant, self.quote.account_id)
+        if account is None:
+            raise Rejected(f"Salesforce has no account {self.quote.account_id}.", reason_code="account_not_found")
+        return account
+
+
+async def load_quote(context: OrderSubmission) -> Found:
+    """Read the quote and keep it with the order: prices must not move under a running flow."""
+    quote = await context.system.find_quote(context.tenant, context.order.quote_id)
+    if quote is None:
+        raise Rejected(f"Salesforce has no quote {context.order.quote_id}.", reason_code="quote_not_found")
+    return Found(
+        f"Quote {quote.number} has {len(quote.lines)} line(s).",
+        order={
+            "account_id": quote.account_id,
+            "legal_entity": quote.legal_entity,
+            "currency": quote.currency,
+            "quote": msgspec.to_builtins(quote),
+        },
+    )
+
+
+async def check_quote(context: OrderSubmission) -> Found:
+    """Refuse the quote unless it is accepted, and still what was submitted."""
+    quote, revision = context.quote, context.order.quote_revision
+    if quote.status is not QuoteStatus.accepted:
+        raise Rejected(
+            f"Quote {quote.number} is {quote.status.value}; only an accepted quote can be ordered.",
+            reason_code="quote_not_accepted",
+        )
+    if quote.revision != revision:
+        raise Rejected(
+            f"Quote {quote.number} is at revision {quote.revision} now; revision {revision} was submitted.",
+            reason_code="quote_revision_changed",
+        )
+    if not quote.lines:
+        raise Rejected(f"Quote {quote.number} has no lines.", reason_code="quote_empty")
+    return Found(f"Quote {quote.number} is accepted at revision {revision}.")
+
+
+async def validate_customer(context: OrderSubmission) -> Found:
+    """Link the account to the ERP's customer, creating it where the ERP has none."""
+    account = await context.account()
+    quote = context.quote
+    if account.legal_entity != quote.legal_entity:
+        raise Rejected(
+            f"{account.name} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
+            reason_code="legal_entity_mismatch",
+        )
+    customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, customer_draft(account, quote))
+    async with context.store.transaction() as connection:
+        await link(
+            connection,
+            tenant=context.tenant,
+            entity="customer",
+            canonical_id=account.account_id,
+            system=f"erp:{quote.legal_entity}",
+            system_id=customer.vendor_id,
+        )
+    what = "created in" if customer.created else "known to"
+    return Found(
+        f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",
+        result={"vendorId": customer.vendor_id, "code": customer.code},
+        vendor_ids=[f"erp:{customer.vendor_id}"],
+    )
+
+
+async def check_credit(context: OrderSubmission) -> Found:
+    """Ask the ERP whether the customer may owe the one-off lines as well."""
+    quote = context.quote
+    amount = sum_of(quote.one_off_lines(), quote.currency)
+    credit = await context.system.check_credit(context.tenant, quote.legal_entity, quote.account_id, amount)
+    if credit is None or credit.decision is CreditDecision.unknown:
+        reason = credit.reason if credit else "the ERP does not know the customer"
+        raise Rejected(f"The credit check has no answer: {reason}.", reason_code="credit_unknown")
+    if credit.decision is CreditDecision.refused:
+        raise Rejected(f"Credit refused: {credit.reason}", reason_code="credit_refused")
+    return Found(f"Credit for {amount.amount} {amount.currency} approved.", result={"reason": credit.reason})
+
+
+async def align_prices(context: OrderSubmission) -> Found:
+    """Hold every line against the list price of the system that will invoice it."""
+    quote = context.quote
+    skus = sorted({line.sku for line in quote.lines})
+    listed = await context.system.look_up_prices(context.tenant, quote.legal_entity, skus, quote.currency)
+    by_sku = {price.sku: price for price in listed.prices}
+    unsold: list[str] = []
+    outside: list[str] = []
+    for line in quote.lines:
+        difference, problem = context.policy.judge(line, by_sku.get(line.sku))
+        if problem is not None:
+            (unsold if difference is None else outside).append(problem)
+    if unsold:
+        raise Rejected(" ".join(unsold), reason_code="unknown_product")
+    if outside:
+        raise Rejected(" ".join(outside), reason_code="price_outside_policy")
+    return Found(f"All {len(quote.lines)} prices are within policy.")
+
+
+async def calculate_tax(context: OrderSubmission) -> Found:
+    """Find the jurisdiction, and the tax of every line."""
+    account = await context.account()
+    quote = context.quote
+    request = TaxRequest(
+        legal_entity=quote.legal_entity,
+        buyer=customer_draft(account, quote).address,
+        buyer_vat_id=account.vat_id,
+        lines=[TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines],
+    )
+    tax = await context.system.calculate_tax(context.tenant, request)
+    net = sum_of(quote.lines, quote.currency)
+    total = net + tax.total
+    return Found(
+        f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
+        result={
+            "code": tax.tax_code,
+            "percent": tax.percent,
+            "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
+        },
+        order={"tax": tax.total.value, "total": total.value},
+    )
+
+
+def customer_draft(account: Account, quote: Quote) -> CustomerDraft:
+    """What the ERP and billing need to know of the account. Raises Rejected without a billing address."""
+    if account.billing_address is None:
+        raise Rejected(f"{account.name} has no billing address in Salesforce.", reason_code="billing_address_missing")
+    return CustomerDraft(
+        account_id=account.account_id,
+        name=account.name,
+        address=account.billing_address,
+        currency=quote.currency,
+        vat_id=account.vat_id,
+    )
+
+
+def sum_of(lines: list[QuoteLine], currency: str) -> Money:
+    """The lines' net amounts in all."""
+    return Money.of(sum((line.net_amount.value for line in lines), Decimal(0)), currency)
