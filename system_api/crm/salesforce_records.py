@@ -181,7 +181,7 @@ def order_fields(report: ReportedOrderStatus) -> dict[str, Any]:
 
 def _line_of(line: LineRecord, currency: str, quote: str) -> QuoteLine:
     product = line.product or _Product()
-    sku = _required(product.sku, f"{quote}, line {line.id}", "the product's ProductCode")
+    sku = _required(product.sku, f"{quote}: the product of line {line.id}", "ProductCode")
     return QuoteLine(
         line_id=line.id,
         sku=sku,

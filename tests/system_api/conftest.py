@@ -1,0 +1,138 @@
+"""The vendors of the system tier: simulators as processes, and a server that takes requests and never answers."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from sandbox.process import LOOPBACK, RunningProcess, free_port, start_process
+from system_api.connections import SalesforceConnection, Secret, StripeConnection
+from tests.issuer_process import start_issuer
+
+SEARCH_LAG_S = 2.0
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A running simulator, its own controls, and what it was told to accept."""
+
+    process: RunningProcess
+    credentials: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    def journal(self, object_type: str) -> list[dict[str, Any]]:
+        """Accepted writes, oldest first: what the vendor really did."""
+        answer = httpx.get(f"{self.url}/_sandbox/journal", params={"object_type": object_type})
+        found: list[dict[str, Any]] = answer.raise_for_status().json()["entries"]
+        return found
+
+    def control(self, method: str, path: str, /, **content: Any) -> None:
+        httpx.request(method, f"{self.url}/_sandbox/{path}", json=content or None).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def salesforce_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    folder = tmp_path_factory.mktemp("salesforce")
+    command = [sys.executable, "-m", "sandbox.salesforce", "--credentials", str(folder / "credentials.json")]
+    with start_process("salesforce", command, log_path=folder / "log", ready="json line") as process:
+        yield Simulator(process, json.loads((folder / "credentials.json").read_text()))
+
+
+@pytest.fixture(scope="session")
+def stripe_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    """Its search trails the writes, so that what relies on searching what was just written is found out."""
+    folder = tmp_path_factory.mktemp("stripe")
+    command = [sys.executable, "-m", "sandbox.stripe", "--seed", "sandbox/data"]
+    command += ["--secret-key-file", str(folder / "key"), "--external-id-key", "quoteway_external_id"]
+    command += ["--search-lag-s", str(SEARCH_LAG_S)]
+    for limit in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit"):
+        command += [limit, "10000/second"]
+    with start_process("stripe", command, log_path=folder / "log", ready="json line") as process:
+        yield Simulator(process, {"key": (folder / "key").read_text().strip()})
+
+
+@pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProcess]:
+    with start_issuer(tmp_path_factory.mktemp("issuer")) as process:
+        yield process
+
+
+def salesforce_connection(url: str, credentials: dict[str, str] | None = None) -> SalesforceConnection:
+    known = credentials or {"client_id": "client", "client_secret": "secret"}
+    return SalesforceConnection(
+        tenant="nordwind",
+        capability="crm",
+        legal_entity="*",
+        adapter="salesforce",
+        url=url,
+        client_id=known["client_id"],
+        client_secret=Secret(known["client_secret"]),
+    )
+
+
+def stripe_connection(url: str, key: str = "sk_test_0123456789") -> StripeConnection:
+    return StripeConnection(
+        tenant="nordwind", capability="billing", legal_entity="NW-DE", adapter="stripe", url=url, key=Secret(key)
+    )
+
+
+@pytest.fixture
+def dead_url() -> str:
+    """An address at which nobody listens."""
+    return f"http://{LOOPBACK}:{free_port()}"
+
+
+@dataclass
+class Mute:
+    """A server that accepts connections and reads requests; what it does then is `manner`."""
+
+    url: str = ""
+    manner: str = "never answer"
+    received: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.received += 1
+        if self.manner == "never answer":
+            await reader.read()  # until the client gives up
+        elif self.manner == "cut off":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{")
+        writer.close()
+
+
+@pytest_asyncio.fixture
+async def mute() -> AsyncIterator[Mute]:
+    server = Mute()
+    listening = await asyncio.start_server(server.serve, LOOPBACK, 0)
+    server.url = f"http://{LOOPBACK}:{listening.sockets[0].getsockname()[1]}"
+    async with listening:
+        yield server
+
+
+@pytest.fixture(params=["never answer", "close", "cut off"])
+def manner(request: pytest.FixtureRequest, mute: Mute) -> str:
+    """The ways in which an answer is lost after the request was sent."""
+    mute.manner = request.param
+    return mute.manner
+
+
+@pytest.fixture
+def write_file(tmp_path: Path) -> Any:
+    """Write a file below the test's folder, and give its path."""
+
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
