@@ -21,7 +21,8 @@ from shared.http_client import OutboundClient, Transport
 from shared.problem import Forbidden, Unauthenticated, Unavailable
 from shared.service_token import discover
 
-ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+# "Ed25519" is the name that RFC 9864 gives what was "EdDSA" before.
+ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"]
 TOKEN_BYTES_MAX = 8192
 LEEWAY_S = 60
 RSA_BITS_MIN = 2048

@@ -98,6 +98,8 @@ def check_shape(body: bytes, kind: Any) -> None:
     except msgspec.ValidationError as error:
         detail, _, path = str(error).partition(" - at `$")
         raise InvalidRequest("The request is not valid.", [shape_fault(path.rstrip("`"), detail)]) from error
+    except msgspec.DecodeError as error:  # half of a surrogate pair, which Python's own parser lets through
+        raise _invalid(f"The body is not JSON: {error}.") from error
 
 
 def shape_fault(path: str, detail: str) -> Fault:

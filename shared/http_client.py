@@ -132,7 +132,7 @@ def raise_for_problem(response: Response, peer: str, *, safe: bool) -> None:
 def retry_after_s(response: Response) -> int | None:
     """The seconds of a Retry-After header, capped at an hour; None where there is none in seconds."""
     text = response.headers.get("Retry-After", "")
-    return min(int(text), 3600) if text.isdigit() else None
+    return min(int(text), 3600) if text.isdecimal() else None
 
 
 def _problem(response: Response) -> Problem | None:

@@ -20,7 +20,7 @@ from shared.problem import (
     Problem,
     QuotewayError,
 )
-from shared.telemetry import current_correlation_id, set_correlation_id
+from shared.telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
 # The framework's own sentences, of which only these parts say where the fault is.
@@ -32,10 +32,12 @@ def answer_problem(*, plain: bool) -> Callable[[Request[Any, Any, Any], Exceptio
 
     def handler(request: Request[Any, Any, Any], exception: Exception) -> Response[Problem]:
         error = _as_quoteway_error(exception, request)
-        headers = dict(error.headers)
-        if "correlation_id" not in request.scope["state"]:  # no route matched, so the policy list did not run
-            headers["X-Correlation-Id"] = set_correlation_id(request.headers.get("x-correlation-id"))
-        problem = error.problem(current_correlation_id())
+        # Without one, no route matched, so the policy list did not run.
+        correlation_id = request.scope["state"].get("correlation_id") or set_correlation_id(
+            request.headers.get("x-correlation-id")
+        )
+        headers = {**error.headers, "X-Correlation-Id": correlation_id}
+        problem = error.problem(correlation_id)
         if problem.status >= 500 and not isinstance(exception, QuotewayError):
             _log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=exception)
         asked = request.headers.get("accept", "")

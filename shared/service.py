@@ -19,6 +19,7 @@ from litestar.types import (
     ControllerRouterHandler,
     HTTPReceiveMessage,
     HTTPRequestEvent,
+    HTTPResponseStartEvent,
     Message,
     Receive,
     Scope,
@@ -112,7 +113,7 @@ def correlate(app: ASGIApp) -> ASGIApp:
         scope["state"]["received_at"] = time.monotonic()
 
         async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and not _names(message, b"x-correlation-id"):
                 message["headers"] = [*message["headers"], (b"x-correlation-id", correlation_id.encode())]
             await send(message)
 
@@ -206,6 +207,10 @@ def _header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def _names(message: HTTPResponseStartEvent, name: bytes) -> bool:
+    return any(key.lower() == name for key, _ in message["headers"])
+
+
 def _takes_body(handler: BaseRouteHandler) -> bool:
     field = handler.parsed_fn_signature.parameters.get("data")
     return field is not None and field.is_required
@@ -213,7 +218,7 @@ def _takes_body(handler: BaseRouteHandler) -> bool:
 
 async def _read_body(scope: Scope, receive: Receive) -> bytes:
     declared = _header(scope, b"content-length") or "0"
-    if declared.isdigit() and int(declared) > BODY_BYTES_MAX:
+    if declared.isdecimal() and int(declared) > BODY_BYTES_MAX:
         raise PayloadTooLarge(f"The body has {declared} bytes; at most {BODY_BYTES_MAX} are taken.")
     chunks: list[bytes] = []
     size = 0

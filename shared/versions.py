@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
 from typing import Any
 
-from litestar import Router
+from litestar import Request, Router
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
+
+_OPT_KEY = "quoteway_version"
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,13 @@ class Version:
     handlers: Sequence[ControllerRouterHandler]
     deprecation: date | None = None
     sunset: date | None = None
+
+    def warnings(self) -> list[str]:
+        """What a caller of this version should know, for the bodies of tiers whose clients do not see headers."""
+        if self.deprecation is None:
+            return []
+        end = f" and ends on {self.sunset.isoformat()}" if self.sunset else ""
+        return [f"This version is deprecated since {self.deprecation.isoformat()}{end}. Move to a newer one."]
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Both dates as headers; none for a version that stays."""
@@ -30,7 +39,15 @@ class Version:
 
 def mount(version: Version) -> Router:
     """The version's handlers, with its headers on their answers, problems included."""
-    return Router("/", route_handlers=version.handlers, middleware=[_announce(version.headers())])
+    return Router(
+        "/", route_handlers=version.handlers, middleware=[_announce(version.headers())], opt={_OPT_KEY: version}
+    )
+
+
+def warnings_for(request: Request[Any, Any, Any]) -> list[str]:
+    """The warnings that belong into the answer to `request`."""
+    version: Version = request.route_handler.opt[_OPT_KEY]
+    return version.warnings()
 
 
 def _announce(headers: list[tuple[bytes, bytes]]) -> Any:

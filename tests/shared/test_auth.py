@@ -1,0 +1,400 @@
+"""Access tokens: what is let in, and everything that is not."""
+
+import asyncio
+import base64
+import hmac
+import json
+import time
+import warnings
+from typing import Any
+
+import httpx
+import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+
+from shared import auth
+from shared.auth import TOKEN_BYTES_MAX, Authenticator, JwkSet, Principal, load_keys
+from shared.problem import Forbidden, Unauthenticated, Unavailable
+from tests.shared.tokens import (
+    ABSENT,
+    AUDIENCE,
+    ISSUER,
+    METADATA_URL,
+    Key,
+    StandInIssuer,
+    claims,
+    public,
+    rsa_key,
+    sign,
+    unsigned,
+)
+
+RSA = rsa_key()
+EC = ECKey.generate_key("P-256", {"use": "sig"}, auto_kid=True)
+ED = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
+OTHER_RSA = rsa_key()
+
+
+@pytest.fixture
+def issuer() -> StandInIssuer:
+    return StandInIssuer(RSA, EC, ED)
+
+
+@pytest.fixture
+def authenticator(issuer: StandInIssuer) -> Authenticator:
+    return Authenticator(METADATA_URL, AUDIENCE, transport=issuer.transport())
+
+
+async def refusal(authenticator: Authenticator, token: str) -> Unauthenticated:
+    with pytest.raises(Unauthenticated) as refused:
+        await authenticator.authenticate(f"Bearer {token}")
+    # What a caller learns is in the challenge; it never holds the token.
+    assert refused.value.headers["WWW-Authenticate"].startswith("Bearer")
+    assert len(token) < 20 or token not in str(refused.value.headers)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("key", "alg"), [(RSA, "RS256"), (RSA, "RS512"), (RSA, "PS256"), (EC, "ES256"), (ED, "Ed25519"), (ED, "EdDSA")]
+)
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")
+async def test_a_good_token_is_let_in(authenticator: Authenticator, key: Key, alg: str) -> None:
+    principal = await authenticator.authenticate(f"Bearer {sign(key, alg=alg)}")
+
+    assert principal == Principal(
+        subject="005QW0000000001AAA",
+        client_id="salesforce-lightning",
+        tenant="nordwind",
+        scopes=frozenset({"orders:read", "orders:write"}),
+    )
+
+
+@pytest.mark.parametrize("header", ["bearer {}", "BEARER {}"])
+async def test_the_scheme_is_not_case_sensitive(authenticator: Authenticator, header: str) -> None:
+    await authenticator.authenticate(header.format(sign(RSA)))
+
+
+@pytest.mark.parametrize("audience", [[AUDIENCE], ["another", AUDIENCE]])
+async def test_a_token_may_name_several_audiences(authenticator: Authenticator, audience: list[str]) -> None:
+    await authenticator.authenticate(f"Bearer {sign(RSA, claims(aud=audience))}")
+
+
+@pytest.mark.parametrize("changes", [{"scope": ""}, {"scope": ABSENT}])
+async def test_a_token_without_scopes_may_do_nothing(authenticator: Authenticator, changes: dict[str, Any]) -> None:
+    principal = await authenticator.authenticate(f"Bearer {sign(RSA, claims(**changes))}")
+
+    with pytest.raises(Forbidden):
+        principal.require(["orders:read"])
+
+
+def test_every_scope_of_an_operation_is_needed() -> None:
+    principal = Principal("s", "c", "t", frozenset({"a", "b"}))
+
+    principal.require(["a", "b"])
+    with pytest.raises(Forbidden, match="lacks the scope c d") as refused:
+        principal.require(["a", "c", "d"])
+    assert refused.value.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="a c d"'
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": "quoteway-process"},
+        {"aud": [AUDIENCE + "2"]},
+        {"aud": AUDIENCE.upper()},
+        {"aud": ABSENT},
+        {"aud": ""},
+        {"aud": []},
+        {"aud": 1},
+        {"iss": "http://evil.test"},
+        {"iss": ISSUER + "/"},
+        {"iss": ABSENT},
+        {"iss": [ISSUER]},
+        {"exp": int(time.time()) - 61},
+        {"exp": ABSENT},
+        {"exp": "never"},
+        {"exp": None},
+        {"iat": ABSENT},
+        {"iat": int(time.time()) + 3600},
+        {"nbf": int(time.time()) + 3600},
+        {"nbf": "later"},
+        {"sub": ABSENT},
+        {"sub": ""},
+        {"tenant": ABSENT},
+        {"tenant": ""},
+        {"tenant": "*"},
+        {"tenant": ["nordwind"]},
+        {"tenant": "nord wind"},
+        {"tenant": "nordwind\n"},
+        {"tenant": "Nordwind"},
+        {"tenant": "n" * 41},
+        {"scope": ["orders:read"]},
+    ],
+    ids=str,
+)
+async def test_a_token_with_a_wrong_claim_is_refused(authenticator: Authenticator, changes: dict[str, Any]) -> None:
+    error = await refusal(authenticator, sign(RSA, claims(**changes)))
+
+    assert 'error="invalid_token"' in error.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("seconds", [-1, -50])
+async def test_clocks_may_differ_by_a_minute(authenticator: Authenticator, seconds: int) -> None:
+    now = int(time.time())
+
+    await authenticator.authenticate(f"Bearer {sign(RSA, claims(exp=now + seconds))}")
+    await authenticator.authenticate(f"Bearer {sign(RSA, claims(nbf=now - seconds))}")
+
+
+@pytest.mark.parametrize("typ", ["JWT", "", "id+jwt", "at+jwt2"])
+async def test_only_access_tokens_are_let_in(authenticator: Authenticator, typ: object) -> None:
+    await refusal(authenticator, sign(RSA, typ=typ))
+
+
+async def test_an_access_token_may_name_its_type_in_full(authenticator: Authenticator) -> None:
+    await authenticator.authenticate(f"Bearer {sign(RSA, typ='application/at+jwt')}")
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "nOnE", ""])
+@pytest.mark.parametrize("signature", [b"", b"x"])
+async def test_an_unsigned_token_is_refused(authenticator: Authenticator, alg: str, signature: bytes) -> None:
+    await refusal(authenticator, unsigned({"typ": "at+jwt", "alg": alg, "kid": RSA.kid}, claims(), signature))
+
+
+@pytest.mark.parametrize("alg", ["HS256", "HS512"])
+async def test_our_public_key_is_no_shared_secret(authenticator: Authenticator, alg: str) -> None:
+    """The classic confusion: a token signed by HMAC, with the issuer's public key as its secret."""
+    pem = RSA.as_pem(private=False)
+    for secret in (pem, pem.strip(), json.dumps(RSA.as_dict(private=False)).encode(), b""):
+        signed, _, _ = unsigned({"typ": "at+jwt", "alg": alg, "kid": RSA.kid}, claims()).rpartition(".")
+        mac = hmac.digest(secret, signed.encode(), alg.replace("HS", "sha"))
+        await refusal(authenticator, f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}")
+
+
+async def test_a_token_of_another_key_under_a_known_id_is_refused(authenticator: Authenticator) -> None:
+    await refusal(authenticator, sign(OTHER_RSA, kid=RSA.kid))
+
+
+async def test_a_key_inside_the_token_is_not_looked_at(authenticator: Authenticator) -> None:
+    own: dict[str, Any] = {"jwk": OTHER_RSA.as_dict(private=False), "jku": "http://evil.test/jwks"}
+
+    await refusal(authenticator, sign(OTHER_RSA, **own))
+    await refusal(authenticator, sign(OTHER_RSA, kid=RSA.kid, **own))
+
+
+async def test_a_changed_token_is_refused(authenticator: Authenticator) -> None:
+    header, _, signature = sign(RSA).split(".")
+    _, richer, _ = sign(RSA, claims(tenant="another")).split(".")
+
+    await refusal(authenticator, f"{header}.{richer}.{signature}")
+
+
+@pytest.mark.parametrize("kid", [EC.kid, ED.kid])
+async def test_an_algorithm_that_does_not_fit_the_key_is_refused(authenticator: Authenticator, kid: str) -> None:
+    await refusal(authenticator, sign(RSA, kid=kid))
+
+
+NO_HEADERS: list[Any] = [[], 1, None, "x", {}, {"alg": None}, {"alg": 1}, {"alg": ["RS256"]}]
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "a",
+        "a.b",
+        "a.b.c",
+        "..",
+        "a.b.c.d.e",
+        "é.é.é",
+        "%%%.%%%.%%%",
+        unsigned(b"\xff\xfe", {}),
+        unsigned(b"{", {}),
+        *(unsigned(header, {}) for header in NO_HEADERS),
+        unsigned({"alg": "RS256", "kid": [1]}, {}),
+        unsigned({"alg": "RS256", "kid": RSA.kid, "crit": ["zz"], "zz": 1}, claims()),
+        unsigned({"alg": "RS256", "kid": RSA.kid, "crit": ["b64"], "b64": False}, claims()),
+    ],
+)
+async def test_what_is_no_token_is_refused_and_never_an_unexpected_error(
+    authenticator: Authenticator, token: str
+) -> None:
+    await refusal(authenticator, token)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"1", b"null", b'"x"', b"\xff", b""])
+async def test_claims_that_are_no_object_are_refused(authenticator: Authenticator, content: bytes) -> None:
+    header = {"typ": "at+jwt", "alg": "RS256", "kid": RSA.kid}
+
+    await refusal(authenticator, jws.serialize_compact(header, content, RSA, algorithms=["RS256"]))
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "eyJh.b.c"])
+async def test_what_is_no_bearer_header_is_refused(authenticator: Authenticator, header: str | None) -> None:
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(header)
+
+
+async def test_a_large_token_is_refused_before_it_is_decoded(
+    authenticator: Authenticator, issuer: StandInIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(_: bytes) -> None:
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr(auth, "extract_compact", decode)
+
+    error = await refusal(authenticator, "x" * (TOKEN_BYTES_MAX + 1))
+
+    assert "larger than 8192 bytes" in error.detail
+    assert issuer.fetches == 0
+
+
+async def test_a_token_just_below_the_cap_is_looked_at(authenticator: Authenticator) -> None:
+    padded = sign(RSA, claims(pad="x" * 5300))
+
+    assert 7500 < len(padded) <= TOKEN_BYTES_MAX
+    await authenticator.authenticate(f"Bearer {padded}")
+
+
+# -- the issuer's keys --------------------------------------------------------------------------------------------
+
+
+async def test_keys_are_fetched_once(authenticator: Authenticator, issuer: StandInIssuer) -> None:
+    await asyncio.gather(*(authenticator.authenticate(f"Bearer {sign(RSA)}") for _ in range(20)))
+
+    assert issuer.fetches == 1
+
+
+async def test_a_new_key_is_fetched_when_a_token_names_it(authenticator: Authenticator, issuer: StandInIssuer) -> None:
+    authenticator.refetch_min_s = 0
+    await authenticator.authenticate(f"Bearer {sign(RSA)}")
+    issuer.key_set = public(RSA, OTHER_RSA)
+
+    await authenticator.authenticate(f"Bearer {sign(OTHER_RSA)}")
+
+    assert issuer.fetches == 2
+
+
+async def test_a_withdrawn_key_is_forgotten_with_the_next_fetch(
+    authenticator: Authenticator, issuer: StandInIssuer
+) -> None:
+    authenticator.refetch_min_s = 0
+    await authenticator.authenticate(f"Bearer {sign(RSA)}")
+    issuer.key_set = public(OTHER_RSA)
+    await authenticator.authenticate(f"Bearer {sign(OTHER_RSA)}")
+
+    await refusal(authenticator, sign(RSA))
+
+
+async def test_invented_key_ids_do_not_turn_us_against_the_issuer(
+    authenticator: Authenticator, issuer: StandInIssuer
+) -> None:
+    await authenticator.authenticate(f"Bearer {sign(RSA)}")
+
+    for number in range(50):
+        await refusal(authenticator, sign(OTHER_RSA, kid=f"invented-{number}"))
+
+    assert issuer.fetches == 1
+
+
+async def test_while_the_issuer_is_away_the_known_keys_go_on(
+    authenticator: Authenticator, issuer: StandInIssuer
+) -> None:
+    await authenticator.authenticate(f"Bearer {sign(RSA)}")
+    issuer.away = httpx.ConnectError("refused")
+    authenticator._fetched_at = time.monotonic() - 61
+
+    await authenticator.authenticate(f"Bearer {sign(RSA)}")
+    assert await authenticator.ready() is None
+    # The unknown key may be a new one: that cannot be told now, which is not the same as a wrong token.
+    authenticator._fetched_at = time.monotonic() - 61
+    with pytest.raises(Unavailable):
+        await authenticator.authenticate(f"Bearer {sign(OTHER_RSA)}")
+    await refusal(authenticator, sign(OTHER_RSA))
+
+
+async def test_without_any_key_an_issuer_that_is_away_is_unavailable_and_fetched_as_soon_as_it_is_back(
+    authenticator: Authenticator, issuer: StandInIssuer
+) -> None:
+    issuer.away = httpx.ConnectError("refused")
+    with pytest.raises(Unavailable):
+        await authenticator.authenticate(f"Bearer {sign(RSA)}")
+    assert await authenticator.ready() == "issuer does not answer (ConnectError)"
+    issuer.away = None
+
+    await authenticator.authenticate(f"Bearer {sign(RSA)}")
+
+
+async def test_an_issuer_that_hangs_keeps_no_caller_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(_: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(60)
+        raise AssertionError("unreachable")
+
+    monkeypatch.setattr(auth, "KEYS_TIMEOUT_S", 0.1)
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=httpx.MockTransport(hang))
+    began = time.monotonic()
+
+    waiting = [authenticator.authenticate(f"Bearer {sign(RSA)}") for _ in range(5)]
+    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 5
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("metadata", "key_set"),
+    [
+        (httpx.Response(500), None),
+        (httpx.Response(200, text="<h1>Maintenance</h1>"), None),
+        ({"issuer": ISSUER}, None),
+        ([], None),
+        (None, httpx.Response(404)),
+        (None, httpx.Response(200, text="<h1>Maintenance</h1>")),
+        (None, []),
+        (None, {"keys": "none"}),
+        (None, {"keys": [1]}),
+        (None, {}),
+    ],
+)
+async def test_an_issuer_that_answers_something_else_is_unavailable(
+    authenticator: Authenticator, issuer: StandInIssuer, metadata: Any, key_set: Any
+) -> None:
+    issuer.metadata = issuer.metadata if metadata is None else metadata
+    issuer.key_set = issuer.key_set if key_set is None else key_set
+
+    with pytest.raises(Unavailable):
+        await authenticator.authenticate(f"Bearer {sign(RSA)}")
+
+
+def test_only_keys_that_someone_should_sign_with_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # joserfc only warns of weak keys: that is the point
+        weak = RSAKey.generate_key(1024, {"use": "sig"}, auto_kid=True)
+        symmetric = OctKey.generate_key(256, {"kid": "symmetric"})
+        published: list[Any] = [
+            RSA.as_dict(private=False),
+            EC.as_dict(private=False),
+            ED.as_dict(private=False),
+            weak.as_dict(private=False),
+            OTHER_RSA.as_dict(private=True),
+            symmetric.as_dict(private=True),
+            {name: value for name, value in rsa_key().as_dict(private=False).items() if name != "kid"},
+            {"kty": "AKP", "kid": "of-the-future"},
+            {"kty": "RSA", "kid": "broken", "n": "!", "e": "AQAB"},
+            {"kid": "nothing"},
+            {},
+        ]
+        kept = load_keys(JwkSet(published))
+
+    assert set(kept) == {RSA.kid, EC.kid, ED.kid}
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert f"{weak.kid} has fewer than 2048 bits" in said
+    assert f"{OTHER_RSA.kid} is private" in said
+    assert "symmetric is symmetric" in said
+
+
+def test_two_keys_of_one_id_are_both_left_out() -> None:
+    first = RSA.as_dict(private=False)
+    second = {**OTHER_RSA.as_dict(private=False), "kid": str(RSA.kid)}
+
+    assert load_keys(JwkSet([first, second])) == {}

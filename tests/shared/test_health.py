@@ -1,0 +1,73 @@
+"""Health: what a load balancer and a person learn of a tier."""
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+import pytest
+from litestar import Litestar
+
+from shared import health
+from shared.health import ReadyCheck, health_handlers
+from shared.problem import Unavailable
+from tests.app_lifespan import asgi_transport
+
+
+async def fine() -> str | None:
+    return None
+
+
+async def lacking() -> str | None:
+    return "no connection to the database"
+
+
+async def failing() -> str | None:
+    raise Unavailable("the ERP does not answer")
+
+
+async def hanging() -> str | None:
+    await asyncio.sleep(60)
+    return None
+
+
+async def ask(checks: Mapping[str, ReadyCheck], path: str = "/health/ready") -> httpx.Response:
+    app = Litestar(health_handlers(checks), openapi_config=None, logging_config=None)
+    async with httpx.AsyncClient(transport=asgi_transport(app), base_url="http://tier.test") as client:
+        return await client.get(path)
+
+
+async def test_live_needs_nothing_but_the_process() -> None:
+    answer = await ask({"database": failing}, "/health/live")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "live", "missing": {}})
+
+
+async def test_ready_when_everything_is() -> None:
+    answer = await ask({"database": fine, "erp": fine})
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": {}})
+
+
+async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READY_TIMEOUT_S", 0.1)
+
+    answer = await ask({"database": lacking, "erp": failing, "billing": hanging, "crm": fine})
+
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "status": "not ready",
+        "missing": {
+            "database": "no connection to the database",
+            "erp": "the ERP does not answer",
+            "billing": "does not answer within 0 s",
+        },
+    }
+
+
+async def test_dependencies_are_asked_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READY_TIMEOUT_S", 0.2)
+
+    async with asyncio.timeout(0.6):
+        answer = await ask({str(number): hanging for number in range(10)})
+
+    assert len(answer.json()["missing"]) == 10

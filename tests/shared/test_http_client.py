@@ -1,0 +1,310 @@
+"""The way out: what may be sent again, and what an error of it means."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import msgspec
+import pytest
+
+from sandbox.process import free_port
+from shared import http_client
+from shared.http_client import OutboundClient, OutboundSettings, raise_for_problem, retry_after_s
+from shared.problem import (
+    Conflict,
+    IdempotencyMismatch,
+    InvalidRequest,
+    NotFound,
+    OutcomeUnknown,
+    QuotewayError,
+    Rejected,
+    Unauthenticated,
+    Unavailable,
+)
+from shared.telemetry import set_correlation_id
+
+QUICK = OutboundSettings(connect_timeout_s=1, answer_timeout_s=0.2)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "_BACKOFF_S", (0.01, 0.01))
+
+
+class Peer:
+    """A server on a real socket that does as it is told, and counts the connections and requests it took.
+
+    None stands for no answer at all.
+    """
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self.answers = list(answers)
+        self.connections = 0
+        self.requests: list[bytes] = []
+        self._ending = asyncio.Event()
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[str]:
+        """Its address, while it listens."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        try:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        finally:
+            server.close()
+            self._ending.set()
+            serving = list(self._open.values())
+            for writer in self._open:
+                writer.transport.abort()
+            await asyncio.gather(*serving)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[writer] = task
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await self._answer(reader, writer)
+        writer.transport.abort() if self._ending.is_set() else writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
+            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+            if answer is None:
+                await self._ending.wait()
+                return
+            writer.write(answer)
+            await writer.drain()
+            if answer != OK:
+                return
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_where_nobody_listens_nothing_was_sent(method: str) -> None:
+    client = OutboundClient("peer", f"http://127.0.0.1:{free_port()}", settings=QUICK)
+
+    with pytest.raises(Unavailable, match="peer does not answer \\(ConnectError\\)"):
+        await client.send(method, "/")
+    await client.close()
+
+
+WRITES = ["POST", "PUT", "PATCH", "DELETE"]
+LOST = {
+    "no answer": None,
+    "closed without a word": b"",
+    "half a status line": b"HTTP/1.1 20",
+    "half a body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+    "not HTTP": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "broken compression": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nhalf",
+}
+
+
+@pytest.mark.parametrize("answer", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("method", WRITES)
+async def test_a_write_is_sent_once_and_its_lost_answer_is_an_unknown_outcome(
+    method: str, answer: bytes | None
+) -> None:
+    peer = Peer(answer)
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        with pytest.raises(OutcomeUnknown, match="peer took the request"):
+            await client.send(method, "/orders")
+        await client.close()
+
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("answer", LOST.values(), ids=LOST)
+async def test_a_read_is_tried_three_times_and_is_then_unavailable(answer: bytes | None) -> None:
+    peer = Peer(answer)
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        with pytest.raises(Unavailable):
+            await client.send("GET", "/orders")
+        await client.close()
+
+    assert len(peer.requests) == 3
+
+
+async def test_a_read_goes_on_as_soon_as_there_is_an_answer() -> None:
+    peer = Peer(b"", OK)
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        answer = await client.send("GET", "/orders")
+        await client.close()
+
+    assert answer.text == "ok"
+    assert len(peer.requests) == 2
+
+
+async def test_a_search_by_post_may_be_repeated_where_the_caller_says_so() -> None:
+    peer = Peer(b"", OK)
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        assert (await client.send("POST", "/search", reads=True)).text == "ok"
+        await client.close()
+
+    assert len(peer.requests) == 2
+
+
+async def test_a_read_with_effects_is_not_repeated_where_the_caller_says_so() -> None:
+    peer = Peer(b"")
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        with pytest.raises(OutcomeUnknown):
+            await client.send("GET", "/fire", reads=False)
+        await client.close()
+
+    assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 300, 400, 404, 409, 429, 500, 503])
+async def test_an_answer_of_any_status_is_an_answer_and_is_not_asked_for_again(status: int) -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(status)
+
+    client = OutboundClient("peer", "http://peer.test", transport=httpx.MockTransport(answer))
+
+    assert (await client.send("GET", "/")).status_code == status
+    assert len(seen) == 1
+
+
+async def test_the_correlation_id_goes_along_and_redirects_are_not_followed() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(307, headers={"Location": "http://evil.test/"})
+
+    client = OutboundClient("peer", "http://peer.test/root", transport=httpx.MockTransport(answer))
+    set_correlation_id("a-flow-of-ours")
+
+    answered = await client.send("POST", "/x", params={"q": "a b"}, headers={"X-More": "1"}, content=b"{}")
+
+    assert answered.status_code == 307
+    [request] = seen
+    assert str(request.url) == "http://peer.test/root/x?q=a+b"
+    assert request.headers["x-correlation-id"] == "a-flow-of-ours"
+    assert request.headers["x-more"] == "1"
+    assert request.content == b"{}"
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    peer = Peer(OK)
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        assert (await client.send("GET", "/")).text == "ok"
+        await client.close()
+
+
+async def test_an_idle_connection_is_given_up_before_the_peer_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write into a connection that is just being closed would be an unknown outcome for nothing."""
+    monkeypatch.setattr(http_client, "_KEEP_ALIVE_S", 0.05)
+    peer = Peer(OK)
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        await client.send("POST", "/")
+        await asyncio.sleep(0.1)
+        await client.send("POST", "/")
+        await client.close()
+
+    assert (len(peer.requests), peer.connections) == (2, 2)
+
+
+async def test_an_unroutable_peer_is_given_up_after_the_connect_time_out() -> None:
+    with socket.socket() as full:
+        # A listener whose queue is full drops further connection requests: connecting hangs.
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        holding = [socket.socket() for _ in range(4)]
+        for held in holding:
+            held.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                held.connect(full.getsockname())
+        settings = OutboundSettings(connect_timeout_s=0.1, answer_timeout_s=5)
+        client = OutboundClient("peer", f"http://127.0.0.1:{full.getsockname()[1]}", settings=settings)
+        with pytest.raises(Unavailable, match="ConnectTimeout"):
+            await client.send("POST", "/")
+        await client.close()
+        for held in holding:
+            held.close()
+
+
+# -- what another tier of ours answered ---------------------------------------------------------------------------
+
+
+def answered(error: QuotewayError) -> httpx.Response:
+    return httpx.Response(error.status, content=msgspec.json.encode(error.problem("c")), headers=error.headers)
+
+
+@pytest.mark.parametrize("safe", [True, False])
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidRequest("Wrong."),
+        NotFound("Nothing there."),
+        Conflict("Not now."),
+        IdempotencyMismatch("Another body."),
+        Rejected("No.", reason_code="credit_refused"),
+        Unavailable("Away.", retry_after_s=9),
+        OutcomeUnknown("Lost."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_tiers_error_is_raised_as_it_was_there(error: QuotewayError, *, safe: bool) -> None:
+    with pytest.raises(type(error)) as raised:
+        raise_for_problem(answered(error), "peer", safe=safe)
+
+    assert raised.value.problem("c") == error.problem("c")
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_success_is_no_error(status: int) -> None:
+    raise_for_problem(httpx.Response(status), "peer", safe=False)
+
+
+@pytest.mark.parametrize(
+    ("response", "family"),
+    [
+        (httpx.Response(500), OutcomeUnknown),
+        (httpx.Response(502, text="<h1>Bad gateway</h1>"), OutcomeUnknown),
+        (httpx.Response(504), OutcomeUnknown),
+        (httpx.Response(302), OutcomeUnknown),
+        (httpx.Response(404, text="nginx"), OutcomeUnknown),
+        (httpx.Response(400, json={"error": "x"}), OutcomeUnknown),
+        (answered(QuotewayError("A defect.")), OutcomeUnknown),
+        (answered(Unauthenticated("No token.")), Unavailable),
+        (httpx.Response(401), Unavailable),
+        (httpx.Response(403), Unavailable),
+        (httpx.Response(429, headers={"Retry-After": "4"}), Unavailable),
+        (httpx.Response(503), Unavailable),
+    ],
+)
+def test_anything_else_is_unavailable_for_a_read_and_mostly_unknown_for_a_write(
+    response: httpx.Response, family: type[QuotewayError]
+) -> None:
+    with pytest.raises(Unavailable):
+        raise_for_problem(response, "peer", safe=True)
+    with pytest.raises(family, match="peer answered"):
+        raise_for_problem(response, "peer", safe=False)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("0", 0), ("7", 7), ("999999", 3600), ("", None), ("-1", None), ("1.5", None), ("soon", None), ("²", None),
+     ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
+)  # fmt: skip
+def test_retry_after_in_seconds_capped_at_an_hour(header: str, seconds: int | None) -> None:
+    response = httpx.Response(503, headers=[(b"Retry-After", header.encode())])
+
+    assert retry_after_s(response) == seconds
