@@ -9,10 +9,10 @@ from experience_api.v1.credit import get_credit_status
 from experience_api.v1.invoices import list_invoices
 from experience_api.v1.orders import get_order, submit_order
 from experience_api.v1.quotes import preview_pricing
-from experience_api.versions import Version, mount
 from shared.auth import Authenticator
 from shared.http_client import Transport
 from shared.service import Tier, create_service
+from shared.versions import Version, mount
 
 VERSIONS = {
     "v1": Version(

@@ -12,11 +12,11 @@ from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import AmountText, CurrencyCode, CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
 from experience_api.v1.credit import AccountIdParameter, CreditView, credit_view, no_credit
 from experience_api.v1.invoices import InvoiceView, invoice_view
-from experience_api.versions import warnings_for
 from shared.auth import Principal
 from shared.canonical import OrderStatus, SubscriptionStatus
 from shared.canonical.wire import Quantity
 from shared.operation import operation
+from shared.versions import warnings_for
 
 _UNKNOWN_CUSTOMER = "The ERP does not know this customer yet; its first order creates it."
 _CREDIT_NOT_READ = "The ERP could not be asked."

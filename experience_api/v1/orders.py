@@ -12,11 +12,11 @@ from experience_api import process_answers
 from experience_api.order_words import FINISHED, STATUS_TEXTS, ask_again_after_s, next_step, what_went_wrong
 from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
-from experience_api.versions import warnings_for
 from shared.auth import Principal
 from shared.canonical import OrderStatus
 from shared.canonical.wire import END, RecordId
 from shared.operation import operation
+from shared.versions import warnings_for
 
 OWNER = "salesforce-experience"
 OrderIdParameter = Annotated[

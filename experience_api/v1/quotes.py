@@ -9,11 +9,11 @@ from litestar.params import PathParameter
 from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import AmountText, CurrencyCode, DecimalTextOrEmpty, amount_text
-from experience_api.versions import warnings_for
 from shared.auth import Principal
 from shared.canonical import Recurrence
 from shared.canonical.wire import END, Quantity
 from shared.operation import operation
+from shared.versions import warnings_for
 
 QuoteIdParameter = Annotated[
     str,
