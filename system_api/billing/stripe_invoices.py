@@ -6,6 +6,8 @@ voided; one that was paid is credited. A subscription's draft can be neither del
 
 import re
 
+import msgspec
+
 from shared.canonical import InvoicePage
 from shared.problem import InvalidRequest
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
@@ -13,6 +15,10 @@ from system_api.billing.stripe_records import InvoiceRecord, invoice_of
 from system_api.vendor_reply import understanding
 
 _CURSOR = re.compile(r"in_[A-Za-z0-9_]{1,250}")
+
+
+class _CreditNote(msgspec.Struct, frozen=True):
+    id: str
 
 
 class StripeInvoices:
@@ -61,7 +67,3 @@ class StripeInvoices:
     async def _act(self, record: InvoiceRecord, action: str, params: dict[str, bool]) -> InvoiceRecord:
         key = idempotency_key(f"{action}-invoice", record.id, params)
         return await self._api.post(f"/v1/invoices/{record.id}/{action}", InvoiceRecord, params, key=key)
-
-
-class _CreditNote(InvoiceRecord, frozen=True):
-    """Only its id is looked at."""

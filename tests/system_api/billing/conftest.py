@@ -1,0 +1,63 @@
+"""The Stripe adapter on the simulator, and what tests order."""
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from shared.canonical import Address, CustomerDraft, Money, Recurrence, SubscriptionDraft, SubscriptionItem
+from system_api.billing.stripe import Stripe
+from tests.system_api.conftest import Simulator, stripe_connection
+from tests.system_api.transports import Lossy
+
+
+@pytest.fixture
+def network() -> Lossy:
+    return Lossy()
+
+
+@pytest_asyncio.fixture
+async def billing(stripe_account: Simulator, network: Lossy) -> AsyncIterator[Stripe]:
+    adapter = Stripe(stripe_connection(stripe_account.url, stripe_account.credentials["key"]), network)
+    yield adapter
+    await adapter.close()
+    stripe_account.control("DELETE", "refuse")
+
+
+@pytest.fixture
+def account_id() -> str:
+    """A new account in each test: the simulator lives longer."""
+    return f"001{uuid.uuid4().hex[:15]}"
+
+
+@pytest.fixture
+def customer_draft(account_id: str) -> CustomerDraft:
+    return CustomerDraft(
+        account_id=account_id,
+        name="Acme Industriewerke GmbH",
+        address=Address(street="Werkstrasse 5", postal_code="70435", city="Stuttgart", country="DE"),
+        currency="EUR",
+        vat_id="DE 811 193 231",
+    )
+
+
+def monthly(customer: str, account_id: str, price: str = "4.90", **changes: Any) -> SubscriptionDraft:
+    """Twenty monitored sensors, under an order of its own."""
+    draft = SubscriptionDraft(
+        account_id=account_id,
+        order_id=f"ord-{uuid.uuid4().hex[:12]}",
+        customer_vendor_id=customer,
+        currency="EUR",
+        recurrence=Recurrence.month,
+        items=[item("MON-STD", "20", price)],
+        tax_code="DE",
+        tax_percent="19",
+    )
+    return msgspec.structs.replace(draft, **changes)
+
+
+def item(sku: str, quantity: str, price: str, currency: str = "EUR") -> SubscriptionItem:
+    return SubscriptionItem(sku=sku, quantity=quantity, net_unit_price=Money(amount=price, currency=currency))
