@@ -27,6 +27,15 @@ from shared.contract import build_document
 FOLDER = Path(__file__).parent
 OPERATIONS = FOLDER / "operations.txt"
 _NOWHERE = "http://127.0.0.1:1"
+# The system tier needs one connection to start; which one makes no difference to what it publishes.
+_CONNECTIONS = """
+[[connection]]
+tenant = "none"
+capability = "billing"
+legal_entity = "*"
+adapter = "stripe"
+key = "file:secret"
+"""
 
 
 def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Litestar]]:
@@ -66,7 +75,7 @@ def generate() -> dict[Path, str]:
     with tempfile.TemporaryDirectory() as folder:
         secret, connections = Path(folder, "secret"), Path(folder, "connections.toml")
         secret.write_text("unused")
-        connections.write_text("")
+        connections.write_text(_CONNECTIONS)
         for name, app in tier_apps(str(secret), str(connections)):
             document = build_document(app)
             encoded = msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)

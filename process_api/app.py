@@ -1,12 +1,7 @@
 """The process API: orchestration, business state, events. It only puts flows into the queue; workers run them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
-
 from dbos import DBOSClient
 from litestar import Litestar
-from litestar.types import ControllerRouterHandler
 
 from process_api.account_overview import AccountOverviews
 from process_api.flows import Flows
@@ -23,16 +18,7 @@ from process_api.v1.quotes import preview_pricing
 from shared.auth import Authenticator
 from shared.http_client import Transport
 from shared.service import Tier, create_service
-
-
-@dataclass(frozen=True)
-class Version:
-    """A published version: its handlers, from when on it is deprecated (RFC 9745), and when it ends (RFC 8594)."""
-
-    handlers: Sequence[ControllerRouterHandler]
-    deprecation: date | None = None
-    sunset: date | None = None
-
+from shared.versions import Version, mount
 
 VERSIONS = {
     "v1": Version(
@@ -82,7 +68,7 @@ def create_app(
     )
     return create_service(
         tier,
-        [handler for version in VERSIONS.values() for handler in version.handlers],
+        [mount(version) for version in VERSIONS.values()],
         state={
             "intake": OrderIntake(store, queue),
             "orders": orders,

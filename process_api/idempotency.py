@@ -22,9 +22,9 @@ class IdempotencyKey:
     value: str
 
 
-def parse_key(header: str | None) -> IdempotencyKey:
+def parse_key(header: str) -> IdempotencyKey:
     """The key of a header, bare or as the draft's quoted String. Raises InvalidRequest where there is none."""
-    text = (header or "").strip()
+    text = header.strip()
     if len(text) >= 2 and text[0] == text[-1] == '"':
         text = text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     if not _BARE.fullmatch(text):

@@ -8,11 +8,17 @@ from litestar.params import PathParameter, QueryParameter
 from process_api.account_overview import AccountOverviews, Overview
 from shared.auth import Principal
 from shared.canonical import CreditStatus, InvoicePage
+from shared.canonical.wire import END
 from shared.operation import operation
 
 OWNER = "customer-desk"
 AccountIdParameter = Annotated[
-    str, PathParameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The account's Salesforce id, 15 or 18 characters.")
+    str,
+    PathParameter(
+        name="accountId",
+        pattern=r"^[A-Za-z0-9]{15,18}" + END,
+        description="The account's Salesforce id, 15 or 18 characters.",
+    ),
 ]
 LimitParameter = Annotated[int, QueryParameter(ge=1, le=100, description="How many invoices at most.")]
 CursorParameter = Annotated[
@@ -24,7 +30,7 @@ OpenOnlyParameter = Annotated[bool, QueryParameter(name="openOnly", description=
 _POLICY = operation(owner=OWNER, capability="account-360", scopes=["accounts:read"])
 
 
-@get("/v1/accounts/{account_id:str}/overview", operation_id="getAccountOverview", tags=["accounts"], opt=_POLICY)
+@get("/v1/accounts/{accountId:str}/overview", operation_id="getAccountOverview", tags=["accounts"], opt=_POLICY)
 async def get_account_overview(request: Request[Principal, Any, Any], account_id: AccountIdParameter) -> Overview:
     """Credit, open orders, unpaid invoices and subscriptions, read at the same time.
 
@@ -34,14 +40,14 @@ async def get_account_overview(request: Request[Principal, Any, Any], account_id
     return await overviews.overview(request.user.tenant, account_id)
 
 
-@get("/v1/accounts/{account_id:str}/credit-status", operation_id="getCreditStatus", tags=["accounts"], opt=_POLICY)
+@get("/v1/accounts/{accountId:str}/credit-status", operation_id="getCreditStatus", tags=["accounts"], opt=_POLICY)
 async def get_credit_status(request: Request[Principal, Any, Any], account_id: AccountIdParameter) -> CreditStatus:
     """The customer's credit limit, exposure, and whether it may owe more."""
     overviews: AccountOverviews = request.app.state.overviews
     return await overviews.credit_status(request.user.tenant, account_id)
 
 
-@get("/v1/accounts/{account_id:str}/invoices", operation_id="listInvoices", tags=["accounts"], opt=_POLICY)
+@get("/v1/accounts/{accountId:str}/invoices", operation_id="listInvoices", tags=["accounts"], opt=_POLICY)
 async def list_invoices(
     request: Request[Principal, Any, Any],
     account_id: AccountIdParameter,

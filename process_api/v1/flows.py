@@ -8,11 +8,14 @@ from litestar.params import PathParameter, QueryParameter
 
 from process_api.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
 from shared.auth import Principal
+from shared.canonical.wire import END
 from shared.operation import operation
 from shared.problem import NotFound
 
 _POLICY = operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"])
-FlowIdParameter = Annotated[str, PathParameter(pattern=r"^[A-Za-z0-9_.:-]{1,100}$", description="The flow's id.")]
+FlowIdParameter = Annotated[
+    str, PathParameter(name="flowId", pattern=r"^[A-Za-z0-9_.:-]{1,100}" + END, description="The flow's id.")
+]
 StatusParameter = Annotated[FlowStatus | None, QueryParameter(required=False, description="Only flows in this status.")]
 LimitParameter = Annotated[int, QueryParameter(ge=1, le=200, description="How many flows at most.")]
 CursorParameter = Annotated[
@@ -48,7 +51,7 @@ async def list_flows(
     return FlowPage(flows=found, next_cursor=next_cursor)
 
 
-@get("/v1/flows/{flow_id:str}", operation_id="getFlow", tags=["flows"], opt=_POLICY)
+@get("/v1/flows/{flowId:str}", operation_id="getFlow", tags=["flows"], opt=_POLICY)
 async def get_flow(request: Request[Principal, Any, Any], flow_id: FlowIdParameter) -> FlowView:
     """One flow, with everything that was tried and what every system answered."""
     flows: Flows = request.app.state.flows

@@ -12,20 +12,25 @@ from process_api.order_intake import OrderIntake, Submission
 from process_api.orders import OrderRecord, TimelineEntry
 from shared.auth import Principal
 from shared.canonical import Money, OrderStatus
-from shared.canonical.wire import RecordId
+from shared.canonical.wire import END, RecordId
 from shared.operation import operation
 from shared.problem import NotFound
 
 OWNER = "order-desk"
 OrderIdParameter = Annotated[
-    str, PathParameter(pattern=r"^[A-Za-z0-9_.:-]{1,64}$", description="The order's id, as the submission answered it.")
+    str,
+    PathParameter(
+        name="orderId",
+        pattern=r"^[A-Za-z0-9_.:-]{1,64}" + END,
+        description="The order's id, as the submission answered it.",
+    ),
 ]
 IdempotencyKeyHeader = Annotated[
-    str | None,
+    str,
     HeaderParameter(
         name="Idempotency-Key",
-        required=False,
-        description="Required. A new value for each intent, 1 to 128 printable characters, bare or as a quoted string. "
+        min_length=1,
+        description="A new value for each intent, 1 to 128 printable characters, bare or as a quoted string. "
         "Sending the same key with the same body again answers with the same order.",
     ),
 ]
@@ -87,7 +92,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:write"], rate="write", audit="financial"),
 )
 async def start_order_submission(
-    request: Request[Principal, Any, Any], data: JSONBody[OrderSubmission], idempotency_key: IdempotencyKeyHeader = None
+    request: Request[Principal, Any, Any], data: JSONBody[OrderSubmission], idempotency_key: IdempotencyKeyHeader
 ) -> Response[OrderAccepted]:
     """Claim the key and the quote revision, and start the flow that books the order.
 
@@ -110,7 +115,7 @@ async def start_order_submission(
 
 
 @get(
-    "/v1/orders/{order_id:str}",
+    "/v1/orders/{orderId:str}",
     operation_id="getOrder",
     tags=["orders"],
     opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"]),

@@ -7,15 +7,21 @@ from litestar.params import PathParameter
 
 from process_api.pricing_preview import PricingPreview, PricingPreviews
 from shared.auth import Principal
+from shared.canonical.wire import END
 from shared.operation import operation
 
 QuoteIdParameter = Annotated[
-    str, PathParameter(pattern=r"^[A-Za-z0-9]{15,18}$", description="The quote's Salesforce id, 15 or 18 characters.")
+    str,
+    PathParameter(
+        name="quoteId",
+        pattern=r"^[A-Za-z0-9]{15,18}" + END,
+        description="The quote's Salesforce id, 15 or 18 characters.",
+    ),
 ]
 
 
 @post(
-    "/v1/quotes/{quote_id:str}/pricing-preview",
+    "/v1/quotes/{quoteId:str}/pricing-preview",
     operation_id="previewPricing",
     tags=["quotes"],
     status_code=200,
