@@ -48,6 +48,8 @@ class Account:
         self.store = Store()
         self.journal = Journal(self.clock.moment)
         self.search = SearchIndex(self.clock, settings.search_lag_s)
+        # Objects whose overdue work failed; it is not tried again.
+        self.stuck: set[str] = set()
         self.deliver: Callable[[Record], None] = lambda _: None
         self._origin = Origin("req_none", automatic=True)
         self._happenings: list[_Happening] = []
@@ -63,6 +65,13 @@ class Account:
         if record is None:
             noun = {"test_helpers.test_clock": "test clock", "subscription": "subscription"}.get(kind, kind)
             raise no_such(noun.replace("payment_method", "PaymentMethod"), object_id, param=param, status=status)
+        return record
+
+    def fetch_live(self, kind: str, object_id: str, *, param: str = "id", status: int = 400) -> Record:
+        """As `fetch`, and a deleted object is as good as none."""
+        record = self.fetch(kind, object_id, param=param, status=status)
+        if record.get("deleted"):
+            raise no_such(kind, object_id, param=param, status=status)
         return record
 
     def new(self, kind: str, object_id: str, *, on_clock: str | None = None, **fields: Any) -> Record:

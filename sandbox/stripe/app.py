@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,8 +27,6 @@ from sandbox.stripe.rate_limits import Quotas, too_many_requests
 from sandbox.stripe.seed import seed
 from sandbox.stripe.settings import StripeSandboxSettings
 from sandbox.stripe.webhooks import WebhookDelivery
-
-_log = logging.getLogger(__name__)
 
 _OVERDUE_CHECK_S = 1.0
 
@@ -93,11 +90,7 @@ def _lifespan(account: Account, delivery: WebhookDelivery) -> Callable[[Starlett
     async def renew() -> None:
         while True:
             await asyncio.sleep(_OVERDUE_CHECK_S)
-            try:
-                do_overdue_work(account)
-            except Exception:  # noqa: BLE001 -- logged with its trace, and the loop must outlive it
-                # One subscription that cannot be renewed must not stop the others' clock.
-                _log.exception("renewing failed")
+            do_overdue_work(account)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

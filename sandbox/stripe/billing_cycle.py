@@ -6,6 +6,7 @@ Source: Stripe's "Subscription invoices", "How subscriptions work" and "Smart Re
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from sandbox.stripe.store import Record, new_id
 from sandbox.stripe.subscription_billing import charge_lines, draft
 from sandbox.stripe.subscription_cancelling import cancel_at_once
 from sandbox.stripe.subscription_items import start_period
+
+_log = logging.getLogger(__name__)
 
 # How long Stripe waits for the first payment of a subscription.
 INCOMPLETE_S = 23 * 3_600
@@ -32,11 +35,18 @@ class _Work:
 
 
 def do_overdue_work(account: Account) -> None:
-    """Do what is due by now for the customers without a test clock, each piece in a transaction of its own."""
+    """Do what is due by now for the customers without a test clock, each piece in a transaction of its own.
+
+    Work that fails is logged and left undone: what cannot be renewed must not stop the time of everything else.
+    """
     until = int(account.clock.now())
     while (work := _next(account, None, until)) is not None:
-        with account.catching_up(work.at), account.transaction(Origin(new_id("req", 14), automatic=True)):
-            work.do(account, account.fetch(work.kind, work.object_id), work.at)
+        try:
+            with account.catching_up(work.at), account.transaction(Origin(new_id("req", 14), automatic=True)):
+                work.do(account, account.fetch(work.kind, work.object_id), work.at)
+        except Exception:  # noqa: BLE001 -- logged with its trace, and the others' time goes on
+            _log.exception("%s of %s %s failed", work.do.__name__, work.kind, work.object_id)
+            account.stuck.add(work.object_id)
 
 
 def advance(account: Account, test_clock: Record, until: int) -> None:
@@ -51,11 +61,8 @@ def advance(account: Account, test_clock: Record, until: int) -> None:
 
 def _next(account: Account, test_clock: str | None, until: int) -> _Work | None:
     """The earliest piece of work that is due; at the same moment, a cancellation before a renewal before an invoice."""
-    due = [
-        work
-        for work in (*_of_subscriptions(account, test_clock), *_of_invoices(account, test_clock))
-        if work.at <= until
-    ]
+    every = (*_of_subscriptions(account, test_clock), *_of_invoices(account, test_clock))
+    due = [work for work in every if work.at <= until and work.object_id not in account.stuck]
     return min(due, key=lambda work: work.at, default=None)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.stripe.account import Account
-from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.listing import CREATED, PAGE, list_records
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import (
@@ -109,9 +109,7 @@ def make_discounts(
 
 
 def _redeem(account: Account, coupon_id: str, owner: Mapping[str, str | None], at: int, *, param: str) -> str:
-    coupon = account.fetch("coupon", coupon_id, param=param)
-    if coupon.get("deleted"):
-        raise no_such("coupon", coupon_id, param=param)
+    coupon = account.fetch_live("coupon", coupon_id, param=param)
     if not coupon["valid"] or (coupon["redeem_by"] is not None and coupon["redeem_by"] < at):
         raise invalid("This coupon has expired or has been used up.", code="coupon_expired", param=param)
     coupon["times_redeemed"] += 1

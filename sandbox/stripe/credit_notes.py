@@ -175,7 +175,7 @@ def _notes(account: Account, invoice: Record) -> list[Record]:
 
 
 def _credit_balance(account: Account, customer_id: str, change: int) -> None:
-    customer = account.fetch("customer", customer_id)
+    customer = account.fetch_live("customer", customer_id)
     before = account.shown(customer)
     customer["balance"] += change
     account.store.put(customer)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from typing import Any
 
 from sandbox.stripe import payment_methods
+from sandbox.stripe.account import Account
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.listing import CREATED, PAGE, list_records, page
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import Choice, Fields, Hash, Integer, Items, Metadata, Param, Text, merge_metadata
 from sandbox.stripe.store import Record, new_id
-from sandbox.stripe.subscription_cancelling import ENDED, cancel_at_once
+from sandbox.stripe.subscription_cancelling import ENDED, cancel_at_once, stop_advancing
 
 ADDRESS: Fields = {name: Text(unset=True) for name in ("city", "country", "line1", "line2", "postal_code", "state")}
 _TEXTS = ("business_name", "description", "email", "individual_name", "name", "phone")
@@ -18,7 +22,7 @@ _WRITABLE: dict[str, Param] = {
     **{name: Text(unset=True) for name in _TEXTS},
     "address": Hash(fields=ADDRESS, unset=True),
     "balance": Integer(),
-    "invoice_prefix": Text(chars_max=12),
+    "invoice_prefix": Text(),
     "invoice_settings": Hash(fields={"default_payment_method": Text(unset=True), "footer": Text(unset=True)}),
     "metadata": Metadata(),
     "next_invoice_sequence": Integer(minimum=1),
@@ -89,14 +93,21 @@ def update(call: Call) -> Record:
 
 
 def delete(call: Call) -> Record:
-    """DELETE /v1/customers/{id}: its subscriptions are cancelled at once."""
-    customer = call.fetch_live("customer")
-    for subscription in call.account.store.scan("subscription"):
+    """DELETE /v1/customers/{id}"""
+    return delete_customer(call.account, call.fetch_live("customer"))
+
+
+def delete_customer(account: Account, customer: Record) -> Record:
+    """Delete a customer: its subscriptions are cancelled at once, its invoices advance no more."""
+    for subscription in account.store.scan("subscription"):
         if subscription["customer"] == customer["id"] and subscription["status"] not in ENDED:
-            cancel_at_once(call.account, call.account.fetch("subscription", subscription["id"]))
-    call.account.emit("customer.deleted", customer)
+            cancel_at_once(account, account.fetch("subscription", subscription["id"]))
+    for invoice in account.store.scan("invoice"):
+        if invoice["customer"] == customer["id"]:
+            stop_advancing(account, dict(invoice))
+    account.emit("customer.deleted", customer)
     gone = {"id": customer["id"], "object": "customer", "deleted": True}
-    call.account.store.put(gone)
+    account.store.put(gone)
     return gone
 
 
@@ -118,8 +129,26 @@ def _apply(call: Call, customer: Record) -> None:
             customer["shipping"] = {"phone": None} | value | {"address": address}
         elif name == "tax_exempt":
             customer["tax_exempt"] = value or "none"
+        elif name in {"invoice_prefix", "next_invoice_sequence"}:
+            _set_numbering(call.account, customer, name, value)
         elif name in _WRITABLE:
             customer[name] = value
+
+
+def _set_numbering(account: Account, customer: Record, name: str, value: Any) -> None:
+    """Invoice numbers never repeat: a prefix belongs to one customer, and its sequence only grows."""
+    if name == "next_invoice_sequence" and value < customer["next_invoice_sequence"]:
+        raise invalid(
+            f"next_invoice_sequence must be at least {customer['next_invoice_sequence']}, the next one in line.",
+            param=name,
+        )
+    if name == "invoice_prefix":
+        if not re.fullmatch(r"[A-Z0-9]{3,12}", value):
+            raise invalid("invoice_prefix must be 3 to 12 uppercase letters or numbers.", param=name)
+        others = (each for each in account.store.scan("customer") if each["id"] != customer["id"])
+        if any(other.get("invoice_prefix") == value for other in others):
+            raise invalid("invoice_prefix must be unique among your customers.", param=name)
+    customer[name] = value
 
 
 def _add_tax_id(call: Call, customer: Record, type_: str, value: str) -> Record:

@@ -133,7 +133,7 @@ def draft_invoice(
     calculate(account, invoice)
     account.store.put(invoice)
     if customer["currency"] is None:
-        account.store.put(account.fetch("customer", customer["id"]) | {"currency": currency})
+        account.store.put(account.fetch_live("customer", customer["id"]) | {"currency": currency})
     account.emit("invoice.created", invoice)
     return invoice
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.coupons import DISCOUNTS, make_discounts
-from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.invoice_drafts import pricing, redraw, take_up
 from sandbox.stripe.invoice_totals import calculate, line_amount
 from sandbox.stripe.listing import CREATED, PAGE, list_records
@@ -74,9 +74,7 @@ def create(call: Call) -> Record:
     customer_id = params.get("customer") or (draft or {}).get("customer")
     if customer_id is None:
         raise invalid("Missing required param: customer.", code="parameter_missing", param="customer")
-    customer = account.fetch("customer", customer_id, param="customer")
-    if customer.get("deleted"):
-        raise no_such("customer", customer_id, param="customer")
+    customer = account.fetch_live("customer", customer_id, param="customer")
     if draft is not None and draft["customer"] != customer_id:
         raise invalid("The invoice does not belong to the customer.", param="invoice")
     item = make_invoice_item(

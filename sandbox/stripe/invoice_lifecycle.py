@@ -24,7 +24,7 @@ def finalize(account: Account, invoice: Record) -> Record:
     if invoice["status"] != "draft":
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     at = account.now(invoice["test_clock"])
-    customer = account.fetch("customer", invoice["customer"])
+    customer = account.fetch_live("customer", invoice["customer"])
     calculate(account, invoice)
     invoice["ending_balance"] = min(0, invoice["total"] + invoice["starting_balance"])
     invoice["number"] = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
@@ -93,7 +93,7 @@ def attempt(account: Account, invoice: Record, *, payment_method: str | None = N
 
 def charge(account: Account, customer_id: str, payment_method_id: str) -> None:
     """Ask the bank: StripeError 402 for a declining card, or a customer whose `sandbox_behaviour` says so."""
-    customer = account.fetch("customer", customer_id)
+    customer = account.fetch_live("customer", customer_id)
     card = account.fetch("payment_method", payment_method_id)
     if card["_declines"] or customer["metadata"].get("sandbox_behaviour") == "decline":
         raise card_declined(extra={"payment_method": {"id": card["id"], "object": "payment_method"}})
@@ -103,7 +103,7 @@ def payment_method_of(account: Account, invoice: Record) -> str | None:
     """The payment method that an invoice is charged to: its own, its subscription's, or the customer's default."""
     subscription_id = subscription_of(invoice)
     subscription = account.store.get("subscription", subscription_id) if subscription_id else None
-    customer = account.fetch("customer", invoice["customer"])
+    customer = account.fetch_live("customer", invoice["customer"])
     found: str | None = (
         invoice["default_payment_method"]
         or (subscription or {}).get("default_payment_method")
@@ -139,7 +139,8 @@ def void(account: Account, invoice: Record) -> Record:
     invoice["next_payment_attempt"] = None
     invoice["status_transitions"]["voided_at"] = account.now(invoice["test_clock"])
     customer = account.fetch("customer", invoice["customer"])
-    _move_balance(account, customer, invoice["starting_balance"] - invoice["ending_balance"])
+    if not customer.get("deleted"):
+        _move_balance(account, customer, invoice["starting_balance"] - invoice["ending_balance"])
     account.store.put(invoice)
     account.emit("invoice.voided", invoice)
     _subscription_after(account, invoice)
@@ -223,7 +224,7 @@ def _owes(account: Account, subscription_id: str) -> bool:
 
 
 def _move_balance(account: Account, customer: Record, change: int) -> None:
-    before = account.shown(account.fetch("customer", customer["id"]))
+    before = account.shown(account.fetch_live("customer", customer["id"]))
     customer["balance"] += change
     account.store.put(customer)
     if change:

@@ -46,7 +46,7 @@ def calculate(account: Account, invoice: Record) -> None:
     invoice["total"] = sum(left) + taxes
     invoice["total_discount_amounts"] = _sum_by_discount(lines)
     invoice["total_taxes"] = sum_taxes(lines)
-    invoice["starting_balance"] = account.fetch("customer", invoice["customer"])["balance"]
+    invoice["starting_balance"] = account.fetch_live("customer", invoice["customer"])["balance"]
     settle_due(invoice)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.stripe import invoice_lifecycle, payment_methods
 from sandbox.stripe.coupons import DISCOUNTS, make_discounts
-from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.invoice_drafts import DRAFT_S, draft_invoice, pending_items, subscription_of
 from sandbox.stripe.invoice_totals import calculate
 from sandbox.stripe.listing import CREATED, PAGE, list_records, page
@@ -55,9 +55,7 @@ def create(call: Call) -> Record:
     customer_id = params.get("customer") or (subscription or {}).get("customer")
     if customer_id is None:
         raise invalid("Missing required param: customer.", code="parameter_missing", param="customer")
-    customer = account.fetch("customer", customer_id, param="customer")
-    if customer.get("deleted"):
-        raise no_such("customer", customer_id, param="customer")
+    customer = account.fetch_live("customer", customer_id, param="customer")
     if subscription is not None and subscription["customer"] != customer_id:
         raise invalid("The subscription does not belong to the customer.", param="subscription")
     currency = params.get("currency") or (subscription or customer)["currency"] or "usd"
@@ -91,7 +89,7 @@ def update(call: Call) -> Record:
             f"Finalized invoices can't be updated in this way: {', '.join(sorted(locked))}.",
             code="invoice_not_editable",
         )
-    customer = account.fetch("customer", invoice["customer"])
+    customer = account.fetch_live("customer", invoice["customer"])
     invoice |= _fields(call, customer, collection_method=invoice["collection_method"], invoice=invoice)
     if invoice["status"] == "draft":
         calculate(account, invoice)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.stripe.account import Account
-from sandbox.stripe.errors import no_such
 from sandbox.stripe.params import Fields, Items, Text
 from sandbox.stripe.store import Record
 
@@ -35,10 +34,7 @@ class Call:
 
     def fetch_live(self, kind: str) -> Record:
         """As `fetch`, and a deleted object is as good as none."""
-        record = self.fetch(kind)
-        if record.get("deleted"):
-            raise no_such(kind, record["id"], status=404)
-        return record
+        return self.account.fetch_live(kind, self.object_id, status=404)
 
 
 @dataclass(frozen=True)

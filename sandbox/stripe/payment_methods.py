@@ -129,9 +129,7 @@ def of_customer(account: Account, payment_method_id: str, customer_id: str, *, p
 
 def attach_to(call: Call) -> Record:
     """POST /v1/payment_methods/{id}/attach"""
-    customer = call.account.fetch("customer", call.params["customer"], param="customer")
-    if customer.get("deleted"):
-        raise no_such("customer", customer["id"], param="customer")
+    customer = call.account.fetch_live("customer", call.params["customer"], param="customer")
     return attach(call.account, call.object_id, customer)
 
 
@@ -143,7 +141,7 @@ def detach(call: Call) -> Record:
     customer = call.account.fetch("customer", payment_method["customer"])
     settings = customer.get("invoice_settings", {})
     if settings.get("default_payment_method") == payment_method["id"]:
-        before = call.account.shown(call.account.fetch("customer", customer["id"]))
+        before = call.account.shown(call.account.fetch_live("customer", customer["id"]))
         settings["default_payment_method"] = None
         call.account.store.put(customer)
         call.account.emit_update("customer.updated", before, customer)

@@ -46,7 +46,7 @@ def charge_remaining(account: Account, subscription: Record, item: Record, at: i
 def _prorate(account: Account, subscription: Record, item: Record, at: int, *, sign: int, words: str) -> None:
     price = account.fetch("price", item["price"])
     product = account.fetch("product", price["product"])
-    customer = account.fetch("customer", subscription["customer"])
+    customer = account.fetch_live("customer", subscription["customer"])
     invoice_item = make_invoice_item(
         account,
         customer,

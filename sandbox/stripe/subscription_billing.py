@@ -34,7 +34,7 @@ def draft(
 
     It becomes the subscription's latest invoice; the subscription is not stored. Discounts for one use are used up.
     """
-    customer = account.fetch("customer", subscription["customer"])
+    customer = account.fetch_live("customer", subscription["customer"])
     items = pending_items(account, customer["id"], subscription["currency"], subscription["id"])
     if not lines and not items:
         return None

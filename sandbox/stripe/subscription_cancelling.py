@@ -40,11 +40,17 @@ def cancel_at_once(
     subscription["cancellation_details"] |= {"reason": reason} | (details or {})
     account.store.put(subscription)
     for invoice in account.store.scan("invoice"):
-        if subscription_of(invoice) == subscription["id"] and invoice["status"] in {"draft", "open"}:
-            stopped = {"auto_advance": False, "automatically_finalizes_at": None, "next_payment_attempt": None}
-            account.store.put(dict(invoice) | stopped)
+        if subscription_of(invoice) == subscription["id"]:
+            stop_advancing(account, dict(invoice))
     account.emit("customer.subscription.deleted", subscription)
     return subscription
+
+
+def stop_advancing(account: Account, invoice: Record) -> None:
+    """Leave an invoice that is not settled as it is, until somebody acts on it."""
+    if invoice["status"] in {"draft", "open"}:
+        stopped = {"auto_advance": False, "automatically_finalizes_at": None, "next_payment_attempt": None}
+        account.store.put(invoice | stopped)
 
 
 def end_of_period(account: Account, subscription: Record) -> int:

@@ -77,11 +77,16 @@ def change_items(
 ) -> None:
     """Add, change and delete items. Stores the subscription, and invoices what has to be invoiced at once.
 
-    An item whose price has another interval begins a new period at once, and is charged for all of it.
+    An item whose price has another interval begins a new period at once, and is charged for all of it. `param` names
+    the list of items in errors; it is empty when one item's parameters are the request's own.
     """
     old = items_of(account.store, subscription["id"])
+    named = [spec["id"] for spec in wanted if "id" in spec]
+    if len(named) > len(set(named)):
+        raise invalid("Each subscription item can be changed only once in a request.", param=param)
     changes = [
-        _changed(account, subscription, old, spec, terms, f"{param}[{index}]") for index, spec in enumerate(wanted)
+        _changed(account, subscription, old, spec, terms, f"{param}[{index}]" if param else "")
+        for index, spec in enumerate(wanted)
     ]
     touched = {change.before["id"] for change in changes if change.before is not None}
     left = [item for item in old if item["id"] not in touched]

@@ -58,8 +58,7 @@ def _change(call: Call, subscription_id: str, identity: Mapping[str, Any]) -> No
         raise invalid("The items of a canceled subscription can't be changed.", param="subscription")
     before = account.shown(subscription)
     wanted = {name: value for name, value in call.params.items() if name in ITEM} | dict(identity)
-
-    change_items(account, subscription, [wanted], terms_of(account, call.params, subscription), param="item")
+    change_items(account, subscription, [wanted], terms_of(account, call.params, subscription), param="")
     changed = account.fetch("subscription", subscription_id)
     account.emit_update("customer.subscription.updated", before, changed)
 

@@ -34,7 +34,8 @@ _MONTHS = {"month": 1, "year": 12}
 def new_item(account: Account, wanted: Mapping[str, Any], subscription: Mapping[str, Any], param: str) -> Record:
     """An item that is neither stored nor in a period yet. Raises StripeError for a price that can't be used."""
     if not _price_ways(wanted):
-        raise invalid(f"Missing required param: {param}[price].", code="parameter_missing", param=f"{param}[price]")
+        where = _within(param, "price")
+        raise invalid(f"Missing required param: {where}.", code="parameter_missing", param=where)
     item: Record = {
         "id": new_id("si", 14),
         "object": "subscription_item",
@@ -60,17 +61,19 @@ def set_fields(
     """Give an item what a request wants of it: price, quantity, metadata, tax rates, discounts."""
     ways = _price_ways(wanted)
     if len(ways) > 1:
-        raise invalid(f"You may only specify one of these parameters: {', '.join(ways)}.", param=f"{param}[{ways[1]}]")
+        raise invalid(
+            f"You may only specify one of these parameters: {', '.join(ways)}.", param=_within(param, ways[1])
+        )
     if ways == ["price_data"]:
         item["price"] = inline_price(account, wanted["price_data"])["id"]
     elif ways and wanted[ways[0]] != item["price"]:
-        item["price"] = usable_price(account, wanted[ways[0]], recurring=True, param=f"{param}[{ways[0]}]")["id"]
+        item["price"] = usable_price(account, wanted[ways[0]], recurring=True, param=_within(param, ways[0]))["id"]
     if "quantity" in wanted:
         item["quantity"] = wanted["quantity"]
     if "metadata" in wanted:
         item["metadata"] = merge_metadata(item["metadata"], wanted["metadata"])
     if "tax_rates" in wanted:
-        item["tax_rates"] = usable_tax_rates(account, wanted["tax_rates"], param=f"{param}[tax_rates]")
+        item["tax_rates"] = usable_tax_rates(account, wanted["tax_rates"], param=_within(param, "tax_rates"))
     if "discounts" in wanted:
         owner = {
             "customer": subscription["customer"],
@@ -78,7 +81,7 @@ def set_fields(
             "subscription_item": item["id"],
         }
         at = account.now(subscription["test_clock"])
-        item["discounts"] = make_discounts(account, wanted["discounts"], owner, at, param=f"{param}[discounts]")
+        item["discounts"] = make_discounts(account, wanted["discounts"], owner, at, param=_within(param, "discounts"))
 
 
 def start_period(account: Account, item: Record, anchor: int, start: int) -> None:
@@ -127,6 +130,10 @@ def find_item(items: list[Record], item_id: str, param: str) -> Record:
         if item["id"] == item_id:
             return item
     raise no_such("subscription item", item_id, param=param)
+
+
+def _within(param: str, name: str) -> str:
+    return f"{param}[{name}]" if param else name
 
 
 def _price_ways(wanted: Mapping[str, Any]) -> list[str]:

@@ -60,9 +60,7 @@ _SHARED: dict[str, Param] = {
 def create(call: Call) -> Record:
     """POST /v1/subscriptions: with its first invoice, charged at once unless it is to be sent"""
     account, params = call.account, call.params
-    customer = account.fetch("customer", params["customer"], param="customer")
-    if customer.get("deleted"):
-        raise no_such("customer", customer["id"], param="customer")
+    customer = account.fetch_live("customer", params["customer"], param="customer")
     at = account.now(customer["test_clock"])
     subscription = _blank(call, customer, at)
     items = [new_item(account, wanted, subscription, f"items[{index}]") for index, wanted in enumerate(params["items"])]
@@ -92,7 +90,7 @@ def update(call: Call) -> Record:
     before = account.shown(subscription)
     if subscription["status"] in ENDED and set(params) - {"metadata", "cancellation_details", "expand"}:
         raise invalid("A canceled subscription can only update its cancellation_details and metadata.")
-    customer = account.fetch("customer", subscription["customer"])
+    customer = account.fetch_live("customer", subscription["customer"])
     _apply(call, subscription, customer)
     _set_cancellation(call, subscription)
     account.store.put(subscription)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.billing_cycle import advance as advance_clock
+from sandbox.stripe.customers import delete_customer
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.listing import PAGE, list_records
 from sandbox.stripe.operation import Call, Operation
@@ -14,7 +15,7 @@ from sandbox.stripe.params import Integer, Text
 from sandbox.stripe.periods import add_intervals
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.store import Record, new_id
-from sandbox.stripe.subscription_cancelling import ENDED, cancel_at_once
+from sandbox.stripe.subscription_cancelling import ENDED
 from sandbox.stripe.subscription_items import interval_of
 
 KIND = "test_helpers.test_clock"
@@ -64,13 +65,9 @@ def advance(call: Call) -> Record:
 def delete(call: Call) -> Record:
     """DELETE /v1/test_helpers/test_clocks/{id}: with its customers and their subscriptions"""
     account, test_clock = call.account, call.fetch(KIND)
-    for subscription in account.store.scan("subscription"):
-        if subscription["test_clock"] == test_clock["id"] and subscription["status"] not in ENDED:
-            cancel_at_once(account, account.fetch("subscription", subscription["id"]))
     for customer in account.store.scan("customer"):
         if customer.get("test_clock") == test_clock["id"]:
-            account.emit("customer.deleted", account.fetch("customer", customer["id"]))
-            account.store.put({"id": customer["id"], "object": "customer", "deleted": True})
+            delete_customer(account, account.fetch("customer", customer["id"]))
     account.emit("test_helpers.test_clock.deleted", test_clock)
     account.store.remove(KIND, test_clock["id"])
     return {"id": test_clock["id"], "object": KIND, "deleted": True}

@@ -33,6 +33,31 @@ def test_create_retrieve_update_and_delete(client: stripe.StripeClient) -> None:
     assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
 
 
+def test_deleting_a_customer_ends_what_it_had(
+    client: stripe.StripeClient, new_customer: NewCustomer, monthly: stripe.Price
+) -> None:
+    customer = new_customer()
+    subscription = client.v1.subscriptions.create({"customer": customer.id, "items": [{"price": monthly.id}]})
+    draft = client.v1.invoices.create({"customer": customer.id, "currency": "eur", "auto_advance": True})
+    client.v1.customers.delete(customer.id)
+    assert client.v1.subscriptions.retrieve(subscription.id).status == "canceled"
+    assert client.v1.invoices.retrieve(draft.id).automatically_finalizes_at is None
+    with pytest.raises(stripe.InvalidRequestError, match="No such customer"):
+        client.v1.invoices.finalize_invoice(draft.id)
+    with pytest.raises(stripe.InvalidRequestError, match="No such customer"):
+        client.v1.subscriptions.create({"customer": customer.id, "items": [{"price": monthly.id}]})
+
+
+def test_invoice_numbers_never_repeat(client: stripe.StripeClient, new_customer: NewCustomer) -> None:
+    first = new_customer(invoice_prefix="NORDWIND1", next_invoice_sequence=40)
+    assert (first.invoice_prefix, first.next_invoice_sequence) == ("NORDWIND1", 40)
+    for params in ({"next_invoice_sequence": 39}, {"invoice_prefix": "nw"}):
+        with pytest.raises(stripe.InvalidRequestError):
+            client.v1.customers.update(first.id, params)  # type: ignore[arg-type] # either
+    with pytest.raises(stripe.InvalidRequestError, match="unique"):
+        new_customer(invoice_prefix="NORDWIND1")
+
+
 def test_tax_ids_are_kept_and_expandable(client: stripe.StripeClient) -> None:
     made = client.v1.customers.create(
         {"tax_id_data": [{"type": "eu_vat", "value": "DE811193231"}], "expand": ["tax_ids"]}

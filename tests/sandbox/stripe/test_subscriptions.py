@@ -316,6 +316,11 @@ def test_items_are_added_and_deleted(
     client.v1.subscription_items.delete(_items(made)[0].id)
     with pytest.raises(stripe.InvalidRequestError, match="at least one active item"):
         client.v1.subscription_items.delete(added.id)
+    with pytest.raises(stripe.InvalidRequestError, match="only once"):
+        client.v1.subscriptions.update(made.id, {"items": [{"id": added.id}, {"id": added.id, "quantity": 2}]})
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        client.v1.subscription_items.update(added.id, {"price": "price_none"})
+    assert refused.value.param == "price"
 
 
 def test_another_interval_begins_a_period_of_its_own(
