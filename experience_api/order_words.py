@@ -25,6 +25,7 @@ _NEXT_STEPS = {
 }
 _NEXT_STEP_UNDER_WAY = "Nothing for you to do. Look again in a moment."
 
+# Where the process API's own sentence says more (the ERP's words, or which field to complete), there is none of ours.
 REASON_TEXTS = {
     "quote_not_found": "Salesforce does not hold this quote any more.",
     "quote_not_accepted": "The quote was not accepted by the customer yet. Only an accepted quote can be ordered.",
@@ -41,7 +42,14 @@ REASON_TEXTS = {
     "read_back_mismatch": "The ERP or billing came to other amounts than the quote, so the order was not kept.",
     "payment_declined": "The customer's payment was declined. Ask for another means of payment.",
     "no_connection": "Our company on this quote is not connected to an ERP or to billing. Ask the integration team.",
-    "customer_blocked": "The ERP does not let this customer order. Talk to the credit desk.",
+    "credit_limit": "The customer's credit limit does not allow this order. Talk to the credit desk.",
+    "product_not_sold": "A product on the quote is not sold in that currency or for that billing period.",
+    "customer_without_address": "The customer has no address in the ERP. Complete the account's billing address first.",
+    "unknown_tax": "The ERP has no tax for this customer's address. Ask the tax desk.",
+    "wrong_currency": "The quote's currency is not the one that our company on it books in.",
+    "quantity_not_whole": "Subscriptions are sold in whole numbers only. Change the quantity on the quote.",
+    "already_cancelled": "This order was cancelled in the ERP or in billing in the meantime.",
+    "cross_reference_conflict": "This customer is linked to two records in one system. Ask the integration team.",
     "unavailable": "A system that this order needs did not answer for a long time.",
     "outcome_unknown": "A system took a request of this order, but its answer was lost.",
     "rejected": "A system refused the order.",
