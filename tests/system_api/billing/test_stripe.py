@@ -284,7 +284,7 @@ async def test_cancelling_takes_back_the_draft_of_the_first_invoice(
     assert [(each.status, each.amount_due.amount) for each in page.invoices] == [(InvoiceStatus.void, "0.00")]
 
 
-async def test_cancelling_voids_what_is_open_and_credits_what_is_paid(
+async def test_cancelling_credits_what_is_paid_once(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
     name, _ = await started(billing, customer_draft)

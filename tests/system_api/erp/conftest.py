@@ -1,0 +1,95 @@
+"""The Tryton adapter on the real ERP, and what tests order."""
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from sandbox.tryton.server import TrytonServer
+from shared.canonical import Address, CustomerDraft, ErpOrderDraft, ErpOrderLine, Money
+from system_api.connections import Secret, TrytonConnection
+from system_api.erp.tryton import Tryton
+from tests.system_api.transports import Lossy
+
+ACME, TIDEWATER = "001QW0000000001YAA", "001QW0000000003YAA"
+
+
+@pytest.fixture
+def network() -> Lossy:
+    return Lossy()
+
+
+def tryton_connection(url: str, **changes: Any) -> TrytonConnection:
+    connection = TrytonConnection(
+        tenant="nordwind",
+        capability="erp",
+        legal_entity="NW-DE",
+        adapter="tryton",
+        url=url,
+        database="tryton",
+        company=1,
+        currency="EUR",
+        key=Secret("key"),
+    )
+    return msgspec.structs.replace(connection, **changes)
+
+
+def connection_of(tryton: TrytonServer, legal_entity: str, currency: str) -> TrytonConnection:
+    access = tryton.credentials.tenants["nordwind"]
+    return tryton_connection(
+        tryton.url,
+        database=tryton.database,
+        company=access.companies[legal_entity],
+        currency=currency,
+        legal_entity=legal_entity,
+        key=Secret(access.rest_key),
+    )
+
+
+@pytest_asyncio.fixture
+async def erp(tryton: TrytonServer, network: Lossy) -> AsyncIterator[Tryton]:
+    """The German company's books."""
+    adapter = Tryton(connection_of(tryton, "NW-DE", "EUR"), network)
+    yield adapter
+    await adapter.close()
+
+
+def new_customer(**changes: Any) -> CustomerDraft:
+    draft = CustomerDraft(
+        account_id=f"001{uuid.uuid4().hex[:15]}",
+        name="Donau Frischdienst GmbH",
+        address=Address(street="Handelskai 94", postal_code="1200", city="Wien", country="AT"),
+        currency="EUR",
+        vat_id="ATU13585627",
+    )
+    return msgspec.structs.replace(draft, **changes)
+
+
+def euros(amount: str) -> Money:
+    return Money(amount=amount, currency="EUR")
+
+
+def hardware(customer: str, **changes: Any) -> ErpOrderDraft:
+    """Two gateways at 5 % off and twenty sensors: 4,621.00 EUR net, 877.99 EUR tax."""
+    draft = ErpOrderDraft(
+        account_id=ACME,
+        customer_vendor_id=customer,
+        currency="EUR",
+        tax_code="DE",
+        lines=[line("GATEWAY-EDGE", "2", "1415.5"), line("SENSOR-TEMP", "20", "89.50")],
+        expected_tax=euros("877.99"),
+        expected_total=euros("5498.99"),
+        comment="Quote 00001001",
+    )
+    return msgspec.structs.replace(draft, **changes)
+
+
+def line(sku: str, quantity: str, price: str) -> ErpOrderLine:
+    return ErpOrderLine(sku=sku, description=sku, quantity=quantity, net_unit_price=euros(price))
+
+
+def order_id() -> str:
+    return f"ord-{uuid.uuid4().hex[:12]}"
