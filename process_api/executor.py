@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from process_api.event_log import append_event
 from process_api.flows import FlowStatus, change_flow
+from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
 from process_api.order_intake import ORDER_QUEUE, ORDER_WORKFLOW, WORKFLOW_VERSION
@@ -46,12 +47,14 @@ class Worker:
     store: Store
     system: SystemClient
     lease: Lease
+    housekeeping: Housekeeping
 
     async def stop(self, *, drain_s: int = _DRAIN_S) -> None:
         """Take no more flows, give those at work `drain_s` seconds, and close. What is left is taken over by others."""
         global _worker  # noqa: PLW0603 DBOS registers workflows per process, so there is one worker a process
         await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=drain_s)
         await self.lease.stop()
+        await self.housekeeping.stop()
         await self.system.tokens.close()
         await self.system.client.close()
         await self.store.close()
@@ -80,6 +83,7 @@ async def start_worker(
         store=store,
         system=system,
         lease=Lease(store, executor_id, settings.lease_s),
+        housekeeping=Housekeeping(store, settings.idempotency_kept_days),
     )
     _worker = worker
     config: DBOSConfig = {
@@ -93,6 +97,7 @@ async def start_worker(
     DBOS(config=config)
     DBOS.listen_queues([ORDER_QUEUE])
     await worker.lease.start()
+    worker.housekeeping.start()
     DBOS.launch()
     await DBOS.register_queue_async(
         ORDER_QUEUE, worker_concurrency=settings.worker_concurrency, polling_interval_sec=0.2

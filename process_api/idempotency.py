@@ -3,16 +3,20 @@
 import hashlib
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.store import Store
 from process_api.tables import idempotency_keys
-from shared.problem import Fault, IdempotencyMismatch, InvalidRequest
+from shared.problem import Conflict, Fault, IdempotencyMismatch, InvalidRequest
 
 _BARE = re.compile(r"[\x21-\x7e]{1,128}")
+_IN_FLIGHT_RETRY_S = 1
+_PRUNED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,16 @@ def body_hash(body: msgspec.Struct) -> str:
 async def claim_key(
     connection: AsyncConnection, tenant: str, key: IdempotencyKey, digest: str, order_id: str
 ) -> str | None:
-    """Claim `key` for `order_id`. None if it was free, else the order it stands for.
+    """Claim `key` for `order_id`, in the caller's transaction. None if it was free, else the order it stands for.
 
-    Raises IdempotencyMismatch where it was used with another body. A second claim waits until the first one's
-    transaction ends.
+    Raises IdempotencyMismatch where it was used with another body, Conflict while another request with it is being
+    worked on: that one's outcome is not known yet, and whoever waited for it would hold a connection.
     """
+    if not await _locked(connection, tenant, key):
+        raise Conflict(
+            "Another request with this idempotency key is being worked on. Send the same request again in a moment.",
+            retry_after_s=_IN_FLIGHT_RETRY_S,
+        )
     claimed = await connection.scalar(
         insert(idempotency_keys)
         .values(tenant=tenant, idempotency_key=key.value, body_hash=digest, order_id=order_id)
@@ -67,3 +76,32 @@ async def claim_key(
     if found.body_hash != digest:
         raise IdempotencyMismatch("This idempotency key stands for another request. Use a new key for a new intent.")
     return str(found.order_id)
+
+
+async def prune_keys(store: Store, kept_days: int) -> int:
+    """Forget the keys older than `kept_days`, on the database's clock, and return how many those were.
+
+    In batches of their own transactions, so that no claim waits for long. An old key sent again still meets its order:
+    the quote revision is a key that is kept for ever.
+    """
+    forgotten = 0
+    key = tuple_(idempotency_keys.c.tenant, idempotency_keys.c.idempotency_key)
+    old = (
+        select(idempotency_keys.c.tenant, idempotency_keys.c.idempotency_key)
+        .where(idempotency_keys.c.created_at < func.now() - timedelta(days=kept_days))
+        .limit(_PRUNED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    while True:
+        async with store.transaction() as connection:
+            batch = (await connection.execute(delete(idempotency_keys).where(key.in_(old)))).rowcount
+        forgotten += batch
+        if batch < _PRUNED_AT_ONCE:
+            return forgotten
+
+
+async def _locked(connection: AsyncConnection, tenant: str, key: IdempotencyKey) -> bool:
+    """Whether this transaction is now the only one at work on the key. It lets go when it ends, however it ends."""
+    digest = hashlib.sha256(f"idempotency-key\0{tenant}\0{key.value}".encode()).digest()
+    lock = int.from_bytes(digest[:8], signed=True)
+    return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(lock))))

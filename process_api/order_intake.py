@@ -50,7 +50,9 @@ class OrderIntake:
     async def accept(self, principal: Principal, key: IdempotencyKey, submission: Submission) -> Accepted:
         """Take an order in, or find the one that this key or this quote revision stands for already.
 
-        Raises IdempotencyMismatch where the key was used with another body, Unavailable without a database.
+        Raises IdempotencyMismatch where the key was used with another body, Conflict while another request with it is
+        being worked on, Unavailable without a database: sent again with the same key, the request then finds what the
+        first one committed, if it did.
         """
         order_id = f"ord_{uuid.uuid4().hex}"
         async with self.store.transaction() as connection:

@@ -51,6 +51,13 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     lease_s: Annotated[
         float, Meta(ge=1, le=300, description="seconds without a heartbeat after which a worker is dead")
     ] = 15.0
+    drain_s: Annotated[
+        float,
+        Meta(ge=0, le=600, description="seconds that flows at work get to end when a worker is asked to stop"),
+    ] = 25.0
+    idempotency_kept_days: Annotated[
+        int, Meta(ge=30, le=3650, description="days for which idempotency keys are kept, at least 30")
+    ] = 30
     log_level: Annotated[str, Meta(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"
 
     def client_secret(self) -> str:

@@ -1,0 +1,132 @@
+"""Idempotency keys: in flight, finished, and forgotten at last (FAILURES.md, rows 2 and 3)."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from process_api import idempotency
+from process_api.housekeeping import Housekeeping
+from process_api.idempotency import IdempotencyKey, claim_key, prune_keys
+from shared.problem import Conflict
+from tests.process_api.conftest import Process
+
+pytestmark = pytest.mark.servers
+
+
+@asynccontextmanager
+async def in_flight(process: Process, key: str) -> AsyncIterator[None]:
+    """A first request with that key which has claimed it and is not committed yet; it never will be."""
+    async with process.worker.store.engine.connect() as connection:
+        await claim_key(connection, "nordwind", IdempotencyKey(key), "another body", "ord_never")
+        yield
+        await connection.rollback()
+
+
+def assert_told_to_come_back(answer: httpx.Response) -> None:
+    assert answer.status_code == 409, answer.text
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json()["retryAfterSeconds"] == 1
+    assert answer.json()["type"] == "urn:quoteway:problem:conflict"
+
+
+async def test_a_key_in_flight_is_a_conflict_that_names_when_to_come_back(process: Process) -> None:
+    key = uuid.uuid4().hex
+    async with in_flight(process, key):
+        async with asyncio.timeout(5):
+            assert_told_to_come_back(await process.submit(key))
+        assert (await process.submit()).status_code == 202, "another key is not held up"
+    again = await process.submit(key)
+    assert again.status_code == 202
+    assert again.json()["replayed"] is True
+
+
+async def test_without_the_lock_a_second_request_would_wait_for_the_first(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unlocked(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr(idempotency, "_locked", unlocked)
+    key = uuid.uuid4().hex
+    async with in_flight(process, key):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                assert_told_to_come_back(await process.submit(key))
+
+
+async def test_one_key_many_at_once_is_one_order(process: Process) -> None:
+    key = uuid.uuid4().hex
+    answers = await asyncio.gather(*(process.submit(key) for _ in range(30)))
+
+    accepted = [answer.json() for answer in answers if answer.status_code == 202]
+    for answer in answers:
+        if answer.status_code != 202:
+            assert_told_to_come_back(answer)
+    assert sum(not each["replayed"] for each in accepted) == 1
+    (order_id,) = {each["orderId"] for each in accepted}
+    again = (await process.submit(key)).json()
+    assert (again["orderId"], again["replayed"]) == (order_id, True)
+    assert again["statusUrl"] == f"/v1/orders/{order_id}"
+    await process.ended(order_id)
+    assert len(process.system.orders) == 1
+
+
+async def test_tenants_do_not_hold_up_each_other(process: Process) -> None:
+    async with (
+        process.worker.store.engine.connect() as ours,
+        process.worker.store.engine.connect() as theirs,
+        process.worker.store.engine.connect() as late,
+    ):
+        key = IdempotencyKey(uuid.uuid4().hex)
+        assert await claim_key(ours, "nordwind", key, "body", "ord_1") is None
+        assert await claim_key(theirs, "elsewhere", key, "body", "ord_2") is None
+        with pytest.raises(Conflict):
+            await claim_key(late, "nordwind", key, "body", "ord_3")
+
+
+async def test_keys_are_kept_for_their_days_and_then_forgotten(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "_PRUNED_AT_ONCE", 2)
+    run = uuid.uuid4().hex
+    async with process.worker.store.transaction() as connection:
+        for name, age in [("old", "31 days"), ("young", "29 days"), ("edge", "30 days 1 minute"), ("older", "90 days")]:
+            await connection.execute(
+                text(
+                    "INSERT INTO quoteway.idempotency_keys VALUES "
+                    "(:run, :name, 'hash', 'ord', now() - CAST(:age AS interval))"
+                ),
+                {"run": run, "name": name, "age": age},
+            )
+
+    assert await prune_keys(process.worker.store, 30) == 3
+
+    async with process.worker.store.transaction() as connection:
+        kept = await connection.scalars(
+            text("SELECT idempotency_key FROM quoteway.idempotency_keys WHERE tenant = :run"), {"run": run}
+        )
+        assert list(kept) == ["young"]
+
+
+async def test_housekeeping_goes_on_after_a_failed_round(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = 0
+    enough = asyncio.Event()
+
+    async def failing(*_: object) -> int:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            enough.set()
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("process_api.housekeeping.prune_keys", failing)
+    housekeeping = Housekeeping(process.worker.store, 30, every_s=0.01)
+    housekeeping.start()
+    async with asyncio.timeout(5):
+        await enough.wait()
+    await housekeeping.stop()
