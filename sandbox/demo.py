@@ -23,7 +23,8 @@ from sandbox.oracle import Oracle
 from sandbox.process import ProcessError, require_free_port
 from sandbox.progress import Progress
 
-BUILD = Path(__file__).resolve().parents[1] / "build"
+# Where demo.json and the run's files go.
+BUILD = Path(os.environ.get("QUOTEWAY_DEMO_BUILD") or Path(__file__).resolve().parents[1] / "build")
 RUN_DIR = BUILD / "demo"
 REPORT = BUILD / "demo.json"
 QUOTE_ID = "0Q0QW0000000001"
@@ -232,7 +233,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         ports = chosen_ports()
-        BUILD.mkdir(exist_ok=True)
+        BUILD.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(RUN_DIR, ignore_errors=True)
         with Landscape(RUN_DIR, ports, Progress()) as landscape:
             return _tell(landscape, console, once=once)
