@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from sandbox.engines import Postgres, PostgresEngine
+from sandbox.faults.control import FaultControl
 from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
 from sandbox.progress import Progress
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
@@ -52,6 +53,9 @@ class Landscape:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     durable: bool = False
     tier_settings: Mapping[str, str] = field(default_factory=dict)
+    proxied: frozenset[str] = frozenset()
+    """Which of tryton, stripe, salesforce and system (the system API) are reached through a fault proxy."""
+    fault_seed: int = 0
     postgres: Postgres = field(init=False)
     redis: RedisEngine | ExternalRedis = field(init=False)
     tryton: TrytonServer = field(init=False)
@@ -86,6 +90,8 @@ class Landscape:
         self.erp = credentials.tenants[TENANT]
         with self.progress.step("Starting Tryton, Salesforce, Stripe, the issuer and Valkey"):
             self._start_side_by_side()
+        for name in sorted(self.proxied - {"system"}):
+            self._start_proxy(name, self.tryton.url if name == "tryton" else self.url(name))
         for client_id in ("process-api", "experience-api"):
             self._private(f"{client_id}.secret", self.secret(client_id))
         self._write_connections()
@@ -94,6 +100,8 @@ class Landscape:
     def start_tiers(self) -> None:
         """Start Quoteway's own four processes."""
         self.start_tier("system")
+        if "system" in self.proxied:
+            self._start_proxy("system", self.url("system"))
         with ThreadPoolExecutor() as pool:
             starts = [pool.submit(self.start_tier, "process"), pool.submit(self.start_worker)]
         for start in starts:
@@ -114,6 +122,10 @@ class Landscape:
     def url(self, name: str) -> str:
         """The address of a process that serves."""
         return self.processes[name].url
+
+    def faults(self, name: str) -> FaultControl:
+        """What goes wrong on the way to one of `proxied`."""
+        return FaultControl(self.url(_proxy(name)))
 
     def start_worker(self, name: str = "worker") -> RunningProcess:
         """Start a worker; several may run, each under a name of its own."""
@@ -168,6 +180,12 @@ class Landscape:
         command = ["-m", f"sandbox.{name}", "--host", LOOPBACK, "--port", port, *arguments]
         return self._start(name, command, {})
 
+    def _start_proxy(self, name: str, target: str) -> None:
+        self._start(_proxy(name), ["-m", "sandbox.fault_proxy", "--target", target, "--seed", str(self.fault_seed)], {})
+
+    def _reached_at(self, name: str, address: str) -> str:
+        return self.url(_proxy(name)) if name in self.proxied else address
+
     def _stop_postgres(self) -> None:
         self.postgres.stop()
         if isinstance(self.postgres, PostgresEngine) and not self.durable:
@@ -200,7 +218,7 @@ class Landscape:
                 capability="crm",
                 legal_entity="*",
                 adapter="salesforce",
-                url=self.url("salesforce"),
+                url=self._reached_at("salesforce", self.url("salesforce")),
                 client_id=salesforce["client_id"],
                 client_secret="file:salesforce.secret",  # noqa: S106 a reference
             ),
@@ -218,7 +236,7 @@ class Landscape:
                     capability="erp",
                     legal_entity=entity.code,
                     adapter="tryton",
-                    url=self.tryton.url,
+                    url=self._reached_at("tryton", self.tryton.url),
                     database=self.tryton.database,
                     company=self.erp.companies[entity.code],
                     currency=entity.currency,
@@ -230,7 +248,7 @@ class Landscape:
                     capability="billing",
                     legal_entity=entity.code,
                     adapter="stripe",
-                    url=self.url("stripe"),
+                    url=self._reached_at("stripe", self.url("stripe")),
                     key="file:stripe.key",
                 )
             )
@@ -252,7 +270,7 @@ class Landscape:
     def _process_environment(self) -> dict[str, str]:
         return {
             "QUOTEWAY_DATABASE_URL": self.postgres.url(DATABASE),
-            "QUOTEWAY_SYSTEM_URL": self.processes["system"].url if "system" in self.processes else "",
+            "QUOTEWAY_SYSTEM_URL": self._reached_at("system", self.url("system")) if "system" in self.processes else "",
             "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),
         }
 
@@ -285,6 +303,10 @@ class Landscape:
         path.unlink(missing_ok=True)
         path.touch(mode=0o600)
         path.write_text(text)
+
+
+def _proxy(name: str) -> str:
+    return f"{name}-proxy"
 
 
 def _connection(**settings: str | int | dict[str, str]) -> str:
