@@ -143,9 +143,3 @@ async def process(running: Process) -> AsyncIterator[Process]:
     running.switch.system = SystemStandIn()
     yield running
     await running.idle()
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresEngine]:
-    with PostgresEngine(tmp_path_factory.mktemp("pg"), durable=False) as e:
-        yield e
