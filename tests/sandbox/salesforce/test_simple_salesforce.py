@@ -185,7 +185,7 @@ def test_errors_reach_the_client_as_its_own(salesforce: Salesforce, org_process:
         _records(salesforce, "Quoteway_Order__c").create({"Order_Id__c": _unique(name), "ERP_Order_Number__c": number})
     with pytest.raises(SalesforceMoreThanOneRecord):
         _records(salesforce, "Quoteway_Order__c").upsert(f"ERP_Order_Number__c/{number}", {"Status__c": "x"})
-    refusal = {"path": "/limits", "status": 403, "errorCode": "REQUEST_LIMIT_EXCEEDED"}
+    refusal: dict[str, str | int] = {"path": "/limits", "status": 403, "errorCode": "REQUEST_LIMIT_EXCEEDED"}
     requests.post(f"{org_process.url}/_sandbox/refuse", json=refusal, timeout=5)
     with pytest.raises(SalesforceRefusedRequest):
         salesforce.limits()
