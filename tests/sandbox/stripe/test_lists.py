@@ -28,7 +28,9 @@ def test_newest_first_ten_at_a_time(client: stripe.StripeClient, twelve: list[st
     assert ([price.id for price in rest.data], rest.has_more) == (twelve[10:], False)
     back = client.v1.prices.list({"product": "TWELVE", "ending_before": twelve[10], "limit": 3})
     assert ([price.id for price in back.data], back.has_more) == (twelve[7:10], True)
-    assert client.v1.prices.list({"product": "TWELVE", "limit": 100}).has_more is False
+    assert client.v1.prices.list({"product": "TWELVE", "limit": 12}).has_more is False
+    exactly = client.v1.prices.list({"product": "TWELVE", "starting_after": twelve[1], "limit": 10})
+    assert (len(exactly.data), exactly.has_more) == (10, False)
 
 
 def test_the_sdk_pages_by_itself_both_ways(client: stripe.StripeClient, twelve: list[str]) -> None:

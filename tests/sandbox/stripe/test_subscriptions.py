@@ -269,6 +269,9 @@ def test_prorations_are_net_of_discounts(
     latest = client.v1.invoices.list({"subscription": made.id}).data[0]
     assert (latest.billing_reason, latest.total, latest.amount_due) == ("subscription_update", -3267, 0)
     assert client.v1.customers.retrieve(str(made.customer)).balance == -3267, "what is overpaid is credited"
+    client.v1.subscription_items.update(_items(made)[0].id, {"quantity": 40, "proration_behavior": "always_invoice"})
+    grown = client.v1.invoices.list({"subscription": made.id}).data[0]
+    assert (grown.total, grown.amount_due) == (6533, 6533 - 3267), "the discount is in the proration, and not on it"
 
 
 def test_proration_none_changes_only_the_future(
@@ -354,6 +357,13 @@ def test_months_and_years_mix_in_flexible_billing_only(
     client.v1.test_helpers.test_clocks.advance(clock.id, {"frozen_time": 1_748_736_000 + 32 * DAY})
     renewal = client.v1.invoices.list({"subscription": made.id}).data[0]
     assert (renewal.total, renewal.billing_reason) == (490, "subscription_cycle")
+    weekly = client.v1.prices.create(
+        {"product": "MON-STD", "currency": "eur", "unit_amount": 100, "recurring": {"interval": "week"}}
+    )
+    with pytest.raises(stripe.InvalidRequestError, match="multiples of the shortest"):
+        client.v1.subscriptions.create(
+            {"customer": customer.id, "items": [{"price": monthly.id}, {"price": weekly.id}]}
+        )
     with pytest.raises(stripe.InvalidRequestError, match="mismatch in interval"):
         client.v1.subscriptions.create({"customer": customer.id, "items": items, "billing_mode": {"type": "classic"}})
 

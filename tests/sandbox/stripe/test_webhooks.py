@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -128,9 +129,24 @@ def test_a_disabled_endpoint_hears_nothing_and_the_secret_is_told_once(
     assert "secret" not in eager_client.v1.webhook_endpoints.retrieve(endpoint.id).to_dict()
     assert eager_client.v1.webhook_endpoints.update(endpoint.id, {"disabled": True}).status == "disabled"
     eager_client.v1.customers.create({"name": "unheard"})
+    assert eager_client.v1.events.list({"type": "customer.created"}).data[0].pending_webhooks == 0
     eager_client.v1.webhook_endpoints.update(endpoint.id, {"disabled": False})
     heard = eager_client.v1.customers.create({"name": "heard"})
     assert [json.loads(body)["data"]["object"]["id"] for body, _ in receiver.wait_for(1)] == [heard.id]
+
+
+def test_disabling_an_endpoint_ends_its_retries(
+    eager: RunningSandbox,
+    eager_client: stripe.StripeClient,
+    receiver: WebhookReceiver,
+    endpoint: stripe.WebhookEndpoint,
+) -> None:
+    receiver.answers[:] = [500] * 4
+    eager_client.v1.customers.create({"name": "retried"})
+    receiver.wait_for(1)
+    eager_client.v1.webhook_endpoints.update(endpoint.id, {"disabled": True})
+    time.sleep(0.5)  # twice what all the retries take
+    assert len([attempt for attempt in _deliveries(eager) if attempt["endpoint"] == endpoint.id]) < 4
 
 
 def test_a_refused_write_tells_nobody(
