@@ -1,0 +1,117 @@
+"""Tax from the table of jurisdictions that the sandbox ships."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.canonical import Address, Money, TaxedLine, TaxRequest
+from shared.problem import Rejected
+from system_api.connections import ConnectionsError, JurisdictionsConnection
+from system_api.tax.jurisdictions import Jurisdictions
+
+SELLERS = {"NW-DE": "DE", "NW-US": "US"}
+
+
+def connection(table: Path) -> JurisdictionsConnection:
+    return JurisdictionsConnection(
+        tenant="nordwind",
+        capability="tax",
+        legal_entity="*",
+        adapter="jurisdictions",
+        table=table,
+        sellers=SELLERS,
+    )
+
+
+@pytest.fixture
+def tax() -> Jurisdictions:
+    return Jurisdictions(connection(Path("sandbox/data/taxes.toml")))
+
+
+def request(
+    *nets: str, seller: str = "NW-DE", currency: str = "EUR", vat_id: str | None = None, **place: Any
+) -> TaxRequest:
+    return TaxRequest(
+        legal_entity=seller,
+        buyer=Address(street="s", postal_code="1", city="c", **{"country": "DE", **place}),
+        buyer_vat_id=vat_id,
+        lines=[
+            TaxedLine(line_id=str(place), net=Money(amount=net, currency=currency)) for place, net in enumerate(nets)
+        ],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "percent", "total"),
+    [
+        (request("100.00"), "DE", "19", "19.00"),
+        (request("100.00", country="AT", vat_id="ATU13585627"), "EU-REVERSE-CHARGE", "0", "0.00"),
+        (request("100.00", country="AT", vat_id="nl 123.456.789 B01"), "EU-REVERSE-CHARGE", "0", "0.00"),
+        (request("100.00", country="GR", vat_id="EL094259216"), "EU-REVERSE-CHARGE", "0", "0.00"),
+        (request("1590.00", seller="NW-US", currency="USD", country="US", region="CA"), "US-CA", "7.25", "115.28"),
+        (request("100.00", seller="NW-US", currency="USD", country="US", region="OR"), "US-NONE", "0", "0.00"),
+    ],
+)
+async def test_the_first_rule_that_fits_is_owed(
+    tax: Jurisdictions, asked: TaxRequest, code: str, percent: str, total: str
+) -> None:
+    calculation = await tax.calculate(asked)
+
+    assert (calculation.tax_code, calculation.percent, calculation.total.amount) == (code, percent, total)
+
+
+async def test_each_line_is_rounded_half_up_on_its_own(tax: Jurisdictions) -> None:
+    calculation = await tax.calculate(request("0.50", "0.50", "0.50", "0.00"))
+
+    assert [line.tax.amount for line in calculation.lines if line.tax] == ["0.10", "0.10", "0.10", "0.00"]
+    assert calculation.total == Money(amount="0.30", currency="EUR")
+    assert [line.line_id for line in calculation.lines] == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said_so"),
+    [
+        (request("1.00", country="AT"), "from DE to AT: the buyer has no VAT id of another member state"),
+        (request("1.00", country="AT", vat_id="DE811193231"), "the buyer has no VAT id of another member state"),
+        (request("1.00", country="AT", vat_id="12345"), "the buyer has no VAT id of another member state"),
+        (request("1.00", country="CH", vat_id="CHE123456789"), "from DE to CH."),
+        (request("1.00", seller="NW-US", country="US", region="TX"), "from US to US-TX."),
+        (request("1.00", seller="NW-US", country="US"), "from US to US."),
+        (request("1.00", seller="NW-FR"), "It is not known where NW-FR is established"),
+    ],
+)
+async def test_a_sale_that_no_rule_covers_is_refused(tax: Jurisdictions, asked: TaxRequest, said_so: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        await tax.calculate(asked)
+
+    assert raised.value.reason_code == "no_tax_jurisdiction"
+    assert said_so in raised.value.detail
+
+
+async def test_currencies_are_not_mixed(tax: Jurisdictions) -> None:
+    mixed = request("1.00")
+    mixed.lines.append(TaxedLine(line_id="2", net=Money(amount="1.00", currency="USD")))
+
+    with pytest.raises(Rejected, match="EUR and USD"):
+        await tax.calculate(mixed)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[[jurisdiction]]",
+        "not toml",
+        '[[jurisdiction]]\ncode="A"\nname="A"\nseller="DE"\nbuyer="DE"\nrate="19"',
+        '[[jurisdiction]]\ncode="A"\nname="A"\nseller="DE"\nbuyer="DE"\nrate="0.19"\nneeds_vat="yes"',
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_at_start(write_file: Any, content: str) -> None:
+    with pytest.raises(ConnectionsError, match=r"table of tax jurisdictions .* cannot be used"):
+        Jurisdictions(connection(write_file("taxes.toml", content)))
+
+
+def test_a_table_that_is_not_there_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(ConnectionsError, match="cannot be used"):
+        Jurisdictions(connection(tmp_path / "none.toml"))
