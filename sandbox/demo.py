@@ -75,9 +75,8 @@ class Story:
             raise StoryError(f"{title}: {error}") from error
         finally:
             entry["seconds"] = round(time.monotonic() - began, 3)
-        self.console.print(
-            f"[green]✓[/] {title} [dim]{entry['seconds']:.1f} s[/]\n    {entry['detail']}", highlight=False
-        )
+        self.console.print(f"[green]✓[/] {title} [dim]{entry['seconds']:.1f} s[/]")
+        self.console.print(f"    {entry['detail']}", markup=False, soft_wrap=True)
 
     def _token(self) -> str:
         self.report["startedAt"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -51,6 +51,7 @@ def build():
     with open(LOCK) as lock:
         total = sum(1 for line in lock if "==" in line and not line.startswith(" "))
     print("Building the environment: %d packages, about a minute the first time." % total)
+    sys.stdout.flush()
     with open(LOG, "w") as log:
         if subprocess.call([sys.executable, "-m", "venv", ENVIRONMENT], stdout=log, stderr=log) != 0:
             fail("The environment cannot be made: this Python lacks venv (Debian: install python3-venv). Log: " + LOG)
@@ -79,6 +80,7 @@ def show_progress(lines, log, total):
         elif quarter > shown:
             shown = quarter
             print("  %d of %d packages found" % (min(found, total), total))
+            sys.stdout.flush()
         if line.startswith("Installing collected packages"):
             print(("\n" if sys.stdout.isatty() else "") + "  all found, installing")
 
@@ -92,6 +94,7 @@ def main():
         fail("requirements/dev.txt is missing: run this in a whole checkout of the project.")
     if not is_built():
         build()
+    sys.stdout.flush()  # what is still buffered would be lost with this program
     if len(sys.argv) > 1:
         os.chdir(ROOT)
         os.execv(PYTHON, [PYTHON] + sys.argv[1:])
