@@ -55,6 +55,7 @@ def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Li
             process_api.settings.ProcessSettings(
                 issuer_metadata_url=metadata_url,
                 database_url="postgresql://nobody@127.0.0.1:1/nothing",
+                redis_url="redis://127.0.0.1:1/0",
                 system_url=_NOWHERE,
                 process_client_secret_file=secret_file,
             )

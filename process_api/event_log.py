@@ -1,16 +1,17 @@
 """Events: facts about orders, written in the same transaction as the state they speak of (the outbox)."""
 
 import uuid
-from typing import Any
 
+import msgspec
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.tables import events
+from shared.events import EventData
 
 
 async def append_event(
-    connection: AsyncConnection, *, tenant: str, subject: str, kind: str, data: dict[str, Any], correlation_id: str
+    connection: AsyncConnection, *, tenant: str, subject: str, data: EventData, correlation_id: str
 ) -> uuid.UUID:
     """Append an event of `subject`, in the caller's transaction, with the subject's next sequence number.
 
@@ -26,8 +27,8 @@ async def append_event(
             tenant=tenant,
             subject=subject,
             sequence=following.scalar_subquery(),
-            type=kind,
-            data=data,
+            type=data.event_type,
+            data=msgspec.to_builtins(data),
             correlation_id=correlation_id,
         )
     )

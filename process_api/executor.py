@@ -28,13 +28,14 @@ from process_api.workflows.order_submission import (
     step_settled,
 )
 from shared.canonical import OrderStatus
+from shared.events import order_ended
 from shared.http_client import Transport
 from shared.problem import QuotewayError
 
 _ENDINGS = {
-    "succeeded": (FlowStatus.succeeded, OrderStatus.booked, "order.booked"),
-    "rejected": (FlowStatus.rejected, OrderStatus.rejected, "order.rejected"),
-    "parked": (FlowStatus.parked, OrderStatus.parked, "order.parked"),
+    "succeeded": (FlowStatus.succeeded, OrderStatus.booked),
+    "rejected": (FlowStatus.rejected, OrderStatus.rejected),
+    "parked": (FlowStatus.parked, OrderStatus.parked),
 }
 _DRAIN_S = 25
 
@@ -118,10 +119,10 @@ async def order_submission(flow_id: str) -> str:
 async def end_order(flow_id: str, ending: Ending) -> None:
     """The order's end, its flow's end and the event of it, in one transaction. Running it again changes nothing."""
     worker = running_worker()
-    flow_status, status, event = _ENDINGS[ending.kind]
+    flow_status, status = _ENDINGS[ending.kind]
     while True:
         try:
-            await _end_order_once(worker.store, flow_id, ending, flow_status, status, event)
+            await _end_order_once(worker.store, flow_id, ending, flow_status, status)
         except QuotewayError:
             await asyncio.sleep(1.0)  # the database is away; DBOS waits for it in the same way
         else:
@@ -129,7 +130,7 @@ async def end_order(flow_id: str, ending: Ending) -> None:
 
 
 async def _end_order_once(
-    store: Store, flow_id: str, ending: Ending, flow_status: FlowStatus, status: OrderStatus, event: str
+    store: Store, flow_id: str, ending: Ending, flow_status: FlowStatus, status: OrderStatus
 ) -> None:
     async with store.transaction() as connection:
         query = select(flows).where(flows.c.flow_id == flow_id).with_for_update()
@@ -138,7 +139,9 @@ async def _end_order_once(
             return
         bad: dict[str, Any] = {"reason_code": ending.reason_code or None, "reason": ending.detail or None}
         message = "The order is booked." if ending.kind == "succeeded" else ending.detail
-        await change_order(connection, flow.subject, status=status, step=ending.step or "end", message=message, **bad)
+        version = await change_order(
+            connection, flow.subject, status=status, step=ending.step or "end", message=message, **bad
+        )
         await change_flow(
             connection,
             flow_id,
@@ -147,17 +150,11 @@ async def _end_order_once(
             finished_at=None if flow_status is FlowStatus.parked else datetime.now(UTC),
             **bad,
         )
-        order = await find_order(connection, flow.tenant, flow.subject)
         await append_event(
             connection,
             tenant=flow.tenant,
             subject=flow.subject,
-            kind=event,
-            data={
-                "orderId": flow.subject,
-                "version": order.version if order else None,
-                "reasonCode": ending.reason_code or None,
-            },
+            data=order_ended(status, order_id=flow.subject, version=version, reason_code=ending.reason_code or None),
             correlation_id=flow.correlation_id,
         )
 

@@ -181,7 +181,7 @@ async def begin_attempt(
             executor_id=executor_id,
         )
         .on_conflict_do_update(
-            index_elements=["flow_id", "step", "direction", "attempt"],
+            index_elements=["flow_id", "step", "direction", "generation", "attempt"],
             set_={"resumed": True, "executor_id": executor_id},
         )
     )

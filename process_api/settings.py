@@ -19,6 +19,10 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         str, Meta(pattern="^postgresql://", description="PostgreSQL 15+ with the business state and the workflows")
     ]
+    redis_url: Annotated[
+        str,
+        Meta(pattern="^rediss?://", description="Redis 7 / Valkey, where events are published; no state is kept there"),
+    ]
     system_url: Annotated[str, Meta(pattern="^https?://", description="the system API's address")]
     process_client_secret_file: Annotated[
         str, Meta(min_length=1, description="the file with this service's OAuth client secret")
@@ -58,6 +62,16 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_kept_days: Annotated[
         int, Meta(ge=30, le=3650, description="days for which idempotency keys are kept, at least 30")
     ] = 30
+    event_poll_s: Annotated[float, Meta(gt=0, le=60, description="seconds between two looks for events to publish")] = (
+        0.5
+    )
+    event_stream_length: Annotated[
+        int, Meta(ge=100, description="about how many events a tenant's stream keeps; older ones are trimmed")
+    ] = 100_000
+    inbox_poll_s: Annotated[float, Meta(gt=0, le=60, description="seconds between two looks into the inbox")] = 0.5
+    inbox_kept_days: Annotated[
+        int, Meta(ge=30, le=3650, description="days that finished webhooks are kept, to know their duplicates")
+    ] = 90
     log_level: Annotated[str, Meta(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"
 
     def client_secret(self) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from shared.problem import Unavailable
 
-EXPECTED_REVISION = "0001"
+EXPECTED_REVISION = "0003"
 
 
 def sqlalchemy_url(database_url: str) -> str:

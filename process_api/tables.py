@@ -6,6 +6,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -113,6 +114,10 @@ flows = Table(
     Column("reason_code", Text),
     Column("reason", Text),
     Column("what_to_do", Text),
+    # How often an operator has had it begun again, plus one; work of an earlier generation counts no more.
+    Column("generation", Integer, nullable=False, server_default="1"),
+    # The end that a flow comes to once all it has begun is undone; nothing while it goes forward.
+    Column("undoing_to", JSONB),
     _moment("started_at"),
     _moment("finished_at", nullable=True),
     Index(None, "tenant", "started_at", "flow_id"),
@@ -137,6 +142,7 @@ flow_attempts = Table(
     Column("flow_id", Text, ForeignKey(flows.c.flow_id), primary_key=True),
     Column("step", Text, primary_key=True),
     Column("direction", Text, primary_key=True),
+    Column("generation", Integer, primary_key=True, server_default="1"),
     Column("attempt", Integer, primary_key=True),
     Column("outcome", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
@@ -174,9 +180,70 @@ events = Table(
     Column("correlation_id", Text, nullable=False),
     _moment("occurred_at"),
     _moment("published_at", nullable=True),
+    # Grows with the sequence of every subject, so it is the order in which events are published.
+    Column("position", BigInteger, Identity(always=True), nullable=False),
     UniqueConstraint("tenant", "subject", "sequence"),
 )
-Index("ix_events_unpublished", events.c.occurred_at, postgresql_where=events.c.published_at.is_(None))
+Index("ix_events_unpublished", events.c.tenant, events.c.position, postgresql_where=events.c.published_at.is_(None))
+
+webhook_inbox = Table(
+    "webhook_inbox",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    # The sender's own id of the event: it sends some more than once.
+    Column("event_id", Text, primary_key=True),
+    Column("legal_entity", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    # Our id of the subscription it is about; empty where it is about none of ours.
+    Column("subject", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("reason", Text),
+    Column("correlation_id", Text, nullable=False),
+    Column("position", BigInteger, Identity(always=True), nullable=False),
+    _moment("received_at"),
+    _moment("next_attempt_at"),
+    _moment("finished_at", nullable=True),
+)
+Index(
+    "ix_webhook_inbox_unfinished",
+    webhook_inbox.c.tenant,
+    webhook_inbox.c.source,
+    webhook_inbox.c.subject,
+    webhook_inbox.c.position,
+    postgresql_where=webhook_inbox.c.finished_at.is_(None),
+)
+
+subscription_states = Table(
+    "subscription_states",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("legal_entity", Text, nullable=False),
+    Column("vendor_id", Text),
+    Column("order_id", Text),
+    Column("status", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    # When the vendor was asked, by the database's clock: an answer asked for earlier never replaces a later one.
+    _moment("observed_at"),
+)
+
+# What operators decided about dead letters. A trigger refuses to change or delete a row.
+dead_letter_decisions = Table(
+    "dead_letter_decisions",
+    metadata,
+    Column("decision_id", UUID(as_uuid=True), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("dead_letter_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("from_step", Text),
+    Column("reason", Text),
+    Column("decided_by", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    _moment("decided_at"),
+    Index(None, "tenant", "dead_letter_id"),
+)
 
 executors = Table(
     "executors",

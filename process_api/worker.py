@@ -1,6 +1,7 @@
 """The worker: runs flows. `python -m process_api.worker`.
 
-The process API only puts flows into the queue; any number of workers on the same PostgreSQL take them out.
+The process API only puts flows into the queue; any number of workers on the same PostgreSQL take them out. Each also
+publishes events.
 """
 
 import asyncio
@@ -8,10 +9,13 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 
+from process_api.event_delivery import EventRelay
 from process_api.executor import start_worker
 from process_api.settings import ProcessSettings
 from process_api.store import Store
+from shared.redis_connection import RedisStreams
 from shared.settings import load_settings_or_exit
 from shared.telemetry import log_to_stderr
 
@@ -31,7 +35,14 @@ async def run_worker(settings: ProcessSettings) -> None:
     worker = await start_worker(settings)
     sys.stdout.write(json.dumps({"ready": True, "executorId": worker.saga.executor_id}) + "\n")
     sys.stdout.flush()
+    streams = RedisStreams(settings.redis_url)
+    relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length)
+    publishing = asyncio.create_task(relay.run(), name="event relay")
     await stopping.wait()
+    publishing.cancel()
+    with suppress(asyncio.CancelledError):
+        await publishing
+    await streams.close()
     await worker.stop()
 
 

@@ -270,6 +270,7 @@ class Landscape:
     def _process_environment(self) -> dict[str, str]:
         return {
             "QUOTEWAY_DATABASE_URL": self.postgres.url(DATABASE),
+            "QUOTEWAY_REDIS_URL": self.redis.url,
             "QUOTEWAY_SYSTEM_URL": self._reached_at("system", self.url("system")) if "system" in self.processes else "",
             "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),
         }

@@ -16,7 +16,7 @@ from process_api.app import create_app
 from process_api.executor import Worker, start_worker
 from process_api.migrate import migrate
 from process_api.settings import ProcessSettings
-from sandbox.engines import PostgresEngine
+from sandbox.engines import PostgresEngine, RedisEngine
 from sandbox.process import RunningProcess
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, client_secret_file, start_issuer
@@ -103,7 +103,7 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProcess]
 
 
 @pytest.fixture(scope="session")
-def process_settings(postgres: PostgresEngine, issuer: RunningProcess) -> ProcessSettings:
+def process_settings(postgres: PostgresEngine, redis_engine: RedisEngine, issuer: RunningProcess) -> ProcessSettings:
     """The process tier's settings, on a database of its own, with little patience."""
     database = f"process_{uuid.uuid4().hex[:8]}"
     postgres.create_database(database)
@@ -111,6 +111,7 @@ def process_settings(postgres: PostgresEngine, issuer: RunningProcess) -> Proces
     return ProcessSettings(
         issuer_metadata_url=f"{issuer.url}/.well-known/openid-configuration",
         database_url=postgres.url(database),
+        redis_url=redis_engine.url,
         system_url="http://system.test",
         process_client_secret_file=str(client_secret_file(issuer, "process-api")),
         step_attempts_max=3,

@@ -1,0 +1,44 @@
+"""The connection to Redis or Valkey. Nothing about correctness lives there: callers go on without it."""
+
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from shared.problem import Unavailable
+
+VENDOR = "redis"
+_CONNECT_TIMEOUT_S = 2.0
+_ANSWER_TIMEOUT_S = 5.0
+
+
+class RedisStreams:
+    """Streams of a Redis server: append-only, read by any number of consumer groups."""
+
+    def __init__(self, url: str) -> None:
+        # Whoever writes decides what is repeated, so the driver repeats nothing by itself.
+        self._redis = Redis.from_url(
+            url,
+            socket_connect_timeout=_CONNECT_TIMEOUT_S,
+            socket_timeout=_ANSWER_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def append(self, stream: str, entries: Sequence[bytes], *, length: int) -> None:
+        """Append the entries in their order, all or none, each as the field `event`; keep about the last `length`.
+
+        Raises Unavailable where that is not known to have happened; it may have, so the same entries are sent again.
+        """
+        try:
+            async with self._redis.pipeline(transaction=True) as pipeline:
+                for entry in entries:
+                    pipeline.xadd(stream, {"event": entry}, maxlen=length, approximate=True)
+                await pipeline.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable(f"Redis does not take entries ({type(error).__name__})", vendor=VENDOR) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
