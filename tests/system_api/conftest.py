@@ -13,8 +13,13 @@ import pytest
 import pytest_asyncio
 
 from sandbox.process import LOOPBACK, RunningProcess, free_port, start_process
+from sandbox.tryton.server import TrytonServer
+from system_api.app import create_app
 from system_api.connections import SalesforceConnection, Secret, StripeConnection
-from tests.issuer_process import start_issuer
+from system_api.settings import SystemSettings
+from tests.app_lifespan import asgi_transport, running_app
+from tests.issuer_process import bearer, start_issuer
+from tests.system_api.system_tier import System
 
 SEARCH_LAG_S = 2.0
 
@@ -136,3 +141,73 @@ def write_file(tmp_path: Path) -> Any:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def system_settings(
+    tmp_path_factory: pytest.TempPathFactory,
+    issuer: RunningProcess,
+    tryton: TrytonServer,
+    stripe_account: Simulator,
+    salesforce_org: Simulator,
+) -> SystemSettings:
+    folder = tmp_path_factory.mktemp("system")
+    access = tryton.credentials.tenants["nordwind"]
+    secrets = {
+        "tryton.key": access.rest_key,
+        "stripe.key": stripe_account.credentials["key"],
+        "org": salesforce_org.credentials["client_secret"],
+    }
+    for name, secret in secrets.items():
+        (folder / name).write_text(secret)
+    (folder / "connections.toml").write_text(
+        f"""
+        [[connection]]
+        tenant = "nordwind"
+        capability = "crm"
+        legal_entity = "*"
+        adapter = "salesforce"
+        url = "{salesforce_org.url}"
+        client_id = "{salesforce_org.credentials["client_id"]}"
+        client_secret = "file:org"
+        [[connection]]
+        tenant = "nordwind"
+        capability = "erp"
+        legal_entity = "NW-DE"
+        adapter = "tryton"
+        url = "{tryton.url}"
+        database = "{tryton.database}"
+        company = {access.companies["NW-DE"]}
+        currency = "EUR"
+        key = "file:tryton.key"
+        [[connection]]
+        tenant = "nordwind"
+        capability = "billing"
+        legal_entity = "NW-DE"
+        adapter = "stripe"
+        url = "{stripe_account.url}"
+        key = "file:stripe.key"
+        [[connection]]
+        tenant = "nordwind"
+        capability = "tax"
+        legal_entity = "*"
+        adapter = "jurisdictions"
+        table = "{Path("sandbox/data/taxes.toml").resolve()}"
+        sellers = {{ NW-DE = "DE" }}
+        """
+    )
+    return SystemSettings(
+        issuer_metadata_url=f"{issuer.url}/.well-known/openid-configuration",
+        system_connections=str(folder / "connections.toml"),
+    )
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def system(system_settings: SystemSettings, issuer: RunningProcess) -> AsyncIterator[System]:
+    app = create_app(system_settings)
+    headers = await bearer(issuer, "process-api", "quoteway-system", tenant="nordwind")
+    async with (
+        running_app(app),
+        httpx.AsyncClient(transport=asgi_transport(app), base_url="http://system.test") as client,
+    ):
+        yield System(client, issuer, headers)

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 import pytest_asyncio
@@ -61,3 +62,31 @@ def monthly(customer: str, account_id: str, price: str = "4.90", **changes: Any)
 
 def item(sku: str, quantity: str, price: str, currency: str = "EUR") -> SubscriptionItem:
     return SubscriptionItem(sku=sku, quantity=quantity, net_unit_price=Money(amount=price, currency=currency))
+
+
+def external_id() -> str:
+    return f"ord-{uuid.uuid4().hex[:12]}:month"
+
+
+def created(stripe_account: Simulator, object_type: str, name: str) -> int:
+    """How many objects the simulator was told to make under that external id."""
+    entries = stripe_account.journal(object_type)
+    return sum(entry["action"] == "created" and entry["external_id"] == name for entry in entries)
+
+
+def stripe_get(stripe_account: Simulator, path: str, **params: Any) -> Any:
+    key = stripe_account.credentials["key"]
+    return httpx.get(f"{stripe_account.url}{path}", params=params, auth=(key, "")).raise_for_status().json()
+
+
+def stripe_post(stripe_account: Simulator, path: str, **form: Any) -> Any:
+    key = stripe_account.credentials["key"]
+    return httpx.post(f"{stripe_account.url}{path}", data=form, auth=(key, "")).raise_for_status().json()
+
+
+async def started(billing: Stripe, draft: CustomerDraft, **changes: Any) -> tuple[str, SubscriptionDraft]:
+    """A subscription's external id and what was ordered."""
+    customer = await billing.ensure_customer(draft)
+    name, ordered = external_id(), monthly(customer.vendor_id, draft.account_id, **changes)
+    await billing.create_subscription(name, ordered)
+    return name, ordered

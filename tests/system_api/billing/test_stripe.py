@@ -5,44 +5,14 @@ import time
 import uuid
 from typing import Any
 
-import httpx
 import pytest
 
-from shared.canonical import CustomerDraft, InvoiceStatus, Money, Recurrence, SubscriptionDraft, SubscriptionStatus
-from shared.problem import InvalidRequest, OutcomeUnknown, Rejected, Unavailable
+from shared.canonical import CustomerDraft, Money, Recurrence, SubscriptionStatus
+from shared.problem import OutcomeUnknown, Rejected, Unavailable
 from system_api.billing.stripe import Stripe
-from tests.system_api.billing.conftest import item, monthly
+from tests.system_api.billing.conftest import created, external_id, item, monthly, started, stripe_get, stripe_post
 from tests.system_api.conftest import SEARCH_LAG_S, Simulator, stripe_connection
 from tests.system_api.transports import Lossy
-
-
-def external_id() -> str:
-    return f"ord-{uuid.uuid4().hex[:12]}:month"
-
-
-def created(stripe_account: Simulator, object_type: str, name: str) -> int:
-    """How many objects the simulator was told to make under that external id."""
-    entries = stripe_account.journal(object_type)
-    return sum(entry["action"] == "created" and entry["external_id"] == name for entry in entries)
-
-
-def stripe_get(stripe_account: Simulator, path: str, **params: Any) -> Any:
-    key = stripe_account.credentials["key"]
-    return httpx.get(f"{stripe_account.url}{path}", params=params, auth=(key, "")).raise_for_status().json()
-
-
-def stripe_post(stripe_account: Simulator, path: str, **form: Any) -> Any:
-    key = stripe_account.credentials["key"]
-    return httpx.post(f"{stripe_account.url}{path}", data=form, auth=(key, "")).raise_for_status().json()
-
-
-async def started(billing: Stripe, draft: CustomerDraft, **changes: Any) -> tuple[str, SubscriptionDraft]:
-    """A subscription's external id and what was ordered."""
-    customer = await billing.ensure_customer(draft)
-    name, ordered = external_id(), monthly(customer.vendor_id, draft.account_id, **changes)
-    await billing.create_subscription(name, ordered)
-    return name, ordered
-
 
 # -- customers and prices ---------------------------------------------------------------------------------------------
 
@@ -267,105 +237,6 @@ async def test_an_accounts_subscriptions_are_those_that_run(
     assert [each.external_id for each in found] == [foreign["id"], running]
     assert found[0].recurrence is None  # a rhythm that Quoteway does not sell
     assert await billing.list_subscriptions("001unknown") == []
-
-
-# -- undo -------------------------------------------------------------------------------------------------------------
-
-
-async def test_cancelling_takes_back_the_draft_of_the_first_invoice(
-    billing: Stripe, customer_draft: CustomerDraft
-) -> None:
-    name, _ = await started(billing, customer_draft)
-
-    cancelled = await billing.cancel_subscription(name)
-
-    assert cancelled.status is SubscriptionStatus.cancelled
-    page = await billing.list_invoices(customer_draft.account_id, open_only=False, limit=10, cursor=None)
-    assert [(each.status, each.amount_due.amount) for each in page.invoices] == [(InvoiceStatus.void, "0.00")]
-
-
-async def test_cancelling_credits_what_is_paid_once(
-    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
-) -> None:
-    name, _ = await started(billing, customer_draft)
-    (invoice,) = stripe_get(stripe_account, "/v1/invoices", limit=1)["data"]
-    stripe_post(stripe_account, f"/v1/invoices/{invoice['id']}/pay", paid_out_of_band="true")
-
-    await billing.cancel_subscription(name)
-    await billing.cancel_subscription(name)
-
-    notes = stripe_get(stripe_account, "/v1/credit_notes", invoice=invoice["id"])["data"]
-    assert [note["total"] for note in notes] == [invoice["total"]]
-
-
-async def test_cancelling_twice_or_what_never_was_is_done(billing: Stripe, customer_draft: CustomerDraft) -> None:
-    name, _ = await started(billing, customer_draft)
-
-    assert (await billing.cancel_subscription(name)).status is SubscriptionStatus.cancelled
-    assert (await billing.cancel_subscription(name)).status is SubscriptionStatus.cancelled
-    assert (await billing.cancel_subscription("never-started")).status is SubscriptionStatus.absent
-
-
-async def test_a_cancellation_that_broke_off_is_finished_by_the_next(
-    billing: Stripe, customer_draft: CustomerDraft, network: Lossy
-) -> None:
-    name, _ = await started(billing, customer_draft)
-    with network.losing("POST", "/void"), pytest.raises(OutcomeUnknown):
-        await billing.cancel_subscription(name)
-    assert (await billing.find_subscription(name)).status is SubscriptionStatus.active
-
-    with network.losing("DELETE", "/v1/subscriptions/"), pytest.raises(OutcomeUnknown):
-        await billing.cancel_subscription(name)
-
-    assert (await billing.cancel_subscription(name)).status is SubscriptionStatus.cancelled
-    page = await billing.list_invoices(customer_draft.account_id, open_only=False, limit=10, cursor=None)
-    assert [each.status for each in page.invoices] == [InvoiceStatus.void]
-
-
-async def test_a_cancelled_external_id_is_used_up(billing: Stripe, customer_draft: CustomerDraft) -> None:
-    name, ordered = await started(billing, customer_draft)
-    await billing.cancel_subscription(name)
-
-    with pytest.raises(Rejected) as raised:
-        await billing.create_subscription(name, ordered)
-
-    assert raised.value.reason_code == "already_cancelled"
-
-
-# -- invoices ---------------------------------------------------------------------------------------------------------
-
-
-async def test_invoices_come_in_pages_newest_first(
-    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
-) -> None:
-    orders = [(await started(billing, customer_draft))[1].order_id for _ in range(3)]
-    newest = stripe_get(stripe_account, "/v1/invoices", limit=1)["data"][0]["id"]
-    stripe_post(stripe_account, f"/v1/invoices/{newest}/finalize")
-
-    first = await billing.list_invoices(customer_draft.account_id, open_only=False, limit=2, cursor=None)
-    second = await billing.list_invoices(customer_draft.account_id, open_only=False, limit=2, cursor=first.next_cursor)
-    unpaid = await billing.list_invoices(customer_draft.account_id, open_only=True, limit=2, cursor=None)
-
-    assert [each.order_id for each in (*first.invoices, *second.invoices)] == orders[::-1]
-    assert second.next_cursor is None
-    assert [(each.vendor_id, each.status) for each in unpaid.invoices] == [(newest, InvoiceStatus.open)]
-    assert unpaid.invoices[0].total == Money(amount="116.62", currency="EUR")
-    assert unpaid.invoices[0].number is not None
-    assert unpaid.invoices[0].issued_on is not None
-    assert unpaid.invoices[0].due_on is not None
-
-
-async def test_an_account_without_a_customer_has_no_invoices(billing: Stripe) -> None:
-    page = await billing.list_invoices("001unknown", open_only=False, limit=10, cursor=None)
-
-    assert page.invoices == []
-
-
-async def test_a_cursor_that_is_none_is_refused(billing: Stripe, customer_draft: CustomerDraft) -> None:
-    await billing.ensure_customer(customer_draft)
-
-    with pytest.raises(InvalidRequest, match="cursor"):
-        await billing.list_invoices(customer_draft.account_id, open_only=False, limit=10, cursor="../in_1")
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------

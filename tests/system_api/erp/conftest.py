@@ -8,8 +8,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from sandbox.tryton.rest import RestClient
 from sandbox.tryton.server import TrytonServer
-from shared.canonical import Address, CustomerDraft, ErpOrderDraft, ErpOrderLine, Money
+from shared.canonical import Address, Customer, CustomerDraft, ErpOrderDraft, ErpOrderLine, Money
 from system_api.connections import Secret, TrytonConnection
 from system_api.erp.tryton import Tryton
 from tests.system_api.transports import Lossy
@@ -93,3 +94,20 @@ def line(sku: str, quantity: str, price: str) -> ErpOrderLine:
 
 def order_id() -> str:
     return f"ord-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def rest(tryton: TrytonServer) -> RestClient:
+    """The ERP seen past the adapter."""
+    return tryton.client("nordwind", "NW-DE")
+
+
+@pytest_asyncio.fixture
+async def acme(erp: Tryton) -> Customer:
+    found = await erp.find_customer(ACME)
+    assert found is not None
+    return found
+
+
+def sales(rest: RestClient, reference: str) -> list[dict[str, Any]]:
+    return rest.search("sale.sale", [["reference", "=", reference]], ["state", "lines.quantity", "total_amount"])
