@@ -17,7 +17,7 @@ test: ## the whole test suite, engines and ERP included
 unit: ## only the tests that need no server: seconds
 	@$(RUN) -m pytest -m "not servers" -q
 
-check: lint types imports contracts ## lint, types, import rules, contracts
+check: lint types imports contracts unit ## lint, types, import rules, contracts, unit tests
 
 lint: ## ruff
 	@$(RUN) -m ruff check $(CODE)

@@ -15,9 +15,22 @@ from sandbox.tryton.database import TEMPLATE, golden_cluster
 from sandbox.tryton.server import DATABASE, TrytonServer
 
 
+_SERVER_FOLDERS = ("sandbox", "journeys", "faults")
+_SERVER_FIXTURES = {"postgres", "redis_engine", "tryton", "vendors", "running"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a real server, so that `make unit` can leave it out: by where a test lies or what it asks for."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        if folder in _SERVER_FOLDERS or _SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what the ERP's cluster is copied from before the first test: no test's time limit allows for a build."""
-    needed = any("postgres" in getattr(item, "fixturenames", ()) for item in session.items)
+    needed = any({"postgres", "vendors"} & set(getattr(item, "fixturenames", ())) for item in session.items)
     if not needed or session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
