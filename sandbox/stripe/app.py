@@ -20,7 +20,7 @@ from sandbox.stripe.account import Account
 from sandbox.stripe.billing_cycle import do_overdue_work
 from sandbox.stripe.control import control_routes
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.gateway import Gateway, error_response, new_request_id
+from sandbox.stripe.gateway import Gateway, error_response, new_request_id, signed
 from sandbox.stripe.operation import Operation
 from sandbox.stripe.operations import OPERATIONS
 from sandbox.stripe.rate_limits import Quotas, too_many_requests
@@ -75,15 +75,12 @@ def _route(operation: Operation, gateway: Gateway, quotas: Quotas) -> Route:
 
 
 async def _unrecognized(request: Request, _: Exception) -> Response:
-    response = error_response(
-        invalid(
-            f"Unrecognized request URL ({request.method}: {request.url.path}). The sandbox does not simulate it, or "
-            "Stripe has no such URL.",
-            status=404,
-        )
+    error = invalid(
+        f"Unrecognized request URL ({request.method}: {request.url.path}). The sandbox does not simulate it, or Stripe "
+        "has no such URL.",
+        status=404,
     )
-    response.headers["Request-Id"] = request.state.request_id
-    return response
+    return signed(error_response(error), request)
 
 
 def _lifespan(account: Account, delivery: WebhookDelivery) -> Callable[[Starlette], Any]:

@@ -71,9 +71,7 @@ def _of_subscriptions(account: Account, test_clock: str | None) -> Iterator[_Wor
     for item in account.store.scan("subscription_item"):
         end = int(item["current_period_end"])
         ends[item["subscription"]] = min(end, ends.get(item["subscription"], end))
-    for subscription in account.store.scan("subscription"):
-        if subscription["test_clock"] != test_clock:
-            continue
+    for subscription in account.store.scan("subscription", test_clock=test_clock):
         subscription_id = subscription["id"]
         if subscription["status"] == "incomplete":
             yield _Work(subscription["created"] + INCOMPLETE_S, "subscription", subscription_id, _expire)
@@ -84,9 +82,7 @@ def _of_subscriptions(account: Account, test_clock: str | None) -> Iterator[_Wor
 
 
 def _of_invoices(account: Account, test_clock: str | None) -> Iterator[_Work]:
-    for invoice in account.store.scan("invoice"):
-        if invoice["test_clock"] != test_clock:
-            continue
+    for invoice in account.store.scan("invoice", test_clock=test_clock):
         if invoice["status"] == "draft" and invoice["auto_advance"] and invoice["automatically_finalizes_at"]:
             yield _Work(invoice["automatically_finalizes_at"], "invoice", invoice["id"], _finalize)
         elif invoice["status"] == "open":

@@ -171,7 +171,7 @@ def _issued(account: Account, invoice: Record) -> int:
 
 
 def _notes(account: Account, invoice: Record) -> list[Record]:
-    return [dict(note) for note in account.store.scan("credit_note") if note["invoice"] == invoice["id"]]
+    return [dict(note) for note in account.store.scan("credit_note", invoice=invoice["id"])]
 
 
 def _credit_balance(account: Account, customer_id: str, change: int) -> None:

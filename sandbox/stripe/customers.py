@@ -99,12 +99,11 @@ def delete(call: Call) -> Record:
 
 def delete_customer(account: Account, customer: Record) -> Record:
     """Delete a customer: its subscriptions are cancelled at once, its invoices advance no more."""
-    for subscription in account.store.scan("subscription"):
-        if subscription["customer"] == customer["id"] and subscription["status"] not in ENDED:
+    for subscription in account.store.scan("subscription", customer=customer["id"]):
+        if subscription["status"] not in ENDED:
             cancel_at_once(account, account.fetch("subscription", subscription["id"]))
-    for invoice in account.store.scan("invoice"):
-        if invoice["customer"] == customer["id"]:
-            stop_advancing(account, dict(invoice))
+    for invoice in account.store.scan("invoice", customer=customer["id"]):
+        stop_advancing(account, dict(invoice))
     account.emit("customer.deleted", customer)
     gone = {"id": customer["id"], "object": "customer", "deleted": True}
     account.store.put(gone)
@@ -176,8 +175,7 @@ def create_tax_id(call: Call) -> Record:
 def list_tax_ids(call: Call) -> Record:
     """GET /v1/customers/{id}/tax_ids"""
     customer = call.fetch_live("customer")
-    found = [dict(tax_id) for tax_id in call.account.store.scan("tax_id") if tax_id["customer"] == customer["id"]]
-    return page(call, found, "tax_id")
+    return page(call, [dict(tax_id) for tax_id in call.account.store.scan("tax_id", customer=customer["id"])], "tax_id")
 
 
 def list_customers(call: Call) -> Record:

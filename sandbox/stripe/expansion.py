@@ -35,14 +35,14 @@ _REFERENCES = {
 def _subscriptions_of(store: Store, customer: Mapping[str, Any]) -> Record:
     found = [
         present(store, subscription)
-        for subscription in store.scan("subscription")
-        if subscription["customer"] == customer["id"] and subscription["status"] != "canceled"
+        for subscription in store.scan("subscription", customer=customer["id"])
+        if subscription["status"] != "canceled"
     ]
     return list_object(f"/v1/customers/{customer['id']}/subscriptions", found)
 
 
 def _tax_ids_of(store: Store, customer: Mapping[str, Any]) -> Record:
-    found = [present(store, tax_id) for tax_id in store.scan("tax_id") if tax_id["customer"] == customer["id"]]
+    found = [present(store, tax_id) for tax_id in store.scan("tax_id", customer=customer["id"])]
     return list_object(f"/v1/customers/{customer['id']}/tax_ids", found)
 
 

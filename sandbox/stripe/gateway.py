@@ -18,7 +18,7 @@ from sandbox.stripe import api_version, form
 from sandbox.stripe.account import Account, Origin
 from sandbox.stripe.errors import StripeError, invalid, unauthorized, unexpected
 from sandbox.stripe.expansion import render
-from sandbox.stripe.idempotency import IdempotencyKeys, KeptAnswer
+from sandbox.stripe.idempotency import KEY_CHARS_MAX, IdempotencyKeys, KeptAnswer
 from sandbox.stripe.object_locks import ObjectLocks
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import parse
@@ -58,7 +58,6 @@ class Gateway:
 
     async def answer(self, operation: Operation, request: Request) -> Response:
         """The response to a request that was routed to `operation`."""
-        request_id = request.state.request_id
         try:
             self._authenticate(request)
             version = api_version.negotiate(request.headers.get("stripe-version"))
@@ -71,8 +70,7 @@ class Gateway:
                 response = Response(body, status)
         except StripeError as error:
             response = error_response(error)
-            version = request.headers.get("stripe-version", api_version.DEFAULT)
-        return self._sign(response, request_id, version, request.headers.get("idempotency-key"))
+        return signed(response, request)
 
     def _authenticate(self, request: Request) -> None:
         presented = api_key(request)
@@ -149,13 +147,16 @@ class Gateway:
             _log.exception("%s %s failed", operation.method, call.url)
             raise unexpected() from error
 
-    def _sign(self, response: Response, request_id: str, version: str, key: str | None) -> Response:
-        response.headers["Content-Type"] = "application/json"
-        response.headers["Request-Id"] = request_id
-        response.headers["Stripe-Version"] = version
-        if key:
-            response.headers["Idempotency-Key"] = key[:255].encode("ascii", "replace").decode()
-        return response
+
+def signed(response: Response, request: Request) -> Response:
+    """The response with the headers that Stripe puts on every answer."""
+    response.headers["Content-Type"] = "application/json"
+    response.headers["Request-Id"] = request.state.request_id
+    response.headers["Stripe-Version"] = request.headers.get("stripe-version", api_version.DEFAULT)
+    key = request.headers.get("idempotency-key")
+    if key:
+        response.headers["Idempotency-Key"] = key[:KEY_CHARS_MAX]
+    return response
 
 
 def error_response(error: StripeError) -> Response:
@@ -164,7 +165,7 @@ def error_response(error: StripeError) -> Response:
     # Stripe tells its SDKs not to repeat a request whose answer it would only replay.
     if error.answer_kept:
         headers.setdefault("Stripe-Should-Retry", "false")
-    return Response(_encode(error.body()), error.status, headers=headers, media_type="application/json")
+    return Response(_encode(error.body()), error.status, headers=headers)
 
 
 def new_request_id() -> str:

@@ -172,14 +172,10 @@ def pending_items(account: Account, customer_id: str, currency: str, subscriptio
     An item that belongs to a subscription waits for an invoice of that subscription.
     """
     found = []
-    for item in reversed(account.store.scan("invoiceitem")):
+    waiting = account.store.scan("invoiceitem", customer=customer_id, invoice=None, currency=currency)
+    for item in reversed(waiting):
         details = (item["parent"] or {}).get("subscription_details") or {}
-        if (
-            item["customer"] == customer_id
-            and item["invoice"] is None
-            and item["currency"] == currency
-            and details.get("subscription") in {None, subscription_id}
-        ):
+        if details.get("subscription") in {None, subscription_id}:
             found.append(account.fetch("invoiceitem", item["id"]))
     return found
 

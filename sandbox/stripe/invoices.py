@@ -103,9 +103,8 @@ def delete(call: Call) -> Record:
     account, invoice = call.account, call.fetch("invoice")
     if invoice["status"] != "draft" or subscription_of(invoice) is not None:
         raise invalid("You can only delete draft invoices that were not created by a subscription; void this one.")
-    for item in account.store.scan("invoiceitem"):
-        if item["invoice"] == invoice["id"]:
-            account.store.put(dict(item) | {"invoice": None})
+    for item in account.store.scan("invoiceitem", invoice=invoice["id"]):
+        account.store.put(dict(item) | {"invoice": None})
     account.emit("invoice.deleted", invoice)
     account.store.remove("invoice", invoice["id"])
     return {"id": invoice["id"], "object": "invoice", "deleted": True}

@@ -111,11 +111,9 @@ def of_customer(account: Account, payment_method_id: str, customer_id: str, *, p
     Raises StripeError `resource_missing` when it does not. A test token means the customer's newest card of that kind.
     """
     card = _CARDS.get(payment_method_id.removeprefix("pm_card_"))
-    for payment_method in account.store.scan("payment_method"):
-        if payment_method["customer"] == customer_id and (
-            payment_method["id"] == payment_method_id
-            or (card is not None and payment_method["card"]["last4"] == card.last4)
-        ):
+    for payment_method in account.store.scan("payment_method", customer=customer_id):
+        named = payment_method["id"] == payment_method_id
+        if named or (card is not None and payment_method["card"]["last4"] == card.last4):
             return str(payment_method["id"])
     if account.store.get("payment_method", payment_method_id) is None:
         raise no_such("PaymentMethod", payment_method_id, param=param)
@@ -159,8 +157,8 @@ def list_payment_methods(call: Call) -> Record:
 def list_of_customer(call: Call) -> Record:
     """GET /v1/customers/{id}/payment_methods"""
     customer = call.fetch_live("customer")
-    found = [dict(pm) for pm in call.account.store.scan("payment_method") if pm["customer"] == customer["id"]]
-    return page(call, found, "payment_method")
+    cards = call.account.store.scan("payment_method", customer=customer["id"])
+    return page(call, [dict(card) for card in cards], "payment_method")
 
 
 _CARD = Hash(

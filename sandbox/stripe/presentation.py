@@ -26,7 +26,7 @@ def list_object(url: str, data: list[Record], *, has_more: bool = False) -> Reco
 
 def items_of(store: Store, subscription_id: str) -> list[Record]:
     """The stored items of a subscription, in the order in which they were added."""
-    found = [item for item in store.scan("subscription_item") if item["subscription"] == subscription_id]
+    found = store.scan("subscription_item", subscription=subscription_id)
     return [copy.deepcopy(dict(item)) for item in reversed(found)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from sandbox.stripe import products
 from sandbox.stripe.account import Account
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.listing import CREATED, PAGE, list_records
@@ -131,7 +132,7 @@ def create(call: Call) -> Record:
     if ("product" in params) == ("product_data" in params):
         raise invalid("You must specify exactly one of `product` and `product_data`.", param="product")
     if "product_data" in params:
-        params["product"] = _product(account, params["product_data"])
+        params["product"] = products.create(Call(account, params["product_data"]))["id"]
     price = make_price(account, params)
     _apply(account, params, price)
     account.store.put(price)
@@ -174,8 +175,8 @@ def _apply(account: Account, params: Mapping[str, Any], price: Record) -> None:
 
 
 def _claim_lookup_key(account: Account, key: str, price: Record, *, transfer: bool) -> None:
-    for other in account.store.scan("price"):
-        if other["lookup_key"] == key and other["id"] != price["id"]:
+    for other in account.store.scan("price", lookup_key=key):
+        if other["id"] != price["id"]:
             if not transfer:
                 raise invalid(
                     f"A price (`{other['id']}`) already uses that lookup key.",
@@ -188,12 +189,6 @@ def _claim_lookup_key(account: Account, key: str, price: Record, *, transfer: bo
             account.store.put(loser)
             account.emit_update("price.updated", before, loser)
     price["lookup_key"] = key
-
-
-def _product(account: Account, data: Mapping[str, Any]) -> str:
-    from sandbox.stripe import products
-
-    return str(products.create(Call(account, data))["id"])
 
 
 OPERATIONS = (

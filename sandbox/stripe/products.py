@@ -69,7 +69,7 @@ def update(call: Call) -> Record:
 def delete(call: Call) -> Record:
     """DELETE /v1/products/{id}: only one without prices"""
     product = call.fetch("product")
-    if any(price["product"] == product["id"] for price in call.account.store.scan("price")):
+    if call.account.store.scan("price", product=product["id"]):
         raise invalid("This product cannot be deleted because it has one or more user-created prices.")
     call.account.emit("product.deleted", product)
     call.account.store.remove("product", product["id"])

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.stripe.errors import rate_limited
-from sandbox.stripe.gateway import api_key, error_response
+from sandbox.stripe.gateway import api_key, error_response, signed
 from sandbox.stripe.settings import StripeSandboxSettings
 
 _ACCOUNT, _SEARCH = "account", "search"
@@ -46,6 +46,4 @@ def too_many_requests(request: Request, error: Exception) -> Response:
     if not isinstance(error, RateLimitExceeded):
         raise error
     scope = error.limit.scope if error.limit is not None else _ACCOUNT
-    response = error_response(rate_limited("global-rate" if scope == _ACCOUNT else "endpoint-rate"))
-    response.headers["Request-Id"] = request.state.request_id
-    return response
+    return signed(error_response(rate_limited("global-rate" if scope == _ACCOUNT else "endpoint-rate")), request)

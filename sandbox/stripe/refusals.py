@@ -52,8 +52,11 @@ class Refusals:
             raise ValueError("status must be an HTTP status from 400 to 599")
         if type(times) is not int or times < 1:
             raise ValueError("times must be a positive integer")
+        method = str(request.get("method", "POST")).upper()
+        if method not in {"POST", "DELETE"}:
+            raise ValueError("method must be POST or DELETE: only writes are refused")
         refusal = Refusal(
-            method=str(request.get("method", "POST")).upper(),
+            method=method,
             path=str(request["path"]),
             status=status,
             code=request.get("code"),

@@ -37,9 +37,14 @@ class Store:
         record = self._tables.get(kind, {}).get(object_id)
         return copy.deepcopy(record) if record is not None else None
 
-    def scan(self, kind: str) -> list[Mapping[str, Any]]:
-        """The records of a kind, newest first, for reading only."""
-        return sorted(self._tables.get(kind, {}).values(), key=lambda record: record["_seq"], reverse=True)
+    def scan(self, kind: str, **equal: Any) -> list[Mapping[str, Any]]:
+        """The records of a kind whose fields have these values, newest first, for reading only."""
+        found = [
+            record
+            for record in self._tables.get(kind, {}).values()
+            if all(record.get(name) == value for name, value in equal.items())
+        ]
+        return sorted(found, key=lambda record: record["_seq"], reverse=True)
 
     def put(self, record: Record) -> None:
         """Insert or replace; the store keeps a copy."""

@@ -65,9 +65,8 @@ def advance(call: Call) -> Record:
 def delete(call: Call) -> Record:
     """DELETE /v1/test_helpers/test_clocks/{id}: with its customers and their subscriptions"""
     account, test_clock = call.account, call.fetch(KIND)
-    for customer in account.store.scan("customer"):
-        if customer.get("test_clock") == test_clock["id"]:
-            delete_customer(account, account.fetch("customer", customer["id"]))
+    for customer in account.store.scan("customer", test_clock=test_clock["id"]):
+        delete_customer(account, dict(customer))
     account.emit("test_helpers.test_clock.deleted", test_clock)
     account.store.remove(KIND, test_clock["id"])
     return {"id": test_clock["id"], "object": KIND, "deleted": True}
@@ -77,8 +76,8 @@ def _latest(account: Account, test_clock: Record) -> int:
     """How far a clock may be advanced from where it stands."""
     running = [
         interval_of(account, item)
-        for subscription in account.store.scan("subscription")
-        if subscription["test_clock"] == test_clock["id"] and subscription["status"] not in ENDED
+        for subscription in account.store.scan("subscription", test_clock=test_clock["id"])
+        if subscription["status"] not in ENDED
         for item in items_of(account.store, subscription["id"])
     ]
     now = int(test_clock["frozen_time"])

@@ -65,6 +65,7 @@ def test_a_path_may_be_a_pattern_and_the_work_may_be_done_all_the_same(
         ({"path": "/v1/customers", "status": 200}, "from 400 to 599"),
         ({"path": "/v1/customers", "status": 500, "times": 0}, "positive"),
         ({"path": "/v1/customers", "status": 500, "staus": 1}, "unknown fields ['staus']"),
+        ({"path": "/v1/customers", "status": 500, "method": "GET"}, "POST or DELETE"),
         (["no"], "JSON object"),
     ],
 )

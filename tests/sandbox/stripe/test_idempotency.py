@@ -78,7 +78,7 @@ def test_reads_ignore_the_key(http: httpx.Client) -> None:
 
 
 def test_two_at_once_make_one() -> None:
-    with running_sandbox("--latency-s", "0.3", *UNLIMITED) as slow, slow.http() as http:
+    with running_sandbox("--latency-s", "0.5", *UNLIMITED) as slow, slow.http() as http:
 
         def create(_: int) -> httpx.Response:
             return http.post("/v1/customers", data={"name": "race"}, headers={"Idempotency-Key": "race"})

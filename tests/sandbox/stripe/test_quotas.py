@@ -69,8 +69,9 @@ def test_a_subscription_makes_ten_invoices_a_minute(
 
 
 def test_writes_to_one_object_wait_for_each_other_and_not_for_ever() -> None:
-    with running_sandbox("--latency-s", "0.2", "--lock-wait-s", "0.05", *UNLIMITED) as running, running.http() as http:
-        customers = [http.post("/v1/customers").json()["id"] for _ in range(2)]
+    with running_sandbox("--latency-s", "0.5", "--lock-wait-s", "0.05", *UNLIMITED) as running, running.http() as http:
+        with ThreadPoolExecutor(2) as pool:
+            customers = list(pool.map(lambda _: http.post("/v1/customers").json()["id"], range(2)))
 
         def rename(customer: str) -> httpx.Response:
             return http.post(f"/v1/customers/{customer}", data={"name": "x"})

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.stripe.account import Account, Origin
+from sandbox.stripe.billing_cycle import do_overdue_work
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.expansion import render
 from sandbox.stripe.invoice_drafts import subscription_of
@@ -233,5 +234,9 @@ def test_nothing_fails_and_the_books_stay_right(seed_number: int) -> None:
     advance = [each for each in OPERATIONS if each.path.endswith("/advance")]
     for _ in range(50):
         caller.random_call(caller.dice.choice([*OPERATIONS, *busy * 6, *advance * 12]))
+        if caller.dice.random() < 0.1:
+            caller.account.clock.shift(caller.dice.choice([1, 15, 40]) * _DAY)
+            do_overdue_work(caller.account)
+    assert not caller.account.stuck
     _check_books(caller.account)
     assert caller.answers > 15

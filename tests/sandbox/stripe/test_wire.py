@@ -48,7 +48,7 @@ def test_basic_authentication_takes_the_key_as_user(sandbox: RunningSandbox) -> 
 def test_every_answer_has_its_request_id_and_version(http: httpx.Client) -> None:
     first, second = http.get("/v1/customers"), http.get("/v1/nothing")
     assert first.headers["request-id"] != second.headers["request-id"]
-    assert first.headers["stripe-version"] == "2026-10-28.endive"
+    assert first.headers["stripe-version"] == second.headers["stripe-version"] == "2026-10-28.endive"
     asked = http.get("/v1/customers", headers={"Stripe-Version": "2025-08-27.basil"})
     assert asked.headers["stripe-version"] == "2025-08-27.basil"
     for version in ("2024-06-20", "latest"):
