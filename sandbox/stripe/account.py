@@ -20,6 +20,9 @@ from sandbox.stripe.search_index import SearchIndex
 from sandbox.stripe.settings import StripeSandboxSettings
 from sandbox.stripe.store import Record, Store, new_id
 
+# Kinds that Stripe's errors call by another name.
+_NOUNS = {"payment_method": "PaymentMethod", "test_helpers.test_clock": "test clock"}
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -39,8 +42,10 @@ class _Happening:
 
 
 class Account:
-    """One Stripe account. Changes happen inside `transaction`, which makes them, their events and their journal
-    entries one thing."""
+    """One Stripe account.
+
+    Changes happen inside `transaction`, which makes them, their events and their journal entries one thing.
+    """
 
     def __init__(self, settings: StripeSandboxSettings) -> None:
         self.settings = settings
@@ -63,8 +68,7 @@ class Account:
         """The record, a copy. Raises StripeError `resource_missing`; `status` is 404 when the id came in the URL."""
         record = self.store.get(kind, object_id)
         if record is None:
-            noun = {"test_helpers.test_clock": "test clock", "subscription": "subscription"}.get(kind, kind)
-            raise no_such(noun.replace("payment_method", "PaymentMethod"), object_id, param=param, status=status)
+            raise no_such(_NOUNS.get(kind, kind), object_id, param=param, status=status)
         return record
 
     def fetch_live(self, kind: str, object_id: str, *, param: str = "id", status: int = 400) -> Record:

@@ -81,11 +81,14 @@ class IdempotencyKeys:
     def _forget_old(self) -> None:
         oldest = self._clock.now() - self._kept_s
         # Insertion order is age, and a claim without an answer is still being worked on.
-        for key, claim in list(self._claims.items()):
+        expired = []
+        for key, claim in self._claims.items():
             if claim.made_at > oldest:
                 break
             if claim.answer is not None:
-                del self._claims[key]
+                expired.append(key)
+        for key in expired:
+            del self._claims[key]
 
 
 def _mismatch(rule: str, key: str) -> StripeError:

@@ -5,7 +5,6 @@ Source: Stripe's "Status transitions and finalization" and "How subscriptions wo
 
 from __future__ import annotations
 
-from sandbox.stripe import payment_methods
 from sandbox.stripe.account import Account
 from sandbox.stripe.errors import StripeError, card_declined, invalid
 from sandbox.stripe.invoice_drafts import subscription_of
@@ -68,34 +67,39 @@ def collect(account: Account, invoice: Record, *, payment_method: str | None = N
 
     Raises StripeError: 400 when there is no payment method, 402 when it declines; the declined attempt is kept.
     """
-    if (payment_method or payment_method_of(account, invoice)) is None:
-        raise no_payment_method()
-    declined = attempt(account, invoice, payment_method=payment_method)
-    if declined is not None:
-        declined.state_kept = True
-        raise declined
-    return invoice
-
-
-def attempt(account: Account, invoice: Record, *, payment_method: str | None = None) -> StripeError | None:
-    """Try to charge the customer for an open invoice; the answer is why it failed, after the failure was noted."""
-    chosen = payment_method or payment_method_of(account, invoice)
     try:
-        if chosen is None:
-            raise no_payment_method()
-        charge(account, invoice["customer"], chosen)
-    except StripeError as failure:
+        charge(account, invoice["customer"], payment_method or payment_method_of(account, invoice))
+    except StripeError as refused:
+        if refused.status == 402:
+            _note_failure(account, invoice)
+            refused.state_kept = True
+        raise
+    return mark_paid(account, invoice, charged=True)
+
+
+def attempt(account: Account, invoice: Record) -> StripeError | None:
+    """Try to charge the customer for an open invoice; the answer is why it failed, after the failure was noted."""
+    try:
+        charge(account, invoice["customer"], payment_method_of(account, invoice))
+    except StripeError as refused:
         _note_failure(account, invoice)
-        return failure
+        return refused
     mark_paid(account, invoice, charged=True)
     return None
 
 
-def charge(account: Account, customer_id: str, payment_method_id: str) -> None:
-    """Ask the bank: StripeError 402 for a declining card, or a customer whose `sandbox_behaviour` says so."""
+def charge(account: Account, customer_id: str, payment_method_id: str | None) -> None:
+    """Ask the bank.
+
+    Raises StripeError: 402 for a declining card or a customer whose `sandbox_behaviour` says so, 400 without a card.
+    """
     customer = account.fetch_live("customer", customer_id)
+    if customer["metadata"].get("sandbox_behaviour") == "decline":
+        raise card_declined()
+    if payment_method_id is None:
+        raise no_payment_method()
     card = account.fetch("payment_method", payment_method_id)
-    if card["_declines"] or customer["metadata"].get("sandbox_behaviour") == "decline":
+    if card["_declines"]:
         raise card_declined(extra={"payment_method": {"id": card["id"], "object": "payment_method"}})
 
 
@@ -109,9 +113,6 @@ def payment_method_of(account: Account, invoice: Record) -> str | None:
         or (subscription or {}).get("default_payment_method")
         or customer["invoice_settings"]["default_payment_method"]
     )
-    if found is None and customer["metadata"].get("sandbox_behaviour") == "decline":
-        # A customer who is told to decline needs no card for it.
-        return str(payment_methods.attach(account, "pm_card_chargeCustomerFail", customer)["id"])
     return found
 
 

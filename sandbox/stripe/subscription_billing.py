@@ -80,12 +80,10 @@ def settle_first(account: Account, subscription: Record, invoice: Record | None,
     if payment_behavior == "default_incomplete":
         return "incomplete"
     payment_method = invoice_lifecycle.payment_method_of(account, invoice)
-    if payment_method is None:
-        raise invoice_lifecycle.no_payment_method()
     try:
         invoice_lifecycle.charge(account, subscription["customer"], payment_method)
-    except StripeError:
-        if payment_behavior == "error_if_incomplete":
+    except StripeError as refused:
+        if refused.status != 402 or payment_behavior == "error_if_incomplete":
             raise
         invoice |= {"attempted": True, "attempt_count": 1}
         account.store.put(invoice)
@@ -111,11 +109,9 @@ def invoice_now(
     invoice = _finalize_at_once(account, invoice)
     if invoice["status"] != "open":
         return
-    if invoice_lifecycle.payment_method_of(account, invoice) is None:
-        raise invoice_lifecycle.no_payment_method()
-    declined = invoice_lifecycle.attempt(account, invoice)
-    if declined is not None and payment_behavior == "error_if_incomplete":
-        raise declined
+    refused = invoice_lifecycle.attempt(account, invoice)
+    if refused is not None and (refused.status != 402 or payment_behavior == "error_if_incomplete"):
+        raise refused
 
 
 def _finalize_at_once(account: Account, invoice: Record) -> Record:
