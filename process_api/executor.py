@@ -1,7 +1,8 @@
 """What runs flows inside a worker's process: the durable workflow, its saga, and the end of an order."""
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,7 +38,7 @@ _ENDINGS = {
     "rejected": (FlowStatus.rejected, OrderStatus.rejected),
     "parked": (FlowStatus.parked, OrderStatus.parked),
 }
-_DRAIN_S = 25
+_POLL_S = 0.05
 
 
 @dataclass
@@ -49,13 +50,24 @@ class Worker:
     system: SystemClient
     lease: Lease
     housekeeping: Housekeeping
+    dbos: DBOS
+    drain_s: float
 
-    async def stop(self, *, drain_s: int = _DRAIN_S) -> None:
-        """Take no more flows, give those at work `drain_s` seconds, and close. What is left is taken over by others."""
+    async def stop(self, *, drain_s: float | None = None) -> None:
+        """Take no more flows, give those at work `drain_s` seconds, and close. What is left, others go on with at once.
+
+        A flow that is left is one between two attempts: a call to a vendor is always waited for.
+        """
         global _worker  # noqa: PLW0603 DBOS registers workflows per process, so there is one worker a process
-        await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=drain_s)
-        await self.lease.stop()
+        for polling in self.dbos.background_thread_stop_events:
+            polling.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.drain_s if drain_s is None else drain_s):
+                while self.lease.flows_at_work:  # noqa: ASYNC110 counted in many tasks, of which none is the last
+                    await asyncio.sleep(_POLL_S)
         await self.housekeeping.stop()
+        await self.lease.stop()
+        await asyncio.to_thread(DBOS.destroy)
         await self.system.tokens.close()
         await self.system.client.close()
         await self.store.close()
@@ -78,24 +90,25 @@ async def start_worker(
     """Start this process's worker. `transport` replaces the way to the system API in tests."""
     global _worker  # noqa: PLW0603 see Worker.stop
     store = Store(settings.database_url)
-    executor_id = new_executor_id()
-    worker = Worker(
-        saga=_order_saga(settings, store, system := connect_system(settings, transport, issuer_transport), executor_id),
-        store=store,
-        system=system,
-        lease=Lease(store, executor_id, settings.lease_s),
-        housekeeping=Housekeeping(store, settings.idempotency_kept_days),
-    )
-    _worker = worker
+    lease = Lease(store, new_executor_id(), settings.lease_s)
+    system = replace(connect_system(settings, transport, issuer_transport), before_write=lease.require)
     config: DBOSConfig = {
         "name": "quoteway",
         "system_database_url": sqlalchemy_url(settings.database_url),
-        "executor_id": executor_id,
+        "executor_id": lease.executor_id,
         "application_version": WORKFLOW_VERSION,
         "run_migrations": False,
         "log_level": settings.log_level,
     }
-    DBOS(config=config)
+    _worker = worker = Worker(
+        saga=_order_saga(settings, store, system, lease),
+        store=store,
+        system=system,
+        lease=lease,
+        housekeeping=Housekeeping(store, settings.idempotency_kept_days),
+        dbos=DBOS(config=config),
+        drain_s=settings.drain_s,
+    )
     DBOS.listen_queues([ORDER_QUEUE])
     await worker.lease.start()
     worker.housekeeping.start()
@@ -109,10 +122,12 @@ async def start_worker(
 @DBOS.workflow(name=ORDER_WORKFLOW)
 async def order_submission(flow_id: str) -> str:
     """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one."""
-    ending = await running_worker().saga.run(flow_id)
-    await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
-    if ending.kind != "succeeded":
-        await running_worker().saga.settle(flow_id, REPORT_ENDING, "forward")
+    worker = running_worker()
+    with worker.lease.flow():
+        ending = await worker.saga.run(flow_id)
+        await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
+        if ending.kind != "succeeded":
+            await worker.saga.settle(flow_id, REPORT_ENDING, "forward")
     return ending.kind
 
 
@@ -122,7 +137,7 @@ async def end_order(flow_id: str, ending: Ending) -> None:
     flow_status, status = _ENDINGS[ending.kind]
     while True:
         try:
-            await _end_order_once(worker.store, flow_id, ending, flow_status, status)
+            await _end_order_once(worker, flow_id, ending, flow_status, status)
         except QuotewayError:
             await asyncio.sleep(1.0)  # the database is away; DBOS waits for it in the same way
         else:
@@ -130,9 +145,10 @@ async def end_order(flow_id: str, ending: Ending) -> None:
 
 
 async def _end_order_once(
-    store: Store, flow_id: str, ending: Ending, flow_status: FlowStatus, status: OrderStatus
+    worker: Worker, flow_id: str, ending: Ending, flow_status: FlowStatus, status: OrderStatus
 ) -> None:
-    async with store.transaction() as connection:
+    async with worker.store.transaction() as connection:
+        await worker.lease.fence(connection)
         query = select(flows).where(flows.c.flow_id == flow_id).with_for_update()
         flow = (await connection.execute(query)).one()
         if flow.status == flow_status:
@@ -159,9 +175,7 @@ async def _end_order_once(
         )
 
 
-def _order_saga(
-    settings: ProcessSettings, store: Store, system: SystemClient, executor_id: str
-) -> Saga[OrderSubmission]:
+def _order_saga(settings: ProcessSettings, store: Store, system: SystemClient, lease: Lease) -> Saga[OrderSubmission]:
     intents, policy = Intents(store), settings.discount_policy()
 
     async def load(flow_id: str) -> OrderSubmission:
@@ -175,4 +189,4 @@ def _order_saga(
     patience = Patience(
         settings.step_attempts_max, settings.step_backoff_s, settings.step_backoff_max_s, settings.settle_s
     )
-    return Saga(STEPS, store, patience, executor_id, load, step_begun, step_settled)
+    return Saga(STEPS, store, patience, lease, load, step_begun, step_settled)

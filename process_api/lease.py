@@ -1,22 +1,27 @@
 """Workers that live, and the flows of those that do not.
 
 Every worker has an id of its own and a lease in PostgreSQL, on the database's clock. A worker that stops renewing it is
-dead: the living hand its flows back to the queue. Two workers may still run one flow for a while (one was only
-paused); that is why every write searches by external id first.
+dead: the living hand its flows back to the queue. One that was only paused finds out before it does anything: it counts
+the lease's time itself, and whatever it writes down is fenced by its lease's epoch in the database. What it sent just
+before the pause may still arrive; that is why every write searches by external id first.
 """
 
 import asyncio
 import logging
 import os
 import socket
+import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from dbos import DBOS
-from sqlalchemy import delete, func, select
+from dbos import DBOS, error
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.store import Store
 from process_api.tables import executors
@@ -24,6 +29,21 @@ from shared.problem import Unavailable
 
 _log = logging.getLogger(__name__)
 _HEARTBEATS_PER_LEASE = 3
+_POLL_S = 0.05
+# A vendor call that has begun is not cut off: its outcome would be unknown for nothing. Longer than the outbound
+# client waits for an answer.
+_IN_FLIGHT_S = 20.0
+_began_under: ContextVar[int | None] = ContextVar("began_under", default=None)
+
+
+class LeaseLost(error.DBOSWorkflowConflictIDError):
+    """This execution of a flow may not go on: another worker has the flow, or will have it.
+
+    DBOS writes nothing down for it: the execution is laid aside until the flow's new owner has come to the end.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(DBOS.workflow_id or "of a worker whose lease has ended")
 
 
 def new_executor_id() -> str:
@@ -33,62 +53,149 @@ def new_executor_id() -> str:
 
 @dataclass
 class Lease:
-    """This worker's lease. Renew it with `keep` for as long as the worker lives."""
+    """This worker's lease, renewed three times in `lease_s` seconds for as long as the worker lives."""
 
     store: Store
     executor_id: str
     lease_s: float
+    flows_at_work: int = field(default=0, init=False)
+    _attempts_at_work: int = field(default=0, init=False)
+    _epoch: int = field(default=0, init=False)
+    _ends_at: float = field(default=float("-inf"), init=False)
+    _flows_to_hand_back: bool = field(default=False, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def start(self) -> None:
-        """Take the lease, before the first flow is taken, and go on renewing it."""
-        await self._renew()
+        """Take the lease, before the first flow is taken, and go on renewing it. Raises Unavailable."""
+        await self._take()
         self._task = asyncio.create_task(self._keep(), name="lease")
 
     async def stop(self) -> None:
-        """Give the lease back, after the last flow has ended or been left to the others."""
+        """Give the lease back and the flows that are left with it, so that others go on with them at once."""
+        await self._end_keeping()
+        self._ends_at = float("-inf")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_IN_FLIGHT_S):
+                while self._attempts_at_work:  # noqa: ASYNC110 counted in many tasks, of which none is the last
+                    await asyncio.sleep(_POLL_S)
+        with suppress(Unavailable):
+            async with self.store.transaction() as connection:
+                await connection.execute(delete(executors).where(executors.c.executor_id == self.executor_id))
+            await self._hand_back([self.executor_id])
+
+    @contextmanager
+    def flow(self) -> Iterator[None]:
+        """Around one execution of a flow: it holds for the lease under which it began, and for no later one."""
+        began = _began_under.set(self._epoch)
+        self.flows_at_work += 1
+        try:
+            yield
+        finally:
+            self.flows_at_work -= 1
+            _began_under.reset(began)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Around what must not be cut off when the worker is stopped. Raises LeaseLost where it may not begin."""
+        self.require()
+        self._attempts_at_work += 1
+        try:
+            yield
+        finally:
+            self._attempts_at_work -= 1
+
+    def require(self) -> None:
+        """Raise LeaseLost unless the lease, as far as this process can tell, still holds for this execution.
+
+        It never holds longer here than in the database: its time is counted from before its renewal was asked for.
+        """
+        if time.monotonic() >= self._ends_at or _began_under.get() not in {None, self._epoch}:
+            raise LeaseLost
+
+    async def fence(self, connection: AsyncConnection) -> None:
+        """Make the caller's transaction one that only the lease's holder can commit. Raises LeaseLost.
+
+        Whoever takes over this worker's flows removes its row first, and waits there until this transaction has ended.
+        """
+        self.require()
+        epoch = _began_under.get()
+        row = select(executors.c.epoch).where(
+            executors.c.executor_id == self.executor_id,
+            executors.c.epoch == (self._epoch if epoch is None else epoch),
+        )
+        if await connection.scalar(row.with_for_update(read=True, key_share=True)) is None:
+            raise LeaseLost
+
+    async def _end_keeping(self) -> None:
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        with suppress(Unavailable):
-            async with self.store.transaction() as connection:
-                await connection.execute(delete(executors).where(executors.c.executor_id == self.executor_id))
 
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self.lease_s / _HEARTBEATS_PER_LEASE)
             try:
                 await self._renew()
-                await self._recover_orphans()
-            except Unavailable as error:
-                _log.warning("lease not renewed: %s", error.detail)
+                await self._take_over_orphans()
+            except Unavailable as away:
+                _log.warning("lease not renewed: %s", away.detail)
             except Exception:  # noqa: BLE001 see below
                 # Whatever goes wrong with others' flows must not end this worker's own lease.
                 _log.exception("recovery of orphaned flows failed")
 
     async def _renew(self) -> None:
+        asked_at = time.monotonic()
         async with self.store.transaction() as connection:
-            await connection.execute(
-                insert(executors)
-                .values(executor_id=self.executor_id)
-                .on_conflict_do_update(index_elements=["executor_id"], set_={"heartbeat_at": func.now()})
-            )
-
-    async def _recover_orphans(self) -> None:
-        async with self.store.transaction() as connection:
-            alive = set(
-                await connection.scalars(
-                    select(executors.c.executor_id).where(
-                        executors.c.heartbeat_at > func.now() - timedelta(seconds=self.lease_s)
-                    )
+            renewed = await connection.scalar(
+                update(executors)
+                .where(
+                    executors.c.executor_id == self.executor_id,
+                    executors.c.epoch == self._epoch,
+                    executors.c.expires_at > func.now(),
                 )
+                .values(expires_at=func.now() + timedelta(seconds=self.lease_s))
+                .returning(executors.c.epoch)
             )
+        if renewed is not None:
+            self._ends_at = asked_at + self.lease_s
+        else:
+            _log.warning("the lease had ended before it was renewed: this worker's flows go back to the queue")
+            await self._take()
+            self._flows_to_hand_back = True
+        if self._flows_to_hand_back:
+            await self._hand_back([self.executor_id])
+            self._flows_to_hand_back = False
+
+    async def _take(self) -> None:
+        """Take the lease under a new epoch: what began under an older one may not go on."""
+        asked_at = time.monotonic()
+        async with self.store.transaction() as connection:
+            await connection.execute(delete(executors).where(executors.c.executor_id == self.executor_id))
+            self._epoch = (
+                await connection.execute(
+                    insert(executors)
+                    .values(executor_id=self.executor_id, expires_at=func.now() + timedelta(seconds=self.lease_s))
+                    .returning(executors.c.epoch)
+                )
+            ).scalar_one()
+        self._ends_at = asked_at + self.lease_s
+
+    async def _take_over_orphans(self) -> None:
+        # The flows first, then who lives: a worker has its lease before it has its first flow.
         running = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
-        dead = {flow.executor_id for flow in running if flow.executor_id and flow.executor_id not in alive}
+        async with self.store.transaction() as connection:
+            await connection.execute(delete(executors).where(executors.c.expires_at <= func.now()))
+            alive = set(await connection.scalars(select(executors.c.executor_id)))
+        dead = sorted({flow.executor_id for flow in running if flow.executor_id and flow.executor_id not in alive})
         if dead:
-            _log.warning("taking over the flows of dead workers: %s", ", ".join(sorted(dead)))
-            # DBOS leaves recovery to its own control plane and offers no public call for it.
-            await asyncio.to_thread(DBOS._recover_pending_workflows, sorted(dead))  # noqa: SLF001 see above
-            async with self.store.transaction() as connection:
-                await connection.execute(delete(executors).where(executors.c.executor_id.in_(dead)))
+            _log.warning("taking over the flows of dead workers: %s", ", ".join(dead))
+            await self._hand_back(dead)
+
+    async def _hand_back(self, executor_ids: list[str]) -> None:
+        """Put those workers' flows back into the queue. Of several who do so at once, one moves each flow.
+
+        Where this is cut off, the rest of the flows still belongs to workers without a lease: the next one moves them.
+        """
+        # DBOS leaves recovery to its own control plane and offers no public call for it.
+        await asyncio.to_thread(DBOS._recover_pending_workflows, executor_ids)  # noqa: SLF001 see above

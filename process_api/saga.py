@@ -10,23 +10,32 @@ Every attempt is one durable DBOS step, so a restart goes on where the last one 
 an attempt that was cut off runs again, and finds by external id what its first run made.
 """
 
+import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
 
 from dbos import DBOS, StepOptions
 
+from process_api.account_turns import LocalTurns, end_turn, take_turn
 from process_api.flows import StepState, begin_attempt, begun_steps, end_attempt, end_step, step_state
+from process_api.lease import Lease
 from process_api.store import Store
 from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
 from shared.telemetry import set_correlation_id
 
 C = TypeVar("C", bound="FlowContext")
 Direction = Literal["forward", "undo", "find"]
+# `waiting`: nothing was tried, since another order of the account had its turn.
+OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting"]
 # An undo is tried longer: what it leaves behind, a person has to clear away.
 _UNDO_PATIENCE_FACTOR = 3
+# How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
+_TURN_WAIT_S = 10.0
+_TURN_POLL_S = 0.2
 _SETTLED: dict[Direction, frozenset[StepState]] = {
     "forward": frozenset({StepState.done}),
     "find": frozenset({StepState.done}),
@@ -44,6 +53,14 @@ class FlowContext(Protocol):
     @property
     def correlation_id(self) -> str:
         """The id under which the request that began it can be found."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose flow this is."""
+
+    @property
+    def account_id(self) -> str:
+        """The account it is about; asked for only by steps that take turns."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,7 @@ class Step(Generic[C]):
     """One step. `find` looks up what a lost request may have made; `undo` makes it not have happened.
 
     kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
+    `in_turn`: orders of one account make it one after the other (docs/decisions/0012).
     """
 
     name: str
@@ -71,6 +89,7 @@ class Step(Generic[C]):
     run: Callable[[C], Awaitable[Found]]
     find: Callable[[C], Awaitable[Found | None]] | None = None
     undo: Callable[[C], Awaitable[Found]] | None = None
+    in_turn: bool = False
 
     def __post_init__(self) -> None:
         if (self.kind == "undoable") != (self.undo is not None):
@@ -96,7 +115,7 @@ class Patience:
 class Outcome(TypedDict):
     """How an attempt ended. Plain data: DBOS stores it, and replays it after a restart."""
 
-    kind: Literal["done", "absent", "rejected", "unavailable", "unknown"]
+    kind: OutcomeKind
     detail: str
     reason_code: str
     pause_s: float
@@ -120,10 +139,11 @@ class Saga(Generic[C]):
     steps: tuple[Step[C], ...]
     store: Store
     patience: Patience
-    executor_id: str
+    lease: Lease
     load: Callable[[str], Awaitable[C]]
     begun: Callable[[Any, C, Step[C], Direction], Awaitable[None]]
     settled: Callable[[Any, C, Step[C], Found], Awaitable[None]]
+    local_turns: LocalTurns = field(default_factory=LocalTurns)
 
     async def run(self, flow_id: str) -> Ending:
         """Run the steps in order. On a refusal, undo whatever has begun. Called inside a durable workflow."""
@@ -163,45 +183,80 @@ class Saga(Generic[C]):
 
     async def _attempt(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
         options: StepOptions = {"name": f"{step.name}.{direction}"}
-        return await DBOS.run_step_async(options, self._attempt_once, flow_id, step, direction, attempt)
+        while True:
+            outcome = await DBOS.run_step_async(options, self._attempt_once, flow_id, step, direction, attempt)
+            if outcome["kind"] != "waiting":
+                return outcome
+            await DBOS.sleep_async(outcome["pause_s"])
 
     async def _begun_steps(self, flow_id: str) -> list[str]:
         async with self.store.transaction() as connection:
             return await begun_steps(connection, flow_id)
 
     async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
-        """One attempt: written down, made, and written down again. Never raises what a vendor can cause."""
-        position = self.steps.index(step) if step in self.steps else len(self.steps)
+        """One attempt: written down, made, and written down again. Never raises what a vendor can cause.
+
+        Raises LeaseLost where the flow is, or will be, another worker's: nothing is sent or written down any more.
+        """
         try:
+            self.lease.require()
             context = await self.load(flow_id)
             set_correlation_id(context.correlation_id)
-            async with self.store.transaction() as connection:
-                if await step_state(connection, flow_id, step.name) in _SETTLED[direction]:
-                    # The first run of this attempt wrote everything down, but died before DBOS kept its outcome.
-                    return _outcome("done", "settled before")
-                await begin_attempt(
-                    connection,
-                    flow_id=flow_id,
-                    step=step.name,
-                    position=position,
-                    direction=direction,
-                    attempt=attempt,
-                    executor_id=self.executor_id,
-                )
-                if attempt == 1:
-                    await self.begun(connection, context, step, direction)
-            found = await _call(step, direction, context)
-            outcome = _outcome("absent" if found is None else "done", found.message if found else "nothing there")
-            async with self.store.transaction() as connection:
-                if found is not None:
-                    await self._write_down(connection, context, step, direction, found)
-                await self._end(connection, flow_id, step, direction, attempt, outcome)
+            async with AsyncExitStack() as turn:
+                if step.in_turn:
+                    await turn.enter_async_context(self.local_turns.turn(context.tenant, context.account_id))
+                return await self._attempt_in_turn(context, step, direction, attempt)
         except QuotewayError as error:
             outcome = self._judge(error, attempt)
             with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
                 async with self.store.transaction() as connection:
+                    await self.lease.fence(connection)
                     await self._end(connection, flow_id, step, direction, attempt, outcome)
+            return outcome
+
+    async def _attempt_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome:
+        settled = await self._begin_in_turn(context, step, direction, attempt)
+        if settled is not None:
+            return settled
+        with self.lease.attempt():
+            found = await _call(step, direction, context)
+        outcome = _outcome("absent" if found is None else "done", found.message if found else "nothing there")
+        async with self.store.transaction() as connection:
+            await self.lease.fence(connection)
+            if found is not None:
+                await self._write_down(connection, context, step, direction, found)
+            await self._end(connection, context.flow_id, step, direction, attempt, outcome)
         return outcome
+
+    async def _begin_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome | None:
+        """Begin the attempt once it is the flow's turn. An outcome where there is nothing to attempt (yet)."""
+        waits_until = time.monotonic() + _TURN_WAIT_S
+        while True:
+            settled = await self._begin(context, step, direction, attempt)
+            if settled is None or settled["kind"] != "waiting" or time.monotonic() >= waits_until:
+                return settled
+            await asyncio.sleep(_TURN_POLL_S * random.uniform(0.5, 1.5))  # noqa: S311 jitter is no secret
+
+    async def _begin(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome | None:
+        async with self.store.transaction() as connection:
+            await self.lease.fence(connection)
+            if await step_state(connection, context.flow_id, step.name) in _SETTLED[direction]:
+                # The first run of this attempt wrote everything down, but died before DBOS kept its outcome.
+                return _outcome("done", "settled before")
+            if step.in_turn and not await take_turn(connection, context.tenant, context.account_id, context.flow_id):
+                return _outcome("waiting", "another order of this account has its turn", pause_s=_TURN_POLL_S)
+            await begin_attempt(
+                connection,
+                flow_id=context.flow_id,
+                step=step.name,
+                position=self.steps.index(step) if step in self.steps else len(self.steps),
+                direction=direction,
+                attempt=attempt,
+                executor_id=self.lease.executor_id,
+            )
+            if attempt == 1:
+                await self.begun(connection, context, step, direction)
+        return None
 
     async def _write_down(self, connection: Any, context: C, step: Step[C], direction: Direction, found: Found) -> None:
         if direction == "undo":
@@ -220,6 +275,8 @@ class Saga(Generic[C]):
     async def _end(
         self, connection: Any, flow_id: str, step: Step[C], direction: Direction, attempt: int, outcome: Outcome
     ) -> None:
+        if step.in_turn:
+            await end_turn(connection, flow_id)
         await end_attempt(
             connection,
             flow_id=flow_id,
@@ -248,7 +305,7 @@ async def _call(step: Step[C], direction: Direction, context: C) -> Found | None
 
 
 def _outcome(
-    kind: Literal["done", "absent", "rejected", "unavailable", "unknown"],
+    kind: OutcomeKind,
     detail: str,
     reason_code: str = "",
     pause_s: float = 0.0,

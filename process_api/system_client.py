@@ -1,6 +1,6 @@
 """The process tier's way to the system tier: canonical types in and out, errors of the three families."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -48,11 +48,13 @@ class _Subscriptions(msgspec.Struct, frozen=True):
 class SystemClient:
     """Calls the system API for a tenant, with this service's own token.
 
-    Reads raise Unavailable, writes also Rejected and OutcomeUnknown. No method repeats a write.
+    Reads raise Unavailable, writes also Rejected and OutcomeUnknown. No method repeats a write. `before_write` is
+    asked before each write is sent, and may raise: a worker that has lost its lease writes nothing any more.
     """
 
     client: OutboundClient
     tokens: ServiceTokens
+    before_write: Callable[[], None] | None = None
 
     async def find_quote(self, tenant: str, quote_id: str) -> Quote | None:
         """The quote with its lines, or None."""
@@ -202,6 +204,8 @@ class SystemClient:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = msgspec.json.encode(body)
+        if not safe and self.before_write is not None:
+            self.before_write()
         return await self.client.send(method, path, headers=headers, params=params, content=content, reads=safe)
 
 

@@ -249,6 +249,17 @@ executors = Table(
     "executors",
     metadata,
     Column("executor_id", Text, primary_key=True),
+    # A new one each time the lease is taken: what began under an older one may write nothing down.
+    Column("epoch", BigInteger, Identity(always=True), nullable=False),
     _moment("started_at"),
-    _moment("heartbeat_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)
+
+account_turns = Table(
+    "account_turns",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("flow_id", Text, ForeignKey(flows.c.flow_id), nullable=False, index=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
 )

@@ -33,7 +33,7 @@ async def run_worker(settings: ProcessSettings) -> None:
         sys.stderr.write(f"The worker cannot start: {missing}.\n")
         sys.exit(2)
     worker = await start_worker(settings)
-    sys.stdout.write(json.dumps({"ready": True, "executorId": worker.saga.executor_id}) + "\n")
+    sys.stdout.write(json.dumps({"ready": True, "executorId": worker.lease.executor_id}) + "\n")
     sys.stdout.flush()
     streams = RedisStreams(settings.redis_url)
     relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length)

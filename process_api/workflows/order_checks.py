@@ -49,6 +49,11 @@ class OrderSubmission:
         return self.order.tenant
 
     @property
+    def account_id(self) -> str:
+        """The account whose order this is; known once the quote is loaded. Without a quote, the order is on its own."""
+        return self.order.account_id or self.order.order_id
+
+    @property
     def quote(self) -> Quote:
         """The quote as it was when the order began."""
         if self.order.quote is None:

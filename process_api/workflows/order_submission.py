@@ -287,15 +287,15 @@ async def _report(context: OrderSubmission, status: OrderStatus) -> Found:
 STEPS: tuple[Step[OrderSubmission], ...] = (
     Step("load_quote", "read", load_quote),
     Step("check_quote", "read", check_quote),
-    Step("validate_customer", "forward-only", validate_customer),
+    Step("validate_customer", "forward-only", validate_customer, in_turn=True),
     Step("check_credit", "read", check_credit),
     Step("align_prices", "read", align_prices),
     Step("calculate_tax", "read", calculate_tax),
-    Step("book_erp_order", "undoable", book_erp_order, find=find_erp_order, undo=cancel_erp_order),
-    Step("start_billing", "undoable", start_billing, find=find_billing, undo=cancel_billing),
-    Step("report_to_crm", "forward-only", report_to_crm),
+    Step("book_erp_order", "undoable", book_erp_order, find=find_erp_order, undo=cancel_erp_order, in_turn=True),
+    Step("start_billing", "undoable", start_billing, find=find_billing, undo=cancel_billing, in_turn=True),
+    Step("report_to_crm", "forward-only", report_to_crm, in_turn=True),
 )
-REPORT_ENDING: Step[OrderSubmission] = Step("report_ending", "forward-only", report_ending)
+REPORT_ENDING: Step[OrderSubmission] = Step("report_ending", "forward-only", report_ending, in_turn=True)
 STATUS_DURING = {
     "load_quote": OrderStatus.validating,
     "book_erp_order": OrderStatus.booking,

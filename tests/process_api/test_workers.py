@@ -1,0 +1,132 @@
+"""Workers that are killed, paused and stopped in the middle of orders (FAILURES.md, rows 5, 9, 10)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from process_api.settings import ProcessSettings
+from sandbox.engines import PostgresEngine
+from sandbox.process import RunningProcess
+from tests.process_api.system_server import running_system
+from tests.process_api.worker_processes import Plant, running_plant
+
+pytestmark = pytest.mark.servers
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def plant(
+    process_settings: ProcessSettings, postgres: PostgresEngine, issuer: RunningProcess, tmp_path: Path
+) -> AsyncIterator[Plant]:
+    """A process API with a database of its own; the test starts the workers."""
+    with running_system() as server:
+        async with running_plant(process_settings, postgres, issuer, server, tmp_path) as plant:
+            yield plant
+
+
+async def test_a_killed_workers_flows_are_finished_by_the_living_within_30_s(plant: Plant) -> None:
+    plant.server.hold.add("create_order")
+    doomed = await plant.start_worker()
+    order_ids = await plant.submitted(2)
+    await plant.held_back()
+    # Two others, so that both find the dead one's flows at about the same time.
+    await asyncio.gather(plant.start_worker(), plant.start_worker())
+
+    doomed.kill()
+    killed_at = time.monotonic()
+    plant.server.release.set()
+
+    await plant.all_booked(order_ids, within_s=30)
+    assert time.monotonic() - killed_at < 30
+    plant.assert_exactly_once(order_ids)
+    await plant.assert_told_once(order_ids)
+    attempts = "SELECT DISTINCT flow_id FROM quoteway.flow_attempts WHERE resumed"
+    assert len(await plant.rows(attempts)) >= 1
+
+
+async def test_a_paused_worker_wakes_and_leaves_its_flows_to_those_who_took_them_over(plant: Plant) -> None:
+    plant.server.hold.add("create_order")
+    paused = await plant.start_worker()
+    order_ids = await plant.submitted(1)
+    await plant.held_back()
+
+    plant.pause(paused)
+    await plant.start_worker()
+    plant.server.release.set()
+    await plant.all_booked(order_ids, within_s=30)
+    calls = list(plant.server.system.calls)
+    await asyncio.sleep(1)
+    plant.wake(paused)
+    # Long enough for the answer that waits in its socket to be read, and for a lease of its own to be taken again.
+    await asyncio.sleep(2)
+
+    assert plant.server.system.calls == calls, "the woken worker went on with a flow that is not its own"
+    plant.assert_exactly_once(order_ids)
+    await plant.assert_told_once(order_ids)
+    alive = "SELECT executor_id FROM quoteway.executors WHERE expires_at > now()"
+    assert paused.ready["executorId"] in {row.executor_id for row in await plant.rows(alive)}
+    # It is a worker again: with the other one gone, it books the next order.
+    again = await plant.submitted(1)
+    await plant.all_booked(again, within_s=30)
+    plant.assert_exactly_once(order_ids + again)
+
+
+async def test_a_lone_worker_that_was_paused_takes_its_own_flows_up_again(plant: Plant) -> None:
+    plant.server.hold.add("create_order")
+    lone = await plant.start_worker()
+    order_ids = await plant.submitted(1)
+    await plant.held_back()
+
+    plant.pause(lone)
+    await asyncio.sleep(2 * plant.settings.lease_s)
+    plant.server.release.set()
+    plant.wake(lone)
+
+    await plant.all_booked(order_ids, within_s=20)
+    plant.assert_exactly_once(order_ids)
+    await plant.assert_told_once(order_ids)
+
+
+async def test_a_worker_that_is_stopped_ends_what_it_has_begun(plant: Plant) -> None:
+    plant.server.pause_s = 0.05
+    worker = await plant.start_worker()
+    order_ids = await plant.submitted(3)
+
+    async def begun() -> bool:
+        return plant.server.system.calls.count("find_quote") == 3
+
+    await plant.until(begun, 10)
+    await asyncio.to_thread(worker.stop)
+
+    assert worker.exit_code == 0, worker.log_tail()
+    await plant.all_booked(order_ids, within_s=0.5)
+    late = (await plant.submitted(1))[0]
+    assert (await plant.order(late))["status"] == "received"
+    assert await plant.rows("SELECT * FROM quoteway.executors") == []
+
+
+async def test_what_a_stopped_worker_cannot_end_others_go_on_with_at_once(plant: Plant) -> None:
+    # The ERP is away for long: at the end of the drain the flow is between two attempts.
+    plant.server.system.fail("create_order", "unavailable", "unavailable")
+    leaving = await plant.start_worker(drain_s=0.5, step_backoff_s=60.0, step_backoff_max_s=60.0, lease_s=60.0)
+    await plant.submitted(1)
+
+    async def refused() -> bool:
+        return "create_order" in plant.server.system.calls
+
+    await plant.until(refused, 10)
+    staying = await plant.start_worker(lease_s=60.0)
+    await asyncio.to_thread(leaving.stop)
+
+    assert leaving.exit_code == 0, leaving.log_tail()
+    waiting = "SELECT executor_id FROM dbos.workflow_status WHERE status = 'PENDING'"
+
+    async def taken_over() -> bool:
+        return [row.executor_id for row in await plant.rows(waiting)] == [staying.ready["executorId"]]
+
+    # Long before the lease would have ended.
+    await plant.until(taken_over, 5)
+    plant.assert_exactly_once([])
