@@ -47,3 +47,14 @@ def new_customer(client: stripe.StripeClient) -> NewCustomer:
 def monthly(client: stripe.StripeClient) -> stripe.Price:
     """The seeded price of 4.90 EUR a month."""
     return client.v1.prices.list({"lookup_keys": ["MON-STD-EUR-month"]}).data[0]
+
+
+def invoice_of(subscription: stripe.Subscription) -> stripe.Invoice:
+    """The latest invoice, which was expanded."""
+    assert isinstance(subscription.latest_invoice, stripe.Invoice)
+    return subscription.latest_invoice
+
+
+def items_of(subscription: stripe.Subscription) -> list[stripe.SubscriptionItem]:
+    """The items that came with a subscription."""
+    return subscription["items"].data  # type: ignore[no-any-return] # `items` is also a method of the SDK's object
