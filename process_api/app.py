@@ -4,6 +4,7 @@ from dbos import DBOSClient
 from litestar import Litestar
 
 from process_api.account_overview import AccountOverviews
+from process_api.dead_letters import DeadLetters
 from process_api.flows import Flows
 from process_api.order_intake import OrderIntake
 from process_api.orders import Orders
@@ -12,7 +13,8 @@ from process_api.settings import ProcessSettings
 from process_api.store import Store, sqlalchemy_url
 from process_api.system_client import connect_system
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
-from process_api.v1.flows import get_flow, list_flows
+from process_api.v1.dead_letters import discard_dead_letter, list_dead_letters, retry_dead_letter
+from process_api.v1.flows import discard_flow, get_flow, list_flows, retry_flow
 from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import preview_pricing
 from shared.auth import Authenticator
@@ -31,6 +33,11 @@ VERSIONS = {
             preview_pricing,
             list_flows,
             get_flow,
+            retry_flow,
+            discard_flow,
+            list_dead_letters,
+            retry_dead_letter,
+            discard_dead_letter,
         )
     )
 }
@@ -73,6 +80,7 @@ def create_app(
             "intake": OrderIntake(store, queue),
             "orders": orders,
             "flows": Flows(store),
+            "dead_letters": DeadLetters(store, queue),
             "overviews": AccountOverviews(system, orders),
             "previews": PricingPreviews(system, settings.discount_policy()),
         },

@@ -36,6 +36,7 @@ from shared.problem import QuotewayError
 _ENDINGS = {
     "succeeded": (FlowStatus.succeeded, OrderStatus.booked),
     "rejected": (FlowStatus.rejected, OrderStatus.rejected),
+    "compensated": (FlowStatus.compensated, OrderStatus.compensated),
     "parked": (FlowStatus.parked, OrderStatus.parked),
 }
 _POLL_S = 0.05
@@ -120,11 +121,14 @@ async def start_worker(
 
 
 @DBOS.workflow(name=ORDER_WORKFLOW)
-async def order_submission(flow_id: str) -> str:
-    """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one."""
+async def order_submission(flow_id: str, generation: int = 1) -> str:
+    """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one.
+
+    A later generation than the first is one that an operator had go on (process_api.dead_letters).
+    """
     worker = running_worker()
     with worker.lease.flow():
-        ending = await worker.saga.run(flow_id)
+        ending = await worker.saga.run(flow_id, resumed=generation > 1)
         await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
         if ending.kind != "succeeded":
             await worker.saga.settle(flow_id, REPORT_ENDING, "forward")

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, and_, cast, func, literal, or_, select, update
+from sqlalchemy import Row, ScalarSelect, and_, cast, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,7 +38,10 @@ class StepState(StrEnum):
 
 
 class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A flow. `subject` is the record it is about; `what_to_do` tells an operator how a parked flow goes on."""
+    """A flow. `subject` is the record it is about; `what_to_do` tells an operator how a parked flow goes on.
+
+    `generation` is 1, and one more each time that an operator had it go on.
+    """
 
     flow_id: str
     kind: str
@@ -52,6 +55,7 @@ class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason_code: str | None = None
     reason: str | None = None
     what_to_do: str | None = None
+    generation: int = 1
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -65,10 +69,14 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One attempt at a step, forward or undoing it. `resumed`: another worker had begun it and died."""
+    """One attempt at a step, forward or undoing it. `resumed`: another worker had begun it and died.
+
+    Attempts are counted anew in every generation of the flow.
+    """
 
     step: str
     direction: str
+    generation: int
     attempt: int
     outcome: str
     detail: str
@@ -141,6 +149,7 @@ class Flows:
             AttemptRecord(
                 step=row.step,
                 direction=row.direction,
+                generation=row.generation,
                 attempt=row.attempt,
                 outcome=row.outcome,
                 detail=row.detail,
@@ -164,7 +173,7 @@ async def begin_attempt(
     executor_id: str,
 ) -> None:
     """Write down, before anything is sent, that a step begins: from here on it counts as possibly happened."""
-    if direction == "forward":
+    if direction != "undo":
         await connection.execute(
             insert(flow_steps)
             .values(flow_id=flow_id, step=step, position=position, state=StepState.begun)
@@ -176,6 +185,7 @@ async def begin_attempt(
             flow_id=flow_id,
             step=step,
             direction=direction,
+            generation=_generation_of(flow_id),
             attempt=attempt,
             outcome="begun",
             executor_id=executor_id,
@@ -203,6 +213,7 @@ async def end_attempt(
             flow_attempts.c.flow_id == flow_id,
             flow_attempts.c.step == step,
             flow_attempts.c.direction == direction,
+            flow_attempts.c.generation == _generation_of(flow_id),
             flow_attempts.c.attempt == attempt,
         )
         .values(outcome=outcome, detail=detail[:1000], finished_at=datetime.now(UTC))
@@ -248,9 +259,22 @@ async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
     return list(await connection.scalars(query))
 
 
+async def undoing_to(connection: AsyncConnection, flow_id: str) -> dict[str, Any] | None:
+    """The ending that a flow comes to once all it has begun is undone; None while it goes forward."""
+    ending: dict[str, Any] | None = await connection.scalar(
+        select(flows.c.undoing_to).where(flows.c.flow_id == flow_id)
+    )
+    return ending
+
+
 async def change_flow(connection: AsyncConnection, flow_id: str, **columns: Any) -> None:
     """Change a flow, in the caller's transaction."""
     await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(**columns))
+
+
+def _generation_of(flow_id: str) -> ScalarSelect[int]:
+    """The flow's present generation: the next one begins only after the work of this one has ended."""
+    return select(flows.c.generation).where(flows.c.flow_id == flow_id).scalar_subquery()
 
 
 def _flow(row: Row[Any]) -> FlowRecord:
@@ -267,6 +291,7 @@ def _flow(row: Row[Any]) -> FlowRecord:
         reason_code=row.reason_code,
         reason=row.reason,
         what_to_do=row.what_to_do,
+        generation=row.generation,
     )
 
 

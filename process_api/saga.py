@@ -15,13 +15,22 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
 
 from dbos import DBOS, StepOptions
 
 from process_api.account_turns import LocalTurns, end_turn, take_turn
-from process_api.flows import StepState, begin_attempt, begun_steps, end_attempt, end_step, step_state
+from process_api.flows import (
+    StepState,
+    begin_attempt,
+    begun_steps,
+    change_flow,
+    end_attempt,
+    end_step,
+    step_state,
+    undoing_to,
+)
 from process_api.lease import Lease
 from process_api.store import Store
 from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
@@ -36,6 +45,8 @@ _UNDO_PATIENCE_FACTOR = 3
 # How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
 _TURN_WAIT_S = 10.0
 _TURN_POLL_S = 0.2
+# The database is away: DBOS waits for it in the same way.
+_DATABASE_POLL_S = 1.0
 _SETTLED: dict[Direction, frozenset[StepState]] = {
     "forward": frozenset({StepState.done}),
     "find": frozenset({StepState.done}),
@@ -123,9 +134,9 @@ class Outcome(TypedDict):
 
 @dataclass(frozen=True)
 class Ending:
-    """How a saga ended."""
+    """How a saga ended. `rejected`: a system said no. `compensated`: an operator gave it up."""
 
-    kind: Literal["succeeded", "rejected", "parked"]
+    kind: Literal["succeeded", "rejected", "compensated", "parked"]
     step: str = ""
     reason_code: str = ""
     detail: str = ""
@@ -145,37 +156,55 @@ class Saga(Generic[C]):
     settled: Callable[[Any, C, Step[C], Found], Awaitable[None]]
     local_turns: LocalTurns = field(default_factory=LocalTurns)
 
-    async def run(self, flow_id: str) -> Ending:
-        """Run the steps in order. On a refusal, undo whatever has begun. Called inside a durable workflow."""
+    async def run(self, flow_id: str, *, resumed: bool = False) -> Ending:
+        """Run the steps in order. On a refusal, undo whatever has begun. Called inside a durable workflow.
+
+        `resumed`: the flow was parked. What is done stays done, what is being undone goes on being undone, and the
+        step that did not come to an end is looked for before it is tried again.
+        """
+        if resumed:
+            ending = await DBOS.run_step_async({"name": "read_undoing_to"}, self._undoing_to, flow_id)
+            if ending is not None:
+                return await self._compensate(flow_id, ending)
         for step in self.steps:
-            outcome = await self.settle(flow_id, step, "forward")
+            outcome = await self.settle(flow_id, step, "forward", look_first=resumed)
             if outcome["kind"] == "done":
                 continue
             if outcome["kind"] == "rejected":
-                return await self._compensate(flow_id, step, outcome)
+                refusal = Ending("rejected", step.name, outcome["reason_code"], outcome["detail"])
+                return await self._compensate(flow_id, refusal)
             return _parked(step, outcome, f"{step.name} did not come to an end")
         return Ending("succeeded")
 
-    async def _compensate(self, flow_id: str, refused: Step[C], refusal: Outcome) -> Ending:
+    async def _compensate(self, flow_id: str, ending: Ending) -> Ending:
+        """Undo what has begun, last first, and come to this ending."""
         by_name = {step.name: step for step in self.steps}
-        for name in await DBOS.run_step_async({"name": "list_begun_steps"}, self._begun_steps, flow_id):
+        for name in await DBOS.run_step_async({"name": "list_begun_steps"}, self._begun_steps, flow_id, ending):
             step = by_name[name]
             if step.undo is None:
                 continue
             outcome = await self.settle(flow_id, step, "undo")
             if outcome["kind"] != "done":
-                return _parked(step, outcome, f"{refused.name} was refused, and {step.name} could not be undone")
-        return Ending("rejected", refused.name, refusal["reason_code"], refusal["detail"])
+                why = f"{ending.step} was refused" if ending.kind == "rejected" else "the flow was discarded"
+                return _parked(step, outcome, f"{why}, and {step.name} could not be undone")
+        return ending
 
-    async def settle(self, flow_id: str, step: Step[C], direction: Direction) -> Outcome:
-        """Try a step until it is done, refused, or our patience ends. Called inside a durable workflow."""
+    async def settle(self, flow_id: str, step: Step[C], direction: Direction, *, look_first: bool = False) -> Outcome:
+        """Try a step until it is done, refused, or our patience ends. Called inside a durable workflow.
+
+        `look_first`: it may have happened before, so it is looked for, which takes no attempt of our patience.
+        """
         attempts_max = self.patience.attempts_max * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1)
+        unknown = look_first and direction == "forward" and step.find is not None
+        attempts_max += unknown
         outcome: Outcome | None = None
         for attempt in range(1, attempts_max + 1):
-            looking = outcome is not None and outcome["kind"] == "unknown" and direction == "forward" and step.find
+            looking = unknown and direction == "forward" and step.find is not None
             outcome = await self._attempt(flow_id, step, "find" if looking else direction, attempt)
             if outcome["kind"] in {"done", "rejected"}:
                 return outcome
+            # A look that failed told nothing: it stays unknown, and is looked for again.
+            unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
             if attempt < attempts_max and outcome["kind"] != "absent":
                 await DBOS.sleep_async(outcome["pause_s"])
         assert outcome is not None  # noqa: S101 attempts_max is at least 1
@@ -189,9 +218,22 @@ class Saga(Generic[C]):
                 return outcome
             await DBOS.sleep_async(outcome["pause_s"])
 
-    async def _begun_steps(self, flow_id: str) -> list[str]:
-        async with self.store.transaction() as connection:
-            return await begun_steps(connection, flow_id)
+    async def _begun_steps(self, flow_id: str, ending: Ending) -> list[str]:
+        """What is to be undone. From here on the flow can come to this ending only, however often it is parked."""
+        while True:
+            with suppress(Unavailable):
+                async with self.store.transaction() as connection:
+                    await change_flow(connection, flow_id, undoing_to=asdict(ending))
+                    return await begun_steps(connection, flow_id)
+            await asyncio.sleep(_DATABASE_POLL_S)
+
+    async def _undoing_to(self, flow_id: str) -> Ending | None:
+        while True:
+            with suppress(Unavailable):
+                async with self.store.transaction() as connection:
+                    ending = await undoing_to(connection, flow_id)
+                return Ending(**ending) if ending is not None else None
+            await asyncio.sleep(_DATABASE_POLL_S)
 
     async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
         """One attempt: written down, made, and written down again. Never raises what a vendor can cause.

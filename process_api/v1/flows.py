@@ -1,11 +1,16 @@
-"""Flows: every running or finished business process, with every step, attempt and vendor id, for operators."""
+"""Flows: every running or finished business process, with every step, attempt and vendor id, for operators.
+
+A parked flow waits for an operator's decision: try again, or discard.
+"""
 
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, get
-from litestar.params import PathParameter, QueryParameter
+from litestar import Request, get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
+from msgspec import Meta
 
+from process_api.dead_letters import DeadLetters, DecisionRecord
 from process_api.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
 from shared.auth import Principal
 from shared.canonical.wire import END
@@ -13,6 +18,17 @@ from shared.operation import operation
 from shared.problem import NotFound
 
 _POLICY = operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"])
+DECIDES = operation(
+    owner="integration-operations",
+    capability="flow-decisions",
+    scopes=["flows:write"],
+    rate="write",
+    audit="financial",
+)
+Reason = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00-\x1f\x7f]+" + END, min_length=3, max_length=500, description="Why, for whoever asks later."),
+]
 FlowIdParameter = Annotated[
     str, PathParameter(name="flowId", pattern=r"^[A-Za-z0-9_.:-]{1,100}" + END, description="The flow's id.")
 ]
@@ -31,11 +47,24 @@ class FlowPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FlowView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A flow with its steps in the order they began, and every attempt at each."""
+    """A flow with its steps in the order they began, every attempt at each, and what operators decided."""
 
     flow: FlowRecord
     steps: list[StepRecord]
     attempts: list[AttemptRecord]
+    decisions: list[DecisionRecord]
+
+
+class FlowRetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """How a parked flow goes on: at its first step that is not done, or again from `from_step`."""
+
+    from_step: Annotated[str, Meta(pattern=r"^[a-z_]{1,64}" + END)] | None = None
+
+
+class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Why something is given up."""
+
+    reason: Reason
 
 
 @get("/v1/flows", operation_id="listFlows", tags=["flows"], opt=_POLICY)
@@ -55,7 +84,44 @@ async def list_flows(
 async def get_flow(request: Request[Principal, Any, Any], flow_id: FlowIdParameter) -> FlowView:
     """One flow, with everything that was tried and what every system answered."""
     flows: Flows = request.app.state.flows
+    letters: DeadLetters = request.app.state.dead_letters
+    return FlowView(
+        flow=await _flow(request, flow_id),
+        steps=await flows.steps(flow_id),
+        attempts=await flows.attempts(flow_id),
+        decisions=await letters.decisions(request.user.tenant, flow_id),
+    )
+
+
+@post("/v1/flows/{flowId:str}/retry", operation_id="retryFlow", tags=["flows"], status_code=202, opt=DECIDES)
+async def retry_flow(
+    request: Request[Principal, Any, Any], flow_id: FlowIdParameter, data: JSONBody[FlowRetry]
+) -> FlowRecord:
+    """Have a parked flow go on. What it has done is not done again; what may have happened is looked for first.
+
+    A flow that was being undone goes on being undone. Answers 409 where the flow is not parked.
+    """
+    letters: DeadLetters = request.app.state.dead_letters
+    await letters.retry_flow(request.user, flow_id, data.from_step)
+    return await _flow(request, flow_id)
+
+
+@post("/v1/flows/{flowId:str}/discard", operation_id="discardFlow", tags=["flows"], status_code=202, opt=DECIDES)
+async def discard_flow(
+    request: Request[Principal, Any, Any], flow_id: FlowIdParameter, data: JSONBody[Discard]
+) -> FlowRecord:
+    """Give a parked flow up: whatever it has begun is undone, and it ends `compensated`.
+
+    Answers 409 where the flow is not parked.
+    """
+    letters: DeadLetters = request.app.state.dead_letters
+    await letters.discard_flow(request.user, flow_id, data.reason)
+    return await _flow(request, flow_id)
+
+
+async def _flow(request: Request[Principal, Any, Any], flow_id: str) -> FlowRecord:
+    flows: Flows = request.app.state.flows
     flow = await flows.find(request.user.tenant, flow_id)
     if flow is None:
         raise NotFound(f"There is no flow {flow_id}.")
-    return FlowView(flow=flow, steps=await flows.steps(flow_id), attempts=await flows.attempts(flow_id))
+    return flow

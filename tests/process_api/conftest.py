@@ -30,8 +30,17 @@ class Switch(httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self.system = SystemStandIn()
+        self._held: dict[str, asyncio.Event] = {}
+
+    def hold(self, path_part: str) -> asyncio.Event:
+        """Hold requests whose path contains this, until the event is set."""
+        return self._held.setdefault(path_part, asyncio.Event())
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for path_part, gate in list(self._held.items()):
+            if path_part in request.url.path:
+                await gate.wait()
+                self._held.pop(path_part, None)
         return await self.system.transport().handle_async_request(request)
 
 

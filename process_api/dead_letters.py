@@ -1,0 +1,263 @@
+"""Dead letters: flows and webhooks that need a person, and what a person may decide about them.
+
+    retry     go on where it stopped; of a flow also again from an earlier step
+    discard   give it up: what a flow has begun is undone, and it ends `compensated`; a webhook is laid aside
+
+Every decision is a row that nothing changes any more. A decision on something that is not dead (any more) is refused,
+so the same decision sent twice acts once.
+"""
+
+import uuid
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from dbos import DBOSClient, EnqueueOptions
+from sqlalchemy import Row, bindparam, delete, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.flows import FlowStatus, StepState, change_flow
+from process_api.order_intake import ORDER_QUEUE, ORDER_WORKFLOW, WORKFLOW_VERSION
+from process_api.orders import change_order, rfc3339
+from process_api.saga import Ending
+from process_api.store import Store
+from process_api.tables import dead_letter_decisions, flow_steps, flows
+from process_api.workflows.order_submission import REPORT_ENDING, STATUS_DURING, STEPS
+from shared.auth import Principal
+from shared.canonical import OrderStatus
+from shared.problem import Conflict, Fault, InvalidRequest, NotFound
+from shared.telemetry import current_correlation_id
+
+OWNER = "integration-operations"
+_STILL_WORKING_RETRY_S = 2
+_WORKFLOW_AT_WORK = text(
+    "SELECT EXISTS (SELECT FROM dbos.workflow_status"
+    " WHERE workflow_uuid = :workflow_id AND status IN ('ENQUEUED', 'PENDING', 'DELAYED'))"
+).bindparams(bindparam("workflow_id"))
+
+
+class DeadLetterKind(StrEnum):
+    """What a dead letter is."""
+
+    flow = "flow"
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that waits for a person: why, since when, who answers for it, and what to do."""
+
+    dead_letter_id: str
+    kind: DeadLetterKind
+    subject: str
+    owner: str
+    since: str
+    reason: str
+    what_to_do: str
+    reason_code: str | None = None
+    step: str | None = None
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What a person decided about a dead letter."""
+
+    action: str
+    decided_by: str
+    decided_at: str
+    correlation_id: str
+    reason: str | None = None
+    from_step: str | None = None
+
+
+@dataclass(frozen=True)
+class DeadLetters:
+    """Lists dead letters, and carries out what a person decides."""
+
+    store: Store
+    queue: DBOSClient
+
+    async def waiting(self, tenant: str, limit: int) -> list[DeadLetter]:
+        """The tenant's dead letters, the longest waiting first."""
+        parked = (
+            select(flows)
+            .where(flows.c.tenant == tenant, flows.c.status == FlowStatus.parked)
+            .order_by(flows.c.started_at, flows.c.flow_id)
+            .limit(limit)
+        )
+        async with self.store.transaction() as connection:
+            return [_parked_flow(row) for row in await connection.execute(parked)]
+
+    async def decisions(self, tenant: str, dead_letter_id: str) -> list[DecisionRecord]:
+        """What was decided about a flow or a webhook, oldest first."""
+        query = (
+            select(dead_letter_decisions)
+            .where(dead_letter_decisions.c.tenant == tenant, dead_letter_decisions.c.dead_letter_id == dead_letter_id)
+            .order_by(dead_letter_decisions.c.decided_at)
+        )
+        async with self.store.transaction() as connection:
+            return [_decision(row) for row in await connection.execute(query)]
+
+    async def retry(self, principal: Principal, dead_letter_id: str) -> None:
+        """Have a dead letter tried again. Raises NotFound, or Conflict where it is not dead."""
+        await self.retry_flow(principal, dead_letter_id)
+
+    async def discard(self, principal: Principal, dead_letter_id: str, reason: str) -> None:
+        """Give a dead letter up. Raises NotFound, or Conflict where it is not dead."""
+        await self.discard_flow(principal, dead_letter_id, reason)
+
+    async def retry_flow(self, principal: Principal, flow_id: str, from_step: str | None = None) -> None:
+        """Have a parked flow go on: from its first step that is not done, or again from `from_step`.
+
+        One that was being undone goes on being undone. Raises NotFound, Conflict where the flow is not parked, and
+        InvalidRequest where it has not come to `from_step`.
+        """
+        async with self.store.transaction() as connection:
+            flow = await self._parked(connection, principal.tenant, flow_id)
+            if from_step is not None:
+                await _begin_again_from(connection, flow, from_step)
+            if flow.undoing_to is not None:
+                status = OrderStatus.compensating
+            else:
+                status = await _status_to_go_on_with(connection, flow_id)
+            message = f"Tried again by {principal.subject}" + (f" from {from_step}." if from_step else ".")
+            await _decide(connection, principal, flow_id, "retry", from_step=from_step)
+            await self._begin_again(connection, flow, status, "retry", message)
+
+    async def discard_flow(self, principal: Principal, flow_id: str, reason: str) -> None:
+        """Undo whatever a parked flow has begun; it ends `compensated`. Raises NotFound, or Conflict."""
+        async with self.store.transaction() as connection:
+            flow = await self._parked(connection, principal.tenant, flow_id)
+            ending = Ending("compensated", "discard", "discarded", reason)
+            await change_flow(connection, flow_id, undoing_to=msgspec.to_builtins(ending))
+            await _decide(connection, principal, flow_id, "discard", reason=reason)
+            message = f"Discarded by {principal.subject}: {reason}"
+            await self._begin_again(connection, flow, OrderStatus.compensating, "discard", message)
+
+    async def _parked(self, connection: AsyncConnection, tenant: str, flow_id: str) -> Row[Any]:
+        """The flow, locked, so that of two decisions at once the second finds it at work."""
+        query = select(flows).where(flows.c.tenant == tenant, flows.c.flow_id == flow_id).with_for_update()
+        flow = (await connection.execute(query)).one_or_none()
+        if flow is None:
+            raise NotFound(f"There is no flow {flow_id}.")
+        require_parked(flow)
+        if await connection.scalar(_WORKFLOW_AT_WORK, {"workflow_id": workflow_id(flow_id, flow.generation)}):
+            raise Conflict(
+                f"Flow {flow_id} is parked, but Salesforce is still being told so. Decide again in a few seconds.",
+                retry_after_s=_STILL_WORKING_RETRY_S,
+            )
+        return flow
+
+    async def _begin_again(
+        self, connection: AsyncConnection, flow: Row[Any], status: OrderStatus, step: str, message: str
+    ) -> None:
+        """Put the flow's next generation into the queue, in the transaction of the decision."""
+        generation = flow.generation + 1
+        # How the last generation ended was told; how this one ends is to be told anew.
+        await connection.execute(
+            delete(flow_steps).where(flow_steps.c.flow_id == flow.flow_id, flow_steps.c.step == REPORT_ENDING.name)
+        )
+        cleared = {"reason_code": None, "reason": None}
+        await change_flow(
+            connection, flow.flow_id, status=FlowStatus.queued, generation=generation, what_to_do=None, **cleared
+        )
+        await change_order(connection, flow.subject, status=status, step=step, message=message, **cleared)
+        options: EnqueueOptions = {
+            "queue_name": ORDER_QUEUE,
+            "workflow_name": ORDER_WORKFLOW,
+            "workflow_id": workflow_id(flow.flow_id, generation),
+            "app_version": WORKFLOW_VERSION,
+        }
+        await connection.run_sync(
+            lambda sync_connection: self.queue.enqueue_in_transaction(
+                sync_connection, options, flow.flow_id, generation
+            )
+        )
+
+
+def workflow_id(flow_id: str, generation: int) -> str:
+    """The durable workflow of a flow's generation."""
+    return flow_id if generation == 1 else f"{flow_id}.r{generation}"
+
+
+def require_parked(flow: Row[Any]) -> None:
+    """Raise Conflict unless the flow is parked."""
+    if flow.status != FlowStatus.parked:
+        raise Conflict(f"Flow {flow.flow_id} is {flow.status}; only a parked flow waits for a decision.")
+
+
+async def _begin_again_from(connection: AsyncConnection, flow: Row[Any], from_step: str) -> None:
+    """Have that step and those after it run again; they find what they made before."""
+    if flow.undoing_to is not None:
+        raise Conflict(f"Flow {flow.flow_id} is being undone: it can only go on being undone, without fromStep.")
+    begun = select(flow_steps.c.step, flow_steps.c.position).where(flow_steps.c.flow_id == flow.flow_id)
+    position = {row.step: row.position for row in await connection.execute(begun)}
+    known = [step.name for step in STEPS if step.name in position]
+    if from_step not in known:
+        raise InvalidRequest(
+            "The flow cannot begin again from there.",
+            [Fault(pointer="/fromStep", detail=f"It has come to these steps: {', '.join(known)}.")],
+        )
+    await connection.execute(
+        update(flow_steps)
+        .where(flow_steps.c.flow_id == flow.flow_id, flow_steps.c.position >= position[from_step])
+        .values(state=StepState.begun, finished_at=None)
+    )
+
+
+async def _status_to_go_on_with(connection: AsyncConnection, flow_id: str) -> OrderStatus:
+    """The status of the order while the first step that is not done is at work."""
+    query = select(flow_steps.c.step).where(flow_steps.c.flow_id == flow_id, flow_steps.c.state == StepState.done)
+    done = set(await connection.scalars(query))
+    status = OrderStatus.received
+    for step in STEPS:
+        status = STATUS_DURING.get(step.name, status)
+        if step.name not in done:
+            break
+    return status
+
+
+async def _decide(
+    connection: AsyncConnection,
+    principal: Principal,
+    dead_letter_id: str,
+    action: str,
+    *,
+    reason: str | None = None,
+    from_step: str | None = None,
+) -> None:
+    await connection.execute(
+        insert(dead_letter_decisions).values(
+            decision_id=uuid.uuid4(),
+            tenant=principal.tenant,
+            dead_letter_id=dead_letter_id,
+            action=action,
+            reason=reason,
+            from_step=from_step,
+            decided_by=principal.subject,
+            correlation_id=current_correlation_id(),
+        )
+    )
+
+
+def _parked_flow(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(
+        dead_letter_id=row.flow_id,
+        kind=DeadLetterKind.flow,
+        subject=row.subject,
+        owner=OWNER,
+        since=rfc3339(row.started_at),
+        reason=row.reason or "",
+        reason_code=row.reason_code,
+        what_to_do=row.what_to_do or "",
+        step=row.current_step,
+    )
+
+
+def _decision(row: Row[Any]) -> DecisionRecord:
+    return DecisionRecord(
+        action=row.action,
+        decided_by=row.decided_by,
+        decided_at=rfc3339(row.decided_at),
+        correlation_id=row.correlation_id,
+        reason=row.reason,
+        from_step=row.from_step,
+    )

@@ -1,0 +1,71 @@
+"""Dead letters: everything that waits for a person, in one list, and the decisions on it."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
+
+from process_api.dead_letters import DeadLetter, DeadLetters
+from process_api.v1.flows import DECIDES, Discard
+from shared.auth import Principal
+from shared.canonical.wire import END
+from shared.operation import operation
+
+DeadLetterIdParameter = Annotated[
+    str,
+    PathParameter(
+        name="deadLetterId",
+        pattern=r"^[A-Za-z0-9_.:-]{1,150}" + END,
+        description="The dead letter's id, as the list shows it.",
+    ),
+]
+LimitParameter = Annotated[int, QueryParameter(ge=1, le=500, description="How many at most.")]
+
+
+class DeadLetterList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Dead letters, the longest waiting first. `complete` is false where there are more."""
+
+    dead_letters: list[DeadLetter]
+    complete: bool
+
+
+@get(
+    "/v1/dead-letters",
+    operation_id="listDeadLetters",
+    tags=["dead letters"],
+    opt=operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"]),
+)
+async def list_dead_letters(request: Request[Principal, Any, Any], limit: LimitParameter = 100) -> DeadLetterList:
+    """What waits for a person: parked flows and webhooks that could not be applied, with the reason and what to do."""
+    letters: DeadLetters = request.app.state.dead_letters
+    found = await letters.waiting(request.user.tenant, limit + 1)
+    return DeadLetterList(dead_letters=found[:limit], complete=len(found) <= limit)
+
+
+@post(
+    "/v1/dead-letters/{deadLetterId:str}/retry",
+    operation_id="retryDeadLetter",
+    tags=["dead letters"],
+    status_code=204,
+    opt=DECIDES,
+)
+async def retry_dead_letter(request: Request[Principal, Any, Any], dead_letter_id: DeadLetterIdParameter) -> None:
+    """Have it tried again where it stopped. Answers 409 where it is not dead (any more)."""
+    letters: DeadLetters = request.app.state.dead_letters
+    await letters.retry(request.user, dead_letter_id)
+
+
+@post(
+    "/v1/dead-letters/{deadLetterId:str}/discard",
+    operation_id="discardDeadLetter",
+    tags=["dead letters"],
+    status_code=204,
+    opt=DECIDES,
+)
+async def discard_dead_letter(
+    request: Request[Principal, Any, Any], dead_letter_id: DeadLetterIdParameter, data: JSONBody[Discard]
+) -> None:
+    """Give it up: a flow is undone, a webhook is laid aside. Answers 409 where it is not dead (any more)."""
+    letters: DeadLetters = request.app.state.dead_letters
+    await letters.discard(request.user, dead_letter_id, data.reason)

@@ -1,0 +1,259 @@
+"""Dead letters: a parked flow goes on or is given up, each once, and nothing is made twice or left over."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from process_api import dead_letters
+from process_api.workflows.order_submission import STEPS
+from shared.canonical import ErpOrderState, OrderStatus, SubscriptionStatus
+from tests.process_api.conftest import Process
+from tests.process_api.system_stand_in import Fault
+
+pytestmark = pytest.mark.servers
+AWAY: Fault = "unavailable"
+
+
+async def parked(process: Process, operation: str, fault: Fault = "unavailable") -> dict[str, Any]:
+    """An order that parked since `operation` stayed away."""
+    process.system.fail(operation, *[fault] * 3)
+    answer = await process.submit()
+    order = await process.ended(answer.json()["orderId"])
+    await process.idle()
+    assert order["status"] == "parked", order["reason"]
+    return order
+
+
+async def decide(process: Process, path: str, body: dict[str, Any] | None = None) -> Any:
+    return await process.client.post(path, json=body, headers=process.operator_headers)
+
+
+async def retried(process: Process, order: dict[str, Any], **body: str) -> dict[str, Any]:
+    answer = await decide(process, f"/v1/flows/{order['flowId']}/retry", body)
+    assert answer.status_code == 202, answer.text
+    await process.idle()
+    return await process.order(order["orderId"])
+
+
+def assert_booked_once(process: Process, order: dict[str, Any]) -> None:
+    order_id = order["orderId"]
+    assert order["status"] == "booked", order["reason"]
+    made = [entry for entry in process.system.journal if entry[0] != "report"]
+    assert sorted(made) == sorted(
+        [
+            ("order.create", order_id),
+            ("order.confirmed", order_id),
+            ("subscription.create", f"{order_id}-month"),
+            ("subscription.create", f"{order_id}-year"),
+        ]
+    )
+
+
+def assert_nothing_left_over(process: Process) -> None:
+    assert all(order.state is ErpOrderState.cancelled for order in process.system.orders.values())
+    assert all(found.status is SubscriptionStatus.cancelled for found in process.system.subscriptions.values())
+
+
+async def events_of(process: Process, order_id: str) -> list[str]:
+    query = text("SELECT type FROM quoteway.events WHERE subject = :subject ORDER BY sequence")
+    async with process.worker.store.transaction() as connection:
+        return list(await connection.scalars(query, {"subject": order_id}))
+
+
+@pytest.mark.parametrize("operation", ["find_account", "calculate_tax", "create_order", "create_subscription"])
+async def test_a_parked_flow_goes_on_where_it_stopped(process: Process, operation: str) -> None:
+    order = await parked(process, operation)
+    before = len(process.system.calls)
+
+    order = await retried(process, order)
+
+    assert_booked_once(process, order)
+    assert order["reason"] is None
+    assert await events_of(process, order["orderId"]) == ["order.parked", "order.booked"]
+    assert process.system.reports[order["orderId"]].status is OrderStatus.booked
+    assert "find_quote" not in process.system.calls[before:], "what was done was done again"
+    flow = await process.flow(order["flowId"])
+    assert flow["flow"]["generation"] == 2
+    assert {attempt["generation"] for attempt in flow["attempts"]} == {1, 2}
+    assert [(found["action"], found["decidedBy"]) for found in flow["decisions"]] == [("retry", "integration-operator")]
+
+
+@pytest.mark.parametrize("operation", ["create_order", "create_subscription"])
+async def test_what_may_have_happened_is_looked_for_before_it_is_tried_again(process: Process, operation: str) -> None:
+    process.system.fail("find_order" if operation == "create_order" else "find_subscription", *[AWAY] * 4)
+    process.system.fail(operation, "lost")
+    answer = await process.submit()
+    order = await process.ended(answer.json()["orderId"])
+    await process.idle()
+    assert order["status"] == "parked"
+    assert process.system.calls.count(operation) == 1, "an unknown outcome was repeated blindly"
+
+    # One answer is still to come that is none.
+    order = await retried(process, order)
+
+    assert_booked_once(process, order)
+
+
+async def test_a_flow_can_park_again_and_be_tried_again(process: Process) -> None:
+    order = await parked(process, "create_order")
+    process.system.fail("create_order", *[AWAY] * 3)
+
+    order = await retried(process, order)
+    assert order["status"] == "parked"
+    order = await retried(process, order)
+
+    assert_booked_once(process, order)
+    assert await events_of(process, order["orderId"]) == ["order.parked", "order.parked", "order.booked"]
+
+
+async def test_a_flow_can_begin_again_from_an_earlier_step(process: Process) -> None:
+    order = await parked(process, "create_subscription")
+    before = len(process.system.calls)
+
+    order = await retried(process, order, fromStep="align_prices")
+
+    assert_booked_once(process, order)
+    again = process.system.calls[before:]
+    assert "look_up_prices" in again
+    assert "calculate_tax" in again
+    assert "check_credit" not in again
+
+
+async def test_a_step_that_the_flow_has_not_come_to_is_refused_with_those_it_has(process: Process) -> None:
+    order = await parked(process, "check_credit")
+
+    answer = await decide(process, f"/v1/flows/{order['flowId']}/retry", {"fromStep": "start_billing"})
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "/fromStep"
+    assert "load_quote, check_quote, validate_customer, check_credit" in answer.json()["errors"][0]["detail"]
+    assert (await process.order(order["orderId"]))["status"] == "parked"
+
+
+async def test_a_discarded_flow_leaves_nothing_over(process: Process) -> None:
+    order = await parked(process, "create_subscription")
+    process.system.fail("create_subscription", "rejected")
+
+    answer = await decide(process, f"/v1/flows/{order['flowId']}/discard", {"reason": "the customer withdrew"})
+    assert answer.status_code == 202, answer.text
+    await process.idle()
+
+    order = await process.order(order["orderId"])
+    assert (order["status"], order["reason"]) == ("compensated", "the customer withdrew")
+    assert_nothing_left_over(process)
+    flow = await process.flow(order["flowId"])
+    assert flow["flow"]["status"] == "compensated"
+    assert flow["decisions"][0]["reason"] == "the customer withdrew"
+    assert await events_of(process, order["orderId"]) == ["order.parked", "order.compensated"]
+    assert process.system.reports[order["orderId"]].status is OrderStatus.compensated
+
+
+async def test_a_flow_that_parked_while_it_was_undone_goes_on_being_undone(process: Process) -> None:
+    process.system.fail("create_subscription", "rejected")
+    process.system.fail("cancel_order", *[AWAY] * 9)
+    answer = await process.submit()
+    order = await process.ended(answer.json()["orderId"])
+    await process.idle()
+    assert order["status"] == "parked"
+    assert "could not be undone" in order["reason"]
+    forbidden = await decide(process, f"/v1/flows/{order['flowId']}/retry", {"fromStep": "load_quote"})
+    assert forbidden.status_code == 409
+
+    order = await retried(process, order)
+
+    assert (order["status"], order["reasonCode"]) == ("rejected", "test_refusal")
+    assert "refused by the vendor" in order["reason"]
+    assert_nothing_left_over(process)
+    assert await events_of(process, order["orderId"]) == ["order.parked", "order.rejected"]
+
+
+async def test_only_a_parked_flow_waits_for_a_decision(process: Process) -> None:
+    answer = await process.submit()
+    order = await process.ended(answer.json()["orderId"])
+    await process.idle()
+
+    for decision, body in (("retry", {}), ("discard", {"reason": "no reason"})):
+        answer = await decide(process, f"/v1/flows/{order['flowId']}/{decision}", body)
+        assert answer.status_code == 409
+        assert "is succeeded; only a parked flow" in answer.json()["detail"]
+    assert (await decide(process, "/v1/flows/nordwind.ord_none/retry", {})).status_code == 404
+
+
+async def many_decisions_at_once(process: Process) -> tuple[dict[str, Any], list[int]]:
+    order = await parked(process, "create_order")
+    answers = await asyncio.gather(
+        *(decide(process, f"/v1/flows/{order['flowId']}/retry", {}) for _ in range(8)), return_exceptions=True
+    )
+    await process.idle()
+    return order, sorted(getattr(answer, "status_code", 500) for answer in answers)
+
+
+async def test_the_same_decision_sent_many_times_acts_once(process: Process) -> None:
+    order, statuses = await many_decisions_at_once(process)
+
+    assert statuses == [202] + [409] * 7
+    assert_booked_once(process, await process.order(order["orderId"]))
+    assert len((await process.flow(order["flowId"]))["decisions"]) == 1
+
+
+async def test_without_its_guard_the_second_decision_would_be_seen(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutation: with the check of the status gone, more than one decision acts."""
+    monkeypatch.setattr(dead_letters, "require_parked", lambda _flow: None)
+    monkeypatch.setattr(dead_letters, "_WORKFLOW_AT_WORK", text("SELECT false OR :workflow_id = ''"))
+
+    _order, statuses = await many_decisions_at_once(process)
+
+    assert statuses != [202] + [409] * 7
+
+
+async def test_a_decision_waits_until_the_parking_was_told(process: Process) -> None:
+    process.system.fail("create_order", *[AWAY] * 3)
+    gate = process.switch.hold("/order-status/")
+    answer = await process.submit()
+    order = await process.ended(answer.json()["orderId"])
+
+    early = await decide(process, f"/v1/flows/{order['flowId']}/retry", {})
+    gate.set()
+    await process.idle()
+
+    assert early.status_code == 409
+    assert early.headers["Retry-After"] == "2"
+    assert_booked_once(process, await retried(process, order))
+
+
+async def test_the_list_says_what_waits_and_what_to_do(process: Process) -> None:
+    order = await parked(process, "create_order")
+
+    answer = await process.client.get("/v1/dead-letters", headers=process.operator_headers)
+
+    assert answer.status_code == 200, answer.text
+    letter = next(found for found in answer.json()["deadLetters"] if found["subject"] == order["orderId"])
+    assert letter["kind"] == "flow"
+    assert letter["deadLetterId"] == order["flowId"]
+    assert letter["owner"]
+    assert letter["step"] in [step.name for step in STEPS] + ["report_ending"]
+    assert "create_order is not available" in letter["reason"]
+    assert "tried again" in letter["whatToDo"]
+
+    answer = await decide(process, f"/v1/dead-letters/{order['flowId']}/discard", {"reason": "a test's end"})
+    assert answer.status_code == 204, answer.text
+    await process.idle()
+    assert (await process.order(order["orderId"]))["status"] == "compensated"
+
+
+async def test_deciding_needs_its_own_scope(process: Process) -> None:
+    answer = await process.client.post("/v1/flows/nordwind.ord_1/retry", json={}, headers=process.headers)
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET reason = 'other'", "DELETE FROM {}", "TRUNCATE {}"])
+async def test_a_decision_is_never_changed(process: Process, statement: str) -> None:
+    with pytest.raises(DBAPIError, match="append-only"):
+        async with process.worker.store.transaction() as connection:
+            await connection.execute(text(statement.format("quoteway.dead_letter_decisions")))
