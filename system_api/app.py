@@ -35,6 +35,7 @@ VERSIONS = {
             billing.create_subscription,
             billing.find_subscription,
             billing.cancel_subscription,
+            billing.verify_billing_webhook,
             tax.calculate_tax,
             pricing.look_up_prices,
         )

@@ -79,11 +79,15 @@ class TrytonConnection(Connection, frozen=True, kw_only=True):
 
 
 class StripeConnection(Connection, frozen=True, kw_only=True):
-    """A Stripe account. `api_version` pins the shape of its answers."""
+    """A Stripe account. `api_version` pins the shape of its answers.
+
+    `webhook_secret` is that of its webhook endpoint; without one, no webhook is taken.
+    """
 
     capability_served: ClassVar[str] = "billing"
     key: Secret
     url: Url = "https://api.stripe.com"
+    webhook_secret: Secret | None = None
     api_version: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")] = "2026-10-28.endive"
 
 

@@ -10,6 +10,7 @@ from shared.canonical import (
     Recurrence,
     Subscription,
     SubscriptionDraft,
+    WebhookNotice,
 )
 
 
@@ -39,3 +40,6 @@ class Billing(Protocol):
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
         """The account's invoices, newest first; an empty page where billing has no such customer."""
+
+    async def read_webhook(self, payload: bytes, signature: str) -> WebhookNotice:
+        """What a webhook is about. Raises Rejected where billing did not sign it, or no secret is connected."""

@@ -24,6 +24,7 @@ from shared.canonical import (
     SubscriptionDraft,
     SubscriptionItem,
     SubscriptionStatus,
+    WebhookNotice,
     round_money,
 )
 from shared.http_client import Transport
@@ -37,6 +38,7 @@ from system_api.billing.stripe_records import (
     ORDER_ID,
     SKU,
     CustomerRecord,
+    EventRecord,
     ItemRecord,
     SubscriptionRecord,
     TaxRateRecord,
@@ -45,7 +47,8 @@ from system_api.billing.stripe_records import (
 from system_api.connections import StripeConnection
 from system_api.decimal_text import to_minor_units
 from system_api.vat import compact_vat_id, member_state_of
-from system_api.vendor_reply import after_write, understanding
+from system_api.vendor_reply import after_write, decode_reply, understanding
+from system_api.webhooks import require_stripe_signature
 
 DAYS_UNTIL_DUE = 30
 _SEARCH_MAY_LAG_S = 7200
@@ -55,6 +58,7 @@ class Stripe:
     """One Stripe account, for one legal entity. Implements `system_api.billing.contract.Billing`."""
 
     def __init__(self, connection: StripeConnection, transport: Transport | None = None) -> None:
+        self._webhook_secret = connection.webhook_secret
         self._api = StripeApi(connection, transport)
         self._catalogue = StripeCatalogue(self._api)
         self._invoices = StripeInvoices(self._api)
@@ -146,6 +150,26 @@ class Stripe:
         return await self._invoices.page(customer.id, open_only=open_only, limit=limit, cursor=cursor)
 
     # -- finding ------------------------------------------------------------------------------------------------------
+
+    async def read_webhook(self, payload: bytes, signature: str) -> WebhookNotice:
+        """What a webhook is about. Raises Rejected where Stripe did not sign it, or no secret is connected."""
+        if self._webhook_secret is None:
+            raise Rejected(
+                "This connection takes no webhooks: it has no webhook_secret.",
+                reason_code="no_webhook_secret",
+                vendor=VENDOR,
+            )
+        require_stripe_signature(self._webhook_secret.value, signature, payload, now_s=time.time())
+        event = decode_reply(payload, EventRecord, vendor=VENDOR, writes=False)
+        with understanding(VENDOR, writes=False):
+            return msgspec.convert(
+                {
+                    "eventId": event.id,
+                    "type": event.type,
+                    "subscriptionExternalId": event.subscription_external_id,
+                },
+                WebhookNotice,
+            )
 
     async def _find_customer(self, account_id: str) -> CustomerRecord | None:
         query = {"query": f'metadata["{ACCOUNT_ID}"]:"{_quoted(account_id)}"', "limit": 100}

@@ -11,6 +11,7 @@ from shared.canonical import Recurrence
 from shared.problem import Rejected
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe_records import TAX_CODE, PriceRecord, TaxRateRecord
+from system_api.side_by_side import side_by_side
 
 _LOOKUP_KEYS_MAX = 10
 _REQUESTS_AT_ONCE_MAX = 4
@@ -30,8 +31,10 @@ class StripeCatalogue:
         wanted = {f"{sku}-{currency}-{period.value}": (sku, period) for sku in skus for period in _RECURRENCES}
         keys = list(wanted)
         chunks = [keys[start : start + _LOOKUP_KEYS_MAX] for start in range(0, len(keys), _LOOKUP_KEYS_MAX)]
-        pages = await asyncio.gather(*(self._by_lookup_keys(chunk) for chunk in chunks))
-        return {wanted[price.lookup_key]: price for page in pages for price in page if price.lookup_key in wanted}
+        async with side_by_side() as reads:
+            pages = [reads.create_task(self._by_lookup_keys(chunk)) for chunk in chunks]
+        found = [price for page in pages for price in page.result()]
+        return {wanted[price.lookup_key]: price for price in found if price.lookup_key in wanted}
 
     async def tax_rate(self, tax_code: str, percent: str) -> str:
         """The id of the rate that adds `percent` for that jurisdiction, made where there is none."""

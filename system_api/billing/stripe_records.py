@@ -161,6 +161,36 @@ class InvoiceRecord(msgspec.Struct, frozen=True):
         return self.total - self.pre_payment_credit_notes_amount - self.post_payment_credit_notes_amount
 
 
+class _EventObject(msgspec.Struct, frozen=True):
+    object: str
+    metadata: dict[str, str] | None = None
+    parent: _Parent | None = None
+
+
+class _EventData(msgspec.Struct, frozen=True):
+    object: _EventObject
+
+
+class EventRecord(msgspec.Struct, frozen=True):
+    """An event. Of the record it carries only what tells whose it is: the record itself may be out of date."""
+
+    id: str
+    type: str
+    data: _EventData
+
+    @property
+    def subscription_external_id(self) -> str | None:
+        """Our id of the subscription that the event, or the invoice it speaks of, belongs to."""
+        subject = self.data.object
+        if subject.object == "subscription":
+            metadata = subject.metadata
+        elif subject.object == "invoice" and subject.parent and subject.parent.subscription_details:
+            metadata = subject.parent.subscription_details.metadata
+        else:
+            metadata = None
+        return (metadata or {}).get(EXTERNAL_ID)
+
+
 def subscription_of(record: SubscriptionRecord) -> Subscription:
     """The subscription. One that Quoteway did not start goes by Stripe's own id."""
     currency = record.currency.upper()

@@ -10,7 +10,6 @@ Until the grace is over a confirmed sale can go back to draft and be cancelled. 
 shipment, and only a person can undo it in the ERP.
 """
 
-import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -30,6 +29,7 @@ from system_api.erp.tryton_records import (
     order_of,
 )
 from system_api.erp.tryton_rest import VENDOR, TrytonRest, unreadable
+from system_api.side_by_side import side_by_side
 from system_api.vendor_reply import after_write, understanding
 
 _SALES_OF_ONE_REFERENCE_MAX = 50
@@ -96,12 +96,12 @@ class TrytonSales:
         return live[0]
 
     async def _values(self, external_id: str, draft: ErpOrderDraft) -> dict[str, Any]:
-        party, products, tax, currency = await asyncio.gather(
-            self._parties.by_id(draft.customer_vendor_id),
-            self._products([line.sku for line in draft.lines]),
-            self._tax(draft.tax_code),
-            self._currency(draft.currency),
-        )
+        async with side_by_side() as reads:
+            reading_party = reads.create_task(self._parties.by_id(draft.customer_vendor_id))
+            reading_products = reads.create_task(self._products([line.sku for line in draft.lines]))
+            reading_tax = reads.create_task(self._tax(draft.tax_code))
+            reading_currency = reads.create_task(self._currency(draft.currency))
+        party, products = reading_party.result(), reading_products.result()
         address = _address(party)
         payment_term = party.customer_payment_term
         lines = []
@@ -115,7 +115,7 @@ class TrytonSales:
                     "quantity": Decimal(line.quantity),
                     "unit_price": decimal_object(line.net_unit_price.value),
                     # REST runs no on_change: a line without taxes is taken, and fails when the invoice is posted.
-                    "taxes": [["add", [tax]]],
+                    "taxes": [["add", [reading_tax.result()]]],
                 }
             )
         return {
@@ -123,7 +123,7 @@ class TrytonSales:
             "party": party.id,
             "invoice_address": address,
             "shipment_address": address,
-            "currency": currency,
+            "currency": reading_currency.result(),
             "payment_term": payment_term.id if payment_term else await self._parties.payment_term(),
             "reference": external_id,
             "comment": draft.comment or None,

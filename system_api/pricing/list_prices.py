@@ -1,11 +1,11 @@
 """List prices of ERP and billing side by side: made from the two adapters, which know nothing of each other."""
 
-import asyncio
 from dataclasses import dataclass
 
 from shared.canonical import ListPrice, PriceList
 from system_api.billing.contract import Billing
 from system_api.erp.contract import Erp
+from system_api.side_by_side import side_by_side
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,12 @@ class ListPrices:
 
         Raises Unavailable or Rejected as the adapters do: half a list could pass for a whole one.
         """
-        erp, billing = await asyncio.gather(
-            self.erp.list_prices(skus, currency), self.billing.list_prices(skus, currency)
-        )
+        async with side_by_side() as reads:
+            erp = reads.create_task(self.erp.list_prices(skus, currency))
+            billing = reads.create_task(self.billing.list_prices(skus, currency))
+        one_off, recurring = erp.result(), billing.result()
         prices = []
         for sku in skus:
-            recurring, recurrence = billing.get(sku, (None, None))
-            prices.append(ListPrice(sku=sku, erp=erp.get(sku), billing=recurring, billing_recurrence=recurrence))
+            price, recurrence = recurring.get(sku, (None, None))
+            prices.append(ListPrice(sku=sku, erp=one_off.get(sku), billing=price, billing_recurrence=recurrence))
         return PriceList(currency=currency, prices=prices)

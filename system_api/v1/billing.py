@@ -1,5 +1,6 @@
 """Billing, in canonical terms: the adapter is chosen by tenant and legal entity."""
 
+import base64
 from typing import Any
 
 import msgspec
@@ -7,8 +8,17 @@ from litestar import Request, get, post, put
 from litestar.params import JSONBody
 
 from shared.auth import Principal
-from shared.canonical import BillingCustomer, CustomerDraft, InvoicePage, Subscription, SubscriptionDraft
+from shared.canonical import (
+    BillingCustomer,
+    CustomerDraft,
+    InvoicePage,
+    Subscription,
+    SubscriptionDraft,
+    WebhookMessage,
+    WebhookNotice,
+)
 from shared.operation import operation
+from shared.problem import Fault, InvalidRequest
 from system_api.billing.contract import Billing
 from system_api.v1.erp import must_agree, must_be_in
 from system_api.v1.parameters import (
@@ -130,3 +140,23 @@ async def cancel_subscription(
 ) -> Subscription:
     """Undo the start of a subscription, its invoices included. An absent or cancelled one is left alone."""
     return await billing_of(request, legal_entity).cancel_subscription(external_id)
+
+
+@post(
+    "/v1/billing/{legalEntity:str}/webhook-verifications",
+    operation_id="verifyBillingWebhook",
+    tags=["billing"],
+    status_code=200,
+    opt=_READ,
+)
+async def verify_billing_webhook(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, data: JSONBody[WebhookMessage]
+) -> WebhookNotice:
+    """What a webhook is about, once its signature shows that billing sent it, lately. Changes nothing."""
+    try:
+        payload = base64.b64decode(data.payload, validate=True)
+    except ValueError as error:
+        raise InvalidRequest(
+            "The payload is not base64.", [Fault(pointer="/payload", detail="Send the body's bytes in base64.")]
+        ) from error
+    return await billing_of(request, legal_entity).read_webhook(payload, data.signature)
