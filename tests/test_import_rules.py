@@ -1,0 +1,163 @@
+"""The import rules hold for the tree, and each of them can fail: a violation planted in a copy of it is reported."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("experience_api", "process_api", "system_api", "shared", "openapi", "sandbox")
+CAPABILITIES = ("erp", "billing", "crm", "tax")
+
+TIERS = "The tiers meet over HTTP, and all may use shared"
+SANDBOX = "No tier knows the sandbox or the contract generator"
+ERP = "Only the registry imports an ERP's adapter"
+BILLING = "Only the registry imports a billing platform's adapter"
+CRM = "Only the registry imports a CRM's adapter"
+TAX = "Only the registry imports a tax adapter"
+PROCESS = "In the process tier: handlers, then workflows, then the system client"
+WORKFLOWS = "Workflows know neither HTTP nor what runs them"
+CANONICAL = "The canonical model knows no framework"
+DBOS = "DBOS only in the process tier"
+HTTPX = "Bare httpx only in the outbound client"
+TOKENS = "Tokens and Redis only in their own shared modules"
+
+PLANTS = [
+    (TIERS, "experience_api.order_words", "process_api.settings"),
+    (TIERS, "process_api.order_intake", "system_api.vat"),
+    (TIERS, "shared.settings", "system_api.vat"),
+    (SANDBOX, "process_api.housekeeping", "sandbox.journal"),
+    (SANDBOX, "shared.contract", "openapi.generate"),
+    (ERP, "system_api.v1.tax", "system_api.erp.tryton_rest"),
+    (ERP, "system_api.newthing", "system_api.erp.tryton"),
+    (ERP, "system_api.billing.stripe_api", "system_api.erp.tryton_sales"),
+    (ERP, "system_api.app", "system_api.erp.new_vendor"),
+    (BILLING, "system_api.v1.tax", "system_api.billing.stripe_api"),
+    (BILLING, "system_api.erp.tryton_sales", "system_api.billing.stripe_api"),
+    (CRM, "system_api.pricing.list_prices", "system_api.crm.salesforce_api"),
+    (TAX, "system_api.erp.tryton_parties", "system_api.tax.jurisdictions"),
+    (PROCESS, "process_api.system_client", "process_api.workflows.order_checks"),
+    (PROCESS, "process_api.workflows.order_checks", "process_api.v1.orders"),
+    (PROCESS, "process_api.v1.orders", "process_api.app"),
+    (WORKFLOWS, "process_api.workflows.order_checks", "litestar"),
+    (WORKFLOWS, "process_api.workflows.order_submission", "process_api.executor"),
+    (CANONICAL, "shared.canonical.money", "httpx"),
+    (DBOS, "sandbox.journal", "dbos"),
+    (DBOS, "openapi.newthing", "dbos"),
+    (HTTPX, "shared.settings", "httpx"),
+    (HTTPX, "system_api.vendor_reply", "httpx"),
+    (TOKENS, "shared.settings", "authlib"),
+    (TOKENS, "shared.problem", "redis"),
+    (TOKENS, "experience_api.settings", "joserfc"),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages and the rules, to plant violations in."""
+    folder = tmp_path_factory.mktemp("import-rules")
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "lightning"))
+    shutil.copy2(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def verdicts(folder: Path) -> dict[str, str]:
+    """What import-linter says of each contract: KEPT or BROKEN."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said: dict[str, str] = {}
+    for line in done.stdout.splitlines():
+        for verdict in ("KEPT", "BROKEN"):
+            name, found, _ = line.partition(f" {verdict}")
+            if found:
+                said[name] = verdict
+    assert said, done.stdout + done.stderr
+    assert done.returncode == (1 if "BROKEN" in said.values() else 0), done.stdout + done.stderr
+    return said
+
+
+def module_file(folder: Path, module: str) -> Path:
+    """Where a module of the copy is, or would be."""
+    return folder / Path(*module.split(".")).with_suffix(".py")
+
+
+@contextmanager
+def planted(folder: Path, importer: str, imported: str) -> Iterator[None]:
+    """An import more in the copy, in modules that are made when they are not there."""
+    files = [module_file(folder, importer)]
+    if imported.partition(".")[0] in PACKAGES:
+        files.append(module_file(folder, imported))
+    before = {file: file.read_text() if file.exists() else None for file in files}
+    for file in files:
+        file.touch()
+    files[0].write_text(files[0].read_text() + f"\nimport {imported}\n")
+    try:
+        yield
+    finally:
+        for file, text in before.items():
+            if text is None:
+                file.unlink()
+            else:
+                file.write_text(text)
+
+
+def test_every_rule_holds_and_has_a_planted_violation() -> None:
+    said = verdicts(ROOT)
+    assert set(said.values()) == {"KEPT"}, said
+    assert set(said) == {contract for contract, _, _ in PLANTS}
+
+
+@pytest.mark.parametrize(("contract", "importer", "imported"), PLANTS, ids=lambda value: value.replace(" ", "-"))
+def test_a_planted_import_breaks_its_rule(copy: Path, contract: str, importer: str, imported: str) -> None:
+    with planted(copy, importer, imported):
+        assert verdicts(copy)[contract] == "BROKEN"
+
+
+def test_a_copy_without_a_plant_keeps_every_rule(copy: Path) -> None:
+    assert set(verdicts(copy).values()) == {"KEPT"}
+
+
+def between_vendors(imports: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Imports from one vendor's modules to another's in the same folder. A module's vendor is its name's first word."""
+
+    def vendor(module: str) -> str:
+        return module.rpartition(".")[2].partition("_")[0]
+
+    return [
+        (importer, imported)
+        for importer, imported in imports
+        if importer.rpartition(".")[0] == imported.rpartition(".")[0]
+        and not imported.endswith(".contract")
+        and vendor(importer) != vendor(imported)
+    ]
+
+
+def test_vendors_of_one_capability_do_not_import_each_other() -> None:
+    graph = grimp.build_graph("system_api", cache_dir=None)
+    imports = [
+        (importer, imported)
+        for capability in CAPABILITIES
+        for importer in sorted(graph.find_children(f"system_api.{capability}"))
+        for imported in sorted(graph.find_modules_directly_imported_by(importer))
+    ]
+    assert ("system_api.erp.tryton", "system_api.erp.tryton_rest") in imports
+    assert between_vendors(imports) == []
+
+
+@pytest.mark.parametrize(
+    "importer", ["system_api.erp.netsuite", "system_api.erp.netsuite_rest", "system_api.erp.contract"]
+)
+def test_an_import_between_vendors_is_seen(importer: str) -> None:
+    planted_import = (importer, "system_api.erp.tryton_rest")
+    assert between_vendors([planted_import, ("system_api.erp.netsuite", "system_api.erp.contract")]) == [planted_import]
