@@ -25,6 +25,7 @@ from shared.canonical.subscription import (
     SubscriptionItem,
     SubscriptionStatus,
 )
+from shared.canonical.webhook import WebhookMessage, WebhookNotice
 
 __all__ = [
     "Account",
@@ -60,5 +61,7 @@ __all__ = [
     "TaxCalculation",
     "TaxRequest",
     "TaxedLine",
+    "WebhookMessage",
+    "WebhookNotice",
     "round_money",
 ]
