@@ -1,9 +1,9 @@
 """Workers that are killed, paused and stopped in the middle of orders (FAILURES.md, rows 5, 9, 10)."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -27,29 +27,27 @@ async def plant(
             yield plant
 
 
-async def test_a_killed_workers_flows_are_finished_by_the_living_within_30_s(plant: Plant) -> None:
+UNGUARDED = "tests.process_api.unguarded_worker"
+
+
+async def kill_in_the_middle(plant: Plant, within_s: float = 30, **survivors: Any) -> list[str]:
+    """Kill a worker whose vendor has worked and not answered yet; two others live."""
     plant.server.hold.add("create_order")
     doomed = await plant.start_worker()
     order_ids = await plant.submitted(2)
     await plant.held_back()
     # Two others, so that both find the dead one's flows at about the same time.
-    await asyncio.gather(plant.start_worker(), plant.start_worker())
-
+    await asyncio.gather(plant.start_worker(**survivors), plant.start_worker(**survivors))
     doomed.kill()
-    killed_at = time.monotonic()
     plant.server.release.set()
-
-    await plant.all_booked(order_ids, within_s=30)
-    assert time.monotonic() - killed_at < 30
-    plant.assert_exactly_once(order_ids)
-    await plant.assert_told_once(order_ids)
-    attempts = "SELECT DISTINCT flow_id FROM quoteway.flow_attempts WHERE resumed"
-    assert len(await plant.rows(attempts)) >= 1
+    await plant.all_booked(order_ids, within_s)
+    return order_ids
 
 
-async def test_a_paused_worker_wakes_and_leaves_its_flows_to_those_who_took_them_over(plant: Plant) -> None:
+async def pause_in_the_middle(plant: Plant, **paused_settings: Any) -> tuple[RunningProcess, list[str]]:
+    """Pause a worker for longer than its lease, and wake it when another one has finished its flow."""
     plant.server.hold.add("create_order")
-    paused = await plant.start_worker()
+    paused = await plant.start_worker(**paused_settings)
     order_ids = await plant.submitted(1)
     await plant.held_back()
 
@@ -57,21 +55,43 @@ async def test_a_paused_worker_wakes_and_leaves_its_flows_to_those_who_took_them
     await plant.start_worker()
     plant.server.release.set()
     await plant.all_booked(order_ids, within_s=30)
+
+    async def idle() -> bool:
+        return not await plant.rows("SELECT FROM dbos.workflow_status WHERE status IN ('PENDING', 'ENQUEUED')")
+
+    await plant.until(idle, 5)
     calls = list(plant.server.system.calls)
-    await asyncio.sleep(1)
     plant.wake(paused)
     # Long enough for the answer that waits in its socket to be read, and for a lease of its own to be taken again.
-    await asyncio.sleep(2)
-
+    await asyncio.sleep(plant.settings.lease_s)
     assert plant.server.system.calls == calls, "the woken worker went on with a flow that is not its own"
+    return paused, order_ids
+
+
+async def test_a_killed_workers_flows_are_finished_by_the_living_within_30_s(plant: Plant) -> None:
+    order_ids = await kill_in_the_middle(plant)
+    plant.assert_exactly_once(order_ids)
+    await plant.assert_told_once(order_ids)
+    assert await plant.rows("SELECT FROM quoteway.flow_attempts WHERE resumed")
+
+
+async def test_without_recovery_a_killed_workers_flows_would_stay(plant: Plant) -> None:
+    with pytest.raises(TimeoutError):
+        # Four leases: with recovery they are booked after two.
+        await kill_in_the_middle(plant, 4 * plant.settings.lease_s, module=UNGUARDED, test_without="recovery")
+
+
+async def test_a_paused_worker_wakes_and_leaves_its_flows_to_those_who_took_them_over(plant: Plant) -> None:
+    paused, order_ids = await pause_in_the_middle(plant)
     plant.assert_exactly_once(order_ids)
     await plant.assert_told_once(order_ids)
     alive = "SELECT executor_id FROM quoteway.executors WHERE expires_at > now()"
     assert paused.ready["executorId"] in {row.executor_id for row in await plant.rows(alive)}
-    # It is a worker again: with the other one gone, it books the next order.
-    again = await plant.submitted(1)
-    await plant.all_booked(again, within_s=30)
-    plant.assert_exactly_once(order_ids + again)
+
+
+async def test_without_its_lease_a_woken_worker_would_go_on_with_others_flows(plant: Plant) -> None:
+    with pytest.raises(AssertionError, match="went on with a flow"):
+        await pause_in_the_middle(plant, module=UNGUARDED, test_without="lease")
 
 
 async def test_a_lone_worker_that_was_paused_takes_its_own_flows_up_again(plant: Plant) -> None:
@@ -108,25 +128,34 @@ async def test_a_worker_that_is_stopped_ends_what_it_has_begun(plant: Plant) -> 
     assert await plant.rows("SELECT * FROM quoteway.executors") == []
 
 
-async def test_what_a_stopped_worker_cannot_end_others_go_on_with_at_once(plant: Plant) -> None:
-    # The ERP is away for long: at the end of the drain the flow is between two attempts.
+async def stop_between_attempts(plant: Plant, **leaving_settings: Any) -> None:
+    """Stop a worker whose flow waits for the ERP to come back; another one must have the flow soon."""
     plant.server.system.fail("create_order", "unavailable", "unavailable")
-    leaving = await plant.start_worker(drain_s=0.5, step_backoff_s=60.0, step_backoff_max_s=60.0, lease_s=60.0)
+    patient: dict[str, Any] = {"step_backoff_s": 60.0, "step_backoff_max_s": 60.0, "lease_s": 60.0}
+    leaving = await plant.start_worker(drain_s=0.5, **patient, **leaving_settings)
     await plant.submitted(1)
 
     async def refused() -> bool:
         return "create_order" in plant.server.system.calls
 
     await plant.until(refused, 10)
-    staying = await plant.start_worker(lease_s=60.0)
+    staying = await plant.start_worker(**patient)
     await asyncio.to_thread(leaving.stop)
-
     assert leaving.exit_code == 0, leaving.log_tail()
-    waiting = "SELECT executor_id FROM dbos.workflow_status WHERE status = 'PENDING'"
 
     async def taken_over() -> bool:
-        return [row.executor_id for row in await plant.rows(waiting)] == [staying.ready["executorId"]]
+        owners = await plant.rows("SELECT executor_id FROM dbos.workflow_status WHERE status = 'PENDING'")
+        return [row.executor_id for row in owners] == [staying.ready["executorId"]]
 
-    # Long before the lease would have ended.
-    await plant.until(taken_over, 5)
+    # Long before the other one looks for flows that nobody has.
+    await plant.until(taken_over, 4)
+
+
+async def test_what_a_stopped_worker_cannot_end_others_go_on_with_at_once(plant: Plant) -> None:
+    await stop_between_attempts(plant)
     plant.assert_exactly_once([])
+
+
+async def test_without_being_handed_back_a_stopped_workers_flow_would_wait(plant: Plant) -> None:
+    with pytest.raises(TimeoutError):
+        await stop_between_attempts(plant, module=UNGUARDED, test_without="handing back")
