@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import secrets
-import socket
-import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
 
-import uvicorn
+from starlette.types import ASGIApp
 
+from sandbox.serving import add_address, serve
 from sandbox.stripe.app import create_app
 from sandbox.stripe.settings import StripeSandboxSettings
 
@@ -37,8 +35,7 @@ _OPTIONS = {
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.stripe", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free port (default)")
+    add_address(parser)
     parser.add_argument("--seed", type=Path, metavar="DIR", help="folder with products.toml")
     parser.add_argument(
         "--secret-key-file",
@@ -66,50 +63,17 @@ def _secret_key(file: Path | None) -> str:
     return file.read_text(encoding="ascii").strip()
 
 
-class _AnnouncingServer(uvicorn.Server):
-    """Says where it is, in one line of JSON, once it accepts connections."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and sockets:
-            host, port = sockets[0].getsockname()[:2]
-            print(json.dumps({"ready": True, "url": f"http://{host}:{port}"}), flush=True)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    # Named TCP on purpose: asyncio turns Nagle's algorithm off only for sockets whose protocol it can see, and with it
-    # every answer waits 40 ms for the client's delayed acknowledgement.
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    family, type_, protocol, _, address = found[0]
-    listener = socket.socket(family, type_, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(address)
-    return listener
-
-
-def _serve(settings: StripeSandboxSettings, host: str, port: int) -> None:
-    app = create_app(settings)
-    with _listener(host, port) as listener:
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-        _AnnouncingServer(config).run(sockets=[listener])
-
-
-def main() -> int:
+def main() -> None:
     """Serve until SIGTERM or SIGINT; 2 when the settings are wrong."""
     arguments = _arguments()
-    try:
+
+    def make_app(_url: str) -> ASGIApp:
         chosen = {name: getattr(arguments, name) for name in _OPTIONS}
-        settings = StripeSandboxSettings(
-            secret_key=_secret_key(arguments.secret_key_file), seed_dir=arguments.seed, **chosen
-        )
-        _serve(settings, arguments.host, arguments.port)
-    except KeyboardInterrupt:
-        return 130
-    except (OSError, ValueError, KeyError) as error:
-        print(f"stripe sandbox: {error}", file=sys.stderr)
-        return 2
-    return 0
+        key = _secret_key(arguments.secret_key_file)
+        return create_app(StripeSandboxSettings(secret_key=key, seed_dir=arguments.seed, **chosen))
+
+    serve("the Stripe sandbox", arguments.host, arguments.port, make_app)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
