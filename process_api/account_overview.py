@@ -29,6 +29,8 @@ from shared.problem import Fault, InvalidRequest, NotFound, QuotewayError
 
 T = TypeVar("T")
 _UNPAID_SHOWN_MAX = 100
+# A caller gets at least the parts that answer, well within Apex's patience of 10 s.
+PART_DEADLINE_S = 4.5
 
 
 class PartStatus(StrEnum):
@@ -183,7 +185,10 @@ class _Outcome(Generic[T]):
 
 async def _attempt(reading: Awaitable[T]) -> "_Outcome[T]":
     try:
-        return _Outcome(await reading)
+        async with asyncio.timeout(PART_DEADLINE_S):
+            return _Outcome(await reading)
+    except TimeoutError:
+        return _Outcome(None, f"does not answer within {PART_DEADLINE_S:g} s")
     except QuotewayError as error:
         return _Outcome(None, error.detail)
 

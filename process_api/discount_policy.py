@@ -1,9 +1,12 @@
 """The discount policy: how far a quoted price may be from the list price of the system that will invoice it."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from shared.canonical import ListPrice, Money, QuoteLine, Recurrence
+
+# Net unit prices are kept to four digits after the point: no one is refused for that rounding.
+_UNIT_PRICE_STEP = Decimal("0.0001")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class DiscountPolicy:
         difference = ((line.net_unit_price.value - price.value) / price.value * 100).quantize(Decimal("0.01"))
         if difference > self.tolerance_percent:
             return difference, f"{line.sku} is {difference} % above the list price of {price.amount} {price.currency}."
-        if -difference > self.discount_max_percent + self.tolerance_percent:
+        lowest = price.value * (1 - self.discount_max_percent / 100)
+        if line.net_unit_price.value < lowest.quantize(_UNIT_PRICE_STEP, rounding=ROUND_HALF_UP):
             return difference, (
                 f"{line.sku} is {-difference} % below the list price of {price.amount} {price.currency}; "
                 f"at most {self.discount_max_percent} % is allowed."

@@ -10,7 +10,7 @@ from dbos import DBOS, DBOSConfig
 from sqlalchemy import select
 
 from process_api.event_log import append_event
-from process_api.flows import FlowStatus, change_flow
+from process_api.flows import FlowStatus, add_what_to_do, change_flow, last_said
 from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
@@ -131,8 +131,20 @@ async def order_submission(flow_id: str, generation: int = 1) -> str:
         ending = await worker.saga.run(flow_id, resumed=generation > 1)
         await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
         if ending.kind != "succeeded":
-            await worker.saga.settle(flow_id, REPORT_ENDING, "forward")
+            told = await worker.saga.settle(flow_id, REPORT_ENDING, "forward")
+            if told["kind"] != "done":
+                await DBOS.run_step_async({"name": "note_untold"}, note_untold, flow_id)
     return ending.kind
+
+
+async def note_untold(flow_id: str) -> None:
+    """Salesforce could not be told of a bad end: an operator has to see that, since no sales user will."""
+    with suppress(QuotewayError):  # without a database the attempts at telling it say so still
+        async with running_worker().store.transaction() as connection:
+            said = await last_said(connection, flow_id, REPORT_ENDING.name)
+            await add_what_to_do(
+                connection, flow_id, f"Salesforce does not know of this end; tell the seller. ({said})"
+            )
 
 
 async def end_order(flow_id: str, ending: Ending) -> None:
@@ -157,8 +169,10 @@ async def _end_order_once(
         flow = (await connection.execute(query)).one()
         if flow.status == flow_status:
             return
-        bad: dict[str, Any] = {"reason_code": ending.reason_code or None, "reason": ending.detail or None}
-        message = "The order is booked." if ending.kind == "succeeded" else ending.detail
+        said = await last_said(connection, flow_id, ending.step)
+        reason = ": ".join(part for part in (ending.preamble, said) if part)
+        bad: dict[str, Any] = {"reason_code": ending.reason_code or None, "reason": reason or None}
+        message = "The order is booked." if ending.kind == "succeeded" else reason
         version = await change_order(
             connection, flow.subject, status=status, step=ending.step or "end", message=message, **bad
         )

@@ -1,6 +1,7 @@
 """Flows: what a business process has begun, tried and found, so that anyone can say what happened."""
 
 import base64
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,6 +16,8 @@ from process_api.orders import rfc3339
 from process_api.store import Store
 from process_api.tables import flow_attempts, flow_steps, flows
 from shared.problem import Fault, InvalidRequest
+
+_FLOW_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
 class FlowStatus(StrEnum):
@@ -241,6 +244,27 @@ async def end_step(
         await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(results=merged))
 
 
+async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:
+    """What the last attempt at a step that did not succeed was told; empty where there was none."""
+    query = (
+        select(flow_attempts.c.detail)
+        .where(
+            flow_attempts.c.flow_id == flow_id,
+            flow_attempts.c.step == step,
+            flow_attempts.c.outcome.not_in(["done", "absent", "begun"]),
+        )
+        .order_by(flow_attempts.c.finished_at.desc().nulls_last())
+        .limit(1)
+    )
+    return str(await connection.scalar(query) or "")
+
+
+async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
+    """Add a sentence to what an operator is told to do."""
+    known = func.coalesce(flows.c.what_to_do + " ", "")
+    await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(what_to_do=known + sentence))
+
+
 async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> StepState | None:
     """Where a step is; None before it begins."""
     state = await connection.scalar(
@@ -301,8 +325,11 @@ def _cursor(row: Row[Any]) -> str:
 
 def _parse_cursor(cursor: str) -> tuple[datetime, str]:
     try:
-        started_at, _, flow_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        return datetime.fromisoformat(started_at), flow_id
+        text, _, flow_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        started_at = datetime.fromisoformat(text)
+        if started_at.tzinfo is None or not _FLOW_ID.fullmatch(flow_id):
+            raise ValueError("not a place in the list of flows")
+        return started_at, flow_id
     except ValueError as error:
         raise InvalidRequest(
             "The cursor is not one of ours.",

@@ -74,6 +74,7 @@ class OrderIntake:
             orders.c.tenant == tenant,
             orders.c.quote_id == submission.quote_id,
             orders.c.quote_revision == submission.quote_revision,
+            orders.c.status != OrderStatus.rejected,
         )
         row = (await connection.execute(query)).one_or_none()
         return Accepted(row.order_id, OrderStatus(row.status), replayed=True) if row is not None else None

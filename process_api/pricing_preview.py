@@ -7,7 +7,17 @@ import msgspec
 
 from process_api.discount_policy import DiscountPolicy
 from process_api.system_client import SystemClient
-from shared.canonical import ListPrice, Money, Quote, QuoteLine, Recurrence, TaxCalculation, TaxedLine, TaxRequest
+from shared.canonical import (
+    ListPrice,
+    Money,
+    MoneyError,
+    Quote,
+    QuoteLine,
+    Recurrence,
+    TaxCalculation,
+    TaxedLine,
+    TaxRequest,
+)
 from shared.problem import NotFound, Rejected
 
 
@@ -61,6 +71,12 @@ class PricingPreviews:
         quote = await self.system.find_quote(tenant, quote_id)
         if quote is None:
             raise NotFound(f"There is no quote {quote_id}.")
+        try:
+            quote_net(quote)
+        except MoneyError as error:
+            raise Rejected(
+                f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
+            ) from error
         skus = sorted({line.sku for line in quote.lines})
         listed = await self.system.look_up_prices(tenant, quote.legal_entity, skus, quote.currency)
         tax, tax_problem = await self._tax(tenant, quote)
@@ -92,7 +108,7 @@ def assemble_preview(
     """A preview from what the systems answered."""
     taxes = {line.line_id: line.tax for line in tax.lines} if tax else {}
     lines = [_preview_line(line, listed.get(line.sku), taxes.get(line.line_id), policy) for line in quote.lines]
-    net = Money.of(sum((line.net_amount.value for line in quote.lines), Decimal(0)), quote.currency)
+    net = quote_net(quote)
     return PricingPreview(
         quote_id=quote.quote_id,
         quote_revision=quote.revision,
@@ -105,6 +121,11 @@ def assemble_preview(
         tax_jurisdiction=tax.jurisdiction if tax else None,
         tax_problem=tax_problem,
     )
+
+
+def quote_net(quote: Quote) -> Money:
+    """What the quote's lines come to before tax. Raises MoneyError where that is more than money can hold."""
+    return Money.of(sum((line.net_amount.value for line in quote.lines), Decimal(0)), quote.currency)
 
 
 def _preview_line(line: QuoteLine, listed: ListPrice | None, tax: Money | None, policy: DiscountPolicy) -> PreviewLine:

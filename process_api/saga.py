@@ -5,12 +5,14 @@ What decides is the family of the error (shared.problem):
     Rejected         the vendor said no          undo what has begun; the order is rejected with the reason
     Unavailable      known not done              try again with growing pauses; in the end park
     OutcomeUnknown   sent, no trustworthy answer let it settle, look it up by external id; never repeat it blindly
+    anything else    a defect of ours            park at once: repeating it would not help
 
 Every attempt is one durable DBOS step, so a restart goes on where the last one stopped. DBOS runs a step at least once:
 an attempt that was cut off runs again, and finds by external id what its first run made.
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -33,13 +35,14 @@ from process_api.flows import (
 )
 from process_api.lease import Lease
 from process_api.store import Store
-from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from shared.problem import Conflict, InvalidRequest, OutcomeUnknown, QuotewayError, Rejected, Unavailable
 from shared.telemetry import set_correlation_id
 
+_log = logging.getLogger(__name__)
 C = TypeVar("C", bound="FlowContext")
 Direction = Literal["forward", "undo", "find"]
 # `waiting`: nothing was tried, since another order of the account had its turn.
-OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting"]
+OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "defect"]
 # An undo is tried longer: what it leaves behind, a person has to clear away.
 _UNDO_PATIENCE_FACTOR = 3
 # How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
@@ -92,19 +95,20 @@ class Step(Generic[C]):
     """One step. `find` looks up what a lost request may have made; `undo` makes it not have happened.
 
     kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
+    `pivot` has one too, but once it is done there is no way back: a later refusal parks the flow (docs/decisions/0013).
     `in_turn`: orders of one account make it one after the other (docs/decisions/0012).
     """
 
     name: str
-    kind: Literal["read", "undoable", "forward-only"]
+    kind: Literal["read", "undoable", "pivot", "forward-only"]
     run: Callable[[C], Awaitable[Found]]
     find: Callable[[C], Awaitable[Found | None]] | None = None
     undo: Callable[[C], Awaitable[Found]] | None = None
     in_turn: bool = False
 
     def __post_init__(self) -> None:
-        if (self.kind == "undoable") != (self.undo is not None):
-            raise ValueError(f"{self.name} is {self.kind}: exactly the undoable steps have an undo")
+        if (self.kind in {"undoable", "pivot"}) != (self.undo is not None):
+            raise ValueError(f"{self.name} is {self.kind}: exactly the undoable steps and the pivot have an undo")
 
 
 @dataclass(frozen=True)
@@ -124,22 +128,27 @@ class Patience:
 
 
 class Outcome(TypedDict):
-    """How an attempt ended. Plain data: DBOS stores it, and replays it after a restart."""
+    """How an attempt ended. Plain data: DBOS stores it, and replays it after a restart.
+
+    What a vendor said is not in it: a sentence may name a person. It is with the attempt (`flow_attempts`).
+    """
 
     kind: OutcomeKind
-    detail: str
     reason_code: str
     pause_s: float
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How a saga ended. `rejected`: a system said no. `compensated`: an operator gave it up."""
+    """How a saga ended. `rejected`: a system said no. `compensated`: an operator gave it up.
+
+    Why is what the last attempt at `step` was told, after `preamble`; or, where there was none, `preamble` alone.
+    """
 
     kind: Literal["succeeded", "rejected", "compensated", "parked"]
     step: str = ""
     reason_code: str = ""
-    detail: str = ""
+    preamble: str = ""
     what_to_do: str = ""
 
 
@@ -166,13 +175,16 @@ class Saga(Generic[C]):
             ending = await DBOS.run_step_async({"name": "read_undoing_to"}, self._undoing_to, flow_id)
             if ending is not None:
                 return await self._compensate(flow_id, ending)
+        past_pivot = False
         for step in self.steps:
             outcome = await self.settle(flow_id, step, "forward", look_first=resumed)
             if outcome["kind"] == "done":
+                past_pivot = past_pivot or step.kind == "pivot"
                 continue
+            if outcome["kind"] == "rejected" and past_pivot:
+                return _parked(step, outcome, f"{step.name} was refused after there was no way back")
             if outcome["kind"] == "rejected":
-                refusal = Ending("rejected", step.name, outcome["reason_code"], outcome["detail"])
-                return await self._compensate(flow_id, refusal)
+                return await self._compensate(flow_id, Ending("rejected", step.name, outcome["reason_code"]))
             return _parked(step, outcome, f"{step.name} did not come to an end")
         return Ending("succeeded")
 
@@ -201,7 +213,7 @@ class Saga(Generic[C]):
         for attempt in range(1, attempts_max + 1):
             looking = unknown and direction == "forward" and step.find is not None
             outcome = await self._attempt(flow_id, step, "find" if looking else direction, attempt)
-            if outcome["kind"] in {"done", "rejected"}:
+            if outcome["kind"] in {"done", "rejected", "defect"}:
                 return outcome
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
@@ -236,7 +248,7 @@ class Saga(Generic[C]):
             await asyncio.sleep(_DATABASE_POLL_S)
 
     async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
-        """One attempt: written down, made, and written down again. Never raises what a vendor can cause.
+        """One attempt: written down, made, and written down again. Never raises what a vendor or a defect can cause.
 
         Raises LeaseLost where the flow is, or will be, another worker's: nothing is sent or written down any more.
         """
@@ -249,12 +261,21 @@ class Saga(Generic[C]):
                     await turn.enter_async_context(self.local_turns.turn(context.tenant, context.account_id))
                 return await self._attempt_in_turn(context, step, direction, attempt)
         except QuotewayError as error:
-            outcome = self._judge(error, attempt)
-            with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
-                async with self.store.transaction() as connection:
-                    await self.lease.fence(connection)
-                    await self._end(connection, flow_id, step, direction, attempt, outcome)
-            return outcome
+            return await self._failed(flow_id, step, direction, attempt, self._judge(error, attempt), _said(error))
+        except Exception as error:  # noqa: BLE001 see below
+            # A defect of ours. Left to itself it would end the workflow and leave the order unfinished for ever.
+            _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
+            detail = f"{type(error).__name__} in our own code; the log has the rest."
+            return await self._failed(flow_id, step, direction, attempt, _outcome("defect", "defect"), detail)
+
+    async def _failed(
+        self, flow_id: str, step: Step[C], direction: Direction, attempt: int, outcome: Outcome, detail: str
+    ) -> Outcome:
+        with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
+            async with self.store.transaction() as connection:
+                await self.lease.fence(connection)
+                await self._end(connection, flow_id, step, direction, attempt, outcome, detail)
+        return outcome
 
     async def _attempt_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome:
         settled = await self._begin_in_turn(context, step, direction, attempt)
@@ -262,12 +283,13 @@ class Saga(Generic[C]):
             return settled
         with self.lease.attempt():
             found = await _call(step, direction, context)
-        outcome = _outcome("absent" if found is None else "done", found.message if found else "nothing there")
+        outcome = _outcome("absent" if found is None else "done")
+        detail = found.message if found else "nothing there"
         async with self.store.transaction() as connection:
             await self.lease.fence(connection)
             if found is not None:
                 await self._write_down(connection, context, step, direction, found)
-            await self._end(connection, context.flow_id, step, direction, attempt, outcome)
+            await self._end(connection, context.flow_id, step, direction, attempt, outcome, detail)
         return outcome
 
     async def _begin_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome | None:
@@ -284,9 +306,9 @@ class Saga(Generic[C]):
             await self.lease.fence(connection)
             if await step_state(connection, context.flow_id, step.name) in _SETTLED[direction]:
                 # The first run of this attempt wrote everything down, but died before DBOS kept its outcome.
-                return _outcome("done", "settled before")
+                return _outcome("done")
             if step.in_turn and not await take_turn(connection, context.tenant, context.account_id, context.flow_id):
-                return _outcome("waiting", "another order of this account has its turn", pause_s=_TURN_POLL_S)
+                return _outcome("waiting", pause_s=_TURN_POLL_S)
             await begin_attempt(
                 connection,
                 flow_id=context.flow_id,
@@ -315,7 +337,14 @@ class Saga(Generic[C]):
         await self.settled(connection, context, step, found)
 
     async def _end(
-        self, connection: Any, flow_id: str, step: Step[C], direction: Direction, attempt: int, outcome: Outcome
+        self,
+        connection: Any,
+        flow_id: str,
+        step: Step[C],
+        direction: Direction,
+        attempt: int,
+        outcome: Outcome,
+        detail: str,
     ) -> None:
         if step.in_turn:
             await end_turn(connection, flow_id)
@@ -326,16 +355,18 @@ class Saga(Generic[C]):
             direction=direction,
             attempt=attempt,
             outcome=outcome["kind"],
-            detail=outcome["detail"],
+            detail=detail,
         )
 
     def _judge(self, error: QuotewayError, attempt: int) -> Outcome:
         if isinstance(error, Rejected):
-            return _outcome("rejected", error.detail, error.reason_code)
+            return _outcome("rejected", error.reason_code)
         if isinstance(error, OutcomeUnknown):
-            return _outcome("unknown", error.detail, error.reason_code, self.patience.settle_s)
-        asked = error.retry_after_s if isinstance(error, Unavailable) else None
-        return _outcome("unavailable", error.detail, "unavailable", self.patience.pause_s(attempt, asked))
+            return _outcome("unknown", error.reason_code, self.patience.settle_s)
+        if isinstance(error, Unavailable | Conflict):
+            return _outcome("unavailable", "unavailable", self.patience.pause_s(attempt, error.retry_after_s))
+        # Another tier of ours does not understand us: a defect, which the same request would meet again.
+        return _outcome("defect", "defect")
 
 
 async def _call(step: Step[C], direction: Direction, context: C) -> Found | None:
@@ -346,20 +377,21 @@ async def _call(step: Step[C], direction: Direction, context: C) -> Found | None
     return await step.run(context)
 
 
-def _outcome(
-    kind: OutcomeKind,
-    detail: str,
-    reason_code: str = "",
-    pause_s: float = 0.0,
-) -> Outcome:
-    return {"kind": kind, "detail": detail, "reason_code": reason_code, "pause_s": pause_s}
+def _said(error: QuotewayError) -> str:
+    """What an attempt was told, with every fault that a request of ours was found to have."""
+    faults = error.faults if isinstance(error, InvalidRequest) else []
+    return " ".join([error.detail, *(f"{fault.pointer}: {fault.detail}." for fault in faults)])
 
 
-def _parked(step: Step[Any], outcome: Outcome, what: str) -> Ending:
+def _outcome(kind: OutcomeKind, reason_code: str = "", pause_s: float = 0.0) -> Outcome:
+    return {"kind": kind, "reason_code": reason_code, "pause_s": pause_s}
+
+
+def _parked(step: Step[Any], outcome: Outcome, preamble: str) -> Ending:
     return Ending(
         "parked",
         step.name,
         outcome["reason_code"] or "unavailable",
-        f"{what}: {outcome['detail']}",
+        preamble,
         "Look at the attempts of this step, mend the system it names, then have the flow tried again.",
     )

@@ -40,7 +40,9 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     price_tolerance_percent: Annotated[
         _Percentage, Meta(description="how far off the list a price may be by rounding, in percent")
     ] = 0.5
-    step_attempts_max: Annotated[int, Meta(ge=1, le=50, description="attempts at a step before its flow is parked")] = 6
+    step_attempts_max: Annotated[int, Meta(ge=1, le=50, description="attempts at a step before its flow is parked")] = (
+        12
+    )
     step_backoff_s: Annotated[
         float, Meta(ge=0, le=600, description="seconds before the second attempt; doubles each time")
     ] = 1.0
@@ -50,7 +52,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     settle_s: Annotated[
         float,
         Meta(ge=0, le=600, description="seconds a lost request gets to arrive before it is looked up at the vendor"),
-    ] = 2.0
+    ] = 15.0
     worker_concurrency: Annotated[int, Meta(ge=1, le=500, description="flows one worker runs at once")] = 20
     lease_s: Annotated[
         float, Meta(ge=1, le=300, description="seconds without a heartbeat after which a worker is dead")

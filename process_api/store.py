@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.problem import Unavailable
@@ -23,7 +24,12 @@ class Store:
 
     def __init__(self, database_url: str, *, connections_max: int = 20) -> None:
         self.engine: AsyncEngine = create_async_engine(
-            sqlalchemy_url(database_url), pool_size=connections_max, max_overflow=0, pool_pre_ping=True, pool_timeout=5
+            sqlalchemy_url(database_url),
+            pool_size=connections_max,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            pool_timeout=5,
         )
 
     @asynccontextmanager
@@ -32,7 +38,7 @@ class Store:
         try:
             async with self.engine.begin() as connection:
                 yield connection
-        except (OperationalError, InterfaceError, TimeoutError) as error:
+        except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError) as error:
             raise Unavailable("the database does not answer", vendor="postgresql") from error
 
     async def ready(self) -> str | None:
@@ -44,8 +50,9 @@ class Store:
             if "alembic_version" in str(error):
                 return "the database is not migrated: run `python -m process_api.migrate`"
             return "the database does not answer"
-        if found != EXPECTED_REVISION:
+        if found < EXPECTED_REVISION:
             return f"the database is at revision {found}, not {EXPECTED_REVISION}: run `python -m process_api.migrate`"
+        # A newer one is a deploy under way: migrations only add, until every older process is gone.
         return None
 
     async def close(self) -> None:

@@ -59,9 +59,18 @@ orders = Table(
     Column("reason", Text),
     _moment("created_at"),
     _moment("updated_at"),
-    # One quote revision becomes one order, whatever the idempotency key.
-    UniqueConstraint("tenant", "quote_id", "quote_revision"),
     Index(None, "tenant", "account_id", "status"),
+)
+
+# One quote revision becomes one order, whatever the idempotency key. A rejected order left nothing behind in any
+# system, so once its reason is mended the same revision may be ordered again.
+Index(
+    "uq_orders_quote_revision",
+    orders.c.tenant,
+    orders.c.quote_id,
+    orders.c.quote_revision,
+    unique=True,
+    postgresql_where=orders.c.status != "rejected",
 )
 
 order_timeline = Table(
@@ -225,7 +234,7 @@ subscription_states = Table(
     Column("order_id", Text),
     Column("status", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    # When the vendor was asked, by the database's clock: an answer asked for earlier never replaces a later one.
+    # When billing was last asked.
     _moment("observed_at"),
 )
 

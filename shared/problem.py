@@ -5,6 +5,7 @@
     ├── Unauthenticated       401  no token, or not a valid one
     ├── Forbidden             403  a valid token without the scope
     ├── NotFound              404  nothing there, or nothing you may see
+    ├── NoSuchAddress         404  not an address of this service: a wrong URL, not a missing record
     ├── MethodNotAllowed      405
     ├── Conflict              409  the request is right, the record's state is not
     ├── RequestTimeout        408  the body did not arrive in time
@@ -118,6 +119,12 @@ class NotFound(QuotewayError):
     """Nothing there, or nothing the caller may see: the answers do not differ."""
 
     status, slug, title = 404, "not-found", "There is no such record"
+
+
+class NoSuchAddress(QuotewayError):
+    """Not an address of this service. A kind of its own, or a tier with a wrong URL would read it as "no record"."""
+
+    status, slug, title = 404, "no-such-address", "There is nothing at this address"
 
 
 class MethodNotAllowed(QuotewayError):

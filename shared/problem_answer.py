@@ -15,7 +15,7 @@ from shared.problem import (
     Fault,
     InvalidRequest,
     MethodNotAllowed,
-    NotFound,
+    NoSuchAddress,
     PayloadTooLarge,
     Problem,
     QuotewayError,
@@ -57,7 +57,7 @@ def _as_quoteway_error(exception: Exception, request: Request[Any, Any, Any]) ->
 
 def _from_litestar(exception: HTTPException, request: Request[Any, Any, Any]) -> QuotewayError:
     if exception.status_code == 404:
-        return NotFound("There is nothing at this address.")
+        return NoSuchAddress("Check the address and the version in it.")
     if exception.status_code == 413:
         return PayloadTooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.")
     if exception.status_code == 405:

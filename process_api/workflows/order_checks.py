@@ -21,12 +21,15 @@ from shared.canonical import (
     CreditDecision,
     CustomerDraft,
     Money,
+    MoneyError,
     Quote,
     QuoteLine,
     QuoteStatus,
+    Recurrence,
     TaxedLine,
     TaxRequest,
 )
+from shared.canonical.subscription import SUBSCRIPTION_ITEMS_MAX
 from shared.problem import Rejected
 
 
@@ -99,7 +102,43 @@ async def check_quote(context: OrderSubmission) -> Found:
         )
     if not quote.lines:
         raise Rejected(f"Quote {quote.number} has no lines.", reason_code="quote_empty")
+    if quote.quote_id != context.order.quote_id:
+        # Two spellings of one id would be two orders: the id as the CRM writes it is the only one.
+        raise Rejected(
+            f"{context.order.quote_id} is another spelling of {quote.quote_id}; submit that.",
+            reason_code="quote_id_not_canonical",
+        )
+    check_amounts(quote)
+    check_recurring_lines(quote)
     return Found(f"Quote {quote.number} is accepted at revision {revision}.")
+
+
+def check_amounts(quote: Quote) -> None:
+    """Raise Rejected where the lines come to more than money can hold here (18 digits)."""
+    try:
+        sum_of(quote.lines, quote.currency)
+    except MoneyError as error:
+        raise Rejected(
+            f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
+        ) from error
+
+
+def check_recurring_lines(quote: Quote) -> None:
+    """Raise Rejected where no subscription can be made of the recurring lines: better now than after the ERP booked."""
+    for period in (Recurrence.month, Recurrence.year):
+        lines = quote.recurring_lines(period)
+        if len(lines) > SUBSCRIPTION_ITEMS_MAX:
+            raise Rejected(
+                f"Quote {quote.number} has {len(lines)} lines per {period.value}; a subscription takes "
+                f"{SUBSCRIPTION_ITEMS_MAX}.",
+                reason_code="too_many_recurring_lines",
+            )
+        for line in lines:
+            if Decimal(line.quantity) != Decimal(line.quantity).to_integral_value():
+                raise Rejected(
+                    f"{line.quantity} of {line.sku} cannot be charged: billing counts whole units.",
+                    reason_code="quantity_not_whole",
+                )
 
 
 async def validate_customer(context: OrderSubmission) -> Found:
@@ -108,7 +147,7 @@ async def validate_customer(context: OrderSubmission) -> Found:
     quote = context.quote
     if account.legal_entity != quote.legal_entity:
         raise Rejected(
-            f"{account.name} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
+            f"Account {account.account_id} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
             reason_code="legal_entity_mismatch",
         )
     customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, customer_draft(account, quote))
@@ -188,7 +227,9 @@ async def calculate_tax(context: OrderSubmission) -> Found:
 def customer_draft(account: Account, quote: Quote) -> CustomerDraft:
     """What the ERP and billing need to know of the account. Raises Rejected without a billing address."""
     if account.billing_address is None:
-        raise Rejected(f"{account.name} has no billing address in Salesforce.", reason_code="billing_address_missing")
+        raise Rejected(
+            f"Account {account.account_id} has no billing address in Salesforce.", reason_code="billing_address_missing"
+        )
     return CustomerDraft(
         account_id=account.account_id,
         name=account.name,

@@ -292,7 +292,7 @@ STEPS: tuple[Step[OrderSubmission], ...] = (
     Step("align_prices", "read", align_prices),
     Step("calculate_tax", "read", calculate_tax),
     Step("book_erp_order", "undoable", book_erp_order, find=find_erp_order, undo=cancel_erp_order, in_turn=True),
-    Step("start_billing", "undoable", start_billing, find=find_billing, undo=cancel_billing, in_turn=True),
+    Step("start_billing", "pivot", start_billing, find=find_billing, undo=cancel_billing, in_turn=True),
     Step("report_to_crm", "forward-only", report_to_crm, in_turn=True),
 )
 REPORT_ENDING: Step[OrderSubmission] = Step("report_ending", "forward-only", report_ending, in_turn=True)

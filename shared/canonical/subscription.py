@@ -10,6 +10,9 @@ from shared.canonical.money import Money
 from shared.canonical.quote import Recurrence
 from shared.canonical.wire import Canonical, CurrencyCode, Percent, Quantity, RecordId, ShortText, Sku
 
+# Billing platforms take no more items in one subscription (Stripe: 20).
+SUBSCRIPTION_ITEMS_MAX = 20
+
 
 class SubscriptionStatus(StrEnum):
     """Where a subscription is. `absent`: billing holds none under that external id."""
@@ -46,7 +49,7 @@ class SubscriptionDraft(Canonical, frozen=True, kw_only=True):
     customer_vendor_id: RecordId
     currency: CurrencyCode
     recurrence: Recurrence
-    items: Annotated[list[SubscriptionItem], Meta(min_length=1, max_length=20)]
+    items: Annotated[list[SubscriptionItem], Meta(min_length=1, max_length=SUBSCRIPTION_ITEMS_MAX)]
     tax_code: ShortText
     tax_percent: Percent
 

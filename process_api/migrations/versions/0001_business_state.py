@@ -124,10 +124,15 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("order_id", name=op.f("pk_orders")),
-        sa.UniqueConstraint(
-            "tenant", "quote_id", "quote_revision", name=op.f("uq_orders_tenant_quote_id_quote_revision")
-        ),
         schema="quoteway",
+    )
+    op.create_index(
+        "uq_orders_quote_revision",
+        "orders",
+        ["tenant", "quote_id", "quote_revision"],
+        unique=True,
+        schema="quoteway",
+        postgresql_where=sa.text("status <> 'rejected'"),
     )
     op.create_index(
         op.f("ix_orders_tenant_account_id_status"),
