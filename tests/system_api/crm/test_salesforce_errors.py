@@ -1,5 +1,6 @@
 """What the Salesforce adapter makes of answers that a simulator does not give on its own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -162,6 +163,37 @@ async def test_an_empty_success_is_a_success(crm: Salesforce, vendor: Scripted) 
 
     assert answer.applied
     assert answer.vendor_id == "a00QW00000000G8YAI"
+
+
+class Busy(Scripted):
+    """Takes its time over each write, and notes how many it had at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes_at_once_max = 0
+        self._writes = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method != "PATCH":
+            return await super().handle_async_request(request)
+        self._writes += 1
+        self.writes_at_once_max = max(self.writes_at_once_max, self._writes)
+        await asyncio.sleep(0.01)
+        self._writes -= 1
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize(("accounts", "at_once"), [(["001A"] * 4, 1), (["001A", "001B", "001C", "001D"], 4)])
+async def test_reports_wait_for_each_other_within_one_account_only(accounts: list[str], at_once: int) -> None:
+    vendor = Busy()
+    vendor.on("POST", "/token", TOKEN).on("GET", "/ord-1", ABSENT).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
+    crm = Salesforce(salesforce_connection("http://org.test"), vendor)
+    reports = [msgspec.structs.replace(REPORT, account_id=account) for account in accounts]
+
+    await asyncio.gather(*(crm.report_order_status("ord-1", each) for each in reports))
+
+    assert vendor.writes_at_once_max == at_once
+    await crm.close()
 
 
 async def test_money_leaves_as_an_exact_number(crm: Salesforce, vendor: Scripted) -> None:
