@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Protocol, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -24,9 +23,8 @@ from sandbox.process import (
     LOOPBACK,
     ProcessError,
     RunningProcess,
-    free_port,
     remove_when_done,
-    require_free_port,
+    start_on_port,
     start_process,
 )
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
@@ -45,9 +43,9 @@ __all__ = [
 
 POSTGRES_URL_VARIABLE = "QUOTEWAY_SANDBOX_POSTGRES_URL"
 SUPERUSER = "quoteway"
-_ATTEMPTS_MAX = 5
 _PASSWORD_FILE = "quoteway.password"  # noqa: S105 (a file's name)
 _REFLINK = ["--reflink=auto"] if os.uname().sysname == "Linux" else []
+# The last: a killed server's last backends leave late.
 _WORTH_ANOTHER_ATTEMPT = ("could not bind", "Address already in use", "pre-existing shared memory block")
 
 
@@ -161,21 +159,10 @@ class PostgresEngine(_DatabaseCommands):
         if self.is_running:
             return self
         self._make_cluster()
-        fixed_port = self.port != 0
-        if fixed_port:
-            require_free_port(self.port, "PostgreSQL")
-        for attempt in range(1, _ATTEMPTS_MAX + 1):
-            self.port = self.port if fixed_port else free_port()
-            try:
-                self._process = self._start_server()
-            except ProcessError as error:
-                # A free port can be taken between the look and the bind; a killed server's last backends leave late.
-                if attempt == _ATTEMPTS_MAX or not any(sign in str(error) for sign in _WORTH_ANOTHER_ATTEMPT):
-                    raise
-                time.sleep(0.2 * attempt)
-            else:
-                return self
-        raise AssertionError("the last attempt either returns or raises")
+        self._process = start_on_port(
+            "PostgreSQL", self.port, self._start_server, worth_another_attempt=_WORTH_ANOTHER_ATTEMPT
+        )
+        return self
 
     def stop(self) -> None:
         """End it in order: open transactions are rolled back, connections closed."""
@@ -261,10 +248,11 @@ class PostgresEngine(_DatabaseCommands):
         finally:
             password_file.unlink(missing_ok=True)
 
-    def _start_server(self) -> RunningProcess:
+    def _start_server(self, port: int) -> RunningProcess:
+        self.port = port
         settings = {
             "listen_addresses": LOOPBACK,
-            "port": str(self.port),
+            "port": str(port),
             "unix_socket_directories": "",  # TCP only: no socket file to find a short path for, or to leave behind
             "max_connections": "200",
             "timezone": "UTC",

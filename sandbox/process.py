@@ -21,6 +21,7 @@ from typing import IO, Literal, Self
 from sandbox import process_guardian
 
 LOOPBACK = "127.0.0.1"
+_ATTEMPTS_MAX = 5
 _POLL_S = 0.02
 _LOG_LINES_SHOWN = 15
 
@@ -49,6 +50,36 @@ def require_free_port(port: int, purpose: str) -> None:
                 f"Port {port} on {LOOPBACK} cannot be used for {purpose}: {error.strerror}. "
                 "Stop the program that holds it, or choose another port."
             ) from error
+
+
+def start_on_port(
+    name: str,
+    port: int,
+    start: Callable[[int], "RunningProcess"],
+    *,
+    worth_another_attempt: Sequence[str] = ("Address already in use",),
+) -> "RunningProcess":
+    """Start a server that has to be told its port: `start(port)`, again where what fails it should pass.
+
+    Args:
+        name: what a person calls it.
+        port: the port that it must have; 0 tries free ones, which another program may take before it is bound.
+        start: starts it on a port; raises `ProcessError` when it cannot.
+        worth_another_attempt: what such an error says when another attempt may end otherwise.
+
+    Raises:
+        ProcessError: the port is taken, or the last attempt failed too.
+    """
+    if port:
+        require_free_port(port, name)
+    for attempt in range(1, _ATTEMPTS_MAX):
+        try:
+            return start(port or free_port())
+        except ProcessError as error:
+            if not any(sign in str(error) for sign in worth_another_attempt):
+                raise
+            time.sleep(0.2 * attempt)
+    return start(port or free_port())
 
 
 class _Guardian:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from sandbox.process import LOOPBACK, ProcessError, RunningProcess, free_port, require_free_port, start_process
+from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_on_port, start_process
 
 REDIS_URL_VARIABLE = "QUOTEWAY_SANDBOX_REDIS_URL"
-_ATTEMPTS_MAX = 5
 _TIMEOUT_S = 5.0
 
 
@@ -53,19 +52,8 @@ class RedisEngine:
         """Start it and wait until it answers. Raises `ProcessError` with the reason when it cannot."""
         if self.is_running:
             return self
-        fixed_port = self.port != 0
-        if fixed_port:
-            require_free_port(self.port, "Valkey")
-        for attempt in range(1, _ATTEMPTS_MAX + 1):
-            self.port = self.port if fixed_port else free_port()
-            try:
-                self._process = self._start_server()
-            except ProcessError as error:
-                if attempt == _ATTEMPTS_MAX or "Address already in use" not in str(error):
-                    raise
-            else:
-                return self
-        raise AssertionError("the last attempt either returns or raises")
+        self._process = start_on_port("Valkey", self.port, self._start_server)
+        return self
 
     def stop(self) -> None:
         """End it; its keys are gone."""
@@ -92,13 +80,14 @@ class RedisEngine:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    def _start_server(self) -> RunningProcess:
+    def _start_server(self, port: int) -> RunningProcess:
+        self.port = port
         self.run_dir.mkdir(parents=True, exist_ok=True)
         configuration = self.run_dir / "valkey.conf"
         configuration.unlink(missing_ok=True)
         configuration.touch(mode=0o600)
         configuration.write_text(
-            f"bind {LOOPBACK}\nport {self.port}\nrequirepass {self._password}\n"
+            f"bind {LOOPBACK}\nport {port}\nrequirepass {self._password}\n"
             f'save ""\nappendonly no\ndir "{self.run_dir.resolve()}"\ndaemonize no\n'
         )
         return start_process(

@@ -2,12 +2,13 @@
 
 import contextlib
 import os
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Self
 
 from sandbox.engines import Postgres
-from sandbox.process import LOOPBACK, ProcessError, RunningProcess, free_port, require_free_port, start_process
+from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_on_port, start_process
 from sandbox.progress import Progress
 from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.tryton.environment import tryton_python
@@ -16,7 +17,6 @@ from sandbox.tryton.rest import RestClient
 from sandbox.tryton.worker import TrytonWorker
 
 DATABASE = "tryton"
-_ATTEMPTS_MAX = 5
 _START_TIMEOUT_S = 60.0
 _THREADS = 16
 _INFO = "20"
@@ -109,7 +109,7 @@ class TrytonServer:
         log_path = self.run_dir / "tryton-worker.log"
         self._worker = TrytonWorker(python, self._postgres, self.database, tryton_variables(configuration), log_path)
         try:
-            self._web = self._start_web(python, configuration)
+            self._web = start_on_port("Tryton", self.port, partial(self._start_web, python, configuration))
             self._worker.keep()
         except BaseException:
             self.stop()
@@ -139,29 +139,20 @@ class TrytonServer:
     def __exit__(self, *_exception: object) -> None:
         self.stop()
 
-    def _start_web(self, python: Path, configuration: Path) -> RunningProcess:
-        fixed_port = self.port != 0
-        if fixed_port:
-            require_free_port(self.port, "Tryton")
-        for attempt in range(1, _ATTEMPTS_MAX + 1):
-            self.port = self.port if fixed_port else free_port()
-            try:
-                return start_process(
-                    "Tryton",
-                    [
-                        *(python, "-I", "-m", "waitress"),
-                        *(f"--listen={LOOPBACK}:{self.port}", f"--threads={_THREADS}", "trytond.application:app"),
-                    ],
-                    env={**tryton_variables(configuration), "TRYTOND_DATABASE_NAMES": self.database},
-                    log_path=self.run_dir / "tryton.log",
-                    ready=self._answers,
-                    timeout_s=_START_TIMEOUT_S,
-                    grace_s=3.0,
-                )
-            except ProcessError as error:
-                if attempt == _ATTEMPTS_MAX or "Address already in use" not in str(error):
-                    raise
-        raise AssertionError("the last attempt either returns or raises")
+    def _start_web(self, python: Path, configuration: Path, port: int) -> RunningProcess:
+        self.port = port
+        return start_process(
+            "Tryton",
+            [
+                *(python, "-I", "-m", "waitress"),
+                *(f"--listen={LOOPBACK}:{port}", f"--threads={_THREADS}", "trytond.application:app"),
+            ],
+            env={**tryton_variables(configuration), "TRYTOND_DATABASE_NAMES": self.database},
+            log_path=self.run_dir / "tryton.log",
+            ready=self._answers,
+            timeout_s=_START_TIMEOUT_S,
+            grace_s=3.0,
+        )
 
     def _answers(self) -> bool:
         body = {"id": 0, "method": "common.server.version", "params": []}

@@ -3,13 +3,14 @@
 import os
 import re
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from sandbox.process import ProcessError, start_process
+from sandbox.process import ProcessError, RunningProcess, start_on_port, start_process
 from sandbox.process_guardian import process_start
 
 SAYS_READY = """
@@ -105,3 +106,40 @@ def test_a_fresh_environment_is_passed_on_whole(tmp_path: Path, monkeypatch: pyt
     assert isinstance(names, list)
     assert "GIVEN" in names
     assert "LEAKED" not in names
+
+
+def test_a_port_that_was_taken_meanwhile_is_exchanged_for_another(tmp_path: Path) -> None:
+    tried: list[int] = []
+
+    def start(port: int) -> RunningProcess:
+        tried.append(port)
+        if len(tried) < 3:
+            raise ProcessError("Program ended early: Address already in use")
+        return start_process(
+            "Program", [sys.executable, "-c", SAYS_READY], log_path=tmp_path / "log", ready="json line"
+        )
+
+    with start_on_port("Program", 0, start) as process:
+        assert process.is_running
+    assert len(tried) == 3
+    assert all(tried)
+
+
+@pytest.mark.parametrize(("reason", "attempts"), [("no such tenant", 1), ("Address already in use", 5)])
+def test_what_no_other_port_mends_is_said(reason: str, attempts: int) -> None:
+    tried: list[int] = []
+
+    def start(port: int) -> RunningProcess:
+        tried.append(port)
+        raise ProcessError(reason)
+
+    with pytest.raises(ProcessError, match=reason):
+        start_on_port("Program", 0, start)
+    assert len(tried) == attempts
+
+
+def test_a_port_that_was_asked_for_is_not_exchanged() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ProcessError, match=rf"Port {port} on 127.0.0.1 cannot be used for Program"):
+            start_on_port("Program", port, lambda _port: pytest.fail("it was started all the same"))
