@@ -17,6 +17,7 @@ from process_api.v1.dead_letters import discard_dead_letter, list_dead_letters, 
 from process_api.v1.flows import discard_flow, get_flow, list_flows, retry_flow
 from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import preview_pricing
+from process_api.v1.webhooks import receive_stripe_webhook
 from shared.auth import Authenticator
 from shared.http_client import Transport
 from shared.service import Tier, create_service
@@ -38,6 +39,7 @@ VERSIONS = {
             list_dead_letters,
             retry_dead_letter,
             discard_dead_letter,
+            receive_stripe_webhook,
         )
     )
 }
@@ -81,6 +83,8 @@ def create_app(
             "orders": orders,
             "flows": Flows(store),
             "dead_letters": DeadLetters(store, queue),
+            "system": system,
+            "store": store,
             "overviews": AccountOverviews(system, orders),
             "previews": PricingPreviews(system, settings.discount_policy()),
         },

@@ -23,6 +23,7 @@ from process_api.orders import change_order, rfc3339
 from process_api.saga import Ending
 from process_api.store import Store
 from process_api.tables import dead_letter_decisions, flow_steps, flows
+from process_api.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
 from process_api.workflows.order_submission import REPORT_ENDING, STATUS_DURING, STEPS
 from shared.auth import Principal
 from shared.canonical import OrderStatus
@@ -41,6 +42,7 @@ class DeadLetterKind(StrEnum):
     """What a dead letter is."""
 
     flow = "flow"
+    webhook = "webhook"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -84,7 +86,9 @@ class DeadLetters:
             .limit(limit)
         )
         async with self.store.transaction() as connection:
-            return [_parked_flow(row) for row in await connection.execute(parked)]
+            letters = [_parked_flow(row) for row in await connection.execute(parked)]
+            letters += [_dead_webhook(row) for row in await dead_webhooks(connection, tenant, limit)]
+        return sorted(letters, key=lambda letter: letter.since)[:limit]
 
     async def decisions(self, tenant: str, dead_letter_id: str) -> list[DecisionRecord]:
         """What was decided about a flow or a webhook, oldest first."""
@@ -98,11 +102,25 @@ class DeadLetters:
 
     async def retry(self, principal: Principal, dead_letter_id: str) -> None:
         """Have a dead letter tried again. Raises NotFound, or Conflict where it is not dead."""
-        await self.retry_flow(principal, dead_letter_id)
+        source, found, event_id = dead_letter_id.partition(":")
+        if not found:
+            await self.retry_flow(principal, dead_letter_id)
+            return
+        async with self.store.transaction() as connection:
+            webhook = await _dead(connection, principal.tenant, source, event_id)
+            await _decide(connection, principal, dead_letter_id, "retry")
+            await revive(connection, webhook)
 
     async def discard(self, principal: Principal, dead_letter_id: str, reason: str) -> None:
         """Give a dead letter up. Raises NotFound, or Conflict where it is not dead."""
-        await self.discard_flow(principal, dead_letter_id, reason)
+        source, found, event_id = dead_letter_id.partition(":")
+        if not found:
+            await self.discard_flow(principal, dead_letter_id, reason)
+            return
+        async with self.store.transaction() as connection:
+            webhook = await _dead(connection, principal.tenant, source, event_id)
+            await _decide(connection, principal, dead_letter_id, "discard", reason=reason)
+            await lay_aside(connection, webhook)
 
     async def retry_flow(self, principal: Principal, flow_id: str, from_step: str | None = None) -> None:
         """Have a parked flow go on: from its first step that is not done, or again from `from_step`.
@@ -184,6 +202,16 @@ def require_parked(flow: Row[Any]) -> None:
         raise Conflict(f"Flow {flow.flow_id} is {flow.status}; only a parked flow waits for a decision.")
 
 
+async def _dead(connection: AsyncConnection, tenant: str, source: str, event_id: str) -> Row[Any]:
+    """The webhook, locked. Raises NotFound, or Conflict where it waits for nobody."""
+    webhook = await find_webhook(connection, tenant, source, event_id)
+    if webhook is None:
+        raise NotFound(f"There is no dead letter {source}:{event_id}.")
+    if webhook.status != InboxStatus.dead:
+        raise Conflict(f"Webhook {source}:{event_id} is {webhook.status}; only a dead one waits for a decision.")
+    return webhook
+
+
 async def _begin_again_from(connection: AsyncConnection, flow: Row[Any], from_step: str) -> None:
     """Have that step and those after it run again; they find what they made before."""
     if flow.undoing_to is not None:
@@ -249,6 +277,19 @@ def _parked_flow(row: Row[Any]) -> DeadLetter:
         reason_code=row.reason_code,
         what_to_do=row.what_to_do or "",
         step=row.current_step,
+    )
+
+
+def _dead_webhook(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(
+        dead_letter_id=f"{row.source}:{row.event_id}",
+        kind=DeadLetterKind.webhook,
+        subject=row.subject,
+        owner=OWNER,
+        since=rfc3339(row.received_at),
+        reason=row.reason or "",
+        what_to_do="Mend what the reason names, then have it tried again: later webhooks of its subject wait.",
+        step=row.type,
     )
 
 

@@ -26,6 +26,8 @@ from shared.canonical import (
     SubscriptionDraft,
     TaxCalculation,
     TaxRequest,
+    WebhookMessage,
+    WebhookNotice,
 )
 from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
 from shared.problem import NotFound, OutcomeUnknown, Unavailable
@@ -152,10 +154,15 @@ class SystemClient:
         """The tax on these lines. Raises Rejected where no jurisdiction fits."""
         return await self._send(tenant, "POST", "/v1/tax/calculations", TaxCalculation, request, reads=True)
 
+    async def verify_webhook(self, tenant: str, legal_entity: str, message: WebhookMessage) -> WebhookNotice:
+        """What a webhook is about. Raises Rejected where its sender did not sign it."""
+        path = f"/v1/billing/{legal_entity}/webhook-verifications"
+        return await self._send(tenant, "POST", path, WebhookNotice, message, reads=True)
+
     async def ready(self) -> str | None:
         """None if the system API can serve."""
         response = await self.client.send("GET", "/health/ready")
-        return None if response.is_success else f"{_PEER} is not ready: {response.text[:200]}"
+        return None if response.is_success else f"the {_PEER} is not ready"
 
     async def _read_or_none(
         self, tenant: str, path: str, kind: type[T], params: Mapping[str, Any] | None = None

@@ -1,7 +1,7 @@
 """The worker: runs flows. `python -m process_api.worker`.
 
 The process API only puts flows into the queue; any number of workers on the same PostgreSQL take them out. Each also
-publishes events.
+publishes events and applies webhooks.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from process_api.event_delivery import EventRelay
 from process_api.executor import start_worker
 from process_api.settings import ProcessSettings
 from process_api.store import Store
+from process_api.webhook_inbox import InboxWorker
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings_or_exit
 from shared.telemetry import log_to_stderr
@@ -37,11 +38,18 @@ async def run_worker(settings: ProcessSettings) -> None:
     sys.stdout.flush()
     streams = RedisStreams(settings.redis_url)
     relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length)
-    publishing = asyncio.create_task(relay.run(), name="event relay")
+    inbox = InboxWorker(
+        worker.store, worker.system, worker.saga.patience, settings.inbox_poll_s, settings.inbox_kept_days
+    )
+    beside = [
+        asyncio.create_task(relay.run(), name="event relay"),
+        asyncio.create_task(inbox.run(), name="webhook inbox"),
+    ]
     await stopping.wait()
-    publishing.cancel()
-    with suppress(asyncio.CancelledError):
-        await publishing
+    for task in beside:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
     await streams.close()
     await worker.stop()
 

@@ -4,7 +4,9 @@ Journeys run against the real system tier; this one exists to make every answer 
 every step. Its journal is the oracle: it is what the vendors hold, outside the system under test.
 """
 
+import base64
 import re
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,8 +42,12 @@ from shared.canonical import (
     TaxCalculation,
     TaxedLine,
     TaxRequest,
+    WebhookMessage,
+    WebhookNotice,
 )
 from shared.problem import QuotewayError, Rejected, Unavailable
+from system_api.billing.stripe_records import EventRecord
+from system_api.webhooks import require_stripe_signature
 
 # `lost` is the fault that matters most: the vendor does the work, and the answer does not arrive.
 Fault = Literal["rejected", "unavailable", "lost", "not_sent", "garbage"]
@@ -108,6 +114,7 @@ class SystemStandIn:
     reports: dict[str, ReportedOrderStatus] = field(default_factory=dict)
     journal: list[tuple[str, str]] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    webhook_secret: str = "whsec_of_the_stand_in"
     faults: dict[str, list[Fault]] = field(default_factory=dict)
 
     @property
@@ -263,6 +270,17 @@ class SystemStandIn:
     def _list_subscriptions(self, _body: bytes, _account_id: str) -> dict[str, list[Subscription]]:
         return {"subscriptions": list(self.subscriptions.values())}
 
+    def _verify_webhook(self, body: bytes, legal_entity: str) -> WebhookNotice:
+        if legal_entity != "NW-DE":
+            raise Rejected("No billing platform is connected.", reason_code="no_connection")
+        message = msgspec.json.decode(body, type=WebhookMessage)
+        payload = base64.b64decode(message.payload)
+        require_stripe_signature(self.webhook_secret, message.signature, payload, now_s=time.time())
+        event = msgspec.json.decode(payload, type=EventRecord)
+        return WebhookNotice(
+            event_id=event.id, type=event.type, subscription_external_id=event.subscription_external_id
+        )
+
     # -- prices and tax -------------------------------------------------------------------------------------------
 
     def _look_up_prices(self, body: bytes, _legal_entity: str) -> PriceList:
@@ -314,6 +332,7 @@ _ROUTES = [
     (r"/v1/billing/NW-DE/subscriptions/([^/]+)", "PUT", "create_subscription"),
     (r"/v1/billing/NW-DE/subscriptions/([^/]+)", "GET", "find_subscription"),
     (r"/v1/billing/NW-DE/subscriptions/([^/]+)/cancel", "POST", "cancel_subscription"),
+    (r"/v1/billing/([^/]+)/webhook-verifications", "POST", "verify_webhook"),
     (r"/v1/pricing/(NW-DE)/price-lookups", "POST", "look_up_prices"),
     (r"/v1/tax/calculations", "POST", "calculate_tax"),
 ]

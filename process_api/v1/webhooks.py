@@ -1,0 +1,73 @@
+"""Webhooks: taken from anyone, kept only where the vendor's signature over the very bytes holds."""
+
+import base64
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, post
+from litestar.params import HeaderParameter, PathParameter
+
+from process_api.store import Store
+from process_api.system_client import SystemClient
+from process_api.webhook_inbox import receive
+from shared.canonical import WebhookMessage
+from shared.canonical.wire import END
+from shared.operation import public
+from shared.problem import Fault, InvalidRequest, NotFound, Rejected, Unavailable
+
+SOURCE = "stripe"
+_SIGNATURE = Fault(pointer="header/Stripe-Signature", detail="Sign the body with this connection's webhook secret.")
+ConnectionParameter = Annotated[
+    str,
+    PathParameter(
+        name="connection",
+        pattern=r"^[a-z0-9-]{1,40}\.[A-Z0-9][A-Z0-9-]{0,31}" + END,
+        description="The tenant and the legal entity whose billing account sends them, such as nordwind.NW-DE.",
+    ),
+]
+SignatureHeader = Annotated[
+    str,
+    HeaderParameter(name="Stripe-Signature", min_length=1, max_length=1000, description="Stripe's own, unchanged."),
+]
+
+
+class WebhookAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The webhook is kept, and will be applied."""
+
+    event_id: str
+
+
+@post(
+    f"/v1/webhooks/{SOURCE}/{{connection:str}}",
+    operation_id="receiveStripeWebhook",
+    tags=["webhooks"],
+    status_code=202,
+    opt=public(),
+)
+async def receive_stripe_webhook(
+    request: Request[Any, Any, Any], connection: ConnectionParameter, signature: SignatureHeader
+) -> WebhookAccepted:
+    """Keep a webhook that Stripe signed within the last five minutes; one sent twice is kept once.
+
+    Needs no token: the signature is the proof. Answers 400 to a body that this connection's account did not sign, and
+    503 while that cannot be found out, so that Stripe sends it again.
+    """
+    system: SystemClient = request.app.state.system
+    store: Store = request.app.state.store
+    tenant, _, legal_entity = connection.partition(".")
+    payload = await request.body()
+    if not payload:
+        raise InvalidRequest("A JSON body is needed.", [Fault(pointer="", detail="The body is missing.")])
+    message = WebhookMessage(payload=base64.b64encode(payload).decode(), signature=signature)
+    try:
+        notice = await system.verify_webhook(tenant, legal_entity, message)
+    except Rejected as error:
+        if error.reason_code == "webhook_signature":
+            raise InvalidRequest(error.detail, [_SIGNATURE]) from error
+        raise NotFound(f"No account that sends webhooks is connected as {connection}.") from error
+    except Unavailable as error:
+        if error.reason_code == "no_service_token":
+            raise NotFound(f"No account that sends webhooks is connected as {connection}.") from error
+        raise
+    await receive(store, tenant=tenant, source=SOURCE, legal_entity=legal_entity, notice=notice)
+    return WebhookAccepted(event_id=notice.event_id)

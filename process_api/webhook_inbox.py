@@ -1,0 +1,253 @@
+"""The webhook inbox: what a vendor tells us is kept once, and applied once, each subject's in the order it came.
+
+A webhook is only a hint: applying it reads the subscription from billing anew, so neither a duplicate nor one that came
+late can bring an old state back. Its effect and its end are one transaction. One that cannot be applied is a dead
+letter; later ones of its subject wait behind it, and the others go on.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.event_log import append_event
+from process_api.saga import Patience
+from process_api.store import Store
+from process_api.system_client import SystemClient
+from process_api.tables import orders, subscription_states, webhook_inbox
+from shared.canonical import Subscription, WebhookNotice
+from shared.events import SubscriptionChanged
+from shared.problem import Unavailable
+from shared.telemetry import current_correlation_id, set_correlation_id
+
+_log = logging.getLogger(__name__)
+_PRUNE_EVERY_S = 3600.0
+_inbox = webhook_inbox.c
+
+
+class InboxStatus(StrEnum):
+    """Where a webhook is. `dead` waits for a person; `discarded` was laid aside by one."""
+
+    received = "received"
+    done = "done"
+    dead = "dead"
+    discarded = "discarded"
+
+
+async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, notice: WebhookNotice) -> None:
+    """Keep a verified webhook. One that came before changes nothing; one about nothing of ours is done at once."""
+    subject = notice.subscription_external_id
+    async with store.transaction() as connection:
+        await connection.execute(
+            insert(webhook_inbox)
+            .values(
+                tenant=tenant,
+                source=source,
+                event_id=notice.event_id,
+                legal_entity=legal_entity,
+                type=notice.type,
+                subject=subject or "",
+                status=InboxStatus.received if subject else InboxStatus.done,
+                finished_at=None if subject else func.now(),
+                correlation_id=current_correlation_id(),
+            )
+            .on_conflict_do_nothing()
+        )
+
+
+@dataclass
+class InboxWorker:
+    """Applies what is in the inbox. Every worker runs one; `poll_s` seconds lie between two looks."""
+
+    store: Store
+    system: SystemClient
+    patience: Patience
+    poll_s: float
+    kept_days: int
+
+    async def run(self) -> None:
+        """Apply until cancelled, and forget hourly what has been finished long enough."""
+        prune_at = time.monotonic()
+        while True:
+            try:
+                if time.monotonic() >= prune_at:
+                    await prune(self.store, self.kept_days)
+                    prune_at = time.monotonic() + _PRUNE_EVERY_S
+                while await self.apply_next():
+                    pass
+            except Unavailable as error:
+                _log.warning("the inbox waits: %s", error.detail)
+            except Exception:  # noqa: BLE001 a defect must not end the inbox for the life of this process
+                _log.exception("the inbox could not be worked on")
+            await asyncio.sleep(self.poll_s)
+
+    async def apply_next(self) -> bool:
+        """Apply the webhook that is due first. Returns whether there was one. Raises Unavailable without a database."""
+        async with self.store.transaction() as connection:
+            row = await claim(connection)
+            if row is None:
+                return False
+            set_correlation_id(row.correlation_id)
+            try:
+                async with connection.begin_nested():
+                    # Read while the subject's first webhook is locked: of two reads, the later is written last.
+                    subscription = await self.system.find_subscription(row.tenant, row.legal_entity, row.subject)
+                    await _mirror(connection, row, subscription)
+                    await _end(connection, row, InboxStatus.done)
+            except Exception as error:  # noqa: BLE001 whatever one webhook causes must not hold up the others
+                _log.warning("webhook %s:%s was not applied: %s", row.source, row.event_id, error)
+                # Still under the lock: nobody else may try it before this attempt is counted.
+                await self._put_off(connection, row, error)
+        return True
+
+    async def _put_off(self, connection: AsyncConnection, row: Row[Any], error: Exception) -> None:
+        """Try again later; what fails for another reason than an outage is dead after a few attempts."""
+        outage = isinstance(error, Unavailable)
+        asked = error.retry_after_s if isinstance(error, Unavailable) else None
+        attempts = row.attempts if outage else row.attempts + 1
+        dead = attempts >= self.patience.attempts_max
+        pause_s = self.patience.pause_s(max(attempts, 1), asked)
+        await connection.execute(
+            update(webhook_inbox)
+            .where(*_is(row.tenant, row.source, row.event_id))
+            .values(
+                status=InboxStatus.dead if dead else InboxStatus.received,
+                attempts=attempts,
+                reason=(str(error) or type(error).__name__)[:1000],
+                next_attempt_at=func.clock_timestamp() + timedelta(seconds=pause_s),
+            )
+        )
+
+
+async def claim(connection: AsyncConnection) -> Row[Any] | None:
+    """The webhook that is due first, locked for this transaction: always its subject's first that is not finished.
+
+    So a subject's webhooks are applied one after the other, whichever workers do it, and wait behind a dead one.
+    """
+    due = (
+        select(webhook_inbox)
+        .where(
+            _inbox.finished_at.is_(None),
+            _inbox.status == InboxStatus.received,
+            _inbox.next_attempt_at <= func.now(),
+            ~waits_behind_another(),
+        )
+        .order_by(_inbox.position)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=webhook_inbox)
+    )
+    return (await connection.execute(due)).one_or_none()
+
+
+def waits_behind_another() -> ColumnElement[bool]:
+    """Whether an earlier webhook of the same subject is not finished."""
+    earlier = webhook_inbox.alias("earlier")
+    return exists().where(
+        earlier.c.tenant == _inbox.tenant,
+        earlier.c.source == _inbox.source,
+        earlier.c.subject == _inbox.subject,
+        earlier.c.finished_at.is_(None),
+        earlier.c.position < _inbox.position,
+    )
+
+
+async def dead_webhooks(connection: AsyncConnection, tenant: str, limit: int) -> list[Row[Any]]:
+    """The tenant's webhooks that wait for a person, the longest waiting first."""
+    query = (
+        select(webhook_inbox)
+        .where(_inbox.tenant == tenant, _inbox.status == InboxStatus.dead)
+        .order_by(_inbox.position)
+        .limit(limit)
+    )
+    return list((await connection.execute(query)).all())
+
+
+async def find_webhook(connection: AsyncConnection, tenant: str, source: str, event_id: str) -> Row[Any] | None:
+    """The webhook, locked for this transaction, or None."""
+    query = select(webhook_inbox).where(*_is(tenant, source, event_id)).with_for_update()
+    return (await connection.execute(query)).one_or_none()
+
+
+async def revive(connection: AsyncConnection, row: Row[Any]) -> None:
+    """Have a dead webhook tried again, with as many attempts as a new one."""
+    values = {"status": InboxStatus.received, "attempts": 0, "next_attempt_at": func.now()}
+    await connection.execute(update(webhook_inbox).where(*_is(row.tenant, row.source, row.event_id)).values(**values))
+
+
+async def lay_aside(connection: AsyncConnection, row: Row[Any]) -> None:
+    """Give a dead webhook up: those behind it go on."""
+    await _end(connection, row, InboxStatus.discarded)
+
+
+async def prune(store: Store, kept_days: int) -> int:
+    """Forget webhooks that have been finished for that long; their senders repeat none so late. Returns how many."""
+    async with store.transaction() as connection:
+        forgotten = await connection.execute(
+            delete(webhook_inbox).where(_inbox.finished_at < func.now() - timedelta(days=kept_days))
+        )
+    return forgotten.rowcount
+
+
+async def _mirror(connection: AsyncConnection, row: Row[Any], subscription: Subscription) -> None:
+    """Keep the subscription's status, and append an event where it is another than before."""
+    key = (subscription_states.c.tenant == row.tenant, subscription_states.c.external_id == row.subject)
+    known = (await connection.execute(select(subscription_states).where(*key).with_for_update())).one_or_none()
+    if known is not None and known.status == subscription.status:
+        await connection.execute(update(subscription_states).where(*key).values(observed_at=func.now()))
+        return
+    version = 1 if known is None else known.version + 1
+    order_id = await _order_of(connection, row.tenant, subscription)
+    values = {
+        "legal_entity": row.legal_entity,
+        "vendor_id": subscription.vendor_id,
+        "order_id": order_id,
+        "status": subscription.status,
+        "version": version,
+        "observed_at": func.now(),
+    }
+    if known is None:
+        await connection.execute(
+            insert(subscription_states).values(tenant=row.tenant, external_id=row.subject, **values)
+        )
+    else:
+        await connection.execute(update(subscription_states).where(*key).values(**values))
+    changed = SubscriptionChanged(
+        external_id=row.subject,
+        version=version,
+        status=subscription.status,
+        vendor_id=subscription.vendor_id,
+        order_id=order_id,
+    )
+    await append_event(
+        connection, tenant=row.tenant, subject=row.subject, data=changed, correlation_id=row.correlation_id
+    )
+
+
+async def _order_of(connection: AsyncConnection, tenant: str, subscription: Subscription) -> str | None:
+    """Our order that started the subscription, if one did."""
+    if subscription.vendor_id is None:
+        return None
+    query = select(orders.c.order_id).where(
+        orders.c.tenant == tenant, orders.c.subscription_ids.contains([subscription.vendor_id])
+    )
+    order_id: str | None = (await connection.scalars(query.limit(1))).one_or_none()
+    return order_id
+
+
+async def _end(connection: AsyncConnection, row: Row[Any], status: InboxStatus) -> None:
+    await connection.execute(
+        update(webhook_inbox)
+        .where(*_is(row.tenant, row.source, row.event_id))
+        .values(status=status, finished_at=func.clock_timestamp())
+    )
+
+
+def _is(tenant: str, source: str, event_id: str) -> tuple[Any, Any, Any]:
+    return (_inbox.tenant == tenant, _inbox.source == source, _inbox.event_id == event_id)
