@@ -64,7 +64,11 @@ def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Li
     yield (
         "system-v1",
         system_api.app.create_app(
-            system_api.settings.SystemSettings(issuer_metadata_url=metadata_url, system_connections=connections_file)
+            system_api.settings.SystemSettings(
+                issuer_metadata_url=metadata_url,
+                system_connections=connections_file,
+                redis_url="redis://127.0.0.1:1/0",
+            )
         ),
     )
 

@@ -265,7 +265,10 @@ class Landscape:
         return {"QUOTEWAY_ISSUER_METADATA_URL": metadata, **self.tier_settings, **own}
 
     def _system_environment(self) -> dict[str, str]:
-        return {"QUOTEWAY_SYSTEM_CONNECTIONS": str(self.run_dir / "connections.toml")}
+        return {
+            "QUOTEWAY_SYSTEM_CONNECTIONS": str(self.run_dir / "connections.toml"),
+            "QUOTEWAY_REDIS_URL": self.redis.url,
+        }
 
     def _process_environment(self) -> dict[str, str]:
         return {

@@ -18,6 +18,7 @@ from shared.problem import OutcomeUnknown, Problem, QuotewayError, Unavailable, 
 from shared.telemetry import current_correlation_id
 
 Transport = httpx.AsyncBaseTransport
+Request = httpx.Request
 Response = httpx.Response
 TransportFailure = httpx.TransportError
 HTTPFailure = httpx.HTTPError
@@ -39,6 +40,11 @@ class OutboundSettings:
     read_attempts_max: int = len(_BACKOFF_S) + 1
 
 
+def open_network(settings: OutboundSettings | None = None) -> Transport:
+    """The network itself, for a transport that puts something in front of it."""
+    return httpx.AsyncHTTPTransport(limits=_limits(settings or OutboundSettings()), trust_env=False)
+
+
 @dataclass
 class OutboundClient:
     """A client for one peer. `peer` is its name as an operator knows it; it appears in errors and spans.
@@ -52,11 +58,10 @@ class OutboundClient:
     settings: OutboundSettings = field(default_factory=OutboundSettings)
 
     def __post_init__(self) -> None:
-        limits = httpx.Limits(max_connections=self.settings.connections_max, keepalive_expiry=_KEEP_ALIVE_S)
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             transport=self.transport,
-            limits=limits,
+            limits=_limits(self.settings),
             timeout=httpx.Timeout(self.settings.answer_timeout_s, connect=self.settings.connect_timeout_s),
             trust_env=False,
         )
@@ -133,6 +138,10 @@ def retry_after_s(response: Response) -> int | None:
     """The seconds of a Retry-After header, capped at an hour; None where there is none in seconds."""
     text = response.headers.get("Retry-After", "")
     return min(int(text), 3600) if text.isdecimal() else None
+
+
+def _limits(settings: OutboundSettings) -> httpx.Limits:
+    return httpx.Limits(max_connections=settings.connections_max, keepalive_expiry=_KEEP_ALIVE_S)
 
 
 def _problem(response: Response) -> Problem | None:

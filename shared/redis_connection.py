@@ -1,6 +1,7 @@
 """The connection to Redis or Valkey. Nothing about correctness lives there: callers go on without it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -12,6 +13,8 @@ from shared.problem import Unavailable
 VENDOR = "redis"
 _CONNECT_TIMEOUT_S = 2.0
 _ANSWER_TIMEOUT_S = 5.0
+# What a request waits for must not make it wait: these are asked on the way to a vendor.
+_SCRIPT_TIMEOUT_S = 0.25
 
 
 class RedisStreams:
@@ -38,6 +41,30 @@ class RedisStreams:
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable(f"Redis does not take entries ({type(error).__name__})", vendor=VENDOR) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+
+class RedisScripts:
+    """Scripts that Redis runs as one, for what requests wait for: given up after a quarter of a second."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_connect_timeout=_SCRIPT_TIMEOUT_S,
+            socket_timeout=_SCRIPT_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def run(self, script: str, keys: Sequence[str], values: Sequence[str | int | float]) -> Any:
+        """What the script answers. Raises Unavailable; it may have run nevertheless."""
+        try:
+            return await self._redis.eval(script, len(keys), *keys, *values)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__})", vendor=VENDOR) from error
 
     async def close(self) -> None:
         """Close the connections."""

@@ -4,11 +4,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from litestar import Litestar
+from litestar import Litestar, Router
 
 from shared.auth import Authenticator
 from shared.http_client import Transport
+from shared.redis_connection import RedisScripts
 from shared.service import Tier, create_service
+from shared.vendor_quota import prioritise
 from shared.versions import Version, mount
 from system_api.connections import load_connections
 from system_api.registry import build_registry
@@ -53,7 +55,13 @@ def create_app(
 
     `transports` replaces the network of single connections, by their names (nordwind/erp/NW-DE).
     """
-    registry = build_registry(load_connections(Path(settings.system_connections), os.environ), transports)
+    scripts = RedisScripts(settings.redis_url)
+    registry = build_registry(
+        load_connections(Path(settings.system_connections), os.environ),
+        transports,
+        scripts=scripts,
+        local_share=settings.quota_local_share,
+    )
     tier = Tier(
         name="system",
         title="Quoteway system API",
@@ -64,7 +72,7 @@ def create_app(
     )
     return create_service(
         tier,
-        [mount(version) for version in VERSIONS.values()],
+        [Router("/", route_handlers=[mount(version) for version in VERSIONS.values()], middleware=[prioritise])],
         state={"registry": registry},
-        on_shutdown=[registry.close],
+        on_shutdown=[registry.close, scripts.close],
     )

@@ -11,6 +11,9 @@
     currency = "EUR"
     key = "file:secrets/tryton-key"     # a secret is env:NAME or file:PATH, never the secret itself
 
+    concurrency_max = 8                 # requests at once and (where the vendor counts them) requests a second, over
+    requests_per_second_max = 25        # all our processes together; each adapter has defaults of its own
+
 Paths are relative to the file's own folder. A file with faults is refused as a whole, with every fault named.
 """
 
@@ -66,7 +69,14 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.tenant}/{self.capability}/{self.legal_entity}"
 
 
-class TrytonConnection(Connection, frozen=True, kw_only=True):
+class VendorConnection(Connection, frozen=True, kw_only=True):
+    """A connection to a vendor over the network, and what the vendor allows over it."""
+
+    concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 8
+    requests_per_second_max: Annotated[float, Meta(gt=0, le=10_000)] | None = None
+
+
+class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
     """A company in a Tryton database. `currency` is the company's own; `payment_term` is what new customers get."""
 
     capability_served: ClassVar[str] = "erp"
@@ -78,7 +88,7 @@ class TrytonConnection(Connection, frozen=True, kw_only=True):
     payment_term: Text = "30 days net"
 
 
-class StripeConnection(Connection, frozen=True, kw_only=True):
+class StripeConnection(VendorConnection, frozen=True, kw_only=True):
     """A Stripe account. `api_version` pins the shape of its answers.
 
     `webhook_secret` is that of its webhook endpoint; without one, no webhook is taken.
@@ -88,16 +98,21 @@ class StripeConnection(Connection, frozen=True, kw_only=True):
     key: Secret
     url: Url = "https://api.stripe.com"
     webhook_secret: Secret | None = None
+    concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 20
+    # Stripe, "Rate limits": 100 a second in live mode, but 25 in a sandbox, and 25 for each endpoint.
+    requests_per_second_max: Annotated[float, Meta(gt=0, le=10_000)] | None = 25.0
     api_version: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")] = "2026-10-28.endive"
 
 
-class SalesforceConnection(Connection, frozen=True, kw_only=True):
+class SalesforceConnection(VendorConnection, frozen=True, kw_only=True):
     """A Salesforce org, by its My Domain address: client credentials are given there and nowhere else."""
 
     capability_served: ClassVar[str] = "crm"
     url: Url
     client_id: Text
     client_secret: Secret
+    # Salesforce, "API Request Limits": 25 requests at once that last longer than 20 s; people need some of them.
+    concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 20
     api_version: Annotated[str, Meta(pattern=r"^v[1-9][0-9]\.0$")] = "v67.0"
 
 

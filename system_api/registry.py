@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.health import ReadyCheck
-from shared.http_client import Transport
+from shared.http_client import Transport, open_network
 from shared.problem import Rejected
+from shared.redis_connection import RedisScripts
+from shared.vendor_quota import Limits, QuotaTransport, VendorQuota
 from system_api.billing.contract import Billing
 from system_api.billing.stripe import Stripe
 from system_api.connections import (
@@ -20,6 +22,7 @@ from system_api.connections import (
     SalesforceConnection,
     StripeConnection,
     TrytonConnection,
+    VendorConnection,
 )
 from system_api.crm.contract import Crm
 from system_api.crm.salesforce import Salesforce
@@ -91,11 +94,25 @@ class Registry:
         self.ready_checks[connection.name] = _remembered(adapter.ready)
 
 
-def build_registry(connections: list[Connection], transports: Mapping[str, Transport] | None = None) -> Registry:
-    """The registry of these connections. `transports` replaces the network of single connections, by their names."""
+def build_registry(
+    connections: list[Connection],
+    transports: Mapping[str, Transport] | None = None,
+    *,
+    scripts: RedisScripts | None = None,
+    local_share: float = 1.0,
+) -> Registry:
+    """The registry of these connections. `transports` replaces the network of single connections, by their names.
+
+    Vendors' quotas are shared out through `scripts`; without, each process has `local_share` of them.
+    """
     registry = Registry()
     for connection in connections:
-        registry.add(connection, (transports or {}).get(connection.name))
+        network = (transports or {}).get(connection.name)
+        if isinstance(connection, VendorConnection):
+            limits = Limits(connection.concurrency_max, connection.requests_per_second_max, local_share)
+            quota = VendorQuota(connection.name, connection.adapter.capitalize(), limits, scripts)
+            network = QuotaTransport(network or open_network(), quota)
+        registry.add(connection, network)
     return registry
 
 

@@ -19,6 +19,16 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     system_connections: Annotated[
         str, Meta(min_length=1, description="the path of the TOML file that lists the vendor connections")
     ]
+    redis_url: Annotated[
+        str,
+        Meta(
+            pattern=r"^rediss?://",
+            description="Redis 7 / Valkey, where vendors' quotas are shared out; nothing is lost with it",
+        ),
+    ]
+    quota_local_share: Annotated[
+        float, Meta(gt=0, le=1, description="the share of a vendor's quota that each process uses while Redis is away")
+    ] = 0.25
     system_audience: Annotated[
         str, Meta(min_length=1, description="the audience that access tokens for this tier carry")
     ] = "quoteway-system"

@@ -12,6 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from sandbox.engines import RedisEngine
 from sandbox.process import LOOPBACK, RunningProcess, free_port, start_process
 from sandbox.tryton.server import TrytonServer
 from system_api.app import create_app
@@ -145,6 +146,7 @@ def write_file(tmp_path: Path) -> Any:
 
 @pytest.fixture(scope="session")
 def system_settings(
+    redis_engine: RedisEngine,
     tmp_path_factory: pytest.TempPathFactory,
     issuer: RunningProcess,
     tryton: TrytonServer,
@@ -199,6 +201,7 @@ def system_settings(
     return SystemSettings(
         issuer_metadata_url=f"{issuer.url}/.well-known/openid-configuration",
         system_connections=str(folder / "connections.toml"),
+        redis_url=redis_engine.url,
     )
 
 

@@ -1,0 +1,182 @@
+"""Vendors' quotas, shared out through Redis and, without it, process by process (FAILURES.md, row 16)."""
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from sandbox.engines import RedisEngine
+from shared import vendor_quota
+from shared.http_client import OutboundClient
+from shared.problem import Unavailable
+from shared.redis_connection import RedisScripts
+from shared.vendor_quota import Limits, Priority, QuotaTransport, VendorQuota
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisEngine]:
+    """A Valkey that the test may stop."""
+    with RedisEngine(tmp_path) as engine:
+        yield engine
+
+
+@pytest_asyncio.fixture
+async def scripts(redis: RedisEngine) -> AsyncIterator[RedisScripts]:
+    """The way to it."""
+    connection = RedisScripts(redis.url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds no room is told so soon."""
+    monkeypatch.setattr(vendor_quota, "_WAIT_MAX_S", 0.1)
+
+
+@contextmanager
+def as_(priority: Priority) -> Iterator[None]:
+    """For requests of that kind."""
+    before = vendor_quota._priority.set(priority)
+    yield
+    vendor_quota._priority.reset(before)
+
+
+def two_processes(scripts: RedisScripts | None, limits: Limits) -> list[VendorQuota]:
+    """The quota of one connection, as two processes hold it."""
+    name = f"nordwind/billing/{uuid.uuid4().hex[:6]}"
+    return [VendorQuota(name, "Stripe", limits, scripts) for _ in range(2)]
+
+
+async def granted_at_once(quotas: list[VendorQuota], wanted: int) -> int:
+    """How many of the wanted permits are granted while none is given back."""
+    granted = 0
+    async with AsyncExitStack() as held:
+        for number in range(wanted):
+            try:
+                await held.enter_async_context(quotas[number % len(quotas)].permit())
+            except Unavailable:
+                continue
+            granted += 1
+    return granted
+
+
+async def test_processes_share_the_requests_at_once(scripts: RedisScripts) -> None:
+    quotas = two_processes(scripts, Limits(3))
+    assert await granted_at_once(quotas, 8) == 3
+    assert await granted_at_once(quotas, 8) == 3, "permits come back"
+
+
+async def test_without_redis_they_would_not_share() -> None:
+    assert await granted_at_once(two_processes(None, Limits(3, local_share=1.0)), 8) == 6
+
+
+async def test_a_killed_processes_permits_come_back_by_themselves(
+    scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vendor_quota, "_PERMIT_S", 0.3)
+    killed, living = two_processes(scripts, Limits(1))
+    await killed._take("never given back")
+    with pytest.raises(Unavailable) as refused:
+        async with living.permit():
+            pass
+    assert refused.value.reason_code == "quota_concurrency"
+    assert refused.value.retry_after_s == 1
+    await asyncio.sleep(0.4)
+    async with living.permit():
+        pass
+
+
+async def test_processes_share_the_requests_a_second(scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vendor_quota, "_WAIT_MAX_S", 0.0)
+    quotas = two_processes(scripts, Limits(100, 20.0))
+    begun = time.monotonic()
+    granted = await granted_at_once(quotas, 60)
+    took = time.monotonic() - begun
+    assert 20 <= granted <= 20 + took * 20 + 1, took
+    alone = VendorQuota("alone", "Stripe", Limits(100, 20.0, local_share=0.5), None)
+    assert 10 <= await granted_at_once([alone], 30) < 20
+
+
+async def test_more_important_requests_find_room_where_others_do_not(scripts: RedisScripts) -> None:
+    quotas = two_processes(scripts, Limits(10))
+    async with AsyncExitStack() as held:
+        for _ in range(5):
+            await held.enter_async_context(quotas[0].permit())
+        with as_(Priority.batch):
+            assert await granted_at_once(quotas, 3) == 0
+        with as_(Priority.read):
+            assert await granted_at_once(quotas, 10) == 3
+        assert await granted_at_once(quotas, 10) == 5
+
+
+async def test_the_last_requests_of_the_day_are_kept_for_orders(scripts: RedisScripts) -> None:
+    told, other = two_processes(scripts, Limits(10))
+    for used, batches, reads in [(100, 1, 1), (850, 0, 1), (960, 0, 0)]:
+        await told.note({"Sforce-Limit-Info": f"api-usage={used}/1000"})
+        with as_(Priority.batch):
+            assert await granted_at_once([other], 1) == batches
+        with as_(Priority.read):
+            assert await granted_at_once([other], 1) == reads
+        assert await granted_at_once([other], 1) == 1
+    with as_(Priority.read), pytest.raises(Unavailable) as refused:
+        async with other.permit():
+            pass
+    assert (refused.value.reason_code, refused.value.retry_after_s) == ("quota_day", 3600)
+
+
+async def test_without_redis_each_process_uses_its_share(redis: RedisEngine, scripts: RedisScripts) -> None:
+    quotas = two_processes(scripts, Limits(8, 40.0, local_share=0.25))
+    redis.stop()
+    assert await granted_at_once(quotas, 12) == 4
+    redis.start()
+    assert await granted_at_once(quotas, 12) == 4, "it is left alone for a while"
+    for quota in quotas:
+        quota._redis_from = 0.0
+    assert await granted_at_once(quotas, 12) == 8
+    redis.flush()
+    assert await granted_at_once(quotas, 12) == 8
+
+
+async def test_a_redis_that_hangs_makes_one_request_wait_a_moment(redis: RedisEngine, scripts: RedisScripts) -> None:
+    (quota, _) = two_processes(scripts, Limits(8, local_share=0.5))
+    os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        assert await granted_at_once([quota], 4) == 4
+        assert time.monotonic() - begun < 1.5
+    finally:
+        os.kill(redis.pid, signal.SIGCONT)
+
+
+async def test_on_the_way_to_a_vendor_a_refusal_is_unavailable_and_nothing_is_sent(scripts: RedisScripts) -> None:
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.method)
+        return httpx.Response(200, json={}, headers={"Sforce-Limit-Info": "api-usage=990/1000"})
+
+    (quota, other) = two_processes(scripts, Limits(1))
+    client = OutboundClient(
+        "Stripe", "http://vendor.test", transport=QuotaTransport(httpx.MockTransport(answer), quota)
+    )
+    async with other.permit():
+        with pytest.raises(Unavailable) as refused:
+            await client.send("POST", "/v1/subscriptions")
+    assert refused.value.retry_after_s == 1
+    assert sent == []
+    assert (await client.send("POST", "/v1/subscriptions")).json() == {}
+    with as_(Priority.read), pytest.raises(Unavailable):
+        await client.send("GET", "/v1/subscriptions")
+    assert sent == ["POST"]
+    await client.close()
