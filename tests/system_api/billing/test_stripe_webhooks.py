@@ -70,7 +70,7 @@ async def test_what_stripe_sends_of_a_subscription_and_its_invoice_names_our_sub
     name = external_id()
     customer = await billing.ensure_customer(customer_draft)
     await billing.create_subscription(name, monthly(customer.vendor_id, customer_draft.account_id))
-    wanted = {"customer.subscription.created", "invoice.finalized"}
+    wanted = {"customer.subscription.created", "invoice.created"}
     found: dict[str, str | None] = {}
     async with asyncio.timeout(20):
         while not wanted <= found.keys():
