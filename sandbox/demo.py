@@ -197,7 +197,7 @@ def show_where_to_look(landscape: Landscape, story: Story, console: Console) -> 
     table.add_row("Tryton (ERP)", f"{landscape.tryton.url}  database {landscape.tryton.database}")
     for name in ("salesforce", "stripe", "issuer"):
         table.add_row(name, f"{landscape.url(name)}/_sandbox/journal")
-    table.add_row("PostgreSQL", landscape.postgres.url("quoteway"))
+    table.add_row("PostgreSQL", landscape.postgres.url(landscape.database))
     table.add_row("logs", str(landscape.run_dir / "logs"))
     console.print(table)
     token = access_token(landscape, "salesforce-lightning", "quoteway-experience")

@@ -37,6 +37,7 @@ __all__ = [
     "PostgresEngine",
     "RedisEngine",
     "copy_tree",
+    "run_database",
     "start_postgres",
     "start_redis",
 ]
@@ -311,6 +312,15 @@ class ExternalPostgres(_DatabaseCommands):
 
     def __exit__(self, *_exception: object) -> None:
         self.stop()
+
+
+def run_database(name: str) -> str:
+    """What to call a run's own database: `name` on an embedded server, which nobody else uses.
+
+    On a server named in `QUOTEWAY_SANDBOX_POSTGRES_URL` it is a new name each time, since `name` may be somebody's real
+    database there; whoever creates it drops it at the end.
+    """
+    return f"{name}_sandbox_{secrets.token_hex(6)}" if os.environ.get(POSTGRES_URL_VARIABLE) else name
 
 
 def start_postgres(

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from sandbox.engines import Postgres, PostgresEngine
+import psycopg
+
+from sandbox.engines import ExternalPostgres, Postgres, PostgresEngine, run_database
 from sandbox.faults.control import FaultControl
 from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
 from sandbox.progress import Progress
@@ -22,10 +24,10 @@ from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
 from sandbox.tryton.credentials import TenantAccess
 from sandbox.tryton.data import DATA_FOLDER, load_seed_data
 from sandbox.tryton.database import start_postgres_with_erp
+from sandbox.tryton.server import DATABASE as ERP_DATABASE
 from sandbox.tryton.server import TrytonServer
 
 TENANT = "nordwind"
-DATABASE = "quoteway"
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -57,6 +59,9 @@ class Landscape:
     """Which of tryton, stripe, salesforce and system (the system API) are reached through a fault proxy."""
     fault_seed: int = 0
     postgres: Postgres = field(init=False)
+    database: str = field(init=False, default_factory=lambda: run_database("quoteway"))
+    """Quoteway's own database in `postgres`."""
+    erp_database: str = field(init=False, default_factory=lambda: run_database(ERP_DATABASE))
     redis: RedisEngine | ExternalRedis = field(init=False)
     tryton: TrytonServer = field(init=False)
     erp: TenantAccess = field(init=False)
@@ -84,7 +89,11 @@ class Landscape:
         """Start all but Quoteway itself: engines, a migrated database, ERP, CRM, billing and issuer."""
         self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.postgres, credentials = start_postgres_with_erp(
-            self.run_dir / "postgres", self.progress, port=self.ports.postgres, durable=self.durable
+            self.run_dir / "postgres",
+            self.progress,
+            port=self.ports.postgres,
+            durable=self.durable,
+            database=self.erp_database,
         )
         self._stack.callback(self._stop_postgres)
         self.erp = credentials.tenants[TENANT]
@@ -166,7 +175,11 @@ class Landscape:
 
     def _start_tryton(self) -> None:
         self.tryton = TrytonServer(
-            self.postgres, run_dir=self.run_dir / "tryton", port=self.ports.tryton, progress=Progress(quiet=True)
+            self.postgres,
+            self.erp_database,
+            run_dir=self.run_dir / "tryton",
+            port=self.ports.tryton,
+            progress=Progress(quiet=True),
         )
         self.tryton.start()
         self._stack.callback(self.tryton.stop)
@@ -187,6 +200,13 @@ class Landscape:
         return self.url(_proxy(name)) if name in self.proxied else address
 
     def _stop_postgres(self) -> None:
+        if isinstance(self.postgres, ExternalPostgres):
+            try:
+                for database in (self.database, self.erp_database):
+                    self.postgres.drop_database(database)
+            except psycopg.Error as error:
+                names = f"{self.database} and {self.erp_database}"
+                self.progress.note(f"The databases {names} may be left on the server: {error}")
         self.postgres.stop()
         if isinstance(self.postgres, PostgresEngine) and not self.durable:
             self.postgres.destroy()
@@ -194,12 +214,12 @@ class Landscape:
     # -- Quoteway -------------------------------------------------------------------------------------------------
 
     def _migrate(self) -> None:
-        if not self.postgres.has_database(DATABASE):
-            self.postgres.create_database(DATABASE)
+        if not self.postgres.has_database(self.database):
+            self.postgres.create_database(self.database)
         migration = start_process(
             "The migration",
             [sys.executable, "-m", "process_api.migrate"],
-            env=self._environment({"QUOTEWAY_DATABASE_URL": self.postgres.url(DATABASE)}),
+            env=self._environment({"QUOTEWAY_DATABASE_URL": self.postgres.url(self.database)}),
             log_path=self.run_dir / "logs" / "migration.log",
             ready=lambda: True,
             cwd=_ROOT,
@@ -272,7 +292,7 @@ class Landscape:
 
     def _process_environment(self) -> dict[str, str]:
         return {
-            "QUOTEWAY_DATABASE_URL": self.postgres.url(DATABASE),
+            "QUOTEWAY_DATABASE_URL": self.postgres.url(self.database),
             "QUOTEWAY_REDIS_URL": self.redis.url,
             "QUOTEWAY_SYSTEM_URL": self._reached_at("system", self.url("system")) if "system" in self.processes else "",
             "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),

@@ -6,12 +6,14 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+from sandbox.engines import ExternalPostgres, run_database
 from sandbox.process import ProcessError, remove_when_done
 from sandbox.progress import Progress
 from sandbox.tryton.database import golden_cluster, start_postgres_with_erp
-from sandbox.tryton.server import TrytonServer
+from sandbox.tryton.server import DATABASE, TrytonServer
 
 
 def main() -> int:
@@ -45,9 +47,15 @@ def _serve(port: int) -> None:
     progress = Progress(sys.stderr)
     run_dir = Path(tempfile.mkdtemp(prefix="quoteway-erp-"))
     remove_when_done(run_dir)
-    postgres, credentials = start_postgres_with_erp(run_dir / "postgres", progress, durable=False)
-    with postgres:
-        server = TrytonServer(postgres, run_dir=run_dir, port=port, credentials=credentials, progress=progress)
+    database = run_database(DATABASE)
+    postgres, credentials = start_postgres_with_erp(run_dir / "postgres", progress, durable=False, database=database)
+    with ExitStack() as stack:
+        stack.enter_context(postgres)
+        if isinstance(postgres, ExternalPostgres):
+            stack.callback(postgres.drop_database, database)
+        server = TrytonServer(
+            postgres, database, run_dir=run_dir, port=port, credentials=credentials, progress=progress
+        )
         with progress.step("Starting Tryton"):
             server.start()
         with server:

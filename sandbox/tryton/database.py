@@ -43,16 +43,16 @@ def start_postgres_with_erp(
     """Start PostgreSQL with the ERP's database in it, ready for a `TrytonServer`, and say what is valid there.
 
     A cluster that is already in `data_dir` is used as it is; otherwise it begins as a copy of the golden one. On a
-    server named in `QUOTEWAY_SANDBOX_POSTGRES_URL`, the database is created unless it is there.
+    server named in `QUOTEWAY_SANDBOX_POSTGRES_URL`, the database is created, and its caller's to drop: name it with
+    `run_database`.
 
     Raises:
-        ProcessError: something could not be built or started.
+        ProcessError: something could not be built or started; on such a server also where the database exists.
     """
     if os.environ.get(POSTGRES_URL_VARIABLE):
         external = ExternalPostgres(os.environ[POSTGRES_URL_VARIABLE])
         template, credentials = template_on_external(external, progress)
-        if not external.has_database(database):
-            external.create_database(database, template)
+        external.create_database(database, template)
         return external, credentials
     engine = PostgresEngine(data_dir, port=port, durable=durable)
     if not engine.has_cluster:
