@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from sandbox.landscape import Landscape, Ports
@@ -51,7 +52,7 @@ class Story:
     order_id: str = ""
 
     def play(self) -> None:
-        """Play it. Raises StoryError, or what httpx raises, at the first step that fails."""
+        """Play it. Raises StoryError at the first step that fails, whatever failed it."""
         self._step("A Salesforce user gets an access token", self._token)
         self._step("What the quote would cost in every system", self._preview)
         self._step("Submit the accepted quote", self._submit)
@@ -70,9 +71,11 @@ class Story:
         try:
             entry["detail"] = act()
             entry["ok"] = True
-        except (StoryError, httpx.HTTPError) as error:
-            entry["detail"] = f"{type(error).__name__}: {error}"
-            raise StoryError(f"{title}: {error}") from error
+        except Exception as error:
+            # Whatever it is: a person is told which step failed, and where the logs are. The type is part of it, since
+            # a KeyError's own text is only the key.
+            entry["detail"] = str(error) if isinstance(error, StoryError) else f"{type(error).__name__}: {error}"
+            raise StoryError(f"{title}: {entry['detail']}") from error
         finally:
             entry["seconds"] = round(time.monotonic() - began, 3)
         self.console.print(f"[green]✓[/] {title} [dim]{entry['seconds']:.1f} s[/]")
@@ -237,7 +240,7 @@ def main() -> int:
         with Landscape(RUN_DIR, ports, Progress()) as landscape:
             return _tell(landscape, console, once=once)
     except ProcessError as error:
-        console.print(f"[red]The demo cannot start.[/] {error}", soft_wrap=True)
+        console.print(f"[red]The demo cannot start.[/] {escape(str(error))}", soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         console.print("\nStopped; nothing is left running.")
@@ -249,7 +252,7 @@ def _tell(landscape: Landscape, console: Console, *, once: bool) -> int:
     try:
         story.play()
     except StoryError as error:
-        console.print(f"[red]✗ {error}[/]\nThe logs are in {landscape.run_dir / 'logs'}", soft_wrap=True)
+        console.print(f"[red]✗ {escape(str(error))}[/]\nThe logs are in {landscape.run_dir / 'logs'}", soft_wrap=True)
         return 1
     finally:
         REPORT.write_text(json.dumps(story.report, indent=2) + "\n")
@@ -260,7 +263,7 @@ def _tell(landscape: Landscape, console: Console, *, once: bool) -> int:
     console.print("\nEverything stays up until Ctrl-C.")
     while True:
         time.sleep(1)
-        fallen = [name for name, process in landscape.processes.items() if not process.is_running]
+        fallen = landscape.fallen()
         if fallen:
             console.print(f"[red]{', '.join(fallen)} ended by itself.[/] Logs: {landscape.run_dir / 'logs'}")
             return 1

@@ -16,7 +16,7 @@ from typing import Self
 
 import psycopg
 
-from sandbox.engines import ExternalPostgres, Postgres, PostgresEngine, run_database
+from sandbox.engines import ExternalPostgres, PostgresEngine, run_database
 from sandbox.faults.control import FaultControl
 from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
 from sandbox.progress import Progress
@@ -58,7 +58,7 @@ class Landscape:
     proxied: frozenset[str] = frozenset()
     """Which of tryton, stripe, salesforce and system (the system API) are reached through a fault proxy."""
     fault_seed: int = 0
-    postgres: Postgres = field(init=False)
+    postgres: PostgresEngine | ExternalPostgres = field(init=False)
     database: str = field(init=False, default_factory=lambda: run_database("quoteway"))
     """Quoteway's own database in `postgres`."""
     erp_database: str = field(init=False, default_factory=lambda: run_database(ERP_DATABASE))
@@ -122,6 +122,15 @@ class Landscape:
         for name in reversed(list(self.processes)):
             self.processes[name].stop()
         self._stack.close()
+
+    def fallen(self) -> list[str]:
+        """What was started and has ended by itself. A server that somebody else runs is not looked at."""
+        started = {"PostgreSQL": self.postgres, "Valkey": self.redis, "Tryton": self.tryton, **self.processes}
+        return [
+            name
+            for name, each in started.items()
+            if not isinstance(each, ExternalPostgres | ExternalRedis) and not each.is_running
+        ]
 
     def secret(self, client_id: str) -> str:
         """The OAuth client secret of one of the issuer's clients."""
