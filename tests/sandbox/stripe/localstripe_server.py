@@ -7,7 +7,6 @@ imported, and nothing of it is part of this project.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sandbox.cache_dir import cache_dir
 from tests.sandbox.stripe.running_sandbox import ROOT
 
 _LOCK = ROOT / "requirements" / "localstripe.txt"
@@ -25,11 +25,10 @@ _LISTENING = re.compile(r"Listening at: (http://127\.0\.0\.1:\d+)")
 
 def _environment() -> Path:
     """The virtual environment for this lock file, built when it is not cached; named by the lock file's hash."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "quoteway"
+    cache = cache_dir()
     wanted = cache / f"localstripe-{hashlib.sha256(_LOCK.read_bytes()).hexdigest()[:16]}"
     if wanted.exists():
         return wanted
-    cache.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix="localstripe-", dir=cache))
     uv = [sys.executable, "-m", "uv", "--quiet"]
     subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, str(building)], check=True)
