@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from dbos import DBOSClient, EnqueueOptions
-from sqlalchemy import Row, bindparam, delete, insert, select, text, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.flows import FlowStatus, StepState, change_flow
@@ -22,11 +22,12 @@ from process_api.order_intake import ORDER_QUEUE, ORDER_WORKFLOW, WORKFLOW_VERSI
 from process_api.orders import change_order, rfc3339
 from process_api.saga import Ending
 from process_api.store import Store
-from process_api.tables import dead_letter_decisions, flow_steps, flows
+from process_api.tables import dead_letter_decisions, events, flow_steps, flows
 from process_api.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
 from process_api.workflows.order_submission import REPORT_ENDING, STATUS_DURING, STEPS
 from shared.auth import Principal
 from shared.canonical import OrderStatus
+from shared.events import OrderParked
 from shared.problem import Conflict, Fault, InvalidRequest, NotFound
 from shared.telemetry import current_correlation_id
 
@@ -79,10 +80,20 @@ class DeadLetters:
 
     async def waiting(self, tenant: str, limit: int) -> list[DeadLetter]:
         """The tenant's dead letters, the longest waiting first."""
+        told = (
+            select(func.max(events.c.occurred_at))
+            .where(
+                events.c.tenant == flows.c.tenant,
+                events.c.subject == flows.c.subject,
+                events.c.type == OrderParked.event_type,
+            )
+            .scalar_subquery()
+        )
+        since = func.coalesce(told, flows.c.started_at).label("since")
         parked = (
-            select(flows)
+            select(flows, since)
             .where(flows.c.tenant == tenant, flows.c.status == FlowStatus.parked)
-            .order_by(flows.c.started_at, flows.c.flow_id)
+            .order_by(since, flows.c.flow_id)
             .limit(limit)
         )
         async with self.store.transaction() as connection:
@@ -272,7 +283,7 @@ def _parked_flow(row: Row[Any]) -> DeadLetter:
         kind=DeadLetterKind.flow,
         subject=row.subject,
         owner=OWNER,
-        since=rfc3339(row.started_at),
+        since=rfc3339(row.since),
         reason=row.reason or "",
         reason_code=row.reason_code,
         what_to_do=row.what_to_do or "",

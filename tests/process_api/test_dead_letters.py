@@ -236,6 +236,7 @@ async def test_the_list_says_what_waits_and_what_to_do(process: Process) -> None
     assert letter["kind"] == "flow"
     assert letter["deadLetterId"] == order["flowId"]
     assert letter["owner"]
+    assert letter["since"] >= order["timeline"][-2]["at"] > order["createdAt"], "it waits since it was parked"
     assert letter["step"] in [step.name for step in STEPS] + ["report_ending"]
     assert "create_order is not available" in letter["reason"]
     assert "tried again" in letter["whatToDo"]
