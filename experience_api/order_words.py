@@ -16,10 +16,9 @@ STATUS_TEXTS = {
 FINISHED = frozenset({OrderStatus.booked, OrderStatus.rejected, OrderStatus.compensated})
 _FAILED = frozenset({OrderStatus.rejected, OrderStatus.compensating, OrderStatus.compensated, OrderStatus.parked})
 
-# One quote revision is one order, whatever became of it: after a refusal it takes a new revision.
 _NEXT_STEPS = {
     OrderStatus.booked: "",
-    OrderStatus.rejected: "Mend what went wrong, then submit a new revision of the quote.",
+    OrderStatus.rejected: "Mend what went wrong, then submit the quote again.",
     OrderStatus.compensated: "Mend what went wrong, then submit a new revision of the quote.",
     OrderStatus.parked: "Nothing for you to do. Please do not submit the quote again meanwhile.",
 }
@@ -30,6 +29,10 @@ REASON_TEXTS = {
     "quote_not_found": "Salesforce does not hold this quote any more.",
     "quote_not_accepted": "The quote was not accepted by the customer yet. Only an accepted quote can be ordered.",
     "quote_revision_changed": "The quote was changed after you opened it. Look at its newest revision.",
+    "quote_id_not_canonical": "The quote's id was not written as Salesforce writes it. Copy it anew.",
+    "amounts_too_large": "The amounts on the quote are too large. Check its quantities and prices.",
+    "too_many_recurring_lines": "The quote has too many recurring lines for one subscription. Split it.",
+    "defect": "Something went wrong on our side. The integration team has to look into it.",
     "quote_empty": "The quote has no lines, so there is nothing to order.",
     "legal_entity_mismatch": "The quote is in the name of another of our companies than this customer buys from.",
     "account_not_found": "Salesforce does not hold the quote's account any more.",

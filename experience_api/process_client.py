@@ -95,7 +95,7 @@ class ProcessClient:
     async def ready(self) -> str | None:
         """None if the process API can serve, else what it lacks."""
         response = await self.client.send("GET", "/health/ready")
-        return None if response.is_success else f"the {_PEER} is not ready: {response.text[:200]}"
+        return None if response.is_success else f"the {_PEER} is not ready"
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,13 +1,13 @@
 """The settings of the process API and its worker, each from a QUOTEWAY_ variable of the same name."""
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from process_api.discount_policy import DiscountPolicy
+from shared.settings import LogLevel, SecretFile, read_secret
 
 _Percentage = Annotated[float, Meta(ge=0, le=100)]
 
@@ -24,9 +24,7 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(pattern="^rediss?://", description="Redis 7 / Valkey, where events are published; no state is kept there"),
     ]
     system_url: Annotated[str, Meta(pattern="^https?://", description="the system API's address")]
-    process_client_secret_file: Annotated[
-        str, Meta(min_length=1, description="the file with this service's OAuth client secret")
-    ]
+    process_client_secret_file: SecretFile
     process_client_id: Annotated[str, Meta(description="this service's OAuth client id")] = "process-api"
     process_audience: Annotated[str, Meta(description="the audience that callers' tokens must name")] = (
         "quoteway-process"
@@ -74,11 +72,11 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     inbox_kept_days: Annotated[
         int, Meta(ge=30, le=3650, description="days that finished webhooks are kept, to know their duplicates")
     ] = 90
-    log_level: Annotated[str, Meta(description="DEBUG, INFO, WARNING or ERROR")] = "INFO"
+    log_level: LogLevel = "INFO"
 
     def client_secret(self) -> str:
-        """The OAuth client secret. Raises OSError where its file cannot be read."""
-        return Path(self.process_client_secret_file).read_text().strip()
+        """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""
+        return read_secret(self.process_client_secret_file, "process_client_secret_file")
 
     def discount_policy(self) -> DiscountPolicy:
         """How far quoted prices may be from the list."""

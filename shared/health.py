@@ -16,13 +16,18 @@ ReadyCheck = Callable[[], Awaitable[str | None]]
 
 
 class Health(msgspec.Struct, frozen=True):
-    """Whether the tier can do its work; `missing` has a sentence for each dependency that it lacks."""
+    """Whether the tier can do its work.
+
+    `missing` has a sentence for each dependency without which it cannot. `degraded` has one for each vendor that is
+    away: the tier still serves everyone whose request does not need that vendor.
+    """
 
     status: Literal["live", "ready", "not ready"]
     missing: dict[str, str] = msgspec.field(default_factory=dict)
+    degraded: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-def health_handlers(checks: Mapping[str, ReadyCheck]) -> list[Any]:
+def health_handlers(checks: Mapping[str, ReadyCheck], vendors: Mapping[str, ReadyCheck]) -> list[Any]:
     """`/health/live`: the process runs. `/health/ready`: it and everything it depends on can serve."""
 
     @get("/health/live", opt=public(), operation_id="getLiveness", tags=["health"], sync_to_thread=False)
@@ -33,13 +38,17 @@ def health_handlers(checks: Mapping[str, ReadyCheck]) -> list[Any]:
     @get("/health/ready", opt=public(), operation_id="getReadiness", tags=["health"])
     async def ready() -> Response[Health]:
         """Whether the tier and everything it depends on can serve."""
-        answers = await asyncio.gather(*(_ask(check) for check in checks.values()))
-        missing = {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
+        missing, degraded = await asyncio.gather(_ask_all(checks), _ask_all(vendors))
         if missing:
-            return Response(Health("not ready", missing), status_code=503)
-        return Response(Health("ready"), status_code=200)
+            return Response(Health("not ready", missing, degraded), status_code=503)
+        return Response(Health("ready", degraded=degraded), status_code=200)
 
     return [live, ready]
+
+
+async def _ask_all(checks: Mapping[str, ReadyCheck]) -> dict[str, str]:
+    answers = await asyncio.gather(*(_ask(check) for check in checks.values()))
+    return {name: answer for name, answer in zip(checks, answers, strict=True) if answer}
 
 
 async def _ask(check: ReadyCheck) -> str | None:

@@ -53,6 +53,7 @@ class Tier:
     description: str
     authenticator: Authenticator
     ready: dict[str, ReadyCheck] = field(default_factory=dict)
+    vendors: dict[str, ReadyCheck] = field(default_factory=dict)
     plain_problems: bool = False
 
 
@@ -71,7 +72,7 @@ def create_service(
 
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
     app = Litestar(
-        route_handlers=[*health_handlers(ready_checks), contract_document, *handlers],
+        route_handlers=[*health_handlers(ready_checks, tier.vendors), contract_document, *handlers],
         # Order matters: the correlation id first, so that every refusal below carries it; the caller before the body,
         # so that no one without a token makes us read a megabyte.
         middleware=[correlate, guard_address, authenticate(tier.authenticator), guard_body],

@@ -2,11 +2,19 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
+from msgspec import Meta
 
 PREFIX = "QUOTEWAY_"
+# A path whose file must be readable and hold something: `load_settings` looks, so that a start shows that fault too.
+SecretFile = Annotated[
+    str,
+    Meta(min_length=1, description="the file with this service's OAuth client secret", extra={"holds_secret": True}),
+]
+LogLevel = Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")]
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -42,6 +50,12 @@ def load_settings(kind: type[S], environment: Mapping[str, str]) -> S:
             values[field.name] = msgspec.convert(text, hints[field.name], strict=False)
         except msgspec.ValidationError as error:
             faults.append(f"{name} is wrong: {error}. It is {describe(hints[field.name])}")
+            continue
+        if _holds_secret(hints[field.name]):
+            try:
+                read_secret(text, field.name)
+            except SettingsError as error:
+                faults += error.faults
     if faults:
         raise SettingsError(faults)
     return kind(**values)
@@ -56,6 +70,23 @@ def load_settings_or_exit(kind: type[S], environment: Mapping[str, str], program
         for fault in error.faults:
             sys.stderr.write(f"  - {fault}\n")
         sys.exit(2)
+
+
+def read_secret(path: str, field: str) -> str:
+    """The secret in the file that the setting `field` names. Raises SettingsError where there is none."""
+    try:
+        secret = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{variable(field)} is wrong, its file cannot be read: {error}"]) from error
+    if not secret:
+        raise SettingsError([f"{variable(field)} is wrong: {path} is empty"])
+    return secret
+
+
+def _holds_secret(hint: Any) -> bool:
+    return any(
+        isinstance(meta, Meta) and "holds_secret" in (meta.extra or {}) for meta in getattr(hint, "__metadata__", ())
+    )
 
 
 def describe(hint: Any) -> str:

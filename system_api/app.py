@@ -68,7 +68,7 @@ def create_app(
         version="1.0.0",
         description="Vendors behind canonical operations, for the process API alone.",
         authenticator=Authenticator(settings.issuer_metadata_url, settings.system_audience, transport=issuer_transport),
-        ready=registry.ready_checks,
+        vendors=registry.capability_checks(),
     )
     return create_service(
         tier,

@@ -3,6 +3,8 @@
 Adapters are built once, from the connections file, and chosen by tenant and legal entity.
 """
 
+import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from typing import TypeVar
 
 from shared.health import ReadyCheck
 from shared.http_client import Transport, open_network
-from shared.problem import Rejected
+from shared.problem import QuotewayError, Rejected
 from shared.redis_connection import RedisScripts
 from shared.vendor_quota import Limits, QuotaTransport, VendorQuota
 from system_api.billing.contract import Billing
@@ -32,6 +34,7 @@ from system_api.tax.contract import Tax
 from system_api.tax.jurisdictions import Jurisdictions
 
 READY_REMEMBERED_S = 30.0
+_log = logging.getLogger(__name__)
 _Key = tuple[str, str]
 A = TypeVar("A")
 
@@ -62,6 +65,30 @@ class Registry:
     def tax(self, tenant: str, legal_entity: str) -> Tax:
         """The engine that knows the legal entity's tax. Raises Rejected where none is connected."""
         return _chosen(self.taxes, "tax engine", tenant, legal_entity)
+
+    def capability_checks(self) -> dict[str, ReadyCheck]:
+        """A check for each capability, over all its connections: health is public, so it names no tenant."""
+        groups: dict[str, list[str]] = {}
+        for name in self.ready_checks:
+            groups.setdefault(name.split("/")[1], []).append(name)
+        return {capability: self._check_all(names) for capability, names in groups.items()}
+
+    def _check_all(self, names: list[str]) -> ReadyCheck:
+        async def check() -> str | None:
+            answers = await asyncio.gather(*(self._check(name) for name in names))
+            away = sum(answer is not None for answer in answers)
+            return f"{away} of {len(names)} connections cannot be used" if away else None
+
+        return check
+
+    async def _check(self, name: str) -> str | None:
+        try:
+            missing = await self.ready_checks[name]()
+        except QuotewayError as error:
+            missing = error.detail
+        if missing is not None:
+            _log.warning("connection %s cannot be used: %s", name, missing)
+        return missing
 
     async def close(self) -> None:
         """Close every adapter's connections."""

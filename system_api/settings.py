@@ -5,6 +5,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from shared.settings import LogLevel
+
 
 class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The system tier's settings; each is the variable QUOTEWAY_<FIELD>."""
@@ -36,10 +38,4 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     system_port: Annotated[
         int, Meta(ge=0, le=65535, description="the port to listen on; 0 takes a free one and says which")
     ] = 8003
-    log_level: Annotated[
-        str,
-        Meta(
-            pattern="^(DEBUG|INFO|WARNING|ERROR)$",
-            description="how much is logged: DEBUG, INFO, WARNING or ERROR",
-        ),
-    ] = "INFO"
+    log_level: LogLevel = "INFO"

@@ -8,13 +8,13 @@ from litestar import Request, Response, get, post
 from litestar.params import HeaderParameter, JSONBody, PathParameter
 from msgspec import Meta
 
-from experience_api import process_answers
+from experience_api import process_answers, salesforce_id
 from experience_api.order_words import FINISHED, STATUS_TEXTS, ask_again_after_s, next_step, what_went_wrong
 from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
 from shared.auth import Principal
 from shared.canonical import OrderStatus
-from shared.canonical.wire import END, RecordId
+from shared.canonical.wire import END
 from shared.operation import operation
 from shared.versions import warnings_for
 
@@ -41,7 +41,14 @@ IdempotencyKeyHeader = Annotated[
 class OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """An accepted quote to be ordered, at the revision the user saw."""
 
-    quote_id: Annotated[RecordId, Meta(description="The quote's Salesforce id.", examples=["0Q0QW0000000001AAA"])]
+    quote_id: Annotated[
+        str,
+        Meta(
+            pattern=salesforce_id.PATTERN + END,
+            description="The quote's Salesforce id, 15 or 18 characters.",
+            examples=["0Q0QW00000000010AA"],
+        ),
+    ]
     quote_revision: Annotated[int, Meta(ge=1, le=1_000_000, description="The revision the user saw.", examples=[1])]
 
 
@@ -113,10 +120,12 @@ async def submit_order(
 ) -> Response[OrderAccepted]:
     """Order an accepted quote. The answer comes at once; follow the order at its `statusUrl`.
 
-    One quote revision becomes one order: submitting it again, even with another key, answers with that order.
+    One quote revision becomes one order: submitting it again, even with another key, answers with that order, unless
+    it was rejected.
     """
     process: ProcessClient = request.app.state.process
-    accepted = await process.submit_order(Caller.of(request), idempotency_key, data.quote_id, data.quote_revision)
+    quote_id = salesforce_id.canonical_id(data.quote_id, "/quoteId")
+    accepted = await process.submit_order(Caller.of(request), idempotency_key, quote_id, data.quote_revision)
     view = OrderAccepted(
         order_id=accepted.order_id,
         status=accepted.status,

@@ -161,7 +161,7 @@ async def test_a_rejected_order_says_in_plain_words_what_went_wrong_and_what_to_
     assert view["whatWentWrong"] == REASON_TEXTS["credit_refused"]
     assert view["reasonCode"] == "credit_refused"
     assert view["reasonDetail"] == "Credit refused: 4000.00 EUR of 5000.00 EUR are owed."
-    assert view["nextStep"].endswith("submit a new revision of the quote.")
+    assert view["nextStep"].endswith("submit the quote again.")
     assert view["finished"] is True
     assert (view["totalAmount"], view["currencyIsoCode"], view["orderNumber"]) == ("", "", "")
 

@@ -74,9 +74,14 @@ def assert_booked_once(tiers: Landscape, order_id: str) -> None:
 def test_a_worker_killed_in_the_middle_is_replaced_and_the_order_goes_on(
     tiers: Landscape, client: httpx.Client, killed_when: str
 ) -> None:
-    with Org(tiers) as org:
-        order_id = submit(client, org.make_quote("acme", "EUR", MIXED))
-    wait_for(client, order_id, {killed_when, *ENDED})
+    # An order passes a status in a few tenths of a second: those that were not caught in it are let go.
+    for _ in range(10):
+        with Org(tiers) as org:
+            order_id = submit(client, org.make_quote("acme", "EUR", MIXED))
+        if wait_for(client, order_id, {killed_when, *ENDED})["status"] == killed_when:
+            break
+    else:
+        pytest.fail(f"no order was caught {killed_when}")
     tiers.processes["worker"].kill()
     tiers.start_worker()
 
@@ -109,8 +114,9 @@ def test_every_tier_says_whether_it_is_ready(tiers: Landscape) -> None:
     tiers.start_tier("system")
     try:
         ready = httpx.get(f"{tiers.url('system')}/health/ready", timeout=10)
-        assert ready.status_code == 503
-        assert set(ready.json()["missing"]) == {"nordwind/erp/NW-DE", "nordwind/erp/NW-US"}
+        # One vendor that is away must not take the product down for whoever does not need it.
+        assert ready.status_code == 200
+        assert ready.json()["degraded"] == {"erp": "2 of 2 connections cannot be used"}
     finally:
         tiers.tryton.start()
 

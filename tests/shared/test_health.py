@@ -30,8 +30,10 @@ async def hanging() -> str | None:
     return None
 
 
-async def ask(checks: Mapping[str, ReadyCheck], path: str = "/health/ready") -> httpx.Response:
-    app = Litestar(health_handlers(checks), openapi_config=None, logging_config=None)
+async def ask(
+    checks: Mapping[str, ReadyCheck], path: str = "/health/ready", vendors: Mapping[str, ReadyCheck] | None = None
+) -> httpx.Response:
+    app = Litestar(health_handlers(checks, vendors or {}), openapi_config=None, logging_config=None)
     async with httpx.AsyncClient(transport=asgi_transport(app), base_url="http://tier.test") as client:
         return await client.get(path)
 
@@ -39,13 +41,13 @@ async def ask(checks: Mapping[str, ReadyCheck], path: str = "/health/ready") -> 
 async def test_live_needs_nothing_but_the_process() -> None:
     answer = await ask({"database": failing}, "/health/live")
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "live", "missing": {}})
+    assert (answer.status_code, answer.json()) == (200, {"status": "live", "missing": {}, "degraded": {}})
 
 
 async def test_ready_when_everything_is() -> None:
     answer = await ask({"database": fine, "erp": fine})
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": {}})
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": {}, "degraded": {}})
 
 
 async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +63,7 @@ async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None
             "erp": "the ERP does not answer",
             "billing": "does not answer within 0 s",
         },
+        "degraded": {},
     }
 
 
@@ -71,3 +74,14 @@ async def test_dependencies_are_asked_at_the_same_time(monkeypatch: pytest.Monke
         answer = await ask({str(number): hanging for number in range(10)})
 
     assert len(answer.json()["missing"]) == 10
+
+
+async def test_a_vendor_that_is_away_degrades_the_tier_and_no_more() -> None:
+    answer = await ask({"database": fine}, vendors={"erp": failing, "crm": fine})
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "missing": {},
+        "degraded": {"erp": "the ERP does not answer"},
+    }

@@ -152,7 +152,7 @@ async def test_a_caller_without_a_token_makes_us_read_no_body(client: httpx.Asyn
 
 async def test_an_address_that_is_not_there_is_404(client: httpx.AsyncClient) -> None:
     for path in ("/nothing", "/v1/things/a/b", "/v1"):
-        assert_problem(await client.get(path, headers=authorization()), 404, "not-found")
+        assert_problem(await client.get(path, headers=authorization()), 404, "no-such-address")
 
 
 async def test_a_method_that_an_address_does_not_take_is_405_and_names_those_it_takes(

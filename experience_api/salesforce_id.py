@@ -1,0 +1,46 @@
+"""Salesforce record ids: 15 case-sensitive characters, or 18 whose last three say which of the 15 are capitals.
+
+Salesforce takes and shows both forms. Two spellings of one quote must not become two orders, so an id is brought to its
+18-character form before anything is made of it.
+Source: Salesforce's knowledge article on converting 15-character ids to 18-character ids.
+"""
+
+import string
+
+from shared.problem import Fault, InvalidRequest
+
+PATTERN = r"^[A-Za-z0-9]{15}([A-Za-z0-9]{3})?"
+_SUFFIX = string.ascii_uppercase + "012345"
+_SHORT, _GROUP = 15, 5
+
+
+def canonical_id(value: str, pointer: str) -> str:
+    """The 18-character form of a 15- or 18-character id. Raises InvalidRequest, at `pointer`, where it is no id.
+
+    The last three characters restore capitals that a spreadsheet or a URL has lost.
+    """
+    if len(value) == _SHORT:
+        return value + _checksum(value)
+    restored = _restored(value)
+    if restored is None or (restored + _checksum(restored)).upper() != value.upper():
+        detail = "The last three characters do not belong to the first fifteen: copy the id anew."
+        raise InvalidRequest("This is not a Salesforce id.", [Fault(pointer=pointer, detail=detail)])
+    return restored + _checksum(restored)
+
+
+def _checksum(short_id: str) -> str:
+    groups = (short_id[begin : begin + _GROUP] for begin in range(0, _SHORT, _GROUP))
+    return "".join(
+        _SUFFIX[sum(1 << place for place, letter in enumerate(group) if letter.isupper())] for group in groups
+    )
+
+
+def _restored(value: str) -> str | None:
+    letters = []
+    for place, letter in enumerate(value[:_SHORT]):
+        mark = value[_SHORT + place // _GROUP].upper()
+        if mark not in _SUFFIX:
+            return None
+        is_capital = _SUFFIX.index(mark) >> (place % _GROUP) & 1
+        letters.append(letter.upper() if is_capital else letter.lower())
+    return "".join(letters)
