@@ -1,9 +1,15 @@
-"""The README says what the code does: every setting is in its table, with its default and meaning."""
+"""The documents say what is there: every setting with its default and meaning, and only files that exist.
 
+`python -m tests.test_readme` writes the README's table of settings anew.
+"""
+
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_type_hints
 
 import msgspec
+import pytest
 
 from experience_api.settings import ExperienceSettings
 from process_api.migrate import MigrationSettings
@@ -11,7 +17,16 @@ from process_api.settings import ProcessSettings
 from shared.settings import describe, variable
 from system_api.settings import SystemSettings
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+BEGIN, END = "tests/test_readme.py -->\n", "\n<!-- end of settings -->"
+_FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+_TICKED = re.compile(r"`([^`\s]+)`")
+_FILE_NAME = re.compile(r"[\w.-]+\.(?:py|md|toml)")
+# An address begins with a slash or a scheme, a home folder with a tilde; what is built is not in the repository.
+_NO_PATH = re.compile(r"/|~|build/|[a-z]+://|(?:application|text)/")
 PROCESSES: list[tuple[str, type[msgspec.Struct]]] = [
     ("experience API", ExperienceSettings),
     ("process API, worker", ProcessSettings),
@@ -35,13 +50,66 @@ def settings_table() -> str:
     return "\n".join(lines)
 
 
+def with_settings(text: str) -> str:
+    """The README's text with the table as it has to be."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert begin, f"the README has lost the line that ends in {BEGIN!r}"
+    assert end, f"the README has lost the line {END!r}"
+    return before + begin + settings_table() + end + after
+
+
+def missing(text: str, folder: Path) -> list[str]:
+    """The files and folders that a document in `folder` names and that are not there.
+
+    A link's target is meant from the document's folder, what stands in backticks from the root; a file's bare name is
+    that of any file. A word in angle brackets stands for any name.
+    """
+    prose = _FENCED.sub("", text)
+    links = [target for target in _LINK.findall(prose) if not (folder / target).exists()]
+    return links + [path for path in _ticked_paths(prose) if not _is_there(path)]
+
+
+def _ticked_paths(prose: str) -> Iterator[str]:
+    for word in _TICKED.findall(prose):
+        if not _NO_PATH.match(word) and ("/" in word or _FILE_NAME.fullmatch(word)):
+            yield word
+
+
+def _is_there(path: str) -> bool:
+    pattern = re.sub(r"<[^>]+>", "*", path.removesuffix("/"))
+    if "/" in path:
+        return any(True for _ in ROOT.glob(pattern))
+    return (ROOT / path).exists() or any(
+        True for package in ROOT.iterdir() if (package / "__init__.py").exists() for _ in package.rglob(pattern)
+    )
+
+
 def test_the_readme_lists_every_setting() -> None:
     text = README.read_text()
-    listed = text.partition("tests/test_readme.py -->\n")[2].partition("\n<!-- end of settings -->")[0]
-    assert listed == settings_table(), "replace the README's table with the output of settings_table()"
+    assert text == with_settings(text), "run `python -m tests.test_readme`, which writes the README's table anew"
 
 
-def test_the_files_that_the_readme_names_exist() -> None:
-    for part in README.read_text().split("](")[1:]:
-        target = part.partition(")")[0]
-        assert (README.parent / target).exists(), target
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_the_files_that_a_document_names_exist(document: Path) -> None:
+    assert missing(document.read_text(), document.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[the store](process_api/store.py), [gone](process_api/gone.py)", ["process_api/gone.py"]),
+        ("`process_api/store.py`, `process_api/gone.py`, `gone/`", ["process_api/gone.py", "gone/"]),
+        ("`system_api/<capability>/contract.py` and `requirements/*.txt`", []),
+        ("`system_api/<capability>/gone.py`", ["system_api/<capability>/gone.py"]),
+        ("`store.py`, `pyproject.toml`, `gone.py`, `gone.md`", ["gone.py", "gone.md"]),
+        ("`GET /v1/orders/{orderId}`, `/docs`, `~/.cache/quoteway`, `application/json`, `build/demo.json`", []),
+        ("[outside](https://example.com/gone.py)\n\n```\n`gone/gone.py`\n```", []),
+    ],
+)
+def test_a_name_of_nothing_is_found(text: str, found: list[str]) -> None:
+    assert missing(text, ROOT) == found
+
+
+if __name__ == "__main__":
+    README.write_text(with_settings(README.read_text()))
