@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = $(PYTHON) sandbox/first_run.py
 CODE = experience_api process_api system_api shared sandbox openapi tests
 
-.PHONY: help demo test unit check lint types imports contracts lock env clean
+.PHONY: help demo test unit faults check lint types imports contracts lock env clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -16,6 +16,9 @@ test: ## the whole test suite, engines and ERP included
 
 unit: ## only the tests that need no server: seconds
 	@$(RUN) -m pytest -m "not servers" -q
+
+faults: ## break everything on purpose and count what is lost or doubled (ARGS="--orders 100 --seed 7")
+	@$(RUN) -m sandbox.faults $(ARGS)
 
 check: lint types imports contracts unit ## lint, types, import rules, contracts, unit tests
 

@@ -107,13 +107,13 @@ class FaultProxy:
     # -- passing on -----------------------------------------------------------------------------------------------
 
     async def _pass_on(self, request: _Message, connection: h11.Connection, writer: asyncio.StreamWriter) -> None:
-        number, rule = self.plan.choose(request.method, request.target, request.body)
+        path = request.target.partition("?")[0]
+        number, rule = self.plan.choose(request.method, path, request.body)
         if rule is None:
             await _write(connection, writer, await self._forward(request))
             return
         answer = await self._forward_under(rule, request)
         status = answer.status if answer else 0
-        path = request.target.partition("?")[0]
         self.plan.happened(Injected(number, rule.fault, request.method, path, status))
         await self._finish(rule, answer, connection, writer)
 

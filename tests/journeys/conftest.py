@@ -1,78 +1,12 @@
-"""The three apps wired together in one process, in front of the real ERP and the simulators."""
+"""The landscape of the journeys, and the tiers that run in front of it."""
 
-import asyncio
-import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
-import experience_api.app
-import experience_api.settings
-import process_api.app
-import process_api.settings
-import system_api.app
-import system_api.settings
-from process_api.executor import start_worker
-from sandbox.demo import access_token
 from sandbox.landscape import Landscape
-from sandbox.oracle import Oracle
-from shared.settings import load_settings
-from tests.app_lifespan import asgi_transport, running_app
-from tests.journeys.org import Org
-
-ENDED = {"booked", "rejected", "compensated", "parked"}
-# Little patience, so that a system that stays away is noticed within a test's time.
-TIER_SETTINGS = {
-    "QUOTEWAY_STEP_ATTEMPTS_MAX": "3",
-    "QUOTEWAY_STEP_BACKOFF_S": "0.2",
-    "QUOTEWAY_STEP_BACKOFF_MAX_S": "1",
-    "QUOTEWAY_SETTLE_S": "0.2",
-    "QUOTEWAY_LEASE_S": "3",
-    "QUOTEWAY_LOG_LEVEL": "WARNING",
-}
-
-
-@dataclass
-class Sales:
-    """A Salesforce developer's view of Quoteway, and the vendors' own data beside it."""
-
-    client: httpx.AsyncClient
-    landscape: Landscape
-    org: Org
-    oracle: Oracle
-
-    async def submit(self, quote_id: str, key: str | None = None) -> httpx.Response:
-        """Submit a quote at revision 1; with a new key unless one is given."""
-        return await self.client.post(
-            "/v1/orders",
-            json={"quoteId": quote_id, "quoteRevision": 1},
-            headers={"Idempotency-Key": key or uuid.uuid4().hex},
-        )
-
-    async def order(self, order_id: str) -> dict[str, Any]:
-        """The order as it is now."""
-        answer = await self.client.get(f"/v1/orders/{order_id}")
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    async def ended(self, order_id: str, timeout_s: float = 60) -> dict[str, Any]:
-        """The order once it has come to an end."""
-        async with asyncio.timeout(timeout_s):
-            # Polled as a Salesforce developer would.
-            while (order := await self.order(order_id))["status"] not in ENDED:  # noqa: ASYNC110 see above
-                await asyncio.sleep(0.1)
-        return order
-
-    async def submit_and_end(self, quote_id: str) -> dict[str, Any]:
-        """Submit a quote and wait for the order's end."""
-        answer = await self.submit(quote_id)
-        assert answer.status_code == 202, answer.text
-        return await self.ended(answer.json()["orderId"])
+from tests.running_tiers import TIER_SETTINGS, Sales, running_tiers
 
 
 @pytest.fixture(scope="package")
@@ -89,31 +23,8 @@ def vendors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landscape]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running(vendors: Landscape) -> AsyncIterator[Sales]:
     """The three apps and a worker in this process."""
-    system = system_api.app.create_app(
-        load_settings(system_api.settings.SystemSettings, vendors.settings("system")),
-    )
-    process_settings = load_settings(
-        process_api.settings.ProcessSettings, {**vendors.settings("process"), "QUOTEWAY_SYSTEM_URL": "http://system"}
-    )
-    process = process_api.app.create_app(process_settings, system_transport=asgi_transport(system))
-    experience = experience_api.app.create_app(
-        load_settings(
-            experience_api.settings.ExperienceSettings,
-            {**vendors.settings("experience"), "QUOTEWAY_PROCESS_URL": "http://process"},
-        ),
-        process_transport=asgi_transport(process),
-    )
-    token = access_token(vendors, "salesforce-lightning", "quoteway-experience")
-    async with running_app(system), running_app(process), running_app(experience):
-        worker = await start_worker(process_settings, transport=asgi_transport(system))
-        async with httpx.AsyncClient(
-            transport=asgi_transport(experience),
-            base_url="http://experience",
-            headers={"Authorization": f"Bearer {token}"},
-        ) as client:
-            with Org(vendors) as org:
-                yield Sales(client, vendors, org, Oracle(vendors))
-        await worker.stop(drain_s=1)
+    async with running_tiers(vendors) as sales:
+        yield sales
 
 
 @pytest.fixture

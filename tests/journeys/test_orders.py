@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.journeys.conftest import Sales
 from tests.journeys.org import Line
+from tests.running_tiers import Sales
 
 pytestmark = pytest.mark.servers
 

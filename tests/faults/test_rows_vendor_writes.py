@@ -1,0 +1,285 @@
+"""FAILURES.md, rows 6 to 8, 20, 21 and 24: what a vendor did, said, or did not get to say.
+
+Every row has its mutation: with the guard off, the comparison with the vendors' own data has to find the damage.
+"""
+
+import asyncio
+import uuid
+from typing import Any
+
+import pytest
+
+import process_api.saga
+from process_api.flows import StepState, begin_attempt, end_step
+from sandbox.faults.rules import Fault, Rule
+from system_api.billing import stripe
+from system_api.erp.tryton_sales import TrytonSales
+from tests.faults.ordering import MONTHLY, SENSOR, YEARLY, Ordering
+
+pytestmark = pytest.mark.servers
+
+TRYTON_SALE = r"/rest/model/sale\.sale$"
+TRYTON_CONFIRM = r"/rest/model/sale\.sale/\d+/confirm$"
+STRIPE_START = r"^/v1/subscriptions$"
+DECLINED = '{"error": {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}}'
+
+
+def lose(path: str, times: int = 1) -> Rule:
+    """The vendor does the work, and its answer is lost."""
+    return Rule(fault=Fault.lose_answer, methods=["POST"], path=path, times=times)
+
+
+# -- row 6 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [TRYTON_SALE, r"/quote$", TRYTON_CONFIRM])
+async def test_row_06_time_out_after_the_erp_accepted(ordering: Ordering, path: str) -> None:
+    ordering.faults("tryton").put(lose(path))
+
+    order = await ordering.order(SENSOR, MONTHLY)
+
+    assert order["status"] == "booked", order
+    assert ordering.faults("tryton").statistics().log[-1].status == 200
+    assert ordering.findings().violations == []
+
+
+async def test_row_06_mutation_without_the_search_by_reference_the_sale_is_doubled(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under = TrytonSales._under
+    blind = iter([True, False, True])
+
+    async def searches_in_vain(self: TrytonSales, external_id: str) -> list[Any]:
+        return [] if next(blind, False) else await under(self, external_id)
+
+    monkeypatch.setattr(TrytonSales, "_under", searches_in_vain)
+    # The sale is made, its answer is lost; who does not find it makes another, and nobody looks for the first.
+    monkeypatch.setattr(TrytonSales, "_make", _make_without_looking_back)
+    ordering.faults("tryton").put(lose(TRYTON_SALE))
+
+    await ordering.order(SENSOR, MONTHLY)
+
+    assert any("2 sales" in found for found in ordering.findings().duplicates)
+
+
+async def _make_without_looking_back(self: TrytonSales, external_id: str, draft: Any) -> Any:
+    from system_api.erp.tryton_records import SALE_FIELDS, SaleRecord
+
+    return await self._rest.create("sale.sale", await self._values(external_id, draft), SALE_FIELDS, SaleRecord)
+
+
+# -- row 7 ----------------------------------------------------------------------------------------------------------
+
+
+async def test_row_07_answer_lost_after_billing_accepted(ordering: Ordering) -> None:
+    ordering.faults("stripe").put(lose(STRIPE_START))
+
+    order = await ordering.order(SENSOR, MONTHLY, YEARLY)
+
+    assert order["status"] == "booked", order
+    assert ordering.findings().violations == []
+
+
+@pytest.mark.usefixtures("keys_that_never_repeat")
+async def test_row_07_mutation_without_search_and_key_the_subscription_is_doubled(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: Any) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(stripe.Stripe, "_of_customer", nothing)
+    ordering.faults("stripe").put(lose(STRIPE_START))
+
+    await ordering.order(SENSOR, MONTHLY)
+
+    assert any("2 subscriptions" in found for found in ordering.findings().duplicates)
+
+
+async def test_row_07_the_vendors_key_alone_is_enough(ordering: Ordering, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_: Any) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(stripe.Stripe, "_of_customer", nothing)
+    ordering.faults("stripe").put(lose(STRIPE_START))
+
+    order = await ordering.order(SENSOR, MONTHLY)
+
+    assert order["status"] == "booked", order
+    assert ordering.findings().violations == []
+
+
+@pytest.fixture
+def keys_that_never_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the adapter sent a new idempotency key with every request."""
+    monkeypatch.setattr(stripe, "idempotency_key", lambda *_: f"mutation-{uuid.uuid4().hex}")
+
+
+# -- row 8 ----------------------------------------------------------------------------------------------------------
+
+
+async def test_row_08_a_late_first_request_meets_the_vendors_own_uniqueness(ordering: Ordering) -> None:
+    ordering.faults("stripe").put(
+        Rule(fault=Fault.arrive_late, methods=["POST"], path=STRIPE_START, times=1, delay_s=2.0)
+    )
+
+    order = await ordering.order(SENSOR, MONTHLY)
+    await arrived(ordering)
+
+    assert order["status"] == "booked", order
+    assert ordering.findings().violations == []
+
+
+@pytest.mark.usefixtures("keys_that_never_repeat")
+async def test_row_08_mutation_without_the_key_both_requests_make_one(ordering: Ordering) -> None:
+    ordering.faults("stripe").put(
+        Rule(fault=Fault.arrive_late, methods=["POST"], path=STRIPE_START, times=1, delay_s=2.0)
+    )
+
+    await ordering.order(SENSOR, MONTHLY)
+    await arrived(ordering)
+
+    assert any("2 subscriptions" in found for found in ordering.findings().duplicates)
+
+
+async def test_row_08_a_late_request_that_lands_within_the_settling_time_is_found(ordering: Ordering) -> None:
+    ordering.faults("tryton").put(
+        Rule(fault=Fault.arrive_late, methods=["POST"], path=TRYTON_SALE, times=1, delay_s=0.02)
+    )
+
+    order = await ordering.order(SENSOR, MONTHLY)
+
+    assert order["status"] == "booked", order
+    assert ordering.findings().violations == []
+
+
+async def arrived(ordering: Ordering) -> None:
+    """Wait until the late request has landed for sure."""
+    assert ordering.faults("stripe").statistics().log
+    await asyncio.sleep(2.5)
+
+
+# -- rows 20 and 21 -------------------------------------------------------------------------------------------------
+
+
+async def test_row_20_a_poison_order_is_parked_with_its_reason_and_its_neighbours_go_on(ordering: Ordering) -> None:
+    poison = ordering.quote(SENSOR, MONTHLY)
+    answer = await ordering.sales.submit(poison)
+    order_id = answer.json()["orderId"]
+    ordering.faults("tryton").put(
+        Rule(fault=Fault.bad_gateway, methods=["POST"], path=TRYTON_SALE, body=order_id),
+    )
+
+    neighbours = await ordering.orders(3, SENSOR, MONTHLY)
+    order = await ordering.sales.ended(order_id)
+    ordering.remember(order, SENSOR, MONTHLY)
+
+    assert {each["status"] for each in neighbours} == {"booked"}
+    assert order["status"] == "parked"
+    assert "502" in order["reasonDetail"], order
+    findings = ordering.findings()
+    assert (findings.violations, findings.parked) == ([], [order_id])
+
+
+def declined_at_the_second() -> Rule:
+    """The first subscription starts, the second is refused."""
+    return Rule(fault=Fault.answer, methods=["POST"], path=STRIPE_START, skip=1, times=1, status=402, content=DECLINED)
+
+
+async def test_row_21_what_had_begun_is_undone_although_the_undo_fails_at_first(ordering: Ordering) -> None:
+    ordering.faults("stripe").put(
+        declined_at_the_second(),
+        Rule(fault=Fault.lose_answer, methods=["DELETE"], path="^/v1/subscriptions/", times=1),
+    )
+    ordering.faults("tryton").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path="/cancel$", times=2))
+
+    order = await ordering.order(SENSOR, MONTHLY, YEARLY)
+
+    assert order["status"] == "rejected", order
+    assert ordering.findings().violations == []
+
+
+async def test_row_21_an_undo_that_never_works_is_parked(ordering: Ordering) -> None:
+    ordering.faults("stripe").put(declined_at_the_second())
+    ordering.faults("tryton").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path="/(draft|cancel)$"))
+
+    order = await ordering.order(SENSOR, MONTHLY, YEARLY)
+
+    assert order["status"] == "parked", order
+    assert ordering.findings().parked == [order["orderId"]]
+
+
+@pytest.mark.usefixtures("undo_registered_afterwards")
+async def test_row_21_mutation_an_undo_registered_after_the_step_leaves_something_over(ordering: Ordering) -> None:
+    ordering.faults("stripe").put(declined_at_the_second())
+
+    order = await ordering.order(SENSOR, MONTHLY, YEARLY)
+
+    assert order["status"] == "rejected", order
+    assert ordering.findings().leftovers != []
+
+
+@pytest.fixture
+def undo_registered_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step counts as begun only once it is done."""
+    positions: dict[tuple[str, str], int] = {}
+
+    async def begin(connection: Any, **attempt: Any) -> None:
+        positions[attempt["flow_id"], attempt["step"]] = attempt["position"]
+        if attempt["direction"] == "undo":
+            await begin_attempt(connection, **attempt)
+
+    async def end(connection: Any, **step: Any) -> None:
+        if step["state"] is StepState.done:
+            position = positions[step["flow_id"], step["step"]]
+            await begin_attempt(
+                connection,
+                flow_id=step["flow_id"],
+                step=step["step"],
+                position=position,
+                direction="forward",
+                attempt=99,
+                executor_id="mutation",
+            )
+        await end_step(connection, **step)
+
+    monkeypatch.setattr(process_api.saga, "begin_attempt", begin)
+    monkeypatch.setattr(process_api.saga, "end_step", end)
+
+
+# -- row 24 ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [TRYTON_SALE, TRYTON_CONFIRM])
+async def test_row_24_a_200_with_an_error_inside_is_no_success(ordering: Ordering, path: str) -> None:
+    ordering.faults("tryton").put(
+        Rule(fault=Fault.answer, methods=["POST"], path=path, times=1, status=200, content='{"errors": ["no"]}')
+    )
+
+    order = await ordering.order(SENSOR, MONTHLY)
+
+    assert order["status"] == "booked", order
+    assert ordering.findings().violations == []
+
+
+async def test_row_24_mutation_who_believes_every_200_loses_the_order(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = TrytonSales._advance
+
+    async def believe(self: TrytonSales, sale: Any, external_id: str, button: str) -> Any:
+        if button == "quote":
+            return await advance(self, sale, external_id, button)
+        await self._rest._client.send(
+            "POST", f"{self._rest._models}/sale.sale/{sale.id}/confirm", headers=self._rest._headers, content=b"{}"
+        )
+        return sale
+
+    monkeypatch.setattr(TrytonSales, "_advance", believe)
+    ordering.faults("tryton").put(
+        Rule(fault=Fault.answer, methods=["POST"], path=TRYTON_CONFIRM, times=1, status=200, content='{"errors": []}')
+    )
+
+    order = await ordering.order(SENSOR, MONTHLY)
+
+    assert order["status"] == "booked"
+    assert any("booked, but the ERP holds" in found for found in ordering.findings().lost)
