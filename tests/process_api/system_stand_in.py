@@ -96,6 +96,7 @@ class SystemStandIn:
 
     quote: Quote | None = field(default_factory=mixed_quote)
     more_quotes: list[Quote] = field(default_factory=list)
+    spellings: dict[str, str] = field(default_factory=dict)
     account: Account | None = field(
         default_factory=lambda: Account(
             account_id=ACCOUNT_ID,
@@ -173,7 +174,8 @@ class SystemStandIn:
 
     def _find_quote(self, _body: bytes, quote_id: str) -> Quote | None:
         known = [quote for quote in (self.quote, *self.more_quotes) if quote is not None]
-        return next((quote for quote in known if quote.quote_id == quote_id), None)
+        wanted = self.spellings.get(quote_id, quote_id)
+        return next((quote for quote in known if quote.quote_id == wanted), None)
 
     def _find_account(self, _body: bytes, _account_id: str) -> Account | None:
         return self.account

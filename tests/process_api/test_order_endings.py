@@ -1,0 +1,131 @@
+"""How an order ends when something else than a refusal or an outage goes wrong."""
+
+import base64
+import uuid
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from process_api.saga import Found
+from shared.canonical import ErpOrderState, QuoteStatus, Recurrence, SubscriptionStatus
+from tests.process_api.conftest import Process
+from tests.process_api.system_stand_in import line
+
+
+async def submit_and_end(process: Process, **body: Any) -> dict[str, Any]:
+    answer = await process.submit(**body)
+    assert answer.status_code == 202, answer.text
+    order = await process.ended(answer.json()["orderId"])
+    await process.idle()
+    return order
+
+
+async def test_a_refusal_past_the_pivot_undoes_nothing(process: Process) -> None:
+    # A validation rule in Salesforce must not cancel a confirmed sale and a running subscription.
+    process.system.fail("report_order_status", "rejected")
+
+    order = await submit_and_end(process)
+
+    assert order["status"] == "parked"
+    assert "report_to_crm was refused after there was no way back" in order["reason"]
+    assert [each.state for each in process.system.orders.values()] == [ErpOrderState.confirmed]
+    assert {each.status for each in process.system.subscriptions.values()} == {SubscriptionStatus.active}
+
+
+async def test_a_bad_end_that_salesforce_cannot_be_told_is_on_the_flow(process: Process) -> None:
+    process.system.fail("create_order", "rejected")
+    process.system.fail("report_order_status", "rejected")
+
+    order = await submit_and_end(process)
+
+    assert order["status"] == "rejected"
+    flow = await process.flow(order["flowId"])
+    assert "Salesforce does not know of this end" in flow["flow"]["whatToDo"]
+    assert "report_order_status was refused by the vendor" in flow["flow"]["whatToDo"]
+
+
+async def test_a_defect_of_ours_parks_the_order_at_once(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(_context: object) -> Found:
+        raise KeyError("a defect")
+
+    saga = process.worker.saga
+    steps = tuple(replace(step, run=broken) if step.name == "start_billing" else step for step in saga.steps)
+    monkeypatch.setattr(process.worker, "saga", replace(saga, steps=steps))
+
+    order = await submit_and_end(process)
+
+    assert (order["status"], order["reasonCode"]) == ("parked", "defect")
+    flow = await process.flow(order["flowId"])
+    attempts = [attempt["outcome"] for attempt in flow["attempts"] if attempt["step"] == "start_billing"]
+    assert attempts == ["defect"]
+    assert "a defect" not in str(order)
+
+
+async def test_no_sentence_of_a_vendor_is_in_the_workflow_engines_tables(process: Process) -> None:
+    process.system.fail("create_order", "rejected")
+
+    order = await submit_and_end(process)
+
+    outputs = text("SELECT output FROM dbos.operation_outputs WHERE workflow_uuid = :flow")
+    async with process.worker.store.transaction() as connection:
+        kept = " ".join(str(output) for output in await connection.scalars(outputs, {"flow": order["flowId"]}))
+    decoded = "".join(_decoded(part) for part in kept.split())
+    assert "test_refusal" in decoded
+    assert "refused by the vendor" not in decoded
+
+
+def _decoded(output: str) -> str:
+    try:
+        return base64.b64decode(output).decode("latin-1")
+    except ValueError:
+        return output
+
+
+async def test_a_rejected_order_frees_its_revision_for_another_key(process: Process) -> None:
+    system = process.system
+    assert system.quote is not None
+    accepted = system.quote
+    system.quote = msgspec.structs.replace(accepted, status=QuoteStatus.draft)
+    key = uuid.uuid4().hex
+    refused = await submit_and_end(process, key=key)
+    assert refused["status"] == "rejected"
+    system.quote = accepted
+
+    same_key = await process.submit(key)
+    assert same_key.json()["orderId"] == refused["orderId"]
+    again = await submit_and_end(process)
+
+    assert again["status"] == "booked"
+    assert again["orderId"] != refused["orderId"]
+    assert (await process.submit()).json()["orderId"] == again["orderId"]
+
+
+async def test_what_billing_would_refuse_is_refused_before_the_erp_books(process: Process) -> None:
+    system = process.system
+    assert system.quote is not None
+    good = system.quote
+    cases = [
+        ([line(f"l{n}", "MON-STD", "1", "4.90", Recurrence.month) for n in range(21)], "too_many_recurring_lines"),
+        ([line("l1", "MON-STD", "1.5", "4.90", Recurrence.month)], "quantity_not_whole"),
+        ([line("l1", "GATEWAY-EDGE", "999999999999", "1490.00", Recurrence.none)], "amounts_too_large"),
+    ]
+    for lines, reason_code in cases:
+        system.quote = msgspec.structs.replace(good, lines=lines, quote_id=f"0Q0{uuid.uuid4().hex[:15]}")
+        order = await submit_and_end(process)
+        assert (order["status"], order["reasonCode"]) == ("rejected", reason_code), order["reason"]
+    assert not system.orders
+
+
+async def test_another_spelling_of_the_quotes_id_is_not_another_order(process: Process) -> None:
+    assert process.system.quote is not None
+    process.system.more_quotes = []
+    spelled = process.system.quote_id
+    process.system.quote = msgspec.structs.replace(process.system.quote, quote_id=spelled)
+    process.system.spellings = {spelled.upper(): spelled}
+
+    order = await submit_and_end(process, quoteId=spelled.upper())
+
+    assert (order["status"], order["reasonCode"]) == ("rejected", "quote_id_not_canonical")
