@@ -22,7 +22,7 @@ TURN_S = 60
 
 
 class LocalTurns:
-    """Turns among the flows of one process, first come, first served: only its first flow asks the database."""
+    """Turns among the flows of one process, first come, first served: while one is at work, the others ask nobody."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()

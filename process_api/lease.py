@@ -63,6 +63,7 @@ class Lease:
     _epoch: int = field(default=0, init=False)
     _ends_at: float = field(default=float("-inf"), init=False)
     _flows_to_hand_back: bool = field(default=False, init=False)
+    _flow_laid_aside: bool = field(default=False, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def start(self) -> None:
@@ -109,7 +110,11 @@ class Lease:
 
         It never holds longer here than in the database: its time is counted from before its renewal was asked for.
         """
-        if time.monotonic() >= self._ends_at or _began_under.get() not in {None, self._epoch}:
+        if _began_under.get() not in {None, self._epoch}:
+            raise LeaseLost
+        if time.monotonic() >= self._ends_at:
+            # The lease may yet be renewed in time for the database; this flow would then be nobody's.
+            self._flow_laid_aside = True
             raise LeaseLost
 
     async def fence(self, connection: AsyncConnection) -> None:
@@ -124,6 +129,7 @@ class Lease:
             executors.c.epoch == (self._epoch if epoch is None else epoch),
         )
         if await connection.scalar(row.with_for_update(read=True, key_share=True)) is None:
+            self._flow_laid_aside = True
             raise LeaseLost
 
     async def _end_keeping(self) -> None:
@@ -157,12 +163,13 @@ class Lease:
                 .values(expires_at=func.now() + timedelta(seconds=self.lease_s))
                 .returning(executors.c.epoch)
             )
-        if renewed is not None:
-            self._ends_at = asked_at + self.lease_s
-        else:
+        if renewed is None or self._flow_laid_aside:
             _log.warning("the lease had ended before it was renewed: this worker's flows go back to the queue")
-            await self._take()
+            self._flow_laid_aside = False
             self._flows_to_hand_back = True
+            await self._take()
+        else:
+            self._ends_at = asked_at + self.lease_s
         if self._flows_to_hand_back:
             await self._hand_back([self.executor_id])
             self._flows_to_hand_back = False

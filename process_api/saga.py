@@ -256,10 +256,7 @@ class Saga(Generic[C]):
             self.lease.require()
             context = await self.load(flow_id)
             set_correlation_id(context.correlation_id)
-            async with AsyncExitStack() as turn:
-                if step.in_turn:
-                    await turn.enter_async_context(self.local_turns.turn(context.tenant, context.account_id))
-                return await self._attempt_in_turn(context, step, direction, attempt)
+            return await self._attempt_when_in_turn(context, step, direction, attempt)
         except QuotewayError as error:
             return await self._failed(flow_id, step, direction, attempt, self._judge(error, attempt), _said(error))
         except Exception as error:  # noqa: BLE001 see below
@@ -277,8 +274,20 @@ class Saga(Generic[C]):
                 await self._end(connection, flow_id, step, direction, attempt, outcome, detail)
         return outcome
 
+    async def _attempt_when_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome:
+        waits_until = time.monotonic() + _TURN_WAIT_S
+        while True:
+            # Let go of while waiting: the flow whose turn it is may be one of this worker's, and behind this one.
+            async with AsyncExitStack() as turn:
+                if step.in_turn:
+                    await turn.enter_async_context(self.local_turns.turn(context.tenant, context.account_id))
+                outcome = await self._attempt_in_turn(context, step, direction, attempt)
+            if outcome["kind"] != "waiting" or time.monotonic() >= waits_until:
+                return outcome
+            await asyncio.sleep(_TURN_POLL_S * random.uniform(0.5, 1.5))  # noqa: S311 jitter is no secret
+
     async def _attempt_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome:
-        settled = await self._begin_in_turn(context, step, direction, attempt)
+        settled = await self._begin(context, step, direction, attempt)
         if settled is not None:
             return settled
         with self.lease.attempt():
@@ -292,16 +301,8 @@ class Saga(Generic[C]):
             await self._end(connection, context.flow_id, step, direction, attempt, outcome, detail)
         return outcome
 
-    async def _begin_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome | None:
-        """Begin the attempt once it is the flow's turn. An outcome where there is nothing to attempt (yet)."""
-        waits_until = time.monotonic() + _TURN_WAIT_S
-        while True:
-            settled = await self._begin(context, step, direction, attempt)
-            if settled is None or settled["kind"] != "waiting" or time.monotonic() >= waits_until:
-                return settled
-            await asyncio.sleep(_TURN_POLL_S * random.uniform(0.5, 1.5))  # noqa: S311 jitter is no secret
-
     async def _begin(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome | None:
+        """Write down that the attempt begins. An outcome where there is nothing to attempt, or not yet."""
         async with self.store.transaction() as connection:
             await self.lease.fence(connection)
             if await step_state(connection, context.flow_id, step.name) in _SETTLED[direction]:

@@ -152,7 +152,7 @@ async def running_plant(
     postgres.create_database(database)
     await asyncio.to_thread(migrate, postgres.url(database))
     settings = msgspec.structs.replace(
-        base, database_url=postgres.url(database), system_url=server.url, lease_s=2.0, step_attempts_max=8
+        base, database_url=postgres.url(database), system_url=server.url, lease_s=3.0, step_attempts_max=8
     )
     app = create_app(settings)
     headers = await bearer(issuer, "experience-api", "quoteway-process", tenant="nordwind")
