@@ -1,6 +1,7 @@
 """What runs flows inside a worker's process: the durable workflow, its saga, and the end of an order."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -69,6 +70,8 @@ class Worker:
         await self.housekeeping.stop()
         await self.lease.stop()
         await asyncio.to_thread(DBOS.destroy)
+        # DBOS lends the loop its own threads, and takes them away for good: whoever needs one after it gets new ones.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
         await self.system.tokens.close()
         await self.system.client.close()
         await self.store.close()

@@ -30,21 +30,11 @@ def _environment() -> Path:
     if wanted.exists():
         return wanted
     building = Path(tempfile.mkdtemp(prefix="localstripe-", dir=cache))
-    uv = [sys.executable, "-m", "uv", "--quiet"]
-    subprocess.run([*uv, "venv", "--clear", "--python", sys.executable, str(building)], check=True)
-    subprocess.run(
-        [
-            *uv,
-            "pip",
-            "install",
-            "--python",
-            str(building / "bin/python"),
-            "--require-hashes",
-            "--requirement",
-            str(_LOCK),
-        ],
-        check=True,
-    )
+    # With pip, as everywhere else: what a machine's package index needs is configured for it.
+    subprocess.run([sys.executable, "-m", "venv", str(building)], check=True)
+    python = str(building / "bin" / "python")
+    options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement", str(_LOCK)]
+    subprocess.run([python, "-m", "pip", "install", *options], check=True)
     try:
         building.rename(wanted)
     except OSError:
