@@ -1,5 +1,6 @@
 """The import rules hold for the tree, and each of them can fail: a violation planted in a copy of it is reported."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def verdicts(folder: Path) -> dict[str, str]:
     done = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
         cwd=folder,
+        env={**os.environ, "COLUMNS": "200"},  # a line each, however narrow the terminal
         capture_output=True,
         text=True,
         check=False,
