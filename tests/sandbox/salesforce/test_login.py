@@ -36,7 +36,9 @@ def _assertion(key: RSAKey = CLIENT_KEY, **changed: Any) -> str:
         "aud": "https://login.salesforce.com",
         "exp": int(time.time()) + 120,
     }
-    return jwt.encode({"alg": "RS256"}, {**claims, **changed}, key)
+    # What is a type changes how the claim is written; its moment is reckoned now, not when the tests were collected.
+    written = {name: change(claims[name]) if isinstance(change, type) else change for name, change in changed.items()}
+    return jwt.encode({"alg": "RS256"}, {**claims, **written}, key)
 
 
 async def _log_in(org: Org, form: dict[str, str], auth: tuple[str, str] | None = None) -> httpx.Response:
@@ -108,7 +110,7 @@ async def test_a_wrong_basic_header_is_refused(org: Org, header: str) -> None:
         {"aud": "https://test.salesforce.com"},
         {"aud": INSTANCE_URL},
         {"aud": f"{INSTANCE_URL}{TOKEN}"},
-        {"exp": str(int(time.time()) + 120)},
+        {"exp": str},  # a string, as some clients send it
         {"sub": None, "prn": "bo.west@nordwind.example"},
     ],
 )
