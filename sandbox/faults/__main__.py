@@ -57,7 +57,7 @@ def main() -> int:
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1_000_000)
     names = list(_SHORT if arguments.short else arguments.only or SCENARIOS)
     orders = min(arguments.orders, 6) if arguments.short else arguments.orders
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)  # a log is wide enough for the table
     console.print(
         f"Seed {seed}: repeat with `python -m sandbox.faults --seed {seed} --orders {orders}`", highlight=False
     )
