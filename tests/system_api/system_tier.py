@@ -80,5 +80,6 @@ BODIES = {
         "buyer": customer_draft(ACME)["address"],
         "lines": [{"lineId": "1", "net": euros("100.00")}],
     },
+    "verifyBillingWebhook": {"payload": "e30=", "signature": "t=1,v1=0"},
     "lookUpPrices": {"skus": ["MON-STD", "MON-LEGACY"], "currency": "EUR"},
 }

@@ -22,7 +22,6 @@ from tests.system_api.transports import Scripted, html, said
         "/v1/crm/accounts/001QW0000000099",
         "/v1/erp/NW-DE/customers/001unknown",
         "/v1/erp/NW-DE/customers/001unknown/credit?amount=1.00&currency=EUR",
-        "/v1/nowhere",
     ],
 )
 async def test_what_is_not_there_is_404(system: System, path: str) -> None:
@@ -30,6 +29,12 @@ async def test_what_is_not_there_is_404(system: System, path: str) -> None:
 
     assert answer.status_code == 404
     assert answer.json()["type"] == "urn:quoteway:problem:not-found"
+
+
+async def test_a_wrong_address_is_told_from_a_missing_record(system: System) -> None:
+    answer = await system.call("GET", "/v1/nowhere")
+
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:quoteway:problem:no-such-address")
 
 
 async def test_what_billing_does_not_know_is_an_empty_list(system: System) -> None:

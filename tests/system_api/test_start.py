@@ -33,6 +33,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "QUOTEWAY_ISSUER_METADATA_URL": "http://127.0.0.1:1/.well-known/oauth-authorization-server",
         "QUOTEWAY_SYSTEM_CONNECTIONS": str(path),
         "QUOTEWAY_SYSTEM_PORT": "0",
+        "QUOTEWAY_REDIS_URL": "redis://127.0.0.1:1",
         "STRIPE_KEY": "sk_test_1",
     }
 
@@ -48,9 +49,10 @@ def test_every_missing_or_wrong_setting_is_named_in_one_go(environment: dict[str
     assert ended.returncode == 2
     assert ended.stdout == ""
     for start in (
-        "The system API cannot start, 4 setting(s) to mend:",
+        "The system API cannot start, 5 setting(s) to mend:",
         "  - QUOTEWAY_ISSUER_METADATA_URL is missing: the address of the OAuth issuer's metadata",
         "  - QUOTEWAY_SYSTEM_CONNECTIONS is missing: the path of the TOML file",
+        "  - QUOTEWAY_REDIS_URL is missing: Redis 7 / Valkey",
         "  - QUOTEWAY_SYSTEM_PORT is wrong: Expected `int` <= 65535",
         "  - QUOTEWAY_LOG_LEVEL is wrong",
     ):
@@ -102,7 +104,11 @@ def test_it_says_when_it_serves_and_ends_in_order(
 def test_settings_have_defaults_for_what_is_usual() -> None:
     settings = load_settings(
         SystemSettings,
-        {"QUOTEWAY_ISSUER_METADATA_URL": "https://issuer.test/", "QUOTEWAY_SYSTEM_CONNECTIONS": "connections.toml"},
+        {
+            "QUOTEWAY_ISSUER_METADATA_URL": "https://issuer.test/",
+            "QUOTEWAY_SYSTEM_CONNECTIONS": "connections.toml",
+            "QUOTEWAY_REDIS_URL": "redis://127.0.0.1:6379",
+        },
     )
 
     assert (settings.system_host, settings.system_port) == ("127.0.0.1", 8003)
