@@ -1,13 +1,14 @@
 """What runs flows inside a worker's process: the durable workflow, its saga, and the end of an order."""
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from dbos import DBOS, DBOSConfig
+from dbos import DBOS, DBOSConfig, error
 from sqlalchemy import select
 
 from process_api.event_log import append_event
@@ -41,6 +42,8 @@ _ENDINGS = {
     "parked": (FlowStatus.parked, OrderStatus.parked),
 }
 _POLL_S = 0.05
+_DEFECT = "Have the defect mended, then have the flow tried again."
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -131,7 +134,13 @@ async def order_submission(flow_id: str, generation: int = 1) -> str:
     """
     worker = running_worker()
     with worker.lease.flow():
-        ending = await worker.saga.run(flow_id, resumed=generation > 1)
+        try:
+            ending = await worker.saga.run(flow_id, resumed=generation > 1)
+        except error.DBOSException:
+            raise  # the engine's own: it cannot go on with this workflow, and says why
+        except Exception:  # noqa: BLE001 whatever it is, the order must come to an end
+            _log.exception("defect in the saga of %s", flow_id)
+            ending = Ending("parked", "", "defect", "Something in our own code failed; the log has the rest.", _DEFECT)
         await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
         if ending.kind != "succeeded":
             told = await worker.saga.settle(flow_id, REPORT_ENDING, "forward")

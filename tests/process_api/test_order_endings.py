@@ -64,6 +64,19 @@ async def test_a_defect_of_ours_parks_the_order_at_once(process: Process, monkey
     assert "a defect" not in str(order)
 
 
+async def test_a_defect_outside_any_step_parks_the_order_too(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_arguments: object, **_more: object) -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(type(process.worker.saga), "settle", broken)
+    answer = await process.submit()
+    order = await process.ended(answer.json()["orderId"])
+    monkeypatch.undo()
+    await process.idle()
+
+    assert (order["status"], order["reasonCode"]) == ("parked", "defect")
+
+
 async def test_no_sentence_of_a_vendor_is_in_the_workflow_engines_tables(process: Process) -> None:
     process.system.fail("create_order", "rejected")
 
