@@ -22,6 +22,7 @@ from shared.canonical import (
     InvoicePage,
     InvoiceSource,
     Money,
+    MoneyError,
     OrderStatus,
     Subscription,
 )
@@ -207,17 +208,22 @@ def _unpaid_part(erp: "_Outcome[InvoicePage]", billing: "_Outcome[InvoicePage]")
     pages = [page for page in (erp.value, billing.value) if page is not None]
     invoices = [invoice for page in pages for invoice in page.invoices]
     reasons = [reason for reason in (erp.reason, billing.reason) if reason]
+    try:
+        totals = total_per_currency(invoices)
+    except MoneyError:
+        totals = []  # more than 18 digits: the invoices themselves are still worth showing
+        reasons.append("The invoices come to more than can be added up here.")
     return InvoicesPart(
         status=PartStatus.unavailable if reasons else PartStatus.available,
         reason="; ".join(reasons) or None,
         invoices=invoices,
-        totals=total_per_currency(invoices),
+        totals=totals,
         complete=not reasons and all(page.next_cursor is None for page in pages),
     )
 
 
 def total_per_currency(invoices: list[Invoice]) -> list[Money]:
-    """What is due, one sum per currency, in the order of the currency codes."""
+    """What is due, one sum per currency, in the order of the currency codes. Raises MoneyError beyond 18 digits."""
     sums: dict[str, Decimal] = {}
     for invoice in invoices:
         due = invoice.amount_due

@@ -1,7 +1,7 @@
 """The discount policy: how far a quoted price may be from the list price of the system that will invoice it."""
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
 
 from shared.canonical import ListPrice, Money, QuoteLine, Recurrence
 
@@ -27,8 +27,10 @@ class DiscountPolicy:
         if price.value == 0:
             free = line.net_unit_price.value == 0
             return (Decimal(0), None) if free else (None, f"{line.sku} is free of charge on the list.")
-        difference = ((line.net_unit_price.value - price.value) / price.value * 100).quantize(Decimal("0.01"))
-        if difference > self.tolerance_percent:
+        exact = (line.net_unit_price.value - price.value) / price.value * 100
+        # Shown away from zero: a refusal must not read as if it were just within the policy.
+        difference = exact.quantize(Decimal("0.01"), rounding=ROUND_UP)
+        if exact > self.tolerance_percent:
             return difference, f"{line.sku} is {difference} % above the list price of {price.amount} {price.currency}."
         lowest = price.value * (1 - self.discount_max_percent / 100)
         if line.net_unit_price.value < lowest.quantize(_UNIT_PRICE_STEP, rounding=ROUND_HALF_UP):

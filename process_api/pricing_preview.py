@@ -72,11 +72,13 @@ class PricingPreviews:
         if quote is None:
             raise NotFound(f"There is no quote {quote_id}.")
         try:
-            quote_net(quote)
+            return await self._preview(tenant, quote)
         except MoneyError as error:
-            raise Rejected(
-                f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
-            ) from error
+            detail = f"The amounts of quote {quote.number} are too large."
+            raise Rejected(detail, reason_code="amounts_too_large") from error
+
+    async def _preview(self, tenant: str, quote: Quote) -> PricingPreview:
+        quote_net(quote)  # before anyone is asked for prices or tax
         skus = sorted({line.sku for line in quote.lines})
         listed = await self.system.look_up_prices(tenant, quote.legal_entity, skus, quote.currency)
         tax, tax_problem = await self._tax(tenant, quote)

@@ -211,8 +211,12 @@ async def calculate_tax(context: OrderSubmission) -> Found:
         lines=[TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines],
     )
     tax = await context.system.calculate_tax(context.tenant, request)
-    net = sum_of(quote.lines, quote.currency)
-    total = net + tax.total
+    try:
+        total = sum_of(quote.lines, quote.currency) + tax.total
+    except MoneyError as error:
+        raise Rejected(
+            f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
+        ) from error
     return Found(
         f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
         result={

@@ -184,3 +184,8 @@ def test_what_is_free_on_the_list_must_be_free_on_the_quote() -> None:
     assert POLICY.judge(quoted("0"), listed("0.00")) == (Decimal(0), None)
     assert POLICY.judge(quoted("10.00", "100"), listed("0.00")) == (Decimal(0), None)
     assert problem_of("0.01", "0.00") == "SENSOR-TEMP is free of charge on the list."
+
+
+def test_the_tolerance_above_the_list_is_exact() -> None:
+    assert problem_of("1497.45", "1490.00") is None
+    assert problem_of("1497.46", "1490.00") is not None

@@ -104,7 +104,7 @@ async def test_a_line_outside_the_policy_says_how_far_and_makes_the_quote_not_or
 
     found = await preview(process)
 
-    assert [each["differencePercent"] for each in found["lines"]] == ["-45.00", "-20.00", "7.38"]
+    assert [each["differencePercent"] for each in found["lines"]] == ["-45.00", "-20.00", "7.39"]
     assert [each["withinPolicy"] for each in found["lines"]] == [False, True, False]
     assert "45.00 % below the list price of 1490.00 EUR" in found["lines"][0]["problem"]
     assert "7.38 % above the list price" in found["lines"][2]["problem"]
@@ -214,3 +214,10 @@ def test_a_line_that_the_tax_does_not_name_has_none_and_the_total_is_the_tax_sys
     assert [each.tax for each in found.lines] == [euros("537.89"), None, None]
     assert found.total == Money.of(Decimal("4913.52"), "EUR")
     assert found.orderable is False, "two of its products are on no list"
+
+
+async def test_a_total_that_only_its_tax_makes_too_large_is_refused_too(process: Process) -> None:
+    quote_of(process, line("l1", "GATEWAY-EDGE", "671000000", "1490.00", Recurrence.none))
+    answer = await ask(process)
+    assert answer.status_code == 422, answer.text
+    assert "too large" in answer.json()["detail"]
