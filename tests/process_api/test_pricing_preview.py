@@ -107,7 +107,7 @@ async def test_a_line_outside_the_policy_says_how_far_and_makes_the_quote_not_or
     assert [each["differencePercent"] for each in found["lines"]] == ["-45.00", "-20.00", "7.39"]
     assert [each["withinPolicy"] for each in found["lines"]] == [False, True, False]
     assert "45.00 % below the list price of 1490.00 EUR" in found["lines"][0]["problem"]
-    assert "7.38 % above the list price" in found["lines"][2]["problem"]
+    assert "7.39 % above the list price" in found["lines"][2]["problem"]
     assert found["orderable"] is False
 
 
