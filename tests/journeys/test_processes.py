@@ -129,6 +129,8 @@ def test_only_health_and_the_contract_answer_without_a_token(tiers: Landscape) -
             for method in operations:
                 answer = httpx.request(method.upper(), url + path.replace("{", "").replace("}", ""))
                 expected = {200, 503} if path.startswith("/health/") else {401}
+                if path.startswith("/v1/webhooks/"):
+                    expected = {400, 404}  # a vendor has no token of ours: its signature is what lets it in
                 assert answer.status_code in expected, f"{name}: {method} {path} answered {answer.status_code}"
         page = httpx.get(f"{url}/docs")
         assert page.status_code == 200
