@@ -192,7 +192,7 @@ class SystemStandIn:
     # -- ERP ------------------------------------------------------------------------------------------------------
 
     def _ensure_customer(self, _body: bytes, account_id: str) -> Customer:
-        return Customer(account_id=account_id, vendor_id="7", code="C-1001", name="Acme")
+        return Customer(account_id=account_id, vendor_id=f"party-{account_id}", code="C-1001", name="Acme")
 
     def _check_credit(self, _body: bytes, account_id: str) -> CreditStatus:
         return CreditStatus(
@@ -240,7 +240,7 @@ class SystemStandIn:
     # -- billing --------------------------------------------------------------------------------------------------
 
     def _ensure_billing_customer(self, _body: bytes, account_id: str) -> BillingCustomer:
-        return BillingCustomer(account_id=account_id, vendor_id="cus_1")
+        return BillingCustomer(account_id=account_id, vendor_id=f"cus_{account_id}")
 
     def _create_subscription(self, body: bytes, external_id: str) -> Subscription:
         draft = msgspec.json.decode(body, type=SubscriptionDraft)
