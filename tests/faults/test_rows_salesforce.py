@@ -79,6 +79,7 @@ async def end_sessions_mid_flow(ordering: Ordering) -> None:
     answer = await ordering.sales.submit(quote_id)
     async with asyncio.timeout(30):
         # The proxy has no way to wait; the request before the delayed one is the last that Salesforce must answer.
+        # Polled as a Salesforce developer would: the API has no way to wait.
         while (await ordering.sales.order(answer.json()["orderId"]))["status"] != "booking":  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     end_sessions(ordering)
