@@ -9,8 +9,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from litestar import Litestar
-from litestar.connection import ASGIConnection
-from litestar.enums import ScopeType
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
@@ -30,12 +28,22 @@ from litestar.types import (
 from shared.auth import Authenticator, Principal
 from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
 from shared.contract import contract_config, contract_document
+from shared.front import (
+    Middleware,
+    answer_refusals,
+    in_order,
+    match_operation,
+    matched_operation,
+    routed_as_matched,
+)
 from shared.health import ReadyCheck, health_handlers
 from shared.operation import policy_of
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
 from shared.problem_answer import answer_problem
 from shared.telemetry import set_correlation_id
+from shared.versions import announce_version
 
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -71,13 +79,11 @@ def create_service(
         await tier.authenticator.close()
 
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
+    answer = answer_problem(plain=tier.plain_problems)
     app = Litestar(
         route_handlers=[*health_handlers(ready_checks, tier.vendors), contract_document, *handlers],
-        # Order matters: the correlation id first, so that every refusal below carries it; the caller before the body,
-        # so that no one without a token makes us read a megabyte.
-        middleware=[correlate, guard_address, authenticate(tier.authenticator), guard_body],
-        guards=[require_scopes],
-        exception_handlers={Exception: answer_problem(plain=tier.plain_problems)},
+        guards=[routed_as_matched],
+        exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=contract_config(title=tier.title, version=tier.version, description=tier.description),
         on_startup=list(on_startup),
@@ -86,6 +92,20 @@ def create_service(
     )
     app.state.update({**state, "tier": tier})
     refuse_handlers_without_policy(app)
+    policies: list[Middleware] = [
+        # The correlation id first, so that every refusal below carries it.
+        correlate,
+        answer_refusals(answer),
+        guard_address,
+        match_operation(app),
+        # Before whatever may refuse: a caller of an old version learns of its end in every answer.
+        announce_version,
+        # The caller before the body, so that no one without a token makes us read a megabyte.
+        authenticate(tier.authenticator),
+        require_scopes,
+        guard_body,
+    ]
+    app.asgi_handler = in_order(policies, app.asgi_handler)
     return app
 
 
@@ -136,13 +156,13 @@ def guard_address(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
-def authenticate(authenticator: Authenticator) -> Callable[[ASGIApp], ASGIApp]:
+def authenticate(authenticator: Authenticator) -> Middleware:
     """Find out who calls, unless the operation is public."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-            opt = scope["route_handler"].opt
-            if not is_options(scope) and policy_of(opt) is not None:
+            operation = matched_operation(scope)
+            if operation is not None and operation.policy is not None:
                 scope["user"] = await authenticator.authenticate(_header(scope, b"authorization"))
             await app(scope, receive, send)
 
@@ -151,11 +171,25 @@ def authenticate(authenticator: Authenticator) -> Callable[[ASGIApp], ASGIApp]:
     return wrap
 
 
+def require_scopes(app: ASGIApp) -> ASGIApp:
+    """Let the caller in only with every scope that the operation names."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        operation = matched_operation(scope)
+        if operation is not None and operation.policy is not None:
+            principal: Principal = scope["user"]
+            principal.require(list(operation.policy.scopes))
+        await app(scope, receive, send)
+
+    return middleware
+
+
 def guard_body(app: ASGIApp) -> ASGIApp:
     """Read the body once, refuse what no operation of ours takes, and hand it on."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or scope["method"] not in {"POST", "PUT", "PATCH"}:
+        operation = matched_operation(scope)
+        if operation is None or operation.method not in _WITH_BODY:
             await app(scope, receive, send)
             return
         try:
@@ -169,10 +203,10 @@ def guard_body(app: ASGIApp) -> ASGIApp:
             if media_type != "application/json":
                 raise InvalidRequest("Send the body as application/json.")
             check_json_body(body)
-            field = scope["route_handler"].parsed_fn_signature.parameters.get("data")
+            field = operation.handler.parsed_fn_signature.parameters.get("data")
             if field is not None:
                 check_shape(body, field.annotation)
-        elif _takes_body(scope["route_handler"]):
+        elif _takes_body(operation.handler):
             raise InvalidRequest("A JSON body is needed.", [Fault(pointer="", detail="The body is missing.")])
         delivered = False
 
@@ -186,19 +220,6 @@ def guard_body(app: ASGIApp) -> ASGIApp:
         await app(scope, replay, send)
 
     return middleware
-
-
-def require_scopes(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Let the caller in only with every scope that the operation names."""
-    policy = None if is_options(connection.scope) else policy_of(handler.opt)
-    if policy is not None:
-        principal: Principal = connection.user
-        principal.require(list(policy.scopes))
-
-
-def is_options(scope: Scope) -> bool:
-    """Whether this asks which methods an address takes, which everyone may know: the contract says so too."""
-    return scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS"
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

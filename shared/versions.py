@@ -9,6 +9,8 @@ from typing import Any
 from litestar import Request, Router
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
+from shared.front import matched_operation
+
 _OPT_KEY = "quoteway_version"
 
 
@@ -38,10 +40,8 @@ class Version:
 
 
 def mount(version: Version) -> Router:
-    """The version's handlers, with its headers on their answers, problems included."""
-    return Router(
-        "/", route_handlers=version.handlers, middleware=[_announce(version.headers())], opt={_OPT_KEY: version}
-    )
+    """The version's handlers; `announce_version` puts its headers on their answers."""
+    return Router("/", route_handlers=version.handlers, opt={_OPT_KEY: version})
 
 
 def warnings_for(request: Request[Any, Any, Any]) -> list[str]:
@@ -50,19 +50,25 @@ def warnings_for(request: Request[Any, Any, Any]) -> list[str]:
     return version.warnings()
 
 
-def _announce(headers: list[tuple[bytes, bytes]]) -> Any:
-    def wrap(app: ASGIApp) -> ASGIApp:
-        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-            async def send_with_headers(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    message["headers"] = [*message["headers"], *headers]
-                await send(message)
+def announce_version(app: ASGIApp) -> ASGIApp:
+    """Inbound policy: a version that will end says so on every answer, problems included."""
 
-            await app(scope, receive, send_with_headers if headers else send)
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        operation = matched_operation(scope)
+        version: Version | None = operation.handler.opt.get(_OPT_KEY) if operation is not None else None
+        if version is None or (version.deprecation is None and version.sunset is None):
+            await app(scope, receive, send)
+            return
+        headers = version.headers()
 
-        return middleware
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *headers]
+            await send(message)
 
-    return wrap
+        await app(scope, receive, send_with_headers)
+
+    return middleware
 
 
 def _midnight(day: date) -> datetime:
