@@ -29,18 +29,24 @@ RSA_BITS_MIN = 2048
 # A caller waits no longer than this for the issuer's keys, with all that wait before it.
 KEYS_TIMEOUT_S = 3.0
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
+# A Salesforce user's id in the one spelling that everything behind this door uses.
+_USER = re.compile(r"005[A-Za-z0-9]{15}")
 _TYPES = frozenset({"at+jwt", "application/at+jwt"})
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """The caller, as its token says: for which tenant it acts, through which client, with which scopes."""
+    """The caller, as its token says: for which tenant it acts, through which client, with which scopes.
+
+    `user` is the Salesforce user (005…, 18 characters) in whose name the token was issued; None for a service.
+    """
 
     subject: str
     client_id: str
     tenant: str
     scopes: frozenset[str]
+    user: str | None = None
 
     def require(self, scopes: list[str]) -> None:
         """Raise Forbidden unless the token has every one of `scopes`."""
@@ -120,8 +126,16 @@ class Authenticator:
         subject, client_id = claims.get("sub"), claims.get("client_id")
         if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant) or not isinstance(scope, str):
             raise Unauthenticated("The token names no tenant.", error="invalid_token")
+        user = claims.get("salesforce_user")
+        if user is not None and (not isinstance(user, str) or not _USER.fullmatch(user)):
+            # Taking it for a service's token would let the user see what only services see.
+            raise Unauthenticated("The token names a user in no known way.", error="invalid_token")
         return Principal(
-            subject=str(subject), client_id=str(client_id or subject), tenant=tenant, scopes=frozenset(scope.split())
+            subject=str(subject),
+            client_id=str(client_id or subject),
+            tenant=tenant,
+            scopes=frozenset(scope.split()),
+            user=user,
         )
 
     async def _key(self, token: str) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 
+from sandbox.issuer.user_token import user_token
 from sandbox.process import RunningProcess, start_process
 
 
@@ -39,3 +40,8 @@ async def bearer(issuer: RunningProcess, client_id: str, audience: str, **parame
         )
     assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def user_bearer(issuer: RunningProcess, user_id: str) -> dict[str, str]:
+    """The Authorization header with a fresh token for the experience API in the name of a Salesforce user."""
+    return {"Authorization": f"Bearer {user_token(issuer.url, state_folder(issuer), user_id)}"}

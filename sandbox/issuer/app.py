@@ -96,8 +96,9 @@ def _token_endpoint(settings: IssuerSettings, grants: TokenGrants, keys: Signing
 
 
 def _claims(settings: IssuerSettings, grant: Grant) -> dict[str, str | int]:
-    """RFC 9068 section 2.2."""
+    """RFC 9068 section 2.2; `salesforce_user` is a private claim, for tokens in the name of a Salesforce user."""
     now = int(time.time())
+    user = {} if grant.user is None else {"salesforce_user": grant.user}
     return {
         "iss": settings.issuer_url,
         "sub": grant.subject,
@@ -108,6 +109,7 @@ def _claims(settings: IssuerSettings, grant: Grant) -> dict[str, str | int]:
         "iat": now,
         "exp": now + settings.ttl_s,
         "jti": str(uuid.uuid4()),
+        **user,
     }
 
 

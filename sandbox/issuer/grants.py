@@ -14,13 +14,13 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
 from sandbox.issuer.clients import ANY_TENANT, CLIENT_CREDENTIALS, JWT_BEARER, Client
+from sandbox.salesforce.ids import normalize
 
 ASSERTION_LIFE_MAX_S = 300
 ASSERTION_SIZE_MAX_BYTES = 8192
 # A client whose clock runs ahead may date its assertion a little into our future.
 CLOCK_SKEW_MAX_S = 60
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
-_SALESFORCE_USER_ID = re.compile(r"005[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 
 
 class GrantError(Exception):
@@ -35,13 +35,17 @@ class GrantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token will say: on whose behalf (`subject`), for whom, where and with which rights."""
+    """What a token will say: on whose behalf (`subject`), for whom, where and with which rights.
+
+    `user` is the Salesforce user in whose name it is issued, in the 18-character spelling; None for a service.
+    """
 
     client_id: str
     subject: str
     audience: str
     scopes: tuple[str, ...]
     tenant: str
+    user: str | None = None
 
 
 class TokenGrants:
@@ -55,12 +59,14 @@ class TokenGrants:
     def decide(self, form: Mapping[str, str], authorization: str | None) -> Grant:
         """Raises GrantError with the code and status to answer."""
         grant_type = _required(form, "grant_type")
+        user: str | None = None
         if grant_type == CLIENT_CREDENTIALS:
             client = self._authenticate(form, authorization)
             _require_grant(client, grant_type)
             subject = client.client_id
         elif grant_type == JWT_BEARER:
             client, subject = self._accept_assertion(form, authorization)
+            user = normalize(subject)
         else:
             raise GrantError("unsupported_grant_type", f"use {CLIENT_CREDENTIALS} or {JWT_BEARER}")
         audience = _choose_audience(client, form)
@@ -70,6 +76,7 @@ class TokenGrants:
             audience=audience,
             scopes=_choose_scopes(client, audience, form.get("scope", "")),
             tenant=_choose_tenant(client, form.get("tenant")),
+            user=user,
         )
 
     def _authenticate(self, form: Mapping[str, str], authorization: str | None) -> Client:
@@ -102,7 +109,7 @@ class TokenGrants:
         expires_at = _check_times(claims)
         self._check_audience(claims.get("aud"))
         subject = claims.get("sub")
-        if not isinstance(subject, str) or not _SALESFORCE_USER_ID.fullmatch(subject):
+        if not isinstance(subject, str) or not subject.startswith("005") or normalize(subject) is None:
             raise GrantError("invalid_grant", "sub must be a Salesforce user id (005..., 15 or 18 characters)")
         self._refuse_replay(client.client_id, claims.get("jti"), expires_at)
         return client, subject

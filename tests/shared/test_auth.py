@@ -70,6 +70,12 @@ async def test_a_good_token_is_let_in(authenticator: Authenticator, key: Key, al
     )
 
 
+async def test_a_token_in_a_users_name_says_whose(authenticator: Authenticator) -> None:
+    principal = await authenticator.authenticate(f"Bearer {sign(RSA, claims(salesforce_user='005QW0000000001YAA'))}")
+
+    assert principal.user == "005QW0000000001YAA"
+
+
 @pytest.mark.parametrize("header", ["bearer {}", "BEARER {}"])
 async def test_the_scheme_is_not_case_sensitive(authenticator: Authenticator, header: str) -> None:
     await authenticator.authenticate(header.format(sign(RSA)))
@@ -130,6 +136,12 @@ def test_every_scope_of_an_operation_is_needed() -> None:
         {"tenant": "Nordwind"},
         {"tenant": "n" * 41},
         {"scope": ["orders:read"]},
+        {"salesforce_user": "005QW0000000001"},
+        {"salesforce_user": "001QW0000000001AAB"},
+        {"salesforce_user": "005QW0000000001YAA\n"},
+        {"salesforce_user": ""},
+        {"salesforce_user": 5},
+        {"salesforce_user": ["005QW0000000001YAA"]},
     ],
     ids=str,
 )

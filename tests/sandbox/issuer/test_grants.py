@@ -150,6 +150,12 @@ async def test_assertion_grants_the_users_token(issuer: httpx.AsyncClient, crede
         claims = await _claims(issuer, await issuer.post("/token", data=form))
         assert (claims["sub"], claims["client_id"]) == (USER_ID, "salesforce-lightning")
         assert claims["aud"] == "quoteway-experience"
+        assert claims["salesforce_user"] == "005QW0000000001YAA"
+
+
+async def test_a_services_token_names_no_user(issuer: httpx.AsyncClient, credentials: Credentials) -> None:
+    claims = await _claims(issuer, await issuer.post("/token", data=_form(credentials)))
+    assert "salesforce_user" not in claims
 
 
 @pytest.mark.parametrize(
@@ -160,6 +166,8 @@ async def test_assertion_grants_the_users_token(issuer: httpx.AsyncClient, crede
         {"iss": None},
         {"sub": None},
         {"sub": "ada.sales@nordwind.example"},
+        {"sub": "001QW0000000001"},
+        {"sub": "005QW0000000001ZAA"},
         {"aud": "http://elsewhere.test/token"},
         {"aud": None},
         {"exp": 1},
