@@ -13,16 +13,16 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from dbos import DBOSClient, EnqueueOptions
+from dbos import DBOSClient
 from sqlalchemy import Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flows import FlowStatus, StepState, change_flow
-from process_api.order_intake import ORDER_QUEUE, ORDER_WORKFLOW, WORKFLOW_VERSION
+from process_api.flow_queues import in_booking, in_intake, workflow_ids
+from process_api.flows import FlowStatus, StepState, change_flow, step_state
 from process_api.orders import change_order, rfc3339
 from process_api.saga import Ending
 from process_api.store import Store
-from process_api.tables import dead_letter_decisions, events, flow_steps, flows
+from process_api.tables import dead_letter_decisions, events, flow_steps, flows, orders
 from process_api.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
 from process_api.workflows.order_submission import REPORT_ENDING, STATUS_DURING, STEPS
 from shared.auth import Principal
@@ -35,8 +35,8 @@ OWNER = "integration-operations"
 _STILL_WORKING_RETRY_S = 2
 _WORKFLOW_AT_WORK = text(
     "SELECT EXISTS (SELECT FROM dbos.workflow_status"
-    " WHERE workflow_uuid = :workflow_id AND status IN ('ENQUEUED', 'PENDING', 'DELAYED'))"
-).bindparams(bindparam("workflow_id"))
+    " WHERE workflow_uuid = ANY(:workflow_ids) AND status IN ('ENQUEUED', 'PENDING', 'DELAYED'))"
+).bindparams(bindparam("workflow_ids"))
 
 
 class DeadLetterKind(StrEnum):
@@ -168,7 +168,7 @@ class DeadLetters:
         if flow is None:
             raise NotFound(f"There is no flow {flow_id}.")
         require_parked(flow)
-        if await connection.scalar(_WORKFLOW_AT_WORK, {"workflow_id": workflow_id(flow_id, flow.generation)}):
+        if await connection.scalar(_WORKFLOW_AT_WORK, {"workflow_ids": list(workflow_ids(flow_id, flow.generation))}):
             raise Conflict(
                 f"Flow {flow_id} is parked, but Salesforce is still being told so. Decide again in a few seconds.",
                 retry_after_s=_STILL_WORKING_RETRY_S,
@@ -189,22 +189,18 @@ class DeadLetters:
             connection, flow.flow_id, status=FlowStatus.queued, generation=generation, what_to_do=None, **cleared
         )
         await change_order(connection, flow.subject, status=status, step=step, message=message, **cleared)
-        options: EnqueueOptions = {
-            "queue_name": ORDER_QUEUE,
-            "workflow_name": ORDER_WORKFLOW,
-            "workflow_id": workflow_id(flow.flow_id, generation),
-            "app_version": WORKFLOW_VERSION,
-        }
+        if await step_state(connection, flow.flow_id, STEPS[0].name) is StepState.done:
+            legal_entity = await connection.scalar(
+                select(orders.c.legal_entity).where(orders.c.order_id == flow.subject)
+            )
+            options = in_booking(flow.flow_id, generation, tenant=flow.tenant, legal_entity=str(legal_entity))
+        else:
+            options = in_intake(flow.flow_id, generation, tenant=flow.tenant)
         await connection.run_sync(
             lambda sync_connection: self.queue.enqueue_in_transaction(
                 sync_connection, options, flow.flow_id, generation
             )
         )
-
-
-def workflow_id(flow_id: str, generation: int) -> str:
-    """The durable workflow of a flow's generation."""
-    return flow_id if generation == 1 else f"{flow_id}.r{generation}"
 
 
 def require_parked(flow: Row[Any]) -> None:

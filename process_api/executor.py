@@ -12,17 +12,24 @@ from dbos import DBOS, DBOSConfig, error
 from sqlalchemy import select
 
 from process_api.event_log import append_event
+from process_api.flow_queues import (
+    BOOKING_QUEUE,
+    BOOKING_WORKFLOW,
+    INTAKE_QUEUE,
+    INTAKE_WORKFLOW,
+    WORKFLOW_VERSION,
+    in_booking,
+)
 from process_api.flows import FlowStatus, add_what_to_do, change_flow, last_said
 from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
-from process_api.order_intake import ORDER_QUEUE, ORDER_WORKFLOW, WORKFLOW_VERSION
 from process_api.orders import change_order, find_order
 from process_api.saga import Ending, Patience, Saga
 from process_api.settings import ProcessSettings
 from process_api.store import Store, sqlalchemy_url
 from process_api.system_client import SystemClient, connect_system
-from process_api.tables import flows
+from process_api.tables import flows, orders
 from process_api.workflows.order_checks import OrderSubmission
 from process_api.workflows.order_submission import (
     REPORT_ENDING,
@@ -33,7 +40,7 @@ from process_api.workflows.order_submission import (
 from shared.canonical import OrderStatus
 from shared.events import order_ended
 from shared.http_client import Transport
-from shared.problem import QuotewayError
+from shared.problem import QuotewayError, Unavailable
 
 _ENDINGS = {
     "succeeded": (FlowStatus.succeeded, OrderStatus.booked),
@@ -42,6 +49,9 @@ _ENDINGS = {
     "parked": (FlowStatus.parked, OrderStatus.parked),
 }
 _POLL_S = 0.05
+_QUEUE_POLL_S = 0.1
+# The database is away: DBOS waits for it in the same way.
+_DATABASE_POLL_S = 1.0
 _DEFECT = "Have the defect mended, then have the flow tried again."
 _log = logging.getLogger(__name__)
 
@@ -116,37 +126,79 @@ async def start_worker(
         dbos=DBOS(config=config),
         drain_s=settings.drain_s,
     )
-    DBOS.listen_queues([ORDER_QUEUE])
+    DBOS.listen_queues([INTAKE_QUEUE, BOOKING_QUEUE])
     await worker.lease.start()
     worker.housekeeping.start()
     DBOS.launch()
-    await DBOS.register_queue_async(
-        ORDER_QUEUE, worker_concurrency=settings.worker_concurrency, polling_interval_sec=0.2
-    )
+    for queue in (INTAKE_QUEUE, BOOKING_QUEUE):
+        await DBOS.register_queue_async(
+            queue,
+            worker_concurrency=settings.worker_concurrency,
+            partition_concurrency=settings.connection_concurrency,
+            polling_interval_sec=_QUEUE_POLL_S,
+        )
     return worker
 
 
-@DBOS.workflow(name=ORDER_WORKFLOW)
+@DBOS.workflow(name=INTAKE_WORKFLOW)
 async def order_submission(flow_id: str, generation: int = 1) -> str:
-    """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one.
+    """Read the quote, which says whose books the order is for, and hand the flow on to that legal entity's lane.
 
     A later generation than the first is one that an operator had go on (process_api.dead_letters).
     """
     worker = running_worker()
     with worker.lease.flow():
-        try:
-            ending = await worker.saga.run(flow_id, resumed=generation > 1)
-        except error.DBOSException:
-            raise  # the engine's own: it cannot go on with this workflow, and says why
-        except Exception:  # noqa: BLE001 whatever it is, the order must come to an end
-            _log.exception("defect in the saga of %s", flow_id)
-            ending = Ending("parked", "", "defect", "Something in our own code failed; the log has the rest.", _DEFECT)
-        await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
+        ending = await _run(worker, flow_id, generation, through=STEPS[0].name)
         if ending.kind != "succeeded":
-            told = await worker.saga.settle(flow_id, REPORT_ENDING, "forward")
-            if told["kind"] != "done":
-                await DBOS.run_step_async({"name": "note_untold"}, note_untold, flow_id)
+            await _come_to(worker, flow_id, ending)
+            return ending.kind
+        tenant, legal_entity = await DBOS.run_step_async({"name": "read_lane"}, read_lane, flow_id)
+        place = in_booking(flow_id, generation, tenant=tenant, legal_entity=legal_entity)
+        await DBOS.enqueue_workflow_with_options_async(place, flow_id, generation)
+    return "handed on"
+
+
+@DBOS.workflow(name=BOOKING_WORKFLOW)
+async def order_booking(flow_id: str, generation: int = 1) -> str:
+    """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one."""
+    worker = running_worker()
+    with worker.lease.flow():
+        ending = await _run(worker, flow_id, generation)
+        await _come_to(worker, flow_id, ending)
     return ending.kind
+
+
+async def _run(worker: Worker, flow_id: str, generation: int, *, through: str | None = None) -> Ending:
+    try:
+        return await worker.saga.run(flow_id, resumed=generation > 1, through=through)
+    except error.DBOSException:
+        raise  # the engine's own: it cannot go on with this workflow, and says why
+    except Exception:  # noqa: BLE001 whatever it is, the order must come to an end
+        _log.exception("defect in the saga of %s", flow_id)
+        return Ending("parked", "", "defect", "Something in our own code failed; the log has the rest.", _DEFECT)
+
+
+async def _come_to(worker: Worker, flow_id: str, ending: Ending) -> None:
+    await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
+    if ending.kind != "succeeded":
+        told = await worker.saga.settle(flow_id, REPORT_ENDING, "forward")
+        if told["kind"] != "done":
+            await DBOS.run_step_async({"name": "note_untold"}, note_untold, flow_id)
+
+
+async def read_lane(flow_id: str) -> tuple[str, str]:
+    """The tenant and the legal entity of a flow whose quote is known."""
+    query = (
+        select(orders.c.tenant, orders.c.legal_entity)
+        .join(flows, flows.c.subject == orders.c.order_id)
+        .where(flows.c.flow_id == flow_id)
+    )
+    while True:
+        with suppress(Unavailable):
+            async with running_worker().store.transaction() as connection:
+                row = (await connection.execute(query)).one()
+            return row.tenant, row.legal_entity
+        await asyncio.sleep(_DATABASE_POLL_S)
 
 
 async def note_untold(flow_id: str) -> None:
@@ -167,7 +219,7 @@ async def end_order(flow_id: str, ending: Ending) -> None:
         try:
             await _end_order_once(worker, flow_id, ending, flow_status, status)
         except QuotewayError:
-            await asyncio.sleep(1.0)  # the database is away; DBOS waits for it in the same way
+            await asyncio.sleep(_DATABASE_POLL_S)
         else:
             return
 

@@ -4,11 +4,12 @@ import uuid
 from dataclasses import dataclass
 
 import msgspec
-from dbos import DBOSClient, EnqueueOptions
+from dbos import DBOSClient
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.flow_queues import in_intake
 from process_api.flows import FlowStatus
 from process_api.idempotency import IdempotencyKey, body_hash, claim_key
 from process_api.orders import order_record
@@ -18,10 +19,7 @@ from shared.auth import Principal
 from shared.canonical import OrderStatus
 from shared.telemetry import current_correlation_id
 
-ORDER_QUEUE = "order-submission"
-ORDER_WORKFLOW = "order_submission"
-# One version a change of the saga's steps: a worker only takes flows of its own version (FAILURES.md, row 23).
-WORKFLOW_VERSION = "1"
+ORDER_FLOW = "order_submission"
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,19 +115,14 @@ class OrderIntake:
             insert(flows).values(
                 flow_id=flow_id,
                 tenant=principal.tenant,
-                kind=ORDER_WORKFLOW,
+                kind=ORDER_FLOW,
                 subject=order_id,
                 status=FlowStatus.queued,
                 correlation_id=current_correlation_id(),
                 requested_by=principal.subject,
             )
         )
-        options: EnqueueOptions = {
-            "queue_name": ORDER_QUEUE,
-            "workflow_name": ORDER_WORKFLOW,
-            "workflow_id": flow_id,
-            "app_version": WORKFLOW_VERSION,
-        }
+        options = in_intake(flow_id, 1, tenant=principal.tenant)
         # In the same transaction: an order that exists is queued, and one that is queued exists.
         await connection.run_sync(
             lambda sync_connection: self.queue.enqueue_in_transaction(sync_connection, options, flow_id)

@@ -165,8 +165,10 @@ class Saga(Generic[C]):
     settled: Callable[[Any, C, Step[C], Found], Awaitable[None]]
     local_turns: LocalTurns = field(default_factory=LocalTurns)
 
-    async def run(self, flow_id: str, *, resumed: bool = False) -> Ending:
-        """Run the steps in order. On a refusal, undo whatever has begun. Called inside a durable workflow.
+    async def run(self, flow_id: str, *, resumed: bool = False, through: str | None = None) -> Ending:
+        """Run the steps in order, all or `through` one. On a refusal, undo whatever has begun.
+
+        Called inside a durable workflow. What an earlier workflow of the flow has done stays done.
 
         `resumed`: the flow was parked. What is done stays done, what is being undone goes on being undone, and the
         step that did not come to an end is looked for before it is tried again.
@@ -180,6 +182,8 @@ class Saga(Generic[C]):
             outcome = await self.settle(flow_id, step, "forward", look_first=resumed)
             if outcome["kind"] == "done":
                 past_pivot = past_pivot or step.kind == "pivot"
+                if step.name == through:
+                    break
                 continue
             if outcome["kind"] == "rejected" and past_pivot:
                 return _parked(step, outcome, f"{step.name} was refused after there was no way back")

@@ -51,7 +51,11 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=600, description="seconds a lost request gets to arrive before it is looked up at the vendor"),
     ] = 15.0
-    worker_concurrency: Annotated[int, Meta(ge=1, le=500, description="flows one worker runs at once")] = 20
+    worker_concurrency: Annotated[int, Meta(ge=1, le=1000, description="flows one worker runs at once in all")] = 100
+    connection_concurrency: Annotated[
+        int,
+        Meta(ge=1, le=500, description="flows that all workers run at once for a legal entity's ERP and billing"),
+    ] = 20
     lease_s: Annotated[
         float, Meta(ge=1, le=300, description="seconds without a heartbeat after which a worker is dead")
     ] = 15.0

@@ -123,6 +123,7 @@ def process_settings(postgres: PostgresEngine, redis_engine: RedisEngine, issuer
         redis_url=redis_engine.url,
         system_url="http://system.test",
         process_client_secret_file=str(client_secret_file(issuer, "process-api")),
+        connection_concurrency=6,
         step_attempts_max=3,
         step_backoff_s=0.05,
         step_backoff_max_s=0.2,

@@ -96,6 +96,7 @@ class SystemStandIn:
 
     quote: Quote | None = field(default_factory=mixed_quote)
     more_quotes: list[Quote] = field(default_factory=list)
+    more_accounts: list[Account] = field(default_factory=list)
     spellings: dict[str, str] = field(default_factory=dict)
     account: Account | None = field(
         default_factory=lambda: Account(
@@ -177,8 +178,8 @@ class SystemStandIn:
         wanted = self.spellings.get(quote_id, quote_id)
         return next((quote for quote in known if quote.quote_id == wanted), None)
 
-    def _find_account(self, _body: bytes, _account_id: str) -> Account | None:
-        return self.account
+    def _find_account(self, _body: bytes, account_id: str) -> Account | None:
+        return next((known for known in self.more_accounts if known.account_id == account_id), self.account)
 
     def _report_order_status(self, body: bytes, order_id: str) -> OrderStatusReport:
         report = msgspec.json.decode(body, type=ReportedOrderStatus)
@@ -321,20 +322,20 @@ _ROUTES = [
     (r"/v1/crm/quotes/([^/]+)", "GET", "find_quote"),
     (r"/v1/crm/accounts/([^/]+)", "GET", "find_account"),
     (r"/v1/crm/order-status/([^/]+)", "PUT", "report_order_status"),
-    (r"/v1/erp/NW-DE/customers/([^/]+)", "PUT", "ensure_customer"),
-    (r"/v1/erp/NW-DE/customers/([^/]+)/credit", "GET", "check_credit"),
-    (r"/v1/erp/NW-DE/customers/([^/]+)/invoices", "GET", "list_invoices"),
-    (r"/v1/erp/NW-DE/orders/([^/]+)", "PUT", "create_order"),
-    (r"/v1/erp/NW-DE/orders/([^/]+)", "GET", "find_order"),
-    (r"/v1/erp/NW-DE/orders/([^/]+)/confirm", "POST", "confirm_order"),
-    (r"/v1/erp/NW-DE/orders/([^/]+)/cancel", "POST", "cancel_order"),
-    (r"/v1/billing/NW-DE/customers/([^/]+)", "PUT", "ensure_billing_customer"),
-    (r"/v1/billing/NW-DE/customers/([^/]+)/subscriptions", "GET", "list_subscriptions"),
-    (r"/v1/billing/NW-DE/customers/([^/]+)/invoices", "GET", "list_invoices"),
-    (r"/v1/billing/NW-DE/subscriptions/([^/]+)", "PUT", "create_subscription"),
-    (r"/v1/billing/NW-DE/subscriptions/([^/]+)", "GET", "find_subscription"),
-    (r"/v1/billing/NW-DE/subscriptions/([^/]+)/cancel", "POST", "cancel_subscription"),
+    (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "PUT", "ensure_customer"),
+    (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)/credit", "GET", "check_credit"),
+    (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)/invoices", "GET", "list_invoices"),
+    (r"/v1/erp/NW-(?:DE|US)/orders/([^/]+)", "PUT", "create_order"),
+    (r"/v1/erp/NW-(?:DE|US)/orders/([^/]+)", "GET", "find_order"),
+    (r"/v1/erp/NW-(?:DE|US)/orders/([^/]+)/confirm", "POST", "confirm_order"),
+    (r"/v1/erp/NW-(?:DE|US)/orders/([^/]+)/cancel", "POST", "cancel_order"),
+    (r"/v1/billing/NW-(?:DE|US)/customers/([^/]+)", "PUT", "ensure_billing_customer"),
+    (r"/v1/billing/NW-(?:DE|US)/customers/([^/]+)/subscriptions", "GET", "list_subscriptions"),
+    (r"/v1/billing/NW-(?:DE|US)/customers/([^/]+)/invoices", "GET", "list_invoices"),
+    (r"/v1/billing/NW-(?:DE|US)/subscriptions/([^/]+)", "PUT", "create_subscription"),
+    (r"/v1/billing/NW-(?:DE|US)/subscriptions/([^/]+)", "GET", "find_subscription"),
+    (r"/v1/billing/NW-(?:DE|US)/subscriptions/([^/]+)/cancel", "POST", "cancel_subscription"),
     (r"/v1/billing/([^/]+)/webhook-verifications", "POST", "verify_webhook"),
-    (r"/v1/pricing/(NW-DE)/price-lookups", "POST", "look_up_prices"),
+    (r"/v1/pricing/(NW-DE|NW-US)/price-lookups", "POST", "look_up_prices"),
     (r"/v1/tax/calculations", "POST", "calculate_tax"),
 ]

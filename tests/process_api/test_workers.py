@@ -116,7 +116,8 @@ async def test_a_worker_that_is_stopped_ends_what_it_has_begun(plant: Plant) -> 
     order_ids = await plant.submitted(3)
 
     async def begun() -> bool:
-        return plant.server.system.calls.count("find_quote") == 3
+        at_work = "SELECT FROM dbos.workflow_status WHERE name = 'order_booking' AND status = 'PENDING'"
+        return len(await plant.rows(at_work)) == 3
 
     await plant.until(begun, 10)
     await asyncio.to_thread(worker.stop)

@@ -1,0 +1,44 @@
+"""The queues that flows wait in: each has a lane for every vendor connection, and a lane has its own limit.
+
+    order-intake    a lane a tenant: the quote is read from the tenant's CRM, and says whose books the order is for
+    order-booking   a lane a legal entity: all else happens in that legal entity's ERP and billing
+
+So a connection that is slow or dead holds up the orders that need it, and no others (docs/decisions/0024).
+"""
+
+from dbos import EnqueueOptions
+
+INTAKE_QUEUE = "order-intake"
+BOOKING_QUEUE = "order-booking"
+INTAKE_WORKFLOW = "order_submission"
+BOOKING_WORKFLOW = "order_booking"
+# One version a change of the saga's steps: a worker only takes flows of its own version (FAILURES.md, row 23).
+WORKFLOW_VERSION = "1"
+
+
+def in_intake(flow_id: str, generation: int, *, tenant: str) -> EnqueueOptions:
+    """A flow's place where its quote is read."""
+    return {
+        "queue_name": INTAKE_QUEUE,
+        "queue_partition_key": tenant,
+        "workflow_name": INTAKE_WORKFLOW,
+        "workflow_id": workflow_ids(flow_id, generation)[0],
+        "app_version": WORKFLOW_VERSION,
+    }
+
+
+def in_booking(flow_id: str, generation: int, *, tenant: str, legal_entity: str) -> EnqueueOptions:
+    """A flow's place where everything after its quote is done."""
+    return {
+        "queue_name": BOOKING_QUEUE,
+        "queue_partition_key": f"{tenant}/{legal_entity}",
+        "workflow_name": BOOKING_WORKFLOW,
+        "workflow_id": workflow_ids(flow_id, generation)[1],
+        "app_version": WORKFLOW_VERSION,
+    }
+
+
+def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:
+    """The durable workflows of a flow's generation: the one that reads the quote, and the one that does the rest."""
+    first = flow_id if generation == 1 else f"{flow_id}.r{generation}"
+    return first, f"{first}.booking"

@@ -1,0 +1,91 @@
+"""A connection that hangs holds up the orders that need it, and no others (docs/decisions/0024)."""
+
+import asyncio
+import uuid
+from typing import Any
+
+import msgspec
+import pytest
+
+from process_api import executor
+from process_api.flow_queues import in_booking, in_intake
+from shared.canonical import Account
+from tests.process_api.conftest import Process
+from tests.process_api.system_stand_in import mixed_quote
+
+pytestmark = pytest.mark.servers
+
+
+async def submitted(process: Process, legal_entity: str, count: int) -> list[str]:
+    """Orders of that legal entity, each of a customer of its own."""
+    order_ids = []
+    for _ in range(count):
+        account_id = f"001{uuid.uuid4().hex[:15]}"
+        assert process.system.account is not None
+        account: Account = msgspec.structs.replace(
+            process.system.account, account_id=account_id, legal_entity=legal_entity
+        )
+        quote = msgspec.structs.replace(mixed_quote(), account_id=account_id, legal_entity=legal_entity)
+        process.system.more_accounts.append(account)
+        process.system.more_quotes.append(quote)
+        answer = await process.submit(quoteId=quote.quote_id)
+        order_ids.append(answer.json()["orderId"])
+    return order_ids
+
+
+async def all_ended(process: Process, order_ids: list[str], timeout_s: float) -> list[dict[str, Any]]:
+    return list(await asyncio.gather(*(process.ended(order_id, timeout_s) for order_id in order_ids)))
+
+
+async def neighbours_while_the_erp_hangs(process: Process, timeout_s: float) -> list[dict[str, Any]]:
+    """What becomes of orders of NW-US while more orders of NW-DE than its lane has room for hang in their ERP."""
+    hanging = process.switch.hold("/v1/erp/NW-DE/")
+    stuck = await submitted(process, "NW-DE", process.settings.connection_concurrency + 2)
+    try:
+        async with asyncio.timeout(20):
+            room = process.settings.connection_concurrency
+            while process.system.calls.count("find_account") < room:  # noqa: ASYNC110 the stand-in tells nobody
+                await asyncio.sleep(0.05)
+        free = await submitted(process, "NW-US", 3)
+        orders = await all_ended(process, free, timeout_s)
+        assert {(await process.order(order_id))["status"] for order_id in stuck} <= {"received", "validating"}
+        return orders
+    finally:
+        hanging.set()
+        ended = await all_ended(process, stuck, 30)
+        assert {order["status"] for order in ended} == {"booked"}
+
+
+async def test_orders_of_another_legal_entity_keep_their_pace_while_an_erp_hangs(process: Process) -> None:
+    orders = await neighbours_while_the_erp_hangs(process, timeout_s=15)
+    assert {order["status"] for order in orders} == {"booked"}
+
+
+async def test_in_one_lane_they_would_wait(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_lane(flow_id: str, generation: int, **_: str) -> Any:
+        return in_booking(flow_id, generation, tenant="nordwind", legal_entity="ALL")
+
+    monkeypatch.setattr(executor, "in_booking", one_lane)
+    with pytest.raises(TimeoutError):
+        await neighbours_while_the_erp_hangs(process, timeout_s=4)
+
+
+async def test_a_lane_takes_no_more_flows_than_it_is_configured_for(process: Process) -> None:
+    hanging = process.switch.hold("/v1/erp/NW-DE/")
+    stuck = await submitted(process, "NW-DE", process.settings.connection_concurrency + 3)
+    try:
+        async with asyncio.timeout(20):
+            while process.system.calls.count("find_quote") < len(stuck):  # noqa: ASYNC110 the stand-in tells nobody
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)  # five looks into the queue: time enough for one flow too many
+        assert process.system.calls.count("find_account") == process.settings.connection_concurrency
+    finally:
+        hanging.set()
+        await all_ended(process, stuck, 30)
+
+
+def test_a_lane_is_a_tenant_before_the_quote_is_read_and_its_legal_entity_after() -> None:
+    assert in_intake("f", 2, tenant="nordwind")["queue_partition_key"] == "nordwind"
+    assert in_booking("f", 2, tenant="nordwind", legal_entity="NW-DE")["queue_partition_key"] == "nordwind/NW-DE"
+    booking = in_booking("f", 2, tenant="n", legal_entity="A")
+    assert in_intake("f", 2, tenant="n")["workflow_id"] != booking["workflow_id"]
