@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from sandbox.process import free_port
-from shared import http_client
-from shared.http_client import OutboundClient, OutboundSettings, raise_for_problem, retry_after_s
+from shared import http_client, network
+from shared.http_client import OutboundClient, raise_for_problem, retry_after_s
+from shared.network import Network, OutboundSettings
 from shared.problem import (
     Conflict,
     IdempotencyMismatch,
@@ -209,7 +210,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 
 async def test_an_idle_connection_is_given_up_before_the_peer_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """A write into a connection that is just being closed would be an unknown outcome for nothing."""
-    monkeypatch.setattr(http_client, "_KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(network, "_KEEP_ALIVE_S", 0.05)
     peer = Peer(OK)
     async with peer.listening() as url:
         client = OutboundClient("peer", url, settings=QUICK)
@@ -219,6 +220,68 @@ async def test_an_idle_connection_is_given_up_before_the_peer_does(monkeypatch: 
         await client.close()
 
     assert (len(peer.requests), peer.connections) == (2, 2)
+
+
+async def test_a_write_into_a_connection_that_ends_with_it_is_not_sent_again() -> None:
+    peer = Peer(OK, b"")
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        await client.send("POST", "/")
+        with pytest.raises(OutcomeUnknown):
+            await client.send("POST", "/")
+        await client.close()
+
+    assert (len(peer.requests), peer.connections) == (2, 1)
+
+
+async def test_one_that_found_every_connection_taken_was_not_sent() -> None:
+    peer = Peer(None)
+    async with peer.listening() as url:
+        limits = OutboundSettings(connect_timeout_s=0.1, answer_timeout_s=0.5, connections_max=1)
+        client = OutboundClient("peer", url, settings=limits)
+        first = asyncio.create_task(client.send("POST", "/"))
+        await asyncio.sleep(0.05)
+        with pytest.raises(Unavailable, match="PoolTimeout"):
+            await client.send("POST", "/")
+        with pytest.raises(OutcomeUnknown):
+            await first
+        await client.close()
+
+    assert len(peer.requests) == 1
+
+
+async def test_what_goes_over_the_network_is_what_was_said() -> None:
+    peer = Peer(OK)
+    async with peer.listening() as url:
+        client = OutboundClient("peer", f"{url}/root", settings=QUICK)
+        set_correlation_id("a-flow-of-ours")
+        await client.send("POST", "/x", params={"q": "a b&c"}, headers={"X-More": "1"})
+        await client.close()
+
+    head = peer.requests[0].decode().lower()
+    assert head.startswith("post /root/x?q=a+b%26c http/1.1\r\n")
+    assert "\r\nx-correlation-id: a-flow-of-ours\r\n" in head
+    assert "\r\nx-more: 1\r\n" in head
+    assert "\r\ncontent-length: 0\r\n" in head
+
+
+async def test_a_redirect_over_the_network_is_an_answer_like_any_other() -> None:
+    peer = Peer(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+    async with peer.listening() as url:
+        client = OutboundClient("peer", url, settings=QUICK)
+        assert (await client.send("GET", "/")).status_code == 307
+        await client.close()
+
+    assert len(peer.requests) == 1
+
+
+async def test_the_network_serves_httpx_as_well() -> None:
+    peer = Peer(OK)
+    async with peer.listening() as url, httpx.AsyncClient(transport=Network(QUICK), base_url=url) as client:
+        answer = await client.post("/form", data={"a": "1"})
+
+    assert answer.raise_for_status().text == "ok"
+    assert b"content-type: application/x-www-form-urlencoded" in peer.requests[0].lower()
 
 
 async def test_an_unroutable_peer_is_given_up_after_the_connect_time_out() -> None:

@@ -1,0 +1,106 @@
+"""The network: connections to other tiers and vendors, on reqwest (pyreqwest), behind httpx's face.
+
+httpx's own transport spends over a millisecond of CPU on a request when many are under way, and grows worse with them;
+reqwest spends a twentieth of that (docs/decisions/0016). Its failures are raised as httpx's, since these say what
+reached the peer. No redirect is followed, no proxy of the environment used, no cookie kept.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import httpx
+from pyreqwest import exceptions
+from pyreqwest.client import ClientBuilder
+from pyreqwest.request import RequestBuilder
+
+# Shorter than the 5 s after which our tiers' servers close an idle connection: a write sent into one that is being
+# closed would be an unknown outcome for nothing.
+_KEEP_ALIVE_S = 2.0
+_WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
+_UNSENT_HEADERS = frozenset({"host", "content-length", "connection", "transfer-encoding", "accept-encoding"})
+# reqwest's own words for "no connection came about". pyreqwest reports a connection that broke, or stayed silent, after
+# the request was sent as an error in connecting too: only these words say that nothing was sent.
+_CONNECTING = "client error (Connect)"
+
+
+@dataclass(frozen=True)
+class OutboundSettings:
+    """How long to wait, in seconds, and how many connections to hold."""
+
+    connect_timeout_s: float = 3.0
+    answer_timeout_s: float = 15.0
+    connections_max: int = 100
+    read_attempts_max: int = 3
+
+
+class Network(httpx.AsyncBaseTransport):
+    """Connections under one set of limits. Usable wherever httpx takes a transport; `exchange` is the short way."""
+
+    def __init__(self, settings: OutboundSettings | None = None) -> None:
+        limits = settings or OutboundSettings()
+        self._client = (
+            ClientBuilder()
+            .user_agent("quoteway")
+            .no_proxy()
+            .follow_redirects(False)
+            .referer(False)
+            .default_cookie_store(False)
+            .http1_only()
+            .max_connections(limits.connections_max)
+            .pool_timeout(timedelta(seconds=limits.connect_timeout_s))
+            .pool_idle_timeout(timedelta(seconds=_KEEP_ALIVE_S))
+            .connect_timeout(timedelta(seconds=limits.connect_timeout_s))
+            .read_timeout(timedelta(seconds=limits.answer_timeout_s))
+            # However slowly an answer trickles in.
+            .timeout(timedelta(seconds=limits.connect_timeout_s + limits.answer_timeout_s))
+            .build()
+        )
+
+    async def exchange(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
+    ) -> httpx.Response:
+        """Send a request and read its whole answer, of any status. Raises httpx.RequestError where there is none."""
+        try:
+            building: RequestBuilder = self._client.request(method, url).headers(headers)
+            if content:
+                building = building.body_bytes(content)
+            elif method in _WITH_LENGTH:
+                # RFC 9110, section 8.6: to be sent here even where it is 0; some servers answer 411 otherwise.
+                building = building.header("Content-Length", "0")
+            answer = await building.build().send()
+            body = await answer.bytes()
+        except exceptions.PyreqwestError as error:
+            raise _failure(error) from error
+        return httpx.Response(answer.status, headers=list(answer.headers.items()), content=bytes(body))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The same for whoever speaks to httpx: the OAuth client, the vendors' quotas."""
+        headers = [(name, text) for name, text in request.headers.multi_items() if name not in _UNSENT_HEADERS]
+        response = await self.exchange(request.method, str(request.url), headers, await request.aread())
+        response.request = request
+        return response
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+def _failure(error: exceptions.PyreqwestError) -> httpx.RequestError:
+    """What httpx calls it. Whatever is not known to have failed before it was sent, may have reached the peer."""
+    timed_out = isinstance(error, exceptions.RequestTimeoutError)
+    if isinstance(error, exceptions.PoolTimeoutError):
+        return httpx.PoolTimeout(error.message)
+    if isinstance(error, exceptions.BuilderError):
+        return httpx.UnsupportedProtocol(error.message)
+    if _never_connected(error):
+        return (httpx.ConnectTimeout if timed_out else httpx.ConnectError)(error.message)
+    if isinstance(error, exceptions.DecodeError):
+        return httpx.DecodingError(error.message)
+    return (httpx.ReadTimeout if timed_out else httpx.ReadError)(error.message)
+
+
+def _never_connected(error: exceptions.PyreqwestError) -> bool:
+    if not isinstance(error, exceptions.DetailedPyreqwestError):
+        return False
+    return any(cause["message"] == _CONNECTING for cause in error.details["causes"] or [])
