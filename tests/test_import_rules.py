@@ -26,6 +26,7 @@ WORKFLOWS = "Workflows know neither HTTP nor what runs them"
 CANONICAL = "The canonical model knows no framework"
 DBOS = "DBOS only in the process tier"
 HTTPX = "Bare httpx only in the outbound client"
+NETWORK = "The network only in its own module, reached through the outbound client"
 TOKENS = "Tokens and Redis only in their own shared modules"
 
 PLANTS = [
@@ -50,6 +51,8 @@ PLANTS = [
     (CANONICAL, "shared.canonical.money", "httpx"),
     (DBOS, "sandbox.journal", "dbos"),
     (DBOS, "openapi.newthing", "dbos"),
+    (NETWORK, "shared.auth", "pyreqwest"),
+    (NETWORK, "system_api.registry", "shared.network"),
     (HTTPX, "shared.settings", "httpx"),
     (HTTPX, "system_api.vendor_reply", "httpx"),
     (TOKENS, "shared.settings", "authlib"),
