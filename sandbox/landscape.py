@@ -6,6 +6,7 @@ one run folder, and ends with the program that started it.
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,8 @@ from typing import Self
 
 import psycopg
 
-from sandbox.engines import ExternalPostgres, PostgresEngine, run_database
+from sandbox.engines import ExternalPostgres, PostgresEngine, run_database, start_postgres
+from sandbox.erp_stand_in.server import ErpStandIn
 from sandbox.faults.control import FaultControl
 from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
 from sandbox.progress import Progress
@@ -28,6 +30,12 @@ from sandbox.tryton.server import DATABASE as ERP_DATABASE
 from sandbox.tryton.server import TrytonServer
 
 TENANT = "nordwind"
+_PROXIED_TIERS = ("system", "process")
+_WITHOUT_QUOTA = tuple(
+    word
+    for option in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit")
+    for word in (option, "10000/second")
+)
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -56,14 +64,22 @@ class Landscape:
     durable: bool = False
     tier_settings: Mapping[str, str] = field(default_factory=dict)
     proxied: frozenset[str] = frozenset()
-    """Which of tryton, stripe, salesforce and system (the system API) are reached through a fault proxy."""
+    """Which of tryton, stripe, salesforce, system and process (the two APIs) are reached through a fault proxy."""
     fault_seed: int = 0
+    light_erp: bool = False
+    """Start the ERP's stand-in in place of Tryton; `tryton` is then what the proxy in front of it is called."""
+    unthrottled: bool = False
+    """Lift the vendors' quotas, so that they do not pace a large run."""
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """What to run in place of a tier's own module, by the tier's name."""
     postgres: PostgresEngine | ExternalPostgres = field(init=False)
     database: str = field(init=False, default_factory=lambda: run_database("quoteway"))
     """Quoteway's own database in `postgres`."""
     erp_database: str = field(init=False, default_factory=lambda: run_database(ERP_DATABASE))
     redis: RedisEngine | ExternalRedis = field(init=False)
     tryton: TrytonServer = field(init=False)
+    """The real ERP; not with `light_erp`."""
+    erp_server: TrytonServer | ErpStandIn = field(init=False)
     erp: TenantAccess = field(init=False)
     processes: dict[str, RunningProcess] = field(init=False, default_factory=dict)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
@@ -88,19 +104,12 @@ class Landscape:
     def start_vendors(self) -> None:
         """Start all but Quoteway itself: engines, a migrated database, ERP, CRM, billing and issuer."""
         self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.postgres, credentials = start_postgres_with_erp(
-            self.run_dir / "postgres",
-            self.progress,
-            port=self.ports.postgres,
-            durable=self.durable,
-            database=self.erp_database,
-        )
-        self._stack.callback(self._stop_postgres)
-        self.erp = credentials.tenants[TENANT]
-        with self.progress.step("Starting Tryton, Salesforce, Stripe, the issuer and Valkey"):
+        self._start_postgres()
+        erp = "the ERP's stand-in" if self.light_erp else "Tryton"
+        with self.progress.step(f"Starting {erp}, Salesforce, Stripe, the issuer and Valkey"):
             self._start_side_by_side()
-        for name in sorted(self.proxied - {"system"}):
-            self._start_proxy(name, self.tryton.url if name == "tryton" else self.url(name))
+        for name in sorted(self.proxied - set(_PROXIED_TIERS)):
+            self._start_proxy(name, self.erp_server.url if name == "tryton" else self.url(name))
         for client_id in ("process-api", "experience-api"):
             self._private(f"{client_id}.secret", self.secret(client_id))
         self._write_connections()
@@ -115,6 +124,8 @@ class Landscape:
             starts = [pool.submit(self.start_tier, "process"), pool.submit(self.start_worker)]
         for start in starts:
             start.result()
+        if "process" in self.proxied:
+            self._start_proxy("process", self.url("process"))
         self.start_tier("experience")
 
     def stop(self) -> None:
@@ -125,7 +136,7 @@ class Landscape:
 
     def fallen(self) -> list[str]:
         """What was started and has ended by itself. A server that somebody else runs is not looked at."""
-        started = {"PostgreSQL": self.postgres, "Valkey": self.redis, "Tryton": self.tryton, **self.processes}
+        started = {"PostgreSQL": self.postgres, "Valkey": self.redis, "The ERP": self.erp_server, **self.processes}
         return [
             name
             for name, each in started.items()
@@ -154,15 +165,26 @@ class Landscape:
         before = self.processes.get(name)
         port = int(before.url.rsplit(":", 1)[1]) if before else getattr(self.ports, name)
         settings = {**self.settings(name), f"QUOTEWAY_{name.upper()}_PORT": str(port)}
-        return self._start(name, ["-m", f"{name}_api"], settings)
+        return self._start(name, ["-m", self.modules.get(name, f"{name}_api")], settings)
 
     # -- vendors --------------------------------------------------------------------------------------------------
+
+    def _start_postgres(self) -> None:
+        folder, port = self.run_dir / "postgres", self.ports.postgres
+        if self.light_erp:
+            self.postgres = start_postgres(folder, port=port, durable=self.durable)
+        else:
+            self.postgres, credentials = start_postgres_with_erp(
+                folder, self.progress, port=port, durable=self.durable, database=self.erp_database
+            )
+            self.erp = credentials.tenants[TENANT]
+        self._stack.callback(self._stop_postgres)
 
     def _start_side_by_side(self) -> None:
         """The vendors know nothing of each other, so they start side by side."""
         with ThreadPoolExecutor() as pool:
             starts: list[Future[object]] = [
-                pool.submit(self._start_tryton),
+                pool.submit(self._start_erp),
                 pool.submit(self._start_redis),
                 pool.submit(self._start_sandbox, "issuer", ["--state", str(self.run_dir / "issuer")]),
                 pool.submit(
@@ -176,14 +198,21 @@ class Landscape:
                     [
                         *("--seed", str(DATA_FOLDER), "--secret-key-file", str(self.run_dir / "stripe.key")),
                         *("--external-id-key", "quoteway_external_id"),
+                        *(_WITHOUT_QUOTA if self.unthrottled else ()),
                     ],
                 ),
             ]
         for start in starts:
             start.result()
 
-    def _start_tryton(self) -> None:
-        self.tryton = TrytonServer(
+    def _start_erp(self) -> None:
+        if self.light_erp:
+            stand_in = ErpStandIn(self.run_dir / "erp", port=self.ports.tryton).start()
+            self.erp = stand_in.credentials.tenants[TENANT]
+            self.erp_server = stand_in
+            self._stack.callback(stand_in.stop)
+            return
+        self.erp_server = self.tryton = TrytonServer(
             self.postgres,
             self.erp_database,
             run_dir=self.run_dir / "tryton",
@@ -241,6 +270,8 @@ class Landscape:
         salesforce = json.loads((self.run_dir / "salesforce.json").read_text())
         self._private("salesforce.secret", salesforce["client_secret"])
         self._private("tryton.key", self.erp.rest_key)
+        self._private("webhook.secret", f"whsec_{secrets.token_urlsafe(24)}")
+        quota = {"concurrency_max": 200, "requests_per_second_max": 10_000} if self.unthrottled else {}
         entities = load_seed_data().legal_entities
         blocks = [
             _connection(
@@ -250,6 +281,7 @@ class Landscape:
                 url=self._reached_at("salesforce", self.url("salesforce")),
                 client_id=salesforce["client_id"],
                 client_secret="file:salesforce.secret",  # noqa: S106 a reference
+                **quota,
             ),
             _connection(
                 capability="tax",
@@ -265,11 +297,12 @@ class Landscape:
                     capability="erp",
                     legal_entity=entity.code,
                     adapter="tryton",
-                    url=self._reached_at("tryton", self.tryton.url),
-                    database=self.tryton.database,
+                    url=self._reached_at("tryton", self.erp_server.url),
+                    database=self.erp_server.database,
                     company=self.erp.companies[entity.code],
                     currency=entity.currency,
                     key="file:tryton.key",
+                    **quota,
                 )
             )
             blocks.append(
@@ -279,6 +312,8 @@ class Landscape:
                     adapter="stripe",
                     url=self._reached_at("stripe", self.url("stripe")),
                     key="file:stripe.key",
+                    webhook_secret="file:webhook.secret",  # noqa: S106 a reference
+                    **quota,
                 )
             )
         self._private("connections.toml", "\n".join(blocks))
@@ -309,7 +344,9 @@ class Landscape:
 
     def _experience_environment(self) -> dict[str, str]:
         return {
-            "QUOTEWAY_PROCESS_URL": self.processes["process"].url if "process" in self.processes else "",
+            "QUOTEWAY_PROCESS_URL": (
+                self._reached_at("process", self.url("process")) if "process" in self.processes else ""
+            ),
             "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(self.run_dir / "experience-api.secret"),
         }
 

@@ -15,7 +15,7 @@ from sandbox.tryton.database import TEMPLATE, golden_cluster
 from sandbox.tryton.server import DATABASE, TrytonServer
 
 _SERVER_FOLDERS = ("sandbox", "journeys", "faults")
-_SERVER_FIXTURES = {"postgres", "redis_engine", "tryton", "vendors", "running"}
+_SERVER_FIXTURES = {"postgres", "redis_engine", "tryton", "books", "vendors", "running"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build what the ERP's cluster is copied from before the first test: no test's time limit allows for a build."""
-    needed = any({"postgres", "vendors"} & set(getattr(item, "fixturenames", ())) for item in session.items)
+    needed = any({"postgres", "books", "vendors"} & set(getattr(item, "fixturenames", ())) for item in session.items)
     if not needed or session.config.option.collectonly:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")

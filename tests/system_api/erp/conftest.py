@@ -1,13 +1,15 @@
-"""The Tryton adapter on the real ERP, and what tests order."""
+"""The Tryton adapter on the real ERP and on its stand-in, and what tests order."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+from sandbox.erp_stand_in.server import ErpStandIn
 from sandbox.tryton.rest import RestClient
 from sandbox.tryton.server import TrytonServer
 from shared.canonical import Address, Customer, CustomerDraft, ErpOrderDraft, ErpOrderLine, Money
@@ -15,6 +17,7 @@ from system_api.connections import Secret, TrytonConnection
 from system_api.erp.tryton import Tryton
 from tests.system_api.transports import Lossy
 
+Books = TrytonServer | ErpStandIn
 ACME, TIDEWATER = "001QW0000000001YAA", "001QW0000000003YAA"
 
 
@@ -38,11 +41,22 @@ def tryton_connection(url: str, **changes: Any) -> TrytonConnection:
     return msgspec.structs.replace(connection, **changes)
 
 
-def connection_of(tryton: TrytonServer, legal_entity: str, currency: str) -> TrytonConnection:
-    access = tryton.credentials.tenants["nordwind"]
+@pytest.fixture(scope="session", params=["tryton", "stand-in"])
+def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
+    """The same tests hold the real ERP and the stand-in of the large runs to the same behaviour."""
+    if request.param == "tryton":
+        yield request.getfixturevalue("tryton")
+        return
+    folder: Path = tmp_path_factory.mktemp("erp-stand-in")
+    with ErpStandIn(folder) as stand_in:
+        yield stand_in
+
+
+def connection_of(books: Books, legal_entity: str, currency: str) -> TrytonConnection:
+    access = books.credentials.tenants["nordwind"]
     return tryton_connection(
-        tryton.url,
-        database=tryton.database,
+        books.url,
+        database=books.database,
         company=access.companies[legal_entity],
         currency=currency,
         legal_entity=legal_entity,
@@ -51,9 +65,9 @@ def connection_of(tryton: TrytonServer, legal_entity: str, currency: str) -> Try
 
 
 @pytest_asyncio.fixture
-async def erp(tryton: TrytonServer, network: Lossy) -> AsyncIterator[Tryton]:
+async def erp(books: Books, network: Lossy) -> AsyncIterator[Tryton]:
     """The German company's books."""
-    adapter = Tryton(connection_of(tryton, "NW-DE", "EUR"), network)
+    adapter = Tryton(connection_of(books, "NW-DE", "EUR"), network)
     yield adapter
     await adapter.close()
 
@@ -97,9 +111,9 @@ def order_id() -> str:
 
 
 @pytest.fixture
-def rest(tryton: TrytonServer) -> RestClient:
+def rest(books: Books) -> RestClient:
     """The ERP seen past the adapter."""
-    return tryton.client("nordwind", "NW-DE")
+    return books.client("nordwind", "NW-DE")
 
 
 @pytest_asyncio.fixture

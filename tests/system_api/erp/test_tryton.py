@@ -1,4 +1,4 @@
-"""Customers, credit, prices and readiness of a real Tryton."""
+"""Customers, credit, prices and readiness of a real Tryton, and of its stand-in."""
 
 import asyncio
 from decimal import Decimal
@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from sandbox.tryton.rest import RestClient
-from sandbox.tryton.server import TrytonServer
 from shared.canonical import (
     Address,
     CreditDecision,
@@ -20,6 +19,7 @@ from system_api.erp.tryton import Tryton
 from tests.system_api.erp.conftest import (
     ACME,
     TIDEWATER,
+    Books,
     connection_of,
     euros,
     hardware,
@@ -150,8 +150,8 @@ async def test_a_customer_without_a_limit_has_credit(erp: Tryton) -> None:
 # -- prices -----------------------------------------------------------------------------------------------------------
 
 
-async def test_prices_are_the_companys_own(erp: Tryton, tryton: TrytonServer) -> None:
-    american = Tryton(connection_of(tryton, "NW-US", "USD"))
+async def test_prices_are_the_companys_own(erp: Tryton, books: Books) -> None:
+    american = Tryton(connection_of(books, "NW-US", "USD"))
 
     assert await erp.list_prices(["GATEWAY-EDGE", "MON-LEGACY", "NONE"], "EUR") == {"GATEWAY-EDGE": euros("1490.00")}
     assert await american.list_prices(["GATEWAY-EDGE"], "USD") == {
@@ -164,10 +164,10 @@ async def test_prices_are_the_companys_own(erp: Tryton, tryton: TrytonServer) ->
 # -- readiness --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_company_that_is_not_there_or_keeps_other_money_is_said(erp: Tryton, tryton: TrytonServer) -> None:
-    connection = connection_of(tryton, "NW-DE", "USD")
+async def test_a_company_that_is_not_there_or_keeps_other_money_is_said(erp: Tryton, books: Books) -> None:
+    connection = connection_of(books, "NW-DE", "USD")
     other_money = Tryton(connection)
-    nowhere = Tryton(tryton_connection(tryton.url, key=connection.key, database=tryton.database, company=99))
+    nowhere = Tryton(tryton_connection(books.url, key=connection.key, database=books.database, company=99))
 
     assert await erp.ready() is None
     assert await other_money.ready() == "Tryton's company 1 is kept in EUR, not in USD."
@@ -176,8 +176,8 @@ async def test_a_company_that_is_not_there_or_keeps_other_money_is_said(erp: Try
     await nowhere.close()
 
 
-async def test_a_wrong_key_says_which_setting_to_check(tryton: TrytonServer) -> None:
-    erp = Tryton(tryton_connection(tryton.url, database=tryton.database, key=Secret("wrong")))
+async def test_a_wrong_key_says_which_setting_to_check(books: Books) -> None:
+    erp = Tryton(tryton_connection(books.url, database=books.database, key=Secret("wrong")))
 
     with pytest.raises(Unavailable, match="Check the connection's url, database, company and key") as raised:
         await erp.ready()

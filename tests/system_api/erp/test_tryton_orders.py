@@ -1,4 +1,4 @@
-"""Orders and invoices in a real Tryton."""
+"""Orders and invoices in a real Tryton, and in its stand-in."""
 
 import asyncio
 from typing import Any
