@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 import h11
-import httpx
 import msgspec
 
 from sandbox.faults.control import PATH
@@ -32,6 +32,7 @@ _TIMEOUT_S = 120.0
 _NOT_PASSED_ON = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"te", b"trailer", b"upgrade", b"host", b"content-length"}
 )
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway</h1></body></html>"
 
@@ -60,9 +61,11 @@ class FaultProxy:
     _late: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        # No connection is kept: one that the vendor closes meanwhile would be a fault that nobody ordered.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._client = httpx.AsyncClient(limits=limits, timeout=_TIMEOUT_S, trust_env=False)
+        parts = urlsplit(self.target)
+        self._tls = parts.scheme == "https"
+        self._address = (parts.hostname or "", parts.port or (443 if self._tls else 80))
+        self._host = parts.netloc.encode()
+        self._base_path = parts.path
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection to its end."""
@@ -160,18 +163,41 @@ class FaultProxy:
             await self._forward(request)
 
     async def _forward(self, request: _Message) -> _Message:
-        outbound = self._client.build_request(
-            request.method, self.target + request.target, headers=list(request.headers), content=request.body
-        )
+        """The vendor's answer, over a connection of its own: one that were kept, and that the vendor closed meanwhile,
+        would be a fault that nobody ordered. Raises _NoAnswerError where none comes."""
         try:
-            answer = await self._client.send(outbound, stream=True)
-            try:
-                body = b"".join([chunk async for chunk in answer.aiter_raw()])
-            finally:
-                await answer.aclose()
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(*self._address, ssl=self._tls or None)
+                try:
+                    return await self._exchange(request, reader, writer)
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError, h11.ProtocolError) as error:
             raise _NoAnswerError from error
-        return _Message(answer.status_code, _passed_on(answer.headers.raw), body, method=request.method)
+
+    async def _exchange(
+        self, request: _Message, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> _Message:
+        connection = h11.Connection(h11.CLIENT)
+        length = (
+            [(b"Content-Length", str(len(request.body)).encode())]
+            if request.body or request.method in _WITH_BODY
+            else []
+        )
+        head = h11.Request(
+            method=request.method,
+            target=self._base_path + request.target,
+            headers=[
+                (b"Host", self._host),
+                *request.headers,
+                *length,
+                (b"Connection", b"close"),
+            ],
+        )
+        for event in (head, h11.Data(data=request.body), h11.EndOfMessage()):
+            writer.write(connection.send(event) or b"")
+        await writer.drain()
+        return await _read_answer(connection, reader, request.method)
 
 
 def _instead(rule: Rule) -> _Message:
@@ -210,6 +236,24 @@ async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader
             return _Message(0, _passed_on(list(head.headers)), body, head.method.decode(), head.target.decode())
         else:
             return None
+
+
+async def _read_answer(connection: h11.Connection, reader: asyncio.StreamReader, method: str) -> _Message:
+    """The answer, complete. Raises RemoteProtocolError where it breaks off."""
+    head: h11.Response | None = None
+    body = b""
+    while True:
+        event = connection.next_event()
+        if event is h11.NEED_DATA:
+            connection.receive_data(await reader.read(_CHUNK))
+        elif isinstance(event, h11.Response):
+            head = event
+        elif isinstance(event, h11.Data):
+            body += event.data
+        elif isinstance(event, h11.EndOfMessage) and head is not None:
+            return _Message(head.status_code, _passed_on(list(head.headers.raw_items())), body, method=method)
+        elif not isinstance(event, h11.InformationalResponse):
+            raise h11.RemoteProtocolError("the answer broke off")
 
 
 async def _write(
