@@ -96,7 +96,7 @@ class DeadLetters:
             .order_by(since, flows.c.flow_id)
             .limit(limit)
         )
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             letters = [_parked_flow(row) for row in await connection.execute(parked)]
             letters += [_dead_webhook(row) for row in await dead_webhooks(connection, tenant, limit)]
         return sorted(letters, key=lambda letter: letter.since)[:limit]
@@ -108,7 +108,7 @@ class DeadLetters:
             .where(dead_letter_decisions.c.tenant == tenant, dead_letter_decisions.c.dead_letter_id == dead_letter_id)
             .order_by(dead_letter_decisions.c.decided_at)
         )
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             return [_decision(row) for row in await connection.execute(query)]
 
     async def retry(self, principal: Principal, dead_letter_id: str) -> None:
@@ -117,7 +117,7 @@ class DeadLetters:
         if not found:
             await self.retry_flow(principal, dead_letter_id)
             return
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(principal.tenant) as connection:
             webhook = await _dead(connection, principal.tenant, source, event_id)
             await _decide(connection, principal, dead_letter_id, "retry")
             await revive(connection, webhook)
@@ -128,7 +128,7 @@ class DeadLetters:
         if not found:
             await self.discard_flow(principal, dead_letter_id, reason)
             return
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(principal.tenant) as connection:
             webhook = await _dead(connection, principal.tenant, source, event_id)
             await _decide(connection, principal, dead_letter_id, "discard", reason=reason)
             await lay_aside(connection, webhook)
@@ -139,7 +139,7 @@ class DeadLetters:
         One that was being undone goes on being undone. Raises NotFound, Conflict where the flow is not parked, and
         InvalidRequest where it has not come to `from_step`.
         """
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(principal.tenant) as connection:
             flow = await self._parked(connection, principal.tenant, flow_id)
             if from_step is not None:
                 await _begin_again_from(connection, flow, from_step)
@@ -153,7 +153,7 @@ class DeadLetters:
 
     async def discard_flow(self, principal: Principal, flow_id: str, reason: str) -> None:
         """Undo whatever a parked flow has begun; it ends `compensated`. Raises NotFound, or Conflict."""
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(principal.tenant) as connection:
             flow = await self._parked(connection, principal.tenant, flow_id)
             ending = Ending("compensated", "discard", "discarded", reason)
             await change_flow(connection, flow_id, undoing_to=msgspec.to_builtins(ending))

@@ -67,7 +67,7 @@ class EventRelay:
 
         A tenant whose stream refuses its events does not hold up the others.
         """
-        async with self.store.transaction() as connection:
+        async with self.store.transaction_across_tenants() as connection:
             waiting = select(events.c.tenant).where(events.c.published_at.is_(None)).distinct()
             tenants = list(await connection.scalars(waiting.order_by(events.c.tenant)))
         published, failure = 0, None
@@ -81,7 +81,7 @@ class EventRelay:
         return published
 
     async def _publish_tenant(self, tenant: str) -> int:
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             if not await claim_tenant(connection, tenant):
                 return 0  # another worker's relay is at it
             pending = (

@@ -20,7 +20,7 @@ from process_api.flow_queues import (
     WORKFLOW_VERSION,
     in_booking,
 )
-from process_api.flows import FlowStatus, add_what_to_do, change_flow, last_said
+from process_api.flows import FlowStatus, add_what_to_do, change_flow, last_said, tenant_of
 from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
@@ -195,7 +195,7 @@ async def read_lane(flow_id: str) -> tuple[str, str]:
     )
     while True:
         with suppress(Unavailable):
-            async with running_worker().store.transaction() as connection:
+            async with running_worker().store.transaction(tenant_of(flow_id)) as connection:
                 row = (await connection.execute(query)).one()
             return row.tenant, row.legal_entity
         await asyncio.sleep(_DATABASE_POLL_S)
@@ -204,7 +204,7 @@ async def read_lane(flow_id: str) -> tuple[str, str]:
 async def note_untold(flow_id: str) -> None:
     """Salesforce could not be told of a bad end: an operator has to see that, since no sales user will."""
     with suppress(QuotewayError):  # without a database the attempts at telling it say so still
-        async with running_worker().store.transaction() as connection:
+        async with running_worker().store.transaction(tenant_of(flow_id)) as connection:
             said = await last_said(connection, flow_id, REPORT_ENDING.name)
             await add_what_to_do(
                 connection, flow_id, f"Salesforce does not know of this end; tell the seller. ({said})"
@@ -227,7 +227,7 @@ async def end_order(flow_id: str, ending: Ending) -> None:
 async def _end_order_once(
     worker: Worker, flow_id: str, ending: Ending, flow_status: FlowStatus, status: OrderStatus
 ) -> None:
-    async with worker.store.transaction() as connection:
+    async with worker.store.transaction(tenant_of(flow_id)) as connection:
         await worker.lease.fence(connection)
         query = select(flows).where(flows.c.flow_id == flow_id).with_for_update()
         flow = (await connection.execute(query)).one()
@@ -261,7 +261,7 @@ def _order_saga(settings: ProcessSettings, store: Store, system: SystemClient, l
     intents, policy = Intents(store), settings.discount_policy()
 
     async def load(flow_id: str) -> OrderSubmission:
-        async with store.transaction() as connection:
+        async with store.transaction(tenant_of(flow_id)) as connection:
             flow = (await connection.execute(select(flows).where(flows.c.flow_id == flow_id))).one()
             order = await find_order(connection, flow.tenant, flow.subject)
         if order is None:

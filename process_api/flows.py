@@ -20,6 +20,14 @@ from shared.problem import Fault, InvalidRequest
 _FLOW_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
+def tenant_of(flow_id: str) -> str:
+    """The tenant whose flow it is: an id is the tenant's name, a dot, and what the tenant's flow is about."""
+    tenant, dot, _ = flow_id.partition(".")
+    if not dot:
+        raise ValueError(f"{flow_id!r} is no flow's id: it names no tenant")
+    return tenant
+
+
 class FlowStatus(StrEnum):
     """Where a flow is. `parked` waits for a person."""
 
@@ -98,7 +106,7 @@ class Flows:
     async def find(self, tenant: str, flow_id: str) -> FlowRecord | None:
         """The tenant's flow, or None."""
         query = select(flows).where(flows.c.tenant == tenant, flows.c.flow_id == flow_id)
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             row = (await connection.execute(query)).one_or_none()
         return _flow(row) if row is not None else None
 
@@ -118,15 +126,15 @@ class Flows:
                 )
             )
         query = query.order_by(flows.c.started_at.desc(), flows.c.flow_id.desc()).limit(limit + 1)
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
         following = _cursor(rows[limit - 1]) if len(rows) > limit else None
         return [_flow(row) for row in rows[:limit]], following
 
-    async def steps(self, flow_id: str) -> list[StepRecord]:
+    async def steps(self, tenant: str, flow_id: str) -> list[StepRecord]:
         """The steps that have begun, in their order."""
         query = select(flow_steps).where(flow_steps.c.flow_id == flow_id).order_by(flow_steps.c.position)
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
         return [
             StepRecord(
@@ -139,14 +147,14 @@ class Flows:
             for row in rows
         ]
 
-    async def attempts(self, flow_id: str) -> list[AttemptRecord]:
+    async def attempts(self, tenant: str, flow_id: str) -> list[AttemptRecord]:
         """Every attempt, oldest first."""
         query = (
             select(flow_attempts)
             .where(flow_attempts.c.flow_id == flow_id)
             .order_by(flow_attempts.c.begun_at, flow_attempts.c.attempt)
         )
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
         return [
             AttemptRecord(

@@ -93,7 +93,7 @@ async def prune_keys(store: Store, kept_days: int) -> int:
         .with_for_update(skip_locked=True)
     )
     while True:
-        async with store.transaction() as connection:
+        async with store.transaction_across_tenants() as connection:
             batch = (await connection.execute(delete(idempotency_keys).where(key.in_(old)))).rowcount
         forgotten += batch
         if batch < _PRUNED_AT_ONCE:

@@ -33,7 +33,7 @@ class Intents:
         """
         operation_id = f"{flow_id}:{step}:{external_id}"
         digest = hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             await connection.execute(
                 insert(intents)
                 .values(
@@ -57,9 +57,9 @@ class Intents:
             )
         return operation_id
 
-    async def answer(self, operation_id: str, vendor_id: str | None) -> None:
+    async def answer(self, tenant: str, operation_id: str, vendor_id: str | None) -> None:
         """Write down what the vendor calls the record."""
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             await connection.execute(
                 update(intents)
                 .where(intents.c.operation_id == operation_id)

@@ -80,7 +80,7 @@ class Lease:
                 while self._attempts_at_work:  # noqa: ASYNC110 counted in many tasks, of which none is the last
                     await asyncio.sleep(_POLL_S)
         with suppress(Unavailable):
-            async with self.store.transaction() as connection:
+            async with self.store.transaction_across_tenants() as connection:
                 await connection.execute(delete(executors).where(executors.c.executor_id == self.executor_id))
             await self._hand_back([self.executor_id])
 
@@ -152,7 +152,7 @@ class Lease:
 
     async def _renew(self) -> None:
         asked_at = time.monotonic()
-        async with self.store.transaction() as connection:
+        async with self.store.transaction_across_tenants() as connection:
             renewed = await connection.scalar(
                 update(executors)
                 .where(
@@ -177,7 +177,7 @@ class Lease:
     async def _take(self) -> None:
         """Take the lease under a new epoch: what began under an older one may not go on."""
         asked_at = time.monotonic()
-        async with self.store.transaction() as connection:
+        async with self.store.transaction_across_tenants() as connection:
             await connection.execute(delete(executors).where(executors.c.executor_id == self.executor_id))
             self._epoch = (
                 await connection.execute(
@@ -191,7 +191,7 @@ class Lease:
     async def _take_over_orphans(self) -> None:
         # The flows first, then who lives: a worker has its lease before it has its first flow.
         running = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
-        async with self.store.transaction() as connection:
+        async with self.store.transaction_across_tenants() as connection:
             await connection.execute(delete(executors).where(executors.c.expires_at <= func.now()))
             alive = set(await connection.scalars(select(executors.c.executor_id)))
         dead = sorted({flow.executor_id for flow in running if flow.executor_id and flow.executor_id not in alive})

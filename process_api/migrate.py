@@ -10,7 +10,9 @@ from alembic import command
 from alembic.config import Config
 from dbos import DBOS
 from msgspec import Meta
+from sqlalchemy import create_engine, text
 
+from process_api.row_security import GRANT_WORKFLOW_QUEUE
 from process_api.store import sqlalchemy_url
 from shared.settings import load_settings_or_exit
 
@@ -33,6 +35,10 @@ def migrate(database_url: str) -> None:
     """Bring our tables and the workflow engine's to the newest version. Running it again changes nothing."""
     command.upgrade(alembic_config(database_url), "head")
     DBOS.migrate(sqlalchemy_url(database_url))
+    engine = create_engine(sqlalchemy_url(database_url))
+    with engine.begin() as connection:
+        connection.execute(text(GRANT_WORKFLOW_QUEUE))
+    engine.dispose()
 
 
 if __name__ == "__main__":

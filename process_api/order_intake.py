@@ -53,7 +53,7 @@ class OrderIntake:
         first one committed, if it did.
         """
         order_id = f"ord_{uuid.uuid4().hex}"
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(principal.tenant) as connection:
             known = await self._known_order(connection, principal.tenant, submission)
             claimed = await claim_key(
                 connection, principal.tenant, key, body_hash(submission), known.order_id if known else order_id

@@ -65,13 +65,13 @@ class Orders:
 
     async def find(self, tenant: str, order_id: str) -> OrderRecord | None:
         """The tenant's order, or None."""
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             return await find_order(connection, tenant, order_id)
 
-    async def timeline(self, order_id: str) -> list[TimelineEntry]:
+    async def timeline(self, tenant: str, order_id: str) -> list[TimelineEntry]:
         """What happened to an order, oldest first."""
         query = select(order_timeline).where(order_timeline.c.order_id == order_id).order_by(order_timeline.c.version)
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
         return [
             TimelineEntry(at=rfc3339(row.at), status=OrderStatus(row.status), step=row.step, message=row.message)
@@ -86,7 +86,7 @@ class Orders:
             .order_by(orders.c.created_at.desc())
             .limit(100)
         )
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(tenant) as connection:
             return [order_record(row) for row in await connection.execute(query)]
 
 

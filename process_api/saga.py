@@ -31,6 +31,7 @@ from process_api.flows import (
     end_attempt,
     end_step,
     step_state,
+    tenant_of,
     undoing_to,
 )
 from process_api.lease import Lease
@@ -238,7 +239,7 @@ class Saga(Generic[C]):
         """What is to be undone. From here on the flow can come to this ending only, however often it is parked."""
         while True:
             with suppress(Unavailable):
-                async with self.store.transaction() as connection:
+                async with self.store.transaction(tenant_of(flow_id)) as connection:
                     await change_flow(connection, flow_id, undoing_to=asdict(ending))
                     return await begun_steps(connection, flow_id)
             await asyncio.sleep(_DATABASE_POLL_S)
@@ -246,7 +247,7 @@ class Saga(Generic[C]):
     async def _undoing_to(self, flow_id: str) -> Ending | None:
         while True:
             with suppress(Unavailable):
-                async with self.store.transaction() as connection:
+                async with self.store.transaction(tenant_of(flow_id)) as connection:
                     ending = await undoing_to(connection, flow_id)
                 return Ending(**ending) if ending is not None else None
             await asyncio.sleep(_DATABASE_POLL_S)
@@ -273,7 +274,7 @@ class Saga(Generic[C]):
         self, flow_id: str, step: Step[C], direction: Direction, attempt: int, outcome: Outcome, detail: str
     ) -> Outcome:
         with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
-            async with self.store.transaction() as connection:
+            async with self.store.transaction(tenant_of(flow_id)) as connection:
                 await self.lease.fence(connection)
                 await self._end(connection, flow_id, step, direction, attempt, outcome, detail)
         return outcome
@@ -298,7 +299,7 @@ class Saga(Generic[C]):
             found = await _call(step, direction, context)
         outcome = _outcome("absent" if found is None else "done")
         detail = found.message if found else "nothing there"
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(context.tenant) as connection:
             await self.lease.fence(connection)
             if found is not None:
                 await self._write_down(connection, context, step, direction, found)
@@ -307,7 +308,7 @@ class Saga(Generic[C]):
 
     async def _begin(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome | None:
         """Write down that the attempt begins. An outcome where there is nothing to attempt, or not yet."""
-        async with self.store.transaction() as connection:
+        async with self.store.transaction(context.tenant) as connection:
             await self.lease.fence(connection)
             if await step_state(connection, context.flow_id, step.name) in _SETTLED[direction]:
                 # The first run of this attempt wrote everything down, but died before DBOS kept its outcome.

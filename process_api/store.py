@@ -1,5 +1,10 @@
-"""The connection to PostgreSQL: one asynchronous engine a process, and transactions that are short."""
+"""The connection to PostgreSQL: one asynchronous engine a process, and transactions that are short.
 
+A transaction names the tenant that it works for, and PostgreSQL shows it no other tenant's rows
+(`process_api.row_security`). Work for every tenant at once says so by name.
+"""
+
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,9 +14,17 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from process_api.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
-EXPECTED_REVISION = "0003"
+EXPECTED_REVISION = "0004"
+_TENANT = re.compile(r"[a-z0-9-]{1,40}")
+# One statement, so one round trip. Both settings end with the transaction: a connection goes back to the pool clean.
+_ACT_FOR = text(f"SELECT set_config('role', '{APPLICATION_ROLE}', true), set_config('quoteway.tenant', :tenant, true)")
+_MAY_ACT = text(
+    f"SELECT pg_has_role('{APPLICATION_ROLE}',"
+    " CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)"
+)
 
 
 def sqlalchemy_url(database_url: str) -> str:
@@ -33,10 +46,27 @@ class Store:
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end of the block. Raises Unavailable where the database does not answer."""
+    async def transaction(self, tenant: str) -> AsyncIterator[AsyncConnection]:
+        """A transaction for one tenant, committed at the end of the block: of other tenants it sees and writes nothing.
+
+        Raises Unavailable where the database does not answer, ValueError where that is no tenant's name.
+        """
+        if not _TENANT.fullmatch(tenant):
+            raise ValueError(f"{tenant!r} is no tenant's name")
+        async with self._transaction(tenant) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction_across_tenants(self) -> AsyncIterator[AsyncConnection]:
+        """As `transaction`, for what serves every tenant: leases, relay, inbox, housekeeping. Never for a request."""
+        async with self._transaction(EVERY_TENANT) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _transaction(self, tenant: str) -> AsyncIterator[AsyncConnection]:
         try:
             async with self.engine.begin() as connection:
+                await connection.execute(_ACT_FOR, {"tenant": tenant})
                 yield connection
         except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError) as error:
             raise Unavailable("the database does not answer", vendor="postgresql") from error
@@ -46,12 +76,15 @@ class Store:
         try:
             async with self.engine.connect() as connection:
                 found: Any = await connection.scalar(text("SELECT version_num FROM quoteway.alembic_version"))
+                may_act = await connection.scalar(_MAY_ACT)
         except DBAPIError as error:
             if "alembic_version" in str(error):
                 return "the database is not migrated: run `python -m process_api.migrate`"
             return "the database does not answer"
         if found < EXPECTED_REVISION:
             return f"the database is at revision {found}, not {EXPECTED_REVISION}: run `python -m process_api.migrate`"
+        if not may_act:
+            return f"the database login may not act as {APPLICATION_ROLE}: GRANT {APPLICATION_ROLE} TO it"
         # A newer one is a deploy under way: migrations only add, until every older process is gone.
         return None
 

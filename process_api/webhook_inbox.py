@@ -44,7 +44,7 @@ class InboxStatus(StrEnum):
 async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, notice: WebhookNotice) -> None:
     """Keep a verified webhook. One that came before changes nothing; one about nothing of ours is done at once."""
     subject = notice.subscription_external_id
-    async with store.transaction() as connection:
+    async with store.transaction(tenant) as connection:
         await connection.execute(
             insert(webhook_inbox)
             .values(
@@ -90,7 +90,7 @@ class InboxWorker:
 
     async def apply_next(self) -> bool:
         """Apply the webhook that is due first. Returns whether there was one. Raises Unavailable without a database."""
-        async with self.store.transaction() as connection:
+        async with self.store.transaction_across_tenants() as connection:
             row = await claim(connection)
             if row is None:
                 return False
@@ -188,7 +188,7 @@ async def lay_aside(connection: AsyncConnection, row: Row[Any]) -> None:
 
 async def prune(store: Store, kept_days: int) -> int:
     """Forget webhooks that have been finished for that long; their senders repeat none so late. Returns how many."""
-    async with store.transaction() as connection:
+    async with store.transaction_across_tenants() as connection:
         forgotten = await connection.execute(
             delete(webhook_inbox).where(_inbox.finished_at < func.now() - timedelta(days=kept_days))
         )

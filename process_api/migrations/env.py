@@ -5,6 +5,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import create_engine, text
 
+from process_api.row_security import EVERY_TENANT
 from process_api.tables import SCHEMA, metadata
 
 
@@ -19,6 +20,9 @@ engine = create_engine(
 )
 with engine.connect() as connection:
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    connection.commit()
+    # A migration changes every tenant's rows, also where it does not connect as a superuser.
+    connection.execute(text(f"SELECT set_config('quoteway.tenant', '{EVERY_TENANT}', false)"))
     connection.commit()
     context.configure(
         connection=connection,

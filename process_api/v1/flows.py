@@ -87,8 +87,8 @@ async def get_flow(request: Request[Principal, Any, Any], flow_id: FlowIdParamet
     letters: DeadLetters = request.app.state.dead_letters
     return FlowView(
         flow=await _flow(request, flow_id),
-        steps=await flows.steps(flow_id),
-        attempts=await flows.attempts(flow_id),
+        steps=await flows.steps(request.user.tenant, flow_id),
+        attempts=await flows.attempts(request.user.tenant, flow_id),
         decisions=await letters.decisions(request.user.tenant, flow_id),
     )
 

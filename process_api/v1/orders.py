@@ -126,7 +126,7 @@ async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdPara
     record: OrderRecord | None = await orders.find(request.user.tenant, order_id)
     if record is None:
         raise NotFound(f"There is no order {order_id}.")
-    return order_view(record, await orders.timeline(order_id))
+    return order_view(record, await orders.timeline(request.user.tenant, order_id))
 
 
 def order_view(record: OrderRecord, timeline: list[TimelineEntry]) -> OrderView:

@@ -151,7 +151,7 @@ async def validate_customer(context: OrderSubmission) -> Found:
             reason_code="legal_entity_mismatch",
         )
     customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, customer_draft(account, quote))
-    async with context.store.transaction() as connection:
+    async with context.store.transaction(context.tenant) as connection:
         await link(
             connection,
             tenant=context.tenant,

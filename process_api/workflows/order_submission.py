@@ -73,7 +73,7 @@ async def book_erp_order(context: OrderSubmission) -> Found:
     )
     await context.system.create_order(context.tenant, quote.legal_entity, external_id, draft)
     booked = await context.system.confirm_order(context.tenant, quote.legal_entity, external_id)
-    await context.intents.answer(operation_id, booked.vendor_id)
+    await context.intents.answer(context.tenant, operation_id, booked.vendor_id)
     return _erp_found(context, booked)
 
 
@@ -157,7 +157,7 @@ async def start_billing(context: OrderSubmission) -> Found:
     customer = await context.system.ensure_billing_customer(
         context.tenant, quote.legal_entity, customer_draft(account, quote)
     )
-    async with context.store.transaction() as connection:
+    async with context.store.transaction(context.tenant) as connection:
         await link(
             connection,
             tenant=context.tenant,
@@ -226,7 +226,7 @@ async def _start_subscription(context: OrderSubmission, period: Recurrence, cust
         payload=draft,
     )
     subscription = await context.system.create_subscription(context.tenant, quote.legal_entity, external_id, draft)
-    await context.intents.answer(operation_id, subscription.vendor_id)
+    await context.intents.answer(context.tenant, operation_id, subscription.vendor_id)
     return subscription
 
 

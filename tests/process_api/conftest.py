@@ -72,7 +72,7 @@ class Process:
     async def flows_at_work(self) -> bool:
         """Whether any flow has not come to an end, with all that follows the end."""
         running = text("SELECT EXISTS (SELECT FROM dbos.workflow_status WHERE status IN ('ENQUEUED', 'PENDING'))")
-        async with self.worker.store.transaction() as connection:
+        async with self.worker.store.transaction_across_tenants() as connection:
             return bool(await connection.scalar(running))
 
     async def idle(self) -> None:

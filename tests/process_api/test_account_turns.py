@@ -61,7 +61,7 @@ async def test_without_turns_they_would_meet(process: Process, monkeypatch: pyte
 
 async def test_a_turn_is_one_flows_until_it_ends_or_its_time_is_over(process: Process) -> None:
     tenant, first, second = f"t-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex, uuid.uuid4().hex
-    async with process.worker.store.transaction() as connection:
+    async with process.worker.store.transaction_across_tenants() as connection:
         for flow_id in (first, second):
             await connection.execute(
                 text(

@@ -33,7 +33,7 @@ async def connect(
     store: Store, tenant: str, here: str, there: str, *, entity: str = "customer", system: str = "erp:NW-DE"
 ) -> None:
     """Link two ids in a transaction of its own."""
-    async with store.transaction() as connection:
+    async with store.transaction_across_tenants() as connection:
         await link(connection, tenant=tenant, entity=entity, canonical_id=here, system=system, system_id=there)
 
 
@@ -45,7 +45,7 @@ async def links(store: Store, tenant: str) -> list[tuple[str, str, str, str]]:
         .where(table.tenant == tenant)
         .order_by(table.entity, table.system, table.canonical_id)
     )
-    async with store.transaction() as connection:
+    async with store.transaction_across_tenants() as connection:
         return [(row[0], row[1], row[2], row[3]) for row in await connection.execute(query)]
 
 
@@ -112,7 +112,7 @@ async def test_of_many_who_claim_one_record_at_once_one_gets_it(store: Store, te
 
 async def test_a_link_is_part_of_its_callers_transaction(store: Store, tenant: str) -> None:
     async def fail_after_linking() -> None:
-        async with store.transaction() as connection:
+        async with store.transaction_across_tenants() as connection:
             await link(connection, tenant=tenant, entity="customer", canonical_id="a", system="s", system_id="b")
             raise RuntimeError("whatever came next went wrong")
 

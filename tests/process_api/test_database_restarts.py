@@ -67,8 +67,8 @@ async def commit_answers_are_lost(monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     transaction = Store.transaction
 
     @asynccontextmanager
-    async def committed_and_lost(store: Store) -> AsyncIterator[AsyncConnection]:
-        async with transaction(store) as connection:
+    async def committed_and_lost(store: Store, tenant: str) -> AsyncIterator[AsyncConnection]:
+        async with transaction(store, tenant) as connection:
             yield connection
         raise Unavailable("the database does not answer", vendor="postgresql")
 

@@ -59,7 +59,7 @@ def assert_nothing_left_over(process: Process) -> None:
 
 async def events_of(process: Process, order_id: str) -> list[str]:
     query = text("SELECT type FROM quoteway.events WHERE subject = :subject ORDER BY sequence")
-    async with process.worker.store.transaction() as connection:
+    async with process.worker.store.transaction_across_tenants() as connection:
         return list(await connection.scalars(query, {"subject": order_id}))
 
 
@@ -255,6 +255,7 @@ async def test_deciding_needs_its_own_scope(process: Process) -> None:
 
 @pytest.mark.parametrize("statement", ["UPDATE {} SET reason = 'other'", "DELETE FROM {}", "TRUNCATE {}"])
 async def test_a_decision_is_never_changed(process: Process, statement: str) -> None:
+    """Not even by the owner of the table; the application's role may not try."""
     with pytest.raises(DBAPIError, match="append-only"):
-        async with process.worker.store.transaction() as connection:
+        async with process.worker.store.engine.begin() as connection:
             await connection.execute(text(statement.format("quoteway.dead_letter_decisions")))

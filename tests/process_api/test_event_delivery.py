@@ -46,7 +46,7 @@ class Outbox:
         """Commit events of a subject."""
         for _ in range(count):
             sequence = 1 + sum(1 for _id, known, _sequence in self.committed if known == subject)
-            async with self.stores[0].transaction() as connection:
+            async with self.stores[0].transaction_across_tenants() as connection:
                 event_id = await append_event(
                     connection,
                     tenant=self.tenant,
@@ -67,7 +67,7 @@ class Outbox:
 
     async def unpublished(self) -> int:
         """How many events wait."""
-        async with self.stores[0].transaction() as connection:
+        async with self.stores[0].transaction_across_tenants() as connection:
             query = text("SELECT count(*) FROM quoteway.events WHERE tenant = :tenant AND published_at IS NULL")
             return int(await connection.scalar(query, {"tenant": self.tenant}) or 0)
 
@@ -103,7 +103,7 @@ async def outbox(outbox_url: str, redis_engine: RedisEngine) -> AsyncIterator[Ou
     yield made
     redis_engine.start()
     # A test that leaves events behind would have them published by the next one.
-    async with made.stores[0].transaction() as connection:
+    async with made.stores[0].transaction_across_tenants() as connection:
         await connection.execute(text("DELETE FROM quoteway.events"))
     await made.streams.close()
     for store in made.stores:
@@ -184,7 +184,7 @@ async def test_marking_before_publishing_would_be_seen(outbox: Outbox, monkeypat
     """Mutation: with the mark committed first, a death before Redis took the events loses them."""
 
     async def claim_and_mark(_connection: AsyncConnection, tenant: str) -> bool:
-        async with outbox.stores[1].transaction() as other:
+        async with outbox.stores[1].transaction_across_tenants() as other:
             await other.execute(
                 text("UPDATE quoteway.events SET published_at = now() WHERE tenant = :tenant"), {"tenant": tenant}
             )

@@ -94,7 +94,7 @@ async def test_keys_are_kept_for_their_days_and_then_forgotten(
 ) -> None:
     monkeypatch.setattr(idempotency, "_PRUNED_AT_ONCE", 2)
     run = uuid.uuid4().hex
-    async with process.worker.store.transaction() as connection:
+    async with process.worker.store.transaction_across_tenants() as connection:
         for name, age in [("old", "31 days"), ("young", "29 days"), ("edge", "30 days 1 minute"), ("older", "90 days")]:
             await connection.execute(
                 text(
@@ -106,7 +106,7 @@ async def test_keys_are_kept_for_their_days_and_then_forgotten(
 
     assert await prune_keys(process.worker.store, 30) == 3
 
-    async with process.worker.store.transaction() as connection:
+    async with process.worker.store.transaction_across_tenants() as connection:
         kept = await connection.scalars(
             text("SELECT idempotency_key FROM quoteway.idempotency_keys WHERE tenant = :run"), {"run": run}
         )

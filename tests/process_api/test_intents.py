@@ -50,7 +50,7 @@ class Writing:
     async def rows(self) -> list[Any]:
         """What is written down for this tenant, read in a transaction of its own."""
         query = select(intents).where(intents.c.tenant == self.tenant).order_by(intents.c.operation_id)
-        async with self.store.transaction() as connection:
+        async with self.store.transaction_across_tenants() as connection:
             return list(await connection.execute(query))
 
 
@@ -66,7 +66,7 @@ async def begin(store: Store, external_id: str) -> Writing:
     """A flow of a tenant of its own, about to write under that external id."""
     tenant = f"t-{uuid.uuid4().hex[:12]}"
     flow_id = f"{tenant}.ord_1"
-    async with store.transaction() as connection:
+    async with store.transaction_across_tenants() as connection:
         await connection.execute(
             insert(flows).values(
                 flow_id=flow_id,
@@ -105,7 +105,7 @@ async def test_an_answer_says_what_the_vendor_calls_the_record(writing: Writing)
     answered = await writing.record(Payload("2"))
     waiting = await writing.record(Payload("2"), external_id="ord_2")
 
-    await writing.intents.answer(answered, "42")
+    await writing.intents.answer(writing.tenant, answered, "42")
 
     rows = {row.operation_id: row for row in await writing.rows()}
     assert rows[answered].vendor_id == "42"
@@ -115,7 +115,7 @@ async def test_an_answer_says_what_the_vendor_calls_the_record(writing: Writing)
 
 async def test_recording_again_changes_nothing_not_even_the_answer(writing: Writing) -> None:
     operation_id = await writing.record(Payload("2"))
-    await writing.intents.answer(operation_id, "42")
+    await writing.intents.answer(writing.tenant, operation_id, "42")
     before = await writing.rows()
 
     assert await writing.record(Payload("2")) == operation_id

@@ -31,15 +31,15 @@ async def test_a_flow_laid_aside_is_taken_up_again_although_the_lease_was_renewe
 async def test_a_transaction_under_an_older_epoch_is_refused(process: Process) -> None:
     lease = process.worker.lease
     with lease.flow():
-        async with process.worker.store.transaction() as connection:
+        async with process.worker.store.transaction_across_tenants() as connection:
             await lease.fence(connection)
         await lease._take()
         with pytest.raises(LeaseLost):
             lease.require()
         with pytest.raises(LeaseLost):
-            async with process.worker.store.transaction() as connection:
+            async with process.worker.store.transaction_across_tenants() as connection:
                 await lease.fence(connection)
-    async with process.worker.store.transaction() as connection:
+    async with process.worker.store.transaction_across_tenants() as connection:
         await lease.fence(connection)
         rows = await connection.execute(text("SELECT FROM quoteway.executors WHERE expires_at > now()"))
         assert len(list(rows)) == 1

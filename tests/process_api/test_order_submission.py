@@ -49,7 +49,7 @@ def assert_booked_once(process: Process, order: dict[str, Any]) -> None:
 
 
 async def events_of(process: Process, order_id: str) -> list[tuple[int, str]]:
-    async with process.worker.store.transaction() as connection:
+    async with process.worker.store.transaction_across_tenants() as connection:
         rows = await connection.execute(
             text("SELECT sequence, type FROM quoteway.events WHERE subject = :subject ORDER BY sequence"),
             {"subject": order_id},

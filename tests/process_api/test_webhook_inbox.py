@@ -81,7 +81,7 @@ class Billing:
 
     async def query(self, statement: str, **values: Any) -> list[Any]:
         """Rows of the process tier's database."""
-        async with self.process.worker.store.transaction() as connection:
+        async with self.process.worker.store.transaction_across_tenants() as connection:
             return list((await connection.execute(text(statement), values)).all())
 
     async def apply_all(self, timeout_s: float = 20) -> None:
@@ -128,7 +128,7 @@ async def billing(process: Process) -> AsyncIterator[Billing]:
     """Billing, with an empty inbox before and after."""
     made = Billing(process)
     yield made
-    async with process.worker.store.transaction() as connection:
+    async with process.worker.store.transaction_across_tenants() as connection:
         await connection.execute(text("DELETE FROM quoteway.webhook_inbox"))
         await connection.execute(text("DELETE FROM quoteway.subscription_states"))
 
@@ -387,7 +387,7 @@ async def test_without_waiting_the_overtaking_would_be_seen(billing: Billing, mo
 async def test_finished_webhooks_are_forgotten_after_their_time_and_dead_ones_never(billing: Billing) -> None:
     _subject, dead = await poisoned(billing)
     await decide(billing, dead, "retry")
-    async with billing.process.worker.store.transaction() as connection:
+    async with billing.process.worker.store.transaction_across_tenants() as connection:
         await connection.execute(
             text(
                 "UPDATE quoteway.webhook_inbox SET received_at = now() - interval '99 days', finished_at = CASE"

@@ -107,7 +107,7 @@ class Plant:
 
     async def rows(self, query: str, **values: Any) -> list[Any]:
         """What the database says."""
-        async with self.store.transaction() as connection:
+        async with self.store.transaction_across_tenants() as connection:
             return list(await connection.execute(text(query), values))
 
     def pause(self, worker: RunningProcess) -> None:
