@@ -1,5 +1,7 @@
 """The experience API: quote-to-cash for Salesforce's Lightning components, Apex and Flow. It keeps no state."""
 
+from pathlib import Path
+
 from litestar import Litestar
 
 from experience_api.process_client import connect_process
@@ -26,6 +28,11 @@ VERSIONS = {
         )
     )
 }
+TAGS = {
+    "accounts": "One customer across Salesforce, the ERP and billing.",
+    "orders": "Submit an accepted quote once, and follow what becomes of it.",
+    "quotes": "What a quote costs in every system, before anyone orders it.",
+}
 
 
 def create_app(
@@ -46,6 +53,8 @@ def create_app(
         ),
         ready={"process": process.ready},
         plain_problems=True,
+        tags=TAGS,
+        examples=Path(__file__).parent / "examples",
     )
     return create_service(
         tier,

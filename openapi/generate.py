@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from litestar import Litestar
@@ -22,7 +23,7 @@ import process_api.app
 import process_api.settings
 import system_api.app
 import system_api.settings
-from shared.contract import build_document
+from shared.contract import build_document, versions_of
 
 FOLDER = Path(__file__).parent
 OPERATIONS = FOLDER / "operations.txt"
@@ -39,10 +40,10 @@ key = "file:secret"
 
 
 def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Litestar]]:
-    """Each published document's name and the application it describes. No server is started, nothing is connected."""
+    """Each tier's name and application. No server is started, nothing is connected."""
     metadata_url = f"{_NOWHERE}/.well-known/openid-configuration"
     yield (
-        "experience-v1",
+        "experience",
         experience_api.app.create_app(
             experience_api.settings.ExperienceSettings(
                 issuer_metadata_url=metadata_url, process_url=_NOWHERE, experience_client_secret_file=secret_file
@@ -50,7 +51,7 @@ def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Li
         ),
     )
     yield (
-        "process-v1",
+        "process",
         process_api.app.create_app(
             process_api.settings.ProcessSettings(
                 issuer_metadata_url=metadata_url,
@@ -62,7 +63,7 @@ def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Li
         ),
     )
     yield (
-        "system-v1",
+        "system",
         system_api.app.create_app(
             system_api.settings.SystemSettings(
                 issuer_metadata_url=metadata_url,
@@ -81,13 +82,18 @@ def generate() -> dict[Path, str]:
         secret, connections = Path(folder, "secret"), Path(folder, "connections.toml")
         secret.write_text("unused")
         connections.write_text(_CONNECTIONS)
-        for name, app in tier_apps(str(secret), str(connections)):
-            document = build_document(app)
-            encoded = msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2)
-            files[FOLDER / f"{name}.json"] = encoded.decode() + "\n"
-            operations += _operation_lines(name, document)
+        for tier, app in tier_apps(str(secret), str(connections)):
+            for version in versions_of(app):
+                document = build_document(app, version)
+                files[FOLDER / f"{tier}-{version}.json"] = formatted(document)
+                operations += _operation_lines(f"{tier}-{version}", document)
     files[OPERATIONS] = "\n".join(operations) + "\n"
     return files
+
+
+def formatted(document: Any) -> str:
+    """A document as it is committed: keys sorted, indented, so that a difference can be read."""
+    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2).decode() + "\n"
 
 
 def _operation_lines(name: str, document: dict[str, dict[str, dict[str, dict[str, object]]]]) -> list[str]:

@@ -1,5 +1,7 @@
 """The process API: orchestration, business state, events. It only puts flows into the queue; workers run them."""
 
+from pathlib import Path
+
 from dbos import DBOSClient
 from litestar import Litestar
 
@@ -43,6 +45,14 @@ VERSIONS = {
         )
     )
 }
+TAGS = {
+    "accounts": "What every system knows of a customer, side by side.",
+    "dead letters": "Everything that waits for a person, and the decisions on it.",
+    "flows": "Every running or finished business process, with each step, attempt and vendor id.",
+    "orders": "Submit an accepted quote once, and follow what became of it.",
+    "quotes": "What a quote would cost in every system, before anyone orders it.",
+    "webhooks": "What vendors tell us, taken by their signature.",
+}
 
 
 def create_app(
@@ -74,6 +84,8 @@ def create_app(
             settings.issuer_metadata_url, settings.process_audience, transport=issuer_transport
         ),
         ready={"database": store.ready, "system": system.ready},
+        tags=TAGS,
+        examples=Path(__file__).parent / "examples",
     )
     return create_service(
         tier,

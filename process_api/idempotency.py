@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.store import Store
 from process_api.tables import idempotency_keys
+from shared.idempotency_key import KEY_PATTERN
 from shared.problem import Conflict, Fault, IdempotencyMismatch, InvalidRequest
 
-_BARE = re.compile(r"[\x21-\x7e]{1,128}")
+_KEY = re.compile(KEY_PATTERN)
+_ESCAPED = re.compile(r"\\(.)")
 _IN_FLIGHT_RETRY_S = 1
 _PRUNED_AT_ONCE = 1000
 
@@ -29,14 +31,14 @@ class IdempotencyKey:
 def parse_key(header: str) -> IdempotencyKey:
     """The key of a header, bare or as the draft's quoted String. Raises InvalidRequest where there is none."""
     text = header.strip()
-    if len(text) >= 2 and text[0] == text[-1] == '"':
-        text = text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    if not _BARE.fullmatch(text):
+    if not _KEY.fullmatch(text):
         detail = "Send 1 to 128 printable characters without spaces: a new value for each intent."
         raise InvalidRequest(
             "The Idempotency-Key header is missing or not usable.",
             [Fault(pointer="header/Idempotency-Key", detail=detail)],
         )
+    if text[0] == '"':
+        text = _ESCAPED.sub(r"\1", text[1:-1])
     return IdempotencyKey(text)
 
 

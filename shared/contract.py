@@ -1,51 +1,49 @@
-"""A tier's OpenAPI document: what Litestar generates, and what only we know (policy, problems, security).
+"""A tier's OpenAPI documents: what Litestar generates, and what only we know (policy, problems, headers, examples).
 
-Served at `/openapi.json`, with an interactive page at `/docs` that needs nothing from any other host.
+There is one document for each version; health and whatever else has no version is in all of them.
 """
 
-import importlib.util
 import inspect
-from pathlib import Path
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from litestar import Litestar, MediaType, Request, Response, Router, get
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
-from litestar.openapi.spec import Contact, License
-from litestar.params import FromPath
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from shared.operation import OperationPolicy, policy_of, public
-from shared.problem import PROBLEM_MEDIA_TYPE, NotFound, Problem
+from shared.contract_answers import HEADERS, describe_headers, problem_answer, problem_statuses, share_problems
+from shared.contract_examples import add_examples, load_examples
+from shared.operation import OperationPolicy, policy_of, problems_of
+from shared.problem import Problem
+from shared.versions import Version, version_of
 
-_ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<link rel="stylesheet" href="/docs/assets/swagger-ui.css"></head><body><div id="ui"></div>
-<script src="/docs/assets/swagger-ui-bundle.js"></script>
-<script>SwaggerUIBundle({{url: "/openapi.json", dom_id: "#ui", deepLinking: true, persistAuthorization: true}})</script>
-</body></html>"""
-_READ_PROBLEMS = {
-    "400": "The request is not valid; a JSON pointer names each fault.",
-    "401": "No token, or not a valid one.",
-    "403": "The token lacks a scope.",
-    "404": "There is no such record, or none you may see.",
-    "422": "A vendor refused, or holds a record that cannot be used.",
-    "500": "A defect of ours; quote the correlation id.",
-    "503": "A system we depend on is not available; Retry-After says when to try again.",
-}
-_WRITE_PROBLEMS = {
-    **_READ_PROBLEMS,
-    "408": "The body did not arrive in time.",
-    "409": "The record's state does not allow this, or the same key is in flight.",
-    "413": "The body is larger than 1 MB.",
-    "422": "The vendor refused, or the idempotency key was used with another body.",
-    "504": "Sent, and no trustworthy answer came: look the record up before you send again.",
-}
+_VERSION = re.compile(r"/(v[1-9][0-9]*)/")
+_POOLS = ("schemas", "headers")
+_REFERENCE = re.compile(r'"#/components/(schemas|headers)/([^"]+)"')
+_FIRST_SENTENCE = re.compile(r"(.+?)[.:](?:\s|$)", re.DOTALL)
+_HEALTH_TAG = "Whether the tier runs, and whether it and everything it depends on can serve. Needs no token."
+UNKNOWN_QUERY = (
+    "A query parameter that the operation does not know is refused with 400, so that a typing error is seen."
+)
 
 
-def build_document(app: Litestar) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of `app`, keys sorted, with policy, security and problem answers on every operation."""
+class ContractError(Exception):
+    """An operation lacks something that its contract needs; the message says what and where."""
+
+
+def versions_of(app: Litestar) -> list[str]:
+    """The published versions, oldest first: `v1`, `v2`."""
+    found = {match[1] for path in app.openapi_schema.to_schema()["paths"] if (match := _VERSION.match(path))}
+    return sorted(found, key=lambda version: int(version[1:]))
+
+
+def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a version of `app`, of all versions where none is named. Keys are sorted.
+
+    Raises ContractError where an operation's tag is not described.
+    """
     document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -59,101 +57,148 @@ def build_document(app: Litestar) -> dict[str, Any]:
             "description": "An RFC 9068 access token of the configured issuer, for this tier's audience.",
         }
     }
+    document["info"]["description"] += f" {UNKNOWN_QUERY}"
     _describe_schemas(schemas, app)
-    # The first is what the tier answers unless another is asked for.
-    media_types = [PROBLEM_MEDIA_TYPE, "application/json"]
-    if app.state.tier.plain_problems:
-        media_types.reverse()
-    for route in app.routes:
-        if isinstance(route, HTTPRoute):
-            for method, (handler, _) in route.route_handler_map.items():
-                described = document["paths"].get(route.path_format or "/", {}).get(method.lower())
-                policy = policy_of(handler.opt) if described is not None else None
-                if described is not None and policy is not None:
-                    _describe(described, policy, method, media_types)
-    sorted_document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document, order="deterministic"))
+    for path, method, handler in _handlers(app):
+        described = document["paths"].get(path, {}).get(method.lower())
+        if described is not None:
+            _describe(described, handler, method, plain=app.state.tier.plain_problems)
+    if version is not None:
+        _keep_version(document, version, _number_of(app, version))
+    add_examples(document, load_examples(app.state.tier.examples))
+    share_problems(document)
+    _describe_tags(document, app.state.tier.tags)
+    components["headers"] = HEADERS
+    _drop_unused(document)
+    sorted_document: dict[str, Any] = _whole_numbers(
+        msgspec.json.decode(msgspec.json.encode(document, order="deterministic"))
+    )
     return sorted_document
 
 
-def _describe_schemas(schemas: dict[str, Any], app: Litestar) -> None:
-    """Give each type its docstring: Litestar leaves it out for msgspec's."""
-    kinds: list[Any] = [Problem]
+def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
     for route in app.routes:
         if isinstance(route, HTTPRoute):
-            for handler, _ in route.route_handler_map.values():
-                signature = handler.parsed_fn_signature
-                answer = signature.return_type
-                kinds += [field.annotation for field in (answer, *answer.inner_types)]
-                kinds += [signature.parameters["data"].annotation] if "data" in signature.parameters else []
-    structs = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
-    _, described = msgspec.json.schema_components(structs)
-    for name, schema in described.items():
-        if name in schemas and "description" in schema:
-            schemas[name]["description"] = inspect.cleandoc(schema["description"])
+            for method, (handler, _) in route.route_handler_map.items():
+                yield route.path_format or "/", method, handler
 
 
-def _describe(operation: dict[str, Any], policy: OperationPolicy, method: str, media_types: list[str]) -> None:
+def _number_of(app: Litestar, version: str) -> str:
+    owners = {
+        id(owner): owner
+        for path, _, handler in _handlers(app)
+        if path.startswith(f"/{version}/") and (owner := version_of(handler.opt)) is not None
+    }
+    numbers = {owner.number for owner in owners.values()}
+    if len(numbers) != 1:
+        raise ContractError(f"{version} is mounted as {sorted(numbers)}: a version has one table and one number.")
+    return numbers.pop()
+
+
+def _keep_version(document: dict[str, Any], version: str, number: str) -> None:
+    document["info"]["version"] = number
+    document["paths"] = {
+        path: methods
+        for path, methods in document["paths"].items()
+        if (match := _VERSION.match(path)) is None or match[1] == version
+    }
+
+
+def _describe_schemas(schemas: dict[str, Any], app: Litestar) -> None:
+    """Give each type its docstring, and close those of requests: Litestar leaves both out for msgspec's."""
+    sent, answered = [], [Problem]
+    for _, _, handler in _handlers(app):
+        signature = handler.parsed_fn_signature
+        answered += _structs((signature.return_type, *signature.return_type.inner_types))
+        if "data" in signature.parameters:
+            sent += _structs([signature.parameters["data"]])
+    for kinds in (answered, sent):
+        _, described = msgspec.json.schema_components(kinds)
+        for name, schema in described.items():
+            if name in schemas and "description" in schema:
+                schemas[name]["description"] = inspect.cleandoc(schema["description"])
+            if name in schemas and kinds is sent and schema.get("additionalProperties") is False:
+                schemas[name]["additionalProperties"] = False
+
+
+def _structs(fields: Any) -> list[Any]:
+    kinds = [field.annotation for field in fields]
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+
+
+def _describe(operation: dict[str, Any], handler: HTTPRouteHandler, method: str, *, plain: bool) -> None:
+    policy = policy_of(handler.opt)
+    description = operation.get("description") or ""
+    sentence = _FIRST_SENTENCE.match(description)
+    operation["summary"] = " ".join((sentence[1] if sentence else description).split())
+    if policy is not None:
+        _describe_policy(operation, policy)
+    else:
+        operation["security"] = []
+    for status in problem_statuses(method, policy, problems_of(handler.opt)):
+        # What a handler documents itself, such as health's 503, stays.
+        operation["responses"].setdefault(str(status), problem_answer(status, plain=plain))
+        if status == 400:  # Litestar's own description of it, which we never send
+            operation["responses"]["400"] = problem_answer(status, plain=plain)
+    if policy is None and 400 not in (problems_of(handler.opt) or ()):
+        operation["responses"].pop("400", None)
+    version: Version | None = version_of(handler.opt)
+    retirement = version.retirement_of(operation["operationId"]) if version is not None else None
+    promised = {header.name for header in handler.resolve_response_headers() if header.required}
+    describe_headers(operation["responses"], policy, retirement, promised)
+    if retirement is not None:
+        operation["deprecated"] = True
+        operation["x-quoteway-deprecation"] = retirement.deprecation.isoformat()
+        if retirement.sunset is not None:
+            operation["x-quoteway-sunset"] = retirement.sunset.isoformat()
+        if retirement.successor:
+            operation["x-quoteway-successor"] = retirement.successor
+    for described in (operation, *operation.get("parameters", [])):
+        if described.get("deprecated") is False:
+            del described["deprecated"]
+
+
+def _describe_policy(operation: dict[str, Any], policy: OperationPolicy) -> None:
     operation["security"] = [{"accessToken": list(policy.scopes)}]
     operation["x-quoteway-owner"] = policy.owner
     operation["x-quoteway-capability"] = policy.capability
     operation["x-quoteway-scopes"] = list(policy.scopes)
     operation["x-quoteway-rate-class"] = policy.rate
     operation["x-quoteway-audit-class"] = policy.audit
-    content = {media_type: {"schema": {"$ref": "#/components/schemas/Problem"}} for media_type in media_types}
-    for status, description in (_READ_PROBLEMS if method == "GET" else _WRITE_PROBLEMS).items():
-        operation["responses"][status] = {"description": description, "content": content}
 
 
-class _Document(JsonRenderPlugin):
-    """The document, with what only we know."""
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 ours holds more
-        """The document as JSON."""
-        return msgspec.json.encode(build_document(request.app))
-
-
-class _Page(OpenAPIRenderPlugin):
-    """The interactive page, with its scripts from this tier."""
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 fixed interface
-        """The page as HTML."""
-        return _PAGE.format(title=openapi_schema["info"]["title"]).encode()
+def _describe_tags(document: dict[str, Any], tags: dict[str, str]) -> None:
+    described = {"health": _HEALTH_TAG, **tags}
+    used: set[str] = set()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            used.update(operation.get("tags", []))
+            if not operation.get("tags") or not set(operation["tags"]) <= set(described):
+                raise ContractError(
+                    f"{method.upper()} {path} has the tags {operation.get('tags', [])}: give it one that the tier"
+                    " describes, or describe it in `Tier.tags` (app.py)."
+                )
+    document["tags"] = [{"name": name, "description": described[name]} for name in sorted(used)]
 
 
-def contract_config(*, title: str, version: str, description: str) -> OpenAPIConfig:
-    """How Litestar describes and serves the contract: at `/docs` and `/docs/openapi.json`, to anyone."""
-    return OpenAPIConfig(
-        title=title,
-        version=version,
-        description=description,
-        contact=Contact(name="Quoteway platform team"),
-        license=License(name="Apache-2.0", identifier="Apache-2.0"),
-        use_handler_docstrings=True,
-        openapi_router=Router("/docs", route_handlers=[_asset], opt=public(), include_in_schema=False),
-        render_plugins=[_Page(path="/"), _Document(path="/openapi.json", media_type=MediaType.JSON)],
-    )
+def _drop_unused(document: dict[str, Any]) -> None:
+    """Leave only schemas and headers that something refers to: a version's document shows nothing of the others."""
+    components = document["components"]
+    rest = {**document, "components": {name: components[name] for name in components if name not in _POOLS}}
+    waiting = set(_REFERENCE.findall(msgspec.json.encode(rest).decode()))
+    kept: set[tuple[str, str]] = set()
+    while waiting:
+        pool, name = waiting.pop()
+        kept.add((pool, name))
+        waiting |= set(_REFERENCE.findall(msgspec.json.encode(components[pool][name]).decode())) - kept
+    for pool in _POOLS:
+        components[pool] = {name: each for name, each in components[pool].items() if (pool, name) in kept}
 
 
-@get("/assets/{name:str}", sync_to_thread=False)
-def _asset(name: FromPath[str]) -> Response[bytes]:
-    if name not in _ASSETS:
-        raise NotFound("There is no such page.")
-    return Response(
-        (_assets_folder() / name).read_bytes(),
-        media_type=_ASSETS[name],
-        headers={"Cache-Control": "public, max-age=86400"},
-    )
-
-
-@get("/openapi.json", opt=public(), include_in_schema=False, sync_to_thread=False)
-def contract_document(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """The document, at the address where tools look for it."""
-    return Response(msgspec.json.encode(build_document(request.app)), media_type="application/json")
-
-
-def _assets_folder() -> Path:
-    # Only the package's files are wanted; importing it would load a template engine that no tier needs.
-    spec = importlib.util.find_spec("swagger_ui")
-    if spec is None or spec.origin is None:
-        raise NotFound("The interactive page is not installed here (package swagger-ui-py).")
-    return Path(spec.origin).parent / "static"
+def _whole_numbers(value: Any) -> Any:
+    """The bounds of integers without a decimal point, which msgspec puts there."""
+    if isinstance(value, dict):
+        return {name: _whole_numbers(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

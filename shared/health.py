@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Response, get
+from litestar.openapi import ResponseSpec
 
 from shared.operation import public
 from shared.problem import QuotewayError
@@ -35,7 +36,15 @@ def health_handlers(checks: Mapping[str, ReadyCheck], vendors: Mapping[str, Read
         """Whether the process runs."""
         return Health("live")
 
-    @get("/health/ready", opt=public(), operation_id="getReadiness", tags=["health"])
+    @get(
+        "/health/ready",
+        opt=public(),
+        operation_id="getReadiness",
+        tags=["health"],
+        responses={
+            503: ResponseSpec(Health, generate_examples=False, description="Something it depends on is missing.")
+        },
+    )
     async def ready() -> Response[Health]:
         """Whether the tier and everything it depends on can serve."""
         missing, degraded = await asyncio.gather(_ask_all(checks), _ask_all(vendors))

@@ -3,12 +3,14 @@
 The contract, the API catalogue and the guards are all made from these, so an operation without them cannot be served.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 RateClass = Literal["read", "write", "expensive"]
 AuditClass = Literal["none", "access", "financial"]
 _KEY = "quoteway_operation"
+_PROBLEMS_KEY = "quoteway_problems"
 
 
 @dataclass(frozen=True)
@@ -23,18 +25,38 @@ class OperationPolicy:
 
 
 def operation(
-    *, owner: str, capability: str, scopes: list[str], rate: RateClass = "read", audit: AuditClass = "access"
+    *,
+    owner: str,
+    capability: str,
+    scopes: list[str],
+    rate: RateClass = "read",
+    audit: AuditClass = "access",
+    problems: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """The `opt` of a route handler that carries its policy."""
-    return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit)}
+    """The `opt` of a route handler that carries its policy.
+
+    `problems`: the statuses that only this operation's own work can answer, among 404, 409, 422 and 504; those that
+    the inbound policies answer are documented anyway. Where it is left out, the contract promises what any operation
+    of its method could answer.
+    """
+    return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit), _PROBLEMS_KEY: problems}
 
 
-def public() -> dict[str, Any]:
-    """The `opt` of a handler that answers without a token: health and the contract document, nothing else."""
-    return {_KEY: None}
+def public(*, problems: Sequence[int] = ()) -> dict[str, Any]:
+    """The `opt` of a handler that answers without a token: health, the contract, and webhooks, which are signed.
+
+    `problems`: every status but 500 with which it can refuse; the policies for callers do not concern it.
+    """
+    return {_KEY: None, _PROBLEMS_KEY: problems}
 
 
 def policy_of(opt: dict[str, Any]) -> OperationPolicy | None:
     """The policy in a handler's `opt`; None for a public one. Raises KeyError where a handler declares neither."""
     policy: OperationPolicy | None = opt[_KEY]
     return policy
+
+
+def problems_of(opt: dict[str, Any]) -> Sequence[int] | None:
+    """The statuses that an operation says its own work can answer; None where it does not say."""
+    problems: Sequence[int] | None = opt.get(_PROBLEMS_KEY)
+    return problems

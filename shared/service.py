@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,7 +28,7 @@ from litestar.types import (
 
 from shared.auth import Authenticator, Principal
 from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
-from shared.contract import contract_config, contract_document
+from shared.contract_pages import CONTRACT_HANDLERS, contract_config
 from shared.front import (
     Middleware,
     answer_refusals,
@@ -40,6 +41,7 @@ from shared.health import ReadyCheck, health_handlers
 from shared.operation import policy_of
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
 from shared.problem_answer import answer_problem
+from shared.query import guard_query
 from shared.telemetry import set_correlation_id
 from shared.versions import announce_version
 
@@ -52,7 +54,8 @@ class Tier:
     """What distinguishes a tier.
 
     `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
-    Salesforce External Services knows no other media type.
+    Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
+    operations in, `examples` is the folder with their recorded examples.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Tier:
     ready: dict[str, ReadyCheck] = field(default_factory=dict)
     vendors: dict[str, ReadyCheck] = field(default_factory=dict)
     plain_problems: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    examples: Path | None = None
 
 
 def create_service(
@@ -81,7 +86,7 @@ def create_service(
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
     answer = answer_problem(plain=tier.plain_problems)
     app = Litestar(
-        route_handlers=[*health_handlers(ready_checks, tier.vendors), contract_document, *handlers],
+        route_handlers=[*health_handlers(ready_checks, tier.vendors), *CONTRACT_HANDLERS, *handlers],
         guards=[routed_as_matched],
         exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,
@@ -103,6 +108,7 @@ def create_service(
         # The caller before the body, so that no one without a token makes us read a megabyte.
         authenticate(tier.authenticator),
         require_scopes,
+        guard_query(app),
         guard_body,
     ]
     app.asgi_handler = in_order(policies, app.asgi_handler)

@@ -43,6 +43,13 @@ VERSIONS = {
         )
     )
 }
+TAGS = {
+    "billing": "The billing platform of a legal entity, in canonical terms.",
+    "crm": "The CRM, in canonical terms.",
+    "erp": "The ERP of a legal entity, in canonical terms.",
+    "pricing": "List prices of ERP and billing, side by side.",
+    "tax": "Tax, calculated without being recorded.",
+}
 
 
 def create_app(
@@ -69,6 +76,8 @@ def create_app(
         description="Vendors behind canonical operations, for the process API alone.",
         authenticator=Authenticator(settings.issuer_metadata_url, settings.system_audience, transport=issuer_transport),
         vendors=registry.capability_checks(),
+        tags=TAGS,
+        examples=Path(__file__).parent / "examples",
     )
     return create_service(
         tier,

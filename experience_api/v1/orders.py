@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import HeaderParameter, JSONBody, PathParameter
+from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
 from experience_api import process_answers, salesforce_id
@@ -15,6 +15,8 @@ from experience_api.v1.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, a
 from shared.auth import Principal
 from shared.canonical import OrderStatus
 from shared.canonical.wire import END
+from shared.contract_headers import ASK_AGAIN_AFTER, STATUS_ADDRESS, VERSION_TAG
+from shared.idempotency_key import IdempotencyKeyHeader
 from shared.operation import operation
 from shared.versions import warnings_for
 
@@ -25,15 +27,6 @@ OrderIdParameter = Annotated[
         name="orderId",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}" + END,
         description="The order's id, as the submission answered it.",
-    ),
-]
-IdempotencyKeyHeader = Annotated[
-    str,
-    HeaderParameter(
-        name="Idempotency-Key",
-        min_length=1,
-        description="A new value for each intent, 1 to 128 printable characters, bare or as a quoted string. "
-        "Sending the same key with the same body again answers with the same order.",
     ),
 ]
 
@@ -113,6 +106,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     operation_id="submitOrder",
     tags=["orders"],
     status_code=202,
+    response_headers=[STATUS_ADDRESS, ASK_AGAIN_AFTER],
     opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:write"], rate="write", audit="financial"),
 )
 async def submit_order(
@@ -145,6 +139,7 @@ async def submit_order(
     "/v1/orders/{orderId:str}",
     operation_id="getOrder",
     tags=["orders"],
+    response_headers=[VERSION_TAG],
     opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"]),
 )
 async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdParameter) -> Response[OrderView]:

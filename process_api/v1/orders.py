@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import HeaderParameter, JSONBody, PathParameter
+from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
 from process_api.idempotency import IdempotencyKey, parse_key
@@ -13,6 +13,8 @@ from process_api.orders import OrderRecord, TimelineEntry
 from shared.auth import Principal
 from shared.canonical import Money, OrderStatus
 from shared.canonical.wire import END, RecordId
+from shared.contract_headers import STATUS_ADDRESS
+from shared.idempotency_key import IdempotencyKeyHeader
 from shared.operation import operation
 from shared.problem import NotFound
 
@@ -23,15 +25,6 @@ OrderIdParameter = Annotated[
         name="orderId",
         pattern=r"^[A-Za-z0-9_.:-]{1,64}" + END,
         description="The order's id, as the submission answered it.",
-    ),
-]
-IdempotencyKeyHeader = Annotated[
-    str,
-    HeaderParameter(
-        name="Idempotency-Key",
-        min_length=1,
-        description="A new value for each intent, 1 to 128 printable characters, bare or as a quoted string. "
-        "Sending the same key with the same body again answers with the same order.",
     ),
 ]
 
@@ -89,6 +82,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     operation_id="startOrderSubmission",
     tags=["orders"],
     status_code=202,
+    response_headers=[STATUS_ADDRESS],
     opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:write"], rate="write", audit="financial"),
 )
 async def start_order_submission(

@@ -197,9 +197,12 @@ def test_a_get_has_no_body_and_no_operation_answers_204(operations: list[tuple[s
 
 
 def test_problems_are_offered_as_plain_json_first_of_all(
+    document: dict[str, Any],
     operations: list[tuple[str, str, dict[str, Any]]],
 ) -> None:
+    shared_answers = document["components"]["responses"]
     for _, path, operation in operations:
         for status, answer in operation["responses"].items():
             if int(status) >= 400 and not path.startswith("/health"):
-                assert set(answer["content"]) == {"application/json", "application/problem+json"}, path
+                found = shared_answers[answer["$ref"].rsplit("/", 1)[1]] if "$ref" in answer else answer
+                assert set(found["content"]) == {"application/json", "application/problem+json"}, path

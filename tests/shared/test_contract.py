@@ -52,7 +52,15 @@ async def create_offer(data: JSONBody[Offer]) -> Response[Offer]:
 
 def app(*, plain: bool = False) -> Litestar:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer().transport())
-    tier = Tier("offers", "Offers", "1.2.3", "Offers for tests.", authenticator, plain_problems=plain)
+    tier = Tier(
+        "offers",
+        "Offers",
+        "1.2.3",
+        "Offers for tests.",
+        authenticator,
+        plain_problems=plain,
+        tags={"offers": "Offers."},
+    )
     return create_service(tier, [get_offer, create_offer], state={})
 
 
@@ -75,13 +83,16 @@ def test_reads_and_writes_name_the_problems_they_can_answer() -> None:
 
     read = set(paths["/v1/offers/{offerId}"]["get"]["responses"])
     write = set(paths["/v1/offers"]["post"]["responses"])
-    assert read == {"200", "400", "401", "403", "404", "422", "500", "503"}
+    assert read == {"200", "400", "401", "403", "404", "422", "429", "500", "503"}
     assert write == {"201", *(read - {"200"}), "408", "409", "413", "504"}
 
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_problems_are_described_in_the_media_types_that_the_tier_answers(*, plain: bool) -> None:
-    answer = build_document(app(plain=plain))["paths"]["/v1/offers/{offerId}"]["get"]["responses"]["404"]
+    document = build_document(app(plain=plain))
+    shared = document["paths"]["/v1/offers/{offerId}"]["get"]["responses"]["404"]
+    assert shared == {"$ref": "#/components/responses/NotFound"}
+    answer = document["components"]["responses"]["NotFound"]
 
     assert set(answer["content"]) == {"application/json", "application/problem+json"}
     assert {content["schema"]["$ref"] for content in answer["content"].values()} == {"#/components/schemas/Problem"}
