@@ -16,6 +16,11 @@ from shared.http_client import Transport
 from shared.service import Tier, create_service
 from shared.versions import Version, mount
 
+# What people and their pages need, many times over; a client stands for all users of one Salesforce org.
+RATE_LIMITS = (
+    "tenant=30000/minute, client=12000/minute, user=600/minute, "
+    "read=12000/minute, write=3000/minute, expensive=3000/minute"
+)
 VERSIONS = {
     "v1": Version(
         handlers=(
@@ -55,6 +60,7 @@ def create_app(
         plain_problems=True,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
+        rate_limiter=settings.rate_limiter("experience", RATE_LIMITS),
     )
     return create_service(
         tier,

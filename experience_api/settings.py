@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from shared.inbound_settings import InboundSettings
 from shared.settings import LogLevel, SecretFile, read_secret
 
 
-class ExperienceSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ExperienceSettings(InboundSettings, frozen=True, kw_only=True):
     """What the experience API needs to start."""
 
     issuer_metadata_url: Annotated[str, Meta(pattern="^https?://", description="the issuer's metadata address")]

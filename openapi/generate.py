@@ -28,6 +28,7 @@ from shared.contract import build_document, versions_of
 FOLDER = Path(__file__).parent
 OPERATIONS = FOLDER / "operations.txt"
 _NOWHERE = "http://127.0.0.1:1"
+_REDIS_NOWHERE = "redis://127.0.0.1:1/0"
 # The system tier needs one connection to start; which one makes no difference to what it publishes.
 _CONNECTIONS = """
 [[connection]]
@@ -46,7 +47,10 @@ def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Li
         "experience",
         experience_api.app.create_app(
             experience_api.settings.ExperienceSettings(
-                issuer_metadata_url=metadata_url, process_url=_NOWHERE, experience_client_secret_file=secret_file
+                issuer_metadata_url=metadata_url,
+                redis_url=_REDIS_NOWHERE,
+                process_url=_NOWHERE,
+                experience_client_secret_file=secret_file,
             )
         ),
     )
@@ -56,7 +60,7 @@ def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Li
             process_api.settings.ProcessSettings(
                 issuer_metadata_url=metadata_url,
                 database_url="postgresql://nobody@127.0.0.1:1/nothing",
-                redis_url="redis://127.0.0.1:1/0",
+                redis_url=_REDIS_NOWHERE,
                 system_url=_NOWHERE,
                 process_client_secret_file=secret_file,
             )
@@ -68,7 +72,7 @@ def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Li
             system_api.settings.SystemSettings(
                 issuer_metadata_url=metadata_url,
                 system_connections=connections_file,
-                redis_url="redis://127.0.0.1:1/0",
+                redis_url=_REDIS_NOWHERE,
             )
         ),
     )

@@ -25,6 +25,11 @@ from shared.http_client import Transport
 from shared.service import Tier, create_service
 from shared.versions import Version, mount
 
+# The experience tier is one client for everyone behind it.
+RATE_LIMITS = (
+    "tenant=60000/minute, client=60000/minute, user=1200/minute, "
+    "read=60000/minute, write=12000/minute, expensive=12000/minute"
+)
 VERSIONS = {
     "v1": Version(
         handlers=(
@@ -86,6 +91,7 @@ def create_app(
         ready={"database": store.ready, "system": system.ready},
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
+        rate_limiter=settings.rate_limiter("process", RATE_LIMITS),
     )
     return create_service(
         tier,

@@ -3,25 +3,21 @@
 from decimal import Decimal
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from process_api.discount_policy import DiscountPolicy
+from shared.inbound_settings import InboundSettings
 from shared.settings import LogLevel, SecretFile, read_secret
 
 _Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
-class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     """What the process API and its worker need to start."""
 
     issuer_metadata_url: Annotated[str, Meta(pattern="^https?://", description="the issuer's metadata address")]
     database_url: Annotated[
         str, Meta(pattern="^postgresql://", description="PostgreSQL 15+ with the business state and the workflows")
-    ]
-    redis_url: Annotated[
-        str,
-        Meta(pattern="^rediss?://", description="Redis 7 / Valkey, where events are published; no state is kept there"),
     ]
     system_url: Annotated[str, Meta(pattern="^https?://", description="the system API's address")]
     process_client_secret_file: SecretFile

@@ -54,6 +54,12 @@ class Ports:
     redis: int = 0
 
 
+# Limits are at work, but out of the way of those who load the sandbox on purpose.
+_RATE_LIMITS = ",".join(
+    f"{bucket}=1000000/minute" for bucket in ("tenant", "client", "user", "read", "write", "expensive")
+)
+
+
 @dataclass
 class Landscape:
     """Everything that an order meets. Start it with `with`."""
@@ -326,18 +332,22 @@ class Landscape:
             "system": self._system_environment,
         }[tier]()
         metadata = f"{self.url('issuer')}/.well-known/openid-configuration"
-        return {"QUOTEWAY_ISSUER_METADATA_URL": metadata, **self.tier_settings, **own}
+        return {
+            "QUOTEWAY_ISSUER_METADATA_URL": metadata,
+            "QUOTEWAY_REDIS_URL": self.redis.url,
+            "QUOTEWAY_RATE_LIMITS": _RATE_LIMITS,
+            **self.tier_settings,
+            **own,
+        }
 
     def _system_environment(self) -> dict[str, str]:
         return {
             "QUOTEWAY_SYSTEM_CONNECTIONS": str(self.run_dir / "connections.toml"),
-            "QUOTEWAY_REDIS_URL": self.redis.url,
         }
 
     def _process_environment(self) -> dict[str, str]:
         return {
             "QUOTEWAY_DATABASE_URL": self.postgres.url(self.database),
-            "QUOTEWAY_REDIS_URL": self.redis.url,
             "QUOTEWAY_SYSTEM_URL": self._reached_at("system", self.url("system")) if "system" in self.processes else "",
             "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),
         }

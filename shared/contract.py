@@ -164,6 +164,7 @@ def _describe_policy(operation: dict[str, Any], policy: OperationPolicy) -> None
     operation["x-quoteway-capability"] = policy.capability
     operation["x-quoteway-scopes"] = list(policy.scopes)
     operation["x-quoteway-rate-class"] = policy.rate
+    operation["x-quoteway-rate-cost"] = policy.cost
     operation["x-quoteway-audit-class"] = policy.audit
 
 

@@ -42,6 +42,11 @@ def matched_operation(scope: Scope) -> Operation | None:
     return operation
 
 
+def add_headers(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Put headers on the answer to this request, whoever will give it: `correlate` sends them."""
+    scope["state"]["answer_headers"].extend(headers)
+
+
 def in_order(policies: Iterable[Middleware], app: ASGIApp) -> ASGIApp:
     """`app` behind the policies, of which the first is met first. Only HTTP has policies: nothing else is served."""
     inside = app

@@ -15,13 +15,14 @@ _PROBLEMS_KEY = "quoteway_problems"
 
 @dataclass(frozen=True)
 class OperationPolicy:
-    """The policy of one operation. `scopes` are all needed."""
+    """The policy of one operation. `scopes` are all needed; in every limit it counts as `cost` requests."""
 
     owner: str
     capability: str
     scopes: tuple[str, ...]
     rate: RateClass
     audit: AuditClass
+    cost: int = 1
 
 
 def operation(
@@ -31,6 +32,7 @@ def operation(
     scopes: list[str],
     rate: RateClass = "read",
     audit: AuditClass = "access",
+    cost: int = 1,
     problems: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """The `opt` of a route handler that carries its policy.
@@ -39,7 +41,7 @@ def operation(
     the inbound policies answer are documented anyway. Where it is left out, the contract promises what any operation
     of its method could answer.
     """
-    return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit), _PROBLEMS_KEY: problems}
+    return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit, cost), _PROBLEMS_KEY: problems}
 
 
 def public(*, problems: Sequence[int] = ()) -> dict[str, Any]:

@@ -11,6 +11,7 @@
     ├── RequestTimeout        408  the body did not arrive in time
     ├── PayloadTooLarge       413
     ├── IdempotencyMismatch   422  the key was used with another body
+    ├── QuotaExceeded         429  too many requests of this caller
     └── VendorError           what a vendor's answer means for a flow:
         ├── Rejected          422  the vendor said no; nothing happened
         ├── Unavailable       503  known not done; the same request may be sent again
@@ -57,6 +58,7 @@ class QuotewayError(Exception):
     """The parent of every error that has an answer of its own on the wire."""
 
     status = 500
+    type_prefix = _TYPE_PREFIX
     slug = "internal-error"
     title = "Something went wrong on our side"
 
@@ -68,7 +70,7 @@ class QuotewayError(Exception):
     def problem(self, correlation_id: str) -> Problem:
         """This error as it is sent."""
         return Problem(
-            type=_TYPE_PREFIX + self.slug,
+            type=self.type_prefix + self.slug,
             title=self.title,
             status=self.status,
             detail=self.detail,
@@ -165,6 +167,24 @@ class IdempotencyMismatch(QuotewayError):
     """The idempotency key has been used with another body."""
 
     status, slug, title = 422, "idempotency-key-reused", "The idempotency key was used for another request"
+
+
+class QuotaExceeded(QuotewayError):
+    """A caller asks more often than it may. `limit` names the limit: client, user, tenant or the operation's class.
+
+    The type is the one registered for it (draft-ietf-httpapi-ratelimit-headers, "Problem Types").
+    """
+
+    status, slug, title = 429, "quota-exceeded", "Too many requests"
+    type_prefix = "https://iana.org/assignments/http-problem-types#"
+
+    def __init__(self, detail: str, *, limit: str, retry_after_s: int) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+
+    def _members(self) -> dict[str, Any]:
+        return {"reason_code": f"limit_{self.limit}", "retry_after_seconds": self.retry_after_s}
 
 
 class VendorError(QuotewayError):

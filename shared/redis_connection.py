@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -45,6 +45,16 @@ class RedisStreams:
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+
+def request_pool(url: str) -> Any:
+    """Connections for what requests wait for, to be handed to a library: given up after a quarter of a second."""
+    return ConnectionPool.from_url(
+        url,
+        socket_connect_timeout=_SCRIPT_TIMEOUT_S,
+        socket_timeout=_SCRIPT_TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 class RedisScripts:

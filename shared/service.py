@@ -42,6 +42,7 @@ from shared.operation import policy_of
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
 from shared.problem_answer import answer_problem
 from shared.query import guard_query
+from shared.rate_limit import RateLimiter, limit_rate
 from shared.telemetry import set_correlation_id
 from shared.versions import announce_version
 
@@ -55,7 +56,8 @@ class Tier:
 
     `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
     Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
-    operations in, `examples` is the folder with their recorded examples.
+    operations in, `examples` is the folder with their recorded examples. Without a `rate_limiter` callers are not
+    limited.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Tier:
     plain_problems: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     examples: Path | None = None
+    rate_limiter: RateLimiter | None = None
 
 
 def create_service(
@@ -82,6 +85,8 @@ def create_service(
 
     async def close() -> None:
         await tier.authenticator.close()
+        if tier.rate_limiter is not None:
+            await tier.rate_limiter.close()
 
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
     answer = answer_problem(plain=tier.plain_problems)
@@ -108,6 +113,8 @@ def create_service(
         # The caller before the body, so that no one without a token makes us read a megabyte.
         authenticate(tier.authenticator),
         require_scopes,
+        # Behind the caller, whom the limits are for, and before all work.
+        *([limit_rate(tier.rate_limiter)] if tier.rate_limiter is not None else []),
         guard_query(app),
         guard_body,
     ]
@@ -132,19 +139,26 @@ def refuse_handlers_without_policy(app: Litestar) -> None:
 
 
 def correlate(app: ASGIApp) -> ASGIApp:
-    """Take over or make the correlation id, and send it back. Note when the request came in (monotonic seconds)."""
+    """Take over or make the correlation id, and send it back, with what `add_headers` puts on the answer.
+
+    Notes when the request came in (monotonic seconds).
+    """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         correlation_id = set_correlation_id(_header(scope, b"x-correlation-id"))
+        added: list[tuple[bytes, bytes]] = []
         scope["state"]["correlation_id"] = correlation_id
         scope["state"]["received_at"] = time.monotonic()
+        scope["state"]["answer_headers"] = added
 
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start" and not _names(message, b"x-correlation-id"):
-                message["headers"] = [*message["headers"], (b"x-correlation-id", correlation_id.encode())]
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if not _names(message, b"x-correlation-id"):
+                    added.append((b"x-correlation-id", correlation_id.encode()))
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
-        await app(scope, receive, send_with_id)
+        await app(scope, receive, send_with_headers)
 
     return middleware
 

@@ -51,6 +51,11 @@ def load_settings(kind: type[S], environment: Mapping[str, str]) -> S:
         except msgspec.ValidationError as error:
             faults.append(f"{name} is wrong: {error}. It is {describe(hints[field.name])}")
             continue
+        for check in _checks(hints[field.name]):
+            try:
+                check(values[field.name])
+            except ValueError as error:
+                faults.append(f"{name} is wrong: {error}. It is {describe(hints[field.name])}")
         if _holds_secret(hints[field.name]):
             try:
                 read_secret(text, field.name)
@@ -87,6 +92,12 @@ def _holds_secret(hint: Any) -> bool:
     return any(
         isinstance(meta, Meta) and "holds_secret" in (meta.extra or {}) for meta in getattr(hint, "__metadata__", ())
     )
+
+
+def _checks(hint: Any) -> list[Any]:
+    """What else a value must pass: the `check` of its annotated type, a function that raises ValueError."""
+    metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, Meta)]
+    return [meta.extra["check"] for meta in metas if meta.extra and "check" in meta.extra]
 
 
 def describe(hint: Any) -> str:

@@ -17,6 +17,10 @@ from system_api.registry import build_registry
 from system_api.settings import SystemSettings
 from system_api.v1 import billing, crm, erp, pricing, tax
 
+# The process tier's only, as a last bound: what a vendor allows is in its connection's quota.
+RATE_LIMITS = (
+    "tenant=120000/minute, client=120000/minute, read=120000/minute, write=60000/minute, expensive=60000/minute"
+)
 VERSIONS = {
     "v1": Version(
         handlers=(
@@ -78,6 +82,7 @@ def create_app(
         vendors=registry.capability_checks(),
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
+        rate_limiter=settings.rate_limiter("system", RATE_LIMITS),
     )
     return create_service(
         tier,

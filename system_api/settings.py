@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from shared.inbound_settings import InboundSettings
 from shared.settings import LogLevel
 
 
-class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
+class SystemSettings(InboundSettings, frozen=True, kw_only=True):
     """The system tier's settings; each is the variable QUOTEWAY_<FIELD>."""
 
     issuer_metadata_url: Annotated[
@@ -20,13 +20,6 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     ]
     system_connections: Annotated[
         str, Meta(min_length=1, description="the path of the TOML file that lists the vendor connections")
-    ]
-    redis_url: Annotated[
-        str,
-        Meta(
-            pattern=r"^rediss?://",
-            description="Redis 7 / Valkey, where vendors' quotas are shared out; nothing is lost with it",
-        ),
     ]
     quota_local_share: Annotated[
         float, Meta(gt=0, le=1, description="the share of a vendor's quota that each process uses while Redis is away")

@@ -41,7 +41,7 @@ def settings_table() -> str:
     for process, kind in PROCESSES:
         hints = get_type_hints(kind, include_extras=True)
         for field in msgspec.structs.fields(kind):
-            default = "required" if field.required else f"`{field.default}`"
+            default = "required" if field.required else f"`{field.default}`" if field.default != "" else "none"
             entry = rows.setdefault(variable(field.name), ([], default, describe(hints[field.name])))
             entry[0].append(process)
     lines = ["| variable | of | default | meaning |", "|---|---|---|---|"]

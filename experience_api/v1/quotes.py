@@ -70,7 +70,9 @@ class PricingPreviewView(msgspec.Struct, frozen=True, kw_only=True, rename="came
     operation_id="previewPricing",
     tags=["quotes"],
     status_code=200,
-    opt=operation(owner="salesforce-experience", capability="pricing", scopes=["quotes:read"], rate="expensive"),
+    opt=operation(
+        owner="salesforce-experience", capability="pricing", scopes=["quotes:read"], rate="expensive", cost=5
+    ),
 )
 async def preview_pricing(request: Request[Principal, Any, Any], quote_id: QuoteIdParameter) -> PricingPreviewView:
     """Each line's quoted, ERP and billing price, its tax, and how far the quote is from the list. Changes nothing."""

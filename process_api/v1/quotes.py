@@ -25,7 +25,7 @@ QuoteIdParameter = Annotated[
     operation_id="previewPricing",
     tags=["quotes"],
     status_code=200,
-    opt=operation(owner="pricing-desk", capability="pricing", scopes=["quotes:read"], rate="expensive"),
+    opt=operation(owner="pricing-desk", capability="pricing", scopes=["quotes:read"], rate="expensive", cost=5),
 )
 async def preview_pricing(request: Request[Principal, Any, Any], quote_id: QuoteIdParameter) -> PricingPreview:
     """Each line's quoted, ERP and billing price, its tax, and how far the quote is from the list."""

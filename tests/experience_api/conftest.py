@@ -92,6 +92,7 @@ def settings(issuer: RunningProcess) -> ExperienceSettings:
     return ExperienceSettings(
         issuer_metadata_url=f"{issuer.url}/.well-known/oauth-authorization-server",
         process_url="http://process.test",
+        redis_url="redis://127.0.0.1:1",
         experience_client_secret_file=str(client_secret_file(issuer, "experience-api")),
     )
 

@@ -24,6 +24,7 @@ def environment(issuer: RunningProcess, **changes: str) -> dict[str, str]:
         "QUOTEWAY_PROCESS_URL": f"http://127.0.0.1:{free_port()}",
         "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(client_secret_file(issuer, "experience-api")),
         "QUOTEWAY_EXPERIENCE_PORT": "0",
+        "QUOTEWAY_REDIS_URL": f"redis://127.0.0.1:{free_port()}",
         **changes,
     }
 
@@ -61,7 +62,7 @@ def test_wrong_settings_end_the_start_with_one_sentence_each() -> None:
     )
 
     assert ended.returncode == 2
-    assert "4 setting(s) to mend" in ended.stderr
+    assert "5 setting(s) to mend" in ended.stderr
     assert "QUOTEWAY_PROCESS_URL is missing: the process API's address" in ended.stderr
     assert "QUOTEWAY_EXPERIENCE_PORT is wrong" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -1,0 +1,39 @@
+"""The settings of every tier that say how much it lets in."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from shared.rate_limit import RateLimiter, RateLimits, check_rate_limits
+
+
+class InboundSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the inbound policy of a tier needs to know."""
+
+    redis_url: Annotated[
+        str,
+        Meta(
+            pattern="^rediss?://", description="Redis 7 / Valkey: limits, cache, quotas, events; no state is kept there"
+        ),
+    ]
+    rate_limits: Annotated[
+        str,
+        Meta(
+            description="limits that replace the tier's own, such as `client=600/minute, nordwind.read=50/second, "
+            "user=off`; the buckets are tenant, client, user, read, write and expensive",
+            extra={"check": check_rate_limits},
+        ),
+    ] = ""
+    rate_limit_local_share: Annotated[
+        float, Meta(gt=0, le=1, description="the share of a limit that each process admits while Redis is away")
+    ] = 0.25
+
+    def rate_limiter(self, tier: str, defaults: str) -> RateLimiter:
+        """The tier's limiter: `defaults`, and what the settings say over them."""
+        return RateLimiter(
+            RateLimits.parse(defaults, self.rate_limits),
+            self.redis_url,
+            tier=tier,
+            local_share=self.rate_limit_local_share,
+        )

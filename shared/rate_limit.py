@@ -1,0 +1,173 @@
+"""How often callers may ask: limits for a tenant, a client, a user, and a client's operations of one class.
+
+A request has to fit into all of them. Its cost is the operation's. Limits are written as everyone knows them from
+slowapi and the `limits` library beneath it: `100/minute`, `10 per second`, several with a semicolon.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from limits import RateLimitItem, parse_many
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from shared.auth import Principal
+from shared.front import Middleware, add_headers, matched_operation
+from shared.problem import QuotaExceeded
+from shared.quota_lease import Exhausted, Lease, QuotaLeases
+
+BUCKETS = ("tenant", "client", "user", "read", "write", "expensive")
+# Callers whose leases are remembered; beyond it all are forgotten, which only loses what was leased.
+_CALLERS_MAX = 20_000
+_OFF = "off"
+
+
+@dataclass(frozen=True)
+class RateLimits:
+    """The limits of a tier, by bucket, and those of single tenants, which replace them."""
+
+    buckets: Mapping[str, tuple[RateLimitItem, ...]]
+    tenants: Mapping[tuple[str, str], tuple[RateLimitItem, ...]]
+
+    @classmethod
+    def parse(cls, defaults: str, text: str = "") -> "RateLimits":
+        """The limits that `text` names, over `defaults`: `client=600/minute, nordwind.read=50/second, user=off`.
+
+        Raises ValueError with a sentence about the first part that cannot be read.
+        """
+        buckets: dict[str, tuple[RateLimitItem, ...]] = {}
+        tenants: dict[tuple[str, str], tuple[RateLimitItem, ...]] = {}
+        for part in f"{defaults},{text}".split(","):
+            if not part.strip():
+                continue
+            name, equals, limit = (piece.strip() for piece in part.partition("="))
+            tenant, _, bucket = name.rpartition(".")
+            if not equals or bucket not in BUCKETS:
+                raise ValueError(f"'{part.strip()}' does not begin with one of {', '.join(BUCKETS)} and '='")
+            try:
+                items = () if limit == _OFF else tuple(parse_many(limit))
+            except ValueError as error:
+                raise ValueError(f"'{limit}' is not a limit such as 100/minute, and not '{_OFF}'") from error
+            if any(item.amount < 1 for item in items):
+                raise ValueError(f"'{limit}' lets nobody in")
+            if tenant:
+                tenants[tenant, bucket] = items
+            else:
+                buckets[bucket] = items
+        return cls(buckets, tenants)
+
+    def of(self, tenant: str, bucket: str) -> tuple[RateLimitItem, ...]:
+        """The limits of a bucket for a tenant; none where it has none."""
+        own = self.tenants.get((tenant, bucket))
+        return self.buckets.get(bucket, ()) if own is None else own
+
+
+def check_rate_limits(text: str) -> None:
+    """Raise ValueError unless `text` can be parsed."""
+    RateLimits.parse("", text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """The limits that a caller's requests of one class have to fit into, and what the answers say of them."""
+
+    leases: tuple[Lease, ...]
+    policy: bytes
+
+
+class RateLimiter:
+    """Counts the requests of all callers. Every key holds the tenant."""
+
+    def __init__(self, limits: RateLimits, redis_url: str, *, tier: str, local_share: float) -> None:
+        self._limits = limits
+        self._tier = tier
+        self._quota = QuotaLeases(redis_url, local_share=local_share)
+        self._callers: dict[tuple[str, str, str, str], _Caller] = {}
+        self._leases: dict[tuple[str, ...], Lease] = {}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._quota.close()
+
+    async def admit(self, caller: tuple[str, str, str, str], cost: int) -> list[tuple[bytes, bytes]]:
+        """Count one request of (tenant, client, user or "", class). Returns the headers that its answer carries.
+
+        Raises QuotaExceeded, with the same headers, where it does not fit.
+        """
+        known = self._callers.get(caller)
+        if known is None:
+            known = self._remember(caller)
+        leases = known.leases
+        if not leases:
+            return []
+        try:
+            now = await self._quota.take(leases, cost)
+        except Exhausted as exhausted:
+            raise self._refusal(exhausted.lease, known.policy) from exhausted
+        tightest = leases[0]
+        for lease in leases:
+            if lease.available * tightest.item.amount < tightest.available * lease.item.amount:
+                tightest = lease
+        state = f'"{tightest.name}";r={tightest.available};t={tightest.reset_s(now)}'
+        return [(b"ratelimit-policy", known.policy), (b"ratelimit", state.encode())]
+
+    def _remember(self, caller: tuple[str, str, str, str]) -> _Caller:
+        if len(self._callers) >= _CALLERS_MAX:
+            self._callers.clear()
+            self._leases.clear()
+        tenant, client, user, rate = caller
+        wanted = [("tenant",), ("client", client), (rate, client)]
+        if user:
+            wanted.insert(2, ("user", user))
+        leases = [lease for bucket, *who in wanted for lease in self._leases_of(tenant, bucket, who)]
+        policy = ", ".join(f'"{lease.name}";q={lease.item.amount};w={lease.window_s}' for lease in leases)
+        known = self._callers[caller] = _Caller(tuple(leases), policy.encode())
+        return known
+
+    def _leases_of(self, tenant: str, bucket: str, who: list[str]) -> list[Lease]:
+        items = self._limits.of(tenant, bucket)
+        found = []
+        for item in items:
+            name = bucket if len(items) == 1 else f"{bucket}-{item.get_expiry()}"
+            key = (self._tier, tenant, name, *who)
+            lease = self._leases.get(key)
+            if lease is None:
+                lease = self._leases[key] = Lease(name, item, key)
+            found.append(lease)
+        return found
+
+    def _refusal(self, lease: Lease, policy: bytes) -> QuotaExceeded:
+        wait_s = max(1, lease.reset_s(time.monotonic()))
+        refusal = QuotaExceeded(
+            f'The limit "{lease.name}" of {lease.item} is used up. Come back in {wait_s} s.',
+            limit=lease.name.partition("-")[0],
+            retry_after_s=wait_s,
+        )
+        refusal.headers |= {
+            "RateLimit-Policy": policy.decode(),
+            "RateLimit": f'"{lease.name}";r=0;t={wait_s}',
+        }
+        return refusal
+
+
+def limit_rate(limiter: RateLimiter) -> Middleware:
+    """Inbound policy: refuse callers that ask too often, and tell all others how much is left.
+
+    What is public (health, contract documents, webhooks that prove themselves by signature) has no caller to count.
+    """
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            operation = matched_operation(scope)
+            if operation is not None and operation.policy is not None:
+                principal: Principal = scope["user"]
+                acting_user = scope["state"].get("acting_user")
+                user = acting_user.user_id if acting_user is not None else getattr(principal, "user", None) or ""
+                policy = operation.policy
+                caller = (principal.tenant, principal.client_id, user, policy.rate)
+                add_headers(scope, await limiter.admit(caller, policy.cost))
+            await app(scope, receive, send)
+
+        return middleware
+
+    return wrap
