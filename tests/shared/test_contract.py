@@ -74,6 +74,7 @@ def test_an_operation_says_its_policy_and_its_docstring() -> None:
         "x-quoteway-capability": "offers",
         "x-quoteway-scopes": ["offers:write", "offers:read"],
         "x-quoteway-rate-class": "write",
+        "x-quoteway-rate-cost": 1,
         "x-quoteway-audit-class": "financial",
     }
 

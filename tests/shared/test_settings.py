@@ -9,6 +9,11 @@ from msgspec import Meta
 from shared.settings import SettingsError, load_settings, load_settings_or_exit
 
 
+def check_colour(text: str) -> None:
+    if text == "loud":
+        raise ValueError("'loud' is no colour")
+
+
 class Example(msgspec.Struct, frozen=True, kw_only=True):
     """Some settings."""
 
@@ -18,6 +23,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     patience_s: Annotated[float, Meta(gt=0, description="how long to wait, in seconds")] = 1.5
     verbose: bool = False
     region: str | None = None
+    colour: Annotated[str, Meta(description="a colour", extra={"check": check_colour})] = ""
 
 
 RIGHT = {"QUOTEWAY_PEER_URL": "http://peer.test", "QUOTEWAY_SECRET_FILE": "secret"}
@@ -72,6 +78,12 @@ def test_a_wrong_number_is_refused(value: str) -> None:
     [fault] = faults({**RIGHT, "QUOTEWAY_PORT": value})
 
     assert fault.startswith("QUOTEWAY_PORT is wrong")
+
+
+def test_a_setting_may_have_a_check_of_its_own() -> None:
+    assert faults({**RIGHT, "QUOTEWAY_COLOUR": "loud"}) == [
+        "QUOTEWAY_COLOUR is wrong: 'loud' is no colour. It is a colour"
+    ]
 
 
 def test_a_process_ends_with_status_2_and_a_line_for_each_fault(capsys: pytest.CaptureFixture[str]) -> None:
