@@ -13,6 +13,7 @@ from experience_api.v1.orders import get_order, submit_order
 from experience_api.v1.quotes import preview_pricing
 from shared.auth import Authenticator
 from shared.http_client import Transport
+from shared.rate_limit import open_rate_limiter
 from shared.service import Tier, create_service
 from shared.versions import Version, mount
 
@@ -60,7 +61,7 @@ def create_app(
         plain_problems=True,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
-        rate_limiter=settings.rate_limiter("experience", RATE_LIMITS),
+        rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
     )
     return create_service(
         tier,

@@ -22,6 +22,7 @@ from process_api.v1.quotes import preview_pricing
 from process_api.v1.webhooks import receive_stripe_webhook
 from shared.auth import Authenticator
 from shared.http_client import Transport
+from shared.rate_limit import open_rate_limiter
 from shared.service import Tier, create_service
 from shared.versions import Version, mount
 
@@ -91,7 +92,7 @@ def create_app(
         ready={"database": store.ready, "system": system.ready},
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
-        rate_limiter=settings.rate_limiter("process", RATE_LIMITS),
+        rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
     )
     return create_service(
         tier,

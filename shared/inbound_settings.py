@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from shared.rate_limit import RateLimiter, RateLimits, check_rate_limits
+from shared.limit_strings import check_rate_limits
 
 
 class InboundSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,12 +28,3 @@ class InboundSettings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_local_share: Annotated[
         float, Meta(gt=0, le=1, description="the share of a limit that each process admits while Redis is away")
     ] = 0.25
-
-    def rate_limiter(self, tier: str, defaults: str) -> RateLimiter:
-        """The tier's limiter: `defaults`, and what the settings say over them."""
-        return RateLimiter(
-            RateLimits.parse(defaults, self.rate_limits),
-            self.redis_url,
-            tier=tier,
-            local_share=self.rate_limit_local_share,
-        )

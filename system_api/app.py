@@ -8,6 +8,7 @@ from litestar import Litestar, Router
 
 from shared.auth import Authenticator
 from shared.http_client import Transport
+from shared.rate_limit import open_rate_limiter
 from shared.redis_connection import RedisScripts
 from shared.service import Tier, create_service
 from shared.vendor_quota import prioritise
@@ -82,7 +83,7 @@ def create_app(
         vendors=registry.capability_checks(),
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
-        rate_limiter=settings.rate_limiter("system", RATE_LIMITS),
+        rate_limiter=open_rate_limiter(settings, "system", RATE_LIMITS),
     )
     return create_service(
         tier,

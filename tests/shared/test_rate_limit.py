@@ -18,9 +18,10 @@ from redis import Redis
 from sandbox.engines import RedisEngine
 from shared import quota_lease
 from shared.auth import Authenticator
+from shared.limit_strings import RateLimits
 from shared.operation import operation
 from shared.problem import QuotaExceeded
-from shared.rate_limit import RateLimiter, RateLimits
+from shared.rate_limit import RateLimiter
 from shared.service import Tier, create_service
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
@@ -179,7 +180,12 @@ def commands(engine: RedisEngine) -> int:
 # -- over HTTP ----------------------------------------------------------------------------------------------------
 
 
-@get("/v1/things", operation_id="listThings", opt=operation(owner="t", capability="t", scopes=["things:read"], cost=2))
+@get(
+    "/v1/things",
+    operation_id="listThings",
+    tags=["things"],
+    opt=operation(owner="t", capability="t", scopes=["things:read"], cost=2),
+)
 async def list_things() -> dict[str, str]:
     """Reads."""
     return {}
@@ -188,6 +194,7 @@ async def list_things() -> dict[str, str]:
 @post(
     "/v1/things",
     operation_id="makeThing",
+    tags=["things"],
     opt=operation(owner="t", capability="t", scopes=["things:read"], rate="write"),
 )
 async def make_thing() -> dict[str, str]:
@@ -200,7 +207,15 @@ async def service(redis_url: str, limits: str) -> AsyncIterator[httpx.AsyncClien
     """A small service with these limits."""
     limiter = RateLimiter(RateLimits.parse(limits), redis_url, tier=uuid.uuid4().hex, local_share=0.5)
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
-    tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, rate_limiter=limiter)
+    tier = Tier(
+        "tests",
+        "Tests",
+        "1.0.0",
+        "A service for tests.",
+        authenticator,
+        rate_limiter=limiter,
+        tags={"things": "Things."},
+    )
     app = create_service(tier, [list_things, make_thing], state={})
     token = sign(KEY, claims(scope="things:read"))
     async with (
