@@ -7,6 +7,7 @@ from litestar import Litestar
 
 from process_api.account_overview import AccountOverviews
 from process_api.dead_letters import DeadLetters
+from process_api.flow_edits import FlowEdits
 from process_api.flows import Flows
 from process_api.order_intake import OrderIntake
 from process_api.orders import Orders
@@ -15,8 +16,8 @@ from process_api.settings import ProcessSettings
 from process_api.store import Store, sqlalchemy_url
 from process_api.system_client import connect_system
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
-from process_api.v1.dead_letters import discard_dead_letter, list_dead_letters, retry_dead_letter
-from process_api.v1.flows import discard_flow, get_flow, list_flows, retry_flow
+from process_api.v1.dead_letters import discard_dead_letter, edit_dead_letter, list_dead_letters, retry_dead_letter
+from process_api.v1.flows import discard_flow, edit_flow, get_flow, list_flows, retry_flow
 from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import preview_pricing
 from process_api.v1.webhooks import receive_stripe_webhook
@@ -43,9 +44,11 @@ VERSIONS = {
             list_flows,
             get_flow,
             retry_flow,
+            edit_flow,
             discard_flow,
             list_dead_letters,
             retry_dead_letter,
+            edit_dead_letter,
             discard_dead_letter,
             receive_stripe_webhook,
         )
@@ -74,6 +77,7 @@ def create_app(
     )
     system = connect_system(settings, system_transport, issuer_transport)
     orders = Orders(store)
+    letters = DeadLetters(store, queue)
 
     async def close() -> None:
         queue.destroy()
@@ -101,7 +105,8 @@ def create_app(
             "intake": OrderIntake(store, queue),
             "orders": orders,
             "flows": Flows(store),
-            "dead_letters": DeadLetters(store, queue),
+            "dead_letters": letters,
+            "flow_edits": FlowEdits(letters, system, settings.discount_policy()),
             "system": system,
             "store": store,
             "overviews": AccountOverviews(system, orders),

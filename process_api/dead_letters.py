@@ -1,6 +1,7 @@
 """Dead letters: flows and webhooks that need a person, and what a person may decide about them.
 
     retry     go on where it stopped; of a flow also again from an earlier step
+    edit      correct what a flow works with, and have it go on from its quote (process_api.flow_edits)
     discard   give it up: what a flow has begun is undone, and it ends `compensated`; a webhook is laid aside
 
 Every decision is a row that nothing changes any more. A decision on something that is not dead (any more) is refused,
@@ -18,7 +19,7 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select, text, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.flow_queues import in_booking, in_intake, workflow_ids
-from process_api.flows import FlowStatus, StepState, change_flow, step_state
+from process_api.flows import OWNER, FlowStatus, StepState, change_flow, step_state
 from process_api.orders import change_order, rfc3339
 from process_api.saga import Ending
 from process_api.store import Store
@@ -26,12 +27,11 @@ from process_api.tables import dead_letter_decisions, events, flow_steps, flows,
 from process_api.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
 from process_api.workflows.order_submission import REPORT_ENDING, STATUS_DURING, STEPS
 from shared.auth import Principal
-from shared.canonical import OrderStatus
+from shared.canonical import Money, OrderStatus
 from shared.events import OrderParked
 from shared.problem import Conflict, Fault, InvalidRequest, NotFound
 from shared.telemetry import current_correlation_id
 
-OWNER = "integration-operations"
 _STILL_WORKING_RETRY_S = 2
 _WORKFLOW_AT_WORK = text(
     "SELECT EXISTS (SELECT FROM dbos.workflow_status"
@@ -60,8 +60,17 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     step: str | None = None
 
 
+class EditedValues(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an edit can change: the revision that is ordered, what its lines come to, SKUs and the tax code."""
+
+    quote_revision: int
+    net_total: Money | None = None
+    skus: dict[str, str] = msgspec.field(default_factory=dict)
+    tax_code: str | None = None
+
+
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a person decided about a dead letter."""
+    """What a person decided about a dead letter; of an edit also what was `before`, and what is `after` it."""
 
     action: str
     decided_by: str
@@ -69,6 +78,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     correlation_id: str
     reason: str | None = None
     from_step: str | None = None
+    before: EditedValues | None = None
+    after: EditedValues | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ class DeadLetters:
             return
         async with self.store.transaction(principal.tenant) as connection:
             webhook = await _dead(connection, principal.tenant, source, event_id)
-            await _decide(connection, principal, dead_letter_id, "retry")
+            await decide(connection, principal, dead_letter_id, "retry")
             await revive(connection, webhook)
 
     async def discard(self, principal: Principal, dead_letter_id: str, reason: str) -> None:
@@ -130,7 +141,7 @@ class DeadLetters:
             return
         async with self.store.transaction(principal.tenant) as connection:
             webhook = await _dead(connection, principal.tenant, source, event_id)
-            await _decide(connection, principal, dead_letter_id, "discard", reason=reason)
+            await decide(connection, principal, dead_letter_id, "discard", reason=reason)
             await lay_aside(connection, webhook)
 
     async def retry_flow(self, principal: Principal, flow_id: str, from_step: str | None = None) -> None:
@@ -140,7 +151,7 @@ class DeadLetters:
         InvalidRequest where it has not come to `from_step`.
         """
         async with self.store.transaction(principal.tenant) as connection:
-            flow = await self._parked(connection, principal.tenant, flow_id)
+            flow = await self.lock_parked(connection, principal.tenant, flow_id)
             if from_step is not None:
                 await _begin_again_from(connection, flow, from_step)
             if flow.undoing_to is not None:
@@ -148,21 +159,24 @@ class DeadLetters:
             else:
                 status = await _status_to_go_on_with(connection, flow_id)
             message = f"Tried again by {principal.subject}" + (f" from {from_step}." if from_step else ".")
-            await _decide(connection, principal, flow_id, "retry", from_step=from_step)
+            await decide(connection, principal, flow_id, "retry", from_step=from_step)
             await self._begin_again(connection, flow, status, "retry", message)
 
     async def discard_flow(self, principal: Principal, flow_id: str, reason: str) -> None:
         """Undo whatever a parked flow has begun; it ends `compensated`. Raises NotFound, or Conflict."""
         async with self.store.transaction(principal.tenant) as connection:
-            flow = await self._parked(connection, principal.tenant, flow_id)
+            flow = await self.lock_parked(connection, principal.tenant, flow_id)
             ending = Ending("compensated", "discard", "discarded", reason)
             await change_flow(connection, flow_id, undoing_to=msgspec.to_builtins(ending))
-            await _decide(connection, principal, flow_id, "discard", reason=reason)
+            await decide(connection, principal, flow_id, "discard", reason=reason)
             message = f"Discarded by {principal.subject}: {reason}"
             await self._begin_again(connection, flow, OrderStatus.compensating, "discard", message)
 
-    async def _parked(self, connection: AsyncConnection, tenant: str, flow_id: str) -> Row[Any]:
-        """The flow, locked, so that of two decisions at once the second finds it at work."""
+    async def lock_parked(self, connection: AsyncConnection, tenant: str, flow_id: str) -> Row[Any]:
+        """The flow, locked, so that of two decisions at once the second finds it at work.
+
+        Raises NotFound, or Conflict where it is not parked (any more), or not yet for good.
+        """
         query = select(flows).where(flows.c.tenant == tenant, flows.c.flow_id == flow_id).with_for_update()
         flow = (await connection.execute(query)).one_or_none()
         if flow is None:
@@ -174,6 +188,10 @@ class DeadLetters:
                 retry_after_s=_STILL_WORKING_RETRY_S,
             )
         return flow
+
+    async def begin_again_from_quote(self, connection: AsyncConnection, flow: Row[Any], message: str) -> None:
+        """Have an edited flow begin again, in the transaction of the decision."""
+        await self._begin_again(connection, flow, OrderStatus.validating, "edit", message)
 
     async def _begin_again(
         self, connection: AsyncConnection, flow: Row[Any], status: OrderStatus, step: str, message: str
@@ -250,7 +268,7 @@ async def _status_to_go_on_with(connection: AsyncConnection, flow_id: str) -> Or
     return status
 
 
-async def _decide(
+async def decide(
     connection: AsyncConnection,
     principal: Principal,
     dead_letter_id: str,
@@ -258,7 +276,10 @@ async def _decide(
     *,
     reason: str | None = None,
     from_step: str | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
 ) -> None:
+    """Write a decision down, in the transaction that carries it out."""
     await connection.execute(
         insert(dead_letter_decisions).values(
             decision_id=uuid.uuid4(),
@@ -267,6 +288,8 @@ async def _decide(
             action=action,
             reason=reason,
             from_step=from_step,
+            before=before,
+            after=after,
             decided_by=principal.subject,
             correlation_id=current_correlation_id(),
         )
@@ -308,4 +331,6 @@ def _decision(row: Row[Any]) -> DecisionRecord:
         correlation_id=row.correlation_id,
         reason=row.reason,
         from_step=row.from_step,
+        before=msgspec.convert(row.before, EditedValues) if row.before is not None else None,
+        after=msgspec.convert(row.after, EditedValues) if row.after is not None else None,
     )

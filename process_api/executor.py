@@ -266,7 +266,9 @@ def _order_saga(settings: ProcessSettings, store: Store, system: SystemClient, l
             order = await find_order(connection, flow.tenant, flow.subject)
         if order is None:
             raise AssertionError(f"flow {flow_id} has no order, though both are written in one transaction")
-        return OrderSubmission(flow_id, flow.correlation_id, order, flow.results, system, store, intents, policy)
+        return OrderSubmission(
+            flow_id, flow.correlation_id, order, flow.results, system, store, intents, policy, flow.edits
+        )
 
     patience = Patience(
         settings.step_attempts_max, settings.step_backoff_s, settings.step_backoff_max_s, settings.settle_s

@@ -17,6 +17,8 @@ from process_api.store import Store
 from process_api.tables import flow_attempts, flow_steps, flows
 from shared.problem import Fault, InvalidRequest
 
+# Who answers for flows, and decides about those that park.
+OWNER = "integration-operations"
 _FLOW_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
@@ -49,7 +51,7 @@ class StepState(StrEnum):
 
 
 class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A flow. `subject` is the record it is about; `what_to_do` tells an operator how a parked flow goes on.
+    """A flow. `subject` is the record it is about; `what_to_do` tells its `owner` how a parked flow goes on.
 
     `generation` is 1, and one more each time that an operator had it go on.
     """
@@ -67,6 +69,7 @@ class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str | None = None
     what_to_do: str | None = None
     generation: int = 1
+    owner: str = OWNER
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -123,6 +123,8 @@ flows = Table(
     Column("reason_code", Text),
     Column("reason", Text),
     Column("what_to_do", Text),
+    # What an operator corrected (process_api.flow_edits): SKUs and a tax code, no personal data.
+    Column("edits", JSONB, nullable=False, server_default="{}"),
     # How often an operator has had it begun again, plus one; work of an earlier generation counts no more.
     Column("generation", Integer, nullable=False, server_default="1"),
     # The end that a flow comes to once all it has begun is undone; nothing while it goes forward.
@@ -251,6 +253,9 @@ dead_letter_decisions = Table(
     Column("decided_by", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
     _moment("decided_at"),
+    # Of an edit: what was, and what is instead.
+    Column("before", JSONB),
+    Column("after", JSONB),
     Index(None, "tenant", "dead_letter_id"),
 )
 

@@ -7,10 +7,12 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from process_api.dead_letters import DeadLetter, DeadLetters
-from process_api.v1.flows import DECIDES, Discard
+from process_api.flow_edits import FlowEdits
+from process_api.v1.flows import DECIDES, Correction, Discard
 from shared.auth import Principal
 from shared.canonical.wire import END
 from shared.operation import operation
+from shared.problem import Conflict
 
 DeadLetterIdParameter = Annotated[
     str,
@@ -54,6 +56,29 @@ async def retry_dead_letter(request: Request[Principal, Any, Any], dead_letter_i
     """Have it tried again where it stopped. Answers 409 where it is not dead (any more)."""
     letters: DeadLetters = request.app.state.dead_letters
     await letters.retry(request.user, dead_letter_id)
+
+
+@post(
+    "/v1/dead-letters/{deadLetterId:str}/edit",
+    operation_id="editDeadLetter",
+    tags=["dead letters"],
+    status_code=204,
+    opt=DECIDES,
+)
+async def edit_dead_letter(
+    request: Request[Principal, Any, Any], dead_letter_id: DeadLetterIdParameter, data: JSONBody[Correction]
+) -> None:
+    """Correct what a parked flow works with, and have it go on from its quote.
+
+    Answers 409 to a webhook, which counts only as its sender signed it, and otherwise as `editFlow` does.
+    """
+    if ":" in dead_letter_id:
+        raise Conflict(
+            "A webhook counts byte for byte as its sender signed it, so it cannot be edited. "
+            "Mend what the reason names and have it tried again, or discard it."
+        )
+    edits: FlowEdits = request.app.state.flow_edits
+    await edits.edit_and_retry(request.user, dead_letter_id, data.edit())
 
 
 @post(

@@ -1,6 +1,6 @@
 """Flows: every running or finished business process, with every step, attempt and vendor id, for operators.
 
-A parked flow waits for an operator's decision: try again, or discard.
+A parked flow waits for an operator's decision: try again, edit and try again, or discard.
 """
 
 from typing import Annotated, Any
@@ -11,9 +11,11 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from process_api.dead_letters import DeadLetters, DecisionRecord
+from process_api.flow_edits import FlowEdit, FlowEdits
 from process_api.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
 from shared.auth import Principal
-from shared.canonical.wire import END
+from shared.canonical import Money
+from shared.canonical.wire import END, Sku
 from shared.operation import operation
 from shared.problem import NotFound
 
@@ -29,6 +31,7 @@ Reason = Annotated[
     str,
     Meta(pattern=r"^[^\x00-\x1f\x7f]+" + END, min_length=3, max_length=500, description="Why, for whoever asks later."),
 ]
+TaxCode = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f]+" + END, max_length=64, examples=["DE-STD"])]
 FlowIdParameter = Annotated[
     str, PathParameter(name="flowId", pattern=r"^[A-Za-z0-9_.:-]{1,100}" + END, description="The flow's id.")
 ]
@@ -59,6 +62,26 @@ class FlowRetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How a parked flow goes on: at its first step that is not done, or again from `from_step`."""
 
     from_step: Annotated[str, Meta(pattern=r"^[a-z_]{1,64}" + END)] | None = None
+
+
+class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What a parked flow goes on with, from its quote on. It replaces every earlier correction of the flow.
+
+    The quote is read from Salesforce again in any case. `quote_revision` names the revision that Salesforce has now,
+    where it is another one than was submitted; `skus` maps SKUs of the quote to those to be sold instead; `tax_code` is
+    the ERP's and billing's name for the tax, whose rate stays the calculated one; `net_total` is what the lines then
+    come to, needed where that differs from before.
+    """
+
+    reason: Reason
+    quote_revision: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    skus: Annotated[dict[Sku, Sku], Meta(max_length=100)] = msgspec.field(default_factory=dict)
+    tax_code: TaxCode | None = None
+    net_total: Money | None = None
+
+    def edit(self) -> FlowEdit:
+        """The same, for those who carry it out."""
+        return FlowEdit(self.reason, self.quote_revision, dict(self.skus), self.tax_code, self.net_total)
 
 
 class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -103,6 +126,20 @@ async def retry_flow(
     """
     letters: DeadLetters = request.app.state.dead_letters
     await letters.retry_flow(request.user, flow_id, data.from_step)
+    return await _flow(request, flow_id)
+
+
+@post("/v1/flows/{flowId:str}/edit", operation_id="editFlow", tags=["flows"], status_code=202, opt=DECIDES)
+async def edit_flow(
+    request: Request[Principal, Any, Any], flow_id: FlowIdParameter, data: JSONBody[Correction]
+) -> FlowRecord:
+    """Correct what a parked flow works with, and have it go on from its quote: every check runs again.
+
+    Who decided it, why, and what was before and after is kept with the flow's decisions. Answers 409 where the flow is
+    not parked, is being undone, or where the ERP or billing already holds anything of its order.
+    """
+    edits: FlowEdits = request.app.state.flow_edits
+    await edits.edit_and_retry(request.user, flow_id, data.edit())
     return await _flow(request, flow_id)
 
 

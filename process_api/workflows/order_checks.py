@@ -3,7 +3,7 @@
 None of these steps changes anything but the customer, which is linked or created (docs/decisions/0005).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,7 @@ class OrderSubmission:
     store: Store
     intents: Intents
     policy: DiscountPolicy
+    edits: dict[str, Any] = field(default_factory=dict)
 
     @property
     def tenant(self) -> str:
@@ -76,6 +77,7 @@ async def load_quote(context: OrderSubmission) -> Found:
     quote = await context.system.find_quote(context.tenant, context.order.quote_id)
     if quote is None:
         raise Rejected(f"Salesforce has no quote {context.order.quote_id}.", reason_code="quote_not_found")
+    quote = correct(quote, context.edits.get("skus", {}))
     return Found(
         f"Quote {quote.number} has {len(quote.lines)} line(s).",
         order={
@@ -85,6 +87,12 @@ async def load_quote(context: OrderSubmission) -> Found:
             "quote": msgspec.to_builtins(quote),
         },
     )
+
+
+def correct(quote: Quote, skus: dict[str, str]) -> Quote:
+    """The quote with an operator's SKUs in place of those it was written with (process_api.flow_edits)."""
+    lines = [msgspec.structs.replace(line, sku=skus.get(line.sku, line.sku)) for line in quote.lines]
+    return msgspec.structs.replace(quote, lines=lines)
 
 
 async def check_quote(context: OrderSubmission) -> Found:
@@ -220,7 +228,7 @@ async def calculate_tax(context: OrderSubmission) -> Found:
     return Found(
         f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
         result={
-            "code": tax.tax_code,
+            "code": context.edits.get("taxCode") or tax.tax_code,
             "percent": tax.percent,
             "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
         },

@@ -111,6 +111,8 @@ class SystemStandIn:
     prices: dict[str, str] = field(
         default_factory=lambda: {"GATEWAY-EDGE": "1490.00", "MON-STD": "4.90", "SUPPORT-PREM": "1200.00"}
     )
+    drafts: dict[str, ErpOrderDraft] = field(default_factory=dict)
+    """What each order was made from."""
     orders: dict[str, ErpOrder] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     reports: dict[str, ReportedOrderStatus] = field(default_factory=dict)
@@ -207,6 +209,7 @@ class SystemStandIn:
         draft = msgspec.json.decode(body, type=ErpOrderDraft)
         if external_id not in self.orders:
             self.journal.append(("order.create", external_id))
+            self.drafts[external_id] = draft
             self.orders[external_id] = ErpOrder(
                 external_id=external_id,
                 state=ErpOrderState.quoted,

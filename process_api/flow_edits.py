@@ -1,0 +1,210 @@
+"""Editing a parked flow: the quote is read again, an operator's corrections are put on it, and every check runs again.
+
+    what may be corrected     where it then counts
+    the quote in Salesforce   all of it is read anew; another revision has to be named
+    a SKU                     the line is priced, booked and charged under the other one
+    the tax code              the ERP and billing are told this code; its rate has to be the calculated one
+
+Nothing that changes money happens silently: a sum that differs has to be named by whoever decides. Nothing that a
+vendor holds is changed under it: once the ERP or billing has anything of the order, editing is refused, and the way is
+to discard the flow, which undoes it, and to submit the quote again.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.dead_letters import DeadLetters, EditedValues, decide
+from process_api.discount_policy import DiscountPolicy
+from process_api.flows import StepState, change_flow
+from process_api.orders import OrderRecord, find_order
+from process_api.pricing_preview import quote_net
+from process_api.system_client import SystemClient
+from process_api.tables import flow_steps, intents, orders
+from process_api.workflows.order_checks import check_amounts, correct
+from shared.auth import Principal
+from shared.canonical import ErpOrderState, Money, Quote, QuoteStatus, SubscriptionStatus
+from shared.problem import Conflict, Fault, InvalidRequest, Rejected
+
+
+@dataclass(frozen=True)
+class FlowEdit:
+    """An operator's corrections, which replace all earlier ones. `net_total`: what the lines then come to.
+
+    `quote_revision` is needed where Salesforce has another one than was submitted, `net_total` where the sum differs.
+    """
+
+    reason: str
+    quote_revision: int | None = None
+    skus: dict[str, str] = field(default_factory=dict)
+    tax_code: str | None = None
+    net_total: Money | None = None
+
+
+@dataclass(frozen=True)
+class FlowEdits:
+    """Carries out edits."""
+
+    letters: DeadLetters
+    system: SystemClient
+    policy: DiscountPolicy
+
+    async def edit_and_retry(self, principal: Principal, flow_id: str, edit: FlowEdit) -> None:
+        """Correct a parked flow and have it go on, from its quote on.
+
+        Raises NotFound; Conflict where the flow is not parked, is being undone, or a vendor holds anything of it;
+        InvalidRequest where the corrections do not fit; Unavailable where a vendor cannot say what it holds.
+        """
+        async with self.letters.store.transaction(principal.tenant) as connection:
+            flow = await self.letters.lock_parked(connection, principal.tenant, flow_id)
+            order = await find_order(connection, flow.tenant, flow.subject)
+        if order is None:
+            raise AssertionError(f"flow {flow_id} has no order, though both are written in one transaction")
+        if flow.undoing_to is not None:
+            raise Conflict(f"Flow {flow_id} is being undone: it can be tried again, but not edited.")
+        await self._require_unwritten(order)
+        quote = await self._corrected(order, edit)
+        before = EditedValues(
+            quote_revision=order.quote_revision,
+            net_total=quote_net(order.quote) if order.quote else None,
+            skus=flow.edits.get("skus", {}),
+            tax_code=flow.edits.get("taxCode"),
+        )
+        after = EditedValues(
+            quote_revision=quote.revision, net_total=quote_net(quote), skus=edit.skus, tax_code=edit.tax_code
+        )
+        _require_named_sum(before.net_total, after.net_total, edit.net_total)
+        async with self.letters.store.transaction(principal.tenant) as connection:
+            await self._write(connection, principal, flow, edit, before, after)
+
+    async def _write(
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        seen: Row[Any],
+        edit: FlowEdit,
+        before: EditedValues,
+        after: EditedValues,
+    ) -> None:
+        flow = await self.letters.lock_parked(connection, principal.tenant, seen.flow_id)
+        if flow.generation != seen.generation:
+            raise Conflict(f"Somebody else has decided on flow {flow.flow_id} meanwhile. Look at it again.")
+        await _take_revision(connection, flow, after.quote_revision)
+        # They name what was never made, as each vendor has just said; their external ids stand for other payloads now.
+        await connection.execute(delete(intents).where(_of_order(flow.tenant, flow.subject)))
+        await connection.execute(
+            update(flow_steps)
+            .where(flow_steps.c.flow_id == flow.flow_id)
+            .values(state=StepState.begun, finished_at=None)
+        )
+        edits = {"skus": edit.skus, "taxCode": edit.tax_code}
+        await change_flow(connection, flow.flow_id, edits=edits)
+        await decide(
+            connection,
+            principal,
+            flow.flow_id,
+            "edit",
+            reason=edit.reason,
+            before=msgspec.to_builtins(before),
+            after=msgspec.to_builtins(after),
+        )
+        message = f"Edited by {principal.subject}, and tried again from its quote: {edit.reason}"
+        await self.letters.begin_again_from_quote(connection, flow, message)
+
+    async def _require_unwritten(self, order: OrderRecord) -> None:
+        """Ask every vendor that may have got something. Raises Conflict where it holds anything of the order."""
+        query = select(intents.c.system, intents.c.external_id).where(_of_order(order.tenant, order.order_id))
+        async with self.letters.store.transaction(order.tenant) as connection:
+            sent = (await connection.execute(query.order_by(intents.c.external_id))).all()
+        for row in sent:
+            capability, _, legal_entity = row.system.partition(":")
+            if capability == "erp":
+                erp_order = await self.system.find_order(order.tenant, legal_entity, row.external_id)
+                held, vendor_id = erp_order.state is not ErpOrderState.absent, erp_order.vendor_id
+            else:
+                subscription = await self.system.find_subscription(order.tenant, legal_entity, row.external_id)
+                held, vendor_id = subscription.status is not SubscriptionStatus.absent, subscription.vendor_id
+            if held:
+                raise Conflict(
+                    f"{row.system} already holds {row.external_id} as {vendor_id}, which an edit would change. "
+                    "Discard the flow, which undoes it, and submit the quote again."
+                )
+
+    async def _corrected(self, order: OrderRecord, edit: FlowEdit) -> Quote:
+        """The quote as Salesforce has it now, with the corrections. Raises Conflict or InvalidRequest."""
+        quote = await self.system.find_quote(order.tenant, order.quote_id)
+        if quote is None or quote.quote_id != order.quote_id:
+            raise Conflict(f"Salesforce has no quote {order.quote_id} (any more): discard the flow.")
+        if quote.status is not QuoteStatus.accepted:
+            raise Conflict(
+                f"Quote {quote.number} is {quote.status.value} in Salesforce; only an accepted one is ordered."
+            )
+        if quote.revision != (edit.quote_revision or order.quote_revision):
+            raise _fault(
+                "/quoteRevision", f"Salesforce has revision {quote.revision} now. Look at it, then name it here."
+            )
+        if order.quote is not None and _parties(quote) != _parties(order.quote):
+            raise Conflict(
+                f"Quote {quote.number} is for another account, legal entity or currency than was ordered: discard the "
+                "flow, and submit the quote again."
+            )
+        unknown = sorted(set(edit.skus) - {line.sku for line in quote.lines})
+        if unknown:
+            raise _fault(f"/skus/{unknown[0]}", f"No line of quote {quote.number} sells {unknown[0]}.")
+        try:
+            check_amounts(quote)
+        except Rejected as error:
+            raise Conflict(error.detail) from error
+        corrected = correct(quote, edit.skus)
+        await self._require_sold(order.tenant, quote, corrected)
+        return corrected
+
+    async def _require_sold(self, tenant: str, quote: Quote, corrected: Quote) -> None:
+        """Raise InvalidRequest where a corrected line is outside the price policy, or not sold at all."""
+        changed = [(old.sku, new) for old, new in zip(quote.lines, corrected.lines, strict=True) if old.sku != new.sku]
+        if not changed:
+            return
+        skus = sorted({line.sku for _, line in changed})
+        listed = await self.system.look_up_prices(tenant, quote.legal_entity, skus, quote.currency)
+        by_sku = {price.sku: price for price in listed.prices}
+        for old_sku, line in changed:
+            _, problem = self.policy.judge(line, by_sku.get(line.sku))
+            if problem is not None:
+                raise _fault(f"/skus/{old_sku}", problem)
+
+
+async def _take_revision(connection: AsyncConnection, flow: Row[Any], revision: int) -> None:
+    """Have the order stand for that revision. Raises Conflict where another order does."""
+    try:
+        async with connection.begin_nested():
+            await connection.execute(
+                update(orders).where(orders.c.order_id == flow.subject).values(quote_revision=revision)
+            )
+    except IntegrityError as error:
+        raise Conflict(f"Revision {revision} of the quote is another order already: discard this flow.") from error
+
+
+def _require_named_sum(before: Money | None, after: Money | None, named: Money | None) -> None:
+    if after is None or (named or before or after) == after:
+        return
+    was = f", not to {before.amount} as before" if before is not None else ""
+    raise _fault(
+        "/netTotal", f"The lines come to {after.amount} {after.currency}{was}. Name that sum here if it is meant."
+    )
+
+
+def _parties(quote: Quote) -> tuple[str, str, str]:
+    return quote.account_id, quote.legal_entity, quote.currency
+
+
+def _of_order(tenant: str, order_id: str) -> Any:
+    """The intents of what an order makes at the vendors: their external ids begin with its id."""
+    return (intents.c.tenant == tenant) & intents.c.external_id.startswith(order_id, autoescape=True)
+
+
+def _fault(pointer: str, detail: str) -> InvalidRequest:
+    return InvalidRequest("The flow cannot be edited like that.", [Fault(pointer=pointer, detail=detail)])
