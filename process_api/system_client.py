@@ -21,6 +21,7 @@ from shared.canonical import (
     OrderStatusReport,
     PriceList,
     Quote,
+    RecordAccess,
     ReportedOrderStatus,
     Subscription,
     SubscriptionDraft,
@@ -65,6 +66,10 @@ class SystemClient:
     async def find_account(self, tenant: str, account_id: str) -> Account | None:
         """The account, or None."""
         return await self._read_or_none(tenant, f"/v1/crm/accounts/{account_id}", Account)
+
+    async def record_access(self, tenant: str, user_id: str, record_id: str) -> RecordAccess:
+        """What a user of the CRM may do with a record; nothing where there is none."""
+        return await self._send(tenant, "GET", f"/v1/crm/users/{user_id}/record-access/{record_id}", RecordAccess)
 
     async def report_order_status(self, tenant: str, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
         """Tell the CRM where an order is."""

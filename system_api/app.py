@@ -27,6 +27,7 @@ VERSIONS = {
         handlers=(
             crm.find_quote,
             crm.find_account,
+            crm.get_record_access,
             crm.report_order_status,
             erp.find_customer,
             erp.ensure_customer,

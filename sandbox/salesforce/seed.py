@@ -102,7 +102,8 @@ def _seed_accounts(store: Store, files: SeedFiles, owner_id: str) -> dict[str, s
 def _seed_access(access: AccessRules, users: list[dict[str, Any]], accounts: dict[str, str]) -> None:
     for user in users:
         for key, account_id in accounts.items():
-            access.grant(case_safe(user["user_id"]), account_id, "Edit" if key in user["sees"] else "None")
+            level = "Edit" if key in user["sees"] else "Read" if key in user.get("reads", ()) else "None"
+            access.grant(case_safe(user["user_id"]), account_id, level)
 
 
 def _seed_products(store: Store, products: list[dict[str, Any]], owner_id: str) -> dict[tuple[str, str], str]:

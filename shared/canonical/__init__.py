@@ -4,7 +4,15 @@ Nothing here imports a web framework: the types are the language the three tiers
 `v1` decides how they look on the wire.
 """
 
-from shared.canonical.account import Account, Address, CreditDecision, CreditStatus, Customer, CustomerDraft
+from shared.canonical.account import (
+    Account,
+    Address,
+    CreditDecision,
+    CreditStatus,
+    Customer,
+    CustomerDraft,
+    RecordAccess,
+)
 from shared.canonical.invoice import Invoice, InvoicePage, InvoiceSource, InvoiceStatus
 from shared.canonical.money import Money, MoneyError, round_money
 from shared.canonical.order import (
@@ -52,6 +60,7 @@ __all__ = [
     "Quote",
     "QuoteLine",
     "QuoteStatus",
+    "RecordAccess",
     "Recurrence",
     "ReportedOrderStatus",
     "Subscription",

@@ -37,6 +37,13 @@ class Account(Canonical, frozen=True, kw_only=True):
     vat_id: ShortText | None = None
 
 
+class RecordAccess(Canonical, frozen=True, kw_only=True):
+    """What a user of the CRM may do with a record. A record that does not exist may be neither read nor edited."""
+
+    readable: bool
+    editable: bool
+
+
 class CustomerDraft(Canonical, frozen=True, kw_only=True):
     """What an ERP or a billing platform needs to know of an account to book it as a customer."""
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from shared.canonical import Account, OrderStatusReport, Quote, ReportedOrderStatus
+from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
 
 
 class Crm(Protocol):
@@ -16,6 +16,9 @@ class Crm(Protocol):
 
     async def find_account(self, account_id: str) -> Account | None:
         """The account, or None."""
+
+    async def record_access(self, user_id: str, record_id: str) -> RecordAccess:
+        """What one of the CRM's users may do with a record; nothing where either does not exist."""
 
     async def report_order_status(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
         """Tell the CRM where an order is, by external id. An older version than the CRM holds changes nothing."""

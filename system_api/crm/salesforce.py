@@ -5,14 +5,16 @@ import re
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-from shared.canonical import Account, OrderStatusReport, Quote, ReportedOrderStatus
+from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
 from shared.http_client import Transport
-from shared.problem import InvalidRequest, Unavailable
+from shared.problem import InvalidRequest, Rejected, Unavailable
 from system_api.connections import SalesforceConnection
 from system_api.crm.salesforce_api import VENDOR, SalesforceApi
 from system_api.crm.salesforce_records import (
+    ACCESS_FIELDS,
     ACCOUNT_FIELDS,
     QUOTE_FIELDS,
+    AccessPage,
     AccountPage,
     LinePage,
     LineRecord,
@@ -27,6 +29,8 @@ from system_api.vendor_reply import after_write, understanding
 
 _SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15,18}")
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+# What Salesforce says of letters and digits that are no record's id.
+_NO_SUCH_ID = frozenset({"invalid_query_filter_operator", "malformed_id", "invalid_id_field"})
 _ONLY_DOTS = re.compile(r"\.+")
 
 
@@ -64,6 +68,25 @@ class Salesforce:
             return None
         page = await self._api.query(_select(ACCOUNT_FIELDS, "Account", account_id), AccountPage)
         return account_of(page.records[0]) if page.records else None
+
+    async def record_access(self, user_id: str, record_id: str) -> RecordAccess:
+        """What UserRecordAccess says: sharing rules, territories, role hierarchy and profiles together.
+
+        It has no row for a record that does not exist, nor for one that our integration user does not see.
+        """
+        nothing = RecordAccess(readable=False, editable=False)
+        if not _SALESFORCE_ID.fullmatch(user_id) or not _SALESFORCE_ID.fullmatch(record_id):
+            return nothing
+        soql = f"SELECT {ACCESS_FIELDS} FROM UserRecordAccess WHERE UserId = '{user_id}' AND RecordId = '{record_id}'"  # noqa: S608 letters and digits only
+        try:
+            page = await self._api.query(soql, AccessPage)
+        except Rejected as error:
+            if error.reason_code in _NO_SUCH_ID:
+                return nothing
+            raise
+        for row in page.records:
+            return RecordAccess(readable=row.readable, editable=row.editable)
+        return nothing
 
     async def report_order_status(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
         """Upsert Quoteway_Order__c by its external id, unless it holds a newer version.

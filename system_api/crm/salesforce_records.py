@@ -30,6 +30,7 @@ ACCOUNT_FIELDS = (
     "Id, Name, Legal_Entity__c, CurrencyIsoCode, VAT_Id__c, "
     "BillingStreet, BillingPostalCode, BillingCity, BillingStateCode, BillingCountryCode"
 )
+ACCESS_FIELDS = "RecordId, HasReadAccess, HasEditAccess"
 QUOTE_FIELDS = (
     "Id, QuoteNumber, Revision__c, Status, AccountId, CurrencyIsoCode, Legal_Entity__c, Account.Legal_Entity__c, "
     "(SELECT Id, Product2.ProductCode, Product2.Name, Product2.Recurrence__c, Description, Quantity, UnitPrice, "
@@ -63,6 +64,19 @@ class AccountPage(msgspec.Struct, frozen=True):
     """The answer to a query for accounts."""
 
     records: list[AccountRecord]
+
+
+class AccessRecord(msgspec.Struct, frozen=True):
+    """A row of UserRecordAccess."""
+
+    readable: bool = field(name="HasReadAccess")
+    editable: bool = field(name="HasEditAccess")
+
+
+class AccessPage(msgspec.Struct, frozen=True):
+    """The answer to a query of UserRecordAccess."""
+
+    records: list[AccessRecord]
 
 
 class _Product(msgspec.Struct, frozen=True):

@@ -6,10 +6,10 @@ from litestar import Request, get, put
 from litestar.params import JSONBody
 
 from shared.auth import Principal
-from shared.canonical import Account, OrderStatusReport, Quote, ReportedOrderStatus
+from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
 from shared.operation import operation
 from shared.problem import NotFound
-from system_api.v1.parameters import OWNER, AccountIdPath, OrderIdPath, QuoteIdPath
+from system_api.v1.parameters import OWNER, AccountIdPath, OrderIdPath, QuoteIdPath, RecordIdPath, UserIdPath
 
 _READ = operation(owner=OWNER, capability="crm", scopes=["crm:read"])
 _WRITE = operation(owner=OWNER, capability="crm", scopes=["crm:write"], rate="write")
@@ -33,6 +33,20 @@ async def find_account(request: Request[Principal, Any, Any], account_id: Accoun
         raise NotFound(f"There is no account {account_id}.")
     found: Account = account
     return found
+
+
+@get(
+    "/v1/crm/users/{userId:str}/record-access/{recordId:str}",
+    operation_id="getRecordAccess",
+    tags=["crm"],
+    opt=_READ,
+)
+async def get_record_access(
+    request: Request[Principal, Any, Any], user_id: UserIdPath, record_id: RecordIdPath
+) -> RecordAccess:
+    """What a user may do with a record. Nothing with one that does not exist: the two answers do not differ."""
+    access: RecordAccess = await request.app.state.registry.crm(request.user.tenant).record_access(user_id, record_id)
+    return access
 
 
 @put("/v1/crm/order-status/{orderId:str}", operation_id="reportOrderStatus", tags=["crm"], opt=_WRITE)

@@ -26,6 +26,10 @@ AccountIdPath = Annotated[
 QuoteIdPath = Annotated[
     str, PathParameter(name="quoteId", description="The quote's id in the CRM.", **_bounds(RecordId))
 ]
+UserIdPath = Annotated[str, PathParameter(name="userId", description="The user's id in the CRM.", **_bounds(RecordId))]
+RecordIdPath = Annotated[
+    str, PathParameter(name="recordId", description="The id of a record in the CRM.", **_bounds(RecordId))
+]
 OrderIdPath = Annotated[str, PathParameter(name="orderId", description="Quoteway's order id.", **_bounds(RecordId))]
 ExternalIdPath = Annotated[
     str,

@@ -34,6 +34,7 @@ from shared.canonical import (
     Quote,
     QuoteLine,
     QuoteStatus,
+    RecordAccess,
     Recurrence,
     ReportedOrderStatus,
     Subscription,
@@ -107,6 +108,8 @@ class SystemStandIn:
             billing_address=Address(street="Werkstrasse 5", postal_code="70435", city="Stuttgart", country="DE"),
         )
     )
+    access: dict[tuple[str, str], RecordAccess] = field(default_factory=dict)
+    """What each user may do with each record: nothing, unless it is said here."""
     credit_limit: Decimal | None = Decimal(50000)
     prices: dict[str, str] = field(
         default_factory=lambda: {"GATEWAY-EDGE": "1490.00", "MON-STD": "4.90", "SUPPORT-PREM": "1200.00"}
@@ -182,6 +185,9 @@ class SystemStandIn:
 
     def _find_account(self, _body: bytes, account_id: str) -> Account | None:
         return next((known for known in self.more_accounts if known.account_id == account_id), self.account)
+
+    def _record_access(self, _body: bytes, user_id: str, record_id: str) -> RecordAccess:
+        return self.access.get((user_id, record_id), RecordAccess(readable=False, editable=False))
 
     def _report_order_status(self, body: bytes, order_id: str) -> OrderStatusReport:
         report = msgspec.json.decode(body, type=ReportedOrderStatus)
@@ -324,6 +330,7 @@ def _problem(error: QuotewayError) -> httpx.Response:
 _ROUTES = [
     (r"/v1/crm/quotes/([^/]+)", "GET", "find_quote"),
     (r"/v1/crm/accounts/([^/]+)", "GET", "find_account"),
+    (r"/v1/crm/users/([^/]+)/record-access/([^/]+)", "GET", "record_access"),
     (r"/v1/crm/order-status/([^/]+)", "PUT", "report_order_status"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "PUT", "ensure_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)/credit", "GET", "check_credit"),

@@ -22,6 +22,12 @@ async def test_the_crm(system: System) -> None:
     told = await system.call("PUT", f"/v1/crm/order-status/{order}", report)
     late = await system.call("PUT", f"/v1/crm/order-status/{order}", {**report, "version": 1})
 
+    west = await system.get(f"/v1/crm/users/005QW0000000002/record-access/{quote['accountId']}")
+    sales = await system.get(f"/v1/crm/users/005QW0000000001/record-access/{DEMO_QUOTE}")
+    nothing = await system.get("/v1/crm/users/005QW0000000001/record-access/0Q0QW0000000099")
+
+    assert west == nothing == {"readable": False, "editable": False}
+    assert sales == {"readable": True, "editable": True}
     assert quote["lines"][0]["unitPrice"] == euros("1490.00")
     assert account["billingAddress"]["city"] == "Stuttgart"
     assert (told.status_code, told.json()["applied"]) == (200, True)

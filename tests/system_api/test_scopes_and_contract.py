@@ -57,7 +57,7 @@ async def test_reading_scopes_read_and_writing_scopes_write(system: System) -> N
 async def test_the_contract_says_what_each_operation_is(system: System) -> None:
     found = await operations(system)
 
-    assert len(found) == 20
+    assert len(found) == 21
     ids = [operation["operationId"] for _, _, operation in found]
     assert len(set(ids)) == len(ids)
     for _, path, operation in found:

@@ -112,6 +112,31 @@ async def test_an_account_comes_with_its_address(crm: Salesforce) -> None:
     assert (account.billing_address.country, account.billing_address.region) == ("US", "CA")
 
 
+@pytest.mark.parametrize(
+    ("user", "record", "readable", "editable"),
+    [
+        ("005QW0000000001", ACME, True, True),
+        ("005QW0000000001", DEMO_QUOTE, True, True),
+        ("005QW0000000003", ACME, True, False),
+        ("005QW0000000003", DEMO_QUOTE, True, False),
+        ("005QW0000000002", BLUEFIN, True, True),
+        ("005QW0000000002", ACME, False, False),
+        ("005QW0000000002", DEMO_QUOTE, False, False),
+        ("005QW0000000002", "001QW0000000099", False, False),
+        ("005QW0000000099", ACME, False, False),
+        ("005QW0000000001", "001QW0000000001AAA", False, False),
+        ("005QW0000000001", "ord_1", False, False),
+        ("x' OR UserId != '", ACME, False, False),
+    ],
+)
+async def test_what_a_user_may_do_is_what_the_org_says(
+    crm: Salesforce, user: str, record: str, readable: bool, editable: bool
+) -> None:
+    access = await crm.record_access(user, record)
+
+    assert (access.readable, access.editable) == (readable, editable)
+
+
 async def test_an_account_without_a_legal_entity_is_refused_with_what_to_mend(
     crm: Salesforce, rest: httpx.AsyncClient
 ) -> None:
