@@ -11,7 +11,9 @@ from experience_api.v1.credit import get_credit_status
 from experience_api.v1.invoices import list_invoices
 from experience_api.v1.orders import get_order, submit_order
 from experience_api.v1.quotes import preview_pricing
+from shared.admission import Load
 from shared.auth import Authenticator
+from shared.cors import parse_origins
 from shared.http_client import Transport
 from shared.rate_limit import open_rate_limiter
 from shared.service import Tier, create_service
@@ -61,6 +63,8 @@ def create_app(
         plain_problems=True,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
+        origins=parse_origins(settings.lightning_origins),
+        load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
     )
     return create_service(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from shared.cors import check_origins
 from shared.inbound_settings import InboundSettings
 from shared.settings import LogLevel, SecretFile, read_secret
 
@@ -19,6 +20,14 @@ class ExperienceSettings(InboundSettings, frozen=True, kw_only=True):
         "quoteway-experience"
     )
     process_audience: Annotated[str, Meta(description="the process API's audience")] = "quoteway-process"
+    lightning_origins: Annotated[
+        str,
+        Meta(
+            description="the exact origins of Lightning pages that may call from a browser, with commas, such as "
+            "`https://acme.lightning.force.com`",
+            extra={"check": check_origins},
+        ),
+    ] = ""
     experience_host: Annotated[str, Meta(description="the address to listen on")] = "127.0.0.1"
     experience_port: Annotated[int, Meta(ge=0, le=65535, description="the port to listen on; 0 for a free one")] = 8001
     log_level: LogLevel = "INFO"

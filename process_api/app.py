@@ -21,6 +21,7 @@ from process_api.v1.flows import discard_flow, edit_flow, get_flow, list_flows, 
 from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import preview_pricing
 from process_api.v1.webhooks import receive_stripe_webhook
+from shared.admission import Load
 from shared.auth import Authenticator
 from shared.http_client import Transport
 from shared.rate_limit import open_rate_limiter
@@ -96,6 +97,7 @@ def create_app(
         ready={"database": store.ready, "system": system.ready},
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
+        load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
     )
     return create_service(

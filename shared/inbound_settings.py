@@ -28,3 +28,12 @@ class InboundSettings(msgspec.Struct, frozen=True, kw_only=True):
     rate_limit_local_share: Annotated[
         float, Meta(gt=0, le=1, description="the share of a limit that each process admits while Redis is away")
     ] = 0.25
+    requests_at_once_max: Annotated[
+        int, Meta(ge=4, description="requests that one process works on at once; reads may use three quarters of them")
+    ] = 400
+    loop_lag_max_s: Annotated[
+        float,
+        Meta(
+            gt=0, description="seconds by which a process may be late before it refuses all; batches and reads sooner"
+        ),
+    ] = 2.0

@@ -26,9 +26,11 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
+from shared.admission import Load, admit
 from shared.auth import Authenticator, Principal
 from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
 from shared.contract_pages import CONTRACT_HANDLERS, contract_config
+from shared.cors import allow_origins
 from shared.front import (
     Middleware,
     answer_refusals,
@@ -56,8 +58,8 @@ class Tier:
 
     `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
     Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
-    operations in, `examples` is the folder with their recorded examples. Without a `rate_limiter` callers are not
-    limited.
+    operations in, `examples` is the folder with their recorded examples. `origins`: see shared.cors. Without a
+    `rate_limiter` callers are not limited, without a `load` everything is taken.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Tier:
     plain_problems: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     examples: Path | None = None
+    origins: frozenset[bytes] = frozenset()
+    load: Load | None = None
     rate_limiter: RateLimiter | None = None
 
 
@@ -83,8 +87,14 @@ def create_service(
 ) -> Litestar:
     """The tier's application. Raises ImproperlyConfiguredException where a handler declares no policy."""
 
+    async def start() -> None:
+        if tier.load is not None:
+            await tier.load.start()
+
     async def close() -> None:
         await tier.authenticator.close()
+        if tier.load is not None:
+            await tier.load.stop()
         if tier.rate_limiter is not None:
             await tier.rate_limiter.close()
 
@@ -96,7 +106,7 @@ def create_service(
         exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=contract_config(title=tier.title, version=tier.version, description=tier.description),
-        on_startup=list(on_startup),
+        on_startup=[*on_startup, start],
         on_shutdown=[*on_shutdown, close],
         logging_config=None,  # each process sets up its own, once (shared.telemetry)
     )
@@ -105,11 +115,14 @@ def create_service(
     policies: list[Middleware] = [
         # The correlation id first, so that every refusal below carries it.
         correlate,
+        *([allow_origins(tier.origins)] if tier.origins else []),
         answer_refusals(answer),
         guard_address,
         match_operation(app),
         # Before whatever may refuse: a caller of an old version learns of its end in every answer.
         announce_version,
+        # Before anything that costs: what is refused here must cost nothing.
+        *([admit(tier.load)] if tier.load is not None else []),
         # The caller before the body, so that no one without a token makes us read a megabyte.
         authenticate(tier.authenticator),
         require_scopes,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from litestar import Litestar, Router
 
+from shared.admission import Load
 from shared.auth import Authenticator
 from shared.http_client import Transport
 from shared.rate_limit import open_rate_limiter
@@ -84,6 +85,7 @@ def create_app(
         vendors=registry.capability_checks(),
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
+        load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         rate_limiter=open_rate_limiter(settings, "system", RATE_LIMITS),
     )
     return create_service(

@@ -58,13 +58,24 @@ def test_wrong_settings_end_the_start_with_one_sentence_each() -> None:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("QUOTEWAY_")}
 
     ended = subprocess.run(
-        PROGRAM, env={**bare, "QUOTEWAY_EXPERIENCE_PORT": "many"}, capture_output=True, text=True, check=False
+        PROGRAM,
+        env={
+            **bare,
+            "QUOTEWAY_EXPERIENCE_PORT": "many",
+            "QUOTEWAY_LIGHTNING_ORIGINS": "https://*.lightning.force.com",
+            "QUOTEWAY_RATE_LIMITS": "client=often",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert ended.returncode == 2
-    assert "5 setting(s) to mend" in ended.stderr
+    assert "7 setting(s) to mend" in ended.stderr
     assert "QUOTEWAY_PROCESS_URL is missing: the process API's address" in ended.stderr
     assert "QUOTEWAY_EXPERIENCE_PORT is wrong" in ended.stderr
+    assert "QUOTEWAY_LIGHTNING_ORIGINS is wrong: 'https://*.lightning.force.com' has a wildcard" in ended.stderr
+    assert "QUOTEWAY_RATE_LIMITS is wrong: 'often' is not a limit such as 100/minute" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
