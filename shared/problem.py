@@ -10,6 +10,7 @@
     ├── Conflict              409  the request is right, the record's state is not
     ├── RequestTimeout        408  the body did not arrive in time
     ├── PayloadTooLarge       413
+    ├── HeadersTooLarge       431
     ├── IdempotencyMismatch   422  the key was used with another body
     ├── QuotaExceeded         429  too many requests of this caller
     └── VendorError           what a vendor's answer means for a flow:
@@ -161,6 +162,14 @@ class PayloadTooLarge(QuotewayError):
     """The body is larger than any request of ours can be."""
 
     status, slug, title = 413, "payload-too-large", "The body is too large"
+
+
+class HeadersTooLarge(QuotewayError):
+    """The headers have more bytes than this service takes."""
+
+    status = 431
+    slug = "headers-too-large"
+    title = "The headers are too large"
 
 
 class IdempotencyMismatch(QuotewayError):

@@ -8,6 +8,8 @@ import sys
 import uvicorn
 from litestar.types import ASGIApp
 
+from shared.connection_guard import GuardedConnection
+
 _GRACE_S = 10
 
 
@@ -46,7 +48,16 @@ def serve(app: ASGIApp, host: str, port: int, name: str) -> None:
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
         # The tier logs each request itself, as JSON; uvicorn's own lines would only repeat that in another shape.
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=_GRACE_S)
+        config = uvicorn.Config(
+            app,
+            http=GuardedConnection,
+            loop="uvloop",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
         # uvicorn ends in order and then raises the signal again, for whoever handled it before: for a process whose
         # whole work was to serve, having been asked to end is success.
         for asked_to_end in (signal.SIGTERM, signal.SIGINT):
