@@ -15,6 +15,7 @@ from shared.auth import Principal
 from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
 from shared.problem import OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
+from shared.tracing import traced
 
 T = TypeVar("T")
 # Apex gives a callout 10 s unless told otherwise, so every operation answers within 8 (VENDORS.md, rule 11); half a
@@ -44,6 +45,7 @@ class _OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     quote_revision: int
 
 
+@traced()
 @dataclass(frozen=True)
 class ProcessClient:
     """Calls the process API for a caller's tenant, with this service's own token.

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from shared.cors import check_origins
 from shared.inbound_settings import InboundSettings
-from shared.settings import LogLevel, SecretFile, read_secret
+from shared.settings import SecretFile, read_secret
 
 
 class ExperienceSettings(InboundSettings, frozen=True, kw_only=True):
@@ -30,7 +30,6 @@ class ExperienceSettings(InboundSettings, frozen=True, kw_only=True):
     ] = ""
     experience_host: Annotated[str, Meta(description="the address to listen on")] = "127.0.0.1"
     experience_port: Annotated[int, Meta(ge=0, le=65535, description="the port to listen on; 0 for a free one")] = 8001
-    log_level: LogLevel = "INFO"
 
     def client_secret(self) -> str:
         """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""

@@ -6,8 +6,8 @@ from process_api.app import create_app
 from process_api.settings import ProcessSettings
 from shared.serve import serve
 from shared.settings import load_settings_or_exit
-from shared.telemetry import log_to_stderr
+from shared.telemetry import start_telemetry
 
 settings = load_settings_or_exit(ProcessSettings, os.environ, "The process API")
-log_to_stderr(settings.log_level)
-serve(create_app(settings), settings.process_host, settings.process_port, "The process API")
+told = start_telemetry(settings, "quoteway-process")
+serve(create_app(settings), settings.process_host, settings.process_port, "The process API", told)

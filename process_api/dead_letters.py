@@ -31,6 +31,7 @@ from shared.canonical import Money, OrderStatus
 from shared.events import OrderParked
 from shared.problem import Conflict, Fault, InvalidRequest, NotFound
 from shared.telemetry import current_correlation_id
+from shared.tracing import recorded_traceparent
 
 _STILL_WORKING_RETRY_S = 2
 _WORKFLOW_AT_WORK = text(
@@ -206,6 +207,7 @@ class DeadLetters:
         await change_flow(
             connection, flow.flow_id, status=FlowStatus.queued, generation=generation, what_to_do=None, **cleared
         )
+        await change_flow(connection, flow.flow_id, decision_traceparent=recorded_traceparent())
         await change_order(connection, flow.subject, status=status, step=step, message=message, **cleared)
         if await step_state(connection, flow.flow_id, STEPS[0].name) is StepState.done:
             legal_entity = await connection.scalar(

@@ -20,6 +20,7 @@ from process_api.flow_queues import (
     WORKFLOW_VERSION,
     in_booking,
 )
+from process_api.flow_trace import count_ending, order_total, traced_flow
 from process_api.flows import FlowStatus, add_what_to_do, change_flow, last_said, tenant_of
 from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
@@ -141,6 +142,7 @@ async def start_worker(
 
 
 @DBOS.workflow(name=INTAKE_WORKFLOW)
+@traced_flow(lambda: running_worker().store)
 async def order_submission(flow_id: str, generation: int = 1) -> str:
     """Read the quote, which says whose books the order is for, and hand the flow on to that legal entity's lane.
 
@@ -159,6 +161,7 @@ async def order_submission(flow_id: str, generation: int = 1) -> str:
 
 
 @DBOS.workflow(name=BOOKING_WORKFLOW)
+@traced_flow(lambda: running_worker().store)
 async def order_booking(flow_id: str, generation: int = 1) -> str:
     """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one."""
     worker = running_worker()
@@ -255,6 +258,8 @@ async def _end_order_once(
             data=order_ended(status, order_id=flow.subject, version=version, reason_code=ending.reason_code or None),
             correlation_id=flow.correlation_id,
         )
+        total = await order_total(connection, flow.subject)
+    count_ending(status, ending.reason_code, total)
 
 
 def _order_saga(settings: ProcessSettings, store: Store, system: SystemClient, lease: Lease) -> Saga[OrderSubmission]:

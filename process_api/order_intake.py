@@ -18,6 +18,7 @@ from process_api.tables import flows, order_timeline, orders
 from shared.auth import Principal
 from shared.canonical import OrderStatus
 from shared.telemetry import current_correlation_id
+from shared.tracing import recorded_traceparent
 
 ORDER_FLOW = "order_submission"
 
@@ -120,6 +121,7 @@ class OrderIntake:
                 status=FlowStatus.queued,
                 correlation_id=current_correlation_id(),
                 requested_by=principal.subject,
+                traceparent=recorded_traceparent(),
             )
         )
         options = in_intake(flow_id, 1, tenant=principal.tenant)

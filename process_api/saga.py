@@ -23,6 +23,7 @@ from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
 from dbos import DBOS, StepOptions
 
 from process_api.account_turns import LocalTurns, end_turn, take_turn
+from process_api.flow_trace import traced_attempt
 from process_api.flows import (
     StepState,
     begin_attempt,
@@ -252,6 +253,7 @@ class Saga(Generic[C]):
                 return Ending(**ending) if ending is not None else None
             await asyncio.sleep(_DATABASE_POLL_S)
 
+    @traced_attempt
     async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
         """One attempt: written down, made, and written down again. Never raises what a vendor or a defect can cause.
 

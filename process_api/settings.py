@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from process_api.discount_policy import DiscountPolicy
 from shared.inbound_settings import InboundSettings
-from shared.settings import LogLevel, SecretFile, read_secret
+from shared.settings import SecretFile, read_secret
 
 _Percentage = Annotated[float, Meta(ge=0, le=100)]
 
@@ -72,7 +72,6 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     inbox_kept_days: Annotated[
         int, Meta(ge=30, le=3650, description="days that finished webhooks are kept, to know their duplicates")
     ] = 90
-    log_level: LogLevel = "INFO"
 
     def client_secret(self) -> str:
         """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""

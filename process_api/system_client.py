@@ -33,6 +33,7 @@ from shared.canonical import (
 from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
 from shared.problem import NotFound, OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
+from shared.tracing import traced
 
 T = TypeVar("T")
 _PEER = "system API"
@@ -47,6 +48,7 @@ class _Subscriptions(msgspec.Struct, frozen=True):
     subscriptions: list[Subscription]
 
 
+@traced()
 @dataclass(frozen=True)
 class SystemClient:
     """Calls the system API for a tenant, with this service's own token.

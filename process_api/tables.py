@@ -120,6 +120,9 @@ flows = Table(
     Column("results", JSONB, nullable=False, server_default="{}"),
     Column("correlation_id", Text, nullable=False),
     Column("requested_by", Text, nullable=False),
+    # The trace that the submission belongs to, and that of an operator's last decision, where they are recorded.
+    Column("traceparent", Text),
+    Column("decision_traceparent", Text),
     Column("reason_code", Text),
     Column("reason", Text),
     Column("what_to_do", Text),

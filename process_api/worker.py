@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 
 from process_api.event_delivery import EventRelay
@@ -18,11 +19,11 @@ from process_api.store import Store
 from process_api.webhook_inbox import InboxWorker
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings_or_exit
-from shared.telemetry import log_to_stderr
+from shared.telemetry import start_telemetry
 
 
-async def run_worker(settings: ProcessSettings) -> None:
-    """Run a worker until SIGTERM or SIGINT."""
+async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None = None) -> None:
+    """Run a worker until SIGTERM or SIGINT. `told`: what else its ready line says."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,7 +35,7 @@ async def run_worker(settings: ProcessSettings) -> None:
         sys.stderr.write(f"The worker cannot start: {missing}.\n")
         sys.exit(2)
     worker = await start_worker(settings)
-    sys.stdout.write(json.dumps({"ready": True, "executorId": worker.lease.executor_id}) + "\n")
+    sys.stdout.write(json.dumps({"ready": True, "executorId": worker.lease.executor_id, **(told or {})}) + "\n")
     sys.stdout.flush()
     streams = RedisStreams(settings.redis_url)
     relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length)
@@ -56,5 +57,4 @@ async def run_worker(settings: ProcessSettings) -> None:
 
 if __name__ == "__main__":
     chosen = load_settings_or_exit(ProcessSettings, os.environ, "The worker")
-    log_to_stderr(chosen.log_level)
-    asyncio.run(run_worker(chosen))
+    asyncio.run(run_worker(chosen, start_telemetry(chosen, "quoteway-worker")))

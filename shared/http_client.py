@@ -14,9 +14,11 @@ from typing import Any
 import httpx
 import msgspec
 
+from shared.metrics import outbound_request
 from shared.network import Network, OutboundSettings
 from shared.problem import OutcomeUnknown, Problem, QuotewayError, Unavailable, error_from_problem
 from shared.telemetry import current_correlation_id
+from shared.tracing import current_traceparent, span
 
 Transport = httpx.AsyncBaseTransport
 Request = httpx.Request
@@ -94,13 +96,26 @@ class OutboundClient:
         content: bytes | None,
     ) -> Response:
         all_headers = {"X-Correlation-Id": current_correlation_id(), **(headers or {})}
+        with (
+            span(f"{method} {self.peer}", "client", {"server.name": self.peer, "http.request.method": method}) as sent,
+            outbound_request(self.peer) as outcome,
+        ):
+            traceparent = current_traceparent()
+            if traceparent:
+                all_headers["traceparent"] = traceparent
+            response = await self._exchange(method, path, all_headers, params, content)
+            outcome.answered(response.status_code)
+            sent.note({"http.response.status_code": response.status_code})
+        return response
+
+    async def _exchange(
+        self, method: str, path: str, headers: dict[str, str], params: Mapping[str, Any] | None, content: bytes | None
+    ) -> Response:
         if self._network is not None:
             # httpx's request and client cost more than the rest of a hop, and add nothing to one.
             query = f"?{httpx.QueryParams(params)}" if params else ""
-            return await self._network.exchange(
-                method, f"{self.base_url}{path}{query}", list(all_headers.items()), content
-            )
-        return await self._client.request(method, path, headers=all_headers, params=params, content=content)
+            return await self._network.exchange(method, f"{self.base_url}{path}{query}", list(headers.items()), content)
+        return await self._client.request(method, path, headers=headers, params=params, content=content)
 
     def _failure(self, error: httpx.RequestError, *, safe: bool) -> QuotewayError:
         kind = type(error).__name__

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from shared.limit_strings import check_rate_limits
+from shared.telemetry import TelemetrySettings
 
 
-class InboundSettings(msgspec.Struct, frozen=True, kw_only=True):
+class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
     """What the inbound policy of a tier needs to know."""
 
     redis_url: Annotated[

@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 
 import uvicorn
 from litestar.types import ASGIApp
@@ -16,22 +17,22 @@ _GRACE_S = 10
 class _AnnouncingServer(uvicorn.Server):
     """Says so once connections are accepted, so that whoever started the process knows when to go on."""
 
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
+    def __init__(self, config: uvicorn.Config, said: Mapping[str, str]) -> None:
         super().__init__(config)
-        self._url = url
+        self._said = said
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        sys.stdout.write(json.dumps({"ready": True, "url": self._url}) + "\n")
+        sys.stdout.write(json.dumps({"ready": True, **self._said}) + "\n")
         sys.stdout.flush()
 
 
-def serve(app: ASGIApp, host: str, port: int, name: str) -> None:
+def serve(app: ASGIApp, host: str, port: int, name: str, told: Mapping[str, str] | None = None) -> None:
     """Serve `app` until SIGTERM or SIGINT; requests at work then get 10 s to end.
 
-    Port 0 takes a free one; the ready line `{"ready": true, "url": ...}` names it. `name` begins the sentence a person
-    reads where the address cannot be had, after which the process ends with status 2; it ends with 3 where the
-    application itself does not start (its log says why).
+    Port 0 takes a free one; the ready line `{"ready": true, "url": ...}` names it, and says what `told` has. `name`
+    begins the sentence a person reads where the address cannot be had, after which the process ends with status 2; it
+    ends with 3 where the application itself does not start (its log says why).
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named as TCP, or asyncio leaves Nagle's algorithm on, and every answer waits for about 40 ms.
@@ -62,4 +63,4 @@ def serve(app: ASGIApp, host: str, port: int, name: str) -> None:
         # whole work was to serve, having been asked to end is success.
         for asked_to_end in (signal.SIGTERM, signal.SIGINT):
             signal.signal(asked_to_end, lambda *_: sys.exit(0))
-        _AnnouncingServer(config, url).run(sockets=[listener])
+        _AnnouncingServer(config, {"url": url, **(told or {})}).run(sockets=[listener])

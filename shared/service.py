@@ -40,6 +40,7 @@ from shared.front import (
     routed_as_matched,
 )
 from shared.health import ReadyCheck, health_handlers
+from shared.observers import observers
 from shared.operation import policy_of
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
 from shared.problem_answer import answer_problem
@@ -113,6 +114,8 @@ def create_service(
     app.state.update({**state, "tier": tier})
     refuse_handlers_without_policy(app)
     policies: list[Middleware] = [
+        # First, since they tell of every request; not there at all where nobody listens.
+        *observers(tier.name, trust_callers=not tier.plain_problems),
         # The correlation id first, so that every refusal below carries it.
         correlate,
         *([allow_origins(tier.origins)] if tier.origins else []),

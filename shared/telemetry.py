@@ -1,6 +1,7 @@
-"""What ties one request's traces and log lines together: the correlation id.
+"""What a process tells of itself: log lines, traces (shared.tracing) and metrics (shared.metrics).
 
-A correlation id follows a request through all tiers and is stored with the flow that it starts.
+A correlation id follows a request through all tiers and is stored with the flow that it starts. It ties log lines,
+spans and audit entries together, whether a trace is recorded or not.
 """
 
 import json
@@ -10,9 +11,64 @@ import sys
 import uuid
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from shared.metrics import serve_metrics
+from shared.settings import LogLevel
+from shared.tracing import current_trace_id, start_tracing
 
 _SAFE = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 _correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+
+
+class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of every process that say what it tells of itself."""
+
+    log_level: LogLevel = "INFO"
+    otlp_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://.+)?$",
+            description="an OpenTelemetry collector's OTLP/HTTP address, without /v1/traces; no traces where empty",
+        ),
+    ] = ""
+    trace_sampling: Annotated[
+        float, Meta(ge=0, le=1, description="the share of requests that is traced, where no caller has decided")
+    ] = 0.01
+    metrics_host: Annotated[str, Meta(description="the address on which Prometheus is answered")] = "127.0.0.1"
+    metrics_port: Annotated[
+        int,
+        Meta(
+            ge=-1,
+            le=65535,
+            description="the port on which Prometheus is answered, another for each process; 0 takes a free one and "
+            "says which, -1 answers nowhere",
+        ),
+    ] = -1
+
+
+def start_telemetry(settings: TelemetrySettings, service: str) -> dict[str, str]:
+    """Start logging, and what else is set. Returns what belongs into the process's ready line.
+
+    Call it before the application is made: what nobody asks for is not even put into the policy list. Where the
+    address of the metrics cannot be had, the process ends with status 2 and says why.
+    """
+    log_to_stderr(settings.log_level)
+    if settings.otlp_url:
+        start_tracing(service, settings.otlp_url, settings.trace_sampling)
+    if settings.metrics_port < 0:
+        return {}
+    try:
+        return {"metricsUrl": serve_metrics(settings.metrics_host, settings.metrics_port)}
+    except OSError as error:
+        sys.stderr.write(
+            f"{service} cannot start: its metrics cannot be served on {settings.metrics_host} port "
+            f"{settings.metrics_port} ({error.strerror}). Set QUOTEWAY_METRICS_PORT to another one for each process.\n"
+        )
+        sys.exit(2)
 
 
 def current_correlation_id() -> str:
@@ -39,6 +95,9 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             "correlationId": _correlation_id.get() or None,
         }
+        trace_id = current_trace_id()
+        if trace_id:
+            line["traceId"] = trace_id
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line)

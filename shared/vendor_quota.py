@@ -26,6 +26,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from shared.http_client import Request, Response, Transport
+from shared.metrics import QUOTA_AT_WORK, QUOTA_DAY_USE, QUOTA_REFUSALS
 from shared.problem import Unavailable
 from shared.redis_connection import RedisScripts
 
@@ -136,10 +137,12 @@ class VendorQuota:
         permit_id = uuid.uuid4().hex
         in_redis = await self._wait_for_turn(permit_id)
         self._at_work += 1
+        QUOTA_AT_WORK.labels(self.name).set(self._at_work)
         try:
             yield
         finally:
             self._at_work -= 1
+            QUOTA_AT_WORK.labels(self.name).set(self._at_work)
             if in_redis:
                 await self._run(_GIVE_BACK, [self._key("permits")], [permit_id])
 
@@ -148,6 +151,7 @@ class VendorQuota:
         told = _API_USAGE.search(headers.get("Sforce-Limit-Info", ""))
         if told is not None and int(told[2]) > 0:
             self._day_use = int(told[1]) / int(told[2])
+            QUOTA_DAY_USE.labels(self.name).set(self._day_use)
             await self._run(_NOTE_DAY, [self._key("day")], [told[1], told[2], _DAY_USE_KEPT_S])
 
     async def _wait_for_turn(self, permit_id: str) -> bool:
@@ -223,6 +227,7 @@ class VendorQuota:
             "rate": f"{self.vendor} is asked as often as it allows",
             "concurrency": f"{self.vendor} is working on as many requests of ours as it allows",
         }[refused.limit]
+        QUOTA_REFUSALS.labels(self.name, refused.limit).inc()
         again_in_s = _DAY_USE_KEPT_S if refused.limit == "day" else max(1, ceil(refused.again_in_s))
         return Unavailable(said, reason_code=f"quota_{refused.limit}", vendor=self.vendor, retry_after_s=again_in_s)
 

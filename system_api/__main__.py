@@ -5,13 +5,13 @@ import sys
 
 from shared.serve import serve
 from shared.settings import load_settings_or_exit
-from shared.telemetry import log_to_stderr
+from shared.telemetry import start_telemetry
 from system_api.app import create_app
 from system_api.connections import ConnectionsError
 from system_api.settings import SystemSettings
 
 settings = load_settings_or_exit(SystemSettings, os.environ, "The system API")
-log_to_stderr(settings.log_level)
+told = start_telemetry(settings, "quoteway-system")
 try:
     app = create_app(settings)
 except ConnectionsError as error:
@@ -19,4 +19,4 @@ except ConnectionsError as error:
     for fault in error.faults:
         sys.stderr.write(f"  - {fault}\n")
     sys.exit(2)
-serve(app, settings.system_host, settings.system_port, "The system API")
+serve(app, settings.system_host, settings.system_port, "The system API", told)

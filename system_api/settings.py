@@ -5,7 +5,6 @@ from typing import Annotated
 from msgspec import Meta
 
 from shared.inbound_settings import InboundSettings
-from shared.settings import LogLevel
 
 
 class SystemSettings(InboundSettings, frozen=True, kw_only=True):
@@ -31,4 +30,3 @@ class SystemSettings(InboundSettings, frozen=True, kw_only=True):
     system_port: Annotated[
         int, Meta(ge=0, le=65535, description="the port to listen on; 0 takes a free one and says which")
     ] = 8003
-    log_level: LogLevel = "INFO"

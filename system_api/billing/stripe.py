@@ -29,6 +29,7 @@ from shared.canonical import (
 )
 from shared.http_client import Transport
 from shared.problem import Rejected
+from shared.tracing import traced
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe_catalogue import StripeCatalogue, price_in
 from system_api.billing.stripe_invoices import StripeInvoices
@@ -54,6 +55,7 @@ DAYS_UNTIL_DUE = 30
 _SEARCH_MAY_LAG_S = 7200
 
 
+@traced()
 class Stripe:
     """One Stripe account, for one legal entity. Implements `system_api.billing.contract.Billing`."""
 

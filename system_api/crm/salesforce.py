@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
 from shared.http_client import Transport
 from shared.problem import InvalidRequest, Rejected, Unavailable
+from shared.tracing import traced
 from system_api.connections import SalesforceConnection
 from system_api.crm.salesforce_api import VENDOR, SalesforceApi
 from system_api.crm.salesforce_records import (
@@ -34,6 +35,7 @@ _NO_SUCH_ID = frozenset({"invalid_query_filter_operator", "malformed_id", "inval
 _ONLY_DOTS = re.compile(r"\.+")
 
 
+@traced()
 class Salesforce:
     """One org. Implements `system_api.crm.contract.Crm`."""
 

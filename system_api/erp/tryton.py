@@ -11,6 +11,7 @@ from shared.canonical import (
 )
 from shared.http_client import Transport
 from shared.problem import InvalidRequest
+from shared.tracing import traced
 from system_api.connections import TrytonConnection
 from system_api.erp.tryton_parties import TrytonParties, customer_of
 from system_api.erp.tryton_records import (
@@ -29,6 +30,7 @@ from system_api.vendor_reply import understanding
 _CURSOR_DIGITS_MAX = 12
 
 
+@traced()
 class Tryton:
     """One company of a Tryton database. Implements `system_api.erp.contract.Erp`."""
 

@@ -1,0 +1,105 @@
+"""What Prometheus can ask every process: orders and money first, then what stands between them and their end.
+
+Each process answers at an address of its own (`QUOTEWAY_METRICS_PORT`), never at the tier's public one: who asks is not
+a caller with a token, and what is told is not for callers. Labels hold operations, systems and codes: their number is
+bounded, and none names a person or a record.
+"""
+
+import time
+from typing import Self
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+_FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+
+# -- inbound ------------------------------------------------------------------------------------------------------
+REQUEST_SECONDS = Histogram(
+    "quoteway_request_seconds",
+    "How long requests took, by operation and status class.",
+    ["operation", "status"],
+    buckets=_FAST_S,
+)
+RATE_LIMIT_REFUSALS = Counter(
+    "quoteway_rate_limit_refusals_total", "Requests refused by a rate limit.", ["operation", "limit"]
+)
+LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed since too many were at work.", ["operation"])
+CACHE_ANSWERS = Counter(
+    "quoteway_cache_answers_total",
+    "What the cache said to reads: hit, stale (served while it is renewed), not_modified, or miss.",
+    ["operation", "outcome"],
+)
+
+# -- outbound -----------------------------------------------------------------------------------------------------
+OUTBOUND_SECONDS = Histogram(
+    "quoteway_outbound_request_seconds",
+    "How long vendors and other tiers took to answer; outcome is a status class, or why no answer came.",
+    ["peer", "outcome"],
+    buckets=_SLOW_S,
+)
+QUOTA_DAY_USE = Gauge(
+    "quoteway_vendor_quota_day_use_ratio", "The share of a vendor's daily requests that is used up.", ["connection"]
+)
+QUOTA_AT_WORK = Gauge("quoteway_vendor_quota_at_work", "Requests of this process at work at a vendor.", ["connection"])
+QUOTA_REFUSALS = Counter(
+    "quoteway_vendor_quota_refusals_total",
+    "Requests not sent since a vendor's quota is used up.",
+    ["connection", "limit"],
+)
+
+# -- orders and money ---------------------------------------------------------------------------------------------
+ORDERS_ENDED = Counter(
+    "quoteway_orders_ended_total", "Orders that came to an end, or were parked, in this worker.", ["status", "reason"]
+)
+ORDER_VALUE = Counter(
+    "quoteway_order_value_total", "The totals of booked orders, tax included, in units of the currency.", ["currency"]
+)
+STEP_ATTEMPTS = Counter(
+    "quoteway_flow_step_attempts_total", "Attempts at a flow's steps.", ["step", "direction", "outcome"]
+)
+
+# -- audit --------------------------------------------------------------------------------------------------------
+AUDIT_ENTRIES = Counter("quoteway_audit_entries_total", "Audit entries written.", ["audit_class"])
+AUDIT_LOST = Counter("quoteway_audit_entries_lost_total", "Access entries dropped since the buffer was full.")
+AUDIT_REFUSALS = Counter(
+    "quoteway_audit_refusals_total", "Writes refused, or left unanswered, since the audit log could not be written."
+)
+
+_serving = False
+
+
+def serve_metrics(host: str, port: int) -> str:
+    """Answer Prometheus from now on, in a thread. Returns the address; raises OSError where it cannot be had."""
+    global _serving  # noqa: PLW0603 a process is measured as a whole, or not at all
+    server, _thread = start_http_server(port, addr=host)
+    _serving = True
+    return f"http://{host}:{server.server_port}/metrics"
+
+
+def metrics_are_served() -> bool:
+    """Whether anyone can ask: what only measures is left out where nobody can."""
+    return _serving
+
+
+class outbound_request:  # noqa: N801 read as `with outbound_request(...)`; a class, since a generator costs more
+    """Measure a request that leaves. One that an error ends is counted under the error's name."""
+
+    __slots__ = ("_began", "_outcome", "_peer")
+
+    def __init__(self, peer: str) -> None:
+        self._peer = peer
+        self._outcome = "cancelled"
+
+    def __enter__(self) -> Self:
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if _serving:
+            if kind is not None and issubclass(kind, Exception):
+                self._outcome = kind.__name__
+            OUTBOUND_SECONDS.labels(self._peer, self._outcome).observe(time.perf_counter() - self._began)
+
+    def answered(self, status: int) -> None:
+        """Note the answer's status."""
+        self._outcome = f"{status // 100}xx"

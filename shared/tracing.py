@@ -1,0 +1,291 @@
+"""Traces: what became of one order, through all tiers and the worker, as one tree of spans (OpenTelemetry).
+
+A span carries the name of the function that it stands for, so that a trace reads like the list "Submit order, in seven
+files". The trace context goes on in W3C's `traceparent`, on every request that leaves and, stored with it, into a flow.
+
+Off (no collector is set) nothing of OpenTelemetry is imported, and a span costs one look whether it is on. Of what is
+not sampled only the decision travels on: no span is made for it. Attributes hold ids and codes, never a name or a text
+that came from outside, and no message of an error: it may quote somebody.
+"""
+
+import functools
+import inspect
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar, Token
+from types import MappingProxyType, TracebackType
+from typing import Any, Literal, Protocol, Self, TypeVar
+
+Kind = Literal["internal", "server", "client", "consumer"]
+Attributes = Mapping[str, str | int | bool]
+T = TypeVar("T", bound=type)
+_EXPORT_TIMEOUT_S = 3.0
+_HEX = frozenset(b"0123456789abcdef")
+
+
+class Span(Protocol):
+    """A span, or nothing that looks like one. Use it with `with`."""
+
+    @property
+    def recorded(self) -> bool:
+        """Whether anybody will see it."""
+
+    def __enter__(self) -> Self:
+        """Begin it: what is begun inside becomes its child."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End it; one that an error ends has failed."""
+
+    def rename(self, name: str) -> None:
+        """Give it the name that it turned out to deserve."""
+
+    def note(self, attributes: Attributes) -> None:
+        """Add attributes."""
+
+    def fail(self, code: str) -> None:
+        """Mark it as failed, with a stable word for why."""
+
+
+class _NoSpan:
+    """What is not traced."""
+
+    __slots__ = ()
+    recorded = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+    def rename(self, _name: str) -> None:
+        """Nothing has a name here."""
+
+    def note(self, _attributes: Attributes) -> None:
+        """Nothing is kept."""
+
+    def fail(self, _code: str) -> None:
+        """Nothing is kept."""
+
+
+class _Unsampled(_NoSpan):
+    """A request whose trace nobody records. The decision holds for everything that it causes."""
+
+    __slots__ = ("_before", "traceparent")
+
+    def __init__(self, trace_id: str) -> None:
+        self.traceparent = f"00-{trace_id}-{random.getrandbits(64) or 1:016x}-00"
+
+    def __enter__(self) -> Self:
+        self._before = _here.set(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        _here.reset(self._before)
+
+
+class _RecordedSpan:
+    """A span that OpenTelemetry records and exports."""
+
+    __slots__ = ("_before", "_span", "traceparent")
+    recorded = True
+
+    def __init__(self, span: Any) -> None:
+        self._span = span
+        context = span.get_span_context()
+        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+        self._before: Token[_Here] | None = None
+
+    def __enter__(self) -> Self:
+        self._before = _here.set(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
+        if self._before is not None:
+            _here.reset(self._before)
+        if kind is not None:
+            self.fail(str(getattr(error, "slug", kind.__name__)))
+        self._span.end()
+
+    def rename(self, name: str) -> None:
+        self._span.update_name(name)
+
+    def note(self, attributes: Attributes) -> None:
+        self._span.set_attributes(dict(attributes))
+
+    def fail(self, code: str) -> None:
+        from opentelemetry.trace import StatusCode
+
+        self._span.set_attribute("error.type", code)
+        self._span.set_status(StatusCode.ERROR)
+
+
+class _Tracing:
+    """OpenTelemetry at work. `sampling_ratio` decides where nobody before us has."""
+
+    def __init__(self, service: str, otlp_url: str, sampling_ratio: float) -> None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+        self.sampling_ratio = sampling_ratio
+        # What reaches the provider is sampled already: see `arrival`.
+        self._provider = TracerProvider(
+            resource=Resource({"service.name": service, "service.namespace": "quoteway"}), sampler=ALWAYS_ON
+        )
+        exporter = OTLPSpanExporter(f"{otlp_url.rstrip('/')}/v1/traces", timeout=_EXPORT_TIMEOUT_S)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
+        self._tracer = self._provider.get_tracer("quoteway")
+
+    def begin(
+        self, name: str, kind: Kind, parent: str | None, attributes: Attributes, links: tuple[str, ...] = ()
+    ) -> _RecordedSpan:
+        """A recorded span below `parent`, a traceparent; without one it begins a trace."""
+        from opentelemetry import trace
+
+        context = trace.set_span_in_context(trace.NonRecordingSpan(_span_context(parent))) if parent else None
+        return _RecordedSpan(
+            self._tracer.start_span(
+                name,
+                context=context,
+                kind=trace.SpanKind[kind.upper()],
+                attributes=dict(attributes),
+                links=[trace.Link(_span_context(link)) for link in links],
+                record_exception=False,
+                set_status_on_exception=False,
+            )
+        )
+
+    def stop(self) -> None:
+        """Export what is left, and end."""
+        self._provider.shutdown()
+
+
+_Here = _RecordedSpan | _Unsampled | None
+_NO_SPAN = _NoSpan()
+_NOTHING: Attributes = MappingProxyType({})
+_here: ContextVar[_Here] = ContextVar("trace_position", default=None)
+_tracing: _Tracing | None = None
+
+
+def start_tracing(service: str, otlp_url: str, sampling_ratio: float) -> None:
+    """Record and export spans from now on. `otlp_url`: a collector's OTLP/HTTP address, without /v1/traces."""
+    global _tracing  # noqa: PLW0603 a process is traced as a whole, or not at all
+    _tracing = _Tracing(service, otlp_url, sampling_ratio)
+
+
+def stop_tracing() -> None:
+    """Export what is left, and trace no more."""
+    global _tracing  # noqa: PLW0603 see above
+    if _tracing is not None:
+        _tracing.stop()
+    _tracing = None
+
+
+def tracing_is_on() -> bool:
+    """Whether this process records spans."""
+    return _tracing is not None
+
+
+def current_traceparent() -> str:
+    """The trace context of the work at hand (W3C `traceparent`), for whatever it causes; empty where none is."""
+    here = _here.get()
+    return here.traceparent if here is not None else ""
+
+
+def recorded_traceparent() -> str | None:
+    """As current_traceparent, but only of a trace that is recorded: what is stored is worth a row's place only then."""
+    here = _here.get()
+    return here.traceparent if isinstance(here, _RecordedSpan) else None
+
+
+def current_trace_id() -> str:
+    """The id of the trace at hand, 32 hexadecimal digits; empty where there is none."""
+    return current_traceparent()[3:35]
+
+
+def span(name: str, kind: Kind = "internal", attributes: Attributes = _NOTHING) -> Span:
+    """A span around a part of the work at hand: nothing, unless that is being recorded."""
+    if _tracing is None:
+        return _NO_SPAN
+    here = _here.get()
+    if not isinstance(here, _RecordedSpan):
+        return _NO_SPAN
+    return _tracing.begin(name, kind, here.traceparent, attributes)
+
+
+def resumed_span(
+    name: str, traceparent: str | None, *, links: tuple[str, ...] = (), attributes: Attributes = _NOTHING
+) -> Span:
+    """A span of work that outlived the request that caused it, in that request's trace.
+
+    `traceparent` is what recorded_traceparent said then; None: that request was not recorded, and neither is this.
+    `links`: traceparents of other requests that had a part in it.
+    """
+    if _tracing is None or traceparent is None:
+        return _NO_SPAN
+    return _tracing.begin(name, "consumer", traceparent, attributes, links)
+
+
+def traced(kind: Kind = "internal") -> Callable[[T], T]:
+    """A class whose public asynchronous methods each are a span of their name."""
+
+    def decorate(cls: T) -> T:
+        for name, method in list(vars(cls).items()):
+            if not name.startswith("_") and name not in {"close", "ready"} and inspect.iscoroutinefunction(method):
+                setattr(cls, name, _in_span(name, f"{cls.__module__}.{cls.__qualname__}.{name}", kind, method))
+        return cls
+
+    return decorate
+
+
+def request_span(name: str, said: bytes, attributes: Attributes, *, trust_caller: bool) -> Span:
+    """A span of a request that came in: in its caller's trace, or a new one, and recorded or not.
+
+    `said`: its `traceparent`. `trust_caller`: whether the caller's word, that it is to be recorded, counts.
+    """
+    if _tracing is None:
+        return _NO_SPAN
+    parent = said.decode() if _is_traceparent(said) else None
+    if parent is not None and trust_caller:
+        recorded = int(parent[53:55], 16) & 1 == 1
+    else:
+        recorded = random.random() < _tracing.sampling_ratio  # noqa: S311 no secret
+    if not recorded:
+        return _Unsampled(parent[3:35] if parent else f"{random.getrandbits(128) or 1:032x}")
+    return _tracing.begin(name, "server", parent, attributes)
+
+
+def _is_traceparent(text: bytes) -> bool:
+    """Whether this is W3C's `traceparent` of version 00, with ids that are not all zeros."""
+    parts = text.split(b"-")
+    return (
+        [len(part) for part in parts] == [2, 32, 16, 2]
+        and parts[0] == b"00"
+        and all(_HEX.issuperset(part) for part in parts)
+        and any(digit != 48 for digit in parts[1])
+        and any(digit != 48 for digit in parts[2])
+    )
+
+
+def _span_context(traceparent: str) -> Any:
+    from opentelemetry.trace import SpanContext, TraceFlags
+
+    return SpanContext(
+        int(traceparent[3:35], 16), int(traceparent[36:52], 16), is_remote=True, trace_flags=TraceFlags(1)
+    )
+
+
+def _in_span(name: str, code: str, kind: Kind, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    @functools.wraps(method)
+    async def in_span(*arguments: Any, **named: Any) -> Any:
+        if _tracing is None:
+            return await method(*arguments, **named)
+        with span(name, kind, {"code.function.name": code}):
+            return await method(*arguments, **named)
+
+    return in_span
