@@ -1,21 +1,18 @@
 """Access tokens: what is let in, and everything that is not."""
 
-import asyncio
 import base64
 import hmac
 import json
 import time
-import warnings
 from typing import Any
 
-import httpx
 import pytest
 from joserfc import jws
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey
 
-from shared import auth
-from shared.auth import TOKEN_BYTES_MAX, Authenticator, JwkSet, Principal, load_keys
-from shared.problem import Forbidden, Unauthenticated, Unavailable
+from shared.auth import LEEWAY_S, Authenticator, Principal
+from shared.problem import Forbidden, Unauthenticated
+from shared.signed_token import TOKEN_BYTES_MAX
 from tests.shared.tokens import (
     ABSENT,
     AUDIENCE,
@@ -24,7 +21,6 @@ from tests.shared.tokens import (
     Key,
     StandInIssuer,
     claims,
-    public,
     rsa_key,
     sign,
     unsigned,
@@ -67,6 +63,7 @@ async def test_a_good_token_is_let_in(authenticator: Authenticator, key: Key, al
         client_id="salesforce-lightning",
         tenant="nordwind",
         scopes=frozenset({"orders:read", "orders:write"}),
+        issuer=ISSUER,
     )
 
 
@@ -250,10 +247,10 @@ async def test_what_is_no_bearer_header_is_refused(authenticator: Authenticator,
 async def test_a_large_token_is_refused_before_it_is_decoded(
     authenticator: Authenticator, issuer: StandInIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decode(_: bytes) -> None:
+    def decode(_: str) -> None:
         raise AssertionError("it was decoded")
 
-    monkeypatch.setattr(auth, "extract_compact", decode)
+    monkeypatch.setattr("shared.auth.read_token", decode)
 
     error = await refusal(authenticator, "x" * (TOKEN_BYTES_MAX + 1))
 
@@ -268,145 +265,48 @@ async def test_a_token_just_below_the_cap_is_looked_at(authenticator: Authentica
     await authenticator.authenticate(f"Bearer {padded}")
 
 
-# -- the issuer's keys --------------------------------------------------------------------------------------------
+# -- tokens that were seen before ---------------------------------------------------------------------------------
 
 
-async def test_keys_are_fetched_once(authenticator: Authenticator, issuer: StandInIssuer) -> None:
-    await asyncio.gather(*(authenticator.authenticate(f"Bearer {sign(RSA)}") for _ in range(20)))
+async def test_a_token_is_verified_once(authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = f"Bearer {sign(RSA)}"
+    first = await authenticator.authenticate(token)
+    monkeypatch.setattr("shared.auth.read_token", None)
 
-    assert issuer.fetches == 1
-
-
-async def test_a_new_key_is_fetched_when_a_token_names_it(authenticator: Authenticator, issuer: StandInIssuer) -> None:
-    authenticator.refetch_min_s = 0
-    await authenticator.authenticate(f"Bearer {sign(RSA)}")
-    issuer.key_set = public(RSA, OTHER_RSA)
-
-    await authenticator.authenticate(f"Bearer {sign(OTHER_RSA)}")
-
-    assert issuer.fetches == 2
+    assert await authenticator.authenticate(token) is first
 
 
-async def test_a_withdrawn_key_is_forgotten_with_the_next_fetch(
-    authenticator: Authenticator, issuer: StandInIssuer
+async def test_a_token_that_was_seen_before_expires_all_the_same(
+    authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authenticator.refetch_min_s = 0
-    await authenticator.authenticate(f"Bearer {sign(RSA)}")
-    issuer.key_set = public(OTHER_RSA)
-    await authenticator.authenticate(f"Bearer {sign(OTHER_RSA)}")
+    token = f"Bearer {sign(RSA, claims(exp=int(time.time()) + 5))}"
+    await authenticator.authenticate(token)
+    later = time.time() + 5 + LEEWAY_S
+    monkeypatch.setattr("shared.auth.time.time", lambda: later)
 
-    await refusal(authenticator, sign(RSA))
+    with pytest.raises(Unauthenticated):
+        await authenticator.authenticate(token)
+    assert not authenticator._verified
 
 
-async def test_invented_key_ids_do_not_turn_us_against_the_issuer(
-    authenticator: Authenticator, issuer: StandInIssuer
+async def test_only_so_many_tokens_are_remembered_and_the_least_used_is_forgotten(
+    authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await authenticator.authenticate(f"Bearer {sign(RSA)}")
+    monkeypatch.setattr("shared.auth.VERIFIED_MAX", 2)
+    one, two, three = (f"Bearer {sign(ED, claims(jti=str(number)), alg='Ed25519')}" for number in range(3))
+    for token in (one, two, one, three):
+        await authenticator.authenticate(token)
 
-    for number in range(50):
-        await refusal(authenticator, sign(OTHER_RSA, kid=f"invented-{number}"))
-
-    assert issuer.fetches == 1
-
-
-async def test_while_the_issuer_is_away_the_known_keys_go_on(
-    authenticator: Authenticator, issuer: StandInIssuer
-) -> None:
-    await authenticator.authenticate(f"Bearer {sign(RSA)}")
-    issuer.away = httpx.ConnectError("refused")
-    authenticator._fetched_at = time.monotonic() - 61
-
-    await authenticator.authenticate(f"Bearer {sign(RSA)}")
-    assert await authenticator.ready() is None
-    # The unknown key may be a new one: that cannot be told now, which is not the same as a wrong token.
-    authenticator._fetched_at = time.monotonic() - 61
-    with pytest.raises(Unavailable):
-        await authenticator.authenticate(f"Bearer {sign(OTHER_RSA)}")
-    await refusal(authenticator, sign(OTHER_RSA))
+    assert {verified.principal.token_id for verified in authenticator._verified.values()} == {"0", "2"}
 
 
-async def test_without_any_key_an_issuer_that_is_away_is_unavailable_and_fetched_as_soon_as_it_is_back(
-    authenticator: Authenticator, issuer: StandInIssuer
-) -> None:
-    issuer.away = httpx.ConnectError("refused")
-    with pytest.raises(Unavailable):
-        await authenticator.authenticate(f"Bearer {sign(RSA)}")
-    assert await authenticator.ready() == "issuer does not answer (ConnectError)"
-    issuer.away = None
+async def test_a_refused_token_is_not_remembered(authenticator: Authenticator) -> None:
+    await refusal(authenticator, sign(RSA, claims(aud="another")))
 
-    await authenticator.authenticate(f"Bearer {sign(RSA)}")
+    assert not authenticator._verified
 
 
-async def test_an_issuer_that_hangs_keeps_no_caller_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hang(_: httpx.Request) -> httpx.Response:
-        await asyncio.sleep(60)
-        raise AssertionError("unreachable")
-
-    monkeypatch.setattr(auth, "KEYS_TIMEOUT_S", 0.1)
-    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=httpx.MockTransport(hang))
-    began = time.monotonic()
-
-    waiting = [authenticator.authenticate(f"Bearer {sign(RSA)}") for _ in range(5)]
-    outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-
-    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 5
-    assert time.monotonic() - began < 1
-
-
-@pytest.mark.parametrize(
-    ("metadata", "key_set"),
-    [
-        (httpx.Response(500), None),
-        (httpx.Response(200, text="<h1>Maintenance</h1>"), None),
-        ({"issuer": ISSUER}, None),
-        ([], None),
-        (None, httpx.Response(404)),
-        (None, httpx.Response(200, text="<h1>Maintenance</h1>")),
-        (None, []),
-        (None, {"keys": "none"}),
-        (None, {"keys": [1]}),
-        (None, {}),
-    ],
-)
-async def test_an_issuer_that_answers_something_else_is_unavailable(
-    authenticator: Authenticator, issuer: StandInIssuer, metadata: Any, key_set: Any
-) -> None:
-    issuer.metadata = issuer.metadata if metadata is None else metadata
-    issuer.key_set = issuer.key_set if key_set is None else key_set
-
-    with pytest.raises(Unavailable):
-        await authenticator.authenticate(f"Bearer {sign(RSA)}")
-
-
-def test_only_keys_that_someone_should_sign_with_are_kept(caplog: pytest.LogCaptureFixture) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # joserfc only warns of weak keys: that is the point
-        weak = RSAKey.generate_key(1024, {"use": "sig"}, auto_kid=True)
-        symmetric = OctKey.generate_key(256, {"kid": "symmetric"})
-        published: list[Any] = [
-            RSA.as_dict(private=False),
-            EC.as_dict(private=False),
-            ED.as_dict(private=False),
-            weak.as_dict(private=False),
-            OTHER_RSA.as_dict(private=True),
-            symmetric.as_dict(private=True),
-            {name: value for name, value in rsa_key().as_dict(private=False).items() if name != "kid"},
-            {"kty": "AKP", "kid": "of-the-future"},
-            {"kty": "RSA", "kid": "broken", "n": "!", "e": "AQAB"},
-            {"kid": "nothing"},
-            {},
-        ]
-        kept = load_keys(JwkSet(published))
-
-    assert set(kept) == {RSA.kid, EC.kid, ED.kid}
-    said = " ".join(record.getMessage() for record in caplog.records)
-    assert f"{weak.kid} has fewer than 2048 bits" in said
-    assert f"{OTHER_RSA.kid} is private" in said
-    assert "symmetric is symmetric" in said
-
-
-def test_two_keys_of_one_id_are_both_left_out() -> None:
-    first = RSA.as_dict(private=False)
-    second = {**OTHER_RSA.as_dict(private=False), "kid": str(RSA.kid)}
-
-    assert load_keys(JwkSet([first, second])) == {}
+async def test_a_token_that_lives_for_longer_than_a_day_is_refused(authenticator: Authenticator) -> None:
+    now = int(time.time())
+    await authenticator.authenticate(f"Bearer {sign(RSA, claims(iat=now, exp=now + 86_400))}")
+    await refusal(authenticator, sign(RSA, claims(iat=now, exp=now + 86_401)))
