@@ -120,9 +120,7 @@ class Authenticator:
     async def _verify(self, text: str) -> _Verified:
         token = read_token(text)
         issuer, keys = self._source(token.issuer)
-        key = await keys.find(token.kid)
-        if key is None:
-            raise TokenRefused("it is signed with an unknown key")
+        key = await keys.need(token.kid)
         generation = keys.generation
         claims = token.verify(key)
         if not issuer.takes_type(token.header):

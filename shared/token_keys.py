@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from shared.http_client import OutboundClient, Transport
 from shared.problem import Unavailable
 from shared.service_token import discover
-from shared.signed_token import PublicKey
+from shared.signed_token import PublicKey, TokenRefused
 
 RSA_BITS_MIN = 2048
 RSA_BITS_MAX = 8192  # a larger one makes every token cost milliseconds
@@ -91,6 +91,13 @@ class PublishedKeys:
         except TimeoutError as error:
             raise Unavailable(f"the {self.owner} gives no keys within {KEYS_TIMEOUT_S:g} s", vendor="issuer") from error
         return self._keys.get(kid)
+
+    async def need(self, kid: str) -> PublicKey:
+        """As find, for a key that a token names. Raises TokenRefused where there is none of that id."""
+        key = await self.find(kid)
+        if key is None:
+            raise TokenRefused("it is signed with an unknown key")
+        return key
 
     def refresh_in_time(self) -> None:
         """Have old keys fetched anew, without making the present caller wait."""
