@@ -11,12 +11,16 @@ from experience_api.v1.credit import get_credit_status
 from experience_api.v1.invoices import list_invoices
 from experience_api.v1.orders import get_order, submit_order
 from experience_api.v1.quotes import preview_pricing
+from shared.acting_user import act_for_token_user, publish_keys
 from shared.admission import Load
 from shared.auth import Authenticator
 from shared.cors import parse_origins
 from shared.http_client import Transport
+from shared.issuers import load_issuers
 from shared.rate_limit import open_rate_limiter
 from shared.service import Tier, create_service
+from shared.signing_keys import SigningKeys
+from shared.transaction_token import TransactionTokenSigner
 from shared.versions import Version, mount
 
 # What people and their pages need, many times over; a client stands for all users of one Salesforce org.
@@ -50,17 +54,23 @@ def create_app(
     issuer_transport: Transport | None = None,
 ) -> Litestar:
     """The application. The transports replace the network where tests wire the tiers together in one process."""
-    process = connect_process(settings, process_transport, issuer_transport)
+    signing_keys = SigningKeys(settings.experience_signing_keys_file, "experience_signing_keys_file")
+    signer = TransactionTokenSigner(signing_keys, settings.experience_client_id, settings.trust_domain)
+    process = connect_process(settings, signer, process_transport, issuer_transport)
     tier = Tier(
         name="experience",
         title="Quoteway experience API",
         version="1.0.0",
         description="Quote-to-cash for Salesforce: submit accepted quotes, follow orders, see accounts across systems.",
         authenticator=Authenticator(
-            settings.issuer_metadata_url, settings.experience_audience, transport=issuer_transport
+            settings.issuer_metadata_url,
+            settings.experience_audience,
+            issuers=load_issuers(settings.issuers_file, settings.issuer_metadata_url),
+            transport=issuer_transport,
         ),
         ready={"process": process.ready},
         plain_problems=True,
+        acting_user=act_for_token_user,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
         origins=parse_origins(settings.lightning_origins),
@@ -69,7 +79,7 @@ def create_app(
     )
     return create_service(
         tier,
-        [mount(version) for version in VERSIONS.values()],
+        [publish_keys(signing_keys), *(mount(version) for version in VERSIONS.values())],
         state={"process": process},
         on_shutdown=[process.close],
     )

@@ -16,6 +16,7 @@ from shared.http_client import READS, OutboundClient, Response, Transport, raise
 from shared.problem import OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
 from shared.tracing import traced
+from shared.transaction_token import HEADER, ActingUser, TransactionTokenSigner
 
 T = TypeVar("T")
 # Apex gives a callout 10 s unless told otherwise, so every operation answers within 8 (VENDORS.md, rule 11); half a
@@ -29,15 +30,16 @@ _SAME_KEY = "Send the same request again with the same Idempotency-Key: it canno
 
 @dataclass(frozen=True)
 class Caller:
-    """For whom a call is made, and by when its answer must be here (monotonic seconds)."""
+    """For whom a call is made, on whose behalf, and by when its answer must be here (monotonic seconds)."""
 
     tenant: str
     answer_by: float
+    acting_user: ActingUser | None = None
 
     @classmethod
     def of(cls, request: Request[Principal, Any, Any]) -> Self:
         """The caller of a request; its time runs from the moment the request came in."""
-        return cls(request.user.tenant, request.state.received_at + DEADLINE_S)
+        return cls(request.user.tenant, request.state.received_at + DEADLINE_S, request.state.acting_user)
 
 
 class _OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -48,7 +50,7 @@ class _OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 @traced()
 @dataclass(frozen=True)
 class ProcessClient:
-    """Calls the process API for a caller's tenant, with this service's own token.
+    """Calls the process API for a caller's tenant, with this service's own token, and says on whose behalf.
 
     What a caller can act on comes through as the process API raised it: InvalidRequest, NotFound, Conflict,
     IdempotencyMismatch, Rejected. Reads raise Unavailable where there is no answer in time, the write OutcomeUnknown
@@ -57,6 +59,7 @@ class ProcessClient:
 
     client: OutboundClient
     tokens: ServiceTokens
+    signer: TransactionTokenSigner
 
     async def submit_order(
         self, caller: Caller, idempotency_key: str, quote_id: str, quote_revision: int
@@ -147,12 +150,15 @@ class ProcessClient:
                 token = await self.tokens.bearer(caller.tenant)
         except TimeoutError as error:
             raise Unavailable("the issuer gave no token in time", reason_code="deadline_exceeded") from error
+        headers = {"Authorization": f"Bearer {token}", **call.headers}
+        if caller.acting_user is not None:
+            headers[HEADER] = self.signer.sign(caller.acting_user)
         try:
             async with _until(caller.answer_by):
                 return await self.client.send(
                     call.method,
                     call.path,
-                    headers={"Authorization": f"Bearer {token}", **call.headers},
+                    headers=headers,
                     params=call.params,
                     content=call.content,
                     reads=call.safe,
@@ -185,7 +191,10 @@ def _until(moment: float) -> asyncio.Timeout:
 
 
 def connect_process(
-    settings: ExperienceSettings, process_transport: Transport | None, issuer_transport: Transport | None
+    settings: ExperienceSettings,
+    signer: TransactionTokenSigner,
+    process_transport: Transport | None,
+    issuer_transport: Transport | None,
 ) -> ProcessClient:
     """The client for the process API that `settings` names."""
     tokens = ServiceTokens(
@@ -195,4 +204,5 @@ def connect_process(
         settings.process_audience,
         transport=issuer_transport,
     )
-    return ProcessClient(OutboundClient(_PEER, settings.process_url, transport=process_transport), tokens)
+    client = OutboundClient(_PEER, settings.process_url, transport=process_transport)
+    return ProcessClient(client, tokens, signer)

@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from shared.cors import check_origins
 from shared.inbound_settings import InboundSettings
-from shared.settings import SecretFile, read_secret
+from shared.settings import SecretFile, SigningKeysFile, TrustDomain, read_secret
 
 
 class ExperienceSettings(InboundSettings, frozen=True, kw_only=True):
@@ -15,6 +15,7 @@ class ExperienceSettings(InboundSettings, frozen=True, kw_only=True):
     issuer_metadata_url: Annotated[str, Meta(pattern="^https?://", description="the issuer's metadata address")]
     process_url: Annotated[str, Meta(pattern="^https?://", description="the process API's address")]
     experience_client_secret_file: SecretFile
+    experience_signing_keys_file: SigningKeysFile
     experience_client_id: Annotated[str, Meta(description="this service's OAuth client id")] = "experience-api"
     experience_audience: Annotated[str, Meta(description="the audience that callers' tokens must name")] = (
         "quoteway-experience"
@@ -30,6 +31,7 @@ class ExperienceSettings(InboundSettings, frozen=True, kw_only=True):
     ] = ""
     experience_host: Annotated[str, Meta(description="the address to listen on")] = "127.0.0.1"
     experience_port: Annotated[int, Meta(ge=0, le=65535, description="the port to listen on; 0 for a free one")] = 8001
+    trust_domain: TrustDomain = "quoteway"
 
     def client_secret(self) -> str:
         """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""

@@ -24,6 +24,7 @@ import process_api.settings
 import system_api.app
 import system_api.settings
 from shared.contract import build_document, versions_of
+from shared.signing_keys import rotate_keys
 
 FOLDER = Path(__file__).parent
 OPERATIONS = FOLDER / "operations.txt"
@@ -40,7 +41,7 @@ key = "file:secret"
 """
 
 
-def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Litestar]]:
+def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterator[tuple[str, Litestar]]:
     """Each tier's name and application. No server is started, nothing is connected."""
     metadata_url = f"{_NOWHERE}/.well-known/openid-configuration"
     yield (
@@ -51,6 +52,7 @@ def tier_apps(secret_file: str, connections_file: str) -> Iterator[tuple[str, Li
                 redis_url=_REDIS_NOWHERE,
                 process_url=_NOWHERE,
                 experience_client_secret_file=secret_file,
+                experience_signing_keys_file=keys_file,
             )
         ),
     )
@@ -83,10 +85,11 @@ def generate() -> dict[Path, str]:
     files: dict[Path, str] = {}
     operations: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        secret, connections = Path(folder, "secret"), Path(folder, "connections.toml")
+        secret, connections, keys = (Path(folder, name) for name in ("secret", "connections.toml", "keys.json"))
         secret.write_text("unused")
         connections.write_text(_CONNECTIONS)
-        for tier, app in tier_apps(str(secret), str(connections)):
+        rotate_keys(keys)
+        for tier, app in tier_apps(str(secret), str(connections), str(keys)):
             for version in versions_of(app):
                 document = build_document(app, version)
                 files[FOLDER / f"{tier}-{version}.json"] = formatted(document)

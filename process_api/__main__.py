@@ -5,9 +5,11 @@ import os
 from process_api.app import create_app
 from process_api.settings import ProcessSettings
 from shared.serve import serve
-from shared.settings import load_settings_or_exit
+from shared.settings import exit_on_faults, load_settings_or_exit
 from shared.telemetry import start_telemetry
 
 settings = load_settings_or_exit(ProcessSettings, os.environ, "The process API")
 told = start_telemetry(settings, "quoteway-process")
-serve(create_app(settings), settings.process_host, settings.process_port, "The process API", told)
+with exit_on_faults("The process API"):
+    app = create_app(settings)
+serve(app, settings.process_host, settings.process_port, "The process API", told)

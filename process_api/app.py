@@ -21,11 +21,15 @@ from process_api.v1.flows import discard_flow, edit_flow, get_flow, list_flows, 
 from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import preview_pricing
 from process_api.v1.webhooks import receive_stripe_webhook
+from shared.acting_user import act_for_handed_user
 from shared.admission import Load
 from shared.auth import Authenticator
 from shared.http_client import Transport
+from shared.issuers import load_issuers
 from shared.rate_limit import open_rate_limiter
 from shared.service import Tier, create_service
+from shared.token_keys import PublishedKeys
+from shared.transaction_token import TransactionTokenVerifier
 from shared.versions import Version, mount
 
 # The experience tier is one client for everyone behind it.
@@ -33,6 +37,8 @@ RATE_LIMITS = (
     "tenant=60000/minute, client=60000/minute, user=1200/minute, "
     "read=60000/minute, write=12000/minute, expensive=12000/minute"
 )
+# The experience API is ours: it bears to be asked more often than an issuer, so that its key may change at any moment.
+KEYS_REFETCH_MIN_S = 5.0
 VERSIONS = {
     "v1": Version(
         handlers=(
@@ -66,7 +72,11 @@ TAGS = {
 
 
 def create_app(
-    settings: ProcessSettings, *, system_transport: Transport | None = None, issuer_transport: Transport | None = None
+    settings: ProcessSettings,
+    *,
+    system_transport: Transport | None = None,
+    issuer_transport: Transport | None = None,
+    experience_transport: Transport | None = None,
 ) -> Litestar:
     """The application. The transports replace the network where tests wire the tiers together in one process."""
     store = Store(settings.database_url)
@@ -80,7 +90,11 @@ def create_app(
     orders = Orders(store)
     letters = DeadLetters(store, queue)
 
+    users = connect_users(settings, experience_transport)
+
     async def close() -> None:
+        if users is not None:
+            await users.keys.close()
         queue.destroy()
         await system.tokens.close()
         await system.client.close()
@@ -92,8 +106,12 @@ def create_app(
         version="1.0.0",
         description="Quote-to-cash orchestration for internal applications and operators.",
         authenticator=Authenticator(
-            settings.issuer_metadata_url, settings.process_audience, transport=issuer_transport
+            settings.issuer_metadata_url,
+            settings.process_audience,
+            issuers=load_issuers(settings.issuers_file, settings.issuer_metadata_url),
+            transport=issuer_transport,
         ),
+        acting_user=act_for_handed_user(users),
         ready={"database": store.ready, "system": system.ready},
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
@@ -116,3 +134,16 @@ def create_app(
         },
         on_shutdown=[close],
     )
+
+
+def connect_users(settings: ProcessSettings, transport: Transport | None) -> TransactionTokenVerifier | None:
+    """What believes the users that the experience API hands on; None where its keys are not known."""
+    if not settings.transaction_token_jwks_url:
+        return None
+    keys = PublishedKeys(
+        "experience API",
+        jwks_url=settings.transaction_token_jwks_url,
+        transport=transport,
+        refetch_min_s=KEYS_REFETCH_MIN_S,
+    )
+    return TransactionTokenVerifier(keys, settings.transaction_token_issuer, settings.trust_domain)

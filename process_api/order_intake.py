@@ -15,8 +15,8 @@ from process_api.idempotency import IdempotencyKey, body_hash, claim_key
 from process_api.orders import order_record
 from process_api.store import Store
 from process_api.tables import flows, order_timeline, orders
-from shared.auth import Principal
 from shared.canonical import OrderStatus
+from shared.principal import ActingUser, Principal
 from shared.telemetry import current_correlation_id
 from shared.tracing import recorded_traceparent
 
@@ -46,8 +46,16 @@ class OrderIntake:
     store: Store
     queue: DBOSClient
 
-    async def accept(self, principal: Principal, key: IdempotencyKey, submission: Submission) -> Accepted:
+    async def accept(
+        self,
+        principal: Principal,
+        key: IdempotencyKey,
+        submission: Submission,
+        acting_user: ActingUser | None = None,
+    ) -> Accepted:
         """Take an order in, or find the one that this key or this quote revision stands for already.
+
+        The flow goes on for longer than anyone's token: it keeps in whose name and by whose right it was started.
 
         Raises IdempotencyMismatch where the key was used with another body, Conflict while another request with it is
         being worked on, Unavailable without a database: sent again with the same key, the request then finds what the
@@ -63,10 +71,10 @@ class OrderIntake:
                 return known
             if claimed is not None:
                 return await self._accepted(connection, claimed)
-            if await self._insert(connection, principal, order_id, submission):
+            if await self._insert(connection, principal, acting_user, order_id, submission):
                 return Accepted(order_id, OrderStatus.received, replayed=False)
         # Another key took the same quote revision between our look and our insert: nothing of ours was committed.
-        return await self.accept(principal, key, submission)
+        return await self.accept(principal, key, submission, acting_user)
 
     async def _known_order(self, connection: AsyncConnection, tenant: str, submission: Submission) -> Accepted | None:
         query = select(orders).where(
@@ -83,7 +91,12 @@ class OrderIntake:
         return Accepted(order_id, order_record(row).status, replayed=True)
 
     async def _insert(
-        self, connection: AsyncConnection, principal: Principal, order_id: str, submission: Submission
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        acting_user: ActingUser | None,
+        order_id: str,
+        submission: Submission,
     ) -> bool:
         flow_id = f"{principal.tenant}.{order_id}"
         inserted = await connection.scalar(
@@ -120,8 +133,8 @@ class OrderIntake:
                 subject=order_id,
                 status=FlowStatus.queued,
                 correlation_id=current_correlation_id(),
-                requested_by=principal.subject,
                 traceparent=recorded_traceparent(),
+                requested_by=principal.subject if acting_user is None else acting_user.user_id,
             )
         )
         options = in_intake(flow_id, 1, tenant=principal.tenant)

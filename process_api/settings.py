@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from process_api.discount_policy import DiscountPolicy
 from shared.inbound_settings import InboundSettings
-from shared.settings import SecretFile, read_secret
+from shared.settings import SecretFile, TrustDomain, read_secret
 
 _Percentage = Annotated[float, Meta(ge=0, le=100)]
 
@@ -72,6 +72,18 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     inbox_kept_days: Annotated[
         int, Meta(ge=30, le=3650, description="days that finished webhooks are kept, to know their duplicates")
     ] = 90
+    transaction_token_jwks_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://.*)?$",
+            description="where the experience API publishes the keys of its transaction tokens "
+            "(…/.well-known/transaction-token-keys); without it no user's request is taken",
+        ),
+    ] = ""
+    transaction_token_issuer: Annotated[
+        str, Meta(min_length=1, description="the OAuth client id of the service that hands users inward")
+    ] = "experience-api"  # noqa: S105 a name
+    trust_domain: TrustDomain = "quoteway"
 
     def client_secret(self) -> str:
         """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""

@@ -7,6 +7,7 @@ one run folder, and ends with the program that started it.
 import json
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,8 @@ from sandbox.tryton.data import DATA_FOLDER, load_seed_data
 from sandbox.tryton.database import start_postgres_with_erp
 from sandbox.tryton.server import DATABASE as ERP_DATABASE
 from sandbox.tryton.server import TrytonServer
+from shared.signing_keys import rotate_keys
+from shared.transaction_token import JWKS_PATH
 
 TENANT = "nordwind"
 _PROXIED_TIERS = ("system", "process")
@@ -89,6 +92,8 @@ class Landscape:
     erp: TenantAccess = field(init=False)
     processes: dict[str, RunningProcess] = field(init=False, default_factory=dict)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
+    # Bound and not listened on, so that no other program is given the port before the tier that it is for starts.
+    _reserved: dict[str, socket.socket] = field(init=False, default_factory=dict)
 
     def __enter__(self) -> Self:
         try:
@@ -118,6 +123,8 @@ class Landscape:
             self._start_proxy(name, self.erp_server.url if name == "tryton" else self.url(name))
         for client_id in ("process-api", "experience-api"):
             self._private(f"{client_id}.secret", self.secret(client_id))
+        if not self._signing_keys.exists():
+            rotate_keys(self._signing_keys)
         self._write_connections()
         self._migrate()
 
@@ -139,6 +146,8 @@ class Landscape:
         for name in reversed(list(self.processes)):
             self.processes[name].stop()
         self._stack.close()
+        while self._reserved:
+            self._reserved.popitem()[1].close()
 
     def fallen(self) -> list[str]:
         """What was started and has ended by itself. A server that somebody else runs is not looked at."""
@@ -158,6 +167,18 @@ class Landscape:
         """The address of a process that serves."""
         return self.processes[name].url
 
+    def tier_url(self, name: str) -> str:
+        """The address that a tier has or will have: the tiers are told of each other before all of them run."""
+        if name in self.processes:
+            return self.url(name)
+        port = getattr(self.ports, name)
+        if not port:
+            if name not in self._reserved:
+                reserved = self._reserved[name] = socket.socket()
+                reserved.bind((LOOPBACK, 0))
+            port = self._reserved[name].getsockname()[1]
+        return f"http://{LOOPBACK}:{port}"
+
     def faults(self, name: str) -> FaultControl:
         """What goes wrong on the way to one of `proxied`."""
         return FaultControl(self.url(_proxy(name)))
@@ -168,10 +189,17 @@ class Landscape:
 
     def start_tier(self, name: str) -> RunningProcess:
         """Start the experience, process or system API, again on the port that it had."""
-        before = self.processes.get(name)
-        port = int(before.url.rsplit(":", 1)[1]) if before else getattr(self.ports, name)
-        settings = {**self.settings(name), f"QUOTEWAY_{name.upper()}_PORT": str(port)}
+        settings = self.settings(name)
+        port = self.tier_url(name).rsplit(":", 1)[1]
+        if name in self._reserved:
+            self._reserved.pop(name).close()
+        settings[f"QUOTEWAY_{name.upper()}_PORT"] = port
         return self._start(name, ["-m", self.modules.get(name, f"{name}_api")], settings)
+
+    @property
+    def _signing_keys(self) -> Path:
+        """The experience API's own keys, made at the first start and kept."""
+        return self.run_dir / "experience-api.keys.json"
 
     # -- vendors --------------------------------------------------------------------------------------------------
 
@@ -350,6 +378,7 @@ class Landscape:
             "QUOTEWAY_DATABASE_URL": self.postgres.url(self.database),
             "QUOTEWAY_SYSTEM_URL": self._reached_at("system", self.url("system")) if "system" in self.processes else "",
             "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),
+            "QUOTEWAY_TRANSACTION_TOKEN_JWKS_URL": f"{self.tier_url('experience')}{JWKS_PATH}",
         }
 
     def _experience_environment(self) -> dict[str, str]:
@@ -358,6 +387,7 @@ class Landscape:
                 self._reached_at("process", self.url("process")) if "process" in self.processes else ""
             ),
             "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(self.run_dir / "experience-api.secret"),
+            "QUOTEWAY_EXPERIENCE_SIGNING_KEYS_FILE": str(self._signing_keys),
         }
 
     # -- both -----------------------------------------------------------------------------------------------------

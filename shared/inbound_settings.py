@@ -1,9 +1,10 @@
-"""The settings of every tier that say how much it lets in."""
+"""The settings of every tier that say whom and how much it lets in."""
 
 from typing import Annotated
 
 from msgspec import Meta
 
+from shared.issuers import IssuersFile
 from shared.limit_strings import check_rate_limits
 from shared.telemetry import TelemetrySettings
 
@@ -17,6 +18,7 @@ class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
             pattern="^rediss?://", description="Redis 7 / Valkey: limits, cache, quotas, events; no state is kept there"
         ),
     ]
+    issuers_file: IssuersFile = ""
     rate_limits: Annotated[
         str,
         Meta(

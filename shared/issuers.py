@@ -26,14 +26,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.principal import Principal
+from shared.principal import USER_ID, Principal
 from shared.settings import SettingsError, variable
 from shared.signed_token import TokenRefused, read_name
 
 ANY_TENANT = "*"
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
-# A Salesforce user's id in the one spelling that everything behind this door uses.
-_USER = re.compile(r"005[A-Za-z0-9]{15}")
 
 IssuersFile = Annotated[
     str, Meta(description="a TOML file of further token issuers; the form is at the head of `shared/issuers.py`")
@@ -93,7 +91,7 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         user = claims.get(self.user_claim)
         if user is None:
             return None
-        if not isinstance(user, str) or not _USER.fullmatch(user):
+        if not isinstance(user, str) or not USER_ID.fullmatch(user):
             # Taking it for a service's token would let the user see what only services see.
             raise TokenRefused("it names a user in no known way")
         return user

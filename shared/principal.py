@@ -1,8 +1,12 @@
-"""The caller, as its access token says."""
+"""The caller, as its access token says, and on whose behalf it calls."""
 
+import re
 from dataclasses import dataclass
 
 from shared.problem import Forbidden
+
+# A Salesforce user's id in the one spelling that everything behind the door uses.
+USER_ID = re.compile(r"005[A-Za-z0-9]{15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +30,18 @@ class Principal:
         missing = [scope for scope in scopes if scope not in self.scopes]
         if missing:
             raise Forbidden(f"The token lacks the scope {' '.join(missing)}.", scopes=scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class ActingUser:
+    """The Salesforce user for whom a request is made; `scope["state"]["acting_user"]`, None where a service asks.
+
+    `user_id` has 18 characters (005…). `txn` names the transaction in every tier's records. `client_id` is the
+    application through which the user came in, `scopes` what the user's own token allows.
+    """
+
+    user_id: str
+    tenant: str
+    txn: str
+    client_id: str
+    scopes: frozenset[str] = frozenset()

@@ -26,6 +26,7 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
+from shared.acting_user import act_for_nobody
 from shared.admission import Load, admit
 from shared.auth import Authenticator, Principal
 from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
@@ -60,7 +61,8 @@ class Tier:
     `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
     Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
     operations in, `examples` is the folder with their recorded examples. `origins`: see shared.cors. Without a
-    `rate_limiter` callers are not limited, without a `load` everything is taken.
+    `rate_limiter` callers are not limited, without a `load` everything is taken. `acting_user` finds out on whose
+    behalf a request is made.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Tier:
     ready: dict[str, ReadyCheck] = field(default_factory=dict)
     vendors: dict[str, ReadyCheck] = field(default_factory=dict)
     plain_problems: bool = False
+    acting_user: Middleware = act_for_nobody
     tags: dict[str, str] = field(default_factory=dict)
     examples: Path | None = None
     origins: frozenset[bytes] = frozenset()
@@ -128,6 +131,7 @@ def create_service(
         *([admit(tier.load)] if tier.load is not None else []),
         # The caller before the body, so that no one without a token makes us read a megabyte.
         authenticate(tier.authenticator),
+        tier.acting_user,
         require_scopes,
         # Behind the caller, whom the limits are for, and before all work.
         *([limit_rate(tier.rate_limiter)] if tier.rate_limiter is not None else []),

@@ -1,7 +1,8 @@
 """Settings come from the environment; a process refuses to start on wrong ones and lists every fault at once."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -13,6 +14,17 @@ PREFIX = "QUOTEWAY_"
 SecretFile = Annotated[
     str,
     Meta(min_length=1, description="the file with this service's OAuth client secret", extra={"holds_secret": True}),
+]
+SigningKeysFile = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        description="the file with the keys that sign transaction tokens (`python -m shared.signing_keys FILE`)",
+        extra={"holds_secret": True},
+    ),
+]
+TrustDomain = Annotated[
+    str, Meta(min_length=1, description="this installation's trust domain, the audience of transaction tokens")
 ]
 LogLevel = Annotated[str, Meta(pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")]
 S = TypeVar("S", bound=msgspec.Struct)
@@ -68,8 +80,16 @@ def load_settings(kind: type[S], environment: Mapping[str, str]) -> S:
 
 def load_settings_or_exit(kind: type[S], environment: Mapping[str, str], program: str) -> S:
     """As load_settings, for a process's start: faults go to standard error and the process ends with status 2."""
-    try:
+    with exit_on_faults(program):
         return load_settings(kind, environment)
+    raise AssertionError("unreachable: exit_on_faults ends the process")
+
+
+@contextmanager
+def exit_on_faults(program: str) -> Iterator[None]:
+    """End the process with status 2 where the block raises SettingsError; each fault goes to standard error."""
+    try:
+        yield
     except SettingsError as error:
         sys.stderr.write(f"{program} cannot start, {len(error.faults)} setting(s) to mend:\n")
         for fault in error.faults:

@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
 
 from shared.settings import SettingsError, variable
+from shared.token_keys import fingerprint
 
 ALGORITHM_OF_CURVE = {"Ed25519": "Ed25519", "P-256": "ES256"}
 KEPT = 3
@@ -106,12 +107,16 @@ def new_key() -> SigningKey:
 def _import(raw: Any) -> SigningKey:
     if not isinstance(raw, dict) or raw.get("crv") not in ALGORITHM_OF_CURVE or not raw.get("kid"):
         raise ValueError("a key is not on Ed25519 or P-256, or has no kid")
+    kind = OKPKey if raw.get("kty") == "OKP" else ECKey
     try:
-        key: SigningKey = OKPKey.import_key(raw) if raw.get("kty") == "OKP" else ECKey.import_key(raw)
+        key: SigningKey = kind.import_key(raw)
+        public = kind.import_key(key.as_dict(private=False))
     except (JoseError, ValueError, TypeError) as error:
         raise ValueError("a key cannot be read") from error
     if not key.is_private:
         raise ValueError("a key is only the public half")
+    if fingerprint(key) != fingerprint(public):
+        raise ValueError("a key's public half belongs to another private one")
     if key.alg not in (None, _algorithm(key)):
         raise ValueError("a key is for another algorithm than its curve's")
     return key

@@ -172,7 +172,7 @@ def load_keys(published: JwkSet) -> dict[str, PublicKey]:
             _log.warning("key %s cannot be read: left out", kid)
             continue
         if isinstance(key, RSAKey | ECKey | OKPKey):
-            sharing.setdefault(_fingerprint(key), []).append(kid)
+            sharing.setdefault(fingerprint(key), []).append(kid)
         reason = _refusal(key, raw)
         if reason is None and (not kid or kids.count(kid) > 1):
             reason = "has no key id of its own"
@@ -203,6 +203,6 @@ def _refusal(key: Any, raw: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _fingerprint(key: PublicKey) -> bytes:
+def fingerprint(key: PublicKey) -> bytes:
     """The same for the same key however it is spelled."""
     return key.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -7,17 +7,12 @@ The process API believes nothing else about a user: no other header, nothing in 
 
 import logging
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from litestar.types import ASGIApp, Receive, Scope, Send
-from msgspec import Meta
-
-from shared.front import Middleware, matched_operation
-from shared.principal import Principal
-from shared.problem import Forbidden, Unauthenticated
+from shared.principal import USER_ID, ActingUser, Principal
+from shared.problem import Unauthenticated
 from shared.revocation import RevocationWatch, mark
 from shared.signed_token import TokenRefused, check_audience, check_times, read_name, read_token
 from shared.signing_keys import SigningKeys
@@ -30,27 +25,9 @@ LIFE_MAX_S = 60
 # Our own tiers' clocks are kept together.
 LEEWAY_S = 5
 JWKS_PATH = "/.well-known/transaction-token-keys"
+__all__ = ["ActingUser", "TransactionTokenSigner", "TransactionTokenVerifier"]
+
 _log = logging.getLogger(__name__)
-_HEADER = HEADER.lower().encode()
-
-TrustDomain = Annotated[
-    str, Meta(min_length=1, description="the trust domain of this installation: the audience of transaction tokens")
-]
-
-
-@dataclass(frozen=True, slots=True)
-class ActingUser:
-    """The Salesforce user for whom a request is made; `scope["state"]["acting_user"]`, None where a service asks.
-
-    `user_id` has 18 characters (005…). `txn` names the transaction in every tier's records. `client_id` is the
-    application through which the user came in, `scopes` what the user's own token allows.
-    """
-
-    user_id: str
-    tenant: str
-    txn: str
-    client_id: str
-    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -113,78 +90,19 @@ class TransactionTokenVerifier:
         tenant = read_name(_object(claims, "tctx"), "tenant")
         if tenant != principal.tenant:
             raise TokenRefused("it is of another tenant than the access token")
+        user_id = read_name(claims, "sub")
+        if not USER_ID.fullmatch(user_id):
+            raise TokenRefused("it names a user in no known way")
         scope = claims.get("scope")
         if not isinstance(scope, str):
             raise TokenRefused("its scope is no text")
         return ActingUser(
-            user_id=read_name(claims, "sub"),
+            user_id=user_id,
             tenant=tenant,
             txn=read_name(claims, "txn"),
             client_id=read_name(_object(claims, "rctx"), "client_id"),
             scopes=frozenset(scope.split()),
         )
-
-
-def act_for_token_user(app: ASGIApp) -> ASGIApp:
-    """Where users come in: the acting user is the one in whose name the access token was issued."""
-
-    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        principal: Principal | None = scope.get("user")
-        scope["state"]["acting_user"] = None if principal is None else _in_whose_name(principal)
-        await app(scope, receive, send)
-
-    return middleware
-
-
-def act_for_handed_user(verifier: TransactionTokenVerifier | None) -> Middleware:
-    """Behind the tier where users come in: the acting user is the one that it hands on, and nobody else."""
-
-    def wrap(app: ASGIApp) -> ASGIApp:
-        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["state"]["acting_user"] = None
-            operation = matched_operation(scope)
-            if operation is not None and operation.policy is not None:
-                user = await _handed_user(verifier, scope, scope["user"])
-                if user is not None and not user.scopes.issuperset(operation.policy.scopes):
-                    raise Forbidden("The user's own token does not allow this.", scopes=list(operation.policy.scopes))
-                scope["state"]["acting_user"] = user
-            await app(scope, receive, send)
-
-        return middleware
-
-    return wrap
-
-
-def act_for_nobody(app: ASGIApp) -> ASGIApp:
-    """Where only services call: there is no acting user, whatever is sent."""
-
-    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["state"]["acting_user"] = None
-        await app(scope, receive, send)
-
-    return middleware
-
-
-async def _handed_user(
-    verifier: TransactionTokenVerifier | None, scope: Scope, principal: Principal
-) -> ActingUser | None:
-    sent = [value for name, value in scope["headers"] if name == _HEADER]
-    if not sent:
-        if principal.user is not None:
-            # As a service's, it would see what its user does not.
-            raise Unauthenticated("A user's token is for the experience API, not for this one.", error="invalid_token")
-        return None
-    if len(sent) > 1:
-        raise Unauthenticated("Send one transaction token.", error="invalid_request")
-    if verifier is None:
-        raise Unauthenticated("This service takes no transaction tokens.", error="invalid_request")
-    return await verifier.verify(sent[0].decode("latin-1"), principal)
-
-
-def _in_whose_name(principal: Principal) -> ActingUser | None:
-    if principal.user is None:
-        return None
-    return ActingUser(principal.user, principal.tenant, uuid.uuid4().hex, principal.client_id, principal.scopes)
 
 
 def _object(claims: Mapping[str, Any], claim: str) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ import os
 import sys
 
 from shared.serve import serve
-from shared.settings import load_settings_or_exit
+from shared.settings import exit_on_faults, load_settings_or_exit
 from shared.telemetry import start_telemetry
 from system_api.app import create_app
 from system_api.connections import ConnectionsError
@@ -13,7 +13,8 @@ from system_api.settings import SystemSettings
 settings = load_settings_or_exit(SystemSettings, os.environ, "The system API")
 told = start_telemetry(settings, "quoteway-system")
 try:
-    app = create_app(settings)
+    with exit_on_faults("The system API"):
+        app = create_app(settings)
 except ConnectionsError as error:
     sys.stderr.write(f"The system API cannot start, {len(error.faults)} fault(s) in its connections to mend:\n")
     for fault in error.faults:

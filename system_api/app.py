@@ -9,6 +9,7 @@ from litestar import Litestar, Router
 from shared.admission import Load
 from shared.auth import Authenticator
 from shared.http_client import Transport
+from shared.issuers import load_issuers
 from shared.rate_limit import open_rate_limiter
 from shared.redis_connection import RedisScripts
 from shared.service import Tier, create_service
@@ -81,7 +82,12 @@ def create_app(
         title="Quoteway system API",
         version="1.0.0",
         description="Vendors behind canonical operations, for the process API alone.",
-        authenticator=Authenticator(settings.issuer_metadata_url, settings.system_audience, transport=issuer_transport),
+        authenticator=Authenticator(
+            settings.issuer_metadata_url,
+            settings.system_audience,
+            issuers=load_issuers(settings.issuers_file, settings.issuer_metadata_url),
+            transport=issuer_transport,
+        ),
         vendors=registry.capability_checks(),
         tags=TAGS,
         examples=Path(__file__).parent / "examples",

@@ -8,6 +8,7 @@ import httpx
 
 from sandbox.issuer.user_token import user_token
 from sandbox.process import RunningProcess, start_process
+from shared.signing_keys import rotate_keys
 
 
 def state_folder(issuer: RunningProcess) -> Path:
@@ -26,6 +27,14 @@ def client_secret_file(issuer: RunningProcess, client_id: str) -> Path:
     clients = json.loads((state_folder(issuer) / "clients.json").read_text())
     path = state_folder(issuer) / f"{client_id}.secret"
     path.write_text(clients[client_id]["client_secret"])
+    return path
+
+
+def signing_keys_file(issuer: RunningProcess) -> Path:
+    """A file with keys for the experience API's transaction tokens, as it reads it."""
+    path = state_folder(issuer) / "signing-keys.json"
+    if not path.exists():
+        rotate_keys(path)
     return path
 
 

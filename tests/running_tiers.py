@@ -40,6 +40,7 @@ class Sales:
     """A Salesforce developer's view of Quoteway, and the vendors' own data beside it."""
 
     client: httpx.AsyncClient
+    process_client: httpx.AsyncClient
     landscape: Landscape
     org: Org
     oracle: Oracle
@@ -74,6 +75,18 @@ class Sales:
         return await self.ended(answer.json()["orderId"])
 
 
+class _StartsLater(httpx.AsyncBaseTransport):
+    """The way to a tier that starts after the one that asks it for its keys."""
+
+    target: httpx.AsyncBaseTransport | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass the request on."""
+        if self.target is None:
+            raise httpx.ConnectError("it has not started yet")
+        return await self.target.handle_async_request(request)
+
+
 @asynccontextmanager
 async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
     """The three apps and a worker in this process. Only one worker can run in a process at a time."""
@@ -83,7 +96,10 @@ async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
     process_settings = load_settings(
         process_api.settings.ProcessSettings, {**vendors.settings("process"), "QUOTEWAY_SYSTEM_URL": "http://system"}
     )
-    process = process_api.app.create_app(process_settings, system_transport=asgi_transport(system))
+    experience_transport = _StartsLater()
+    process = process_api.app.create_app(
+        process_settings, system_transport=asgi_transport(system), experience_transport=experience_transport
+    )
     experience = experience_api.app.create_app(
         load_settings(
             experience_api.settings.ExperienceSettings,
@@ -91,14 +107,18 @@ async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
         ),
         process_transport=asgi_transport(process),
     )
+    experience_transport.target = asgi_transport(experience)
     token = access_token(vendors, "salesforce-lightning", "quoteway-experience")
     async with running_app(system), running_app(process), running_app(experience):
         worker = await start_worker(process_settings, transport=asgi_transport(system))
-        async with httpx.AsyncClient(
-            transport=asgi_transport(experience),
-            base_url="http://experience",
-            headers={"Authorization": f"Bearer {token}"},
-        ) as client:
+        async with (
+            httpx.AsyncClient(
+                transport=asgi_transport(experience),
+                base_url="http://experience",
+                headers={"Authorization": f"Bearer {token}"},
+            ) as client,
+            httpx.AsyncClient(transport=asgi_transport(process), base_url="http://process") as process_client,
+        ):
             with Org(vendors) as org:
-                yield Sales(client, vendors, org, Oracle(vendors))
+                yield Sales(client, process_client, vendors, org, Oracle(vendors))
         await worker.stop(drain_s=1)

@@ -98,6 +98,7 @@ async def start_order_submission(
         request.user,
         key,
         Submission(quote_id=data.quote_id, quote_revision=data.quote_revision),
+        request.state.acting_user,
     )
     view = OrderAccepted(
         order_id=accepted.order_id,

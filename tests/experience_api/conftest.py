@@ -13,7 +13,7 @@ from experience_api.settings import ExperienceSettings
 from sandbox.process import RunningProcess
 from tests.app_lifespan import asgi_transport, running_app
 from tests.experience_api.recorded_answers import ACCOUNT_ID, ORDER_ID, QUOTE_ID
-from tests.issuer_process import bearer, client_secret_file, start_issuer
+from tests.issuer_process import bearer, client_secret_file, signing_keys_file, start_issuer
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], Awaitable[httpx.Response]]
 SUBMISSION = {"quoteId": QUOTE_ID, "quoteRevision": 1}
@@ -94,6 +94,7 @@ def settings(issuer: RunningProcess) -> ExperienceSettings:
         process_url="http://process.test",
         redis_url="redis://127.0.0.1:1",
         experience_client_secret_file=str(client_secret_file(issuer, "experience-api")),
+        experience_signing_keys_file=str(signing_keys_file(issuer)),
     )
 
 

@@ -12,7 +12,7 @@ from experience_api.settings import ExperienceSettings
 from sandbox.process import RunningProcess, free_port, start_process
 from shared.settings import SettingsError, load_settings
 from tests.experience_api.conftest import SUBMISSION, Experience
-from tests.issuer_process import bearer, client_secret_file
+from tests.issuer_process import bearer, client_secret_file, signing_keys_file
 
 PROGRAM = [sys.executable, "-m", "experience_api"]
 
@@ -23,6 +23,7 @@ def environment(issuer: RunningProcess, **changes: str) -> dict[str, str]:
         "QUOTEWAY_ISSUER_METADATA_URL": f"{issuer.url}/.well-known/oauth-authorization-server",
         "QUOTEWAY_PROCESS_URL": f"http://127.0.0.1:{free_port()}",
         "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(client_secret_file(issuer, "experience-api")),
+        "QUOTEWAY_EXPERIENCE_SIGNING_KEYS_FILE": str(signing_keys_file(issuer)),
         "QUOTEWAY_EXPERIENCE_PORT": "0",
         "QUOTEWAY_REDIS_URL": f"redis://127.0.0.1:{free_port()}",
         **changes,
@@ -71,7 +72,7 @@ def test_wrong_settings_end_the_start_with_one_sentence_each() -> None:
     )
 
     assert ended.returncode == 2
-    assert "7 setting(s) to mend" in ended.stderr
+    assert "8 setting(s) to mend" in ended.stderr
     assert "QUOTEWAY_PROCESS_URL is missing: the process API's address" in ended.stderr
     assert "QUOTEWAY_EXPERIENCE_PORT is wrong" in ended.stderr
     assert "QUOTEWAY_LIGHTNING_ORIGINS is wrong: 'https://*.lightning.force.com' has a wildcard" in ended.stderr

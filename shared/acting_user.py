@@ -1,0 +1,90 @@
+"""The policies that find out on whose behalf a request is made: one for each place in the chain of tiers."""
+
+import uuid
+from typing import Any
+
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from shared.front import Middleware, matched_operation
+from shared.operation import public
+from shared.principal import ActingUser, Principal
+from shared.problem import Forbidden, Unauthenticated
+from shared.signing_keys import SigningKeys
+from shared.transaction_token import HEADER, JWKS_PATH, TransactionTokenVerifier
+
+_HEADER = HEADER.lower().encode()
+
+
+def publish_keys(keys: SigningKeys) -> HTTPRouteHandler:
+    """The handler that publishes the keys of a tier that signs, for the tiers behind it."""
+
+    @get(JWKS_PATH, opt=public(), include_in_schema=False, media_type="application/jwk-set+json", sync_to_thread=False)
+    def transaction_token_keys() -> Response[dict[str, Any]]:
+        """The public keys, as a JWK set."""
+        return Response(keys.published(), headers={"Cache-Control": "public, max-age=60"})
+
+    return transaction_token_keys
+
+
+def act_for_token_user(app: ASGIApp) -> ASGIApp:
+    """Where users come in: the acting user is the one in whose name the access token was issued."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        principal: Principal | None = scope.get("user")
+        scope["state"]["acting_user"] = None if principal is None else _in_whose_name(principal)
+        await app(scope, receive, send)
+
+    return middleware
+
+
+def act_for_handed_user(verifier: TransactionTokenVerifier | None) -> Middleware:
+    """Behind the tier where users come in: the acting user is the one that it hands on, and nobody else."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["state"]["acting_user"] = None
+            operation = matched_operation(scope)
+            if operation is not None and operation.policy is not None:
+                user = await _handed_user(verifier, scope, scope["user"])
+                if user is not None and not user.scopes.issuperset(operation.policy.scopes):
+                    raise Forbidden("The user's own token does not allow this.", scopes=list(operation.policy.scopes))
+                scope["state"]["acting_user"] = user
+            await app(scope, receive, send)
+
+        return middleware
+
+    return wrap
+
+
+def act_for_nobody(app: ASGIApp) -> ASGIApp:
+    """Where only services call: there is no acting user, whatever is sent."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["acting_user"] = None
+        await app(scope, receive, send)
+
+    return middleware
+
+
+async def _handed_user(
+    verifier: TransactionTokenVerifier | None, scope: Scope, principal: Principal
+) -> ActingUser | None:
+    sent = [value for name, value in scope["headers"] if name == _HEADER]
+    if not sent:
+        if principal.user is not None:
+            # As a service's, it would see what its user does not.
+            raise Unauthenticated("A user's token is for the experience API, not for this one.", error="invalid_token")
+        return None
+    if len(sent) > 1:
+        raise Unauthenticated("Send one transaction token.", error="invalid_request")
+    if verifier is None:
+        raise Unauthenticated("This service takes no transaction tokens.", error="invalid_request")
+    return await verifier.verify(sent[0].decode("latin-1"), principal)
+
+
+def _in_whose_name(principal: Principal) -> ActingUser | None:
+    if principal.user is None:
+        return None
+    return ActingUser(principal.user, principal.tenant, uuid.uuid4().hex, principal.client_id, principal.scopes)
