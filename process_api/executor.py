@@ -13,15 +13,16 @@ from sqlalchemy import select
 
 from process_api.event_log import append_event
 from process_api.flow_queues import (
-    BOOKING_QUEUE,
     BOOKING_WORKFLOW,
-    INTAKE_QUEUE,
     INTAKE_WORKFLOW,
+    QUEUES,
+    SECOND_LOOK_WORKFLOW,
     WORKFLOW_VERSION,
     in_booking,
+    in_second_look,
 )
 from process_api.flow_trace import count_ending, order_total, traced_flow
-from process_api.flows import FlowStatus, add_what_to_do, change_flow, last_said, tenant_of
+from process_api.flows import FlowStatus, add_what_to_do, change_flow, last_said, outcome_was_uncertain, tenant_of
 from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
@@ -31,10 +32,12 @@ from process_api.settings import ProcessSettings
 from process_api.store import Store, sqlalchemy_url
 from process_api.system_client import SystemClient, connect_system
 from process_api.tables import flows, orders
+from process_api.workflows.late_requests import SECOND_LOOK
 from process_api.workflows.order_checks import OrderSubmission
 from process_api.workflows.order_submission import (
     REPORT_ENDING,
     STEPS,
+    VENDOR_WRITES,
     step_begun,
     step_settled,
 )
@@ -68,6 +71,7 @@ class Worker:
     housekeeping: Housekeeping
     dbos: DBOS
     drain_s: float
+    second_look_s: int
 
     async def stop(self, *, drain_s: float | None = None) -> None:
         """Take no more flows, give those at work `drain_s` seconds, and close. What is left, others go on with at once.
@@ -126,12 +130,13 @@ async def start_worker(
         housekeeping=Housekeeping(store, settings.idempotency_kept_days),
         dbos=DBOS(config=config),
         drain_s=settings.drain_s,
+        second_look_s=settings.second_look_s,
     )
-    DBOS.listen_queues([INTAKE_QUEUE, BOOKING_QUEUE])
+    DBOS.listen_queues(list(QUEUES))
     await worker.lease.start()
     worker.housekeeping.start()
     DBOS.launch()
-    for queue in (INTAKE_QUEUE, BOOKING_QUEUE):
+    for queue in QUEUES:
         await DBOS.register_queue_async(
             queue,
             worker_concurrency=settings.worker_concurrency,
@@ -187,6 +192,39 @@ async def _come_to(worker: Worker, flow_id: str, ending: Ending) -> None:
         told = await worker.saga.settle(flow_id, REPORT_ENDING, "forward")
         if told["kind"] != "done":
             await DBOS.run_step_async({"name": "note_untold"}, note_untold, flow_id)
+    if ending.kind != "parked" and await DBOS.run_step_async({"name": "was_uncertain"}, was_uncertain, flow_id):
+        tenant, legal_entity = await DBOS.run_step_async({"name": "read_lane"}, read_lane, flow_id)
+        place = in_second_look(flow_id, tenant=tenant, legal_entity=legal_entity, delay_s=worker.second_look_s)
+        await DBOS.enqueue_workflow_with_options_async(place, flow_id)
+
+
+@DBOS.workflow(name=SECOND_LOOK_WORKFLOW)
+async def order_second_look(flow_id: str) -> str:
+    """Some minutes after an end that was reached over a lost answer: cancel what a late request has left."""
+    worker = running_worker()
+    with worker.lease.flow():
+        looked = await worker.saga.settle(flow_id, SECOND_LOOK, "forward")
+        if looked["kind"] != "done":
+            await DBOS.run_step_async({"name": "note_unlooked"}, note_unlooked, flow_id)
+    return looked["kind"]
+
+
+async def note_unlooked(flow_id: str) -> None:
+    """What a late request left may still be there, and only a person can see to it now."""
+    with suppress(QuotewayError):
+        async with running_worker().store.transaction(tenant_of(flow_id)) as connection:
+            said = await last_said(connection, flow_id, SECOND_LOOK.name)
+            sentence = f"Look at ERP and billing for more than this order stands for; the second look failed. ({said})"
+            await add_what_to_do(connection, flow_id, sentence)
+
+
+async def was_uncertain(flow_id: str) -> bool:
+    """Whether a request of the flow may still be on its way to a vendor."""
+    while True:
+        with suppress(Unavailable):
+            async with running_worker().store.transaction(tenant_of(flow_id)) as connection:
+                return await outcome_was_uncertain(connection, flow_id, VENDOR_WRITES)
+        await asyncio.sleep(_DATABASE_POLL_S)
 
 
 async def read_lane(flow_id: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
     order-intake    a lane a tenant: the quote is read from the tenant's CRM, and says whose books the order is for
     order-booking   a lane a legal entity: all else happens in that legal entity's ERP and billing
+    second-look     a lane a legal entity: what arrived late is looked for some minutes after an order's end
 
 So a connection that is slow or dead holds up the orders that need it, and no others (docs/decisions/0024).
 """
@@ -10,8 +11,11 @@ from dbos import EnqueueOptions
 
 INTAKE_QUEUE = "order-intake"
 BOOKING_QUEUE = "order-booking"
+SECOND_LOOK_QUEUE = "second-look"
+QUEUES = (INTAKE_QUEUE, BOOKING_QUEUE, SECOND_LOOK_QUEUE)
 INTAKE_WORKFLOW = "order_submission"
 BOOKING_WORKFLOW = "order_booking"
+SECOND_LOOK_WORKFLOW = "order_second_look"
 # One version a change of the saga's steps: a worker only takes flows of its own version (FAILURES.md, row 23).
 WORKFLOW_VERSION = "1"
 
@@ -35,6 +39,18 @@ def in_booking(flow_id: str, generation: int, *, tenant: str, legal_entity: str)
         "workflow_name": BOOKING_WORKFLOW,
         "workflow_id": workflow_ids(flow_id, generation)[1],
         "app_version": WORKFLOW_VERSION,
+    }
+
+
+def in_second_look(flow_id: str, *, tenant: str, legal_entity: str, delay_s: int) -> EnqueueOptions:
+    """A place that a flow which has ended takes once that time is over."""
+    return {
+        "queue_name": SECOND_LOOK_QUEUE,
+        "queue_partition_key": f"{tenant}/{legal_entity}",
+        "workflow_name": SECOND_LOOK_WORKFLOW,
+        "workflow_id": f"{flow_id}.second-look",
+        "app_version": WORKFLOW_VERSION,
+        "delay_seconds": delay_s,
     }
 
 

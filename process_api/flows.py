@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -274,6 +275,16 @@ async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: st
     """Add a sentence to what an operator is told to do."""
     known = func.coalesce(flows.c.what_to_do + " ", "")
     await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(what_to_do=known + sentence))
+
+
+async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps: Sequence[str]) -> bool:
+    """Whether any attempt at these steps may have reached a vendor without anybody having been told its outcome."""
+    uncertain = select(flow_attempts.c.attempt).where(
+        flow_attempts.c.flow_id == flow_id,
+        flow_attempts.c.step.in_(steps),
+        or_(flow_attempts.c.outcome.in_(["unknown", "begun"]), flow_attempts.c.resumed),
+    )
+    return await connection.scalar(uncertain.limit(1)) is not None
 
 
 async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> StepState | None:

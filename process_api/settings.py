@@ -47,6 +47,10 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
         float,
         Meta(ge=0, le=600, description="seconds a lost request gets to arrive before it is looked up at the vendor"),
     ] = 15.0
+    second_look_s: Annotated[
+        int,
+        Meta(ge=0, le=86_400, description="seconds after an uncertain order's end in which late requests may arrive"),
+    ] = 600
     worker_concurrency: Annotated[int, Meta(ge=1, le=1000, description="flows one worker runs at once in all")] = 100
     connection_concurrency: Annotated[
         int,

@@ -103,9 +103,12 @@ class SystemClient:
         """Confirm the ERP's quotation."""
         return await self._send(tenant, "POST", f"/v1/erp/{legal_entity}/orders/{external_id}/confirm", ErpOrder)
 
-    async def cancel_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
-        """Cancel the ERP's order; an absent one is left alone."""
-        return await self._send(tenant, "POST", f"/v1/erp/{legal_entity}/orders/{external_id}/cancel", ErpOrder)
+    async def cancel_order(
+        self, tenant: str, legal_entity: str, external_id: str, *, keep: str | None = None
+    ) -> ErpOrder:
+        """Cancel the ERP's orders under that id, but for the one to keep; an absent one is left alone."""
+        path = f"/v1/erp/{legal_entity}/orders/{external_id}/cancel"
+        return await self._send(tenant, "POST", path, ErpOrder, params={"keep": keep} if keep else None)
 
     async def ensure_billing_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> BillingCustomer:
         """Billing's customer of an account, created where there is none."""

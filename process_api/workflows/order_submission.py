@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.cross_reference import link
 from process_api.orders import change_order, order_status
 from process_api.saga import Direction, Found, Step
+from process_api.workflows.booked_as_ordered import require_erp_order, require_subscription
 from process_api.workflows.order_checks import (
     OrderSubmission,
     align_prices,
@@ -50,7 +51,9 @@ from shared.canonical import (
     SubscriptionStatus,
 )
 
-_PERIODS = (Recurrence.month, Recurrence.year)
+PERIODS = (Recurrence.month, Recurrence.year)
+# What may leave something at a vendor that an undo, or a second look, has to take away.
+VENDOR_WRITES = ("book_erp_order", "start_billing")
 
 
 # -- booking in the ERP -------------------------------------------------------------------------------------------
@@ -73,6 +76,7 @@ async def book_erp_order(context: OrderSubmission) -> Found:
     )
     await context.system.create_order(context.tenant, quote.legal_entity, external_id, draft)
     booked = await context.system.confirm_order(context.tenant, quote.legal_entity, external_id)
+    require_erp_order(booked, draft)
     await context.intents.answer(context.tenant, operation_id, booked.vendor_id)
     return _erp_found(context, booked)
 
@@ -80,7 +84,10 @@ async def book_erp_order(context: OrderSubmission) -> Found:
 async def find_erp_order(context: OrderSubmission) -> Found | None:
     """What a lost request may have booked: done if it is confirmed, else to be gone on with."""
     order = await context.system.find_order(context.tenant, context.quote.legal_entity, context.order.order_id)
-    return _erp_found(context, order) if order.state is ErpOrderState.confirmed else None
+    if order.state is not ErpOrderState.confirmed:
+        return None
+    require_erp_order(order, _erp_draft(context))
+    return _erp_found(context, order)
 
 
 async def cancel_erp_order(context: OrderSubmission) -> Found:
@@ -137,7 +144,7 @@ def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
 def _erp_comment(quote: Quote) -> str:
     recurring = [
         f"{line.quantity} x {line.sku} per {line.recurrence.value}"
-        for period in _PERIODS
+        for period in PERIODS
         for line in quote.recurring_lines(period)
     ]
     charged = f" Charged by billing, not here: {', '.join(recurring)}." if recurring else ""
@@ -150,7 +157,7 @@ def _erp_comment(quote: Quote) -> str:
 async def start_billing(context: OrderSubmission) -> Found:
     """Start one subscription for each period that the quote has recurring lines for."""
     quote = context.quote
-    periods = [period for period in _PERIODS if quote.recurring_lines(period)]
+    periods = [period for period in PERIODS if quote.recurring_lines(period)]
     if not periods:
         return Found("No line is recurring: there is nothing for billing to charge.", result={"skipped": True})
     account = await context.account()
@@ -175,19 +182,23 @@ async def find_billing(context: OrderSubmission) -> Found | None:
     quote = context.quote
     found = [
         await context.system.find_subscription(context.tenant, quote.legal_entity, subscription_id(context, period))
-        for period in _PERIODS
+        for period in PERIODS
         if quote.recurring_lines(period)
     ]
     running = all(
         subscription.status in {SubscriptionStatus.active, SubscriptionStatus.trialing} for subscription in found
     )
-    return _billing_found(found) if running else None
+    if not running:
+        return None
+    for subscription in found:
+        require_subscription(subscription, _items(quote, subscription.recurrence))
+    return _billing_found(found)
 
 
 async def cancel_billing(context: OrderSubmission) -> Found:
     """Cancel whatever billing holds under this order's ids."""
     cancelled = 0
-    for period in _PERIODS:
+    for period in PERIODS:
         if context.quote.recurring_lines(period):
             subscription = await context.system.cancel_subscription(
                 context.tenant, context.quote.legal_entity, subscription_id(context, period)
@@ -210,10 +221,7 @@ async def _start_subscription(context: OrderSubmission, period: Recurrence, cust
         customer_vendor_id=customer_id,
         currency=quote.currency,
         recurrence=period,
-        items=[
-            SubscriptionItem(sku=line.sku, quantity=line.quantity, net_unit_price=line.net_unit_price)
-            for line in quote.recurring_lines(period)
-        ],
+        items=_items(quote, period),
         tax_code=context.results["calculate_tax"]["code"],
         tax_percent=context.results["calculate_tax"]["percent"],
     )
@@ -226,8 +234,17 @@ async def _start_subscription(context: OrderSubmission, period: Recurrence, cust
         payload=draft,
     )
     subscription = await context.system.create_subscription(context.tenant, quote.legal_entity, external_id, draft)
+    require_subscription(subscription, draft.items)
     await context.intents.answer(context.tenant, operation_id, subscription.vendor_id)
     return subscription
+
+
+def _items(quote: Quote, period: Recurrence | None) -> list[SubscriptionItem]:
+    return [
+        SubscriptionItem(sku=line.sku, quantity=line.quantity, net_unit_price=line.net_unit_price)
+        for line in quote.lines
+        if line.recurrence is period
+    ]
 
 
 def _billing_found(subscriptions: list[Subscription]) -> Found:

@@ -69,7 +69,10 @@ class ErpOrderDraft(Canonical, frozen=True, kw_only=True):
 
 
 class ErpOrder(Canonical, frozen=True, kw_only=True):
-    """An order as the ERP holds it, read back from the ERP after every change."""
+    """An order as the ERP holds it, read back from the ERP after every change.
+
+    `cancelled_vendor_ids` are the orders that the call cancelled: several, where late requests had made more than one.
+    """
 
     external_id: RecordId
     state: ErpOrderState
@@ -79,6 +82,7 @@ class ErpOrder(Canonical, frozen=True, kw_only=True):
     untaxed: Money | None = None
     tax: Money | None = None
     total: Money | None = None
+    cancelled_vendor_ids: list[RecordId] = msgspec.field(default_factory=list)
 
 
 class ReportedOrderStatus(Canonical, frozen=True, kw_only=True):

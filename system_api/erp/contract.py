@@ -54,8 +54,11 @@ class Erp(Protocol):
     async def confirm_order(self, external_id: str) -> ErpOrder:
         """Confirm the quotation. An order that is confirmed already is left alone."""
 
-    async def cancel_order(self, external_id: str) -> ErpOrder:
-        """Cancel the order. One that is absent or cancelled already is left alone."""
+    async def cancel_order(self, external_id: str, *, keep: str | None = None) -> ErpOrder:
+        """Cancel every order under that external id but the one whose vendor id is `keep`.
+
+        What is absent or cancelled already is left alone. The answer names what was cancelled.
+        """
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
         """The customer's invoices, newest first; an empty page where the ERP has no such customer."""

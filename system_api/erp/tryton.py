@@ -93,9 +93,9 @@ class Tryton:
         """Confirm the sale; Tryton checks the credit limit here."""
         return await self._sales.confirm(external_id)
 
-    async def cancel_order(self, external_id: str) -> ErpOrder:
-        """Cancel the sale, which Tryton allows until it is processed."""
-        return await self._sales.cancel(external_id)
+    async def cancel_order(self, external_id: str, *, keep: str | None = None) -> ErpOrder:
+        """Cancel the sales but that one, which Tryton allows until they are processed."""
+        return await self._sales.cancel(external_id, keep)
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
         """The party's invoices from this company, newest first. The cursor is the last invoice's id."""

@@ -13,6 +13,8 @@ shipment, and only a person can undo it in the ERP.
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
 from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderState
 from shared.problem import Rejected, Unavailable
 from system_api.erp.contract import tax_rounding
@@ -72,15 +74,19 @@ class TrytonSales:
         quoted = await self._advance(sale, external_id, "quote")
         return _order(await self._advance(quoted, external_id, "confirm"), external_id, writes=True)
 
-    async def cancel(self, external_id: str) -> ErpOrder:
-        """Cancel every sale under that reference. Raises Rejected (`too_late_to_cancel`) once one is processed."""
+    async def cancel(self, external_id: str, keep: str | None = None) -> ErpOrder:
+        """Cancel every sale under that reference but the one with the id `keep`.
+
+        Raises Rejected (`too_late_to_cancel`) once one is processed.
+        """
         sales = await self._under(external_id)
-        live = [sale for sale in sales if not sale.cancelled]
+        live = [sale for sale in sales if not sale.cancelled and str(sale.id) != keep]
         for sale in live:
             await self._cancel_one(sale)
         if not live:
             return _order(_the_one(sales), external_id, writes=False)
-        return _order(await self._read_back(external_id), external_id, writes=True)
+        left = _order(await self._read_back(external_id), external_id, writes=True)
+        return msgspec.structs.replace(left, cancelled_vendor_ids=[str(sale.id) for sale in live])
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

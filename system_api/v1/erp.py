@@ -17,6 +17,7 @@ from system_api.v1.parameters import (
     CurrencyQuery,
     CursorQuery,
     ExternalIdPath,
+    KeepQuery,
     LegalEntityPath,
     LimitQuery,
     OpenOnlyQuery,
@@ -143,10 +144,16 @@ async def confirm_order(
     opt=_WRITE,
 )
 async def cancel_order(
-    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, external_id: ExternalIdPath
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    external_id: ExternalIdPath,
+    keep: KeepQuery = None,
 ) -> ErpOrder:
-    """Cancel the order. One that is absent or cancelled already is left alone."""
-    return await erp_of(request, legal_entity).cancel_order(external_id)
+    """Cancel every order under this external id, or all but the one to `keep`; the answer names what was cancelled.
+
+    What is absent or cancelled already is left alone.
+    """
+    return await erp_of(request, legal_entity).cancel_order(external_id, keep=keep)
 
 
 def must_agree(in_path: str, in_body: str) -> None:

@@ -46,6 +46,10 @@ AmountQuery = Annotated[
     ),
 ]
 CurrencyQuery = Annotated[str, QueryParameter(description="The amount's ISO 4217 code.", **_bounds(CurrencyCode))]
+KeepQuery = Annotated[
+    str | None,
+    QueryParameter(required=False, description="The vendor's id of the order that stays.", **_bounds(RecordId)),
+]
 OpenOnlyQuery = Annotated[
     bool, QueryParameter(name="openOnly", required=False, description="Only what is not paid in full.")
 ]

@@ -116,6 +116,8 @@ class SystemStandIn:
     )
     drafts: dict[str, ErpOrderDraft] = field(default_factory=dict)
     """What each order was made from."""
+    late_orders: dict[str, list[str]] = field(default_factory=dict)
+    """Vendor ids of what requests that arrived late made beside an order, by its external id."""
     orders: dict[str, ErpOrder] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     reports: dict[str, ReportedOrderStatus] = field(default_factory=dict)
@@ -123,6 +125,8 @@ class SystemStandIn:
     calls: list[str] = field(default_factory=list)
     webhook_secret: str = "whsec_of_the_stand_in"
     faults: dict[str, list[Fault]] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
+    """The query of the present request."""
 
     @property
     def quote_id(self) -> str:
@@ -154,6 +158,7 @@ class SystemStandIn:
             return _problem(Rejected(f"{operation} was refused by the vendor", reason_code="test_refusal"))
         if fault == "unavailable":
             return _problem(Unavailable(f"{operation} is not available", retry_after_s=0))
+        self.query = dict(request.url.params)
         handler: Callable[..., Any] = getattr(self, f"_{operation}")
         try:
             found = handler(request.content, *names)
@@ -234,7 +239,15 @@ class SystemStandIn:
         return self._move_order(external_id, ErpOrderState.confirmed)
 
     def _cancel_order(self, _body: bytes, external_id: str) -> ErpOrder:
-        return self._move_order(external_id, ErpOrderState.cancelled)
+        late = self.late_orders.pop(external_id, [])
+        self.journal += [("late_order.cancelled", vendor_id) for vendor_id in late]
+        before = self._find_order(b"", external_id)
+        if before.vendor_id is not None and before.vendor_id == self.query.get("keep"):
+            return msgspec.structs.replace(before, cancelled_vendor_ids=late)
+        live = before.state not in {ErpOrderState.absent, ErpOrderState.cancelled}
+        gone = [before.vendor_id, *late] if live and before.vendor_id else late
+        moved = self._move_order(external_id, ErpOrderState.cancelled)
+        return msgspec.structs.replace(moved, cancelled_vendor_ids=gone)
 
     def _move_order(self, external_id: str, state: ErpOrderState) -> ErpOrder:
         found = self._find_order(b"", external_id)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from sandbox.tryton.rest import RestClient
@@ -16,6 +17,7 @@ from shared.canonical import (
 )
 from shared.problem import InvalidRequest, OutcomeUnknown, Rejected, Unavailable
 from system_api.erp.tryton import Tryton
+from system_api.erp.tryton_records import Id
 from tests.system_api.erp.conftest import (
     ACME,
     TIDEWATER,
@@ -52,9 +54,29 @@ async def test_an_order_is_quoted_confirmed_and_withdrawn(erp: Tryton, acme: Cus
     assert quoted.number is not None
     assert confirmed == confirmed_again == late_create
     assert confirmed.state is ErpOrderState.confirmed
-    assert cancelled == cancelled_again
+    assert msgspec.structs.replace(cancelled, cancelled_vendor_ids=[]) == cancelled_again
+    assert cancelled.cancelled_vendor_ids == [quoted.vendor_id]
     assert cancelled.state is ErpOrderState.cancelled
     assert [each["state"] for each in sales(rest, order)] == ["cancelled"]
+
+
+async def test_what_a_late_request_made_is_cancelled_and_the_booked_order_stays(
+    erp: Tryton, acme: Customer, rest: RestClient
+) -> None:
+    order = order_id()
+    await erp.create_order(order, hardware(acme.vendor_id))
+    booked = await erp.confirm_order(order)
+    # The late request passed its search before the other one had made anything.
+    late = await erp._rest.create("sale.sale", await erp._sales._values(order, hardware(acme.vendor_id)), ["id"], Id)
+
+    left = await erp.cancel_order(order, keep=booked.vendor_id)
+
+    assert left.cancelled_vendor_ids == [str(late.id)]
+    assert (left.vendor_id, left.state) == (booked.vendor_id, ErpOrderState.confirmed)
+    assert sorted(each["state"] for each in sales(rest, order)) == ["cancelled", "confirmed"]
+    assert (await erp.cancel_order(order, keep=booked.vendor_id)).cancelled_vendor_ids == []
+    await erp.cancel_order(order)
+    assert {each["state"] for each in sales(rest, order)} == {"cancelled"}
 
 
 async def test_what_was_never_ordered_is_absent(erp: Tryton) -> None:

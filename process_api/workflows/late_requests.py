@@ -1,0 +1,49 @@
+"""The second look: what a request left that arrived after its order had come to an end (FAILURES.md, row 8).
+
+A request whose answer was lost is given time to arrive before it is looked up (`settle_s`). One that takes longer still
+arrives: at an ERP that knows no idempotency key it then makes a second order, or one for an order that was rejected. So
+some minutes after the end the vendors are asked again, and what the order does not stand for is cancelled.
+"""
+
+from process_api.saga import Found, Step
+from process_api.workflows.order_checks import OrderSubmission
+from process_api.workflows.order_submission import PERIODS, subscription_id
+from shared.canonical import OrderStatus, SubscriptionStatus
+
+
+async def look_again(context: OrderSubmission) -> Found:
+    """Cancel whatever the vendors hold under this order's ids beside what it ended with."""
+    if context.order.quote is None:
+        return Found("Nothing was sent anywhere.")
+    cancelled = [*await _stray_erp_orders(context), *await _stray_subscriptions(context)]
+    if not cancelled:
+        return Found("Looked again: no request has arrived late.")
+    return Found(f"A request had arrived late; cancelled what it left: {', '.join(cancelled)}.", vendor_ids=cancelled)
+
+
+async def _stray_erp_orders(context: OrderSubmission) -> list[str]:
+    if not context.quote.one_off_lines():
+        return []
+    order = context.order
+    kept = order.erp_order_id if order.status is OrderStatus.booked else None
+    found = await context.system.cancel_order(context.tenant, context.quote.legal_entity, order.order_id, keep=kept)
+    return [f"erp:{vendor_id}" for vendor_id in found.cancelled_vendor_ids]
+
+
+async def _stray_subscriptions(context: OrderSubmission) -> list[str]:
+    """Billing knows idempotency keys, so a late request can only have started what was not there to be undone."""
+    if context.order.status is OrderStatus.booked:
+        return []
+    cancelled = []
+    for period in PERIODS:
+        if not context.quote.recurring_lines(period):
+            continue
+        place = context.tenant, context.quote.legal_entity, subscription_id(context, period)
+        if (await context.system.find_subscription(*place)).status in _LIVE:
+            found = await context.system.cancel_subscription(*place)
+            cancelled.append(f"billing:{found.vendor_id}")
+    return cancelled
+
+
+_LIVE = frozenset(SubscriptionStatus) - {SubscriptionStatus.absent, SubscriptionStatus.cancelled}
+SECOND_LOOK: Step[OrderSubmission] = Step("second_look", "forward-only", look_again, in_turn=True)

@@ -1,0 +1,165 @@
+"""What arrives after an order's end is found by a second look, and taken away (FAILURES.md, row 8)."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from dbos import DBOS
+
+from process_api import executor
+from process_api.workflows import late_requests
+from shared.canonical import ErpOrder, ErpOrderState, Money, Subscription, SubscriptionStatus
+from tests.process_api.conftest import Process
+from tests.process_api.test_dead_letters import AWAY
+
+pytestmark = pytest.mark.servers
+
+
+async def ended_after_a_lost_answer(process: Process, then: str = "", late: str = "99") -> dict[str, Any]:
+    """An order whose booking request was lost, looked up in vain, and made once more; then the lost one arrives."""
+    process.system.fail("create_order", "not_sent" if then == "certain" else "lost")
+    if then == "rejected":
+        process.system.fail("create_subscription", "rejected")
+    answer = await process.submit()
+    order = await process.ended(answer.json()["orderId"])
+    await process.idle()
+    process.system.late_orders[order["orderId"]] = [late]
+    return order
+
+
+async def look(process: Process, order: dict[str, Any]) -> dict[str, Any]:
+    """Let the minutes pass after which the order is looked at again."""
+    await DBOS.set_workflow_delay_async(f"{order['flowId']}.second-look", delay_seconds=0)
+    handle: Any = await DBOS.retrieve_workflow_async(f"{order['flowId']}.second-look")
+    await handle.get_result()
+    return await process.order(order["orderId"])
+
+
+async def test_a_second_order_that_arrived_late_is_cancelled_and_the_booked_one_stays(process: Process) -> None:
+    order = await ended_after_a_lost_answer(process)
+    assert order["status"] == "booked"
+
+    order = await look(process, order)
+
+    assert ("late_order.cancelled", "99") in process.system.journal
+    assert process.system.orders[order["orderId"]].state is ErpOrderState.confirmed
+    assert order["status"] == "booked"
+    assert "arrived late" in order["timeline"][-1]["message"]
+    assert "erp:99" in order["timeline"][-1]["message"]
+
+
+async def test_without_the_second_look_both_would_stay(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_: Any) -> list[str]:
+        return []
+
+    monkeypatch.setattr(late_requests, "_stray_erp_orders", nothing)
+    order = await look(process, await ended_after_a_lost_answer(process))
+    assert process.system.late_orders[order["orderId"]] == ["99"]
+
+
+async def test_what_arrives_for_a_rejected_order_is_taken_away_too(process: Process) -> None:
+    order = await ended_after_a_lost_answer(process, then="rejected")
+    order_id = order["orderId"]
+    assert order["status"] == "rejected"
+    late = Subscription(
+        external_id=f"{order_id}-month", status=SubscriptionStatus.active, vendor_id="sub_late", period_amount=None
+    )
+    process.system.subscriptions[late.external_id] = late
+
+    order = await look(process, order)
+
+    assert process.system.late_orders == {}
+    assert process.system.subscriptions[late.external_id].status is SubscriptionStatus.cancelled
+    assert "billing:sub_late" in order["timeline"][-1]["message"]
+    assert order["status"] == "rejected"
+
+
+async def test_nothing_late_leaves_everything_as_it_is(process: Process) -> None:
+    order = await ended_after_a_lost_answer(process)
+    process.system.late_orders.clear()
+    before = dict(process.system.orders)
+
+    order = await look(process, order)
+
+    assert process.system.orders == before
+    assert order["timeline"][-1]["message"] == "Looked again: no request has arrived late."
+
+
+async def test_a_second_look_that_fails_tells_the_operator(process: Process) -> None:
+    order = await ended_after_a_lost_answer(process)
+    process.system.fail("cancel_order", *[AWAY] * 3)
+
+    await look(process, order)
+
+    flow = (await process.flow(order["flowId"]))["flow"]
+    assert "the second look failed" in flow["whatToDo"]
+    assert flow["status"] == "succeeded"
+
+
+async def test_only_an_order_with_an_uncertain_write_is_looked_at_again(process: Process) -> None:
+    order = await ended_after_a_lost_answer(process, then="certain")
+    flow = await process.flow(order["flowId"])
+    assert {attempt["outcome"] for attempt in flow["attempts"]} == {"done", "unavailable"}
+    assert not await executor.was_uncertain(order["flowId"])
+    assert await DBOS.get_workflow_status_async(f"{order['flowId']}.second-look") is None
+
+
+# -- replies are held against the order (FAILURES.md, row 24) ---------------------------------------------------------
+
+
+async def booked_as(process: Process, monkeypatch: pytest.MonkeyPatch, lost: str = "", **differing: Any) -> Any:
+    """An order of which the ERP's confirmation, or what is found after a lost one, differs."""
+    confirm = process.system._confirm_order
+
+    def otherwise(body: bytes, external_id: str) -> ErpOrder:
+        process.system.orders[external_id] = msgspec.structs.replace(confirm(body, external_id), **differing)
+        return process.system.orders[external_id]
+
+    monkeypatch.setattr(process.system, "_confirm_order", otherwise)
+    if lost:
+        process.system.fail("confirm_order", "lost")
+    return await process.ended((await process.submit()).json()["orderId"])
+
+
+@pytest.mark.parametrize("lost", ["", "lost"])
+@pytest.mark.parametrize(
+    "differing",
+    [{"line_count": 0}, {"total": Money(amount="1.00", currency="EUR")}, {"total": None}],
+    ids=["lines", "amount", "nothing"],
+)
+async def test_an_erp_order_that_is_not_what_was_ordered_is_undone(
+    process: Process, monkeypatch: pytest.MonkeyPatch, lost: str, differing: dict[str, Any]
+) -> None:
+    order = await booked_as(process, monkeypatch, lost, **differing)
+    assert (order["status"], order["reasonCode"]) == ("rejected", "read_back_mismatch")
+    assert process.system.orders[order["orderId"]].state is ErpOrderState.cancelled
+
+
+async def test_unread_replies_would_book_what_was_not_ordered(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_api.workflows.order_submission.require_erp_order", lambda *_: None)
+    order = await booked_as(process, monkeypatch, line_count=0)
+    assert order["status"] == "booked"
+
+
+@pytest.mark.parametrize("lost", ["", "lost"])
+@pytest.mark.parametrize("differing", [{"items": []}, {"period_amount": Money(amount="1.00", currency="EUR")}])
+async def test_a_subscription_that_charges_something_else_is_undone(
+    process: Process, monkeypatch: pytest.MonkeyPatch, lost: str, differing: dict[str, Any]
+) -> None:
+    create = process.system._create_subscription
+
+    def otherwise(body: bytes, external_id: str) -> Subscription:
+        process.system.subscriptions[external_id] = msgspec.structs.replace(create(body, external_id), **differing)
+        return process.system.subscriptions[external_id]
+
+    monkeypatch.setattr(process.system, "_create_subscription", otherwise)
+    if lost:
+        assert process.system.quote is not None
+        one_subscription = msgspec.structs.replace(process.system.quote, lines=process.system.quote.lines[:2])
+        process.system.quote = one_subscription  # which is running, so that looking it up is all that is left to do
+        process.system.fail("create_subscription", "lost")
+    order = await process.ended((await process.submit()).json()["orderId"])
+    assert (order["status"], order["reasonCode"]) == ("rejected", "read_back_mismatch")
+    assert all(held.status is SubscriptionStatus.cancelled for held in process.system.subscriptions.values())
