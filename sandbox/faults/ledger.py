@@ -1,7 +1,7 @@
 """What the vendors hold, compared with what was acknowledged: nothing twice, nothing lost, nothing left over.
 
-Read from outside Quoteway: Tryton's own database, billing's and Salesforce's own APIs past every proxy. Of Quoteway's
-own data only the events are looked at, since they are what others are told.
+Read from outside Quoteway: Tryton's own database (or its stand-in's journal), billing's and Salesforce's own APIs past
+every proxy. Of Quoteway's own data only the events are looked at, since they are what others are told.
 """
 
 import json
@@ -68,19 +68,15 @@ class Findings:
 
 def read_holdings(landscape: Landscape) -> Holdings:
     """Ask the vendors of a landscape for everything that came from orders."""
-    sales: dict[str, list[tuple[str, int]]] = defaultdict(list)
     events: dict[str, list[str]] = defaultdict(list)
-    with psycopg.connect(landscape.postgres.url(landscape.tryton.database)) as connection:
-        for reference, state, lines in connection.execute(_SALES):
-            sales[reference].append((state, lines))
-        parties = {str(code): int(count) for code, count in connection.execute(_PARTIES)}
+    sales, parties = _of_the_stand_in(landscape) if landscape.light_erp else _of_tryton(landscape)
     with psycopg.connect(landscape.postgres.url(landscape.database)) as connection:
         for subject, kind in connection.execute(_EVENTS):
             events[subject].append(kind)
     subscriptions: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for each in _stripe_all(landscape, "subscriptions", {"status": "all"}):
         external_id = each["metadata"].get("quoteway_external_id", "")
-        if external_id:
+        if external_id.startswith("ord_"):
             order_id, _, period = external_id.rpartition("-")
             subscriptions[order_id].append((period, each["status"]))
     customers: dict[str, int] = defaultdict(int)
@@ -165,6 +161,33 @@ def _compare_events(order: Acknowledged, events: list[str], findings: Findings) 
     if endings != [_ENDINGS[order.status]]:
         wrong = findings.duplicates if len(endings) > 1 else findings.lost
         wrong.append(f"{order.order_id} is {order.status}, but its events say {endings or 'nothing'}")
+
+
+def _of_tryton(landscape: Landscape) -> tuple[dict[str, list[tuple[str, int]]], dict[str, int]]:
+    """Sales by reference, and how many parties each account has, in the ERP's own database."""
+    sales: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    with psycopg.connect(landscape.postgres.url(landscape.tryton.database)) as connection:
+        for reference, state, lines in connection.execute(_SALES):
+            sales[reference].append((state, lines))
+        return sales, {str(code): int(count) for code, count in connection.execute(_PARTIES)}
+
+
+def _of_the_stand_in(landscape: Landscape) -> tuple[dict[str, list[tuple[str, int]]], dict[str, int]]:
+    """The same, from its journal: the last entry of a sale is how it stands now."""
+    journal = f"{landscape.erp_server.url}/_sandbox/journal"
+    answer = httpx.get(journal, timeout=60).raise_for_status()
+    latest: dict[str, tuple[str, str, int]] = {}
+    parties: dict[str, int] = defaultdict(int)
+    for entry in answer.json()["entries"]:
+        external_id, data = entry["external_id"] or "", entry["data"]
+        if entry["object_type"] == "sale.sale" and external_id.startswith("ord_"):
+            latest[entry["object_id"]] = (external_id, data["state"], data["lines"])
+        elif entry["object_type"] == "party.party" and external_id.startswith("SF:"):
+            parties[external_id] += 1
+    sales: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for reference, state, lines in latest.values():
+        sales[reference].append((state, lines))
+    return sales, parties
 
 
 def _stripe_all(landscape: Landscape, kind: str, params: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,117 @@
+"""One run of a scenario: the landscape that it breaks, what was acknowledged, and what it showed."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from sandbox.faults.customers import Customers
+from sandbox.faults.ledger import Acknowledged, Findings, compare, read_holdings
+from sandbox.faults.quotes import make_accounts, make_quotes
+from sandbox.faults.scale import Scale
+from sandbox.landscape import Landscape
+
+WRITES = ["POST", "PUT", "PATCH", "DELETE"]
+VENDORS = ("tryton", "stripe", "salesforce")
+# Orders of one account take turns, so many accounts are needed for many orders at once.
+_ACCOUNTS_MAX = 100
+
+
+@dataclass
+class Bar:
+    """Where a scenario says how far it is."""
+
+    expect: Callable[[int], None] = lambda _total: None
+    advance: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Run:
+    """One run of the harness: the landscape, the chance, and everything acknowledged so far."""
+
+    landscape: Landscape
+    random: random.Random
+    scale: Scale
+    end_within_s: float
+    bar: Bar = field(default_factory=Bar)
+    acknowledged: list[Acknowledged] = field(default_factory=list)
+    scenarios_run: int = 0
+
+    async def order_all(self, quotes: list[str], *, gate: asyncio.Semaphore | None = None) -> list[Acknowledged]:
+        """Submit these quotes, each once the gate lets it pass, and wait for every end."""
+        places = asyncio.Semaphore(self.scale.orders_at_once)
+
+        async def one(quote_id: str) -> Acknowledged:
+            if gate is not None:
+                await gate.acquire()
+            async with places:
+                ended = await customers.order(quote_id)
+            self.bar.advance()
+            return ended
+
+        async with Customers(self.landscape, self.end_within_s) as customers:
+            return await asyncio.gather(*(one(quote_id) for quote_id in quotes))
+
+    async def quotes(self, count: int) -> list[str]:
+        """New accepted quotes of new accounts."""
+        name = f"Faults {self.scenarios_run} {self.random.randrange(1_000_000)}"
+        accounts = await asyncio.to_thread(make_accounts, self.landscape, min(count, _ACCOUNTS_MAX), name)
+        return await asyncio.to_thread(make_quotes, self.landscape, accounts, count)
+
+    def clear_faults(self) -> None:
+        """Let everything pass."""
+        for name in sorted(self.landscape.proxied):
+            self.landscape.faults(name).clear()
+
+    def injected(self) -> int:
+        """The faults that happened so far."""
+        names = sorted(self.landscape.proxied)
+        return sum(sum(self.landscape.faults(name).statistics().faults.values()) for name in names)
+
+    def restart(self, name: str) -> None:
+        """Kill a tier or worker, unless it is dead already, and start it again."""
+        self.landscape.processes[name].kill()
+        if name.startswith("worker"):
+            self.landscape.start_worker(name)
+        else:
+            self.landscape.start_tier(name)
+
+    def settle_on(self, **settings: str | None) -> None:
+        """Change settings of the tiers (None: back to the default), and start the workers again under them."""
+        kept = {name: value for name, value in self.landscape.tier_settings.items() if name not in settings}
+        changed = {name: value for name, value in settings.items() if value is not None}
+        self.landscape.tier_settings = {**kept, **changed}
+        for name in [each for each in self.landscape.processes if each.startswith("worker")]:
+            self.restart(name)
+
+    def query(self, statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Look into Quoteway's own database, for what only it can show."""
+        with psycopg.connect(self.landscape.postgres.url(self.landscape.database)) as connection:
+            return connection.execute(statement.encode(), values).fetchall()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a scenario showed: `done` pieces of work, the orders among them, and what is wrong beyond the orders."""
+
+    orders: list[Acknowledged]
+    faults: int
+    note: str = ""
+    done: int = 0
+    findings: Findings = field(default_factory=Findings)
+
+
+Scenario = Callable[[Run], Coroutine[Any, Any, Result]]
+
+
+def judge(run: Run, result: Result) -> Findings:
+    """Compare everything acknowledged so far, by this scenario and those before, with what the vendors hold."""
+    run.acknowledged += result.orders
+    run.scenarios_run += 1
+    findings = compare(run.acknowledged, read_holdings(run.landscape), complete=True)
+    for name in ("duplicates", "lost", "leftovers"):
+        getattr(findings, name).extend(getattr(result.findings, name))
+    return findings

@@ -1,0 +1,36 @@
+"""Runs the system API with its search by external id switched off: what the harness must then see is duplicates.
+
+    python -m sandbox.faults.without_search        # in place of python -m system_api
+
+Only from outside, in a process that the harness starts: no setting of the product can do this. Whoever writes to the
+ERP or starts a subscription then does not look whether it is there already, and sends billing a new key each time.
+"""
+
+import importlib
+import runpy
+import uuid
+from typing import Any
+
+
+def switch_off_the_search() -> None:
+    """Change the adapters of this process. Imported by name, since nothing but the registry may rely on adapters."""
+    sales: Any = importlib.import_module("system_api.erp.tryton_sales")
+    records: Any = importlib.import_module("system_api.erp.tryton_records")
+    billing: Any = importlib.import_module("system_api.billing.stripe")
+
+    async def create_blindly(self: Any, external_id: str, draft: Any) -> Any:
+        values = await self._values(external_id, draft)
+        made = await self._rest.create("sale.sale", values, records.SALE_FIELDS, records.SaleRecord)
+        return sales._compared(await self._advance(made, external_id, "quote"), external_id, draft)  # noqa: SLF001
+
+    async def find_nothing(_self: Any, _customer: str, _external_id: str) -> list[Any]:
+        return []
+
+    sales.TrytonSales.create = create_blindly
+    billing.Stripe._of_customer = find_nothing  # noqa: SLF001
+    billing.idempotency_key = lambda *_operation: uuid.uuid4().hex
+
+
+if __name__ == "__main__":
+    switch_off_the_search()
+    runpy.run_module("system_api", run_name="__main__")
