@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from dbos import DBOS, error
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -120,11 +120,13 @@ class Lease:
     async def fence(self, connection: AsyncConnection) -> None:
         """Make the caller's transaction one that only the lease's holder can commit. Raises LeaseLost.
 
-        Whoever takes over this worker's flows removes its row first, and waits there until this transaction has ended.
+        Whoever takes over this worker's flows removes its row first, and can do so once this transaction has ended. A
+        worker that is paused in the middle of one would keep its flows from everyone: the database ends it then.
         """
         self.require()
         epoch = _began_under.get()
-        row = select(executors.c.epoch).where(
+        ended_after = func.set_config("idle_in_transaction_session_timeout", f"{round(self.lease_s * 1000)}ms", true())
+        row = select(executors.c.epoch, ended_after).where(
             executors.c.executor_id == self.executor_id,
             executors.c.epoch == (self._epoch if epoch is None else epoch),
         )
@@ -192,7 +194,10 @@ class Lease:
         # The flows first, then who lives: a worker has its lease before it has its first flow.
         running = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
         async with self.store.transaction_across_tenants() as connection:
-            await connection.execute(delete(executors).where(executors.c.expires_at <= func.now()))
+            # A row that is locked is left for the next time: waiting for it would cost this worker its own lease.
+            ended = select(executors.c.executor_id).where(executors.c.expires_at <= func.now())
+            removable = ended.with_for_update(skip_locked=True)
+            await connection.execute(delete(executors).where(executors.c.executor_id.in_(removable)))
             alive = set(await connection.scalars(select(executors.c.executor_id)))
         dead = sorted({flow.executor_id for flow in running if flow.executor_id and flow.executor_id not in alive})
         if dead:

@@ -1,9 +1,12 @@
 """A lease that this process counts as ended, and the database does not yet (FAILURES.md, row 10)."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from process_api.lease import LeaseLost
+from process_api.lease import Lease, LeaseLost, new_executor_id
 from tests.process_api.conftest import Process
 
 pytestmark = pytest.mark.servers
@@ -43,3 +46,45 @@ async def test_a_transaction_under_an_older_epoch_is_refused(process: Process) -
         await lease.fence(connection)
         rows = await connection.execute(text("SELECT FROM quoteway.executors WHERE expires_at > now()"))
         assert len(list(rows)) == 1
+
+
+async def expired_lease(process: Process) -> Lease:
+    """A lease of another worker, which has ended."""
+    lease = Lease(process.worker.store, new_executor_id(), lease_s=1.0)
+    await lease._take()
+    return lease
+
+
+async def is_kept(process: Process, lease: Lease) -> bool:
+    async with process.worker.store.transaction() as connection:
+        query = text("SELECT FROM quoteway.executors WHERE executor_id = :id")
+        return bool(list(await connection.execute(query, {"id": lease.executor_id})))
+
+
+async def test_the_living_do_not_wait_for_a_row_that_a_paused_worker_holds(process: Process) -> None:
+    """Each would lose its own lease over it, and all of them would stand still with the paused one."""
+    paused = await expired_lease(process)
+    async with process.worker.store.engine.begin() as connection:
+        held = text("SELECT FROM quoteway.executors WHERE executor_id = :id FOR KEY SHARE")
+        await connection.execute(held, {"id": paused.executor_id})
+        await asyncio.sleep(paused.lease_s)
+        async with asyncio.timeout(2):
+            await process.worker.lease._take_over_orphans()
+        assert await is_kept(process, paused)
+    await process.worker.lease._take_over_orphans()
+    assert not await is_kept(process, paused)
+
+
+async def test_a_worker_paused_in_a_transaction_loses_it_with_its_lease(process: Process) -> None:
+    """It would keep its flows from everyone for as long as it is paused, or until TCP notices that it is gone."""
+    paused = await expired_lease(process)
+    connection = await process.worker.store.engine.connect()
+    with paused.flow():
+        await paused.fence(connection)
+    async with asyncio.timeout(paused.lease_s + 5):
+        while await is_kept(process, paused):
+            await asyncio.sleep(0.2)
+            await process.worker.lease._take_over_orphans()
+    with pytest.raises(DBAPIError):
+        await connection.execute(text("SELECT 1"))
+    await connection.invalidate()
