@@ -38,17 +38,20 @@ class StripeCatalogue:
 
     async def tax_rate(self, tax_code: str, percent: str) -> str:
         """The id of the rate that adds `percent` for that jurisdiction, made where there is none."""
-        rates = self._api.list_all("/v1/tax_rates", Page[TaxRateRecord], {"active": True, "inclusive": False})
-        async for rate in rates:
+        archived = []
+        async for rate in self._api.list_all("/v1/tax_rates", Page[TaxRateRecord], {"inclusive": False}):
             if rate.metadata.get(TAX_CODE) == tax_code and rate.percentage == Decimal(percent):
-                return rate.id
+                if rate.active:
+                    return rate.id
+                archived.append(rate.id)
         params = {
             "display_name": f"Tax {tax_code}"[:_DISPLAY_NAME_CHARS_MAX],
             "percentage": percent,
             "inclusive": False,
             "metadata": {TAX_CODE: tax_code},
         }
-        key = idempotency_key("create-tax-rate", tax_code, params)
+        # One that somebody has archived since would be what Stripe answers again under the key that made it.
+        key = idempotency_key("create-tax-rate", tax_code, {**params, "instead_of": archived})
         return (await self._api.post("/v1/tax_rates", TaxRateRecord, params, key=key)).id
 
     async def _by_lookup_keys(self, keys: list[str]) -> list[PriceRecord]:

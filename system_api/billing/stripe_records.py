@@ -85,6 +85,7 @@ class TaxRateRecord(msgspec.Struct, frozen=True):
 
     id: str
     percentage: Decimal
+    active: bool = True
     inclusive: bool = False
     metadata: dict[str, str] = {}
 

@@ -132,6 +132,23 @@ async def test_tax_rates_are_made_once(
     assert [each["percentage"] for each in rates if each["metadata"].get("quoteway_tax_code") == code] == [7.25]
 
 
+async def test_an_archived_tax_rate_is_replaced_and_not_answered_again(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    """Stripe replays the answer that made it for a day: every order of the jurisdiction would be refused until then."""
+    code = f"TEST-{uuid.uuid4().hex[:8]}"
+    await started(billing, customer_draft, tax_code=code, tax_percent="7.25")
+    rates = stripe_get(stripe_account, "/v1/tax_rates", limit=100)["data"]
+    (first,) = (each["id"] for each in rates if each["metadata"].get("quoteway_tax_code") == code)
+    stripe_post(stripe_account, f"/v1/tax_rates/{first}", active="false")
+
+    name, _ = await started(billing, customer_draft, tax_code=code, tax_percent="7.25")
+
+    subscription = await billing.find_subscription(name)
+    kept = stripe_get(stripe_account, f"/v1/subscriptions/{subscription.vendor_id}")
+    assert first not in {rate["id"] for rate in kept["default_tax_rates"]}
+
+
 async def test_a_subscription_is_found_before_and_after_the_search_knows_it(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
