@@ -112,6 +112,9 @@ def judge(run: Run, result: Result) -> Findings:
     run.acknowledged += result.orders
     run.scenarios_run += 1
     findings = compare(run.acknowledged, read_holdings(run.landscape), complete=True)
+    # Every quote is one that can be booked, and no vendor has a reason to refuse it.
+    refused = [order for order in result.orders if order.status in {"rejected", "compensated"}]
+    findings.lost += [f"{order.order_id} is {order.status}, though nothing was wrong with it" for order in refused]
     for name in ("duplicates", "lost", "leftovers"):
         getattr(findings, name).extend(getattr(result.findings, name))
     return findings
