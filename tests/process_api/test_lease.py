@@ -56,7 +56,7 @@ async def expired_lease(process: Process) -> Lease:
 
 
 async def is_kept(process: Process, lease: Lease) -> bool:
-    async with process.worker.store.transaction() as connection:
+    async with process.worker.store.transaction_across_tenants() as connection:
         query = text("SELECT FROM quoteway.executors WHERE executor_id = :id")
         return bool(list(await connection.execute(query, {"id": lease.executor_id})))
 
