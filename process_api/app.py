@@ -14,6 +14,7 @@ from process_api.orders import Orders
 from process_api.pricing_preview import PricingPreviews
 from process_api.settings import ProcessSettings
 from process_api.store import Store, sqlalchemy_url
+from process_api.subjects import refuse_handlers_without_subject
 from process_api.system_client import connect_system
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
 from process_api.v1.dead_letters import discard_dead_letter, edit_dead_letter, list_dead_letters, retry_dead_letter
@@ -21,6 +22,7 @@ from process_api.v1.flows import discard_flow, edit_flow, get_flow, list_flows, 
 from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import preview_pricing
 from process_api.v1.webhooks import receive_stripe_webhook
+from process_api.visibility import Visibility, show_only_what_is_visible
 from shared.acting_user import act_for_handed_user
 from shared.admission import Load
 from shared.auth import Authenticator
@@ -116,9 +118,10 @@ def create_app(
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
+        visibility=show_only_what_is_visible(Visibility(system, store)),
         rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
     )
-    return create_service(
+    app = create_service(
         tier,
         [mount(version) for version in VERSIONS.values()],
         state={
@@ -134,6 +137,8 @@ def create_app(
         },
         on_shutdown=[close],
     )
+    refuse_handlers_without_subject(app)
+    return app
 
 
 def connect_users(settings: ProcessSettings, transport: Transport | None) -> TransactionTokenVerifier | None:

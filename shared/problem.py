@@ -4,6 +4,7 @@
     ├── InvalidRequest        400  the request itself is wrong; a pointer per fault
     ├── Unauthenticated       401  no token, or not a valid one
     ├── Forbidden             403  a valid token without the scope
+    ├── NotPermitted          403  the caller sees it, but may not do this with it
     ├── NotFound              404  nothing there, or nothing you may see
     ├── NoSuchAddress         404  not an address of this service: a wrong URL, not a missing record
     ├── MethodNotAllowed      405
@@ -116,6 +117,12 @@ class Forbidden(QuotewayError):
     def __init__(self, detail: str, *, scopes: list[str]) -> None:
         needed = " ".join(scopes)
         super().__init__(detail, headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'})
+
+
+class NotPermitted(QuotewayError):
+    """No scope is lacking: the caller sees the record, but may not do this with it, or not in this user's name."""
+
+    status, slug, title = 403, "not-permitted", "You may not do this"
 
 
 class NotFound(QuotewayError):
@@ -237,7 +244,16 @@ class OutcomeUnknown(VendorError):
 
 _BY_TYPE: dict[str, type[QuotewayError]] = {
     _TYPE_PREFIX + family.slug: family
-    for family in (Rejected, Unavailable, OutcomeUnknown, InvalidRequest, NotFound, Conflict, IdempotencyMismatch)
+    for family in (
+        Rejected,
+        Unavailable,
+        OutcomeUnknown,
+        InvalidRequest,
+        NotFound,
+        NotPermitted,
+        Conflict,
+        IdempotencyMismatch,
+    )
 }
 
 

@@ -62,7 +62,7 @@ class Tier:
     Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
     operations in, `examples` is the folder with their recorded examples. `origins`: see shared.cors. Without a
     `rate_limiter` callers are not limited, without a `load` everything is taken. `acting_user` finds out on whose
-    behalf a request is made.
+    behalf a request is made, `visibility` hides the records that this user may not see.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Tier:
     origins: frozenset[bytes] = frozenset()
     load: Load | None = None
     rate_limiter: RateLimiter | None = None
+    visibility: Middleware | None = None
 
 
 def create_service(
@@ -137,6 +138,8 @@ def create_service(
         *([limit_rate(tier.rate_limiter)] if tier.rate_limiter is not None else []),
         guard_query(app),
         guard_body,
+        # Last: it may ask Salesforce, so only for what would otherwise be answered.
+        *([tier.visibility] if tier.visibility is not None else []),
     ]
     app.asgi_handler = in_order(policies, app.asgi_handler)
     return app

@@ -6,6 +6,7 @@ from litestar import Request, get
 from litestar.params import PathParameter, QueryParameter
 
 from process_api.account_overview import AccountOverviews, Overview
+from process_api.subjects import about_account
 from shared.auth import Principal
 from shared.canonical import CreditStatus, InvoicePage
 from shared.canonical.wire import END
@@ -27,7 +28,7 @@ CursorParameter = Annotated[
 OpenOnlyParameter = Annotated[bool, QueryParameter(name="openOnly", description="Only invoices not yet paid in full.")]
 
 
-_POLICY = operation(owner=OWNER, capability="account-360", scopes=["accounts:read"])
+_POLICY = operation(owner=OWNER, capability="account-360", scopes=["accounts:read"]) | about_account()
 
 
 @get("/v1/accounts/{accountId:str}/overview", operation_id="getAccountOverview", tags=["accounts"], opt=_POLICY)

@@ -8,6 +8,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from process_api.dead_letters import DeadLetter, DeadLetters
 from process_api.flow_edits import FlowEdits
+from process_api.subjects import about_dead_letter, for_operators
 from process_api.v1.flows import DECIDES, Correction, Discard
 from shared.auth import Principal
 from shared.canonical.wire import END
@@ -36,7 +37,8 @@ class DeadLetterList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     "/v1/dead-letters",
     operation_id="listDeadLetters",
     tags=["dead letters"],
-    opt=operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"]),
+    opt=operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"])
+    | for_operators(filters=True),
 )
 async def list_dead_letters(request: Request[Principal, Any, Any], limit: LimitParameter = 100) -> DeadLetterList:
     """What waits for a person: parked flows and webhooks that could not be applied, with the reason and what to do."""
@@ -50,7 +52,7 @@ async def list_dead_letters(request: Request[Principal, Any, Any], limit: LimitP
     operation_id="retryDeadLetter",
     tags=["dead letters"],
     status_code=204,
-    opt=DECIDES,
+    opt=DECIDES | about_dead_letter(),
 )
 async def retry_dead_letter(request: Request[Principal, Any, Any], dead_letter_id: DeadLetterIdParameter) -> None:
     """Have it tried again where it stopped. Answers 409 where it is not dead (any more)."""
@@ -63,7 +65,7 @@ async def retry_dead_letter(request: Request[Principal, Any, Any], dead_letter_i
     operation_id="editDeadLetter",
     tags=["dead letters"],
     status_code=204,
-    opt=DECIDES,
+    opt=DECIDES | about_dead_letter(),
 )
 async def edit_dead_letter(
     request: Request[Principal, Any, Any], dead_letter_id: DeadLetterIdParameter, data: JSONBody[Correction]
@@ -86,7 +88,7 @@ async def edit_dead_letter(
     operation_id="discardDeadLetter",
     tags=["dead letters"],
     status_code=204,
-    opt=DECIDES,
+    opt=DECIDES | about_dead_letter(),
 )
 async def discard_dead_letter(
     request: Request[Principal, Any, Any], dead_letter_id: DeadLetterIdParameter, data: JSONBody[Discard]

@@ -13,6 +13,7 @@ from msgspec import Meta
 from process_api.dead_letters import DeadLetters, DecisionRecord
 from process_api.flow_edits import FlowEdit, FlowEdits
 from process_api.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
+from process_api.subjects import about_flow, for_operators
 from shared.auth import Principal
 from shared.canonical import Money
 from shared.canonical.wire import END, Sku
@@ -27,6 +28,7 @@ DECIDES = operation(
     rate="write",
     audit="financial",
 )
+_ON_FLOW = DECIDES | about_flow()
 Reason = Annotated[
     str,
     Meta(pattern=r"^[^\x00-\x1f\x7f]+" + END, min_length=3, max_length=500, description="Why, for whoever asks later."),
@@ -90,7 +92,7 @@ class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reason: Reason
 
 
-@get("/v1/flows", operation_id="listFlows", tags=["flows"], opt=_POLICY)
+@get("/v1/flows", operation_id="listFlows", tags=["flows"], opt=_POLICY | for_operators(filters=True))
 async def list_flows(
     request: Request[Principal, Any, Any],
     status: StatusParameter = None,
@@ -103,7 +105,7 @@ async def list_flows(
     return FlowPage(flows=found, next_cursor=next_cursor)
 
 
-@get("/v1/flows/{flowId:str}", operation_id="getFlow", tags=["flows"], opt=_POLICY)
+@get("/v1/flows/{flowId:str}", operation_id="getFlow", tags=["flows"], opt=_POLICY | about_flow())
 async def get_flow(request: Request[Principal, Any, Any], flow_id: FlowIdParameter) -> FlowView:
     """One flow, with everything that was tried and what every system answered."""
     flows: Flows = request.app.state.flows
@@ -116,7 +118,13 @@ async def get_flow(request: Request[Principal, Any, Any], flow_id: FlowIdParamet
     )
 
 
-@post("/v1/flows/{flowId:str}/retry", operation_id="retryFlow", tags=["flows"], status_code=202, opt=DECIDES)
+@post(
+    "/v1/flows/{flowId:str}/retry",
+    operation_id="retryFlow",
+    tags=["flows"],
+    status_code=202,
+    opt=_ON_FLOW,
+)
 async def retry_flow(
     request: Request[Principal, Any, Any], flow_id: FlowIdParameter, data: JSONBody[FlowRetry]
 ) -> FlowRecord:
@@ -129,7 +137,7 @@ async def retry_flow(
     return await _flow(request, flow_id)
 
 
-@post("/v1/flows/{flowId:str}/edit", operation_id="editFlow", tags=["flows"], status_code=202, opt=DECIDES)
+@post("/v1/flows/{flowId:str}/edit", operation_id="editFlow", tags=["flows"], status_code=202, opt=_ON_FLOW)
 async def edit_flow(
     request: Request[Principal, Any, Any], flow_id: FlowIdParameter, data: JSONBody[Correction]
 ) -> FlowRecord:
@@ -143,7 +151,13 @@ async def edit_flow(
     return await _flow(request, flow_id)
 
 
-@post("/v1/flows/{flowId:str}/discard", operation_id="discardFlow", tags=["flows"], status_code=202, opt=DECIDES)
+@post(
+    "/v1/flows/{flowId:str}/discard",
+    operation_id="discardFlow",
+    tags=["flows"],
+    status_code=202,
+    opt=_ON_FLOW,
+)
 async def discard_flow(
     request: Request[Principal, Any, Any], flow_id: FlowIdParameter, data: JSONBody[Discard]
 ) -> FlowRecord:

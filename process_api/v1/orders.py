@@ -10,6 +10,7 @@ from msgspec import Meta
 from process_api.idempotency import IdempotencyKey, parse_key
 from process_api.order_intake import OrderIntake, Submission
 from process_api.orders import OrderRecord, TimelineEntry
+from process_api.subjects import about_order, about_quote_in_body
 from shared.auth import Principal
 from shared.canonical import Money, OrderStatus
 from shared.canonical.wire import END, RecordId
@@ -83,7 +84,8 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags=["orders"],
     status_code=202,
     response_headers=[STATUS_ADDRESS],
-    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:write"], rate="write", audit="financial"),
+    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:write"], rate="write", audit="financial")
+    | about_quote_in_body(),
 )
 async def start_order_submission(
     request: Request[Principal, Any, Any], data: JSONBody[OrderSubmission], idempotency_key: IdempotencyKeyHeader
@@ -113,7 +115,7 @@ async def start_order_submission(
     "/v1/orders/{orderId:str}",
     operation_id="getOrder",
     tags=["orders"],
-    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"]),
+    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"]) | about_order(),
 )
 async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdParameter) -> OrderView:
     """An order with its timeline."""

@@ -6,6 +6,7 @@ from litestar import Request, post
 from litestar.params import PathParameter
 
 from process_api.pricing_preview import PricingPreview, PricingPreviews
+from process_api.subjects import about_quote
 from shared.auth import Principal
 from shared.canonical.wire import END
 from shared.operation import operation
@@ -25,7 +26,8 @@ QuoteIdParameter = Annotated[
     operation_id="previewPricing",
     tags=["quotes"],
     status_code=200,
-    opt=operation(owner="pricing-desk", capability="pricing", scopes=["quotes:read"], rate="expensive", cost=5),
+    opt=operation(owner="pricing-desk", capability="pricing", scopes=["quotes:read"], rate="expensive", cost=5)
+    | about_quote(),
 )
 async def preview_pricing(request: Request[Principal, Any, Any], quote_id: QuoteIdParameter) -> PricingPreview:
     """Each line's quoted, ERP and billing price, its tax, and how far the quote is from the list."""
