@@ -1,8 +1,8 @@
-"""Dead letters: flows and webhooks that need a person, and what a person may decide about them.
+"""Dead letters: flows, webhooks and events that need a person, and what a person may decide about them.
 
     retry     go on where it stopped; of a flow also again from an earlier step
     edit      correct what a flow works with, and have it go on from its quote (process_api.flow_edits)
-    discard   give it up: what a flow has begun is undone, and it ends `compensated`; a webhook is laid aside
+    discard   give it up: what a flow has begun is undone, and it ends `compensated`; others are laid aside
 
 Every decision is a row that nothing changes any more. A decision on something that is not dead (any more) is refused,
 so the same decision sent twice acts once.
@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.flow_queues import in_booking, in_intake, workflow_ids
 from process_api.flows import OWNER, FlowStatus, StepState, change_flow, step_state
 from process_api.orders import change_order, rfc3339
+from process_api.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
 from process_api.saga import Ending
 from process_api.store import Store
 from process_api.tables import dead_letter_decisions, events, flow_steps, flows, orders
@@ -33,6 +34,8 @@ from shared.problem import Conflict, Fault, InvalidRequest, NotFound
 from shared.telemetry import current_correlation_id
 from shared.tracing import recorded_traceparent
 
+# Before the id of a dead event; a dead webhook's has its sender there.
+EVENTS = "event"
 _STILL_WORKING_RETRY_S = 2
 _WORKFLOW_AT_WORK = text(
     "SELECT EXISTS (SELECT FROM dbos.workflow_status"
@@ -45,6 +48,7 @@ class DeadLetterKind(StrEnum):
 
     flow = "flow"
     webhook = "webhook"
+    event = "event"
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -111,6 +115,7 @@ class DeadLetters:
         async with self.store.transaction(tenant) as connection:
             letters = [_parked_flow(row) for row in await connection.execute(parked)]
             letters += [_dead_webhook(row) for row in await dead_webhooks(connection, tenant, limit)]
+            letters += [_dead_event(row) for row in await dead_events(connection, tenant, limit)]
         return sorted(letters, key=lambda letter: letter.since)[:limit]
 
     async def decisions(self, tenant: str, dead_letter_id: str) -> list[DecisionRecord]:
@@ -130,9 +135,11 @@ class DeadLetters:
             await self.retry_flow(principal, dead_letter_id)
             return
         async with self.store.transaction(principal.tenant) as connection:
-            webhook = await _dead(connection, principal.tenant, source, event_id)
             await decide(connection, principal, dead_letter_id, "retry")
-            await revive(connection, webhook)
+            if source == EVENTS:
+                await revive_event(connection, await _require_dead_event(connection, principal.tenant, event_id))
+            else:
+                await revive(connection, await _dead(connection, principal.tenant, source, event_id))
 
     async def discard(self, principal: Principal, dead_letter_id: str, reason: str) -> None:
         """Give a dead letter up. Raises NotFound, or Conflict where it is not dead."""
@@ -141,9 +148,11 @@ class DeadLetters:
             await self.discard_flow(principal, dead_letter_id, reason)
             return
         async with self.store.transaction(principal.tenant) as connection:
-            webhook = await _dead(connection, principal.tenant, source, event_id)
             await decide(connection, principal, dead_letter_id, "discard", reason=reason)
-            await lay_aside(connection, webhook)
+            if source == EVENTS:
+                await lay_event_aside(connection, await _require_dead_event(connection, principal.tenant, event_id))
+            else:
+                await lay_aside(connection, await _dead(connection, principal.tenant, source, event_id))
 
     async def retry_flow(self, principal: Principal, flow_id: str, from_step: str | None = None) -> None:
         """Have a parked flow go on: from its first step that is not done, or again from `from_step`.
@@ -239,6 +248,13 @@ async def _dead(connection: AsyncConnection, tenant: str, source: str, event_id:
     return webhook
 
 
+async def _require_dead_event(connection: AsyncConnection, tenant: str, event_id: str) -> Row[Any]:
+    event = await find_dead_event(connection, tenant, event_id)
+    if event is None:
+        raise NotFound(f"There is no dead letter {EVENTS}:{event_id}.")
+    return event
+
+
 async def _begin_again_from(connection: AsyncConnection, flow: Row[Any], from_step: str) -> None:
     """Have that step and those after it run again; they find what they made before."""
     if flow.undoing_to is not None:
@@ -321,6 +337,19 @@ def _dead_webhook(row: Row[Any]) -> DeadLetter:
         since=rfc3339(row.received_at),
         reason=row.reason or "",
         what_to_do="Mend what the reason names, then have it tried again: later webhooks of its subject wait.",
+        step=row.type,
+    )
+
+
+def _dead_event(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(
+        dead_letter_id=f"{EVENTS}:{row.event_id}",
+        kind=DeadLetterKind.event,
+        subject=row.subject,
+        owner=OWNER,
+        since=rfc3339(row.dead_at),
+        reason=row.reason or "",
+        what_to_do="Mend what the reason names, then have it tried again: later events of its subject wait.",
         step=row.type,
     )
 

@@ -3,12 +3,13 @@
 Every worker runs one. A tenant's events are published by one relay at a time (a lock in PostgreSQL that ends with its
 transaction), always from the first that is not published. An event is marked after Redis took it: a relay that dies in
 between publishes it again, under the same id. While Redis is away nothing is lost and no flow waits for it.
+An event that is refused holds up its subject, and no other (process_api.refused_events).
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -16,11 +17,13 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.orders import rfc3339
+from process_api.refused_events import EVENT_BYTES_MAX, EventRefusedError, pending_events, put_off
+from process_api.saga import Patience
 from process_api.store import Store
 from process_api.tables import events
 from shared.events import CloudEvent
 from shared.problem import Unavailable
-from shared.redis_connection import RedisStreams
+from shared.redis_connection import EntriesRefusedError, RedisStreams
 
 _log = logging.getLogger(__name__)
 _BATCH_MAX = 200
@@ -40,6 +43,7 @@ class EventRelay:
     streams: RedisStreams
     poll_s: float
     stream_length: int
+    patience: Patience = field(default=Patience(attempts_max=5, backoff_s=1.0, backoff_max_s=30.0, settle_s=0.0))
 
     async def run(self) -> None:
         """Publish until cancelled. An outage is logged once when it begins and once when it is over."""
@@ -68,8 +72,8 @@ class EventRelay:
         A tenant whose stream refuses its events does not hold up the others.
         """
         async with self.store.transaction_across_tenants() as connection:
-            waiting = select(events.c.tenant).where(events.c.published_at.is_(None)).distinct()
-            tenants = list(await connection.scalars(waiting.order_by(events.c.tenant)))
+            waiting = select(events.c.tenant).where(events.c.published_at.is_(None), events.c.discarded_at.is_(None))
+            tenants = list(await connection.scalars(waiting.distinct().order_by(events.c.tenant)))
         published, failure = 0, None
         for tenant in tenants:
             try:
@@ -84,18 +88,46 @@ class EventRelay:
         async with self.store.transaction(tenant) as connection:
             if not await claim_tenant(connection, tenant):
                 return 0  # another worker's relay is at it
-            pending = (
-                select(events)
-                .where(events.c.tenant == tenant, events.c.published_at.is_(None))
-                .order_by(events.c.position)
-                .limit(_BATCH_MAX)
-            )
-            rows = (await connection.execute(pending)).all()
+            rows = (await connection.execute(pending_events(tenant, _BATCH_MAX))).all()
             if not rows:
                 return 0
-            await self.streams.append(stream_of(tenant), [cloud_event(row) for row in rows], length=self.stream_length)
-            await mark_published(connection, rows)
-        return len(rows)
+            published, refused = await self._append(tenant, rows)
+            await mark_published(connection, published)
+            for row, reason in refused:
+                _log.warning("event %s of %s was refused: %s", row.event_id, row.subject, reason)
+                await put_off(connection, row, reason, self.patience)
+        return len(published)
+
+    async def _append(self, tenant: str, rows: Sequence[Row[Any]]) -> tuple[list[Row[Any]], list[tuple[Row[Any], str]]]:
+        """Append a batch, or what of it the stream takes: what it took, and what it refused. Raises Unavailable."""
+        try:
+            entries = [published_as(row) for row in rows]
+            await self.streams.append(stream_of(tenant), entries, length=self.stream_length)
+        except (EventRefusedError, EntriesRefusedError):
+            return await self._append_one_by_one(tenant, rows)
+        return list(rows), []
+
+    async def _append_one_by_one(
+        self, tenant: str, rows: Sequence[Row[Any]]
+    ) -> tuple[list[Row[Any]], list[tuple[Row[Any], str]]]:
+        published: list[Row[Any]] = []
+        refused: list[tuple[Row[Any], str]] = []
+        by_the_stream = 0
+        for row in rows:
+            if any(row.subject == other.subject for other, _ in refused):
+                continue  # it must not overtake
+            try:
+                await self.streams.append(stream_of(tenant), [published_as(row)], length=self.stream_length)
+                published.append(row)
+            except EventRefusedError as error:
+                refused.append((row, str(error)))
+            except EntriesRefusedError as error:
+                by_the_stream += 1
+                refused.append((row, f"Redis: {error}"))
+        if by_the_stream and not published:
+            # It may be the stream that is wrong, not the events: they wait, as in an outage.
+            raise Unavailable(f"{stream_of(tenant)} refuses whatever it is sent: {refused[-1][1]}", vendor="redis")
+        return published, refused
 
 
 async def claim_tenant(connection: AsyncConnection, tenant: str) -> bool:
@@ -110,6 +142,17 @@ async def mark_published(connection: AsyncConnection, rows: Sequence[Row[Any]]) 
     await connection.execute(
         update(events).where(events.c.event_id.in_(published)).values(published_at=func.clock_timestamp())
     )
+
+
+def published_as(row: Row[Any]) -> bytes:
+    """The event as it is published. Raises EventRefusedError where no consumer can be expected to take it."""
+    try:
+        entry = cloud_event(row)
+    except (TypeError, ValueError) as error:
+        raise EventRefusedError(f"It cannot be written as a CloudEvent: {error}.") from error
+    if len(entry) > EVENT_BYTES_MAX:
+        raise EventRefusedError(f"It has {len(entry)} bytes; {EVENT_BYTES_MAX} are what every consumer takes.")
+    return entry
 
 
 def cloud_event(row: Row[Any]) -> bytes:

@@ -196,6 +196,12 @@ events = Table(
     _moment("published_at", nullable=True),
     # Grows with the sequence of every subject, so it is the order in which events are published.
     Column("position", BigInteger, Identity(always=True), nullable=False),
+    # How often the stream has refused it (process_api.refused_events), and why.
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _moment("next_attempt_at"),
+    Column("reason", Text),
+    _moment("dead_at", nullable=True),
+    _moment("discarded_at", nullable=True),
     UniqueConstraint("tenant", "subject", "sequence"),
 )
 Index("ix_events_unpublished", events.c.tenant, events.c.position, postgresql_where=events.c.published_at.is_(None))

@@ -38,7 +38,7 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
     sys.stdout.write(json.dumps({"ready": True, "executorId": worker.lease.executor_id, **(told or {})}) + "\n")
     sys.stdout.flush()
     streams = RedisStreams(settings.redis_url)
-    relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length)
+    relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length, worker.saga.patience)
     inbox = InboxWorker(
         worker.store, worker.system, worker.saga.patience, settings.inbox_poll_s, settings.inbox_kept_days
     )

@@ -6,7 +6,17 @@ from typing import Any
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    DataError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from shared.problem import Unavailable
 
@@ -15,6 +25,19 @@ _CONNECT_TIMEOUT_S = 2.0
 _ANSWER_TIMEOUT_S = 5.0
 # What a request waits for must not make it wait: these are asked on the way to a vendor.
 _SCRIPT_TIMEOUT_S = 0.25
+# Answers that say something of the server, and nothing of what it was sent.
+_BUSY = (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+)
+
+
+class EntriesRefusedError(Exception):
+    """Redis answers, and takes none of these entries. Says why."""
 
 
 class RedisStreams:
@@ -33,12 +56,17 @@ class RedisStreams:
         """Append the entries in their order, all or none, each as the field `event`; keep about the last `length`.
 
         Raises Unavailable where that is not known to have happened; it may have, so the same entries are sent again.
+        Raises EntriesRefusedError where Redis will have none of them.
         """
         try:
             async with self._redis.pipeline(transaction=True) as pipeline:
                 for entry in entries:
                     pipeline.xadd(stream, {"event": entry}, maxlen=length, approximate=True)
                 await pipeline.execute()
+        except _BUSY as error:
+            raise Unavailable(f"Redis takes no entries now ({type(error).__name__})", vendor=VENDOR) from error
+        except (ResponseError, DataError) as error:
+            raise EntriesRefusedError(str(error)) from error
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable(f"Redis does not take entries ({type(error).__name__})", vendor=VENDOR) from error
 

@@ -41,7 +41,7 @@ class DeadLetterList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     | for_operators(filters=True),
 )
 async def list_dead_letters(request: Request[Principal, Any, Any], limit: LimitParameter = 100) -> DeadLetterList:
-    """What waits for a person: parked flows and webhooks that could not be applied, with the reason and what to do."""
+    """What waits for a person: parked flows, webhooks and events, with the reason and what to do."""
     letters: DeadLetters = request.app.state.dead_letters
     found = await letters.waiting(request.user.tenant, limit + 1)
     return DeadLetterList(dead_letters=found[:limit], complete=len(found) <= limit)
@@ -72,12 +72,12 @@ async def edit_dead_letter(
 ) -> None:
     """Correct what a parked flow works with, and have it go on from its quote.
 
-    Answers 409 to a webhook, which counts only as its sender signed it, and otherwise as `editFlow` does.
+    Answers 409 to a webhook, which counts only as its sender signed it, and to an event, which says what has happened.
     """
     if ":" in dead_letter_id:
         raise Conflict(
-            "A webhook counts byte for byte as its sender signed it, so it cannot be edited. "
-            "Mend what the reason names and have it tried again, or discard it."
+            "A webhook counts byte for byte as its sender signed it, and an event says what has happened: neither can be "
+            "edited. Mend what the reason names and have it tried again, or discard it."
         )
     edits: FlowEdits = request.app.state.flow_edits
     await edits.edit_and_retry(request.user, dead_letter_id, data.edit())
@@ -93,6 +93,6 @@ async def edit_dead_letter(
 async def discard_dead_letter(
     request: Request[Principal, Any, Any], dead_letter_id: DeadLetterIdParameter, data: JSONBody[Discard]
 ) -> None:
-    """Give it up: a flow is undone, a webhook is laid aside. Answers 409 where it is not dead (any more)."""
+    """Give it up: a flow is undone, a webhook or an event is laid aside. Answers 409 where it is not dead (any more)."""
     letters: DeadLetters = request.app.state.dead_letters
     await letters.discard(request.user, dead_letter_id, data.reason)

@@ -259,3 +259,30 @@ async def test_a_decision_is_never_changed(process: Process, statement: str) -> 
     with pytest.raises(DBAPIError, match="append-only"):
         async with process.worker.store.engine.begin() as connection:
             await connection.execute(text(statement.format("quoteway.dead_letter_decisions")))
+
+
+async def test_a_dead_event_is_listed_tried_again_and_discarded_by_api(process: Process) -> None:
+    order = await process.ended((await process.submit()).json()["orderId"])
+    await process.idle()
+    async with process.worker.store.transaction("nordwind") as connection:
+        kill = text(
+            "UPDATE quoteway.events SET dead_at = now(), reason = 'too large' WHERE subject = :subject RETURNING event_id"
+        )
+        event_id = f"event:{await connection.scalar(kill, {'subject': order['orderId']})}"
+
+    async def listed() -> dict[str, Any] | None:
+        answer = await process.client.get("/v1/dead-letters?limit=500", headers=process.operator_headers)
+        return next((found for found in answer.json()["deadLetters"] if found["deadLetterId"] == event_id), None)
+
+    found = await listed()
+    assert found is not None
+    assert (found["kind"], found["subject"], found["reason"]) == ("event", order["orderId"], "too large")
+    assert (found["owner"], found["step"]) == ("integration-operations", "order.booked")
+    edit = await decide(process, f"/v1/dead-letters/{event_id}/edit", {"reason": "It is wrong."})
+    assert edit.status_code == 409
+    assert (await decide(process, f"/v1/dead-letters/{event_id}/discard", {})).status_code == 400, "a reason is needed"
+
+    assert (await decide(process, f"/v1/dead-letters/{event_id}/retry")).status_code == 204
+    assert await listed() is None
+    assert (await decide(process, f"/v1/dead-letters/{event_id}/discard", {"reason": "Too late."})).status_code == 404
+    assert (await decide(process, "/v1/dead-letters/event:nothing/retry")).status_code == 404
