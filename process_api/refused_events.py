@@ -1,4 +1,4 @@
-"""Events that the stream refuses: a few attempts each, then a dead letter. Later ones of their subject wait behind them.
+"""Events that the stream refuses: a few attempts each, then a dead letter. Later ones of the subject wait behind it.
 
 Not for outages: while Redis is away, or refuses whatever it is sent, nothing is counted and everything waits.
 """

@@ -76,8 +76,8 @@ async def edit_dead_letter(
     """
     if ":" in dead_letter_id:
         raise Conflict(
-            "A webhook counts byte for byte as its sender signed it, and an event says what has happened: neither can be "
-            "edited. Mend what the reason names and have it tried again, or discard it."
+            "A webhook counts byte for byte as its sender signed it, and an event says what has happened: "
+            "neither can be edited. Mend what the reason names and have it tried again, or discard it."
         )
     edits: FlowEdits = request.app.state.flow_edits
     await edits.edit_and_retry(request.user, dead_letter_id, data.edit())
@@ -93,6 +93,6 @@ async def edit_dead_letter(
 async def discard_dead_letter(
     request: Request[Principal, Any, Any], dead_letter_id: DeadLetterIdParameter, data: JSONBody[Discard]
 ) -> None:
-    """Give it up: a flow is undone, a webhook or an event is laid aside. Answers 409 where it is not dead (any more)."""
+    """Give it up: a flow is undone, others are laid aside. Answers 409 where it is not dead (any more)."""
     letters: DeadLetters = request.app.state.dead_letters
     await letters.discard(request.user, dead_letter_id, data.reason)

@@ -266,7 +266,8 @@ async def test_a_dead_event_is_listed_tried_again_and_discarded_by_api(process: 
     await process.idle()
     async with process.worker.store.transaction("nordwind") as connection:
         kill = text(
-            "UPDATE quoteway.events SET dead_at = now(), reason = 'too large' WHERE subject = :subject RETURNING event_id"
+            "UPDATE quoteway.events SET dead_at = now(), reason = 'too large'"
+            " WHERE subject = :subject RETURNING event_id"
         )
         event_id = f"event:{await connection.scalar(kill, {'subject': order['orderId']})}"
 

@@ -360,7 +360,8 @@ async def test_a_refused_event_is_not_overtaken_and_holds_up_nobody_else(outbox:
         # Mended, tried again, and now those behind it follow in their order.
         await connection.execute(
             text(
-                "UPDATE quoteway.events SET data = jsonb_build_object('orderId', 'x', 'version', 2) WHERE event_id = :id"
+                "UPDATE quoteway.events SET data = jsonb_build_object('orderId', 'x', 'version', 2)"
+                " WHERE event_id = :id"
             ),
             {"id": poisonous},
         )
