@@ -17,7 +17,7 @@ test: ## the whole test suite, engines and ERP included
 unit: ## only the tests that need no server: seconds
 	@$(RUN) -m pytest -m "not servers" -q
 
-faults: ## break everything on purpose and count what is lost or doubled (ARGS="--orders 100 --seed 7")
+faults: ## break everything on purpose and count what is lost or doubled: most of an hour (ARGS="--short", "--only webhooks", …)
 	@$(RUN) -m sandbox.faults $(ARGS)
 
 check: lint types imports contracts unit ## lint, types, import rules, contracts, unit tests
