@@ -5,11 +5,10 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from dbos import DBOS, DBOSConfig, error
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from process_api.event_log import append_event
 from process_api.flow_queues import (
@@ -286,7 +285,7 @@ async def _end_order_once(
             flow_id,
             status=flow_status,
             what_to_do=ending.what_to_do or None,
-            finished_at=None if flow_status is FlowStatus.parked else datetime.now(UTC),
+            finished_at=None if flow_status is FlowStatus.parked else func.clock_timestamp(),
             **bad,
         )
         await append_event(

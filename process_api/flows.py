@@ -4,7 +4,7 @@ import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -231,7 +231,7 @@ async def end_attempt(
             flow_attempts.c.generation == _generation_of(flow_id),
             flow_attempts.c.attempt == attempt,
         )
-        .values(outcome=outcome, detail=detail[:1000], finished_at=datetime.now(UTC))
+        .values(outcome=outcome, detail=detail[:1000], finished_at=func.clock_timestamp())
     )
 
 
@@ -245,7 +245,7 @@ async def end_step(
     result: dict[str, Any] | None = None,
 ) -> None:
     """Write down that a step is done, with what it found, or undone."""
-    values: dict[str, Any] = {"state": state, "finished_at": datetime.now(UTC)}
+    values: dict[str, Any] = {"state": state, "finished_at": func.clock_timestamp()}
     if vendor_ids is not None:
         values["vendor_ids"] = vendor_ids
     await connection.execute(

@@ -6,10 +6,9 @@ stands for two different payloads.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from process_api.store import Store
@@ -63,5 +62,5 @@ class Intents:
             await connection.execute(
                 update(intents)
                 .where(intents.c.operation_id == operation_id)
-                .values(vendor_id=vendor_id, answered_at=datetime.now(UTC))
+                .values(vendor_id=vendor_id, answered_at=func.clock_timestamp())
             )

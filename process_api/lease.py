@@ -12,6 +12,7 @@ import os
 import socket
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -58,13 +59,19 @@ class Lease:
     store: Store
     executor_id: str
     lease_s: float
-    flows_at_work: int = field(default=0, init=False)
+    _at_work: Counter[str | None] = field(default_factory=Counter, init=False)
+    _unattended: frozenset[str] = field(default=frozenset(), init=False)
     _attempts_at_work: int = field(default=0, init=False)
     _epoch: int = field(default=0, init=False)
     _ends_at: float = field(default=float("-inf"), init=False)
     _flows_to_hand_back: bool = field(default=False, init=False)
     _flow_laid_aside: bool = field(default=False, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
+
+    @property
+    def flows_at_work(self) -> int:
+        """How many executions of flows have not ended in this process."""
+        return self._at_work.total()
 
     async def start(self) -> None:
         """Take the lease, before the first flow is taken, and go on renewing it. Raises Unavailable."""
@@ -87,12 +94,14 @@ class Lease:
     @contextmanager
     def flow(self) -> Iterator[None]:
         """Around one execution of a flow: it holds for the lease under which it began, and for no later one."""
-        began = _began_under.set(self._epoch)
-        self.flows_at_work += 1
+        began, workflow = _began_under.set(self._epoch), DBOS.workflow_id
+        self._at_work[workflow] += 1
         try:
             yield
         finally:
-            self.flows_at_work -= 1
+            self._at_work[workflow] -= 1
+            if not self._at_work[workflow]:
+                del self._at_work[workflow]
             _began_under.reset(began)
 
     @contextmanager
@@ -203,6 +212,18 @@ class Lease:
         if dead:
             _log.warning("taking over the flows of dead workers: %s", ", ".join(dead))
             await self._hand_back(dead)
+        self._look_for_unattended({flow.workflow_id for flow in running if flow.executor_id == self.executor_id})
+
+    def _look_for_unattended(self, mine: set[str]) -> None:
+        """Have flows handed back that are this worker's, and that nothing here has been at work on for two rounds.
+
+        The database committed that this worker has such a flow, but the answer was lost: DBOS then knows nothing of it.
+        """
+        unattended = frozenset(workflow for workflow in mine if not self._at_work[workflow])
+        if unattended & self._unattended:
+            _log.warning("flows that nobody here works on go back to the queue: %s", ", ".join(sorted(unattended)))
+            self._flow_laid_aside = True
+        self._unattended = unattended
 
     async def _hand_back(self, executor_ids: list[str]) -> None:
         """Put those workers' flows back into the queue. Of several who do so at once, one moves each flow.

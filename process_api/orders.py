@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.store import Store
@@ -111,7 +111,7 @@ async def change_order(
     change = (
         update(orders)
         .where(orders.c.order_id == order_id)
-        .values(status=status, version=orders.c.version + 1, updated_at=datetime.now(UTC), **columns)
+        .values(status=status, version=orders.c.version + 1, updated_at=func.clock_timestamp(), **columns)
         .returning(orders.c.version)
     )
     version: int = (await connection.execute(change)).scalar_one()

@@ -224,7 +224,7 @@ class Saga(Generic[C]):
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
             if attempt < attempts_max and outcome["kind"] != "absent":
-                await DBOS.sleep_async(outcome["pause_s"])
+                await _pause(outcome["pause_s"])
         assert outcome is not None  # noqa: S101 attempts_max is at least 1
         return outcome
 
@@ -234,7 +234,7 @@ class Saga(Generic[C]):
             outcome = await DBOS.run_step_async(options, self._attempt_once, flow_id, step, direction, attempt)
             if outcome["kind"] != "waiting":
                 return outcome
-            await DBOS.sleep_async(outcome["pause_s"])
+            await _pause(outcome["pause_s"])
 
     async def _begun_steps(self, flow_id: str, ending: Ending) -> list[str]:
         """What is to be undone. From here on the flow can come to this ending only, however often it is parked."""
@@ -375,6 +375,20 @@ class Saga(Generic[C]):
             return _outcome("unavailable", "unavailable", self.patience.pause_s(attempt, error.retry_after_s))
         # Another tier of ours does not understand us: a defect, which the same request would meet again.
         return _outcome("defect", "defect")
+
+
+async def _pause(pause_s: float) -> None:
+    """A pause that is over once it has been waited through; one that was cut off begins anew.
+
+    DBOS.sleep remembers the time of day at which it ends: a worker that took the flow over would wait as much longer as
+    the clock of the one before was ahead of its own.
+    """
+    if pause_s > 0:
+        await DBOS.run_step_async({"name": "pause"}, _wait, pause_s)
+
+
+async def _wait(pause_s: float) -> None:
+    await asyncio.sleep(pause_s)
 
 
 async def _call(step: Step[C], direction: Direction, context: C) -> Found | None:

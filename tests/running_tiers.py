@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from litestar import Litestar
 
 import experience_api.app
 import experience_api.settings
@@ -19,6 +20,7 @@ from process_api.executor import start_worker
 from sandbox.demo import access_token
 from sandbox.landscape import Landscape
 from sandbox.oracle import Oracle
+from shared.http_client import Transport
 from shared.settings import load_settings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.journeys.org import Org
@@ -90,15 +92,29 @@ class _StartsLater(httpx.AsyncBaseTransport):
 @asynccontextmanager
 async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
     """The three apps and a worker in this process. Only one worker can run in a process at a time."""
-    system = system_api.app.create_app(
-        load_settings(system_api.settings.SystemSettings, vendors.settings("system")),
-    )
-    process_settings = load_settings(
+    system = system_app(vendors)
+    settings = load_settings(
         process_api.settings.ProcessSettings, {**vendors.settings("process"), "QUOTEWAY_SYSTEM_URL": "http://system"}
     )
+    async with running_app(system), running_callers(vendors, settings, asgi_transport(system)) as sales:
+        worker = await start_worker(settings, transport=asgi_transport(system))
+        yield sales
+        await worker.stop(drain_s=1)
+
+
+def system_app(vendors: Landscape) -> Litestar:
+    """The system API in front of these vendors."""
+    return system_api.app.create_app(load_settings(system_api.settings.SystemSettings, vendors.settings("system")))
+
+
+@asynccontextmanager
+async def running_callers(
+    vendors: Landscape, settings: process_api.settings.ProcessSettings, transport: Transport | None = None
+) -> AsyncIterator[Sales]:
+    """The experience and the process API in this process; `transport` replaces the network to the system API."""
     experience_transport = _StartsLater()
     process = process_api.app.create_app(
-        process_settings, system_transport=asgi_transport(system), experience_transport=experience_transport
+        settings, system_transport=transport, experience_transport=experience_transport
     )
     experience = experience_api.app.create_app(
         load_settings(
@@ -109,16 +125,15 @@ async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
     )
     experience_transport.target = asgi_transport(experience)
     token = access_token(vendors, "salesforce-lightning", "quoteway-experience")
-    async with running_app(system), running_app(process), running_app(experience):
-        worker = await start_worker(process_settings, transport=asgi_transport(system))
-        async with (
-            httpx.AsyncClient(
-                transport=asgi_transport(experience),
-                base_url="http://experience",
-                headers={"Authorization": f"Bearer {token}"},
-            ) as client,
-            httpx.AsyncClient(transport=asgi_transport(process), base_url="http://process") as process_client,
-        ):
-            with Org(vendors) as org:
-                yield Sales(client, process_client, vendors, org, Oracle(vendors))
-        await worker.stop(drain_s=1)
+    async with (
+        running_app(process),
+        running_app(experience),
+        httpx.AsyncClient(
+            transport=asgi_transport(experience),
+            base_url="http://experience",
+            headers={"Authorization": f"Bearer {token}"},
+        ) as client,
+        httpx.AsyncClient(transport=asgi_transport(process), base_url="http://process") as process_client,
+    ):
+        with Org(vendors) as org:
+            yield Sales(client, process_client, vendors, org, Oracle(vendors))

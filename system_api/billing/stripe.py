@@ -179,7 +179,7 @@ class Stripe:
         # Stripe's search takes capitals and small letters for the same; our ids do not.
         found = [one for one in page.data if one.metadata.get(ACCOUNT_ID) == account_id and not one.deleted]
         if not found:
-            recent = self._api.list_all("/v1/customers", Page[CustomerRecord], _made_lately())
+            recent = self._api.list_all("/v1/customers", Page[CustomerRecord], self._made_lately())
             found = [one async for one in recent if one.metadata.get(ACCOUNT_ID) == account_id]
         return found[-1] if found else None  # the oldest, should there ever be two
 
@@ -189,7 +189,7 @@ class Stripe:
         page = await self._api.get("/v1/subscriptions/search", Page[SubscriptionRecord], query)
         found = [one for one in page.data if one.metadata.get(EXTERNAL_ID) == external_id]
         if not found:
-            lately = {**_made_lately(), "status": "all"}
+            lately = {**self._made_lately(), "status": "all"}
             recent = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], lately)
             found = [one async for one in recent if one.metadata.get(EXTERNAL_ID) == external_id]
         # What was found only tells whose it is: how it stands now, and whether it is alone, the customer's list knows.
@@ -200,6 +200,10 @@ class Stripe:
         records = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], params)
         found = [one async for one in records if one.metadata.get(EXTERNAL_ID) == external_id]
         return [await self._whole(record) for record in reversed(found)]
+
+    def _made_lately(self) -> dict[str, object]:
+        """What the search may not know yet."""
+        return {"created": {"gte": int(self._api.now_s()) - _SEARCH_MAY_LAG_S}}
 
     async def _read(self, subscription: str) -> SubscriptionRecord:
         return await self._whole(await self._api.get(f"/v1/subscriptions/{subscription}", SubscriptionRecord))
@@ -313,10 +317,6 @@ def _whole_number(item: SubscriptionItem) -> int:
 def _the_one(records: list[SubscriptionRecord]) -> SubscriptionRecord | None:
     """The oldest that has not ended; else the oldest."""
     return next((record for record in records if not record.ended), records[0] if records else None)
-
-
-def _made_lately() -> dict[str, object]:
-    return {"created": {"gte": int(time.time()) - _SEARCH_MAY_LAG_S}}
 
 
 def _quoted(text: str) -> str:

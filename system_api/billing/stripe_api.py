@@ -4,7 +4,10 @@ Source: Stripe's API reference, "Errors", "Idempotent requests" and "Versioning"
 """
 
 import hashlib
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
@@ -49,6 +52,11 @@ class StripeApi:
             "Stripe-Version": connection.api_version,
             "Accept": "application/json",
         }
+        self._ahead_s = 0.0
+
+    def now_s(self) -> float:
+        """The time on Stripe's clock, as its last answer told it: what Stripe dates must not be asked for on ours."""
+        return time.time() - self._ahead_s
 
     async def close(self) -> None:
         """Close the connections."""
@@ -59,6 +67,7 @@ class StripeApi:
         response = await self._client.send(
             "GET", path, headers=self._headers, params=dict(form_pairs(params or {})) or None
         )
+        self._hear_the_time(response)
         if not response.is_success:
             raise _error(response, writes=False)
         return decode_reply(response.content, shape, vendor=VENDOR, writes=False)
@@ -91,6 +100,10 @@ class StripeApi:
         if not response.is_success:
             raise _error(response, writes=True)
         return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
+
+    def _hear_the_time(self, response: Response) -> None:
+        with suppress(ValueError):  # a proxy on the way may date its answers as it likes, or not at all
+            self._ahead_s = time.time() - parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
 
 
 def idempotency_key(operation: str, external_id: str, params: Params) -> str:

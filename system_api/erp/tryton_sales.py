@@ -1,8 +1,8 @@
 """Orders in Tryton: sales that carry our external id as their reference.
 
 Tryton does not make references unique, and has no idempotency key. So a sale is searched for before it is made, and
-once more after: of several that were made at the same time the oldest stays, and the others are cancelled. That never
-takes away what somebody relies on, since an order is known by its reference alone.
+again after each write: of several the oldest stays, and the others, made at the same time or by a request that arrived
+late, are cancelled. That never takes away what somebody relies on, since an order is known by its reference alone.
 
     draft --quote--> quotation --confirm--> confirmed --(the ERP's worker, after its grace)--> processing --> done
 
@@ -57,7 +57,7 @@ class TrytonSales:
 
     async def create(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
         """The quotation, made where there is none, read back and compared."""
-        sale = _the_one(await self._under(external_id))
+        sale = await self._only(await self._under(external_id))
         if sale is not None and sale.cancelled:
             raise _rejected(f"{external_id} was cancelled; that external id is used up.", "already_cancelled")
         if sale is None:
@@ -66,7 +66,7 @@ class TrytonSales:
 
     async def confirm(self, external_id: str) -> ErpOrder:
         """The confirmed order. Raises Rejected (`credit_limit`) where it would exceed the customer's limit."""
-        sale = _the_one(await self._under(external_id))
+        sale = await self._only(await self._under(external_id))
         if sale is None:
             raise _rejected(f"The ERP has no order {external_id} to confirm.", "order_absent")
         if sale.cancelled:
@@ -94,12 +94,10 @@ class TrytonSales:
         made = await self._rest.create("sale.sale", await self._values(external_id, draft), ["id"], Id)
         with after_write(VENDOR, f"sale {made.id}"):
             sales = await self._under(external_id)
-        live = [sale for sale in sales if not sale.cancelled]
-        if not live:
+        sale = await self._only(sales)
+        if sale is None or sale.cancelled:
             raise unreadable(f"sale {made.id}")
-        for sale in live[1:]:
-            await self._cancel_one(sale)
-        return live[0]
+        return sale
 
     async def _values(self, external_id: str, draft: ErpOrderDraft) -> dict[str, Any]:
         async with side_by_side() as reads:
@@ -135,6 +133,12 @@ class TrytonSales:
             "comment": draft.comment or None,
             "lines": [["create", lines]],
         }
+
+    async def _only(self, sales: list[SaleRecord]) -> SaleRecord | None:
+        """The one that counts; the others that are live are cancelled."""
+        for sale in [sale for sale in sales if not sale.cancelled][1:]:
+            await self._cancel_one(sale)
+        return _the_one(sales)
 
     async def _cancel_one(self, sale: SaleRecord) -> None:
         buttons = _TO_CANCEL.get(sale.state)
@@ -185,7 +189,8 @@ class TrytonSales:
 
     async def _read_back(self, external_id: str) -> SaleRecord:
         with after_write(VENDOR, external_id):
-            sale = _the_one(await self._under(external_id))
+            sales = await self._under(external_id)
+        sale = await self._only(sales)
         if sale is None:
             raise unreadable(external_id)
         return sale

@@ -48,16 +48,29 @@ async def test_row_01_mutation_a_key_claimed_apart_from_its_order_stands_for_not
 
 
 async def test_row_02_the_answer_is_lost_after_the_commit(ordering: Ordering) -> None:
-    quote_id, key = ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
+    order_ids = await submitted_twice(ordering)
 
-    lost = await ordering.sales.submit(quote_id, key)
-    again = await ordering.sales.submit(quote_id, key)
-
-    assert again.json()["orderId"] == lost.json()["orderId"]
-    order = await ordering.sales.ended(again.json()["orderId"])
-    ordering.remember(order, SENSOR, MONTHLY)
-    assert order["status"] == "booked", order
+    assert len(set(order_ids)) == 1
+    await remember_all(ordering, order_ids)
+    assert [order.status for order in ordering.acknowledged] == ["booked"]
     assert ordering.findings().violations == []
+
+
+@pytest.mark.usefixtures("business_key_off")
+async def test_row_02_the_idempotency_key_alone_is_enough(ordering: Ordering) -> None:
+    order_ids = await submitted_twice(ordering)
+
+    assert len(set(order_ids)) == 1
+    await remember_all(ordering, order_ids)
+    assert ordering.findings().violations == []
+
+
+@pytest.mark.usefixtures("business_key_off", "idempotency_key_off")
+async def test_row_02_mutation_without_the_keys_the_order_is_doubled(ordering: Ordering) -> None:
+    order_ids = await submitted_twice(ordering)
+
+    await remember_all(ordering, order_ids)
+    assert any("became 2 orders" in found for found in ordering.findings().duplicates)
 
 
 async def test_row_03_the_same_key_concurrently(ordering: Ordering) -> None:
@@ -74,6 +87,30 @@ async def test_row_03_the_same_key_concurrently(ordering: Ordering) -> None:
     ordering.remember(order, SENSOR, MONTHLY)
     assert order["status"] == "booked", order
     assert ordering.findings().violations == []
+
+
+@pytest.mark.usefixtures("business_key_off", "idempotency_key_off")
+async def test_row_03_mutation_without_the_claim_the_flows_are_as_many_as_the_posts(ordering: Ordering) -> None:
+    quote_id, key = ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
+
+    answers = await asyncio.gather(*(ordering.sales.submit(quote_id, key) for _ in range(3)))
+
+    await remember_all(ordering, [str(answer.json()["orderId"]) for answer in answers])
+    assert any("became 3 orders" in found for found in ordering.findings().duplicates)
+
+
+async def test_row_03_mutation_without_the_bodys_hash_another_body_gets_the_first_ones_answer(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("process_api.order_intake.body_hash", lambda _: "the same for all")
+    quote_id, other, key = ordering.quote(SENSOR, MONTHLY), ordering.quote(SENSOR), uuid.uuid4().hex
+
+    first = await ordering.sales.submit(quote_id, key)
+    other_body = await ordering.sales.submit(other, key)
+
+    await remember_all(ordering, [str(first.json()["orderId"])])
+    assert other_body.status_code == 202
+    assert other_body.json()["orderId"] == first.json()["orderId"]
 
 
 async def test_row_04_the_same_quote_under_many_keys(ordering: Ordering) -> None:
@@ -117,9 +154,27 @@ async def business_key_off(ordering: Ordering, monkeypatch: pytest.MonkeyPatch) 
         connection.execute(row[0])
 
 
+@pytest.fixture
+def idempotency_key_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key is a new one."""
+
+    async def free(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr("process_api.order_intake.claim_key", free)
+
+
 def database_url(ordering: Ordering) -> str:
     landscape = ordering.sales.landscape
     return landscape.postgres.url(landscape.database)
+
+
+async def submitted_twice(ordering: Ordering) -> list[str]:
+    """The orders of one submission whose first answer nobody reads, and which is sent again."""
+    quote_id, key = ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
+    answers = [await ordering.sales.submit(quote_id, key) for _ in range(2)]
+    assert {answer.status_code for answer in answers} == {202}
+    return [str(answer.json()["orderId"]) for answer in answers]
 
 
 async def order_ids_of(ordering: Ordering, quote_id: str) -> list[str]:

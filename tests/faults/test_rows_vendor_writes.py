@@ -5,12 +5,15 @@ Every row has its mutation: with the guard off, the comparison with the vendors'
 
 import asyncio
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+import process_api.executor
 import process_api.saga
 from process_api.flows import StepState, begin_attempt, end_step
+from process_api.saga import Patience
 from sandbox.faults.rules import Fault, Rule
 from system_api.billing import stripe
 from system_api.erp.tryton_sales import TrytonSales
@@ -55,6 +58,7 @@ async def test_row_06_mutation_without_the_search_by_reference_the_sale_is_doubl
     monkeypatch.setattr(TrytonSales, "_under", searches_in_vain)
     # The sale is made, its answer is lost; who does not find it makes another, and nobody looks for the first.
     monkeypatch.setattr(TrytonSales, "_make", _make_without_looking_back)
+    monkeypatch.setattr(TrytonSales, "_only", leave_the_others)
     ordering.faults("tryton").put(lose(TRYTON_SALE))
 
     await ordering.order(SENSOR, MONTHLY)
@@ -66,6 +70,11 @@ async def _make_without_looking_back(self: TrytonSales, external_id: str, draft:
     from system_api.erp.tryton_records import SALE_FIELDS, SaleRecord
 
     return await self._rest.create("sale.sale", await self._values(external_id, draft), SALE_FIELDS, SaleRecord)
+
+
+async def leave_the_others(_self: TrytonSales, sales: list[Any]) -> Any:
+    """The oldest live sale; nothing is done about others."""
+    return next((sale for sale in sales if not sale.cancelled), sales[0] if sales else None)
 
 
 # -- row 7 ----------------------------------------------------------------------------------------------------------
@@ -152,6 +161,46 @@ async def test_row_08_a_late_request_that_lands_within_the_settling_time_is_foun
     assert ordering.findings().violations == []
 
 
+async def test_row_08_a_late_request_that_lands_before_the_confirmation_is_taken_back(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land_before_the_confirmation(monkeypatch)
+
+    order = await ordering.order(SENSOR, MONTHLY)
+
+    assert order["status"] == "booked", order
+    assert ordering.findings().violations == []
+
+
+async def test_row_08_mutation_without_looking_again_the_late_sale_stays(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land_before_the_confirmation(monkeypatch)
+    monkeypatch.setattr(TrytonSales, "_only", leave_the_others)
+
+    order = await ordering.order(SENSOR, MONTHLY)
+
+    assert order["status"] == "booked", order
+    assert any("2 sales" in found for found in ordering.findings().duplicates)
+
+
+def land_before_the_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first request lands after the one that was sent because it was lost, and before the sale is confirmed."""
+    create, confirm, lost = TrytonSales.create, TrytonSales.confirm, dict[str, Any]()
+
+    async def remember(self: TrytonSales, external_id: str, draft: Any) -> Any:
+        lost[external_id] = draft
+        return await create(self, external_id, draft)
+
+    async def land_and_confirm(self: TrytonSales, external_id: str) -> Any:
+        if external_id in lost:
+            await _make_without_looking_back(self, external_id, lost.pop(external_id))
+        return await confirm(self, external_id)
+
+    monkeypatch.setattr(TrytonSales, "create", remember)
+    monkeypatch.setattr(TrytonSales, "confirm", land_and_confirm)
+
+
 async def arrived(ordering: Ordering) -> None:
     """Wait until the late request has landed for sure."""
     assert ordering.faults("stripe").statistics().log
@@ -178,6 +227,31 @@ async def test_row_20_a_poison_order_is_parked_with_its_reason_and_its_neighbour
     assert "502" in order["reasonDetail"], order
     findings = ordering.findings()
     assert (findings.violations, findings.parked) == ([], [order_id])
+
+
+async def test_row_20_mutation_with_unlimited_attempts_a_poison_order_never_ends(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = process_api.executor.running_worker()
+    untiring = replace(worker.saga, patience=Patience(1_000_000, 0.02, 0.02, 0.02))
+    monkeypatch.setattr(worker, "saga", untiring)
+    poison, before = ordering.quote(SENSOR, MONTHLY), asked(ordering)
+    order_id = (await ordering.sales.submit(poison)).json()["orderId"]
+    ordering.faults("tryton").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path=TRYTON_SALE, body=order_id))
+
+    # With the guard it is asked 3 times.
+    async with asyncio.timeout(30):
+        while asked(ordering) < before + 10:  # noqa: ASYNC110 a proxy has no way to wait
+            await asyncio.sleep(0.05)
+
+    assert (await ordering.sales.order(order_id))["status"] == "booking"
+    ordering.faults("tryton").clear()
+    assert (await ordering.sales.ended(order_id))["status"] == "booked"
+
+
+def asked(ordering: Ordering) -> int:
+    """How often the ERP's proxy has answered 502."""
+    return ordering.faults("tryton").statistics().faults.get(Fault.bad_gateway, 0)
 
 
 def declined_at_the_second() -> Rule:

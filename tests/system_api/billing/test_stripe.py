@@ -10,6 +10,7 @@ import pytest
 from shared.canonical import CustomerDraft, Money, Recurrence, SubscriptionStatus
 from shared.problem import OutcomeUnknown, Rejected, Unavailable
 from system_api.billing.stripe import Stripe
+from system_api.billing.stripe_api import StripeApi
 from tests.system_api.billing.conftest import created, external_id, item, monthly, started, stripe_get, stripe_post
 from tests.system_api.conftest import SEARCH_LAG_S, Simulator, stripe_connection
 from tests.system_api.transports import Lossy
@@ -38,7 +39,7 @@ async def test_a_customer_made_long_ago_is_found_by_search(
     first = await billing.ensure_customer(customer_draft)
     stripe_account.control("POST", "clock", advance_s=SEARCH_LAG_S + 1)
     a_week_on = time.time() + 7 * 86_400
-    monkeypatch.setattr("system_api.billing.stripe.time.time", lambda: a_week_on)
+    monkeypatch.setattr(StripeApi, "now_s", lambda _: a_week_on)
 
     second = await billing.ensure_customer(customer_draft)
 
@@ -157,7 +158,7 @@ async def test_a_subscription_is_found_before_and_after_the_search_knows_it(
 
     stripe_account.control("POST", "clock", advance_s=SEARCH_LAG_S + 1)
     a_week_on = time.time() + 7 * 86_400
-    monkeypatch.setattr("system_api.billing.stripe.time.time", lambda: a_week_on)
+    monkeypatch.setattr(StripeApi, "now_s", lambda _: a_week_on)
 
     assert (await billing.find_subscription(name)).status is SubscriptionStatus.active
     assert (await billing.find_subscription("never-started")).status is SubscriptionStatus.absent

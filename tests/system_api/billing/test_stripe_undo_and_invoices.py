@@ -1,10 +1,13 @@
 """Taking a subscription's start back, and the invoices that Stripe issued."""
 
+import time
+
 import pytest
 
 from shared.canonical import CustomerDraft, InvoiceStatus, Money, SubscriptionStatus
 from shared.problem import InvalidRequest, OutcomeUnknown, Rejected
 from system_api.billing.stripe import Stripe
+from system_api.billing.stripe_api import StripeApi
 from tests.system_api.billing.conftest import started, stripe_get, stripe_post
 from tests.system_api.conftest import Simulator
 from tests.system_api.transports import Lossy
@@ -70,6 +73,37 @@ async def test_a_cancelled_external_id_is_used_up(billing: Stripe, customer_draf
         await billing.create_subscription(name, ordered)
 
     assert raised.value.reason_code == "already_cancelled"
+
+
+# -- clocks (FAILURES.md, row 18) -------------------------------------------------------------------------------------
+
+
+async def cancelled_by_a_clock_that_is_ahead(
+    billing: Stripe, draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch
+) -> SubscriptionStatus:
+    """Cancel what the search does not show yet, with a clock of ours that is a day ahead of Stripe's."""
+    name, _ = await started(billing, draft)
+    tomorrow = time.time() + 86_400
+    monkeypatch.setattr("system_api.billing.stripe_api.time.time", lambda: tomorrow)
+    return (await billing.cancel_subscription(name)).status
+
+
+async def test_row_18_what_was_just_started_is_cancelled_although_our_clock_is_ahead(
+    billing: Stripe, customer_draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled = await cancelled_by_a_clock_that_is_ahead(billing, customer_draft, monkeypatch)
+
+    assert cancelled is SubscriptionStatus.cancelled
+
+
+async def test_row_18_mutation_by_our_own_clock_it_would_be_left_running(
+    billing: Stripe, customer_draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StripeApi, "now_s", lambda _: time.time())
+
+    cancelled = await cancelled_by_a_clock_that_is_ahead(billing, customer_draft, monkeypatch)
+
+    assert cancelled is SubscriptionStatus.absent
 
 
 # -- invoices ---------------------------------------------------------------------------------------------------------
