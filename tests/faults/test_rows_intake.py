@@ -11,6 +11,7 @@ from dbos import DBOSClient
 
 from process_api.idempotency import claim_key
 from process_api.order_intake import OrderIntake
+from tests.faults.business_key import business_key_off as business_key_off_in
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 
 pytestmark = pytest.mark.servers
@@ -139,19 +140,8 @@ async def business_key_off(ordering: Ordering, monkeypatch: pytest.MonkeyPatch) 
         return None
 
     monkeypatch.setattr(OrderIntake, "_known_order", unknown)
-    url = database_url(ordering)
-    with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute("SELECT pg_get_indexdef('quoteway.uq_orders_quote_revision'::regclass)").fetchone()
-        assert row is not None
-        connection.execute("DROP INDEX quoteway.uq_orders_quote_revision")
-    yield
-    with psycopg.connect(url, autocommit=True) as connection:
-        # What this mutation doubled must not stand in the way of the index.
-        connection.execute(
-            "UPDATE quoteway.orders SET quote_id = order_id WHERE quote_id IN "
-            "(SELECT quote_id FROM quoteway.orders GROUP BY quote_id HAVING count(*) > 1)"
-        )
-        connection.execute(row[0])
+    with business_key_off_in(database_url(ordering)):
+        yield
 
 
 @pytest.fixture

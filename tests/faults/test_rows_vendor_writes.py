@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 import process_api.executor
-import process_api.saga
-from process_api.flows import StepState, begin_attempt, end_step
 from process_api.saga import Patience
 from sandbox.faults.rules import Fault, Rule
 from system_api.billing import stripe
 from system_api.erp.tryton_sales import TrytonSales
+from tests.faults.late_undo import register_undo_afterwards
 from tests.faults.ordering import MONTHLY, SENSOR, YEARLY, Ordering
 
 pytestmark = pytest.mark.servers
@@ -295,29 +294,7 @@ async def test_row_21_mutation_an_undo_registered_after_the_step_leaves_somethin
 @pytest.fixture
 def undo_registered_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """The step counts as begun only once it is done."""
-    positions: dict[tuple[str, str], int] = {}
-
-    async def begin(connection: Any, **attempt: Any) -> None:
-        positions[attempt["flow_id"], attempt["step"]] = attempt["position"]
-        if attempt["direction"] == "undo":
-            await begin_attempt(connection, **attempt)
-
-    async def end(connection: Any, **step: Any) -> None:
-        if step["state"] is StepState.done:
-            position = positions[step["flow_id"], step["step"]]
-            await begin_attempt(
-                connection,
-                flow_id=step["flow_id"],
-                step=step["step"],
-                position=position,
-                direction="forward",
-                attempt=99,
-                executor_id="mutation",
-            )
-        await end_step(connection, **step)
-
-    monkeypatch.setattr(process_api.saga, "begin_attempt", begin)
-    monkeypatch.setattr(process_api.saga, "end_step", end)
+    register_undo_afterwards(monkeypatch)
 
 
 # -- row 24 ---------------------------------------------------------------------------------------------------------

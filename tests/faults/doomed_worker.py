@@ -1,0 +1,178 @@
+"""A worker that ends, or pauses, at one named point of its work; with one guard switched off, if asked.
+
+QUOTEWAY_TEST_POINT     where: one of POINTS, followed by `:<step>` where it is about a step
+QUOTEWAY_TEST_SIGNAL    what happens there: SIGKILL or SIGSTOP
+QUOTEWAY_TEST_MARKER    the file that says that it has happened: it happens once, whoever comes there next
+QUOTEWAY_TEST_WITHOUT   the guard to switch off: one of GUARDS
+"""
+
+import asyncio
+import datetime as dt
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from dbos import DBOS
+from sqlalchemy import literal
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api import executor, lease, saga
+from process_api.event_log import append_event
+from process_api.settings import ProcessSettings
+from process_api.worker import run_worker
+from shared.http_client import OutboundClient
+from shared.redis_connection import RedisStreams
+from shared.settings import load_settings, variable
+
+
+def reached(point: str) -> None:
+    """End or pause here, if here is where."""
+    marker = Path(os.environ.get("QUOTEWAY_TEST_MARKER", os.devnull))
+    if os.environ.get("QUOTEWAY_TEST_POINT") == point and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.Signals[os.environ["QUOTEWAY_TEST_SIGNAL"]])
+
+
+# -- points -------------------------------------------------------------------------------------------------------
+
+
+def around_a_call(call: Any) -> Any:
+    """`before_call` and `after_answer` of a step, forwards."""
+
+    async def watched(step: Any, direction: str, context: Any) -> Any:
+        reached(f"before_call:{step.name}")
+        found = await call(step, direction, context)
+        reached(f"after_answer:{step.name}")
+        return found
+
+    return watched
+
+
+def after_write_down(attempt_once: Any) -> Any:
+    """`before_checkpoint` of a step: we have written its end down, the workflow engine has not."""
+
+    async def watched(self: Any, flow_id: str, step: Any, *more: Any) -> Any:
+        outcome = await attempt_once(self, flow_id, step, *more)
+        reached(f"before_checkpoint:{step.name}")
+        return outcome
+
+    return watched
+
+
+def before_sending(send_once: Any) -> Any:
+    """`sending`: a new order is about to leave for the ERP, after everything that could hold it back."""
+
+    async def watched(self: OutboundClient, method: str, path: str, *more: Any) -> Any:
+        if method == "PUT" and "/orders/" in path:
+            reached("sending")
+        return await send_once(self, method, path, *more)
+
+    return watched
+
+
+def around_publishing(append: Any) -> Any:
+    """`before_publish` and `after_publish`: before Redis has the events, and after, when nothing says so yet."""
+
+    async def watched(self: RedisStreams, *arguments: Any, **more: Any) -> None:
+        reached("before_publish")
+        await append(self, *arguments, **more)
+        reached("after_publish")
+
+    return watched
+
+
+def after_the_end(end_order: Any) -> Any:
+    """`after_the_end`: an order's end is committed."""
+
+    async def watched(*arguments: Any) -> None:
+        await end_order(*arguments)
+        reached("after_the_end")
+
+    return watched
+
+
+POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
+    (saga, "_call", around_a_call),
+    (saga.Saga, "_attempt_once", after_write_down),
+    (OutboundClient, "_send_once", before_sending),
+    (RedisStreams, "append", around_publishing),
+    (executor, "_end_order_once", after_the_end),
+]
+
+
+# -- guards -------------------------------------------------------------------------------------------------------
+
+
+async def nothing(*_: Any) -> None:
+    """Instead of a guard that waits for the database."""
+
+
+def allowed(*_: Any) -> None:
+    """Instead of a guard that asks its own memory."""
+
+
+class OwnClock:
+    """Instead of the database's clock, this process's."""
+
+    def __getattr__(self, name: str) -> Any:
+        from sqlalchemy import func
+
+        return getattr(func, name)
+
+    def now(self) -> Any:
+        return literal(dt.datetime.now(dt.UTC))
+
+
+def mark_first(append: Any) -> Any:
+    """The events count as published, and that is committed, before they are."""
+
+    async def mark_and_append(*arguments: Any, **more: Any) -> None:
+        with psycopg.connect(os.environ[variable("database_url")], autocommit=True) as apart:
+            apart.execute("UPDATE quoteway.events SET published_at = now() WHERE published_at IS NULL")
+        await append(*arguments, **more)
+
+    return mark_and_append
+
+
+def apart_from_the_state(end_order: Callable[..., Awaitable[None]]) -> Any:
+    """The event of an end is written in a transaction of its own, after the state's."""
+    late: list[dict[str, Any]] = []
+
+    async def put_off(_connection: AsyncConnection, **event: Any) -> None:
+        late.append(event)
+
+    async def end_and_append(worker: Any, *more: Any) -> None:
+        await end_order(worker, *more)
+        while late:
+            async with worker.store.transaction() as connection:
+                await append_event(connection, **late.pop())
+
+    setattr(executor, "append_event", put_off)  # noqa: B010 the name is the executor's only by its import
+    return end_and_append
+
+
+GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
+    "recovery": [(lease.Lease, "_take_over_orphans", lambda _: nothing)],
+    "lease": [(lease.Lease, "require", lambda _: allowed), (lease.Lease, "fence", lambda _: nothing)],
+    "attention": [(lease.Lease, "_look_for_unattended", lambda _: allowed)],
+    "database time": [(lease, "func", lambda _: OwnClock())],
+    "monotonic pauses": [(saga, "_pause", lambda _: DBOS.sleep_async)],
+    "marking last": [(RedisStreams, "append", mark_first)],
+    "one transaction": [(executor, "_end_order_once", apart_from_the_state)],
+}
+
+
+def main() -> None:
+    """Switch off, set the points, and work."""
+    chosen = [] if "QUOTEWAY_TEST_WITHOUT" not in os.environ else GUARDS[os.environ["QUOTEWAY_TEST_WITHOUT"]]
+    # The points first: `after_the_end` is before what a mutation does later.
+    for owner, name, replacement in [*POINTS, *chosen]:
+        setattr(owner, name, replacement(getattr(owner, name)))
+    asyncio.run(run_worker(load_settings(ProcessSettings, os.environ)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""FAILURES.md, rows 16 and 17: Redis dead, flushed and slow; PostgreSQL that restarts, and commits nobody hears of."""
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from process_api.migrate import migrate
+from sandbox.engines import PostgresEngine
+from sandbox.landscape import Landscape
+from sandbox.redis_engine import RedisEngine
+from shared.problem import Unavailable
+from shared.redis_connection import RedisScripts
+from shared.vendor_quota import Limits, VendorQuota
+from tests.faults.business_key import business_key_off
+from tests.faults.lost_commits import LostCommits, losing_commits
+from tests.faults.ordering import MONTHLY, SENSOR, Ordering
+from tests.faults.worker_plant import LEASE_S, WorkerPlant, running_plant
+from tests.journeys.org import ACCOUNTS
+
+pytestmark = pytest.mark.servers
+OUTAGES = ("dead", "flushed", "slow")
+
+# -- row 16 ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def outage(redis: RedisEngine, kind: str) -> Iterator[None]:
+    """Redis is gone, has forgotten everything, or takes requests and answers none."""
+    if kind == "dead":
+        redis.stop()
+    elif kind == "flushed":
+        redis.flush()
+    else:
+        os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        if kind == "slow":
+            os.kill(redis.pid, signal.SIGCONT)
+        redis.start()
+
+
+@pytest.fixture
+def redis(vendors: Landscape) -> RedisEngine:
+    """The landscape's own, which the test may break."""
+    if not isinstance(vendors.redis, RedisEngine):
+        pytest.skip("Redis is somebody else's server, which is not ours to break")
+    return vendors.redis
+
+
+async def read_everything(ordering: Ordering, order_id: str) -> list[httpx.Response]:
+    """What a Salesforce user looks at, each twice."""
+    account = f"/v1/accounts/{ACCOUNTS['acme']}"
+    paths = [account, f"{account}/overview", f"{account}/credit", f"{account}/invoices", f"/v1/orders/{order_id}"]
+    client = ordering.sales.client
+    return [answer for path in paths for answer in await asyncio.gather(client.get(path), client.get(path))]
+
+
+@pytest.mark.parametrize("kind", OUTAGES)
+async def test_row_16_redis_is_away(ordering: Ordering, redis: RedisEngine, kind: str) -> None:
+    before = await ordering.order(SENSOR, MONTHLY)
+    with outage(redis, kind):
+        answers = await read_everything(ordering, before["orderId"])
+        orders = await ordering.orders(2, SENSOR, MONTHLY)
+        quote_id, key = ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
+        posts = await asyncio.gather(*(ordering.sales.submit(quote_id, key) for _ in range(4)))
+
+    assert [answer.text for answer in answers if answer.status_code >= 500] == []
+    assert [order["status"] for order in orders] == ["booked", "booked"]
+    assert {post.status_code for post in posts} <= {202, 409}
+    (order_id,) = {post.json()["orderId"] for post in posts if post.status_code == 202}
+    ordering.remember(await ordering.sales.ended(order_id), SENSOR, MONTHLY)
+    assert ordering.findings().violations == []
+
+
+async def test_row_16_mutation_who_needs_redis_answers_5xx_without_it(
+    ordering: Ordering, redis: RedisEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await ordering.order(SENSOR, MONTHLY)
+
+    async def insist(self: VendorQuota, script: str, keys: list[str], values: list[Any]) -> Any:
+        assert self.scripts is not None
+        return await self.scripts.run(script, keys, values)
+
+    monkeypatch.setattr(VendorQuota, "_run", insist)
+    with outage(redis, "dead"):
+        answers = await read_everything(ordering, before["orderId"])
+
+    assert any(answer.status_code >= 500 for answer in answers)
+
+
+@pytest.mark.parametrize("kind", ["dead", "slow"])
+async def test_row_16_quotas_fall_to_the_local_share(redis: RedisEngine, kind: str) -> None:
+    assert await granted(redis, kind) == (8, 2)
+
+
+async def test_row_16_mutation_a_share_of_everything_is_more_than_the_vendor_allows(redis: RedisEngine) -> None:
+    _, without = await granted(redis, "dead", local_share=1.0)
+
+    assert 4 * without > 8, "four processes together"
+
+
+async def granted(redis: RedisEngine, kind: str, local_share: float = 0.25) -> tuple[int, int]:
+    """How many requests at once a vendor's quota of 8 lets through: with Redis, and for one process without it."""
+    scripts = RedisScripts(redis.url)
+    counts = []
+    for away in (False, True):
+        quota = VendorQuota(uuid.uuid4().hex, "Stripe", Limits(8, local_share=local_share), scripts)
+        async with AsyncExitStack() as held:
+            if away:
+                held.enter_context(outage(redis, kind))
+            taken = 0
+            try:
+                for _ in range(10):
+                    await held.enter_async_context(quota.permit())
+                    taken += 1
+            except Unavailable:
+                pass
+            counts.append(taken)
+    await scripts.close()
+    return counts[0], counts[1]
+
+
+# -- row 17 ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Restartable:
+    """A plant whose PostgreSQL is its own, and the ways to it on which commits may be lost: the API's and workers'."""
+
+    plant: WorkerPlant
+    postgres: PostgresEngine
+    way: LostCommits
+    workers_way: LostCommits
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_restartable(
+    vendors: Landscape, run_dir: Path, tmp_path_factory: pytest.TempPathFactory, seed: int
+) -> AsyncIterator[Restartable]:
+    """The tiers on a database server that the ERP does not use."""
+    postgres = PostgresEngine(run_dir / "restartable", durable=False).start()
+    try:
+        postgres.create_database("quoteway")
+        url = postgres.url("quoteway")
+        await asyncio.to_thread(migrate, url)
+        async with losing_commits(url, seed) as way, losing_commits(url, seed) as workers_way:
+            folder = tmp_path_factory.mktemp("restartable")
+            async with running_plant(vendors, folder, database_url=url, way_url=way.url) as plant:
+                yield Restartable(plant, postgres, way, workers_way)
+    finally:
+        postgres.destroy()
+
+
+@pytest.fixture
+def restartable(shared_restartable: Restartable) -> Iterator[Restartable]:
+    """For one test."""
+    shared_restartable.plant.ordering.acknowledged.clear()
+    yield shared_restartable
+    for way in (shared_restartable.way, shared_restartable.workers_way):
+        way.lose(0.0)
+    shared_restartable.plant.processes.close()
+
+
+async def submit_stubbornly(plant: WorkerPlant, quote_id: str) -> str:
+    """As a client should: the same key again until an answer says what became of it."""
+    key = uuid.uuid4().hex
+    async with asyncio.timeout(60):
+        while True:
+            answer = await plant.ordering.sales.submit(quote_id, key)
+            if answer.status_code == 202:
+                return str(answer.json()["orderId"])
+            assert answer.status_code in {409, 503}, answer.text
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("crash", [False, True], ids=["restarted", "killed"])
+async def test_row_17_postgresql_restarts_in_the_middle(restartable: Restartable, crash: bool) -> None:
+    plant, postgres = restartable.plant, restartable.postgres
+    await plant.start_worker()
+    quotes = [plant.ordering.quote(SENSOR, MONTHLY) for _ in range(4)]
+    order_ids = list(await asyncio.gather(*(submit_stubbornly(plant, quote_id) for quote_id in quotes[:2])))
+    late = [asyncio.create_task(submit_stubbornly(plant, quote_id)) for quote_id in quotes[2:]]
+
+    async def under_way() -> bool:
+        return bool(plant.rows("SELECT FROM quoteway.flow_steps WHERE step = 'book_erp_order'"))
+
+    await plant.until(under_way, 30)
+    if crash:
+        await asyncio.to_thread(postgres.kill)
+    await asyncio.to_thread(postgres.restart)
+
+    order_ids += await asyncio.gather(*late)
+    assert await plant.end(order_ids, within_s=60) == ["booked"] * 4
+    assert plant.findings().violations == []
+
+
+async def test_row_17_a_commit_whose_answer_is_lost_is_read_again_by_key(restartable: Restartable) -> None:
+    plant, way = restartable.plant, restartable.way
+    quote_id, key = plant.ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
+    await plant.start_worker()
+
+    way.lose(times=1)
+    lost = await plant.ordering.sales.submit(quote_id, key)
+    again = await plant.ordering.sales.submit(quote_id, key)
+
+    assert (lost.status_code, way.lost) == (503, 1)
+    assert again.status_code == 202, again.text
+    assert again.json()["replayed"] is True
+    assert await plant.end([again.json()["orderId"]]) == ["booked"]
+    assert plant.rows("SELECT count(*) FROM quoteway.orders WHERE quote_id = %s", quote_id) == [{"count": 1}]
+    assert plant.findings().violations == []
+
+
+async def test_row_17_a_worker_that_does_not_hear_of_some_commits(restartable: Restartable) -> None:
+    plant, way = restartable.plant, restartable.workers_way
+    await plant.start_worker(database_url=way.url, step_attempts_max=12)
+    before = way.lost
+    way.lose(0.2, times=6)
+
+    quotes = [plant.ordering.quote(SENSOR, MONTHLY) for _ in range(3)]
+    order_ids = await asyncio.gather(*(submit_stubbornly(plant, quote_id) for quote_id in quotes))
+
+    assert await plant.end(order_ids, within_s=90) == ["booked"] * 3
+    assert way.lost == before + 6
+    assert plant.findings().violations == []
+
+
+async def take_out_unheard(restartable: Restartable, *, without: str = "") -> list[str]:
+    """A worker takes an order out of the queue, and does not hear that it has."""
+    plant, way = restartable.plant, restartable.workers_way
+    await plant.start_worker(database_url=way.url, without=without)
+    before = way.lost
+    way.lose(times=1, of=b"recovery_attempts=")
+    order_ids = await plant.submit()
+
+    async def lost() -> bool:
+        return way.lost > before
+
+    await plant.until(lost, 20)
+    return order_ids
+
+
+async def test_row_17_a_flow_taken_out_by_a_commit_that_nobody_heard_of_is_taken_up_again(
+    restartable: Restartable,
+) -> None:
+    order_ids = await take_out_unheard(restartable)
+
+    assert await restartable.plant.end(order_ids) == ["booked"]
+    assert restartable.plant.findings().violations == []
+
+
+async def test_row_17_mutation_who_does_not_look_what_is_its_own_leaves_it_lying(restartable: Restartable) -> None:
+    order_ids = await take_out_unheard(restartable, without="attention")
+
+    with pytest.raises(TimeoutError):
+        await restartable.plant.end(order_ids, 6 * LEASE_S)
+
+
+async def test_row_17_mutation_without_the_key_a_lost_commit_becomes_two_orders(
+    restartable: Restartable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant, way = restartable.plant, restartable.way
+
+    async def free(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr("process_api.order_intake.claim_key", free)
+    monkeypatch.setattr("process_api.order_intake.OrderIntake._known_order", free)
+    quote_id, key = plant.ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
+    with business_key_off(plant.database_url):
+        way.lose(times=1)
+        await plant.ordering.sales.submit(quote_id, key)
+        await plant.ordering.sales.submit(quote_id, key)
+
+        assert plant.rows("SELECT count(*) FROM quoteway.orders WHERE quote_id = %s", quote_id) == [{"count": 2}]
