@@ -60,7 +60,7 @@ class Lease:
     executor_id: str
     lease_s: float
     _at_work: Counter[str | None] = field(default_factory=Counter, init=False)
-    _unattended: frozenset[str] = field(default=frozenset(), init=False)
+    _unattended_since: dict[str, float] = field(default_factory=dict, init=False)
     _attempts_at_work: int = field(default=0, init=False)
     _epoch: int = field(default=0, init=False)
     _ends_at: float = field(default=float("-inf"), init=False)
@@ -215,15 +215,17 @@ class Lease:
         self._look_for_unattended({flow.workflow_id for flow in running if flow.executor_id == self.executor_id})
 
     def _look_for_unattended(self, mine: set[str]) -> None:
-        """Have flows handed back that are this worker's, and that nothing here has been at work on for two rounds.
+        """Have flows handed back that are this worker's, and that nothing here has worked on for as long as a lease.
 
         The database committed that this worker has such a flow, but the answer was lost: DBOS then knows nothing of it.
         """
-        unattended = frozenset(workflow for workflow in mine if not self._at_work[workflow])
-        if unattended & self._unattended:
-            _log.warning("flows that nobody here works on go back to the queue: %s", ", ".join(sorted(unattended)))
+        now, known = time.monotonic(), self._unattended_since
+        self._unattended_since = {flow: known.get(flow, now) for flow in mine if not self._at_work[flow]}
+        forgotten = sorted(flow for flow, since in self._unattended_since.items() if now - since >= self.lease_s)
+        if forgotten:
+            _log.warning("flows that nobody here works on go back to the queue: %s", ", ".join(forgotten))
+            self._unattended_since.clear()
             self._flow_laid_aside = True
-        self._unattended = unattended
 
     async def _hand_back(self, executor_ids: list[str]) -> None:
         """Put those workers' flows back into the queue. Of several who do so at once, one moves each flow.

@@ -94,11 +94,23 @@ def after_the_end(end_order: Any) -> Any:
     return watched
 
 
+def after_the_lane_is_known(read_lane: Any) -> Any:
+    """`before_handing_on`: the quote has been read, and the flow is not in its legal entity's queue yet."""
+
+    async def watched(*arguments: Any) -> Any:
+        lane = await read_lane(*arguments)
+        reached("before_handing_on")
+        return lane
+
+    return watched
+
+
 POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (saga, "_call", around_a_call),
     (saga.Saga, "_attempt_once", after_write_down),
     (OutboundClient, "_send_once", before_sending),
     (RedisStreams, "append", around_publishing),
+    (executor, "read_lane", after_the_lane_is_known),
     (executor, "_end_order_once", after_the_end),
 ]
 
@@ -147,8 +159,9 @@ def apart_from_the_state(end_order: Callable[..., Awaitable[None]]) -> Any:
     async def end_and_append(worker: Any, *more: Any) -> None:
         await end_order(worker, *more)
         while late:
-            async with worker.store.transaction() as connection:
-                await append_event(connection, **late.pop())
+            event = late.pop()
+            async with worker.store.transaction(event["tenant"]) as connection:
+                await append_event(connection, **event)
 
     setattr(executor, "append_event", put_off)  # noqa: B010 the name is the executor's only by its import
     return end_and_append

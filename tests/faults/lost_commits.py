@@ -35,15 +35,23 @@ class LostCommits:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: what the program sends, and what the server answers until an answer is lost."""
         self._open.add(writer)
+        try:
+            with suppress(ConnectionError):  # also where the server is away
+                await self._serve(reader, writer)
+        finally:
+            writer.close()
+            self._open.discard(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection(self.host, self.port)
         losing = asyncio.Event()
         answers = asyncio.create_task(self._answer(up_reader, writer, losing))
-        with suppress(ConnectionError):
+        try:
             await self._pass_on(reader, up_writer, losing)
-        for each in (up_writer, writer):
-            each.close()
-        await answers
-        self._open.discard(writer)
+        finally:
+            up_writer.close()
+            writer.close()
+            await answers
 
     async def close(self) -> None:
         """Break what is open."""

@@ -264,7 +264,7 @@ async def test_row_17_mutation_who_does_not_look_what_is_its_own_leaves_it_lying
     order_ids = await take_out_unheard(restartable, without="attention")
 
     with pytest.raises(TimeoutError):
-        await restartable.plant.end(order_ids, 6 * LEASE_S)
+        await restartable.plant.end(order_ids, 8 * LEASE_S)
 
 
 async def test_row_17_mutation_without_the_key_a_lost_commit_becomes_two_orders(

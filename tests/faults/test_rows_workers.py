@@ -60,8 +60,9 @@ async def die_at(plant: WorkerPlant, point: str, *, without: str = "") -> list[s
 # -- rows 5 and 9 ---------------------------------------------------------------------------------------------------
 
 
-async def test_row_05_crash_before_a_vendor_call(plant: WorkerPlant) -> None:
-    order_ids = await die_at(plant, "before_call:book_erp_order")
+@pytest.mark.parametrize("point", ["before_call:book_erp_order", "before_handing_on"])
+async def test_row_05_crash_before_a_vendor_call(plant: WorkerPlant, point: str) -> None:
+    order_ids = await die_at(plant, point)
 
     assert await plant.end(order_ids) == ["booked"]
     assert plant.findings().violations == []
@@ -186,12 +187,19 @@ async def test_row_15_mutation_written_apart_from_the_state_an_event_is_lost(pla
 
 async def two_clocks(plant: WorkerPlant, *, without: str = "") -> tuple[list[str], int]:
     """Orders with two workers whose clocks are two hours apart. Returns how many attempts were taken over, too."""
-    await asyncio.gather(
-        plant.start_worker(clock_s=-HOUR_S, without=without), plant.start_worker(clock_s=HOUR_S, without=without)
-    )
-    # The first heartbeats of both; and vendors that are slow enough for more of them during the orders.
-    plant.ordering.faults("tryton").put(Rule(fault=Fault.delay, methods=["POST"], path="/confirm$", delay_s=LEASE_S))
-    order_ids = await plant.submit(2)
+    # So slow a vendor that the second worker comes, and beats a few times, in the middle of the first one's attempt.
+    slow = Rule(fault=Fault.delay, methods=["POST"], path="/confirm$", times=1, delay_s=4 * LEASE_S)
+    plant.ordering.faults("tryton").put(slow)
+    await plant.start_worker(clock_s=-HOUR_S, without=without)
+    order_ids = await plant.submit()
+
+    async def under_way() -> bool:
+        begun = "SELECT FROM quoteway.flow_steps WHERE step = 'book_erp_order' AND flow_id LIKE %s"
+        return bool(plant.rows(begun, f"%{order_ids[0]}"))
+
+    await plant.until(under_way, 30)
+    await plant.start_worker(clock_s=HOUR_S, without=without)
+    order_ids += await plant.submit()
     await plant.end(order_ids)
     query = "SELECT FROM quoteway.flow_attempts WHERE resumed AND flow_id LIKE ANY(%s)"
     return order_ids, len(plant.rows(query, [f"%{order_id}" for order_id in order_ids]))

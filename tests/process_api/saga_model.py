@@ -39,6 +39,7 @@ STEP_OPERATIONS = {
 }
 UNDOS = ("cancel_order", "cancel_subscription")
 OPERATIONS = tuple(operation for operations in STEP_OPERATIONS.values() for operation in operations) + UNDOS
+TENANT = "nordwind"
 # About as many as an order without faults passes.
 CRASH_POINTS = 150
 
@@ -87,7 +88,7 @@ class ModelVendors(SystemStandIn):
         workflow = DBOS.workflow_id
         if workflow is None:
             return None
-        order_id = workflow.partition(".")[2].partition(".")[0]
+        order_id = workflow.split(".")[1]
         return self.plans.get(order_id)
 
     def point(self) -> None:
@@ -105,17 +106,17 @@ class ModelVendors(SystemStandIn):
     @contextmanager
     def crashing_at_transactions(self, monkeypatch: Any) -> Any:
         """Points before and after each commit of a flow."""
-        transaction, vendors = Store.transaction, self
+        transaction, vendors = Store._transaction, self
 
         @asynccontextmanager
-        async def watched(store: Store) -> AsyncIterator[AsyncConnection]:
-            async with transaction(store) as connection:
+        async def watched(store: Store, tenant: str) -> AsyncIterator[AsyncConnection]:
+            async with transaction(store, tenant) as connection:
                 yield connection
                 vendors.point()
             vendors.point()
 
         with monkeypatch.context() as patch:
-            patch.setattr(Store, "transaction", watched)
+            patch.setattr(Store, "_transaction", watched)
             yield
 
     # -- faults ---------------------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ class Submitted:
     @property
     def flow_id(self) -> str:
         """Its flow."""
-        return f"nordwind.{self.order_id}"
+        return f"{TENANT}.{self.order_id}"
 
 
 @dataclass
@@ -307,7 +308,7 @@ class Driver:
     async def _check_events(self, order: Submitted, found: dict[str, Any]) -> None:
         events = text("SELECT sequence, type FROM quoteway.events WHERE subject = :order ORDER BY sequence")
         timeline = text("SELECT version FROM quoteway.order_timeline WHERE order_id = :order ORDER BY version")
-        async with self.process.worker.store.transaction() as connection:
+        async with self.process.worker.store.transaction(TENANT) as connection:
             rows = list(await connection.execute(events, {"order": order.order_id}))
             versions = list(await connection.scalars(timeline, {"order": order.order_id}))
         assert [row.sequence for row in rows] == list(range(1, order.generations + 1)), (order, rows)
