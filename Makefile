@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = $(PYTHON) sandbox/first_run.py
 CODE = experience_api process_api system_api shared sandbox openapi tests
 
-.PHONY: help demo test unit faults check lint types imports contracts lock env clean
+.PHONY: help demo test unit faults check lint types imports contracts examples lock env clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,10 @@ imports: ## who may import whom
 
 contracts: ## the published OpenAPI documents match the code
 	@$(RUN) -m openapi.generate --check
+
+examples: ## record the contracts' examples anew, from the running sandbox
+	@$(RUN) -m sandbox.contract_examples
+	@$(RUN) -m openapi.generate --write
 
 lock: ## recompile requirements/*.txt
 	@$(RUN) -c "pass" && PATH="$(CURDIR)/.venv/bin:$$PATH" requirements/lock.sh $(ARGS)

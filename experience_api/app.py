@@ -4,7 +4,7 @@ from pathlib import Path
 
 from litestar import Litestar
 
-from experience_api.process_client import connect_process
+from experience_api.process_client import ANSWER_WITHIN_S, connect_process
 from experience_api.settings import ExperienceSettings
 from experience_api.v1.accounts import get_account_overview
 from experience_api.v1.credit import get_credit_status
@@ -73,6 +73,7 @@ def create_app(
         acting_user=act_for_token_user,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
+        answer_within_s=ANSWER_WITHIN_S,
         origins=parse_origins(settings.lightning_origins),
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),

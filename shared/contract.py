@@ -63,6 +63,8 @@ def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
         described = document["paths"].get(path, {}).get(method.lower())
         if described is not None:
             _describe(described, handler, method, plain=app.state.tier.plain_problems)
+            if app.state.tier.answer_within_s is not None:
+                described["x-quoteway-answer-within-seconds"] = app.state.tier.answer_within_s
     if version is not None:
         _keep_version(document, version, _number_of(app, version))
     add_examples(document, load_examples(app.state.tier.examples))

@@ -76,6 +76,7 @@ class Tier:
     acting_user: Middleware = act_for_nobody
     tags: dict[str, str] = field(default_factory=dict)
     examples: Path | None = None
+    answer_within_s: int | None = None
     origins: frozenset[bytes] = frozenset()
     load: Load | None = None
     rate_limiter: RateLimiter | None = None

@@ -140,7 +140,7 @@ async def submit_order(
     operation_id="getOrder",
     tags=["orders"],
     response_headers=[VERSION_TAG],
-    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"]),
+    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"], problems=[404, 422]),
 )
 async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdParameter) -> Response[OrderView]:
     """Where an order is, its timeline, the ids a sales user knows, and what went wrong in plain words."""

@@ -71,7 +71,12 @@ class PricingPreviewView(msgspec.Struct, frozen=True, kw_only=True, rename="came
     tags=["quotes"],
     status_code=200,
     opt=operation(
-        owner="salesforce-experience", capability="pricing", scopes=["quotes:read"], rate="expensive", cost=5
+        owner="salesforce-experience",
+        capability="pricing",
+        scopes=["quotes:read"],
+        rate="expensive",
+        cost=5,
+        problems=[404, 422],
     ),
 )
 async def preview_pricing(request: Request[Principal, Any, Any], quote_id: QuoteIdParameter) -> PricingPreviewView:

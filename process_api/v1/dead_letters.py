@@ -37,7 +37,7 @@ class DeadLetterList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     "/v1/dead-letters",
     operation_id="listDeadLetters",
     tags=["dead letters"],
-    opt=operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"])
+    opt=operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"], problems=[])
     | for_operators(filters=True),
 )
 async def list_dead_letters(request: Request[Principal, Any, Any], limit: LimitParameter = 100) -> DeadLetterList:

@@ -20,13 +20,18 @@ from shared.canonical.wire import END, Sku
 from shared.operation import operation
 from shared.problem import NotFound
 
-_POLICY = operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"])
+_POLICY = operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"], problems=[])
+_READS_ONE = (
+    operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"], problems=[404, 422])
+    | about_flow()
+)
 DECIDES = operation(
     owner="integration-operations",
     capability="flow-decisions",
     scopes=["flows:write"],
     rate="write",
     audit="financial",
+    problems=[404, 409, 422],
 )
 _ON_FLOW = DECIDES | about_flow()
 Reason = Annotated[
@@ -105,7 +110,7 @@ async def list_flows(
     return FlowPage(flows=found, next_cursor=next_cursor)
 
 
-@get("/v1/flows/{flowId:str}", operation_id="getFlow", tags=["flows"], opt=_POLICY | about_flow())
+@get("/v1/flows/{flowId:str}", operation_id="getFlow", tags=["flows"], opt=_READS_ONE)
 async def get_flow(request: Request[Principal, Any, Any], flow_id: FlowIdParameter) -> FlowView:
     """One flow, with everything that was tried and what every system answered."""
     flows: Flows = request.app.state.flows

@@ -20,6 +20,15 @@ from shared.operation import operation
 from shared.problem import NotFound
 
 OWNER = "order-desk"
+_READS = operation(owner=OWNER, capability="order-submission", scopes=["orders:read"], problems=[404, 422])
+_SUBMITS = operation(
+    owner=OWNER,
+    capability="order-submission",
+    scopes=["orders:write"],
+    rate="write",
+    audit="financial",
+    problems=[404, 409, 422],
+)
 OrderIdParameter = Annotated[
     str,
     PathParameter(
@@ -84,7 +93,14 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tags=["orders"],
     status_code=202,
     response_headers=[STATUS_ADDRESS],
-    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:write"], rate="write", audit="financial")
+    opt=operation(
+        owner=OWNER,
+        capability="order-submission",
+        scopes=["orders:write"],
+        rate="write",
+        audit="financial",
+        problems=[404, 409, 422],
+    )
     | about_quote_in_body(),
 )
 async def start_order_submission(
@@ -115,7 +131,8 @@ async def start_order_submission(
     "/v1/orders/{orderId:str}",
     operation_id="getOrder",
     tags=["orders"],
-    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"]) | about_order(),
+    opt=operation(owner=OWNER, capability="order-submission", scopes=["orders:read"], problems=[404, 422])
+    | about_order(),
 )
 async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdParameter) -> OrderView:
     """An order with its timeline."""

@@ -26,7 +26,14 @@ QuoteIdParameter = Annotated[
     operation_id="previewPricing",
     tags=["quotes"],
     status_code=200,
-    opt=operation(owner="pricing-desk", capability="pricing", scopes=["quotes:read"], rate="expensive", cost=5)
+    opt=operation(
+        owner="pricing-desk",
+        capability="pricing",
+        scopes=["quotes:read"],
+        rate="expensive",
+        cost=5,
+        problems=[404, 422],
+    )
     | about_quote(),
 )
 async def preview_pricing(request: Request[Principal, Any, Any], quote_id: QuoteIdParameter) -> PricingPreview:

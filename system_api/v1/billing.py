@@ -32,7 +32,15 @@ from system_api.v1.parameters import (
 )
 
 _READ = operation(owner=OWNER, capability="billing", scopes=["billing:read"])
-_WRITE = operation(owner=OWNER, capability="billing", scopes=["billing:write"], rate="write", audit="financial")
+_VERIFIES = operation(owner=OWNER, capability="billing", scopes=["billing:read"], problems=[422])
+_WRITE = operation(
+    owner=OWNER,
+    capability="billing",
+    scopes=["billing:write"],
+    rate="write",
+    audit="financial",
+    problems=[404, 422, 504],
+)
 
 
 class SubscriptionList(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +155,7 @@ async def cancel_subscription(
     operation_id="verifyBillingWebhook",
     tags=["billing"],
     status_code=200,
-    opt=_READ,
+    opt=_VERIFIES,
 )
 async def verify_billing_webhook(
     request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, data: JSONBody[WebhookMessage]

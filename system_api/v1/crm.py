@@ -12,7 +12,7 @@ from shared.problem import NotFound
 from system_api.v1.parameters import OWNER, AccountIdPath, OrderIdPath, QuoteIdPath, RecordIdPath, UserIdPath
 
 _READ = operation(owner=OWNER, capability="crm", scopes=["crm:read"])
-_WRITE = operation(owner=OWNER, capability="crm", scopes=["crm:write"], rate="write")
+_WRITE = operation(owner=OWNER, capability="crm", scopes=["crm:write"], rate="write", problems=[404, 422, 504])
 
 
 @get("/v1/crm/quotes/{quoteId:str}", operation_id="findQuote", tags=["crm"], opt=_READ)

@@ -24,7 +24,9 @@ from system_api.v1.parameters import (
 )
 
 _READ = operation(owner=OWNER, capability="erp", scopes=["erp:read"])
-_WRITE = operation(owner=OWNER, capability="erp", scopes=["erp:write"], rate="write", audit="financial")
+_WRITE = operation(
+    owner=OWNER, capability="erp", scopes=["erp:write"], rate="write", audit="financial", problems=[404, 422, 504]
+)
 
 
 def erp_of(request: Request[Principal, Any, Any], legal_entity: str) -> Erp:

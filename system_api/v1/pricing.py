@@ -29,7 +29,7 @@ class PriceLookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     operation_id="lookUpPrices",
     tags=["pricing"],
     status_code=200,
-    opt=operation(owner=OWNER, capability="pricing", scopes=["pricing:read"]),
+    opt=operation(owner=OWNER, capability="pricing", scopes=["pricing:read"], problems=[422]),
 )
 async def look_up_prices(
     request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, data: JSONBody[PriceLookup]

@@ -16,7 +16,7 @@ from system_api.v1.parameters import OWNER
     operation_id="calculateTax",
     tags=["tax"],
     status_code=200,
-    opt=operation(owner=OWNER, capability="tax", scopes=["tax:read"]),
+    opt=operation(owner=OWNER, capability="tax", scopes=["tax:read"], problems=[422]),
 )
 async def calculate_tax(request: Request[Principal, Any, Any], data: JSONBody[TaxRequest]) -> TaxCalculation:
     """The tax of each line, and the jurisdiction it is owed in."""

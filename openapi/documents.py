@@ -1,0 +1,119 @@
+"""Every tier's documents, made from its code: what the generator writes and everything else reads."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+
+import experience_api.app
+import experience_api.settings
+import process_api.app
+import process_api.settings
+import system_api.app
+import system_api.settings
+from shared.contract import build_document, versions_of
+from shared.signing_keys import rotate_keys
+
+FOLDER = Path(__file__).parent
+_NOWHERE = "http://127.0.0.1:1"
+_REDIS_NOWHERE = "redis://127.0.0.1:1/0"
+# The system tier needs one connection to start; which one makes no difference to what it publishes.
+_CONNECTIONS = """
+[[connection]]
+tenant = "none"
+capability = "billing"
+legal_entity = "*"
+adapter = "stripe"
+key = "file:secret"
+"""
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TierDocuments:
+    """A tier, the application that it is, and its documents by name (`experience-v1`)."""
+
+    tier: str
+    app: Litestar
+    documents: dict[str, Document] = field(default_factory=dict)
+
+
+def tier_documents() -> list[TierDocuments]:
+    """Every tier's documents. No server is started, nothing is connected."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        secret, connections, keys = (Path(folder, name) for name in ("secret", "connections.toml", "keys.json"))
+        secret.write_text("unused")
+        connections.write_text(_CONNECTIONS)
+        rotate_keys(keys)
+        for tier, app in tier_apps(str(secret), str(connections), str(keys)):
+            documents = {f"{tier}-{version}": build_document(app, version) for version in versions_of(app)}
+            found.append(TierDocuments(tier, app, documents))
+    return found
+
+
+def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterator[tuple[str, Litestar]]:
+    """Each tier's name and application."""
+    metadata_url = f"{_NOWHERE}/.well-known/openid-configuration"
+    yield (
+        "experience",
+        experience_api.app.create_app(
+            experience_api.settings.ExperienceSettings(
+                issuer_metadata_url=metadata_url,
+                redis_url=_REDIS_NOWHERE,
+                process_url=_NOWHERE,
+                experience_client_secret_file=secret_file,
+                experience_signing_keys_file=keys_file,
+            )
+        ),
+    )
+    yield (
+        "process",
+        process_api.app.create_app(
+            process_api.settings.ProcessSettings(
+                issuer_metadata_url=metadata_url,
+                database_url="postgresql://nobody@127.0.0.1:1/nothing",
+                redis_url=_REDIS_NOWHERE,
+                system_url=_NOWHERE,
+                process_client_secret_file=secret_file,
+            )
+        ),
+    )
+    yield (
+        "system",
+        system_api.app.create_app(
+            system_api.settings.SystemSettings(
+                issuer_metadata_url=metadata_url,
+                system_connections=connections_file,
+                redis_url=_REDIS_NOWHERE,
+            )
+        ),
+    )
+
+
+def formatted(document: Any) -> str:
+    """A document as it is committed: keys sorted, indented, so that a difference can be read."""
+    return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2).decode() + "\n"
+
+
+def operations_of(document: Document) -> Iterator[tuple[str, str, Document]]:
+    """Path, method and description of every operation."""
+    for path, methods in sorted(document["paths"].items()):
+        for method, operation in sorted(methods.items()):
+            yield path, method, operation
+
+
+def resolved(document: Document, value: Document) -> Document:
+    """What a reference refers to; the value itself where it is none. Raises KeyError where there is nothing."""
+    while "$ref" in value:
+        reference = value["$ref"]
+        found: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part.replace("~1", "/").replace("~0", "~")]
+        value = found
+    return value

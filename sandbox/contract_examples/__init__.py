@@ -1,0 +1,1 @@
+"""The examples in the contracts: recorded from a running sandbox, kept with each tier's code."""

@@ -1,0 +1,406 @@
+"""What is asked of the running sandbox, so that every operation of every tier has an example that is real."""
+
+import base64
+import json
+import os
+import signal
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import msgspec
+import redis
+
+from sandbox.contract_examples import drafts
+from sandbox.contract_examples.recorder import Asked, Recorder, RecordingError
+from sandbox.contract_examples.refusals import record_refusals
+from sandbox.faults.rules import Fault, Rule
+from sandbox.landscape import TENANT, Landscape
+from sandbox.stripe.webhooks import signature
+from shared.contract_examples import PROBLEMS
+from shared.events import EVENTS
+
+ACME, TIDEWATER, UNKNOWN_ACCOUNT = "001QW0000000001YAA", "001QW0000000003YAA", "001QW0000000099YAA"
+QUOTE, OVER_LIMIT, DRAFT, UNKNOWN_QUOTE = (
+    "0Q0QW00000000010AA", "0Q0QW00000000030AA", "0Q0QW00000000060AA", "0Q0QW00000000990AA",
+)  # fmt: skip
+TO_PARK = ("0Q0QW00000000070AA", "0Q0QW00000000020AA", "0Q0QW00000000040AA", "0Q0QW00000000050AA")
+ENTITY = "NW-DE"
+Parameters = dict[str, str | int | bool]
+_WAIT_S = 60.0
+_ENDED = {"booked", "rejected", "compensated", "parked"}
+
+
+@dataclass
+class Scenes:
+    """The tiers, each with a recorder, and the landscape that they run in."""
+
+    landscape: Landscape
+    experience: Recorder
+    process: Recorder
+    system: Recorder
+    order_id: str = ""
+    published: dict[str, Any] = field(default_factory=dict)
+    """The last event of each type."""
+
+    def play(self) -> None:
+        """All of it, in an order in which the later scenes find what the earlier ones made."""
+        self.health()
+        self.quotes()
+        self.orders()
+        self.accounts()
+        self.parked()
+        self.webhooks()
+        self.crm()
+        self.erp()
+        self.billing()
+        self.tax_and_prices()
+        self.outages()
+        self.published = self.events()
+        self.limits()
+
+    def health(self) -> None:
+        """Each tier, live and ready."""
+        for recorder in (self.experience, self.process, self.system):
+            recorder.ask(Asked("getLiveness", "live", "The process runs"))
+            recorder.ask(Asked("getReadiness", "ready", "Everything it depends on is there"))
+
+    def quotes(self) -> None:
+        """What a quote would cost."""
+        for recorder in (self.experience, self.process):
+            ask = "previewPricing"
+            recorder.ask(Asked(ask, "orderable", "A quote that can be ordered", parameters={"quoteId": QUOTE}))
+            recorder.ask(Asked(ask, "no_quote", "No such quote", 404, parameters={"quoteId": UNKNOWN_QUOTE}))
+            recorder.ask(Asked(ask, "no_id", "Not a Salesforce id", 400, parameters={"quoteId": "quote-1"}))
+
+    def orders(self) -> None:
+        """An order that is booked, one that is refused, and what the key protects from."""
+        body, key = {"quoteId": QUOTE, "quoteRevision": 1}, {"Idempotency-Key": "a4b7b2f0-acme-cold-chain"}
+        for recorder, submit in ((self.experience, "submitOrder"), (self.process, "startOrderSubmission")):
+            accepted = recorder.ask(Asked(submit, "accepted", "An accepted quote", 202, dict(key), body))
+            self.order_id = accepted["orderId"]
+            recorder.ask(Asked("getOrder", "under_way", "On its way", parameters={"orderId": self.order_id}))
+            other = {**body, "quoteRevision": 2}
+            recorder.ask(Asked(submit, "key_reused", "The key stands for another request", 422, dict(key), other))
+            recorder.ask(Asked(submit, "no_key", "No Idempotency-Key", 400, body=body))
+            wrong = {"quoteId": "quote 1", "quoteRevision": 1}
+            recorder.ask(Asked(submit, "wrong_id", "A quote id that is none", 400, {"Idempotency-Key": "k2"}, wrong))
+            unknown = {**body, "discount": "5"}
+            recorder.ask(
+                Asked(submit, "unknown_field", "A field nobody knows", 400, {"Idempotency-Key": "k3"}, unknown)
+            )
+        refused = self._submit(OVER_LIMIT, "a4b7b2f0-tidewater")
+        for recorder in (self.experience, self.process):
+            self._ended(recorder, self.order_id)
+            self._ended(recorder, refused)
+            recorder.ask(Asked("getOrder", "booked", "Booked in every system", parameters={"orderId": self.order_id}))
+            recorder.ask(Asked("getOrder", "rejected", "Refused by a system", parameters={"orderId": refused}))
+            recorder.ask(Asked("getOrder", "no_order", "No such order", 404, {"orderId": "ord_unknown"}))
+            recorder.ask(Asked("getOrder", "no_id", "Not an order id", 400, {"orderId": "a b"}))
+        for recorder, submit in ((self.experience, "submitOrder"), (self.process, "startOrderSubmission")):
+            recorder.ask(Asked(submit, "replayed", "The same request again", 202, dict(key), body))
+
+    def accounts(self) -> None:
+        """One customer, across the systems."""
+        for recorder in (self.experience, self.process):
+            for operation in ("getAccountOverview", "getAccountOverviewV2", "getCreditStatus", "listInvoices"):
+                if operation not in recorder.operations:
+                    continue
+                recorder.ask(Asked(operation, "customer", "A customer with orders", parameters={"accountId": ACME}))
+                recorder.ask(Asked(operation, "no_account", "No such account", 404, {"accountId": UNKNOWN_ACCOUNT}))
+                recorder.ask(Asked(operation, "no_id", "Not a Salesforce id", 400, {"accountId": "acme"}))
+        paged: Parameters = {"accountId": ACME, "openOnly": True}
+        self.experience.ask(Asked("listInvoices", "open", "Unpaid ones, by pages", parameters={**paged, "pageSize": 1}))
+        self.process.ask(Asked("listInvoices", "open", "Unpaid ones, by pages", parameters={**paged, "limit": 1}))
+
+    def parked(self) -> None:
+        """Orders that stop because the ERP is away, and what an operator does about them."""
+        with self._away("tryton"):
+            stopped, *others = [self._submit(quote_id, f"a4b7b2f0-{quote_id}") for quote_id in TO_PARK]
+            for order_id in (stopped, *others):
+                self._ended(self.process, order_id)
+            self.experience.ask(Asked("getOrder", "parked", "Waits for a person", parameters={"orderId": stopped}))
+            self.process.ask(Asked("listDeadLetters", "waiting", "Orders that wait", parameters={"limit": 100}))
+            self.process.ask(Asked("getFlow", "parked", "Parked", parameters={"flowId": self._flow(stopped)}))
+        flow, other, letter, edited = (self._flow(order_id) for order_id in (stopped, *others))
+        done = self._flow(self.order_id)
+        self.process.ask(Asked("listFlows", "newest", "The newest ones", parameters={"limit": 2}))
+        self.process.ask(Asked("listFlows", "parked", "Only parked ones", parameters={"status": "parked"}))
+        self.process.ask(Asked("getFlow", "done", "Done", parameters={"flowId": done}))
+        self.process.ask(Asked("getFlow", "no_flow", "No such flow", 404, {"flowId": "flow_unknown"}))
+        reason = {"reason": "The customer withdrew the order by phone."}
+        self.process.ask(Asked("retryFlow", "again", "From where it stopped", 202, {"flowId": flow}, {}))
+        self.process.ask(Asked("discardFlow", "give_up", "Give an order up", 202, {"flowId": other}, reason))
+        self.process.ask(Asked("retryFlow", "not_parked", "It is done", 409, {"flowId": done}, {}))
+        self.process.ask(Asked("discardFlow", "not_parked", "It is done", 409, {"flowId": done}, reason))
+        self.process.ask(Asked("discardFlow", "no_reason", "No reason given", 400, {"flowId": done}, {}))
+        corrected = {"reason": "Sales gave the discount back.", "quoteRevision": 1}
+        self.process.ask(Asked("editFlow", "again", "With the quote read again", 202, {"flowId": edited}, corrected))
+        self.process.ask(Asked("editFlow", "not_parked", "It is done", 409, {"flowId": done}, corrected))
+        webhook: Parameters = {"deadLetterId": "stripe:evt_example"}
+        self.process.ask(Asked("editDeadLetter", "webhook", "A webhook is what was signed", 409, webhook, corrected))
+        self.process.ask(Asked("retryDeadLetter", "no_letter", "No such dead letter", 404, webhook))
+        self.process.ask(Asked("discardDeadLetter", "give_up", "Give it up", 204, {"deadLetterId": letter}, reason))
+        self.process.ask(Asked("discardDeadLetter", "not_dead", "Not any more", 409, {"deadLetterId": letter}, reason))
+        self.process.ask(Asked("retryDeadLetter", "not_dead", "Not dead", 409, {"deadLetterId": done}))
+        self._ended(self.process, stopped)
+
+    def webhooks(self) -> None:
+        """A webhook as Stripe sends it, and one that somebody else signed."""
+        secret, event = self._webhook_secret(), self._stripe_event("customer.subscription.created")
+        connection: Parameters = {"connection": f"{TENANT}.{ENTITY}"}
+        now = int(time.time())
+        signed, forged = (signature(key, now, event) for key in (secret, "whsec_of_somebody_else"))
+        receive = "receiveStripeWebhook"
+        genuine = {**connection, "Stripe-Signature": signed}
+        self.process.ask(Asked(receive, "genuine", "Signed by Stripe", 202, genuine, event))
+        self.process.ask(Asked(receive, "forged", "Signed by somebody else", 400,
+                               {**connection, "Stripe-Signature": forged}, event))  # fmt: skip
+        self.process.ask(Asked(receive, "not_connected", "No such connection", 404,
+                               {"connection": "nobody.NW-DE", "Stripe-Signature": signed}, event))  # fmt: skip
+        payload = base64.b64encode(event).decode()
+        for name, summary, proof, status in (
+            ("genuine", "Signed by Stripe", signed, 200), ("forged", "Signed by somebody else", forged, 422),
+        ):  # fmt: skip
+            self.system.ask(Asked("verifyBillingWebhook", name, summary, status, {"legalEntity": ENTITY},
+                                  {"payload": payload, "signature": proof}))  # fmt: skip
+
+    def crm(self) -> None:
+        """Quotes, accounts and order status in Salesforce."""
+        ask = self.system.ask
+        ask(Asked("findQuote", "accepted", "An accepted quote", parameters={"quoteId": QUOTE}))
+        ask(Asked("findQuote", "no_quote", "No such quote", 404, {"quoteId": UNKNOWN_QUOTE}))
+        ask(Asked("findAccount", "customer", "A customer", parameters={"accountId": ACME}))
+        ask(Asked("findAccount", "no_account", "No such account", 404, {"accountId": UNKNOWN_ACCOUNT}))
+        access: Parameters = {"recordId": ACME, "userId": "005QW0000000001"}
+        ask(Asked("getRecordAccess", "may_read", "A user who sees the account", parameters=access))
+        report = {"accountId": ACME, "quoteId": QUOTE, "status": "booked", "version": 2, "currency": "EUR"}
+        order: Parameters = {"orderId": "ord_example"}
+        ask(Asked("reportOrderStatus", "booked", "An order is booked", parameters=order, body=report))
+        ask(Asked("reportOrderStatus", "late", "An older report", parameters=order, body={**report, "version": 1}))
+        ask(Asked("reportOrderStatus", "no_status", "No such status", 400, order, {**report, "status": "gone"}))
+
+    def erp(self) -> None:
+        """Customers, credit, orders and invoices in Tryton."""
+        ask, customer = self.system.ask, {"legalEntity": ENTITY, "accountId": ACME}
+        found = ask(Asked("findCustomer", "customer", "A customer of the ERP", parameters=dict(customer)))
+        ask(
+            Asked(
+                "findCustomer", "no_customer", "Not known to the ERP", 404, {**customer, "accountId": "001QW0000000099"}
+            )
+        )
+        ask(
+            Asked("ensureCustomer", "known", "A customer it has", parameters=dict(customer), body=drafts.customer(ACME))
+        )
+        other: Parameters = {"accountId": "001QW0000000098", "legalEntity": ENTITY}
+        ask(Asked("ensureCustomer", "two_accounts", "Path and body differ", 400, dict(other), drafts.customer(ACME)))
+        asked: Parameters = {**customer, "amount": "1859.00", "currency": "EUR"}
+        ask(Asked("checkCredit", "approved", "Within the limit", parameters=dict(asked)))
+        ask(Asked("checkCredit", "refused", "Over the limit", parameters={**asked, "accountId": TIDEWATER,
+                                                                        "amount": "99000.00"}))  # fmt: skip
+        ask(Asked("checkCredit", "no_customer", "Not known to the ERP", 404, {**asked, "accountId": "001QW0000000099"}))
+        ask(Asked("listErpInvoices", "newest", "The newest one", parameters={**customer, "limit": 1}))
+        elsewhere: Parameters = {**customer, "legalEntity": "NW-XX"}
+        ask(Asked("listErpInvoices", "no_entity", "No such legal entity", 422, dict(elsewhere)))
+        order: Parameters = {"legalEntity": ENTITY, "externalId": "ord_example"}
+        draft = drafts.order(found["vendorId"])
+        ask(Asked("createOrder", "quoted", "Booked as a quotation", parameters=dict(order), body=draft))
+        ask(Asked("findOrder", "quoted", "A quotation", parameters=dict(order)))
+        ask(Asked("findOrder", "absent", "No such order", parameters={**order, "externalId": "ord_unknown"}))
+        ask(Asked("confirmOrder", "confirmed", "Confirm it", parameters=dict(order)))
+        ask(Asked("cancelOrder", "cancelled", "Cancel it", parameters=dict(order)))
+        unknown = {**draft, "lines": [{**draft["lines"][0], "sku": "NO-SUCH-PRODUCT"}]}
+        ask(Asked("createOrder", "not_sold", "A product that is not sold", 422,
+                  {**order, "externalId": "ord_other"}, unknown))  # fmt: skip
+        dollars = {**draft, "currency": "USD"}
+        ask(Asked("createOrder", "two_currencies", "Amounts in two currencies", 400, dict(order), dollars))
+
+    def billing(self) -> None:
+        """Customers, subscriptions and invoices in Stripe."""
+        ask, customer = self.system.ask, {"legalEntity": ENTITY, "accountId": "001QW0000000097"}
+        made = ask(Asked("ensureBillingCustomer", "created", "A new customer", parameters=dict(customer),
+                         body=drafts.customer("001QW0000000097")))  # fmt: skip
+        named: Parameters = {"legalEntity": ENTITY, "externalId": "ord_example:month"}
+        draft = drafts.subscription(made["vendorId"])
+        ask(Asked("createSubscription", "started", "Started", parameters=dict(named), body=draft))
+        ask(Asked("findSubscription", "active", "Active", parameters=dict(named)))
+        ask(
+            Asked(
+                "findSubscription", "absent", "No such subscription", parameters={**named, "externalId": "ord_x:month"}
+            )
+        )
+        ask(Asked("listSubscriptions", "running", "One that runs", parameters=dict(customer)))
+        ask(Asked("listBillingInvoices", "newest", "The newest one", parameters={**customer, "limit": 1}))
+        ask(Asked("cancelSubscription", "cancelled", "Cancel it", parameters=dict(named)))
+
+    def tax_and_prices(self) -> None:
+        """Tax and list prices."""
+        ask = self.system.ask
+        lines = [{"lineId": "1", "net": drafts.euros("100.00")}]
+        request: dict[str, Any] = {"legalEntity": ENTITY, "buyer": drafts.ADDRESS, "lines": lines}
+        ask(Asked("calculateTax", "domestic", "A sale within the country", body=request))
+        nowhere: dict[str, Any] = {**request, "buyer": {**drafts.ADDRESS, "country": "AQ"}}
+        ask(Asked("calculateTax", "no_jurisdiction", "No rule for the address", 422, body=nowhere))
+        entity: Parameters = {"legalEntity": ENTITY}
+        skus = {"skus": ["MON-STD", "MON-LEGACY"], "currency": "EUR"}
+        ask(Asked("lookUpPrices", "two", "A product that is sold, and one that is not", parameters=entity, body=skus))
+        ask(Asked("lookUpPrices", "none", "No product named", 400, entity, {**skus, "skus": []}))
+
+    def outages(self) -> None:
+        """A vendor that is away, an answer that is lost, a tier that does not answer; what is refused everywhere."""
+        account: Parameters = {"accountId": ACME}
+        with self._away("tryton"):
+            for recorder in (self.experience, self.process):
+                recorder.ask(Asked("getAccountOverview", "erp_away", "The ERP is away", parameters=account))
+                if "getAccountOverviewV2" in recorder.operations:
+                    recorder.ask(Asked("getAccountOverviewV2", "erp_away", "The ERP is away", parameters=account))
+                recorder.ask(Asked("getCreditStatus", "erp_away", "The ERP is away", 503, account))
+            self.system.ask(
+                Asked("findCustomer", "erp_away", "The ERP is away", 503, {**account, "legalEntity": ENTITY})
+            )
+            self.system.ask(Asked("getReadiness", "vendor_away", "A vendor is away: everyone else is served"))
+        order: Parameters = {"legalEntity": ENTITY, "externalId": "ord_lost"}
+        found = self.system.send(Asked("findCustomer", "", "", parameters={**account, "legalEntity": ENTITY})).json()
+        self.landscape.faults("tryton").put(Rule(fault=Fault.lose_answer, methods=["POST", "PUT"]))
+        self.system.ask(Asked("createOrder", "answer_lost", "The ERP's answer was lost", 504, dict(order),
+                              drafts.order(found["vendorId"])))  # fmt: skip
+        self.landscape.faults("tryton").clear()
+        body, key = {"quoteId": DRAFT, "quoteRevision": 1}, {"Idempotency-Key": "a4b7b2f0-draft"}
+        with self._stopped("process"):
+            self.experience.ask(
+                Asked("submitOrder", "no_answer", "The process API does not answer", 504, dict(key), body)
+            )
+            self.experience.ask(Asked("getOrder", "no_answer", "The process API does not answer", 503,
+                                      {"orderId": self.order_id}))  # fmt: skip
+        for recorder, beyond in ((self.experience, "process"), (self.process, "system")):
+            with self._stopped(beyond):
+                recorder.ask(Asked("getReadiness", "tier_away", "The next tier does not answer", 503))
+        self.landscape.processes["system"].stop()
+        with self._stopped("issuer"):
+            self.landscape.start_tier("system")
+            self.system.ask(Asked("getReadiness", "issuer_away", "The issuer's keys are not known yet", 503))
+        order_read = Asked("getOrder", "", "", parameters={"orderId": self.order_id})
+        record_refusals(self.experience, reads=order_read, writes=Asked("submitOrder", "", ""),
+                        narrow_token=token(self.landscape, "experience", "accounts:read"))  # fmt: skip
+        record_refusals(self.process, reads=order_read, writes=Asked("startOrderSubmission", "", ""),
+                        narrow_token=token(self.landscape, "process", "accounts:read"))  # fmt: skip
+        record_refusals(self.system, reads=Asked("findQuote", "", "", parameters={"quoteId": QUOTE}),
+                        writes=Asked("calculateTax", "", ""),
+                        narrow_token=token(self.landscape, "system", "tax:read"))  # fmt: skip
+
+    def limits(self) -> None:
+        """A caller with more requests than its share."""
+        for recorder in (self.experience, self.process, self.system):
+            self.landscape.processes[recorder.tier].stop()
+            self.landscape.tier_settings = {**self.landscape.tier_settings, "QUOTEWAY_RATE_LIMITS": "client=2/minute"}
+            self.landscape.start_tier(recorder.tier)
+            asked = Asked("findQuote" if recorder is self.system else "previewPricing", "", "", 429, {"quoteId": QUOTE})
+            for _ in range(20):
+                answer = recorder.send(asked)
+                if answer.status_code == asked.status:
+                    break
+            recorder.keep(PROBLEMS, "over_the_limit", "More requests than the client's share", answer, asked.status)
+
+    def events(self) -> dict[str, Any]:
+        """The last event of each type that was published, as it stands in the tenant's stream."""
+        self._cancel_at_stripe()
+        found: dict[str, Any] = {}
+        deadline = time.monotonic() + _WAIT_S
+        with redis.Redis.from_url(self.landscape.redis.url) as client:
+            while len(found) < len(EVENTS) and time.monotonic() < deadline:
+                entries: Any = client.xrange(f"quoteway:events:{TENANT}")
+                found = {event["type"]: event for event in (json.loads(fields[b"event"]) for _, fields in entries)}
+                time.sleep(0.2)
+        missing = {event.event_type for event in EVENTS} - set(found)
+        if missing:
+            raise RecordingError(f"no event was published of the types {sorted(missing)}")
+        return found
+
+    def _cancel_at_stripe(self) -> None:
+        """Cancel the subscription of the booked order in Stripe, as a person there would, and let its webhook come."""
+        order = self.process.send(Asked("getOrder", "", "", parameters={"orderId": self.order_id})).json()
+        with self._stripe() as stripe:
+            stripe.delete(f"/v1/subscriptions/{order['subscriptionIds'][0]}").raise_for_status()
+        event = self._stripe_event("customer.subscription.deleted")
+        proof = signature(self._webhook_secret(), int(time.time()), event)
+        self.process.send(
+            Asked("receiveStripeWebhook", "", "", 202,
+                  {"connection": f"{TENANT}.{ENTITY}", "Stripe-Signature": proof}, event)
+        ).raise_for_status()  # fmt: skip
+
+    # -- what the scenes need -------------------------------------------------------------------------------------
+
+    def _submit(self, quote_id: str, key: str) -> str:
+        answer = self.experience.send(
+            Asked("submitOrder", "", "", 202, {"Idempotency-Key": key}, {"quoteId": quote_id, "quoteRevision": 1})
+        )
+        return str(answer.raise_for_status().json()["orderId"])
+
+    def _ended(self, recorder: Recorder, order_id: str) -> None:
+        deadline = time.monotonic() + _WAIT_S
+        while True:
+            order = recorder.send(Asked("getOrder", "", "", parameters={"orderId": order_id})).json()
+            if order["status"] in _ENDED:
+                return
+            if time.monotonic() > deadline:
+                raise RecordingError(f"{order_id} is still {order['status']} after {_WAIT_S:g} s")
+            time.sleep(0.2)
+
+    def _flow(self, order_id: str) -> str:
+        order = self.process.send(Asked("getOrder", "", "", parameters={"orderId": order_id})).json()
+        return str(order["flowId"])
+
+    @contextmanager
+    def _away(self, vendor: str) -> Iterator[None]:
+        self.landscape.faults(vendor).put(Rule(fault=Fault.refuse))
+        yield
+        self.landscape.faults(vendor).clear()
+
+    @contextmanager
+    def _stopped(self, name: str) -> Iterator[None]:
+        pid = self.landscape.processes[name].pid
+        os.kill(pid, signal.SIGSTOP)
+        yield
+        os.kill(pid, signal.SIGCONT)
+
+    def _webhook_secret(self) -> str:
+        path = self.landscape.run_dir / "connections.toml"
+        for each in tomllib.loads(path.read_text())["connection"]:
+            if each.get("legal_entity") == ENTITY and "webhook_secret" in each:
+                secret = str(each["webhook_secret"])
+                return (path.parent / secret.removeprefix("file:")).read_text() if ":" in secret else secret
+        raise RecordingError("no connection of the sandbox has a webhook_secret")
+
+    def _stripe(self) -> httpx.Client:
+        key = (self.landscape.run_dir / "stripe.key").read_text().strip()
+        return httpx.Client(base_url=self.landscape.url("stripe"), headers={"Authorization": f"Bearer {key}"})
+
+    def _stripe_event(self, kind: str) -> bytes:
+        with self._stripe() as stripe:
+            answer = stripe.get("/v1/events", params={"limit": 100}).raise_for_status()
+        return msgspec.json.encode(next(event for event in answer.json()["data"] if event["type"] == kind))
+
+
+def token(landscape: Landscape, tier: str, scope: str = "") -> str:
+    """An access token for a tier, with everything that its caller there may have unless a scope is named."""
+    client_id = {"experience": "salesforce-lightning", "process": "experience-api", "system": "process-api"}[tier]
+    return _token(landscape, client_id, f"quoteway-{tier}", scope)
+
+
+def operator_token(landscape: Landscape) -> str:
+    """An operator's access token for the process tier."""
+    return _token(landscape, "integration-operator", "quoteway-process", "")
+
+
+def _token(landscape: Landscape, client_id: str, audience: str, scope: str) -> str:
+    form = {"grant_type": "client_credentials", "audience": audience, "tenant": TENANT}
+    if scope:
+        form["scope"] = scope
+    answer = httpx.post(
+        f"{landscape.url('issuer')}/token", data=form, auth=(client_id, landscape.secret(client_id)), timeout=10
+    )
+    return str(answer.raise_for_status().json()["access_token"])

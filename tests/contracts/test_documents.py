@@ -1,0 +1,107 @@
+"""The documents are complete: valid OpenAPI, every operation described, every problem named."""
+
+from typing import Any
+
+import pytest
+
+from openapi.documents import FOLDER, TierDocuments, operations_of, resolved
+from openapi.generate import generate
+from shared.contract import ContractError, build_document
+
+DOCUMENTS = ["experience-v1", "process-v1", "system-v1"]
+PUBLIC_TAGS = {"health", "webhooks"}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_operation_says_who_answers_for_it_and_how_it_is_guarded(
+    documents: dict[str, dict[str, Any]], name: str
+) -> None:
+    for path, method, operation in operations_of(documents[name]):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert operation["description"], where
+        assert operation["tags"], where
+        assert set(operation["tags"]) <= {tag["name"] for tag in documents[name]["tags"]}, where
+        if operation["security"]:
+            for member in ("owner", "capability", "scopes", "rate-class", "audit-class"):
+                assert operation[f"x-quoteway-{member}"], where
+            assert operation["security"] == [{"accessToken": operation["x-quoteway-scopes"]}], where
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_tag_is_described(documents: dict[str, dict[str, Any]], name: str) -> None:
+    assert all(len(tag["description"]) > 10 for tag in documents[name]["tags"])
+
+
+def test_a_tag_without_a_description_does_not_come_into_a_document(tiers: list[TierDocuments]) -> None:
+    app = tiers[0].app
+    described = app.state.tier.tags.pop("orders")
+    try:
+        with pytest.raises(ContractError, match="orders"):
+            build_document(app)
+    finally:
+        app.state.tier.tags["orders"] = described
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_refusal_is_a_problem_and_says_what_it_means(documents: dict[str, dict[str, Any]], name: str) -> None:
+    document = documents[name]
+    for path, method, operation in operations_of(document):
+        for status, answer in operation["responses"].items():
+            found = resolved(document, answer)
+            where = f"{method} {path} {status}"
+            assert found["description"], where
+            assert "X-Correlation-Id" in found["headers"], where
+            if int(status) >= 400 and operation["operationId"] != "getReadiness":
+                assert set(found["content"]) == {"application/json", "application/problem+json"}, where
+                for media in found["content"].values():
+                    assert media["schema"] == {"$ref": "#/components/schemas/Problem"}, where
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_guarded_operations_name_what_the_policies_can_answer(documents: dict[str, dict[str, Any]], name: str) -> None:
+    document = documents[name]
+    for path, method, operation in operations_of(document):
+        if operation["security"]:
+            by_policy = {"400", "401", "403", "429", "500", "503"} | ({"408", "413"} if method != "get" else set())
+            assert by_policy <= set(operation["responses"]), f"{method} {path}"
+            for status in ("409", "429", "503"):
+                if status in operation["responses"]:
+                    assert "Retry-After" in resolved(document, operation["responses"][status])["headers"]
+            for status in ("401", "403"):
+                assert "WWW-Authenticate" in resolved(document, operation["responses"][status])["headers"]
+
+
+def test_what_a_result_says_in_headers_is_described(documents: dict[str, dict[str, Any]]) -> None:
+    experience = documents["experience-v1"]["paths"]
+    accepted = experience["/v1/orders"]["post"]["responses"]["202"]["headers"]
+
+    assert accepted["Location"]["required"]
+    assert accepted["Retry-After"]["schema"] == {"type": "integer", "minimum": 0}
+    assert {"RateLimit", "RateLimit-Policy"} <= set(accepted)
+    assert "ETag" in experience["/v1/orders/{orderId}"]["get"]["responses"]["200"]["headers"]
+
+
+def test_only_health_and_webhooks_need_no_token(documents: dict[str, dict[str, Any]]) -> None:
+    for document in documents.values():
+        for path, method, operation in operations_of(document):
+            assert bool(operation["security"]) is not bool(set(operation["tags"]) & PUBLIC_TAGS), f"{method} {path}"
+
+
+def test_request_types_are_closed_as_the_service_is(documents: dict[str, dict[str, Any]]) -> None:
+    for document in documents.values():
+        for path, method, operation in operations_of(document):
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                assert resolved(document, media["schema"])["additionalProperties"] is False, f"{method} {path}"
+
+
+def test_no_schema_is_left_over(documents: dict[str, dict[str, Any]]) -> None:
+    for name, document in documents.items():
+        text = str(document)
+        for schema in document["components"]["schemas"]:
+            assert f"'#/components/schemas/{schema}'" in text, f"{name}: {schema}"
+
+
+def test_the_committed_files_are_what_the_code_says() -> None:
+    for path, text in generate().items():
+        assert path.read_text() == text, f"{path.relative_to(FOLDER.parent)}: run `python -m openapi.generate --write`"
