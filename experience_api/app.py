@@ -18,6 +18,7 @@ from shared.cors import parse_origins
 from shared.http_client import Transport
 from shared.issuers import load_issuers
 from shared.rate_limit import open_rate_limiter
+from shared.revocation import RevocationFeed, RevocationWatch
 from shared.service import Tier, create_service
 from shared.signing_keys import SigningKeys
 from shared.transaction_token import TransactionTokenSigner
@@ -56,6 +57,7 @@ def create_app(
     """The application. The transports replace the network where tests wire the tiers together in one process."""
     signing_keys = SigningKeys(settings.experience_signing_keys_file, "experience_signing_keys_file")
     signer = TransactionTokenSigner(signing_keys, settings.experience_client_id, settings.trust_domain)
+    feed = RevocationFeed(settings.process_url, process_transport)
     process = connect_process(settings, signer, process_transport, issuer_transport)
     tier = Tier(
         name="experience",
@@ -67,6 +69,7 @@ def create_app(
             settings.experience_audience,
             issuers=load_issuers(settings.issuers_file, settings.issuer_metadata_url),
             transport=issuer_transport,
+            revocations=RevocationWatch(feed.read, settings.revocations_stale_s),
         ),
         ready={"process": process.ready},
         plain_problems=True,
@@ -82,5 +85,5 @@ def create_app(
         tier,
         [publish_keys(signing_keys), *(mount(version) for version in VERSIONS.values())],
         state={"process": process},
-        on_shutdown=[process.close],
+        on_shutdown=[process.close, feed.close],
     )

@@ -16,11 +16,13 @@ from process_api.settings import ProcessSettings
 from process_api.store import Store, sqlalchemy_url
 from process_api.subjects import refuse_handlers_without_subject
 from process_api.system_client import connect_system
+from process_api.token_revocations import TokenRevocations
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
 from process_api.v1.dead_letters import discard_dead_letter, edit_dead_letter, list_dead_letters, retry_dead_letter
 from process_api.v1.flows import discard_flow, edit_flow, get_flow, list_flows, retry_flow
 from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import preview_pricing
+from process_api.v1.token_revocations import get_revoked_tokens, list_token_revocations, revoke_tokens
 from process_api.v1.webhooks import receive_stripe_webhook
 from process_api.visibility import Visibility, show_only_what_is_visible
 from shared.acting_user import act_for_handed_user
@@ -29,6 +31,7 @@ from shared.auth import Authenticator
 from shared.http_client import Transport
 from shared.issuers import load_issuers
 from shared.rate_limit import open_rate_limiter
+from shared.revocation import RevocationWatch
 from shared.service import Tier, create_service
 from shared.token_keys import PublishedKeys
 from shared.transaction_token import TransactionTokenVerifier
@@ -60,6 +63,9 @@ VERSIONS = {
             edit_dead_letter,
             discard_dead_letter,
             receive_stripe_webhook,
+            revoke_tokens,
+            list_token_revocations,
+            get_revoked_tokens,
         )
     )
 }
@@ -69,6 +75,7 @@ TAGS = {
     "flows": "Every running or finished business process, with each step, attempt and vendor id.",
     "orders": "Submit an accepted quote once, and follow what became of it.",
     "quotes": "What a quote would cost in every system, before anyone orders it.",
+    "tokens": "Access tokens that count no longer.",
     "webhooks": "What vendors tell us, taken by their signature.",
 }
 
@@ -92,7 +99,9 @@ def create_app(
     orders = Orders(store)
     letters = DeadLetters(store, queue)
 
-    users = connect_users(settings, experience_transport)
+    revocations = TokenRevocations(store)
+    watch = RevocationWatch(revocations.read, settings.revocations_stale_s)
+    users = connect_users(settings, watch, experience_transport)
 
     async def close() -> None:
         if users is not None:
@@ -112,6 +121,7 @@ def create_app(
             settings.process_audience,
             issuers=load_issuers(settings.issuers_file, settings.issuer_metadata_url),
             transport=issuer_transport,
+            revocations=watch,
         ),
         acting_user=act_for_handed_user(users),
         ready={"database": store.ready, "system": system.ready},
@@ -130,6 +140,8 @@ def create_app(
             "flows": Flows(store),
             "dead_letters": letters,
             "flow_edits": FlowEdits(letters, system, settings.discount_policy()),
+            "revocations": revocations,
+            "revocation_watch": watch,
             "system": system,
             "store": store,
             "overviews": AccountOverviews(system, orders),
@@ -141,7 +153,9 @@ def create_app(
     return app
 
 
-def connect_users(settings: ProcessSettings, transport: Transport | None) -> TransactionTokenVerifier | None:
+def connect_users(
+    settings: ProcessSettings, revocations: RevocationWatch, transport: Transport | None
+) -> TransactionTokenVerifier | None:
     """What believes the users that the experience API hands on; None where its keys are not known."""
     if not settings.transaction_token_jwks_url:
         return None
@@ -151,4 +165,4 @@ def connect_users(settings: ProcessSettings, transport: Transport | None) -> Tra
         transport=transport,
         refetch_min_s=KEYS_REFETCH_MIN_S,
     )
-    return TransactionTokenVerifier(keys, settings.transaction_token_issuer, settings.trust_domain)
+    return TransactionTokenVerifier(keys, settings.transaction_token_issuer, settings.trust_domain, revocations)

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.orders import rfc3339
 from process_api.store import Store
 from process_api.tables import flow_attempts, flow_steps, flows
+from shared.principal import ActingUser, Principal
 from shared.problem import Fault, InvalidRequest
 
 # Who answers for flows, and decides about those that park.
@@ -51,6 +52,21 @@ class StepState(StrEnum):
     undone = "undone"
 
 
+class Authority(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """By whose right a flow was started, as the tokens said at that moment; no token is kept.
+
+    `client` is the application that asked for it, `through` the one that called us. `user` is the Salesforce user, if
+    one acted, and `transaction` the name of what that user did, in every tier's records. `scopes` are the user's
+    own where there is one.
+    """
+
+    client: str
+    through: str
+    scopes: list[str]
+    user: str | None = None
+    transaction: str | None = None
+
+
 class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A flow. `subject` is the record it is about; `what_to_do` tells its `owner` how a parked flow goes on.
 
@@ -71,6 +87,7 @@ class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     what_to_do: str | None = None
     generation: int = 1
     owner: str = OWNER
+    authority: Authority | None = None
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -175,6 +192,19 @@ class Flows:
             )
             for row in rows
         ]
+
+
+def authority_of(principal: Principal, acting_user: ActingUser | None) -> Authority:
+    """By whose right a caller asks."""
+    if acting_user is None:
+        return Authority(client=principal.client_id, through=principal.client_id, scopes=sorted(principal.scopes))
+    return Authority(
+        client=acting_user.client_id,
+        through=principal.client_id,
+        scopes=sorted(acting_user.scopes),
+        user=acting_user.user_id,
+        transaction=acting_user.txn,
+    )
 
 
 async def begin_attempt(
@@ -332,6 +362,7 @@ def _flow(row: Row[Any]) -> FlowRecord:
         started_at=rfc3339(row.started_at),
         correlation_id=row.correlation_id,
         requested_by=row.requested_by,
+        authority=msgspec.convert(row.authority, Authority) if row.authority is not None else None,
         current_step=row.current_step,
         finished_at=rfc3339(row.finished_at) if row.finished_at else None,
         reason_code=row.reason_code,

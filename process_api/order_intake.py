@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.flow_queues import in_intake
-from process_api.flows import FlowStatus
+from process_api.flows import FlowStatus, authority_of
 from process_api.idempotency import IdempotencyKey, body_hash, claim_key
 from process_api.orders import order_record
 from process_api.store import Store
@@ -135,6 +135,7 @@ class OrderIntake:
                 correlation_id=current_correlation_id(),
                 traceparent=recorded_traceparent(),
                 requested_by=principal.subject if acting_user is None else acting_user.user_id,
+                authority=msgspec.to_builtins(authority_of(principal, acting_user)),
             )
         )
         options = in_intake(flow_id, 1, tenant=principal.tenant)

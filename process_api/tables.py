@@ -120,6 +120,8 @@ flows = Table(
     Column("results", JSONB, nullable=False, server_default="{}"),
     Column("correlation_id", Text, nullable=False),
     Column("requested_by", Text, nullable=False),
+    # By whose right, as the tokens said when it was started: ids and scopes.
+    Column("authority", JSONB),
     # The trace that the submission belongs to, and that of an operator's last decision, where they are recorded.
     Column("traceparent", Text),
     Column("decision_traceparent", Text),
@@ -266,6 +268,24 @@ dead_letter_decisions = Table(
     Column("before", JSONB),
     Column("after", JSONB),
     Index(None, "tenant", "dead_letter_id"),
+)
+
+# Which tokens count no longer. A trigger refuses to change or delete a row.
+token_revocations = Table(
+    "token_revocations",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    # Either one token, or everything of a subject that was issued until `issued_before`.
+    Column("token_id", Text),
+    Column("subject", Text),
+    Column("mark", Text, nullable=False),
+    Column("issued_before", DateTime(timezone=True)),
+    Column("reason", Text, nullable=False),
+    Column("revoked_by", Text, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    _moment("revoked_at"),
+    Index(None, "tenant", "position"),
 )
 
 executors = Table(

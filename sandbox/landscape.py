@@ -370,6 +370,7 @@ class Landscape:
 
     def _system_environment(self) -> dict[str, str]:
         return {
+            "QUOTEWAY_REVOCATIONS_URL": self.tier_url("process"),
             "QUOTEWAY_SYSTEM_CONNECTIONS": str(self.run_dir / "connections.toml"),
         }
 

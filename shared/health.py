@@ -20,7 +20,8 @@ class Health(msgspec.Struct, frozen=True):
     """Whether the tier can do its work.
 
     `missing` has a sentence for each dependency without which it cannot. `degraded` has one for each vendor that is
-    away: the tier still serves everyone whose request does not need that vendor.
+    away, where the tier still serves everyone whose request does not need that vendor, and one where news of revoked
+    tokens are late.
     """
 
     status: Literal["live", "ready", "not ready"]

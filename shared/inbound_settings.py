@@ -6,6 +6,7 @@ from msgspec import Meta
 
 from shared.issuers import IssuersFile
 from shared.limit_strings import check_rate_limits
+from shared.revocation import RevocationsStaleMax
 from shared.telemetry import TelemetrySettings
 
 
@@ -19,6 +20,7 @@ class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
         ),
     ]
     issuers_file: IssuersFile = ""
+    revocations_stale_s: RevocationsStaleMax = 600.0
     rate_limits: Annotated[
         str,
         Meta(

@@ -53,14 +53,10 @@ class RevokedToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RevokedTokens(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was revoked since the position that was asked for.
-
-    `position` is where to go on. `age_seconds` says how old this knowledge is.
-    """
+    """What was revoked since the position that was asked for. `position` is where to go on."""
 
     revoked: list[RevokedToken]
     position: int
-    age_seconds: float
 
 
 ReadRevoked = Callable[[int], Awaitable[RevokedTokens]]
@@ -145,7 +141,7 @@ class RevocationWatch:
             except (QuotewayError, TimeoutError) as error:
                 self._note_failure(str(error) or "no answer in time")
                 return
-            self._confirmed_at = max(self._confirmed_at, began - news.age_seconds)
+            self._confirmed_at = began
             if self._failing:
                 self._failing = False
                 _log.warning("revoked tokens are known again")

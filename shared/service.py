@@ -104,16 +104,18 @@ def create_service(
         if tier.rate_limiter is not None:
             await tier.rate_limiter.close()
 
+    watch = tier.authenticator.revocations
+    vendors = tier.vendors if watch is None else {**tier.vendors, "revocations": watch.ready}
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
     answer = answer_problem(plain=tier.plain_problems)
     app = Litestar(
-        route_handlers=[*health_handlers(ready_checks, tier.vendors), *CONTRACT_HANDLERS, *handlers],
+        route_handlers=[*health_handlers(ready_checks, vendors), *CONTRACT_HANDLERS, *handlers],
         guards=[routed_as_matched],
         exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=contract_config(title=tier.title, version=tier.version, description=tier.description),
-        on_startup=[*on_startup, start],
-        on_shutdown=[*on_shutdown, close],
+        on_startup=[*on_startup, *([watch.start] if watch is not None else []), start],
+        on_shutdown=[*([watch.stop] if watch is not None else []), *on_shutdown, close],
         logging_config=None,  # each process sets up its own, once (shared.telemetry)
     )
     app.state.update({**state, "tier": tier})

@@ -1,5 +1,6 @@
 """The system API: one adapter for each vendor, behind canonical operations. Only the process tier calls it."""
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from shared.http_client import Transport
 from shared.issuers import load_issuers
 from shared.rate_limit import open_rate_limiter
 from shared.redis_connection import RedisScripts
+from shared.revocation import RevocationFeed, RevocationWatch
 from shared.service import Tier, create_service
 from shared.vendor_quota import prioritise
 from shared.versions import Version, mount
@@ -24,6 +26,7 @@ from system_api.v1 import billing, crm, erp, pricing, tax
 RATE_LIMITS = (
     "tenant=120000/minute, client=120000/minute, read=120000/minute, write=60000/minute, expensive=60000/minute"
 )
+_log = logging.getLogger(__name__)
 VERSIONS = {
     "v1": Version(
         handlers=(
@@ -65,6 +68,7 @@ def create_app(
     *,
     transports: Mapping[str, Transport] | None = None,
     issuer_transport: Transport | None = None,
+    process_transport: Transport | None = None,
 ) -> Litestar:
     """The application. Raises ConnectionsError where the connections file has faults.
 
@@ -77,6 +81,12 @@ def create_app(
         scripts=scripts,
         local_share=settings.quota_local_share,
     )
+    feed = RevocationFeed(settings.revocations_url, process_transport)
+
+    async def warn() -> None:
+        if not settings.revocations_url:
+            _log.warning("QUOTEWAY_REVOCATIONS_URL is not set: a revoked token is let in here until it expires")
+
     tier = Tier(
         name="system",
         title="Quoteway system API",
@@ -87,6 +97,7 @@ def create_app(
             settings.system_audience,
             issuers=load_issuers(settings.issuers_file, settings.issuer_metadata_url),
             transport=issuer_transport,
+            revocations=RevocationWatch(feed.read, settings.revocations_stale_s) if settings.revocations_url else None,
         ),
         vendors=registry.capability_checks(),
         tags=TAGS,
@@ -98,5 +109,6 @@ def create_app(
         tier,
         [Router("/", route_handlers=[mount(version) for version in VERSIONS.values()], middleware=[prioritise])],
         state={"registry": registry},
-        on_shutdown=[registry.close, scripts.close],
+        on_startup=[warn],
+        on_shutdown=[registry.close, scripts.close, feed.close],
     )

@@ -43,6 +43,7 @@ class Sales:
 
     client: httpx.AsyncClient
     process_client: httpx.AsyncClient
+    system_client: httpx.AsyncClient
     landscape: Landscape
     org: Org
     oracle: Oracle
@@ -77,7 +78,7 @@ class Sales:
         return await self.ended(answer.json()["orderId"])
 
 
-class _StartsLater(httpx.AsyncBaseTransport):
+class StartsLater(httpx.AsyncBaseTransport):
     """The way to a tier that starts after the one that asks it for its keys."""
 
     target: httpx.AsyncBaseTransport | None = None
@@ -92,30 +93,44 @@ class _StartsLater(httpx.AsyncBaseTransport):
 @asynccontextmanager
 async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
     """The three apps and a worker in this process. Only one worker can run in a process at a time."""
-    system = system_app(vendors)
+    later = StartsLater()
+    system = system_app(vendors, later)
     settings = load_settings(
         process_api.settings.ProcessSettings, {**vendors.settings("process"), "QUOTEWAY_SYSTEM_URL": "http://system"}
     )
-    async with running_app(system), running_callers(vendors, settings, asgi_transport(system)) as sales:
+    async with running_app(system), running_callers(vendors, settings, asgi_transport(system), later) as sales:
         worker = await start_worker(settings, transport=asgi_transport(system))
         yield sales
         await worker.stop(drain_s=1)
 
 
-def system_app(vendors: Landscape) -> Litestar:
-    """The system API in front of these vendors."""
-    return system_api.app.create_app(load_settings(system_api.settings.SystemSettings, vendors.settings("system")))
+def system_app(vendors: Landscape, process_transport: Transport | None = None) -> Litestar:
+    """The system API in front of these vendors; it learns of revoked tokens where it is given a way to ask."""
+    settings = vendors.settings("system")
+    if process_transport is None:
+        settings["QUOTEWAY_REVOCATIONS_URL"] = ""
+    return system_api.app.create_app(
+        load_settings(system_api.settings.SystemSettings, settings), process_transport=process_transport
+    )
 
 
 @asynccontextmanager
 async def running_callers(
-    vendors: Landscape, settings: process_api.settings.ProcessSettings, transport: Transport | None = None
+    vendors: Landscape,
+    settings: process_api.settings.ProcessSettings,
+    transport: Transport | None = None,
+    process_transport: StartsLater | None = None,
 ) -> AsyncIterator[Sales]:
-    """The experience and the process API in this process; `transport` replaces the network to the system API."""
-    experience_transport = _StartsLater()
+    """The experience and the process API in this process; `transport` replaces the network to the system API.
+
+    `process_transport` becomes a way to the process API.
+    """
+    experience_transport = StartsLater()
     process = process_api.app.create_app(
         settings, system_transport=transport, experience_transport=experience_transport
     )
+    if process_transport is not None:
+        process_transport.target = asgi_transport(process)
     experience = experience_api.app.create_app(
         load_settings(
             experience_api.settings.ExperienceSettings,
@@ -134,6 +149,7 @@ async def running_callers(
             headers={"Authorization": f"Bearer {token}"},
         ) as client,
         httpx.AsyncClient(transport=asgi_transport(process), base_url="http://process") as process_client,
+        httpx.AsyncClient(transport=transport, base_url=settings.system_url) as system_client,
     ):
         with Org(vendors) as org:
-            yield Sales(client, process_client, vendors, org, Oracle(vendors))
+            yield Sales(client, process_client, system_client, vendors, org, Oracle(vendors))

@@ -11,6 +11,7 @@ from litestar import Litestar
 from experience_api.app import create_app
 from experience_api.settings import ExperienceSettings
 from sandbox.process import RunningProcess
+from shared.revocation import FEED_PATH
 from tests.app_lifespan import asgi_transport, running_app
 from tests.experience_api.recorded_answers import ACCOUNT_ID, ORDER_ID, QUOTE_ID
 from tests.issuer_process import bearer, client_secret_file, signing_keys_file, start_issuer
@@ -41,6 +42,8 @@ class RecordedProcess:
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
         """The next answer."""
+        if request.url.path == FEED_PATH:
+            return httpx.Response(200, json={"revoked": [], "position": 0})
         self.requests.append(request)
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(found, Exception):

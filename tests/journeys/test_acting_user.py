@@ -49,6 +49,13 @@ async def test_a_users_order_is_the_users_all_the_way_in(sales: Sales) -> None:
     flow = await submitted(sales, await token_of_ada(sales))
 
     assert flow["requested_by"] == ADA
+    assert flow["authority"] == {
+        "client": "salesforce-lightning",
+        "through": "experience-api",
+        "scopes": ["accounts:read", "orders:read", "orders:write", "quotes:read"],
+        "user": ADA,
+        "transaction": flow["authority"]["transaction"],
+    }
 
 
 async def test_a_services_order_is_the_services_whatever_it_says_of_a_user(sales: Sales) -> None:
@@ -57,6 +64,7 @@ async def test_a_services_order_is_the_services_whatever_it_says_of_a_user(sales
     flow = await submitted(sales, service, **{"X-User-Id": ADA, HEADER: await token_of_ada(sales)})
 
     assert flow["requested_by"] == "experience-api"
+    assert (flow["authority"]["user"], flow["authority"]["client"]) == (None, "experience-api")
 
 
 async def test_what_the_process_tier_is_told_past_the_experience_tier_is_refused(sales: Sales) -> None:

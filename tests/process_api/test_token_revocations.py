@@ -1,0 +1,169 @@
+"""Revoking tokens on a real PostgreSQL, through the process API."""
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+import psycopg
+import pytest
+
+from process_api.store import Store
+from process_api.token_revocations import TokenRevocations
+from sandbox.process import RunningProcess
+from shared.auth import Principal
+from shared.problem import Unauthenticated
+from shared.revocation import RevocationWatch, RevokedTokens, mark
+from shared.signed_token import read_token
+from tests.issuer_process import bearer
+from tests.process_api.conftest import Process
+
+SOMEONE = Principal("operator", "operator", "nordwind", frozenset())
+REASON = "The laptop was stolen."
+
+
+def jti_of(headers: dict[str, str]) -> str:
+    return str(read_token(headers["Authorization"].removeprefix("Bearer ")).claims["jti"])
+
+
+async def revoke(process: Process, **body: Any) -> Any:
+    return await process.client.post("/v1/token-revocations", json=body, headers=process.operator_headers)
+
+
+async def test_a_revoked_token_is_refused_at_once_and_everyone_else_is_not(
+    process: Process, issuer: RunningProcess
+) -> None:
+    stolen = await bearer(issuer, "integration-operator", "quoteway-process")
+    assert (await process.client.get("/v1/flows", headers=stolen)).status_code == 200
+
+    answer = await revoke(process, tokenId=jti_of(stolen), reason=REASON)
+
+    assert answer.status_code == 201
+    refused = await process.client.get("/v1/flows", headers=stolen)
+    assert refused.status_code == 401
+    assert 'error="invalid_token"' in refused.headers["www-authenticate"]
+    assert (await process.client.get("/v1/flows", headers=process.operator_headers)).status_code == 200
+
+
+async def test_who_revoked_what_and_why_is_kept_and_shown(process: Process) -> None:
+    subject = f"005{uuid.uuid4().hex[:15]}"
+    answer = await revoke(process, subject=subject, reason=REASON)
+
+    listed = await process.client.get("/v1/token-revocations", headers=process.operator_headers)
+
+    assert listed.json()["revocations"][0] == answer.json()
+    assert answer.json()["revokedBy"] == "integration-operator"
+    assert (answer.json()["subject"], answer.json()["tokenId"]) == (subject, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"reason": REASON},
+        {"reason": REASON, "tokenId": "a", "subject": "b"},
+        {"reason": REASON, "tokenId": ""},
+        {"reason": REASON, "tokenId": "a\n"},
+        {"reason": REASON, "subject": "a\u0000"},
+        {"reason": REASON, "subject": "x" * 256},
+        {"reason": "", "subject": "b"},
+        {"subject": "b"},
+        {"reason": REASON, "subject": "b", "tenant": "another"},
+    ],
+    ids=str,
+)
+async def test_a_revocation_names_exactly_one_thing_and_a_reason(process: Process, body: dict[str, Any]) -> None:
+    answer = await revoke(process, **body)
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"]
+
+
+async def test_revoking_needs_its_own_scope(process: Process) -> None:
+    body = {"subject": "a", "reason": REASON}
+
+    answer = await process.client.post("/v1/token-revocations", json=body, headers=process.headers)
+
+    assert answer.status_code == 403
+
+
+async def test_the_feed_shows_hashes_to_everyone_and_names_to_nobody(process: Process) -> None:
+    token_id = uuid.uuid4().hex
+    before = (await process.client.get("/v1/revoked-tokens")).json()["position"]
+    await revoke(process, tokenId=token_id, reason=REASON)
+
+    answer = await process.client.get("/v1/revoked-tokens", params={"after": before})
+
+    assert answer.json()["revoked"] == [{"mark": mark("token", "nordwind", token_id).hex(), "issuedBefore": None}]
+    assert token_id not in answer.text
+    again = await process.client.get("/v1/revoked-tokens", params={"after": answer.json()["position"]})
+    assert again.json() == {"revoked": [], "position": answer.json()["position"]}
+    # A position from before a restore of the database, which is not known any more, is answered from the start.
+    assert (await process.client.get("/v1/revoked-tokens", params={"after": 2**40})).json()["revoked"]
+    assert (await process.client.get("/v1/revoked-tokens", params={"after": -1})).status_code == 400
+
+
+async def test_another_process_knows_within_five_seconds(process: Process) -> None:
+    """As another tier does it: asking once a second, with the database behind it."""
+    revocations = TokenRevocations(process.worker.store)
+    watch = RevocationWatch(revocations.read, stale_max_s=60)
+    await watch.start()
+    token_id = uuid.uuid4().hex
+    await revoke(process, tokenId=token_id, reason=REASON)
+    began = time.monotonic()
+
+    while True:
+        try:
+            watch.check([mark("token", "nordwind", token_id)], time.time())
+        except Unauthenticated:
+            break
+        await asyncio.sleep(0.02)
+    await watch.stop()
+
+    assert time.monotonic() - began < 5
+
+
+async def test_a_subjects_tokens_of_the_next_minute_do_not_count_either(process: Process) -> None:
+    revocations = TokenRevocations(process.worker.store)
+    subject = uuid.uuid4().hex
+    await revocations.revoke(SOMEONE, token_id=None, subject=subject, reason=REASON)
+    news: RevokedTokens = await TokenRevocations(process.worker.store).read(0)
+    (found,) = (each for each in news.revoked if each.mark == mark("subject", "nordwind", subject).hex())
+
+    assert found.issued_before == pytest.approx(time.time() + 60, abs=10)
+
+
+async def test_a_reader_that_has_seen_a_position_has_seen_all_before_it(process: Process) -> None:
+    """Revocations at the same time from several processes, and a reader all the while: none is passed over."""
+    stores = [Store(process.settings.database_url) for _ in range(4)]
+    reader = TokenRevocations(process.worker.store)
+    reader._head_seen_at = float("-inf")
+    seen: set[str] = set()
+    position = (await reader.read(2**40)).position
+    ids = [uuid.uuid4().hex for _ in range(40)]
+
+    async def revoke_some(store: Store, some: list[str]) -> None:
+        revocations = TokenRevocations(store)
+        for token_id in some:
+            await revocations.revoke(SOMEONE, token_id=token_id, subject=None, reason=REASON)
+
+    writing = asyncio.gather(*(revoke_some(store, ids[number::4]) for number, store in enumerate(stores)))
+    while not writing.done() or (await reader.read(position)).revoked:
+        news = await TokenRevocations(process.worker.store).read(position)
+        seen |= {each.mark for each in news.revoked}
+        position = news.position
+    await writing
+    for store in stores:
+        await store.close()
+
+    assert seen >= {mark("token", "nordwind", token_id).hex() for token_id in ids}
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE quoteway.token_revocations SET reason = ''", "DELETE FROM quoteway.token_revocations"]
+)
+def test_a_revocation_is_for_ever(process: Process, statement: str) -> None:
+    with (
+        psycopg.connect(process.settings.database_url) as connection,
+        pytest.raises(psycopg.errors.RaiseException, match="append-only"),
+    ):
+        connection.execute(statement)
