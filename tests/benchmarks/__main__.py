@@ -22,7 +22,7 @@ from sandbox.process import ProcessError
 from sandbox.progress import Progress
 from tests.benchmarks import costs
 from tests.benchmarks.contenders import LOAD_CORE, Field
-from tests.benchmarks.load import Target, burst, require_tools
+from tests.benchmarks.load import Target, burst, require_tools, try_out
 from tests.benchmarks.peer_programs import ENVIRONMENT, PEERS, ROOT, build_environment
 
 OUTPUT = ROOT / "build" / "bench"
@@ -103,6 +103,7 @@ def _groups(measured: Field) -> list[Group]:
 
 def _run(group: Group, rounds: int, seconds: float, progress: Progress) -> None:
     for target in group.targets:
+        try_out(target)
         burst(target, 1.0, core=LOAD_CORE)  # warm: caches, connections, leases
     for number in range(1, rounds + 1):
         with progress.step(f"{group.title}: round {number} of {rounds}"):

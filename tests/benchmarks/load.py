@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
 from sandbox.process import ProcessError
 
 CONNECTIONS = 64
@@ -57,6 +59,13 @@ def require_tools() -> None:
 def find(name: str) -> str | None:
     """Where a program is; servers lie where a person's PATH may not look."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+
+
+def try_out(target: Target) -> None:
+    """Ask once. Raises ProcessError, with the answer, where it is not a success: a refusal is quick, and says nothing."""
+    answer = httpx.get(target.url + target.path.replace("%d", "0"), headers=dict(target.headers), timeout=30)
+    if answer.status_code != 200:
+        raise ProcessError(f"{target.name} answered {answer.status_code}: {answer.text[:300]}")
 
 
 def burst(target: Target, seconds: float, *, core: int) -> Burst:
