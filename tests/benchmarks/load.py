@@ -62,7 +62,7 @@ def find(name: str) -> str | None:
 
 
 def try_out(target: Target) -> None:
-    """Ask once. Raises ProcessError, with the answer, where it is not a success: a refusal is quick, and says nothing."""
+    """Ask once. Raises ProcessError, with the answer, where it is no success: a refusal is quick, and no measure."""
     answer = httpx.get(target.url + target.path.replace("%d", "0"), headers=dict(target.headers), timeout=30)
     if answer.status_code != 200:
         raise ProcessError(f"{target.name} answered {answer.status_code}: {answer.text[:300]}")
