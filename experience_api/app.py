@@ -1,5 +1,6 @@
 """The experience API: quote-to-cash for Salesforce's Lightning components, Apex and Flow. It keeps no state."""
 
+from datetime import date
 from pathlib import Path
 
 from litestar import Litestar
@@ -11,6 +12,7 @@ from experience_api.v1.credit import get_credit_status
 from experience_api.v1.invoices import list_invoices
 from experience_api.v1.orders import get_order, submit_order
 from experience_api.v1.quotes import preview_pricing
+from experience_api.v2 import accounts
 from shared.acting_user import act_for_token_user, publish_keys
 from shared.admission import Load
 from shared.auth import Authenticator
@@ -22,7 +24,7 @@ from shared.revocation import RevocationFeed, RevocationWatch
 from shared.service import Tier, create_service
 from shared.signing_keys import SigningKeys
 from shared.transaction_token import TransactionTokenSigner
-from shared.versions import Version, mount
+from shared.versions import Retirement, Version, mount
 
 # What people and their pages need, many times over; a client stands for all users of one Salesforce org.
 RATE_LIMITS = (
@@ -38,8 +40,17 @@ VERSIONS = {
             get_credit_status,
             list_invoices,
             preview_pricing,
-        )
-    )
+        ),
+        retirements={
+            "getAccountOverview": Retirement(
+                deprecation=date(2026, 11, 24),
+                sunset=date(2027, 12, 1),
+                successor="GET /v2/accounts/{accountId}/overview",
+            )
+        },
+    ),
+    # Only what changed: everything else stays where it is.
+    "v2": Version(handlers=(accounts.get_account_overview,), number="2.0.0"),
 }
 TAGS = {
     "accounts": "One customer across Salesforce, the ERP and billing.",

@@ -1,20 +1,27 @@
-"""Accounts: everything about one customer on one page (account 360)."""
+"""Accounts in version 1: what differs from the latest version (experience_api/v2/accounts.py), and how.
+
+The credit stood in a part of its own around it, which could not tell a customer that the ERP does not know from one
+whose credit could be read; and nothing said whether all of the overview was there.
+"""
 
 from typing import Any
 
 import msgspec
 from litestar import Request, get
 
-from experience_api import process_answers
-from experience_api.order_words import STATUS_TEXTS
 from experience_api.process_answers import PartStatus
 from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.amounts import AmountText, CurrencyCode, CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
-from experience_api.v1.credit import AccountIdParameter, CreditView, credit_view, no_credit
-from experience_api.v1.invoices import InvoiceView, invoice_view
+from experience_api.v1.credit import AccountIdParameter, CreditView, no_credit
+from experience_api.v2.accounts import (
+    AccountSummary,
+    CreditAvailability,
+    CreditSummary,
+    OpenOrdersPart,
+    SubscriptionsPart,
+    UnpaidInvoicesPart,
+    account_summary,
+)
 from shared.auth import Principal
-from shared.canonical import OrderStatus, SubscriptionStatus
-from shared.canonical.wire import Quantity
 from shared.operation import operation
 from shared.versions import warnings_for
 
@@ -28,73 +35,6 @@ class CreditPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     availability: PartStatus
     unavailable_reason: str
     credit: CreditView
-
-
-class OpenOrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An order that is not finished, or waits for a person."""
-
-    order_id: str
-    quote_id: str
-    status: OrderStatus
-    status_text: str
-    total_amount: DecimalTextOrEmpty
-    currency_iso_code: CurrencyTextOrEmpty
-    created_at: str
-
-
-class OpenOrdersPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The orders under way."""
-
-    availability: PartStatus
-    unavailable_reason: str
-    orders: list[OpenOrderView]
-
-
-class CurrencyTotal(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What is due in one currency."""
-
-    currency_iso_code: CurrencyCode
-    amount_due: AmountText
-
-
-class UnpaidInvoicesPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The unpaid invoices and what they come to. Unless `complete`, there are more, or not all could be read."""
-
-    availability: PartStatus
-    unavailable_reason: str
-    complete: bool
-    totals: list[CurrencyTotal]
-    invoices: list[InvoiceView]
-
-
-class SubscriptionItemView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One recurring product; the price is per unit and period, before tax."""
-
-    sku: str
-    quantity: Quantity
-    net_unit_price: AmountText
-    currency_iso_code: CurrencyCode
-
-
-class SubscriptionView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A subscription. `billingPeriod` is month or year; `periodAmount` is what one costs, before tax."""
-
-    subscription_id: str
-    status: SubscriptionStatus
-    billing_period: str
-    period_amount: DecimalTextOrEmpty
-    currency_iso_code: CurrencyTextOrEmpty
-    current_period_ends_at: str
-    order_id: str
-    items: list[SubscriptionItemView]
-
-
-class SubscriptionsPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The running subscriptions."""
-
-    availability: PartStatus
-    unavailable_reason: str
-    subscriptions: list[SubscriptionView]
 
 
 class AccountOverview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -124,77 +64,41 @@ async def get_account_overview(
     A part that cannot be read is marked unavailable with its reason; the rest still answers.
     """
     process: ProcessClient = request.app.state.process
-    return overview_view(await process.get_overview(Caller.of(request), account_id), warnings_for(request))
+    overview = await process.get_overview(Caller.of(request), account_id)
+    return overview_of(account_summary(overview, warnings_for(request)))
 
 
-def overview_view(overview: process_answers.Overview, warnings: list[str]) -> AccountOverview:
-    """An overview as a sales user sees it."""
-    orders, invoices, subscriptions = overview.open_orders, overview.unpaid_invoices, overview.subscriptions
+def overview_of(summary: AccountSummary) -> AccountOverview:
+    """The latest version's answer in the words of this one."""
     return AccountOverview(
-        account_id=overview.account_id,
-        account_name=overview.name,
-        legal_entity=overview.legal_entity,
-        credit=_credit_part(overview.credit),
-        open_orders=OpenOrdersPart(
-            availability=orders.status,
-            unavailable_reason=orders.reason or "",
-            orders=[_open_order_view(order) for order in orders.orders],
-        ),
-        unpaid_invoices=UnpaidInvoicesPart(
-            availability=invoices.status,
-            unavailable_reason=invoices.reason or "",
-            complete=invoices.complete,
-            totals=[
-                CurrencyTotal(currency_iso_code=total.currency, amount_due=total.amount) for total in invoices.totals
-            ],
-            invoices=[invoice_view(invoice) for invoice in invoices.invoices],
-        ),
-        subscriptions=SubscriptionsPart(
-            availability=subscriptions.status,
-            unavailable_reason=subscriptions.reason or "",
-            subscriptions=[_subscription_view(subscription) for subscription in subscriptions.subscriptions],
-        ),
-        warnings=warnings,
+        account_id=summary.account_id,
+        account_name=summary.account_name,
+        legal_entity=summary.legal_entity,
+        credit=_credit_part(summary.credit),
+        open_orders=summary.open_orders,
+        unpaid_invoices=summary.unpaid_invoices,
+        subscriptions=summary.subscriptions,
+        warnings=summary.warnings,
     )
 
 
-def _credit_part(part: process_answers.CreditPart) -> CreditPart:
-    if part.credit is not None:
-        credit = credit_view(part.credit)
-    else:
-        credit = no_credit(_UNKNOWN_CUSTOMER if part.status is PartStatus.available else _CREDIT_NOT_READ)
-    return CreditPart(availability=part.status, unavailable_reason=part.reason or "", credit=credit)
-
-
-def _open_order_view(order: process_answers.OpenOrder) -> OpenOrderView:
-    return OpenOrderView(
-        order_id=order.order_id,
-        quote_id=order.quote_id,
-        status=order.status,
-        status_text=STATUS_TEXTS[order.status],
-        total_amount=amount_text(order.total),
-        currency_iso_code=order.total.currency if order.total else "",
-        created_at=order.created_at,
+def _credit_part(credit: CreditSummary) -> CreditPart:
+    if credit.availability is CreditAvailability.unavailable:
+        return CreditPart(
+            availability=PartStatus.unavailable,
+            unavailable_reason=credit.explanation,
+            credit=no_credit(_CREDIT_NOT_READ),
+        )
+    if credit.availability is CreditAvailability.unknown_customer:
+        view = no_credit(_UNKNOWN_CUSTOMER)
+        return CreditPart(availability=PartStatus.available, unavailable_reason="", credit=view)
+    view = CreditView(
+        decision=credit.decision,
+        reason=credit.explanation,
+        limited=credit.limited,
+        limit_amount=credit.limit_amount,
+        exposure_amount=credit.exposure_amount,
+        available_amount=credit.available_amount,
+        currency_iso_code=credit.currency_iso_code,
     )
-
-
-def _subscription_view(subscription: process_answers.Subscription) -> SubscriptionView:
-    period = subscription.period_amount
-    return SubscriptionView(
-        subscription_id=subscription.vendor_id or subscription.external_id,
-        status=subscription.status,
-        billing_period=subscription.recurrence.value if subscription.recurrence else "",
-        period_amount=amount_text(period),
-        currency_iso_code=period.currency if period else "",
-        current_period_ends_at=subscription.current_period_ends_at or "",
-        order_id=subscription.order_id or "",
-        items=[
-            SubscriptionItemView(
-                sku=item.sku,
-                quantity=item.quantity,
-                net_unit_price=item.net_unit_price.amount,
-                currency_iso_code=item.net_unit_price.currency,
-            )
-            for item in subscription.items
-        ],
-    )
+    return CreditPart(availability=PartStatus.available, unavailable_reason="", credit=view)

@@ -16,6 +16,10 @@ from tests.experience_api.recorded_answers import (
     problem,
 )
 
+V1_ENDS = (
+    "This operation is deprecated since 2026-11-24 and ends on 2027-12-01."
+    " Move to GET /v2/accounts/{accountId}/overview."
+)
 CREDIT_VIEW = {
     "decision": "approved",
     "reason": "43115.62 EUR are left of 50000.00 EUR.",
@@ -112,7 +116,7 @@ async def test_an_overview_shows_every_system_side_by_side(experience: Experienc
                 }
             ],
         },
-        "warnings": [],
+        "warnings": [V1_ENDS],
     }
 
 
