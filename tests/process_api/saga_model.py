@@ -225,6 +225,11 @@ class Driver:
     orders: list[Submitted] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
     violations: set[str] = field(default_factory=set)
+    late_at: float = float("inf")
+
+    def is_late(self) -> bool:
+        """Whether no more orders should be begun."""
+        return time.monotonic() >= self.late_at
 
     async def submit(self, plan: Plan) -> None:
         """Order a new quote under this plan."""
