@@ -75,6 +75,7 @@ def create_app(
         title="Quoteway experience API",
         version="1.0.0",
         description="Quote-to-cash for Salesforce: submit accepted quotes, follow orders, see accounts across systems.",
+        public_url=settings.public_url,
         authenticator=Authenticator(
             settings.issuer_metadata_url,
             settings.experience_audience,

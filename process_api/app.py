@@ -116,6 +116,7 @@ def create_app(
         title="Quoteway process API",
         version="1.0.0",
         description="Quote-to-cash orchestration for internal applications and operators.",
+        public_url=settings.public_url,
         authenticator=Authenticator(
             settings.issuer_metadata_url,
             settings.process_audience,

@@ -101,6 +101,13 @@ class Authenticator:
         """None once the first issuer's keys are known, else what is missing. The others' tokens may wait."""
         return await self._sources[0][1].ready()
 
+    async def issuer_names(self) -> list[str]:
+        """The issuers whose tokens are taken. Raises Unavailable while the first has not said what it is called."""
+        first = self._sources[0][1]
+        if not first.issuer:
+            await first.find("")
+        return [keys.issuer for _, keys in self._sources]
+
     def _remembered(self, digest: bytes) -> _Verified | None:
         found = self._verified.get(digest)
         if found is None:

@@ -20,6 +20,14 @@ class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
         ),
     ]
     issuers_file: IssuersFile = ""
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://[^/?#]+)?$",
+            description="where callers reach this service, such as `https://api.example.com`; without it what a "
+            "request's Host header says",
+        ),
+    ] = ""
     revocations_stale_s: RevocationsStaleMax = 600.0
     rate_limits: Annotated[
         str,

@@ -20,6 +20,7 @@ from shared.problem import (
     Problem,
     QuotewayError,
 )
+from shared.resource_metadata import complete_challenge
 from shared.telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
@@ -27,8 +28,10 @@ _log = logging.getLogger(__name__)
 _MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?P<name>[^']+)' for path")
 
 
-def answer_problem(*, plain: bool) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
-    """The handler that turns every exception into a problem answer. `plain`: see Tier.plain_problems."""
+def answer_problem(
+    *, plain: bool, public_url: str = ""
+) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
+    """The handler that turns every exception into a problem answer. See Tier for `plain` and `public_url`."""
 
     def handler(request: Request[Any, Any, Any], exception: Exception) -> Response[Problem]:
         error = _as_quoteway_error(exception, request)
@@ -37,6 +40,9 @@ def answer_problem(*, plain: bool) -> Callable[[Request[Any, Any, Any], Exceptio
             request.headers.get("x-correlation-id")
         )
         headers = {**error.headers, "X-Correlation-Id": correlation_id}
+        challenge = headers.get("WWW-Authenticate")
+        if challenge is not None:
+            headers["WWW-Authenticate"] = complete_challenge(challenge, request.scope, public_url)
         problem = error.problem(correlation_id)
         if problem.status >= 500 and not isinstance(exception, QuotewayError):
             _log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=exception)

@@ -47,6 +47,7 @@ from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeou
 from shared.problem_answer import answer_problem
 from shared.query import guard_query
 from shared.rate_limit import RateLimiter, limit_rate
+from shared.resource_metadata import publish_resource
 from shared.telemetry import set_correlation_id
 from shared.versions import announce_version
 
@@ -63,6 +64,7 @@ class Tier:
     operations in, `examples` is the folder with their recorded examples. `origins`: see shared.cors. Without a
     `rate_limiter` callers are not limited, without a `load` everything is taken. `acting_user` finds out on whose
     behalf a request is made, `visibility` hides the records that this user may not see.
+    `public_url` is where callers reach the tier; empty: wherever they say.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Tier:
     ready: dict[str, ReadyCheck] = field(default_factory=dict)
     vendors: dict[str, ReadyCheck] = field(default_factory=dict)
     plain_problems: bool = False
+    public_url: str = ""
     acting_user: Middleware = act_for_nobody
     tags: dict[str, str] = field(default_factory=dict)
     examples: Path | None = None
@@ -106,10 +109,11 @@ def create_service(
 
     watch = tier.authenticator.revocations
     vendors = tier.vendors if watch is None else {**tier.vendors, "revocations": watch.ready}
+    resource = publish_resource(tier.title, tier.authenticator, tier.public_url)
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
-    answer = answer_problem(plain=tier.plain_problems)
+    answer = answer_problem(plain=tier.plain_problems, public_url=tier.public_url)
     app = Litestar(
-        route_handlers=[*health_handlers(ready_checks, vendors), *CONTRACT_HANDLERS, *handlers],
+        route_handlers=[*health_handlers(ready_checks, vendors), resource, *CONTRACT_HANDLERS, *handlers],
         guards=[routed_as_matched],
         exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,

@@ -92,6 +92,7 @@ def create_app(
         title="Quoteway system API",
         version="1.0.0",
         description="Vendors behind canonical operations, for the process API alone.",
+        public_url=settings.public_url,
         authenticator=Authenticator(
             settings.issuer_metadata_url,
             settings.system_audience,

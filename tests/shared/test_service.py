@@ -22,6 +22,7 @@ from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 
 KEY = rsa_key()
+METADATA = 'resource_metadata="http://service.test/.well-known/oauth-protected-resource"'
 
 
 class Thing(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -112,7 +113,7 @@ async def test_without_a_token_there_is_401(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/things/a")
 
     assert_problem(answer, 401, "unauthenticated")
-    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["www-authenticate"] == f'Bearer scope="things:read", {METADATA}'
 
 
 async def test_with_a_wrong_token_there_is_401_and_no_reason_to_learn_from(client: httpx.AsyncClient) -> None:
@@ -131,7 +132,7 @@ async def test_without_the_scope_there_is_403(client: httpx.AsyncClient, scope: 
     answer = await client.get("/v1/things/a", headers=authorization(scope))
 
     assert_problem(answer, 403, "forbidden")
-    assert 'scope="things:read"' in answer.headers["www-authenticate"]
+    assert answer.headers["www-authenticate"] == (f'Bearer error="insufficient_scope", scope="things:read", {METADATA}')
 
 
 async def test_all_scopes_of_an_operation_are_needed(client: httpx.AsyncClient) -> None:
