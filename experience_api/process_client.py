@@ -11,12 +11,14 @@ from litestar import Request
 
 from experience_api.process_answers import AcceptedOrder, Credit, InvoicePage, Order, Overview, PricingPreview
 from experience_api.settings import ExperienceSettings
+from shared.acting_user import handed_on
 from shared.auth import Principal
 from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
+from shared.principal import ActingClient, ActingUser
 from shared.problem import OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
 from shared.tracing import traced
-from shared.transaction_token import HEADER, ActingUser, TransactionTokenSigner
+from shared.transaction_token import HEADER, TransactionTokenSigner
 
 T = TypeVar("T")
 # Apex gives a callout 10 s unless told otherwise, so every operation answers within 8 (VENDORS.md, rule 11); half a
@@ -35,12 +37,13 @@ class Caller:
 
     tenant: str
     answer_by: float
-    acting_user: ActingUser | None = None
+    acting: ActingUser | ActingClient | None = None
 
     @classmethod
     def of(cls, request: Request[Principal, Any, Any]) -> Self:
         """The caller of a request; its time runs from the moment the request came in."""
-        return cls(request.user.tenant, request.state.received_at + DEADLINE_S, request.state.acting_user)
+        acting = handed_on(request.user, request.state.acting_user)
+        return cls(request.user.tenant, request.state.received_at + DEADLINE_S, acting)
 
 
 class _OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -152,8 +155,8 @@ class ProcessClient:
         except TimeoutError as error:
             raise Unavailable("the issuer gave no token in time", reason_code="deadline_exceeded") from error
         headers = {"Authorization": f"Bearer {token}", **call.headers}
-        if caller.acting_user is not None:
-            headers[HEADER] = self.signer.sign(caller.acting_user)
+        if caller.acting is not None:
+            headers[HEADER] = self.signer.sign(caller.acting)
         try:
             async with _until(caller.answer_by):
                 return await self.client.send(

@@ -19,7 +19,7 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select, text, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.flow_queues import in_booking, in_intake, workflow_ids
-from process_api.flows import OWNER, FlowStatus, StepState, change_flow, step_state
+from process_api.flows import OWNER, FlowStatus, StepState, change_flow, of_legal_entities, step_state
 from process_api.orders import change_order, rfc3339
 from process_api.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
 from process_api.saga import Ending
@@ -94,8 +94,11 @@ class DeadLetters:
     store: Store
     queue: DBOSClient
 
-    async def waiting(self, tenant: str, limit: int) -> list[DeadLetter]:
-        """The tenant's dead letters, the longest waiting first."""
+    async def waiting(self, tenant: str, limit: int, legal_entities: frozenset[str] | None = None) -> list[DeadLetter]:
+        """The tenant's dead letters, the longest waiting first; of these legal entities only, and then without events.
+
+        An event that the stream refuses is the platform's trouble: its subject says nothing of a legal entity.
+        """
         told = (
             select(func.max(events.c.occurred_at))
             .where(
@@ -108,14 +111,15 @@ class DeadLetters:
         since = func.coalesce(told, flows.c.started_at).label("since")
         parked = (
             select(flows, since)
-            .where(flows.c.tenant == tenant, flows.c.status == FlowStatus.parked)
+            .where(flows.c.tenant == tenant, flows.c.status == FlowStatus.parked, *of_legal_entities(legal_entities))
             .order_by(since, flows.c.flow_id)
             .limit(limit)
         )
         async with self.store.transaction(tenant) as connection:
             letters = [_parked_flow(row) for row in await connection.execute(parked)]
-            letters += [_dead_webhook(row) for row in await dead_webhooks(connection, tenant, limit)]
-            letters += [_dead_event(row) for row in await dead_events(connection, tenant, limit)]
+            letters += [_dead_webhook(row) for row in await dead_webhooks(connection, tenant, limit, legal_entities)]
+            if legal_entities is None:
+                letters += [_dead_event(row) for row in await dead_events(connection, tenant, limit)]
         return sorted(letters, key=lambda letter: letter.since)[:limit]
 
     async def decisions(self, tenant: str, dead_letter_id: str) -> list[DecisionRecord]:

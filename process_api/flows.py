@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, ScalarSelect, and_, cast, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Row, ScalarSelect, and_, cast, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.orders import rfc3339
 from process_api.store import Store
-from process_api.tables import flow_attempts, flow_steps, flows
+from process_api.tables import flow_attempts, flow_steps, flows, orders
 from shared.principal import ActingUser, Principal
 from shared.problem import Fault, InvalidRequest
 
@@ -132,10 +132,19 @@ class Flows:
         return _flow(row) if row is not None else None
 
     async def page(
-        self, tenant: str, *, status: FlowStatus | None, limit: int, cursor: str | None
+        self,
+        tenant: str,
+        *,
+        status: FlowStatus | None,
+        limit: int,
+        cursor: str | None,
+        legal_entities: frozenset[str] | None = None,
     ) -> tuple[list[FlowRecord], str | None]:
-        """Some of the tenant's flows, newest first, and the cursor of those after them."""
-        query = select(flows).where(flows.c.tenant == tenant)
+        """Some of the tenant's flows, newest first, and the cursor of those after them; of these legal entities only.
+
+        A flow whose quote has not been read yet is no legal entity's: only who sees all of them sees it.
+        """
+        query = select(flows).where(flows.c.tenant == tenant, *of_legal_entities(legal_entities))
         if status is not None:
             query = query.where(flows.c.status == status)
         if cursor is not None:
@@ -205,6 +214,18 @@ def authority_of(principal: Principal, acting_user: ActingUser | None) -> Author
         user=acting_user.user_id,
         transaction=acting_user.txn,
     )
+
+
+def of_legal_entities(legal_entities: frozenset[str] | None) -> list[ColumnElement[bool]]:
+    """The condition that a flow is one of these legal entities'; none where all are meant."""
+    if legal_entities is None:
+        return []
+    theirs = exists().where(
+        orders.c.tenant == flows.c.tenant,
+        orders.c.order_id == flows.c.subject,
+        orders.c.legal_entity.in_(sorted(legal_entities)),
+    )
+    return [theirs]
 
 
 async def begin_attempt(

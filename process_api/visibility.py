@@ -2,7 +2,8 @@
 
 Salesforce is asked (UserRecordAccess) about the record that a request names: its account, its quote, or the account of
 its order. What the user may not read is answered as what does not exist: by the same code, from the same question, in
-the same time. Services have no Salesforce user and are not asked about here; they see their tenant.
+the same time. A service has no Salesforce user: it sees its tenant or, where its token names legal entities, what is
+those companies'.
 
 Answers are remembered for half a minute under the very id that was asked for, so that one that comes fast tells only
 that the same user has just asked the same. While Salesforce is away nobody is let in on a guess.
@@ -11,57 +12,82 @@ that the same user has just asked the same. While Salesforce is away nobody is l
 import asyncio
 import re
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import msgspec
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
+from process_api.brief_memory import BriefMemory
 from process_api.store import Store
 from process_api.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_of
 from process_api.system_client import SystemClient
-from process_api.tables import orders
+from process_api.tables import flows, orders, webhook_inbox
 from shared.canonical import RecordAccess
 from shared.front import Middleware, matched_operation
-from shared.principal import ActingUser
-from shared.problem import Fault, InvalidRequest, NotFound, NotPermitted, QuotewayError, Unavailable
+from shared.principal import ActingUser, Principal
+from shared.problem import Fault, InvalidRequest, NotFound, NotPermitted, QuotewayError, Rejected, Unavailable
 
-REMEMBERED_S = 30.0
-REMEMBERED_MAX = 50_000
 # A caller of the experience API waits for 8 s in all.
 SALESFORCE_TIMEOUT_S = 4.0
 RETRY_AFTER_S = 5
 # Asked about in place of the account of an order that does not exist; no org has given this id to a record.
 NO_RECORD = "001000000000000AAA"
+_IN_CRM: frozenset[Kind] = frozenset({"account", "quote"})
 _NOTHING = RecordAccess(readable=False, editable=False)
+_FOR_OPERATORS = "This is for services and operators, not in a Salesforce user's name."
 _SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _ORDER_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 @dataclass
 class Visibility:
-    """Decides what an acting user sees and may change."""
+    """Decides what a Salesforce user sees and may change, and what a client of some legal entities only sees."""
 
     system: SystemClient
     store: Store
-    _verdicts: "BriefMemory[tuple[str, str, Kind, str], RecordAccess]" = field(init=False)
-    _records: "BriefMemory[tuple[str, str, str], RecordAccess]" = field(init=False)
+    _verdicts: BriefMemory[tuple[str, str, Kind, str], RecordAccess] = field(init=False)
+    _records: BriefMemory[tuple[str, str, str], RecordAccess] = field(init=False)
+    _sellers: BriefMemory[tuple[str, Kind, str], str] = field(init=False)
 
     def __post_init__(self) -> None:
         self._verdicts = BriefMemory()
         self._records = BriefMemory()
+        self._sellers = BriefMemory()
 
-    async def require(self, user: ActingUser, subject: Subject, named: str) -> None:
+    async def require(self, principal: Principal, user: ActingUser | None, subject: Subject, named: str) -> None:
+        """Let a caller have the record that its request names, with all that `require_user` and the other raise."""
+        if user is not None:
+            await self.require_user(user, subject, named)
+        if principal.legal_entities is not None:
+            await self.require_legal_entity(principal.tenant, principal.legal_entities, subject, named)
+
+    async def require_legal_entity(
+        self, tenant: str, legal_entities: frozenset[str], subject: Subject, named: str
+    ) -> None:
+        """Let a client of these legal entities have the record that its request names.
+
+        Raises NotFound where there is none of theirs, InvalidRequest where it is no id at all, Unavailable where the
+        CRM has to be asked and does not answer.
+        """
+        if subject.kind in _IN_CRM:
+            require_id(subject, named)
+            found = await self._seller(tenant, subject.kind, named)
+        else:
+            found = await self._seller_of_ours(tenant, subject.kind, named)
+        if found not in legal_entities:
+            raise NotFound(subject.absent(named))
+
+    async def require_user(self, user: ActingUser, subject: Subject, named: str) -> None:
         """Let the user have the record that a request names.
 
-        Raises NotFound where there is none that the user sees, NotPermitted where the user only reads what the
-        operation changes, InvalidRequest where it is no id at all, Unavailable where Salesforce cannot say.
+        Raises NotFound where there is none that the user sees, NotPermitted where it is none of any account's or the
+        user only reads what the operation changes, InvalidRequest where it is no id at all, Unavailable where
+        Salesforce cannot say.
         """
+        if subject.kind not in UNDER_ACCOUNTS:
+            raise NotPermitted(_FOR_OPERATORS)
         key = (user.tenant, user.user_id, subject.kind, named)
         verdict = self._verdicts.find(key)
         if verdict is None:
@@ -99,6 +125,44 @@ class Visibility:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else str(row.account_id or row.quote_id)
 
+    async def _seller(self, tenant: str, kind: Kind, named: str) -> str:
+        key = (tenant, kind, named)
+        found = self._sellers.find(key)
+        return await self._sellers.ask(key, lambda: self._ask_seller(tenant, kind, named)) if found is None else found
+
+    async def _ask_seller(self, tenant: str, kind: Kind, named: str) -> tuple[str, float]:
+        """The legal entity that an account buys from, or that a quote is of; empty where there is none."""
+        asked_at = time.monotonic()
+        find = self.system.find_account if kind == "account" else self.system.find_quote
+        try:
+            found = await find(tenant, named)
+        except Rejected:  # it lacks what a quote or an account needs: nobody's, and told apart by no answer
+            found = None
+        return ("" if found is None else found.legal_entity), asked_at
+
+    async def _seller_of_ours(self, tenant: str, kind: Kind, named: str) -> str:
+        """The legal entity of an order, a flow or a dead letter; empty where there is none."""
+        query = select(orders.c.legal_entity, orders.c.quote_id).where(orders.c.tenant == tenant)
+        source, is_webhook, event_id = named.partition(":")
+        if kind == "order":
+            query = query.where(orders.c.order_id == named)
+        elif kind == "dead letter" and is_webhook:
+            inbox = webhook_inbox.c
+            query = select(inbox.legal_entity, literal("").label("quote_id")).where(
+                inbox.tenant == tenant, inbox.source == source, inbox.event_id == event_id
+            )
+        else:
+            query = query.join(flows, (flows.c.tenant == orders.c.tenant) & (flows.c.subject == orders.c.order_id))
+            query = query.where(flows.c.flow_id == named)
+        async with self.store.transaction(tenant) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return ""
+        if row.legal_entity is None and kind == "order" and _SALESFORCE_ID.fullmatch(row.quote_id):
+            # Its flow has not read the quote yet: whoever has just submitted it asks for it at once.
+            return await self._seller(tenant, "quote", row.quote_id)
+        return str(row.legal_entity or "")
+
     async def _ask_salesforce(self, user: ActingUser, record_id: str) -> RecordAccess:
         if not _SALESFORCE_ID.fullmatch(record_id):
             record_id = NO_RECORD  # an order of a quote that never was one
@@ -111,70 +175,29 @@ class Visibility:
             raise _unknown(error) from error
 
 
-class BriefMemory(Generic[K, V]):
-    """Remembers answers for REMEMBERED_S seconds from when they were asked for; of those who ask at once, one asks."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[K, tuple[V, float]] = OrderedDict()
-        self._asking: dict[K, asyncio.Task[V]] = {}
-
-    def find(self, key: K) -> V | None:
-        """What is remembered, or None."""
-        found = self.find_with_time(key)
-        return None if found is None else found[0]
-
-    def find_with_time(self, key: K) -> tuple[V, float] | None:
-        """The same, with the moment at which it was asked for."""
-        found = self._known.get(key)
-        if found is None or time.monotonic() - found[1] >= REMEMBERED_S:
-            return None
-        return found
-
-    def keep(self, key: K, value: V, asked_at: float) -> None:
-        """Remember an answer; the oldest is forgotten where there are too many."""
-        self._known[key] = (value, asked_at)
-        self._known.move_to_end(key)
-        if len(self._known) > REMEMBERED_MAX:
-            self._known.popitem(last=False)
-
-    async def ask(self, key: K, question: Callable[[], Awaitable[tuple[V, float]]]) -> V:
-        """The answer to `question`, remembered from then on. An error is everybody's who waits, and not remembered."""
-        task = self._asking.get(key)
-        if task is None:
-            # A task of its own: whoever began it may go away while others wait.
-            task = self._asking[key] = asyncio.create_task(self._answer(key, question))
-            task.add_done_callback(lambda done: self._forget(key, done))
-        return await asyncio.shield(task)
-
-    async def _answer(self, key: K, question: Callable[[], Awaitable[tuple[V, float]]]) -> V:
-        value, asked_at = await question()
-        self.keep(key, value, asked_at)
-        return value
-
-    def _forget(self, key: K, done: asyncio.Task[V]) -> None:
-        self._asking.pop(key, None)
-        if not done.cancelled():
-            done.exception()  # seen, also where nobody waits for it any more
-
-
 def show_only_what_is_visible(visibility: Visibility) -> Middleware:
-    """Let an acting user have what Salesforce lets them see. The last policy: by then the body's form is known."""
+    """Let each caller have what it may see, and nothing else. The last policy: by then the body's form is known."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
             operation = matched_operation(scope)
+            if operation is None or operation.policy is None:
+                await app(scope, receive, send)
+                return
             user: ActingUser | None = scope["state"]["acting_user"]
-            if user is None or operation is None or operation.policy is None:
+            principal: Principal = scope["user"]
+            if user is None and principal.legal_entities is None:
                 await app(scope, receive, send)
                 return
             subject = subject_of(operation.handler.opt)
-            if subject.kind not in UNDER_ACCOUNTS:
-                raise NotPermitted("This is for services and operators, not in a Salesforce user's name.")
-            if subject.in_body:
-                receive, named = await _named_in_body(receive, subject)
+            if subject.kind == "none":
+                require_operator(user, subject)
             else:
-                named = scope["state"]["path_params"][subject.name]
-            await visibility.require(user, subject, named)
+                if subject.in_body:
+                    receive, named = await _named_in_body(receive, subject)
+                else:
+                    named = scope["state"]["path_params"][subject.name]
+                await visibility.require(principal, user, subject, named)
             await app(scope, receive, send)
 
         return middleware
@@ -196,6 +219,14 @@ async def _named_in_body(receive: Receive, subject: Subject) -> tuple[Receive, s
         return message
 
     return again, str(content[subject.name])
+
+
+def require_operator(user: ActingUser | None, subject: Subject) -> None:
+    """Raise NotPermitted where what is about no single record is not for this caller."""
+    if user is not None:
+        raise NotPermitted(_FOR_OPERATORS)
+    if not subject.filters:
+        raise NotPermitted("This shows the whole tenant, and this client is for some of its legal entities.")
 
 
 def require_id(subject: Subject, named: str) -> None:

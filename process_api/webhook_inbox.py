@@ -158,14 +158,14 @@ def waits_behind_another() -> ColumnElement[bool]:
     )
 
 
-async def dead_webhooks(connection: AsyncConnection, tenant: str, limit: int) -> list[Row[Any]]:
-    """The tenant's webhooks that wait for a person, the longest waiting first."""
-    query = (
-        select(webhook_inbox)
-        .where(_inbox.tenant == tenant, _inbox.status == InboxStatus.dead)
-        .order_by(_inbox.position)
-        .limit(limit)
-    )
+async def dead_webhooks(
+    connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None = None
+) -> list[Row[Any]]:
+    """The tenant's webhooks that wait for a person, the longest waiting first; of these legal entities only."""
+    query = select(webhook_inbox).where(_inbox.tenant == tenant, _inbox.status == InboxStatus.dead)
+    if legal_entities is not None:
+        query = query.where(_inbox.legal_entity.in_(sorted(legal_entities)))
+    query = query.order_by(_inbox.position).limit(limit)
     return list((await connection.execute(query)).all())
 
 

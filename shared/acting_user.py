@@ -1,6 +1,7 @@
 """The policies that find out on whose behalf a request is made: one for each place in the chain of tiers."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from litestar import Response, get
@@ -9,7 +10,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from shared.front import Middleware, matched_operation
 from shared.operation import public
-from shared.principal import ActingUser, Principal
+from shared.principal import ActingClient, ActingUser, Principal
 from shared.problem import Forbidden, Unauthenticated
 from shared.signing_keys import SigningKeys
 from shared.transaction_token import HEADER, JWKS_PATH, TransactionTokenVerifier
@@ -47,10 +48,13 @@ def act_for_handed_user(verifier: TransactionTokenVerifier | None) -> Middleware
             scope["state"]["acting_user"] = None
             operation = matched_operation(scope)
             if operation is not None and operation.policy is not None:
-                user = await _handed_user(verifier, scope, scope["user"])
-                if user is not None and not user.scopes.issuperset(operation.policy.scopes):
-                    raise Forbidden("The user's own token does not allow this.", scopes=list(operation.policy.scopes))
-                scope["state"]["acting_user"] = user
+                acting = await _handed(verifier, scope, scope["user"])
+                if acting is not None:
+                    if not acting.scopes.issuperset(operation.policy.scopes):
+                        what = "The user's own token does not allow this."
+                        raise Forbidden(what, scopes=list(operation.policy.scopes))
+                    scope["user"] = narrowed_to(scope["user"], acting.legal_entities)
+                    scope["state"]["acting_user"] = acting if isinstance(acting, ActingUser) else None
             await app(scope, receive, send)
 
         return middleware
@@ -68,9 +72,18 @@ def act_for_nobody(app: ASGIApp) -> ASGIApp:
     return middleware
 
 
-async def _handed_user(
+def narrowed_to(principal: Principal, legal_entities: frozenset[str] | None) -> Principal:
+    """The caller, for those legal entities only that it is for itself and whoever it hands on is."""
+    if legal_entities is None:
+        return principal
+    if principal.legal_entities is not None:
+        legal_entities &= principal.legal_entities
+    return replace(principal, legal_entities=legal_entities)
+
+
+async def _handed(
     verifier: TransactionTokenVerifier | None, scope: Scope, principal: Principal
-) -> ActingUser | None:
+) -> ActingUser | ActingClient | None:
     sent = [value for name, value in scope["headers"] if name == _HEADER]
     if not sent:
         if principal.user is not None:
@@ -87,4 +100,25 @@ async def _handed_user(
 def _in_whose_name(principal: Principal) -> ActingUser | None:
     if principal.user is None:
         return None
-    return ActingUser(principal.user, principal.tenant, uuid.uuid4().hex, principal.client_id, principal.scopes)
+    return ActingUser(
+        principal.user,
+        principal.tenant,
+        uuid.uuid4().hex,
+        principal.client_id,
+        principal.scopes,
+        principal.legal_entities,
+    )
+
+
+def handed_on(principal: Principal, user: ActingUser | None) -> ActingUser | ActingClient | None:
+    """Whom the tier behind must know of: the user, or a service that is for some legal entities only."""
+    if user is not None or principal.legal_entities is None:
+        return user
+    return ActingClient(
+        principal.subject,
+        principal.tenant,
+        uuid.uuid4().hex,
+        principal.client_id,
+        principal.scopes,
+        principal.legal_entities,
+    )

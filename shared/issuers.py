@@ -13,6 +13,7 @@ speak for every tenant. Further ones stand in the TOML file of QUOTEWAY_ISSUERS_
     scope_claim = "scp"                           # default scope; a list or a text with spaces
     client_claim = "azp"                          # default client_id
     user_claim = "salesforce_user"                # the default; 005…, 18 characters; absent from a service's token
+    legal_entities_claim = "companies"            # default legal_entities; a list of codes; absent: all of the tenant's
 
 A block with the metadata address of the first issuer says how that one is read.
 """
@@ -26,7 +27,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from shared.principal import USER_ID, Principal
+from shared.principal import USER_ID, Principal, read_legal_entities
 from shared.settings import SettingsError, variable
 from shared.signed_token import TokenRefused, read_name
 
@@ -50,6 +51,7 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     scope_claim: str = "scope"
     client_claim: str = "client_id"
     user_claim: str = "salesforce_user"
+    legal_entities_claim: str = "legal_entities"
 
     def takes_type(self, header: Mapping[str, Any]) -> bool:
         """Whether the header's `typ` is the one that this issuer gives its access tokens (RFC 7515, section 4.1.9)."""
@@ -68,6 +70,7 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             user=self._user(claims),
             issuer=str(claims["iss"]),
             token_id=read_name(claims, "jti") if "jti" in claims else "",
+            legal_entities=self._legal_entities(claims),
         )
 
     def _tenant(self, claims: Mapping[str, Any]) -> str:
@@ -86,6 +89,12 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise TokenRefused("its scopes are no text")
         return frozenset(words)
+
+    def _legal_entities(self, claims: Mapping[str, Any]) -> frozenset[str] | None:
+        try:
+            return read_legal_entities(claims.get(self.legal_entities_claim))
+        except ValueError as error:
+            raise TokenRefused(str(error)) from error
 
     def _user(self, claims: Mapping[str, Any]) -> str | None:
         user = claims.get(self.user_claim)

@@ -7,6 +7,7 @@ from shared.problem import Forbidden
 
 # A Salesforce user's id in the one spelling that everything behind the door uses.
 USER_ID = re.compile(r"005[A-Za-z0-9]{15}")
+_LEGAL_ENTITY = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Principal:
     """For which tenant a caller acts, through which client, with which scopes.
 
     `user` is the Salesforce user (005…, 18 characters) in whose name the token was issued; None for a service.
-    `token_id` is the token's `jti`, empty where it has none.
+    `token_id` is the token's `jti`, empty where it has none. `legal_entities` are those whose accounts, orders and
+    flows the caller may have to do with; None for all of the tenant's.
     """
 
     subject: str
@@ -24,6 +26,7 @@ class Principal:
     user: str | None = None
     issuer: str = ""
     token_id: str = ""
+    legal_entities: frozenset[str] | None = None
 
     def require(self, scopes: list[str]) -> None:
         """Raise Forbidden unless the token has every one of `scopes`."""
@@ -37,7 +40,8 @@ class ActingUser:
     """The Salesforce user for whom a request is made; `scope["state"]["acting_user"]`, None where a service asks.
 
     `user_id` has 18 characters (005…). `txn` names the transaction in every tier's records. `client_id` is the
-    application through which the user came in, `scopes` what the user's own token allows.
+    application through which the user came in, `scopes` what the user's own token allows, `legal_entities` those that
+    it is for; None for all.
     """
 
     user_id: str
@@ -45,3 +49,29 @@ class ActingUser:
     txn: str
     client_id: str
     scopes: frozenset[str] = frozenset()
+    legal_entities: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActingClient:
+    """A service that calls from outside and is for some legal entities only: the tiers behind have to know which."""
+
+    subject: str
+    tenant: str
+    txn: str
+    client_id: str
+    scopes: frozenset[str]
+    legal_entities: frozenset[str]
+
+
+def read_legal_entities(claim: object) -> frozenset[str] | None:
+    """The legal entities that a token's claim lists; None where it has none. Raises ValueError where it is no list.
+
+    An empty list is for none at all: only a token that says nothing of them is for all.
+    """
+    if claim is None:
+        return None
+    codes = claim if isinstance(claim, list) else [None]
+    if not all(isinstance(code, str) and _LEGAL_ENTITY.fullmatch(code) for code in codes):
+        raise ValueError("its legal entities are no list of codes")
+    return frozenset(codes)

@@ -3,6 +3,8 @@
 The experience API hands the user inward in a transaction token (draft-ietf-oauth-transaction-tokens-08): signed with a
 key of its own, good for half a minute, bound to the trust domain, to the tenant and to the client that presents it.
 The process API believes nothing else about a user: no other header, nothing in a body, no claim of an access token.
+
+A service that is for some legal entities only is handed on in the same way: the experience API's own token is for all.
 """
 
 import logging
@@ -11,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.principal import USER_ID, ActingUser, Principal
+from shared.principal import USER_ID, ActingClient, ActingUser, Principal, read_legal_entities
 from shared.problem import Unauthenticated
 from shared.revocation import RevocationWatch, mark
 from shared.signed_token import TokenRefused, check_audience, check_times, read_name, read_token
@@ -38,20 +40,25 @@ class TransactionTokenSigner:
     issuer: str
     trust_domain: str
 
-    def sign(self, user: ActingUser) -> str:
+    def sign(self, acting: ActingUser | ActingClient) -> str:
         """A token that says who acts, for the next tier."""
         now = int(time.time())
+        context: dict[str, Any] = {"tenant": acting.tenant}
+        if acting.legal_entities is not None:
+            context["legal_entities"] = sorted(acting.legal_entities)
+        if isinstance(acting, ActingClient):
+            context["service"] = True
         claims = {
             "iss": self.issuer,
             "aud": self.trust_domain,
             "iat": now,
             "exp": now + LIFE_S,
-            "txn": user.txn,
-            "sub": user.user_id,
-            "scope": " ".join(sorted(user.scopes)),
+            "txn": acting.txn,
+            "sub": acting.subject if isinstance(acting, ActingClient) else acting.user_id,
+            "scope": " ".join(sorted(acting.scopes)),
             "req_wl": self.issuer,
-            "tctx": {"tenant": user.tenant},
-            "rctx": {"client_id": user.client_id},
+            "tctx": context,
+            "rctx": {"client_id": acting.client_id},
         }
         return self.keys.sign({"typ": TYPE}, claims)
 
@@ -65,20 +72,22 @@ class TransactionTokenVerifier:
     trust_domain: str
     revocations: RevocationWatch | None = None
 
-    async def verify(self, text: str, principal: Principal) -> ActingUser:
+    async def verify(self, text: str, principal: Principal) -> ActingUser | ActingClient:
         """Who acts, where `principal` presents a token. Raises Unauthenticated, or Unavailable without its keys."""
         try:
             token = read_token(text)
             claims = token.verify(await self.keys.need(token.kid))
-            user = self._user(token.header, claims, principal)
+            acting = self._acting(token.header, claims, principal)
         except TokenRefused as error:
             _log.warning("transaction token of %s refused: %s", principal.client_id, error)
             raise Unauthenticated("The transaction token is not valid.", error="invalid_token") from error
         if self.revocations is not None:
-            self.revocations.check((mark("subject", user.tenant, user.user_id),), float(claims["iat"]))
-        return user
+            self.revocations.check((mark("subject", acting.tenant, str(claims["sub"])),), float(claims["iat"]))
+        return acting
 
-    def _user(self, header: Mapping[str, Any], claims: Mapping[str, Any], principal: Principal) -> ActingUser:
+    def _acting(
+        self, header: Mapping[str, Any], claims: Mapping[str, Any], principal: Principal
+    ) -> ActingUser | ActingClient:
         if header.get("typ") != TYPE:
             raise TokenRefused("it is no transaction token")
         if claims.get("iss") != self.issuer:
@@ -87,22 +96,26 @@ class TransactionTokenVerifier:
             raise TokenRefused("it was made for another client than the one that presents it")
         check_audience(claims, self.trust_domain)
         check_times(claims, now=time.time(), leeway_s=LEEWAY_S, life_max_s=LIFE_MAX_S)
-        tenant = read_name(_object(claims, "tctx"), "tenant")
+        context = _object(claims, "tctx")
+        tenant = read_name(context, "tenant")
         if tenant != principal.tenant:
             raise TokenRefused("it is of another tenant than the access token")
-        user_id = read_name(claims, "sub")
-        if not USER_ID.fullmatch(user_id):
-            raise TokenRefused("it names a user in no known way")
         scope = claims.get("scope")
         if not isinstance(scope, str):
             raise TokenRefused("its scope is no text")
-        return ActingUser(
-            user_id=user_id,
-            tenant=tenant,
-            txn=read_name(claims, "txn"),
-            client_id=read_name(_object(claims, "rctx"), "client_id"),
-            scopes=frozenset(scope.split()),
-        )
+        try:
+            legal_entities = read_legal_entities(context.get("legal_entities"))
+        except ValueError as error:
+            raise TokenRefused(str(error)) from error
+        subject, txn = read_name(claims, "sub"), read_name(claims, "txn")
+        client_id = read_name(_object(claims, "rctx"), "client_id")
+        if context.get("service") is True:
+            if legal_entities is None:
+                raise TokenRefused("it hands on a service without saying for which legal entities")
+            return ActingClient(subject, tenant, txn, client_id, frozenset(scope.split()), legal_entities)
+        if not USER_ID.fullmatch(subject):
+            raise TokenRefused("it names a user in no known way")
+        return ActingUser(subject, tenant, txn, client_id, frozenset(scope.split()), legal_entities)
 
 
 def _object(claims: Mapping[str, Any], claim: str) -> Mapping[str, Any]:

@@ -43,7 +43,7 @@ class DeadLetterList(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def list_dead_letters(request: Request[Principal, Any, Any], limit: LimitParameter = 100) -> DeadLetterList:
     """What waits for a person: parked flows, webhooks and events, with the reason and what to do."""
     letters: DeadLetters = request.app.state.dead_letters
-    found = await letters.waiting(request.user.tenant, limit + 1)
+    found = await letters.waiting(request.user.tenant, limit + 1, request.user.legal_entities)
     return DeadLetterList(dead_letters=found[:limit], complete=len(found) <= limit)
 
 

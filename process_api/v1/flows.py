@@ -106,7 +106,13 @@ async def list_flows(
 ) -> FlowPage:
     """The tenant's flows, newest first."""
     flows: Flows = request.app.state.flows
-    found, next_cursor = await flows.page(request.user.tenant, status=status, limit=limit, cursor=cursor)
+    found, next_cursor = await flows.page(
+        request.user.tenant,
+        status=status,
+        limit=limit,
+        cursor=cursor,
+        legal_entities=request.user.legal_entities,
+    )
     return FlowPage(flows=found, next_cursor=next_cursor)
 
 

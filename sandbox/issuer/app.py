@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import get_args
+from typing import Any, get_args
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -95,10 +95,13 @@ def _token_endpoint(settings: IssuerSettings, grants: TokenGrants, keys: Signing
     return issue_token
 
 
-def _claims(settings: IssuerSettings, grant: Grant) -> dict[str, str | int]:
-    """RFC 9068 section 2.2; `salesforce_user` is a private claim, for tokens in the name of a Salesforce user."""
+def _claims(settings: IssuerSettings, grant: Grant) -> dict[str, Any]:
+    """RFC 9068 section 2.2; private claims are `salesforce_user`, for tokens in the name of a Salesforce user, and
+    `legal_entities`, for clients that are for some of the tenant's only."""
     now = int(time.time())
-    user = {} if grant.user is None else {"salesforce_user": grant.user}
+    private: dict[str, Any] = {} if grant.user is None else {"salesforce_user": grant.user}
+    if grant.legal_entities is not None:
+        private["legal_entities"] = list(grant.legal_entities)
     return {
         "iss": settings.issuer_url,
         "sub": grant.subject,
@@ -109,7 +112,7 @@ def _claims(settings: IssuerSettings, grant: Grant) -> dict[str, str | int]:
         "iat": now,
         "exp": now + settings.ttl_s,
         "jti": str(uuid.uuid4()),
-        **user,
+        **private,
     }
 
 

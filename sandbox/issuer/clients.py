@@ -19,7 +19,8 @@ ANY_TENANT = "*"
 @dataclass(frozen=True, slots=True)
 class Client:
     """A client and its credentials. `audiences` maps each audience to the scopes it may get there; the first is the
-    default. A `tenant` of "*" may act for any tenant, naming it in each request."""
+    default. A `tenant` of "*" may act for any tenant, naming it in each request. `legal_entities` are those that it is
+    for; None for all of its tenant's."""
 
     client_id: str
     tenant: str
@@ -27,6 +28,7 @@ class Client:
     audiences: dict[str, tuple[str, ...]]
     secret: str
     assertion_key: RSAKey | None
+    legal_entities: tuple[str, ...] | None = None
 
     def has_secret(self, presented: str) -> bool:
         return secrets.compare_digest(self.secret.encode(), presented.encode())
@@ -57,6 +59,7 @@ def load_clients(clients_file: Path, credentials_file: Path) -> dict[str, Client
             audiences=_audiences(entry),
             secret=own["client_secret"],
             assertion_key=RSAKey.import_key(own["private_key_pem"]) if "private_key_pem" in own else None,
+            legal_entities=tuple(entry["legal_entities"]) if "legal_entities" in entry else None,
         )
     write_state(credentials_file, credentials)
     return clients

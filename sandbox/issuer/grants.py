@@ -46,6 +46,7 @@ class Grant:
     scopes: tuple[str, ...]
     tenant: str
     user: str | None = None
+    legal_entities: tuple[str, ...] | None = None
 
 
 class TokenGrants:
@@ -77,6 +78,7 @@ class TokenGrants:
             scopes=_choose_scopes(client, audience, form.get("scope", "")),
             tenant=_choose_tenant(client, form.get("tenant")),
             user=user,
+            legal_entities=client.legal_entities,
         )
 
     def _authenticate(self, form: Mapping[str, str], authorization: str | None) -> Client:

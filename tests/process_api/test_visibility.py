@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from litestar import Litestar, get, post
@@ -14,6 +15,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.params import JSONBody
 from sqlalchemy import insert
 
+from process_api.brief_memory import REMEMBERED_S
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.subjects import (
@@ -28,12 +30,13 @@ from process_api.subjects import (
 from process_api.system_client import SystemClient, connect_system
 from process_api.tables import orders
 from process_api.v1.orders import OrderSubmission
-from process_api.visibility import REMEMBERED_S, Visibility
+from process_api.visibility import Visibility
 from shared.canonical import RecordAccess
 from shared.operation import operation, public
 from shared.principal import ActingUser
 from shared.problem import InvalidRequest, NotFound, NotPermitted, QuotewayError, Unavailable
 from tests.process_api.conftest import Switch
+from tests.process_api.system_stand_in import mixed_quote
 
 MINE, FOREIGN, NONE = "001QW0000000001YAA", "001QW0000000002YAA", "001QW0000000099YAA"
 QUOTE = "0Q0QW00000000010AA"
@@ -56,7 +59,7 @@ class Seeing:
 
     async def outcome(self, subject: Subject, named: str) -> str:
         try:
-            await self.visibility.require(self.user, subject, named)
+            await self.visibility.require_user(self.user, subject, named)
         except QuotewayError as error:
             return f"{error.status} {error.detail}".replace(named, "…")
         return "seen"
@@ -67,7 +70,7 @@ class Seeing:
         self.switch.system.calls.clear()
         return count
 
-    async def order(self, account: str | None, quote: str = QUOTE) -> str:
+    async def order(self, account: str | None, quote: str = QUOTE, legal_entity: str | None = None) -> str:
         order_id = f"ord_{uuid.uuid4().hex}"
         tenant = self.user.tenant
         async with self.store.transaction(tenant) as connection:
@@ -81,6 +84,7 @@ class Seeing:
                     status="booked",
                     version=1,
                     account_id=account,
+                    legal_entity=legal_entity,
                 )
             )
         return order_id
@@ -165,22 +169,22 @@ async def test_an_order_is_seen_by_its_quote_until_its_account_is_known(seeing: 
 async def test_who_only_reads_cannot_submit_and_is_told_so(seeing: Seeing) -> None:
     seeing.grant(QUOTE, READ)
     with pytest.raises(NotPermitted, match="but not change it"):
-        await seeing.visibility.require(seeing.user, SUBMITTED, QUOTE)
+        await seeing.visibility.require_user(seeing.user, SUBMITTED, QUOTE)
     seeing.visibility._verdicts._known.clear()
     seeing.grant(QUOTE, EDIT)
-    await seeing.visibility.require(seeing.user, SUBMITTED, QUOTE)
+    await seeing.visibility.require_user(seeing.user, SUBMITTED, QUOTE)
 
 
 async def test_an_answer_is_one_users_and_one_tenants(seeing: Seeing) -> None:
     seeing.grant(MINE, EDIT)
-    await seeing.visibility.require(seeing.user, ACCOUNT, MINE)
+    await seeing.visibility.require_user(seeing.user, ACCOUNT, MINE)
     other = ActingUser("005QW0000000002YAA", seeing.user.tenant, "txn-2", "salesforce-lightning")
     with pytest.raises(NotFound):
-        await seeing.visibility.require(other, ACCOUNT, MINE)
+        await seeing.visibility.require_user(other, ACCOUNT, MINE)
     order = await seeing.order(MINE)
     namesake = ActingUser(seeing.user.user_id, f"{seeing.user.tenant[:20]}-x", "txn-3", "salesforce-lightning")
     with pytest.raises(NotFound):
-        await seeing.visibility.require(namesake, ORDER, order)
+        await seeing.visibility.require_user(namesake, ORDER, order)
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "rejected", "not_sent", "garbage"])
@@ -189,11 +193,11 @@ async def test_while_salesforce_is_away_nobody_is_let_in_and_nothing_is_remember
     # The client repeats a read that was not sent or not available.
     seeing.switch.system.fail("record_access", *[fault] * 5)
     with pytest.raises(Unavailable) as away:
-        await seeing.visibility.require(seeing.user, ACCOUNT, MINE)
+        await seeing.visibility.require_user(seeing.user, ACCOUNT, MINE)
     assert away.value.retry_after_s
     assert away.value.headers["Retry-After"]
     seeing.switch.system.faults.clear()
-    await seeing.visibility.require(seeing.user, ACCOUNT, MINE)
+    await seeing.visibility.require_user(seeing.user, ACCOUNT, MINE)
 
 
 async def test_whoever_leaves_does_not_take_the_others_answer_along(seeing: Seeing) -> None:
@@ -215,9 +219,49 @@ async def test_whoever_leaves_does_not_take_the_others_answer_along(seeing: Seei
 )
 async def test_what_is_no_id_never_becomes_part_of_an_address(seeing: Seeing, subject: Subject, named: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        await seeing.visibility.require(seeing.user, subject, named)
+        await seeing.visibility.require_user(seeing.user, subject, named)
     assert refusal.value.faults[0].pointer == subject.pointer
     assert seeing.asked() == 0
+
+
+async def test_a_client_of_some_legal_entities_sees_what_is_theirs_and_of_the_rest_nothing_differs(
+    seeing: Seeing,
+) -> None:
+    system, tenant = seeing.switch.system, seeing.user.tenant
+    assert system.account is not None
+    system.more_accounts = [
+        msgspec.structs.replace(system.account, account_id=FOREIGN, legal_entity="NW-US"),
+        msgspec.structs.replace(system.account, account_id=MINE, legal_entity="NW-DE"),
+    ]
+    system.account = None
+    quote = msgspec.structs.replace(mixed_quote(), quote_id=QUOTE, legal_entity="NW-US")
+    system.more_quotes = [quote]
+    orders_of = {code: await seeing.order(MINE, legal_entity=code) for code in ("NW-DE", "NW-US", None)}
+
+    async def outcome(subject: Subject, named: str) -> tuple[str, list[str]]:
+        system.calls.clear()
+        try:
+            await seeing.visibility.require_legal_entity(tenant, frozenset({"NW-DE"}), subject, named)
+        except NotFound as error:
+            return error.detail.replace(named, "…"), list(system.calls)
+        return "seen", list(system.calls)
+
+    assert await outcome(ACCOUNT, MINE) == ("seen", ["find_account"])
+    assert await outcome(ACCOUNT, MINE) == ("seen", [])
+    nothing = ("There is no account ….", ["find_account"])
+    assert await outcome(ACCOUNT, FOREIGN) == await outcome(ACCOUNT, NONE) == nothing
+    assert await outcome(ORDER, orders_of["NW-DE"]) == ("seen", [])
+    nothing = ("There is no order ….", [])
+    assert await outcome(ORDER, orders_of["NW-US"]) == await outcome(ORDER, f"ord_{uuid.uuid4().hex}") == nothing
+    # What has just been submitted is its quote's legal entity's; asked once, as for any quote.
+    assert await outcome(ORDER, orders_of[None]) == ("There is no order ….", ["find_quote"])
+    assert await outcome(SUBMITTED, QUOTE) == ("There is no quote ….", [])
+
+
+async def test_an_account_that_is_nobodys_yet_is_told_apart_by_no_answer(seeing: Seeing) -> None:
+    seeing.switch.system.fail("find_account", "rejected")
+    with pytest.raises(NotFound, match="There is no account"):
+        await seeing.visibility.require_legal_entity(seeing.user.tenant, frozenset({"NW-DE"}), ACCOUNT, MINE)
 
 
 def test_an_operation_that_does_not_say_what_it_is_about_cannot_be_served() -> None:

@@ -73,6 +73,15 @@ async def test_a_token_in_a_users_name_says_whose(authenticator: Authenticator) 
     assert principal.user == "005QW0000000001YAA"
 
 
+@pytest.mark.parametrize("listed", [["NW-US"], ["NW-US", "NW-DE"], []])
+async def test_a_token_for_some_legal_entities_is_for_no_others(
+    authenticator: Authenticator, listed: list[str]
+) -> None:
+    principal = await authenticator.authenticate(f"Bearer {sign(RSA, claims(legal_entities=listed))}")
+
+    assert principal.legal_entities == frozenset(listed)
+
+
 @pytest.mark.parametrize("header", ["bearer {}", "BEARER {}"])
 async def test_the_scheme_is_not_case_sensitive(authenticator: Authenticator, header: str) -> None:
     await authenticator.authenticate(header.format(sign(RSA)))
@@ -139,6 +148,10 @@ def test_every_scope_of_an_operation_is_needed() -> None:
         {"salesforce_user": ""},
         {"salesforce_user": 5},
         {"salesforce_user": ["005QW0000000001YAA"]},
+        {"legal_entities": "NW-US"},
+        {"legal_entities": ["nw-us"]},
+        {"legal_entities": [None]},
+        {"legal_entities": {"NW-US": True}},
     ],
     ids=str,
 )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ import pytest
 from joserfc.jwk import OKPKey
 from litestar import Request, get
 
-from shared.acting_user import act_for_handed_user, act_for_token_user, publish_keys
+from shared.acting_user import act_for_handed_user, act_for_token_user, handed_on, narrowed_to, publish_keys
 from shared.auth import Authenticator, Principal
 from shared.front import Middleware
 from shared.operation import operation
-from shared.principal import ActingUser
+from shared.principal import ActingClient, ActingUser
 from shared.problem import Unauthenticated, Unavailable
 from shared.service import Tier, create_service
 from shared.signing_keys import SigningKeys, rotate_keys
@@ -25,6 +26,9 @@ from tests.shared.tokens import ABSENT, AUDIENCE, METADATA_URL, StandInIssuer, c
 
 ADA = ActingUser("005QW0000000001YAA", "nordwind", "txn-1", "salesforce-lightning", frozenset({"orders:read"}))
 EXPERIENCE = Principal("experience-api", "experience-api", "nordwind", frozenset({"orders:read", "orders:write"}))
+DESK = ActingClient(
+    "us-desk", "nordwind", "txn-2", "us-desk", frozenset({"orders:read", "orders:write"}), frozenset({"NW-US"})
+)
 KEY = rsa_key()
 READ = operation(owner="tests", capability="orders", scopes=["orders:read"])
 WRITE = operation(owner="tests", capability="orders", scopes=["orders:write"])
@@ -91,6 +95,39 @@ async def test_the_user_arrives_as_it_was_handed_on(
     assert await verifier.verify(signer.sign(ADA), EXPERIENCE) == ADA
 
 
+@pytest.mark.parametrize("acting", [replace(ADA, legal_entities=frozenset({"NW-DE"})), DESK])
+async def test_the_legal_entities_that_a_token_was_for_arrive_with_whoever_acts(
+    signer: TransactionTokenSigner, verifier: TransactionTokenVerifier, acting: ActingUser | ActingClient
+) -> None:
+    assert await verifier.verify(signer.sign(acting), EXPERIENCE) == acting
+
+
+@pytest.mark.parametrize(
+    ("own", "handed", "left"),
+    [
+        (None, None, None),
+        (None, {"NW-US"}, {"NW-US"}),
+        ({"NW-US"}, None, {"NW-US"}),
+        ({"NW-US", "NW-DE"}, {"NW-US", "NW-AT"}, {"NW-US"}),
+        ({"NW-DE"}, {"NW-US"}, set()),
+    ],
+)
+def test_a_caller_is_for_no_legal_entity_that_either_of_the_two_is_not_for(
+    own: set[str] | None, handed: set[str] | None, left: set[str] | None
+) -> None:
+    caller = replace(EXPERIENCE, legal_entities=None if own is None else frozenset(own))
+    narrowed = narrowed_to(caller, None if handed is None else frozenset(handed))
+    assert narrowed.legal_entities == left
+
+
+def test_a_service_is_handed_on_only_where_it_is_for_some_legal_entities() -> None:
+    assert handed_on(EXPERIENCE, None) is None
+    assert handed_on(EXPERIENCE, ADA) is ADA
+    desk = handed_on(replace(EXPERIENCE, legal_entities=frozenset({"NW-US"})), None)
+    assert isinstance(desk, ActingClient)
+    assert desk.legal_entities == {"NW-US"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -103,6 +140,10 @@ async def test_the_user_arrives_as_it_was_handed_on(
         {"req_wl": ABSENT},
         {"tctx": {"tenant": "another"}},
         {"tctx": {}},
+        {"tctx": {"tenant": "nordwind", "legal_entities": "NW-US"}},
+        {"tctx": {"tenant": "nordwind", "service": True}},
+        {"sub": "us-desk"},
+        {"sub": "us-desk", "tctx": {"tenant": "nordwind", "legal_entities": ["NW-US"]}},
         {"tctx": "nordwind"},
         {"tctx": ABSENT},
         {"rctx": {}},

@@ -1,0 +1,58 @@
+"""Answers that are asked for often, remembered briefly; of those who ask the same at once, one asks."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+REMEMBERED_S = 30.0
+REMEMBERED_MAX = 50_000
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class BriefMemory(Generic[K, V]):
+    """Remembers answers for REMEMBERED_S seconds from when they were asked for; of those who ask at once, one asks."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[K, tuple[V, float]] = OrderedDict()
+        self._asking: dict[K, asyncio.Task[V]] = {}
+
+    def find(self, key: K) -> V | None:
+        """What is remembered, or None."""
+        found = self.find_with_time(key)
+        return None if found is None else found[0]
+
+    def find_with_time(self, key: K) -> tuple[V, float] | None:
+        """The same, with the moment at which it was asked for."""
+        found = self._known.get(key)
+        if found is None or time.monotonic() - found[1] >= REMEMBERED_S:
+            return None
+        return found
+
+    def keep(self, key: K, value: V, asked_at: float) -> None:
+        """Remember an answer; the oldest is forgotten where there are too many."""
+        self._known[key] = (value, asked_at)
+        self._known.move_to_end(key)
+        if len(self._known) > REMEMBERED_MAX:
+            self._known.popitem(last=False)
+
+    async def ask(self, key: K, question: Callable[[], Awaitable[tuple[V, float]]]) -> V:
+        """The answer to `question`, remembered from then on. An error is everybody's who waits, and not remembered."""
+        task = self._asking.get(key)
+        if task is None:
+            # A task of its own: whoever began it may go away while others wait.
+            task = self._asking[key] = asyncio.create_task(self._answer(key, question))
+            task.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(task)
+
+    async def _answer(self, key: K, question: Callable[[], Awaitable[tuple[V, float]]]) -> V:
+        value, asked_at = await question()
+        self.keep(key, value, asked_at)
+        return value
+
+    def _forget(self, key: K, done: asyncio.Task[V]) -> None:
+        self._asking.pop(key, None)
+        if not done.cancelled():
+            done.exception()  # seen, also where nobody waits for it any more
