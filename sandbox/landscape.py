@@ -18,6 +18,7 @@ from typing import Self
 
 import psycopg
 
+from sandbox.connections_file import connection_block
 from sandbox.engines import ExternalPostgres, PostgresEngine, run_database, start_postgres
 from sandbox.erp_stand_in.server import ErpStandIn
 from sandbox.faults.control import FaultControl
@@ -33,6 +34,7 @@ from shared.signing_keys import rotate_keys
 from shared.transaction_token import JWKS_PATH
 
 TENANT = "nordwind"
+SECOND_TENANT = "suedwind"
 _PROXIED_TIERS = ("system", "process")
 _WITHOUT_QUOTA = tuple(
     word
@@ -79,6 +81,8 @@ class Landscape:
     """Start the ERP's stand-in in place of Tryton; `tryton` is then what the proxy in front of it is called."""
     unthrottled: bool = False
     """Lift the vendors' quotas, so that they do not pace a large run."""
+    second_tenant: bool = False
+    """Connect a second tenant, Suedwind, with an org of its own in front of the same ERP and billing account."""
     modules: Mapping[str, str] = field(default_factory=dict)
     """What to run in place of a tier's own module, by the tier's name."""
     postgres: PostgresEngine | ExternalPostgres = field(init=False)
@@ -308,7 +312,8 @@ class Landscape:
         quota = {"concurrency_max": 200, "requests_per_second_max": 10_000} if self.unthrottled else {}
         entities = load_seed_data().legal_entities
         blocks = [
-            _connection(
+            connection_block(
+                TENANT,
                 capability="crm",
                 legal_entity="*",
                 adapter="salesforce",
@@ -317,7 +322,8 @@ class Landscape:
                 client_secret="file:salesforce.secret",  # noqa: S106 a reference
                 **quota,
             ),
-            _connection(
+            connection_block(
+                TENANT,
                 capability="tax",
                 legal_entity="*",
                 adapter="jurisdictions",
@@ -327,7 +333,8 @@ class Landscape:
         ]
         for entity in entities:
             blocks.append(
-                _connection(
+                connection_block(
+                    TENANT,
                     capability="erp",
                     legal_entity=entity.code,
                     adapter="tryton",
@@ -340,7 +347,8 @@ class Landscape:
                 )
             )
             blocks.append(
-                _connection(
+                connection_block(
+                    TENANT,
                     capability="billing",
                     legal_entity=entity.code,
                     adapter="stripe",
@@ -350,7 +358,41 @@ class Landscape:
                     **quota,
                 )
             )
+        if self.second_tenant:
+            blocks += self._second_tenant_blocks()
         self._private("connections.toml", "\n".join(blocks))
+
+    def _second_tenant_blocks(self) -> list[str]:
+        """The second tenant's connections. Only Quoteway keeps the two apart: their books are one company's."""
+        credentials = self.run_dir / "suedwind.json"
+        seed = ["--seed", str(DATA_FOLDER / SECOND_TENANT), "--credentials", str(credentials)]
+        org = self._start("suedwind", ["-m", "sandbox.salesforce", "--host", LOOPBACK, "--port", "0", *seed], {})
+        known = json.loads(credentials.read_text())
+        self._private("suedwind.secret", known["client_secret"])
+        seller = {"legal_entity": "SW-DE"}
+        crm: dict[str, str | int | dict[str, str]] = {
+            "url": org.url,
+            "client_id": known["client_id"],
+            "client_secret": "file:suedwind.secret",
+        }
+        erp: dict[str, str | int | dict[str, str]] = {
+            "url": self.erp_server.url,
+            "database": self.erp_server.database,
+            "company": self.erp.companies["NW-DE"],
+            "currency": "EUR",
+            "key": "file:tryton.key",
+        }
+        stripe = {"url": self.url("stripe"), "key": "file:stripe.key"}
+        tax: dict[str, str | int | dict[str, str]] = {
+            "table": str(DATA_FOLDER / "taxes.toml"),
+            "sellers": {"SW-DE": "DE"},
+        }
+        return [
+            connection_block(SECOND_TENANT, capability="crm", adapter="salesforce", legal_entity="*", **crm),
+            connection_block(SECOND_TENANT, capability="tax", adapter="jurisdictions", legal_entity="*", **tax),
+            connection_block(SECOND_TENANT, capability="erp", adapter="tryton", **seller, **erp),
+            connection_block(SECOND_TENANT, capability="billing", adapter="stripe", **seller, **stripe),
+        ]
 
     def settings(self, tier: str) -> dict[str, str]:
         """The settings of a tier, as the environment variables that it is started with."""
@@ -418,15 +460,3 @@ class Landscape:
 
 def _proxy(name: str) -> str:
     return f"{name}-proxy"
-
-
-def _connection(**settings: str | int | dict[str, str]) -> str:
-    """A block of the connections file. JSON's strings, numbers and (as inline tables) maps are TOML's too."""
-    lines = ["[[connection]]", f'tenant = "{TENANT}"']
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            inner = ", ".join(f"{key} = {json.dumps(text)}" for key, text in value.items())
-            lines.append(f"{name} = {{ {inner} }}")
-        else:
-            lines.append(f"{name} = {json.dumps(value)}")
-    return "\n".join(lines) + "\n"
