@@ -18,7 +18,7 @@ class Scale:
     pause_s: float
     """How long a worker is paused."""
     lease_s: float | None
-    """The workers' lease in the scenario of two workers; None for their own default."""
+    """The workers' lease; None for their own default. One that is too short for a busy machine only makes more work."""
     webhooks: int
     events: int
     relay_kills: int

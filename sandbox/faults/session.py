@@ -26,7 +26,6 @@ _SETTINGS = {
     "QUOTEWAY_STEP_BACKOFF_S": "0.2",
     "QUOTEWAY_STEP_BACKOFF_MAX_S": "2",
     "QUOTEWAY_SETTLE_S": "0.3",
-    "QUOTEWAY_LEASE_S": "3",
     "QUOTEWAY_LOG_LEVEL": "WARNING",
     "QUOTEWAY_RATE_LIMITS": "tenant=off, client=off, user=off, read=off, write=off, expensive=off",
 }
@@ -75,19 +74,20 @@ class Session:
         """Run the scenarios one after the other. Raises ProcessError where a landscape does not start."""
         rows = []
         for some in [names] if self.shared else [[name] for name in names]:
-            with self._landscape(blind=blind) as landscape:
+            with self._landscape(scale, blind=blind) as landscape:
                 run = Run(landscape, random.Random(self.seed), scale, _END_WITHIN_S)  # noqa: S311 repeatable
                 rows += [self._one(run, name, blind=blind) for name in some]
         return rows
 
     @contextmanager
-    def _landscape(self, *, blind: bool) -> Iterator[Landscape]:
+    def _landscape(self, scale: Scale, *, blind: bool) -> Iterator[Landscape]:
+        lease = {} if scale.lease_s is None else {"QUOTEWAY_LEASE_S": f"{scale.lease_s:g}"}
         with tempfile.TemporaryDirectory(prefix="quoteway-faults-") as folder:
             Path(folder).chmod(0o711)
             with Landscape(
                 Path(folder),
                 progress=Progress(),
-                tier_settings=_SETTINGS,
+                tier_settings={**_SETTINGS, **lease},
                 proxied=frozenset({*VENDORS, "system", "process"}),
                 fault_seed=self.seed,
                 light_erp=self.light_erp,

@@ -17,12 +17,9 @@ _FLOWS_OF = "SELECT workflow_uuid FROM dbos.workflow_status WHERE status = 'PEND
 
 async def two_workers(run: Run) -> Result:
     """The other one takes the flows over each time; nothing happens twice when the paused one wakes."""
-    lease_s = None if run.scale.lease_s is None else f"{run.scale.lease_s:g}"
     count, findings = run.scale.orders_of_two_workers, Findings()
     quotes = await run.quotes(count)
     run.bar.expect(count)
-    before = run.landscape.tier_settings.get("QUOTEWAY_LEASE_S")
-    await asyncio.to_thread(run.settle_on, QUOTEWAY_LEASE_S=lease_s)
     await asyncio.to_thread(run.landscape.start_worker, "worker-2")
     first = asyncio.create_task(run.order_all(quotes[: count // 2]))
     paused_s = await _pause(run, "worker", first, findings)
@@ -31,7 +28,6 @@ async def two_workers(run: Run) -> Result:
     orphans, recovered_s = await _kill_for_good(run, "worker-2", second, findings)
     orders += await second
     del run.landscape.processes["worker-2"]
-    await asyncio.to_thread(run.settle_on, QUOTEWAY_LEASE_S=before)
     paused = f"paused {run.scale.pause_s:g} s, its flows taken over after {paused_s:.1f} s"
     note = f"{paused}; killed, its {orphans} orphans after {recovered_s:.1f} s"
     return Result(orders, 2, note, len(orders), findings)
