@@ -14,23 +14,28 @@ from sandbox.faults.run import WRITES, Result, Run
 
 _WORKERS = ("worker", "worker-2")
 _PAUSE_MAX_S = 0.5
+_PACE_S = 0.05
 
 
 async def random_kills(run: Run) -> Result:
     """SIGKILL to a worker, the process API or the system API, again and again, each started anew at once.
 
-    Two kill at the same time, each its own half of the processes; orders are let in as the kills go on, so that the
-    last kill meets as many of them as the first.
+    Two kill at the same time, each its own half of the processes. Orders and kills wait for each other, so that the
+    last kill meets as many orders as the first.
     """
     kills, count = run.scale.kills, run.scale.orders_under_kills
-    quotes = await run.quotes(count)
+    quotes, ended_before, killed = await run.quotes(count), run.orders_ended, 0
     await asyncio.to_thread(run.landscape.start_worker, _WORKERS[1])
     gate = asyncio.Semaphore(run.scale.orders_at_once)
     share = -(-count // kills)
     run.bar.expect(count + kills)
 
     async def keep_killing(victims: tuple[str, str], times: int) -> None:
+        nonlocal killed
         for _ in range(times):
+            while killed * share > run.orders_ended - ended_before + run.scale.orders_at_once:  # noqa: ASYNC110 a count
+                await asyncio.sleep(_PACE_S)
+            killed += 1
             await asyncio.sleep(run.random.uniform(0.0, _PAUSE_MAX_S))
             await asyncio.to_thread(run.restart, run.random.choice(victims))
             run.bar.advance()

@@ -39,6 +39,7 @@ class Run:
     bar: Bar = field(default_factory=Bar)
     acknowledged: list[Acknowledged] = field(default_factory=list)
     scenarios_run: int = 0
+    orders_ended: int = 0
 
     async def order_all(self, quotes: list[str], *, gate: asyncio.Semaphore | None = None) -> list[Acknowledged]:
         """Submit these quotes, each once the gate lets it pass, and wait for every end."""
@@ -49,6 +50,7 @@ class Run:
                 await gate.acquire()
             async with places:
                 ended = await customers.order(quote_id)
+            self.orders_ended += 1
             self.bar.advance()
             return ended
 
