@@ -16,6 +16,7 @@ from experience_api.v2 import accounts
 from shared.acting_user import act_for_token_user, publish_keys
 from shared.admission import Load
 from shared.auth import Authenticator
+from shared.cache import open_cache
 from shared.cors import parse_origins
 from shared.http_client import Transport
 from shared.issuers import load_issuers
@@ -91,6 +92,7 @@ def create_app(
         answer_within_s=ANSWER_WITHIN_S,
         origins=parse_origins(settings.lightning_origins),
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
+        cache=open_cache(settings, "experience"),
         rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
     )
     return create_service(

@@ -96,6 +96,12 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     unpaid_invoices: InvoicesPart
     subscriptions: SubscriptionsPart
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every part could be read."""
+        parts: tuple[_Part, ...] = (self.credit, self.open_orders, self.unpaid_invoices, self.subscriptions)
+        return all(part.status is PartStatus.available for part in parts)
+
 
 @dataclass(frozen=True)
 class AccountOverviews:

@@ -28,6 +28,7 @@ from process_api.visibility import Visibility, show_only_what_is_visible
 from shared.acting_user import act_for_handed_user
 from shared.admission import Load
 from shared.auth import Authenticator
+from shared.cache import open_cache
 from shared.http_client import Transport
 from shared.issuers import load_issuers
 from shared.rate_limit import open_rate_limiter
@@ -130,6 +131,7 @@ def create_app(
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         visibility=show_only_what_is_visible(Visibility(system, store)),
+        cache=open_cache(settings, "process"),
         rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
     )
     app = create_service(

@@ -21,6 +21,7 @@ from process_api.refused_events import EVENT_BYTES_MAX, EventRefusedError, pendi
 from process_api.saga import Patience
 from process_api.store import Store
 from process_api.tables import events
+from shared.cache_policy import tags_of_event
 from shared.events import CloudEvent
 from shared.problem import Unavailable
 from shared.redis_connection import EntriesRefusedError, RedisStreams
@@ -92,6 +93,8 @@ class EventRelay:
             if not rows:
                 return 0
             published, refused = await self._append(tenant, rows)
+            # After the commit that an event tells of, so that no answer from before it is given after it.
+            await self.streams.purge_cache(tenant, sorted({tag for row in published for tag in tags_of_event(row.data)}))
             await mark_published(connection, published)
             for row, reason in refused:
                 _log.warning("event %s of %s was refused: %s", row.event_id, row.subject, reason)

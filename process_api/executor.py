@@ -288,11 +288,18 @@ async def _end_order_once(
             finished_at=None if flow_status is FlowStatus.parked else func.clock_timestamp(),
             **bad,
         )
+        account_id = await connection.scalar(select(orders.c.account_id).where(orders.c.order_id == flow.subject))
         await append_event(
             connection,
             tenant=flow.tenant,
             subject=flow.subject,
-            data=order_ended(status, order_id=flow.subject, version=version, reason_code=ending.reason_code or None),
+            data=order_ended(
+                status,
+                order_id=flow.subject,
+                version=version,
+                reason_code=ending.reason_code or None,
+                account_id=account_id,
+            ),
             correlation_id=flow.correlation_id,
         )
         total = await order_total(connection, flow.subject)

@@ -203,7 +203,7 @@ async def _mirror(connection: AsyncConnection, row: Row[Any], subscription: Subs
         await connection.execute(update(subscription_states).where(*key).values(observed_at=func.now()))
         return
     version = 1 if known is None else known.version + 1
-    order_id = await _order_of(connection, row.tenant, subscription)
+    order_id, account_id = await _order_of(connection, row.tenant, subscription)
     values = {
         "legal_entity": row.legal_entity,
         "vendor_id": subscription.vendor_id,
@@ -224,21 +224,24 @@ async def _mirror(connection: AsyncConnection, row: Row[Any], subscription: Subs
         status=subscription.status,
         vendor_id=subscription.vendor_id,
         order_id=order_id,
+        account_id=account_id,
     )
     await append_event(
         connection, tenant=row.tenant, subject=row.subject, data=changed, correlation_id=row.correlation_id
     )
 
 
-async def _order_of(connection: AsyncConnection, tenant: str, subscription: Subscription) -> str | None:
-    """Our order that started the subscription, if one did."""
+async def _order_of(
+    connection: AsyncConnection, tenant: str, subscription: Subscription
+) -> tuple[str | None, str | None]:
+    """Our order that started the subscription, if one did, and its account."""
     if subscription.vendor_id is None:
-        return None
-    query = select(orders.c.order_id).where(
+        return None, None
+    query = select(orders.c.order_id, orders.c.account_id).where(
         orders.c.tenant == tenant, orders.c.subscription_ids.contains([subscription.vendor_id])
     )
-    order_id: str | None = (await connection.scalars(query.limit(1))).one_or_none()
-    return order_id
+    found = (await connection.execute(query.limit(1))).one_or_none()
+    return (found.order_id, found.account_id) if found is not None else (None, None)
 
 
 async def _end(connection: AsyncConnection, row: Row[Any], status: InboxStatus) -> None:

@@ -13,6 +13,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from shared.cache_policy import CachePolicy
 from shared.contract_answers import HEADERS, describe_headers, problem_answer, problem_statuses, share_problems
 from shared.contract_examples import add_examples, load_examples
 from shared.operation import OperationPolicy, policy_of, problems_of
@@ -134,7 +135,7 @@ def _describe(operation: dict[str, Any], handler: HTTPRouteHandler, method: str,
     sentence = _FIRST_SENTENCE.match(description)
     operation["summary"] = " ".join((sentence[1] if sentence else description).split())
     if policy is not None:
-        _describe_policy(operation, policy)
+        _describe_policy(operation, policy, method)
     else:
         operation["security"] = []
     for status in problem_statuses(method, policy, problems_of(handler.opt)):
@@ -160,7 +161,7 @@ def _describe(operation: dict[str, Any], handler: HTTPRouteHandler, method: str,
             del described["deprecated"]
 
 
-def _describe_policy(operation: dict[str, Any], policy: OperationPolicy) -> None:
+def _describe_policy(operation: dict[str, Any], policy: OperationPolicy, method: str) -> None:
     operation["security"] = [{"accessToken": list(policy.scopes)}]
     operation["x-quoteway-owner"] = policy.owner
     operation["x-quoteway-capability"] = policy.capability
@@ -168,6 +169,25 @@ def _describe_policy(operation: dict[str, Any], policy: OperationPolicy) -> None
     operation["x-quoteway-rate-class"] = policy.rate
     operation["x-quoteway-rate-cost"] = policy.cost
     operation["x-quoteway-audit-class"] = policy.audit
+    if method == "GET":
+        _describe_cache(operation, policy.cache)
+
+
+def _describe_cache(operation: dict[str, Any], cache: CachePolicy | None) -> None:
+    """What a read's answer says of itself, and how long it may be given again (shared/cache.py)."""
+    etag = {"description": "The answer's strong validator (RFC 9110): send it as If-None-Match.", "schema": {}}
+    operation["responses"]["200"].setdefault("headers", {}).setdefault("ETag", etag)
+    operation["responses"]["304"] = {
+        "description": "You have this answer already: its validator is the one in If-None-Match.",
+        "headers": {"ETag": etag},
+    }
+    if cache is not None:
+        operation["x-quoteway-cache"] = {
+            "freshSeconds": cache.fresh_s,
+            "staleSeconds": cache.stale_s,
+            "sharedInTenant": cache.shared,
+            "endedBy": list(cache.tags),
+        }
 
 
 def _describe_tags(document: dict[str, Any], tags: dict[str, str]) -> None:

@@ -29,6 +29,7 @@ class OrderBooked(EventData, frozen=True, kw_only=True):
     meaning: ClassVar[str] = "The order is booked in the ERP, charged by billing and known to the CRM."
     order_id: str
     version: int
+    account_id: str | None = None
 
 
 class OrderRejected(EventData, frozen=True, kw_only=True):
@@ -40,6 +41,7 @@ class OrderRejected(EventData, frozen=True, kw_only=True):
     order_id: str
     version: int
     reason_code: str | None = None
+    account_id: str | None = None
 
 
 class OrderParked(EventData, frozen=True, kw_only=True):
@@ -51,6 +53,7 @@ class OrderParked(EventData, frozen=True, kw_only=True):
     order_id: str
     version: int
     reason_code: str | None = None
+    account_id: str | None = None
 
 
 class OrderCompensated(EventData, frozen=True, kw_only=True):
@@ -62,6 +65,7 @@ class OrderCompensated(EventData, frozen=True, kw_only=True):
     order_id: str
     version: int
     reason_code: str | None = None
+    account_id: str | None = None
 
 
 class SubscriptionChanged(EventData, frozen=True, kw_only=True):
@@ -75,6 +79,7 @@ class SubscriptionChanged(EventData, frozen=True, kw_only=True):
     status: SubscriptionStatus
     vendor_id: str | None = None
     order_id: str | None = None
+    account_id: str | None = None
 
 
 EVENTS: tuple[type[EventData], ...] = (OrderBooked, OrderRejected, OrderParked, OrderCompensated, SubscriptionChanged)
@@ -85,11 +90,13 @@ ORDER_ENDINGS: dict[OrderStatus, type[OrderRejected] | type[OrderParked] | type[
 }
 
 
-def order_ended(status: OrderStatus, *, order_id: str, version: int, reason_code: str | None) -> EventData:
+def order_ended(
+    status: OrderStatus, *, order_id: str, version: int, reason_code: str | None, account_id: str | None
+) -> EventData:
     """The event of an order that has come to this end."""
     if status is OrderStatus.booked:
-        return OrderBooked(order_id=order_id, version=version)
-    return ORDER_ENDINGS[status](order_id=order_id, version=version, reason_code=reason_code)
+        return OrderBooked(order_id=order_id, version=version, account_id=account_id)
+    return ORDER_ENDINGS[status](order_id=order_id, version=version, reason_code=reason_code, account_id=account_id)
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):

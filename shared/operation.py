@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from shared.cache_policy import CachePolicy
+
 RateClass = Literal["read", "write", "expensive"]
 AuditClass = Literal["none", "access", "financial"]
 _KEY = "quoteway_operation"
@@ -15,7 +17,10 @@ _PROBLEMS_KEY = "quoteway_problems"
 
 @dataclass(frozen=True)
 class OperationPolicy:
-    """The policy of one operation. `scopes` are all needed; in every limit it counts as `cost` requests."""
+    """The policy of one operation. `scopes` are all needed; in every limit it counts as `cost` requests.
+
+    Only a read may have a `cache`: without one it is answered anew each time.
+    """
 
     owner: str
     capability: str
@@ -23,6 +28,7 @@ class OperationPolicy:
     rate: RateClass
     audit: AuditClass
     cost: int = 1
+    cache: CachePolicy | None = None
 
 
 def operation(
@@ -33,6 +39,7 @@ def operation(
     rate: RateClass = "read",
     audit: AuditClass = "access",
     cost: int = 1,
+    cache: CachePolicy | None = None,
     problems: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """The `opt` of a route handler that carries its policy.
@@ -41,7 +48,7 @@ def operation(
     the inbound policies answer are documented anyway. Where it is left out, the contract promises what any operation
     of its method could answer.
     """
-    return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit, cost), _PROBLEMS_KEY: problems}
+    return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit, cost, cache), _PROBLEMS_KEY: problems}
 
 
 def public(*, problems: Sequence[int] = ()) -> dict[str, Any]:

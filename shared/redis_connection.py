@@ -1,8 +1,9 @@
 """The connection to Redis or Valkey. Nothing about correctness lives there: callers go on without it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -25,6 +26,11 @@ _CONNECT_TIMEOUT_S = 2.0
 _ANSWER_TIMEOUT_S = 5.0
 # What a request waits for must not make it wait: these are asked on the way to a vendor.
 _SCRIPT_TIMEOUT_S = 0.25
+# Where it is told which cached answers have ended, and how long a tag's version is kept: far longer than any answer.
+PURGES = "quoteway:cache:purges"
+_TAG_KEPT_S = 3600
+# A subscription that is silent for so long is asked whether it is still there.
+_SILENCE_S = 1.0
 # Answers that say something of the server, and nothing of what it was sent.
 _BUSY = (
     AuthenticationError,
@@ -70,6 +76,10 @@ class RedisStreams:
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable(f"Redis does not take entries ({type(error).__name__})", vendor=VENDOR) from error
 
+    async def purge_cache(self, tenant: str, tags: Sequence[str]) -> None:
+        """End the cached answers that speak of these. Raises Unavailable."""
+        await _purge(self._redis, tenant, tags)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
@@ -107,3 +117,87 @@ class RedisScripts:
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+
+class RedisCache:
+    """Answers with an end, and versions of what they speak of. Given up after a quarter of a second."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._redis = Redis(connection_pool=request_pool(url))
+
+    async def read(self, key: str, others: Sequence[str]) -> tuple[list[bytes | None], int]:
+        """The values of `key` and the others, and for how many milliseconds `key` is kept. Raises Unavailable."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                pipeline.mget([key, *others])
+                pipeline.pttl(key)
+                values, left_ms = await pipeline.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__})", vendor=VENDOR) from error
+        return values, max(0, left_ms)
+
+    async def write(self, key: str, value: bytes, kept_ms: int) -> None:
+        """Keep a value for so long. Raises Unavailable."""
+        try:
+            await self._redis.set(key, value, px=kept_ms)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__})", vendor=VENDOR) from error
+
+    async def purge(self, tenant: str, tags: Sequence[str]) -> None:
+        """End the cached answers that speak of these. Raises Unavailable."""
+        await _purge(self._redis, tenant, tags)
+
+    async def listen(self, channel: str) -> AsyncIterator[bytes | None]:
+        """None once messages come, then each message. Raises Unavailable when they come no more."""
+        redis = Redis.from_url(
+            self._url,
+            socket_connect_timeout=_CONNECT_TIMEOUT_S,
+            socket_timeout=_ANSWER_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        subscription = redis.pubsub()
+        try:
+            await subscription.subscribe(channel)
+            silent = 0
+            while True:
+                message = await subscription.get_message(timeout=_SILENCE_S)
+                if message is None:
+                    if silent:
+                        raise Unavailable("Redis tells nothing any more", vendor=VENDOR)
+                    silent += 1
+                    await subscription.ping()
+                    continue
+                silent = 0
+                if message["type"] == "subscribe":
+                    yield None
+                elif message["type"] == "message":
+                    yield message["data"]
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__})", vendor=VENDOR) from error
+        finally:
+            await subscription.aclose()  # type: ignore[no-untyped-call]
+            await redis.aclose()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+        await self._redis.connection_pool.aclose()
+
+
+def tag_key(tenant: str, tag: str) -> str:
+    """The key of the version of what cached answers speak of."""
+    return f"quoteway:cache:tag:{tenant}:{tag}"
+
+
+async def _purge(redis: Redis, tenant: str, tags: Sequence[str]) -> None:
+    try:
+        async with redis.pipeline(transaction=True) as pipeline:
+            for tag in tags:
+                pipeline.incr(tag_key(tenant, tag))
+                pipeline.expire(tag_key(tenant, tag), _TAG_KEPT_S)
+            # In the same transaction: whoever reads of a purge finds the new versions.
+            pipeline.publish(PURGES, msgspec.msgpack.encode((tenant, list(tags))))
+            await pipeline.execute()
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Redis does not answer ({type(error).__name__})", vendor=VENDOR) from error

@@ -18,7 +18,6 @@ from litestar.types import (
     ControllerRouterHandler,
     HTTPReceiveMessage,
     HTTPRequestEvent,
-    HTTPResponseStartEvent,
     Message,
     Receive,
     Scope,
@@ -30,6 +29,7 @@ from shared.acting_user import act_for_nobody
 from shared.admission import Load, admit
 from shared.auth import Authenticator, Principal
 from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
+from shared.cache import ResponseCache, cache_reads
 from shared.contract_pages import CONTRACT_HANDLERS, contract_config
 from shared.cors import allow_origins
 from shared.front import (
@@ -52,6 +52,8 @@ from shared.telemetry import set_correlation_id
 from shared.versions import announce_version
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+# What says nothing else of itself is an answer for this caller, now.
+_NO_STORE = (b"cache-control", b"no-store")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -62,8 +64,9 @@ class Tier:
     `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
     Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
     operations in, `examples` is the folder with their recorded examples. `origins`: see shared.cors. Without a
-    `rate_limiter` callers are not limited, without a `load` everything is taken. `acting_user` finds out on whose
-    behalf a request is made, `visibility` hides the records that this user may not see.
+    `rate_limiter` callers are not limited, without a `load` everything is taken, without a `cache` every read is
+    answered anew. `acting_user` finds out on whose behalf a request is made, `visibility` hides the records that this
+    user may not see.
     `public_url` is where callers reach the tier; empty: wherever they say.
     """
 
@@ -84,6 +87,7 @@ class Tier:
     load: Load | None = None
     rate_limiter: RateLimiter | None = None
     visibility: Middleware | None = None
+    cache: ResponseCache | None = None
 
 
 def create_service(
@@ -99,11 +103,15 @@ def create_service(
     async def start() -> None:
         if tier.load is not None:
             await tier.load.start()
+        if tier.cache is not None:
+            await tier.cache.start()
 
     async def close() -> None:
         await tier.authenticator.close()
         if tier.load is not None:
             await tier.load.stop()
+        if tier.cache is not None:
+            await tier.cache.stop()
         if tier.rate_limiter is not None:
             await tier.rate_limiter.close()
 
@@ -144,6 +152,8 @@ def create_service(
         # Behind the caller, whom the limits are for, and before all work.
         *([limit_rate(tier.rate_limiter)] if tier.rate_limiter is not None else []),
         guard_query(app),
+        # Behind all that may refuse, so that it gives nobody what they may not have; before all work.
+        *([cache_reads(tier.cache)] if tier.cache is not None else []),
         guard_body,
         # Last: it may ask Salesforce, so only for what would otherwise be answered.
         *([tier.visibility] if tier.visibility is not None else []),
@@ -183,8 +193,11 @@ def correlate(app: ASGIApp) -> ASGIApp:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if not _names(message, b"x-correlation-id"):
+                named = {name.lower() for name, _ in message["headers"]}
+                if b"x-correlation-id" not in named:
                     added.append((b"x-correlation-id", correlation_id.encode()))
+                if b"cache-control" not in named:
+                    added.append(_NO_STORE)
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
@@ -277,10 +290,6 @@ def _header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return value.decode("latin-1")
     return None
-
-
-def _names(message: HTTPResponseStartEvent, name: bytes) -> bool:
-    return any(key.lower() == name for key, _ in message["headers"])
 
 
 def _takes_body(handler: BaseRouteHandler) -> bool:

@@ -7,11 +7,11 @@ whose credit could be read; and nothing said whether all of the overview was the
 from typing import Any
 
 import msgspec
-from litestar import Request, get
+from litestar import Request, Response, get
 
 from experience_api.process_answers import PartStatus
 from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.credit import AccountIdParameter, CreditView, no_credit
+from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter, CreditView, no_credit
 from experience_api.v2.accounts import (
     AccountSummary,
     CreditAvailability,
@@ -22,6 +22,7 @@ from experience_api.v2.accounts import (
     account_summary,
 )
 from shared.auth import Principal
+from shared.cache_policy import NOT_KEPT
 from shared.operation import operation
 from shared.versions import warnings_for
 
@@ -54,18 +55,21 @@ class AccountOverview(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     "/v1/accounts/{accountId:str}/overview",
     operation_id="getAccountOverview",
     tags=["accounts"],
-    opt=operation(owner="salesforce-experience", capability="account-360", scopes=["accounts:read"]),
+    opt=operation(
+        owner="salesforce-experience", capability="account-360", scopes=["accounts:read"], cache=ACCOUNT_CACHE
+    ),
 )
 async def get_account_overview(
     request: Request[Principal, Any, Any], account_id: AccountIdParameter
-) -> AccountOverview:
+) -> Response[AccountOverview]:
     """Credit, open orders, unpaid invoices with totals per currency, and subscriptions.
 
     A part that cannot be read is marked unavailable with its reason; the rest still answers.
     """
     process: ProcessClient = request.app.state.process
     overview = await process.get_overview(Caller.of(request), account_id)
-    return overview_of(account_summary(overview, warnings_for(request)))
+    summary = account_summary(overview, warnings_for(request))
+    return Response(overview_of(summary), headers={} if summary.complete else NOT_KEPT)
 
 
 def overview_of(summary: AccountSummary) -> AccountOverview:

@@ -10,11 +10,14 @@ from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
 from shared.auth import Principal
+from shared.cache_policy import CachePolicy
 from shared.canonical import CreditDecision
 from shared.canonical.wire import END
 from shared.operation import operation
 from shared.versions import warnings_for
 
+# With what the process tier keeps before it, no answer is older than half a minute.
+ACCOUNT_CACHE = CachePolicy(fresh_s=10, stale_s=10, tags=("account:{accountId}",))
 AccountIdParameter = Annotated[
     str,
     PathParameter(
@@ -49,7 +52,9 @@ class AccountCreditView(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     "/v1/accounts/{accountId:str}/credit-status",
     operation_id="getCreditStatus",
     tags=["accounts"],
-    opt=operation(owner="salesforce-experience", capability="account-360", scopes=["accounts:read"]),
+    opt=operation(
+        owner="salesforce-experience", capability="account-360", scopes=["accounts:read"], cache=ACCOUNT_CACHE
+    ),
 )
 async def get_credit_status(request: Request[Principal, Any, Any], account_id: AccountIdParameter) -> AccountCreditView:
     """The customer's credit limit, what it owes, and whether it may owe more."""

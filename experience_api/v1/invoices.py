@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import AmountText, CurrencyCode
-from experience_api.v1.credit import AccountIdParameter
+from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
 from shared.auth import Principal
 from shared.canonical import InvoiceSource, InvoiceStatus
 from shared.operation import operation
@@ -55,7 +55,9 @@ class InvoicePageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     "/v1/accounts/{accountId:str}/invoices",
     operation_id="listInvoices",
     tags=["accounts"],
-    opt=operation(owner="salesforce-experience", capability="account-360", scopes=["accounts:read"]),
+    opt=operation(
+        owner="salesforce-experience", capability="account-360", scopes=["accounts:read"], cache=ACCOUNT_CACHE
+    ),
 )
 async def list_invoices(
     request: Request[Principal, Any, Any],

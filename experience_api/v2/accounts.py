@@ -4,16 +4,17 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from litestar import Request, get
+from litestar import Request, Response, get
 
 from experience_api import process_answers
 from experience_api.order_words import STATUS_TEXTS
 from experience_api.process_answers import PartStatus
 from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import AmountText, CurrencyCode, CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
-from experience_api.v1.credit import AccountIdParameter
+from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
 from experience_api.v1.invoices import InvoiceView, invoice_view
 from shared.auth import Principal
+from shared.cache_policy import NOT_KEPT
 from shared.canonical import CreditDecision, OrderStatus, SubscriptionStatus
 from shared.canonical.wire import Quantity
 from shared.operation import operation
@@ -129,15 +130,20 @@ class AccountSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     "/v2/accounts/{accountId:str}/overview",
     operation_id="getAccountOverviewV2",
     tags=["accounts"],
-    opt=operation(owner="salesforce-experience", capability="account-360", scopes=["accounts:read"]),
+    opt=operation(
+        owner="salesforce-experience", capability="account-360", scopes=["accounts:read"], cache=ACCOUNT_CACHE
+    ),
 )
-async def get_account_overview(request: Request[Principal, Any, Any], account_id: AccountIdParameter) -> AccountSummary:
+async def get_account_overview(
+    request: Request[Principal, Any, Any], account_id: AccountIdParameter
+) -> Response[AccountSummary]:
     """Credit, open orders, unpaid invoices with totals per currency, and subscriptions.
 
     A part that cannot be read is marked unavailable with its reason; the rest still answers, and `complete` is false.
     """
     process: ProcessClient = request.app.state.process
-    return account_summary(await process.get_overview(Caller.of(request), account_id), warnings_for(request))
+    summary = account_summary(await process.get_overview(Caller.of(request), account_id), warnings_for(request))
+    return Response(summary, headers={} if summary.complete else NOT_KEPT)
 
 
 def account_summary(overview: process_answers.Overview, warnings: list[str]) -> AccountSummary:

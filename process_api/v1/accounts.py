@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from litestar import Request, get
+from litestar import Request, Response, get
 from litestar.params import PathParameter, QueryParameter
 
 from process_api.account_overview import AccountOverviews, Overview
 from process_api.subjects import about_account
 from shared.auth import Principal
+from shared.cache_policy import NOT_KEPT, CachePolicy
 from shared.canonical import CreditStatus, InvoicePage
 from shared.canonical.wire import END
 from shared.operation import operation
@@ -28,17 +29,25 @@ CursorParameter = Annotated[
 OpenOnlyParameter = Annotated[bool, QueryParameter(name="openOnly", description="Only invoices not yet paid in full.")]
 
 
-_POLICY = operation(owner=OWNER, capability="account-360", scopes=["accounts:read"]) | about_account()
+_POLICY = operation(
+    owner=OWNER,
+    capability="account-360",
+    scopes=["accounts:read"],
+    cache=CachePolicy(fresh_s=5, stale_s=5, tags=("account:{accountId}",)),
+) | about_account()
 
 
 @get("/v1/accounts/{accountId:str}/overview", operation_id="getAccountOverview", tags=["accounts"], opt=_POLICY)
-async def get_account_overview(request: Request[Principal, Any, Any], account_id: AccountIdParameter) -> Overview:
+async def get_account_overview(
+    request: Request[Principal, Any, Any], account_id: AccountIdParameter
+) -> Response[Overview]:
     """Credit, open orders, unpaid invoices and subscriptions, read at the same time.
 
     A part that cannot be read is marked unavailable with its reason; the rest still answers.
     """
     overviews: AccountOverviews = request.app.state.overviews
-    return await overviews.overview(request.user.tenant, account_id)
+    overview = await overviews.overview(request.user.tenant, account_id)
+    return Response(overview, headers={} if overview.is_whole else NOT_KEPT)
 
 
 @get("/v1/accounts/{accountId:str}/credit-status", operation_id="getCreditStatus", tags=["accounts"], opt=_POLICY)

@@ -1,0 +1,111 @@
+"""An answer that may be given again, and the process's own memory of such answers."""
+
+import hashlib
+import time
+from base64 import urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Iterable
+
+import msgspec
+
+Header = tuple[bytes, bytes]
+# tenant, caller, path, query, accept
+CacheKey = tuple[str, str, str, bytes, bytes]
+_ENTRY_OVERHEAD_BYTES = 1000
+
+
+class CachedAnswer(msgspec.Struct, array_like=True):
+    """A 200 answer. Moments are monotonic seconds of this process; `tag_versions` is what Redis knew before it."""
+
+    headers: list[Header]
+    body: bytes
+    etag: bytes
+    tags: tuple[str, ...]
+    tag_versions: list[bytes | None]
+    made_at: float = 0.0
+    fresh_until: float = 0.0
+    stale_until: float = 0.0
+
+    def age_s(self, now: float) -> int:
+        """Whole seconds since it was made."""
+        return max(0, int(now - self.made_at))
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers) + _ENTRY_OVERHEAD_BYTES
+
+
+def strong_etag(body: bytes) -> bytes:
+    """A validator that two answers share only where they are the same, byte for byte."""
+    return b'"' + urlsafe_b64encode(hashlib.blake2b(body, digest_size=15).digest()) + b'"'
+
+
+class LocalAnswers:
+    """Answers in this process's memory: the least recently used go first. Knows what was purged a moment ago."""
+
+    def __init__(self, *, entries_max: int, bytes_max: int) -> None:
+        self._entries_max = entries_max
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._answers: OrderedDict[CacheKey, CachedAnswer] = OrderedDict()
+        self._tagged: dict[tuple[str, str], set[CacheKey]] = {}
+        self._purged_at: dict[tuple[str, str], float] = {}
+        self._cleared_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, key: CacheKey) -> CachedAnswer | None:
+        """The answer, if there is one; whether it is still good is for its reader to see."""
+        found = self._answers.get(key)
+        if found is not None:
+            self._answers.move_to_end(key)
+        return found
+
+    def put(self, key: CacheKey, answer: CachedAnswer, *, asked_at: float) -> bool:
+        """Keep an answer that was asked for at `asked_at`; not if what it speaks of has been purged since."""
+        if self._cleared_at >= asked_at or any(
+            self._purged_at.get((key[0], tag), -1.0) >= asked_at for tag in answer.tags
+        ):
+            return False
+        self._drop(key)
+        self._answers[key] = answer
+        self._bytes += answer.size
+        for tag in answer.tags:
+            self._tagged.setdefault((key[0], tag), set()).add(key)
+        while self._answers and (len(self._answers) > self._entries_max or self._bytes > self._bytes_max):
+            self._drop(next(iter(self._answers)))
+        return key in self._answers
+
+    def purge(self, tenant: str, tags: Iterable[str]) -> None:
+        """Forget every answer that speaks of one of these."""
+        now = time.monotonic()
+        for tag in tags:
+            self._purged_at.pop((tenant, tag), None)
+            self._purged_at[tenant, tag] = now
+            for key in list(self._tagged.get((tenant, tag), ())):
+                self._drop(key)
+        while len(self._purged_at) > self._entries_max:
+            # Whoever asked before the oldest purge that is forgotten here must not keep its answer either.
+            self._cleared_at = max(self._cleared_at, self._purged_at.pop(next(iter(self._purged_at))))
+
+    def clear(self) -> None:
+        """Forget everything, and what is being asked for now."""
+        self._cleared_at = time.monotonic()
+        self._answers.clear()
+        self._tagged.clear()
+        self._purged_at.clear()
+        self._bytes = 0
+
+    def _drop(self, key: CacheKey) -> None:
+        answer = self._answers.pop(key, None)
+        if answer is None:
+            return
+        self._bytes -= answer.size
+        for tag in answer.tags:
+            keys = self._tagged.get((key[0], tag))
+            if keys is not None:
+                keys.discard(key)
+                if not keys:
+                    del self._tagged[key[0], tag]
