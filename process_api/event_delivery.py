@@ -94,7 +94,8 @@ class EventRelay:
                 return 0
             published, refused = await self._append(tenant, rows)
             # After the commit that an event tells of, so that no answer from before it is given after it.
-            await self.streams.purge_cache(tenant, sorted({tag for row in published for tag in tags_of_event(row.data)}))
+            ended = {tag for row in published for tag in tags_of_event(row.data)}
+            await self.streams.purge_cache(tenant, sorted(ended))
             await mark_published(connection, published)
             for row, reason in refused:
                 _log.warning("event %s of %s was refused: %s", row.event_id, row.subject, reason)

@@ -191,6 +191,8 @@ def tag_key(tenant: str, tag: str) -> str:
 
 
 async def _purge(redis: Redis, tenant: str, tags: Sequence[str]) -> None:
+    if not tags:
+        return
     try:
         async with redis.pipeline(transaction=True) as pipeline:
             for tag in tags:

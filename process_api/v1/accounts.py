@@ -29,12 +29,15 @@ CursorParameter = Annotated[
 OpenOnlyParameter = Annotated[bool, QueryParameter(name="openOnly", description="Only invoices not yet paid in full.")]
 
 
-_POLICY = operation(
-    owner=OWNER,
-    capability="account-360",
-    scopes=["accounts:read"],
-    cache=CachePolicy(fresh_s=5, stale_s=5, tags=("account:{accountId}",)),
-) | about_account()
+_POLICY = (
+    operation(
+        owner=OWNER,
+        capability="account-360",
+        scopes=["accounts:read"],
+        cache=CachePolicy(fresh_s=5, stale_s=5, tags=("account:{accountId}",)),
+    )
+    | about_account()
+)
 
 
 @get("/v1/accounts/{accountId:str}/overview", operation_id="getAccountOverview", tags=["accounts"], opt=_POLICY)
