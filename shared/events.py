@@ -91,7 +91,7 @@ ORDER_ENDINGS: dict[OrderStatus, type[OrderRejected] | type[OrderParked] | type[
 
 
 def order_ended(
-    status: OrderStatus, *, order_id: str, version: int, reason_code: str | None, account_id: str | None
+    status: OrderStatus, *, order_id: str, version: int, reason_code: str | None, account_id: str | None = None
 ) -> EventData:
     """The event of an order that has come to this end."""
     if status is OrderStatus.booked:
