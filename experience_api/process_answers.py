@@ -180,6 +180,12 @@ class Overview(_Answer, frozen=True, kw_only=True):
     unpaid_invoices: InvoicesPart
     subscriptions: SubscriptionsPart
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every part could be read."""
+        parts = (self.credit, self.open_orders, self.unpaid_invoices, self.subscriptions)
+        return all(part.status is PartStatus.available for part in parts)
+
 
 class PreviewLine(_Answer, frozen=True, kw_only=True):
     """A quote's line, with its price in every system."""

@@ -68,8 +68,8 @@ async def get_account_overview(
     """
     process: ProcessClient = request.app.state.process
     overview = await process.get_overview(Caller.of(request), account_id)
-    summary = account_summary(overview, warnings_for(request))
-    return Response(overview_of(summary), headers={} if summary.complete else NOT_KEPT)
+    view = overview_of(account_summary(overview, warnings_for(request)))
+    return Response(view, headers={} if overview.is_whole else NOT_KEPT)
 
 
 def overview_of(summary: AccountSummary) -> AccountOverview:

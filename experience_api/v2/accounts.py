@@ -142,8 +142,9 @@ async def get_account_overview(
     A part that cannot be read is marked unavailable with its reason; the rest still answers, and `complete` is false.
     """
     process: ProcessClient = request.app.state.process
-    summary = account_summary(await process.get_overview(Caller.of(request), account_id), warnings_for(request))
-    return Response(summary, headers={} if summary.complete else NOT_KEPT)
+    overview = await process.get_overview(Caller.of(request), account_id)
+    summary = account_summary(overview, warnings_for(request))
+    return Response(summary, headers={} if overview.is_whole else NOT_KEPT)
 
 
 def account_summary(overview: process_answers.Overview, warnings: list[str]) -> AccountSummary:
