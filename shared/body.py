@@ -16,6 +16,8 @@ from shared.problem import Fault, InvalidRequest, PayloadTooLarge
 BODY_BYTES_MAX = 1_000_000
 BODY_TIMEOUT_S = 10.0
 DEPTH_MAX = 32
+# Lines of an order, and items of any other array.
+ITEMS_MAX = 500
 _MEMBER = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
 # A whole string, or what there is of one that never ends, or a bracket. Possessive, so that the time is linear in the
 # body: with ordinary repetition 1 MB of `\"` would be searched from every one of its quotes to the end, for an hour.
@@ -23,7 +25,7 @@ _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def check_json_body(body: bytes) -> None:
-    """Raise InvalidRequest or PayloadTooLarge unless `body` is JSON text within our bounds, without duplicate keys."""
+    """Raise InvalidRequest or PayloadTooLarge unless `body` is JSON text within our bounds, without repeated fields."""
     if len(body) > BODY_BYTES_MAX:
         raise PayloadTooLarge(f"The body has {len(body)} bytes; at most {BODY_BYTES_MAX} are taken.")
     try:
@@ -35,11 +37,9 @@ def check_json_body(body: bytes) -> None:
         content = json.loads(text, object_pairs_hook=_read_object, parse_constant=_refuse_constant)
     except ValueError as error:
         raise _invalid(f"The body is not JSON: {error}.") from error
-    pointer = _repeated_field(content)
-    if pointer is not None:
-        raise InvalidRequest(
-            "A field is given twice.", [Fault(pointer=pointer, detail="This field is given more than once.")]
-        )
+    fault = _find_fault(content)
+    if fault is not None:
+        raise InvalidRequest("The body cannot be taken.", [fault])
 
 
 def _check_depth(text: str) -> None:
@@ -64,15 +64,24 @@ def _read_object(pairs: list[tuple[str, Any]]) -> Any:
     return _Repeated(Counter(name for name, _ in pairs).most_common(1)[0][0])
 
 
-def _repeated_field(content: Any) -> str | None:
-    """The JSON pointer (RFC 6901) of the first repeated field; None where there is none."""
+def _find_fault(content: Any, at: str = "") -> Fault | None:
+    """The first repeated field or too long array below the JSON pointer (RFC 6901) `at`; None where there is none."""
     if isinstance(content, _Repeated):
-        return "/" + _escaped(content)
-    members = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+        return Fault(pointer=f"{at}/{_escaped(content)}", detail="This field is given more than once.")
+    if isinstance(content, list):
+        if len(content) > ITEMS_MAX:
+            return Fault(pointer=at, detail=f"Expected at most {ITEMS_MAX} items, got {len(content)}")
+        members: Any = enumerate(content)
+    elif isinstance(content, dict):
+        members = content.items()
+    else:
+        return None
     for name, value in members:
-        inner = _repeated_field(value)
-        if inner is not None:
-            return f"/{_escaped(str(name))}{inner}"
+        # Only what can hold a fault is looked into: most values are texts and numbers.
+        if isinstance(value, (dict, list, _Repeated)):
+            fault = _find_fault(value, f"{at}/{_escaped(str(name))}")
+            if fault is not None:
+                return fault
     return None
 
 

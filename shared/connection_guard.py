@@ -1,7 +1,8 @@
 """Connections of clients that are slow or talk rubbish: each is let go in time, and told why where that can be.
 
 uvicorn bounds idle connections only: one that trickles its headers, or never reads its answer, it holds for ever
-(measured: 500 of 500 after 40 s). A slow body is cut off by `guard_body` (shared/service.py).
+(measured: 500 of 500 after 40 s). A slow body is cut off by `guard_body` (shared/service.py), and here where its
+request was refused before anyone read it.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import socket
 import sys
 
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from shared.problem import PROBLEM_MEDIA_TYPE, HeadersTooLarge, InvalidRequest, QuotewayError, RequestTimeout
 from shared.telemetry import set_correlation_id
@@ -17,6 +18,8 @@ from shared.telemetry import set_correlation_id
 HEADERS_WITHIN_S = 10.0
 # A token may have 8 KiB; no address or other header of ours comes near the rest.
 HEADER_BYTES_MAX = 32_768
+# How long a body may still come after its request has been answered without it.
+BODY_LINGERS_S = 5.0
 # How long a client may leave what was sent to it unread.
 ANSWER_READ_WITHIN_S = 30.0
 
@@ -62,6 +65,13 @@ class GuardedConnection(HttpToolsProtocol):
         self._header_bytes = None
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        """Whoever was refused before its body was here gets a moment to end it, and no more."""
+        super().on_response_complete()
+        if self.cycle.more_body and not self.transport.is_closing():
+            # Not at once: closed on data that is still coming, TCP would throw the answer away before it is read.
+            self.loop.call_later(BODY_LINGERS_S, self._body_is_late, self.cycle)
+
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP with a problem, as everything else is."""
         self._refuse(InvalidRequest(msg))
@@ -77,6 +87,10 @@ class GuardedConnection(HttpToolsProtocol):
 
     def _headers_are_late(self) -> None:
         self._refuse(RequestTimeout(f"The headers did not arrive within {HEADERS_WITHIN_S:g} s."))
+
+    def _body_is_late(self, cycle: RequestResponseCycle) -> None:
+        if cycle.more_body and self.cycle is cycle and not self.transport.is_closing():
+            self.transport.close()
 
     def _refuse(self, error: QuotewayError) -> None:
         """Answer, and close. Where an answer is under way, only close: a second one would be mistaken for it."""

@@ -20,6 +20,7 @@ from shared.serve import serve
 
 connection_guard.HEADERS_WITHIN_S = float(sys.argv[1])
 connection_guard.ANSWER_READ_WITHIN_S = 1.0
+connection_guard.BODY_LINGERS_S = float(sys.argv[2])
 
 @get("/", sync_to_thread=False)
 def root() -> str:
@@ -37,7 +38,9 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 @pytest.fixture(scope="module")
 def thing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProcess]:
     log = tmp_path_factory.mktemp("thing") / "log"
-    with start_process("thing", [sys.executable, "-c", PROGRAM, "0.5"], log_path=log, ready="json line") as process:
+    with start_process(
+        "thing", [sys.executable, "-c", PROGRAM, "0.5", "0.5"], log_path=log, ready="json line"
+    ) as process:
         yield process
 
 
@@ -139,6 +142,51 @@ async def test_what_is_not_http_is_400_or_closed_and_never_500(thing: RunningPro
 
     assert b"HTTP/1.1 5" not in said
     assert said == b"" or b"HTTP/1.1 4" in said
+
+
+async def trickle_a_refused_body(thing: RunningProcess) -> tuple[bytes, bool]:
+    """What a client is told that sends a body nobody reads, a byte at a time, and whether it is let go within 4 s."""
+    reader, writer = await opened(thing)
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
+    said = await reader.readuntil(b"}")
+    closed = asyncio.create_task(reader.read(1))
+    with contextlib.suppress(ConnectionError):
+        for _ in range(80):
+            if closed.done():
+                break
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+    was_closed = closed.done()
+    closed.cancel()
+    writer.close()
+    with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+        await closed
+    return said, was_closed
+
+
+async def test_a_body_that_trickles_in_after_its_refusal_is_cut_off(thing: RunningProcess) -> None:
+    said, was_closed = await trickle_a_refused_body(thing)
+
+    assert said.startswith(b"HTTP/1.1 405")
+    assert was_closed
+
+
+async def test_without_its_deadline_such_a_body_would_hold_the_connection(tmp_path: Path) -> None:
+    """The mutation of the test above."""
+    argv = [sys.executable, "-c", PROGRAM, "0.5", "3600"]
+    with start_process("thing", argv, log_path=tmp_path / "log", ready="json line") as process:
+        _, was_closed = await trickle_a_refused_body(process)
+
+    assert not was_closed
+
+
+async def test_a_refused_body_that_ends_in_time_keeps_the_connection(thing: RunningProcess) -> None:
+    reader, writer = await opened(thing)
+    writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")
+    assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 405")
+    writer.write(b"cd" + REQUEST)
+    assert (await reader.read(65_536)).startswith(b"HTTP/1.1 200")
+    writer.close()
 
 
 async def test_who_never_reads_its_answer_is_let_go(thing: RunningProcess) -> None:
