@@ -267,8 +267,7 @@ def guard_body(app: ASGIApp) -> ASGIApp:
                 raise InvalidRequest("Send the body as application/json.")
             check_json_body(body)
             field = operation.handler.parsed_fn_signature.parameters.get("data")
-            if field is not None:
-                check_shape(body, field.annotation)
+            check_shape(body, field.annotation if field is not None else object)
         elif _takes_body(operation.handler):
             raise InvalidRequest("A JSON body is needed.", [Fault(pointer="", detail="The body is missing.")])
         delivered = False

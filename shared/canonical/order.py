@@ -91,12 +91,12 @@ class ReportedOrderStatus(Canonical, frozen=True, kw_only=True):
     account_id: RecordId
     quote_id: RecordId
     status: OrderStatus
-    version: int
+    version: Annotated[int, Meta(ge=0, le=2_147_483_647)]
     currency: CurrencyCode
     total: Money | None = None
     erp_order_id: RecordId | None = None
     erp_order_number: ShortText | None = None
-    subscription_ids: list[RecordId] = msgspec.field(default_factory=list)
+    subscription_ids: Annotated[list[RecordId], Meta(max_length=500)] = msgspec.field(default_factory=list)
     failure_reason: LongText | None = None
 
 
