@@ -3,10 +3,10 @@ PYTHON ?= python3
 RUN = $(PYTHON) sandbox/first_run.py
 CODE = experience_api process_api system_api shared sandbox openapi tests
 
-.PHONY: help demo test unit faults bench check lint types imports contracts examples lock env clean
+.PHONY: help demo test unit faults bench issuer-check check lint types imports contracts examples lock env clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: ## start everything, play the story, stay up until Ctrl-C (ONCE=1: play it and exit)
 	@ONCE=$(ONCE) $(RUN) -m sandbox.demo
@@ -22,6 +22,9 @@ faults: ## break everything on purpose and count what is lost or doubled: most o
 
 bench: ## Quoteway and its peers side by side: ratios, table and plot (needs wrk, haproxy, nginx; ARGS="--seconds 2")
 	@$(RUN) -m tests.benchmarks $(ARGS)
+
+issuer-check: ## an issuer that is not ours, npm's oidc-provider, is believed (needs Node; skipped without)
+	@$(RUN) -m pytest tests/security/test_independent_issuer.py -rs
 
 check: lint types imports contracts unit ## lint, types, import rules, contracts, unit tests
 

@@ -89,9 +89,11 @@ class ServiceTokens:
     async def _fetch(self, tenant: str) -> tuple[str, float]:
         if not self._token_endpoint:
             self._token_endpoint = (await discover(self._issuer, self.metadata_url)).token_endpoint
+        # An audience that is a URI is named in the standard way too (RFC 8707): some issuers know no other.
+        resource = {"resource": self.audience} if ":" in self.audience else {}
         try:
             answer = await self._oauth.fetch_token(
-                self._token_endpoint, grant_type="client_credentials", audience=self.audience, tenant=tenant
+                self._token_endpoint, grant_type="client_credentials", audience=self.audience, tenant=tenant, **resource
             )
         except AuthlibBaseError as error:
             detail = f"the issuer gives {self.client_id} no token for {self.audience}: {error}"
