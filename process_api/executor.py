@@ -26,7 +26,7 @@ from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
 from process_api.orders import change_order, find_order
-from process_api.saga import Ending, Patience, Saga
+from process_api.saga import Ending, Patience, Saga, pause
 from process_api.settings import ProcessSettings
 from process_api.store import Store, sqlalchemy_url
 from process_api.system_client import SystemClient, connect_system
@@ -202,10 +202,24 @@ async def order_second_look(flow_id: str) -> str:
     """Some minutes after an end that was reached over a lost answer: cancel what a late request has left."""
     worker = running_worker()
     with worker.lease.flow():
+        await pause(await DBOS.run_step_async({"name": "second_look_early_s"}, second_look_early_s, flow_id))
         looked = await worker.saga.settle(flow_id, SECOND_LOOK, "forward")
         if looked["kind"] != "done":
             await DBOS.run_step_async({"name": "note_unlooked"}, note_unlooked, flow_id)
     return looked["kind"]
+
+
+async def second_look_early_s(flow_id: str) -> float:
+    """How many seconds too early it is, by the database's clock: DBOS began by the clock of some worker."""
+    worker = running_worker()
+    since_s = func.extract("epoch", func.now() - flows.c.finished_at)
+    query = select(since_s).where(flows.c.flow_id == flow_id)
+    while True:
+        with suppress(Unavailable):
+            async with worker.store.transaction(tenant_of(flow_id)) as connection:
+                passed_s = float(await connection.scalar(query) or 0)
+            return max(0.0, worker.second_look_s - passed_s)
+        await asyncio.sleep(_DATABASE_POLL_S)
 
 
 async def note_unlooked(flow_id: str) -> None:

@@ -224,7 +224,7 @@ class Saga(Generic[C]):
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
             if attempt < attempts_max and outcome["kind"] != "absent":
-                await _pause(outcome["pause_s"])
+                await pause(outcome["pause_s"])
         assert outcome is not None  # noqa: S101 attempts_max is at least 1
         return outcome
 
@@ -234,7 +234,7 @@ class Saga(Generic[C]):
             outcome = await DBOS.run_step_async(options, self._attempt_once, flow_id, step, direction, attempt)
             if outcome["kind"] != "waiting":
                 return outcome
-            await _pause(outcome["pause_s"])
+            await pause(outcome["pause_s"])
 
     async def _begun_steps(self, flow_id: str, ending: Ending) -> list[str]:
         """What is to be undone. From here on the flow can come to this ending only, however often it is parked."""
@@ -377,7 +377,7 @@ class Saga(Generic[C]):
         return _outcome("defect", "defect")
 
 
-async def _pause(pause_s: float) -> None:
+async def pause(pause_s: float) -> None:
     """A pause that is over once it has been waited through; one that was cut off begins anew.
 
     DBOS.sleep remembers the time of day at which it ends: a worker that took the flow over would wait as much longer as

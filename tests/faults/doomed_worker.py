@@ -172,7 +172,7 @@ GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
     "lease": [(lease.Lease, "require", lambda _: allowed), (lease.Lease, "fence", lambda _: nothing)],
     "attention": [(lease.Lease, "_look_for_unattended", lambda _: allowed)],
     "database time": [(lease, "func", lambda _: OwnClock())],
-    "monotonic pauses": [(saga, "_pause", lambda _: DBOS.sleep_async)],
+    "monotonic pauses": [(saga, "pause", lambda _: DBOS.sleep_async)],
     "marking last": [(RedisStreams, "append", mark_first)],
     "one transaction": [(executor, "_end_order_once", apart_from_the_state)],
 }

@@ -1,10 +1,12 @@
 """What arrives after an order's end is found by a second look, and taken away (FAILURES.md, row 8)."""
 
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 from dbos import DBOS
+from sqlalchemy import TextClause, text
 
 from process_api import executor
 from process_api.workflows import late_requests
@@ -29,6 +31,9 @@ async def ended_after_a_lost_answer(process: Process, then: str = "", late: str 
 
 async def look(process: Process, order: dict[str, Any]) -> dict[str, Any]:
     """Let the minutes pass after which the order is looked at again."""
+    long_ago = text("UPDATE quoteway.flows SET finished_at = finished_at - interval '1 hour' WHERE flow_id = :flow")
+    async with process.worker.store.transaction("nordwind") as connection:
+        await connection.execute(long_ago, {"flow": order["flowId"]})
     await DBOS.set_workflow_delay_async(f"{order['flowId']}.second-look", delay_seconds=0)
     handle: Any = await DBOS.retrieve_workflow_async(f"{order['flowId']}.second-look")
     await handle.get_result()
@@ -46,6 +51,45 @@ async def test_a_second_order_that_arrived_late_is_cancelled_and_the_booked_one_
     assert order["status"] == "booked"
     assert "arrived late" in order["timeline"][-1]["message"]
     assert "erp:99" in order["timeline"][-1]["message"]
+
+
+async def look_by_a_clock_that_is_ahead(process: Process, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether a worker whose clock is ahead looks again right after the order's end, instead of 3 seconds later."""
+    monkeypatch.setattr(process.worker, "second_look_s", 3)
+    order = await ended_after_a_lost_answer(process)
+    second_look = f"{order['flowId']}.second-look"
+    await DBOS.set_workflow_delay_async(second_look, delay_seconds=0)
+    begun = text("SELECT EXISTS (SELECT FROM dbos.operation_outputs WHERE workflow_uuid = :workflow)")
+    async with asyncio.timeout(20):
+        while not await _scalar(process, begun, second_look):  # noqa: ASYNC110 the database has no way to wait
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.3)
+    looked = process.system.late_orders == {}
+    handle: Any = await DBOS.retrieve_workflow_async(second_look)
+    await handle.get_result()
+    assert process.system.late_orders == {}
+    return looked
+
+
+async def _scalar(process: Process, query: TextClause, workflow: str) -> bool:
+    async with process.worker.store.engine.connect() as connection:
+        return bool(await connection.scalar(query, {"workflow": workflow}))
+
+
+async def test_row_18_a_clock_that_is_ahead_does_not_look_too_early(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not await look_by_a_clock_that_is_ahead(process, monkeypatch)
+
+
+async def test_row_18_mutation_by_its_own_clock_it_looks_at_once(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def by_its_own_clock(_: str) -> float:
+        return 0.0
+
+    monkeypatch.setattr(executor, "second_look_early_s", by_its_own_clock)
+    assert await look_by_a_clock_that_is_ahead(process, monkeypatch)
 
 
 async def test_without_the_second_look_both_would_stay(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
