@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 
-from sandbox.salesforce.schema import Field, Record, RecordReader, Schema, SObject, Value
+from sandbox.salesforce.schema import Field, Record, RecordReader, Schema, SObject, ValidationRule, Value
 
 CENT = Decimal("0.01")
 CURRENCIES = ("EUR", "USD")
@@ -54,6 +54,13 @@ def _system_fields(*, owned: bool = True) -> tuple[Field, ...]:
     )
 
 
+# As in the package's validationRules/Version_Only_Grows.validationRule-meta.xml.
+VERSION_ONLY_GROWS = ValidationRule(
+    "Version_Only_Grows",
+    "Version__c",
+    "This record already shows a newer version of the order.",
+    lambda before, after: _decimal(after["Version__c"]) < _decimal(before["Version__c"]),
+)
 _ID = Field("Id", "id", length=18, createable=False, updateable=False)
 _NAME = Field("Name", "string", required=True)
 _CURRENCY = Field("CurrencyIsoCode", "picklist", length=3, picklist=CURRENCIES, restricted=True, default="EUR")
@@ -298,6 +305,7 @@ QUOTEWAY_ORDER = SObject(
         _CURRENCY,
         *_system_fields(),
     ),
+    rules=(VERSION_ONLY_GROWS,),
 )
 
 QUOTEWAY_ORDER_STATUS = SObject(

@@ -98,6 +98,7 @@ class SObject:
     fields: tuple[Field, ...]
     createable: bool = True
     queryable: bool = True
+    rules: tuple["ValidationRule", ...] = ()
     _fields_by_name: dict[str, Field] = field(init=False, repr=False, compare=False)
     _fields_by_relationship: dict[str, Field] = field(init=False, repr=False, compare=False)
 
@@ -125,6 +126,16 @@ class SObject:
     def reference_named(self, relationship: str) -> Field | None:
         """The reference field behind a parent relationship name."""
         return self._fields_by_relationship.get(relationship.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationRule:
+    """What an update must not do, judged by the record before and after it, in the transaction of the write."""
+
+    name: str
+    field_name: str
+    message: str
+    violated: Callable[["Record", "Record"], bool]
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,10 @@ class Store:
         values = {**record, **given}
         require_fields(sobject, values, given)
         self._check(sobject, values, given)
+        for rule in sobject.rules:
+            if rule.violated(record, values):
+                code = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+                raise SalesforceError(code, rule.message, fields=[rule.field_name])
         with self.work.savepoint():
             return self._write(sobject, values, actor, "updated")
 

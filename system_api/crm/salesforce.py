@@ -23,6 +23,7 @@ from system_api.crm.salesforce_records import (
     QuotePage,
     UpsertAnswer,
     account_of,
+    differing_fields,
     order_fields,
     quote_of,
 )
@@ -32,6 +33,8 @@ _SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15,18}")
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 # What Salesforce says of letters and digits that are no record's id.
 _NO_SUCH_ID = frozenset({"invalid_query_filter_operator", "malformed_id", "invalid_id_field"})
+# Salesforce's code for a validation rule, in our spelling of reason codes.
+_RULE_VIOLATED = "field_custom_validation_exception"
 _ONLY_DOTS = re.compile(r"\.+")
 
 
@@ -91,7 +94,10 @@ class Salesforce:
         return nothing
 
     async def report_order_status(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
-        """Upsert Quoteway_Order__c by its external id, unless it holds a newer version.
+        """Upsert Quoteway_Order__c by its external id, unless it holds a newer version, and read it back.
+
+        Two processes that report at once may both have read the older version. The package's validation rule
+        Version_Only_Grows decides between them, in the transaction of the write: the older report is refused there.
 
         Reports about one account wait for each other: Salesforce locks the account of a record it writes, and answers
         UNABLE_TO_LOCK_ROW to the second of two. Between processes the same answer is Unavailable with a jittered wait.
@@ -105,19 +111,29 @@ class Salesforce:
     async def _report(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
         path = f"/sobjects/Quoteway_Order__c/Order_Id__c/{quote(order_id, safe='')}"
         held = await self._api.get(path, OrderRecord)
-        held_version = int(held.version) if held and held.version is not None else None
-        if held and held_version is not None and held_version > report.version:
-            return OrderStatusReport(order_id=order_id, vendor_id=held.id, version=held_version, applied=False)
-        answer = await self._api.upsert(path, UpsertAnswer, order_fields(report))
-        vendor_id = answer.id if answer else held.id if held else await self._id_behind(path)
-        return OrderStatusReport(order_id=order_id, vendor_id=vendor_id, version=report.version, applied=True)
+        if held is None or _version(held) <= report.version:
+            try:
+                await self._api.upsert(path, UpsertAnswer, order_fields(report))
+            except Rejected as error:
+                if error.reason_code != _RULE_VIOLATED:
+                    raise
+                held = await self._read_back(path)
+                if _version(held) <= report.version:
+                    raise  # another rule of the org's refused it
+            else:
+                held = await self._read_back(path)
+                _require_reported(held, report)
+        version = _version(held)
+        return OrderStatusReport(
+            order_id=order_id, vendor_id=held.id, version=version, applied=version == report.version
+        )
 
-    async def _id_behind(self, path: str) -> str:
+    async def _read_back(self, path: str) -> OrderRecord:
         with after_write(VENDOR, "a report"):
             record = await self._api.get(path, OrderRecord)
             if record is None:
                 raise Unavailable("there is no such record", vendor=VENDOR)
-            return record.id
+            return record
 
     async def _all_lines(self, page: LinePage | None) -> list[LineRecord]:
         """Every line. Raises Unavailable where Salesforce counts others than it sends: a quote must not lose one."""
@@ -130,6 +146,23 @@ class Salesforce:
         if len(lines) != expected:
             raise Unavailable(f"{VENDOR} counts {expected} lines of the quote, but sent {len(lines)}", vendor=VENDOR)
         return lines
+
+
+def _version(record: OrderRecord) -> int:
+    return int(record.version) if record.version is not None else 0
+
+
+def _require_reported(held: OrderRecord, report: ReportedOrderStatus) -> None:
+    """Raise Rejected (`read_back_mismatch`) where the record does not say what was reported. A newer one may differ."""
+    differing = differing_fields(held, report) if _version(held) == report.version else []
+    if _version(held) < report.version:
+        differing = ["Version__c"]
+    if differing:
+        raise Rejected(
+            f"{VENDOR} holds {held.id} otherwise than it was reported: {', '.join(differing)} differ.",
+            reason_code="read_back_mismatch",
+            vendor=VENDOR,
+        )
 
 
 def _select(fields: str, record_type: str, record_id: str) -> str:

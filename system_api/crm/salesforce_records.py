@@ -26,6 +26,7 @@ from system_api.decimal_text import plain, unit_price
 T = TypeVar("T", bound=msgspec.Struct)
 FAILURE_REASON_CHARS_MAX = 1000
 SUBSCRIPTIONS_CHARS_MAX = 100
+_CENT = Decimal("0.01")
 ACCOUNT_FIELDS = (
     "Id, Name, Legal_Entity__c, CurrencyIsoCode, VAT_Id__c, "
     "BillingStreet, BillingPostalCode, BillingCity, BillingStateCode, BillingCountryCode"
@@ -133,6 +134,8 @@ class OrderRecord(msgspec.Struct, frozen=True):
 
     id: str = field(name="Id")
     version: Decimal | None = field(name="Version__c", default=None)
+    status: str | None = field(name="Status__c", default=None)
+    total: Decimal | None = field(name="Order_Total__c", default=None)
 
 
 class UpsertAnswer(msgspec.Struct, frozen=True):
@@ -191,6 +194,16 @@ def order_fields(report: ReportedOrderStatus) -> dict[str, Any]:
         "Subscription__c": _joined(report.subscription_ids) or None,
         "Failure_Reason__c": _cut(report.failure_reason) or None,
     }
+
+
+def differing_fields(held: OrderRecord, report: ReportedOrderStatus) -> list[str]:
+    """In which fields a record that was read back differs from what was reported under the version that it holds."""
+    differing = ["Status__c"] if held.status != report.status.value else []
+    total = report.total.value if report.total else None
+    # The org keeps two digits after the point, whatever the currency has.
+    if (held.total is None) != (total is None) or (held.total and total and abs(held.total - total) >= _CENT):
+        differing.append("Order_Total__c")
+    return differing
 
 
 def _line_of(line: LineRecord, currency: str, quote: str) -> QuoteLine:

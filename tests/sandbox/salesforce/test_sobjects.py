@@ -250,3 +250,11 @@ async def test_deleting_a_master_deletes_its_details(org: Org) -> None:
     assert (await org.query(f"SELECT COUNT() FROM QuoteLineItem WHERE QuoteId = '{QUOTE_1}'"))["totalSize"] == 0
     assert len(await org.journal("QuoteLineItem")) == 4
     assert (await org.call("GET", f"/sobjects/Account/{ACME}")).status_code == 200
+
+
+async def test_a_validation_rule_keeps_the_version_from_falling(org: Org) -> None:
+    path = f"{ORDERS}/Order_Id__c/ord-rule"
+    assert (await org.call("PATCH", path, {"Version__c": 2})).status_code == 201
+    assert (await org.call("PATCH", path, {"Version__c": 2})).status_code == 200
+    assert await org.error("PATCH", path, {"Version__c": 1}) == (400, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+    assert (await org.call("GET", path)).json()["Version__c"] == 2

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from shared.canonical import Money, OrderStatus, QuoteStatus, Recurrence, ReportedOrderStatus
+from shared.canonical import Money, OrderStatus, OrderStatusReport, QuoteStatus, Recurrence, ReportedOrderStatus
 from shared.problem import OutcomeUnknown, Rejected, Unavailable
 from system_api.crm.salesforce import Salesforce
 from tests.system_api.conftest import Simulator, salesforce_connection
@@ -220,6 +220,44 @@ async def test_an_older_version_never_overwrites_a_newer_one(crm: Salesforce, re
     assert (record["Status__c"], record["Version__c"]) == ("booked", Decimal("5"))
 
 
+async def race_of_two_reports(salesforce_org: Simulator) -> list[OrderStatusReport]:
+    """Two processes both read version 1; the newer report is written first, the older one after it."""
+    order = order_id()
+    both_have_read, newer_is_written = asyncio.Barrier(2), asyncio.Event()
+
+    class Racing(Lossy):
+        def __init__(self, newer: bool) -> None:
+            super().__init__()
+            self.newer = newer
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.method != "PATCH":
+                return await super().handle_async_request(request)
+            await both_have_read.wait()
+            if not self.newer:
+                await newer_is_written.wait()
+            answer = await super().handle_async_request(request)
+            newer_is_written.set()
+            return answer
+
+    connection = salesforce_connection(salesforce_org.url, salesforce_org.credentials)
+    first, older, newer = (Salesforce(connection, way) for way in (None, Racing(newer=False), Racing(newer=True)))
+    await first.report_order_status(order, report(1))
+    answers = await asyncio.gather(
+        older.report_order_status(order, report(2, status=OrderStatus.booking)),
+        newer.report_order_status(order, report(3, status=OrderStatus.booked)),
+    )
+    for crm in (first, older, newer):
+        await crm.close()
+    return list(answers)
+
+
+async def test_of_two_processes_that_report_at_once_the_newer_version_stays(salesforce_org: Simulator) -> None:
+    older, newer = await race_of_two_reports(salesforce_org)
+    assert (older.applied, older.version) == (False, 3)
+    assert (newer.applied, newer.version) == (True, 3)
+
+
 async def test_reports_about_one_account_do_not_meet(crm: Salesforce, rest: httpx.AsyncClient) -> None:
     orders = [order_id() for _ in range(6)]
 
@@ -263,7 +301,7 @@ async def test_an_ended_session_costs_one_refresh(crm: Salesforce, salesforce_or
 
     assert answer.applied
     assert [path for _, path in network.sent].count("/services/oauth2/token") == 1
-    assert [method for method, _ in network.sent] == ["GET", "POST", "GET", "PATCH"]
+    assert [method for method, _ in network.sent] == ["GET", "POST", "GET", "PATCH", "GET"]
 
 
 async def test_the_days_quota_is_another_wait_than_too_many_at_once(crm: Salesforce, salesforce_org: Simulator) -> None:

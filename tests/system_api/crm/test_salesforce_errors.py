@@ -41,6 +41,12 @@ async def crm(vendor: Scripted) -> AsyncIterator[Salesforce]:
     await adapter.close()
 
 
+def held(version: int = 3, **fields: Any) -> httpx.Response:
+    """The record as Salesforce has it, by default with what REPORT says, rounded as the org rounds."""
+    told = {"Status__c": "booked", "Order_Total__c": 1234567.89}
+    return said(200, {"Id": "a00QW00000000G8YAI", "Version__c": version, **told, **fields})
+
+
 def error(status: int, code: str, message: str = "said so") -> httpx.Response:
     return said(status, [{"errorCode": code, "message": message, "fields": []}])
 
@@ -156,13 +162,44 @@ async def test_the_fresh_token_is_the_one_sent(crm: Salesforce, vendor: Scripted
 
 
 async def test_an_empty_success_is_a_success(crm: Salesforce, vendor: Scripted) -> None:
-    held = said(200, {"Id": "a00QW00000000G8YAI", "Version__c": 2.0})
-    vendor.on("GET", "/ord-1", held).on("PATCH", "/ord-1", httpx.Response(204))
+    vendor.on("GET", "/ord-1", held(version=2), held()).on("PATCH", "/ord-1", httpx.Response(204))
 
     answer = await crm.report_order_status("ord-1", REPORT)
 
     assert answer.applied
     assert answer.vendor_id == "a00QW00000000G8YAI"
+
+
+@pytest.mark.parametrize(
+    "differing", [{"version": 2}, {"Status__c": "booking"}, {"Order_Total__c": 1.0}, {"Order_Total__c": None}]
+)
+async def test_a_report_that_was_taken_and_not_kept_is_noticed(
+    crm: Salesforce, vendor: Scripted, differing: dict[str, Any]
+) -> None:
+    vendor.on("GET", "/ord-1", ABSENT, held(**differing)).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
+    with pytest.raises(Rejected) as raised:
+        await crm.report_order_status("ord-1", REPORT)
+    assert raised.value.reason_code == "read_back_mismatch"
+
+
+async def test_what_cannot_be_read_back_is_an_unknown_outcome(crm: Salesforce, vendor: Scripted) -> None:
+    vendor.on("PATCH", "/ord-1", said(201, {"id": "a00"}))
+    with pytest.raises(OutcomeUnknown):
+        await crm.report_order_status("ord-1", REPORT)
+
+
+@pytest.mark.parametrize(("meanwhile", "ours"), [(4, False), (3, True)])
+async def test_a_rule_of_the_org_that_refuses_a_report_is_told_from_a_newer_version(
+    crm: Salesforce, vendor: Scripted, meanwhile: int, ours: bool
+) -> None:
+    vendor.on("PATCH", "/ord-1", error(400, "FIELD_CUSTOM_VALIDATION_EXCEPTION"))
+    vendor.on("GET", "/ord-1", held(version=2), held(version=meanwhile))
+    if ours:
+        with pytest.raises(Rejected, match="said so"):
+            await crm.report_order_status("ord-1", REPORT)
+    else:
+        answer = await crm.report_order_status("ord-1", REPORT)
+        assert (answer.applied, answer.version) == (False, meanwhile)
 
 
 class Busy(Scripted):
@@ -186,7 +223,7 @@ class Busy(Scripted):
 @pytest.mark.parametrize(("accounts", "at_once"), [(["001A"] * 4, 1), (["001A", "001B", "001C", "001D"], 4)])
 async def test_reports_wait_for_each_other_within_one_account_only(accounts: list[str], at_once: int) -> None:
     vendor = Busy()
-    vendor.on("POST", "/token", TOKEN).on("GET", "/ord-1", ABSENT).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
+    vendor.on("POST", "/token", TOKEN).on("GET", "/ord-1", held()).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
     crm = Salesforce(salesforce_connection("http://org.test"), vendor)
     reports = [msgspec.structs.replace(REPORT, account_id=account) for account in accounts]
 
@@ -198,6 +235,7 @@ async def test_reports_wait_for_each_other_within_one_account_only(accounts: lis
 
 async def test_money_leaves_as_an_exact_number(crm: Salesforce, vendor: Scripted) -> None:
     vendor.on("PATCH", "/ord-1", said(201, {"id": "a00QW00000000G8YAI", "success": True, "created": True}))
+    vendor.on("GET", "/ord-1", ABSENT, held())
 
     await crm.report_order_status("ord-1", REPORT)
 
