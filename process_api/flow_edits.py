@@ -170,9 +170,8 @@ class FlowEdits:
             return
         skus = sorted({line.sku for _, line in changed})
         listed = await self.system.look_up_prices(tenant, quote.legal_entity, skus, quote.currency)
-        by_sku = {price.sku: price for price in listed.prices}
         for old_sku, line in changed:
-            _, problem = self.policy.judge(line, by_sku.get(line.sku))
+            _, problem = self.policy.judge(line, listed.price_for(line.sku, line.recurrence))
             if problem is not None:
                 raise _fault(f"/skus/{old_sku}", problem)
 

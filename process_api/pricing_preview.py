@@ -11,6 +11,7 @@ from shared.canonical import (
     ListPrice,
     Money,
     MoneyError,
+    PriceList,
     Quote,
     QuoteLine,
     Recurrence,
@@ -82,7 +83,7 @@ class PricingPreviews:
         skus = sorted({line.sku for line in quote.lines})
         listed = await self.system.look_up_prices(tenant, quote.legal_entity, skus, quote.currency)
         tax, tax_problem = await self._tax(tenant, quote)
-        return assemble_preview(quote, {price.sku: price for price in listed.prices}, tax, tax_problem, self.policy)
+        return assemble_preview(quote, listed, tax, tax_problem, self.policy)
 
     async def _tax(self, tenant: str, quote: Quote) -> tuple[TaxCalculation | None, str | None]:
         account = await self.system.find_account(tenant, quote.account_id)
@@ -102,14 +103,17 @@ class PricingPreviews:
 
 def assemble_preview(
     quote: Quote,
-    listed: dict[str, ListPrice],
+    listed: PriceList,
     tax: TaxCalculation | None,
     tax_problem: str | None,
     policy: DiscountPolicy,
 ) -> PricingPreview:
     """A preview from what the systems answered."""
     taxes = {line.line_id: line.tax for line in tax.lines} if tax else {}
-    lines = [_preview_line(line, listed.get(line.sku), taxes.get(line.line_id), policy) for line in quote.lines]
+    lines = [
+        _preview_line(line, listed.price_for(line.sku, line.recurrence), taxes.get(line.line_id), policy)
+        for line in quote.lines
+    ]
     net = quote_net(quote)
     return PricingPreview(
         quote_id=quote.quote_id,

@@ -194,11 +194,10 @@ async def align_prices(context: OrderSubmission) -> Found:
     quote = context.quote
     skus = sorted({line.sku for line in quote.lines})
     listed = await context.system.look_up_prices(context.tenant, quote.legal_entity, skus, quote.currency)
-    by_sku = {price.sku: price for price in listed.prices}
     unsold: list[str] = []
     outside: list[str] = []
     for line in quote.lines:
-        difference, problem = context.policy.judge(line, by_sku.get(line.sku))
+        difference, problem = context.policy.judge(line, listed.price_for(line.sku, line.recurrence))
         if problem is not None:
             (unsold if difference is None else outside).append(problem)
     if unsold:

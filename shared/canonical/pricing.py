@@ -20,10 +20,22 @@ class ListPrice(Canonical, frozen=True, kw_only=True):
 
 
 class PriceList(Canonical, frozen=True, kw_only=True):
-    """The prices asked for, in the order they were asked for."""
+    """The prices asked for, in the order they were asked for.
+
+    A product that billing sells by the month and by the year is there twice, once for each.
+    """
 
     currency: CurrencyCode
     prices: list[ListPrice]
+
+    def price_for(self, sku: str, recurrence: Recurrence) -> ListPrice | None:
+        """The prices that a line of that product and recurrence is held against; None where the list has none."""
+        listed = [price for price in self.prices if price.sku == sku]
+        if recurrence is Recurrence.none:
+            fitting = [price for price in listed if price.erp is not None]
+        else:
+            fitting = [price for price in listed if price.billing_recurrence is recurrence]
+        return next(iter([*fitting, *listed]), None)
 
 
 class TaxedLine(Canonical, frozen=True, kw_only=True):

@@ -23,8 +23,8 @@ class Billing(Protocol):
     async def ensure_customer(self, draft: CustomerDraft) -> BillingCustomer:
         """The billing customer of that account, created where there is none."""
 
-    async def list_prices(self, skus: list[str], currency: str) -> dict[str, tuple[Money, Recurrence]]:
-        """The list price and recurrence of each of `skus` that billing sells in `currency`."""
+    async def list_prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], Money]:
+        """The list prices of `skus` in `currency`, one for each recurrence at which billing sells them."""
 
     async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Subscription:
         """Start the subscription, read back and compared: item count and period amount."""

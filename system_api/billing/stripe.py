@@ -84,14 +84,11 @@ class Stripe:
             return BillingCustomer(account_id=draft.account_id, vendor_id=made.id, created=True)
         return BillingCustomer(account_id=draft.account_id, vendor_id=found.id)
 
-    async def list_prices(self, skus: list[str], currency: str) -> dict[str, tuple[Money, Recurrence]]:
-        """The recurring list prices. A SKU sold by the month and by the year is listed by the month."""
+    async def list_prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], Money]:
+        """The recurring list prices, by the month and by the year."""
         found = await self._catalogue.prices(skus, currency)
         with understanding(VENDOR, writes=False):
-            return {
-                sku: (price.amount, recurrence)
-                for (sku, recurrence), price in sorted(found.items(), key=lambda entry: entry[0][1], reverse=True)
-            }
+            return {sold: price.amount for sold, price in found.items()}
 
     async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Subscription:
         """Start the subscription: invoiced by mail, due in 30 days, one line per item at the price that was quoted."""

@@ -1,11 +1,14 @@
 """List prices of ERP and billing side by side: made from the two adapters, which know nothing of each other."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.canonical import ListPrice, PriceList
+from shared.canonical import ListPrice, Money, PriceList, Recurrence
 from system_api.billing.contract import Billing
 from system_api.erp.contract import Erp
 from system_api.side_by_side import side_by_side
+
+_PERIODS = (Recurrence.month, Recurrence.year)
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,20 @@ class ListPrices:
             erp = reads.create_task(self.erp.list_prices(skus, currency))
             billing = reads.create_task(self.billing.list_prices(skus, currency))
         one_off, recurring = erp.result(), billing.result()
-        prices = []
-        for sku in skus:
-            price, recurrence = recurring.get(sku, (None, None))
-            prices.append(ListPrice(sku=sku, erp=one_off.get(sku), billing=price, billing_recurrence=recurrence))
+        prices = [price for sku in skus for price in prices_of(sku, one_off.get(sku), recurring)]
         return PriceList(currency=currency, prices=prices)
+
+
+def prices_of(sku: str, erp: Money | None, billing: Mapping[tuple[str, Recurrence], Money]) -> list[ListPrice]:
+    """A product's prices, one for each recurrence at which billing sells it.
+
+    The ERP has one price. It stands beside the recurrence whose price it is; where it is that of none, beside each.
+    """
+    sold = {period: billing[sku, period] for period in _PERIODS if (sku, period) in billing}
+    if not sold:
+        return [ListPrice(sku=sku, erp=erp)]
+    agreeing = [period for period, price in sold.items() if price == erp] or list(sold)
+    return [
+        ListPrice(sku=sku, erp=erp if period in agreeing else None, billing=price, billing_recurrence=period)
+        for period, price in sold.items()
+    ]

@@ -5,7 +5,8 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 
 from process_api.discount_policy import DiscountPolicy
-from shared.canonical import ListPrice, Money, QuoteLine, Recurrence
+from shared.canonical import ListPrice, Money, PriceList, QuoteLine, Recurrence
+from system_api.pricing.list_prices import prices_of
 
 POLICY = DiscountPolicy(discount_max_percent=Decimal(20), tolerance_percent=Decimal("0.5"))
 STEP = Decimal("0.0001")
@@ -189,3 +190,39 @@ def test_what_is_free_on_the_list_must_be_free_on_the_quote() -> None:
 def test_the_tolerance_above_the_list_is_exact() -> None:
     assert problem_of("1497.45", "1490.00") is None
     assert problem_of("1497.46", "1490.00") is not None
+
+
+def by_the_month_and_by_the_year(erp: str) -> PriceList:
+    """A product that billing sells at 4.90 a month and 49.00 a year, as list prices stand side by side."""
+    billing = {("MON-STD", Recurrence.month): euros("4.90"), ("MON-STD", Recurrence.year): euros("49.00")}
+    return PriceList(currency="EUR", prices=prices_of("MON-STD", euros(erp), billing))
+
+
+@pytest.mark.parametrize(
+    ("recurrence", "price", "problem"),
+    [
+        (Recurrence.month, "4.90", None),
+        (Recurrence.year, "49.00", None),
+        (Recurrence.year, "4.90", "90.00 % below the list price of 49.00 EUR"),
+        (Recurrence.month, "49.00", "above the list price of 4.90 EUR"),
+        (Recurrence.none, "4.90", None),
+    ],
+)
+def test_a_product_sold_by_the_month_and_by_the_year_has_a_price_for_each(
+    recurrence: Recurrence, price: str, problem: str | None
+) -> None:
+    line = quoted(price, recurrence=recurrence)
+    listed = by_the_month_and_by_the_year(erp="4.90").price_for("MON-STD", recurrence)
+    found = POLICY.judge(line, listed)[1]
+    assert (problem is None and found is None) or (problem is not None and problem in (found or ""))
+
+
+def test_an_erp_price_that_is_neither_the_months_nor_the_years_is_a_disagreement() -> None:
+    for recurrence, price in ((Recurrence.month, "4.90"), (Recurrence.year, "49.00")):
+        listed = by_the_month_and_by_the_year(erp="7.00").price_for("MON-STD", recurrence)
+        line = quoted(price, recurrence=recurrence)
+        assert "7.00 in the ERP" in (POLICY.judge(line, listed)[1] or "")
+
+
+def test_a_product_that_is_on_no_list_has_no_price() -> None:
+    assert by_the_month_and_by_the_year(erp="4.90").price_for("OTHER", Recurrence.month) is None

@@ -207,7 +207,7 @@ def test_a_line_that_the_tax_does_not_name_has_none_and_the_total_is_the_tax_sys
         lines=[TaxedLine(line_id="l1", net=euros("2831.00"), tax=euros("537.89"))],
         total=euros("784.52"),
     )
-    listed = {"GATEWAY-EDGE": ListPrice(sku="GATEWAY-EDGE", erp=euros("1490.00"))}
+    listed = PriceList(currency="EUR", prices=[ListPrice(sku="GATEWAY-EDGE", erp=euros("1490.00"))])
 
     found = assemble_preview(quote, listed, tax, None, DiscountPolicy(Decimal(20), Decimal("0.5")))
 

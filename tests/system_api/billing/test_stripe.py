@@ -72,8 +72,8 @@ async def test_list_prices_are_what_billing_sells_in_that_currency(billing: Stri
     prices = await billing.list_prices(["MON-STD", "SUPPORT-PREM", "GATEWAY-EDGE", "MON-LEGACY", "NONE"], "USD")
 
     assert prices == {
-        "MON-STD": (Money(amount="5.50", currency="USD"), Recurrence.month),
-        "SUPPORT-PREM": (Money(amount="1320.00", currency="USD"), Recurrence.year),
+        ("MON-STD", Recurrence.month): Money(amount="5.50", currency="USD"),
+        ("SUPPORT-PREM", Recurrence.year): Money(amount="1320.00", currency="USD"),
     }
     assert await billing.list_prices(["MON-STD"], "GBP") == {}
 
@@ -81,7 +81,7 @@ async def test_list_prices_are_what_billing_sells_in_that_currency(billing: Stri
 async def test_more_prices_than_one_request_takes(billing: Stripe) -> None:
     skus = [f"NONE-{number}" for number in range(60)]
 
-    assert set(await billing.list_prices([*skus, "MON-STD"], "EUR")) == {"MON-STD"}
+    assert set(await billing.list_prices([*skus, "MON-STD"], "EUR")) == {("MON-STD", Recurrence.month)}
 
 
 # -- subscriptions ----------------------------------------------------------------------------------------------------
