@@ -117,8 +117,8 @@ class Salesforce:
             except Rejected as error:
                 if error.reason_code != _RULE_VIOLATED:
                     raise
-                held = await self._read_back(path)
-                if _version(held) <= report.version:
+                held = await self._api.get(path, OrderRecord)
+                if held is None or _version(held) <= report.version:
                     raise  # another rule of the org's refused it
             else:
                 held = await self._read_back(path)
