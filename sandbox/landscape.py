@@ -38,7 +38,7 @@ SECOND_TENANT = "suedwind"
 _PROXIED_TIERS = ("system", "process")
 _WITHOUT_QUOTA = tuple(
     word
-    for option in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit")
+    for option in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit", "--subscription-invoice-limit")
     for word in (option, "10000/second")
 )
 _ROOT = Path(__file__).resolve().parents[1]
