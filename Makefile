@@ -3,10 +3,10 @@ PYTHON ?= python3
 RUN = $(PYTHON) sandbox/first_run.py
 CODE = experience_api process_api system_api shared sandbox openapi tests
 
-.PHONY: help demo test unit faults bench issuer-check check lint types imports contracts examples lock env clean
+.PHONY: help demo test unit faults bench issuer-check check lint types imports contracts contracts-extra publish examples lock env clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 demo: ## start everything, play the story, stay up until Ctrl-C (ONCE=1: play it and exit)
 	@ONCE=$(ONCE) $(RUN) -m sandbox.demo
@@ -38,8 +38,16 @@ types: ## mypy strict
 imports: ## who may import whom
 	@$(RUN) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
 
-contracts: ## the published OpenAPI documents match the code
+contracts: ## the documents match the code, and nothing that is published breaks
 	@$(RUN) -m openapi.generate --check
+	@$(RUN) -m openapi.gate
+
+contracts-extra: ## oasdiff and Spectral look at them too, where Node is present
+	@$(RUN) -m openapi.gate --with-oasdiff
+	@$(RUN) -m openapi.spectral
+
+publish: ## move openapi/published/ forward to what the code says, with its changelog and the catalogue page
+	@$(RUN) -m openapi.publish
 
 examples: ## record the contracts' examples anew, from the running sandbox
 	@$(RUN) -m sandbox.contract_examples

@@ -90,6 +90,7 @@ def create_app(
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
         answer_within_s=ANSWER_WITHIN_S,
+        internal=False,
         origins=parse_origins(settings.lightning_origins),
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         cache=open_cache(settings, "experience"),

@@ -120,6 +120,7 @@ def asyncapi_document() -> Document:
             "publishEvents": {
                 "action": "send",
                 "title": "Publish what happened",
+                "description": "At least once, in sequence for each subject, after the change is committed.",
                 "channel": {"$ref": "#/channels/tenantEvents"},
                 "messages": [{"$ref": f"#/channels/tenantEvents/messages/{name}"} for name in messages],
             }

@@ -19,7 +19,8 @@ _ABOUT = (
 # Words of JSON Schema that mean the same in both.
 _SAME = frozenset(
     """
-    type format pattern minLength maxLength minimum maximum multipleOf minItems maxItems uniqueItems enum required
+    type format pattern minLength maxLength minimum maximum multipleOf minItems maxItems enum required
+    minProperties maxProperties uniqueItems
     default description deprecated title
     """.split()  # noqa: SIM905 a list of words reads better as text
 )
@@ -85,6 +86,7 @@ def _operation(document: Document, operation: Document, where: str) -> Document:
     found["responses"] = {
         status: _answer(document, resolved(document, answer), f"{where} {status}")
         for status, answer in operation["responses"].items()
+        if status != "304"  # External Services sends no If-None-Match
     }
     return found
 
@@ -101,13 +103,19 @@ def _parameter(parameter: Document, where: str) -> Document:
 
 def _answer(document: Document, answer: Document, where: str) -> Document:
     found: Document = {"description": answer["description"]}
-    if answer.get("headers"):
+    # An ETag that is not the record's own version is a cache's validator, which nobody there could send back.
+    headers = {
+        name: header
+        for name, header in answer.get("headers", {}).items()
+        if name != "ETag" or resolved(document, header).get("required")
+    }
+    if headers:
         found["headers"] = {
             name: {
                 "description": resolved(document, header)["description"],
                 "schema": _schema(resolved(document, header)["schema"], f"{where} {name}"),
             }
-            for name, header in answer["headers"].items()
+            for name, header in headers.items()
         }
     if "content" in answer:
         found["content"] = _content(document, answer["content"], where)

@@ -15,13 +15,14 @@ from openapi.documents import Document, resolved
 _ANNOTATIONS = frozenset({"description", "title", "examples", "example", "deprecated", "$schema", "$id", "$comment"})
 _COMPARED = frozenset(
     """
-    type enum const oneOf anyOf allOf $ref properties required additionalProperties items pattern format multipleOf
-    minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum minItems maxItems uniqueItems nullable default
+    type enum const oneOf anyOf allOf $ref properties required additionalProperties items pattern format
+    minLength maxLength minimum maximum exclusiveMinimum exclusiveMaximum minItems maxItems
+    minProperties maxProperties uniqueItems nullable default multipleOf
     $defs readOnly writeOnly
     """.split()  # noqa: SIM905 a list of words reads better as text
 )
-_LOWER = ("minLength", "minimum", "exclusiveMinimum", "minItems")
-_UPPER = ("maxLength", "maximum", "exclusiveMaximum", "maxItems")
+_LOWER = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties")
+_UPPER = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
 # Either the same on both sides or not comparable.
 _EQUAL = ("pattern", "format", "multipleOf", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum")
 _ANY_TYPE = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
@@ -141,7 +142,7 @@ def _misfit_bounds(sent: Document, taken: Document, where: str) -> list[str]:
 
 def _below(sends: Any, takes: float, word: str) -> bool:
     if not _is_number(sends):
-        return not (word in {"minLength", "minItems"} and takes == 0)
+        return not (word in {"minLength", "minItems", "minProperties"} and takes == 0)
     return bool(sends < takes)
 
 

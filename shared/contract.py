@@ -25,6 +25,7 @@ _POOLS = ("schemas", "headers")
 _REFERENCE = re.compile(r'"#/components/(schemas|headers)/([^"]+)"')
 _FIRST_SENTENCE = re.compile(r"(.+?)[.:](?:\s|$)", re.DOTALL)
 _HEALTH_TAG = "Whether the tier runs, and whether it and everything it depends on can serve. Needs no token."
+_INT32_END = 2**31
 UNKNOWN_QUERY = (
     "A query parameter that the operation does not know is refused with 400, so that a typing error is seen."
 )
@@ -55,10 +56,11 @@ def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "An RFC 9068 access token of the configured issuer, for this tier's audience.",
+            "description": "An RFC 9068 access token of the configured issuer, for this tier's audience. See RFC 8725.",
         }
     }
     document["info"]["description"] += f" {UNKNOWN_QUERY}"
+    document["servers"] = [{"url": "/", "x-internal": app.state.tier.internal}]
     _describe_schemas(schemas, app)
     for path, method, handler in _handlers(app):
         described = document["paths"].get(path, {}).get(method.lower())
@@ -73,7 +75,7 @@ def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
     _describe_tags(document, app.state.tier.tags)
     components["headers"] = HEADERS
     _drop_unused(document)
-    sorted_document: dict[str, Any] = _whole_numbers(
+    sorted_document: dict[str, Any] = _plain_integers(
         msgspec.json.decode(msgspec.json.encode(document, order="deterministic"))
     )
     return sorted_document
@@ -122,6 +124,18 @@ def _describe_schemas(schemas: dict[str, Any], app: Litestar) -> None:
                 schemas[name]["description"] = inspect.cleandoc(schema["description"])
             if name in schemas and kinds is sent and schema.get("additionalProperties") is False:
                 schemas[name]["additionalProperties"] = False
+                _bound_inner(schemas[name], schema)
+
+
+def _bound_inner(schema: dict[str, Any], said: dict[str, Any]) -> None:
+    """The bounds of maps and of what lists and maps hold, which Litestar leaves out too."""
+    for name, described in said["properties"].items():
+        here = schema["properties"].get(name, {})
+        here.update({word: described[word] for word in ("minProperties", "maxProperties") if word in described})
+        for word in ("items", "additionalProperties"):
+            inner = described.get(word)
+            if isinstance(inner, dict) and "$ref" not in inner and isinstance(here.get(word), dict):
+                here[word] = {**here[word], **inner}
 
 
 def _structs(fields: Any) -> list[Any]:
@@ -218,10 +232,13 @@ def _drop_unused(document: dict[str, Any]) -> None:
         components[pool] = {name: each for name, each in components[pool].items() if (pool, name) in kept}
 
 
-def _whole_numbers(value: Any) -> Any:
-    """The bounds of integers without a decimal point, which msgspec puts there."""
+def _plain_integers(value: Any) -> Any:
+    """Bounds of integers without the decimal point that msgspec puts there, and the width that clients' types need."""
     if isinstance(value, dict):
-        return {name: _whole_numbers(inner) for name, inner in value.items()}
+        found = {name: _plain_integers(inner) for name, inner in value.items()}
+        if found.get("type") == "integer":
+            return {"format": "int32" if found.get("maximum", 0) < _INT32_END else "int64", **found}
+        return found
     if isinstance(value, list):
-        return [_whole_numbers(inner) for inner in value]
+        return [_plain_integers(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

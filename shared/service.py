@@ -83,6 +83,7 @@ class Tier:
     tags: dict[str, str] = field(default_factory=dict)
     examples: Path | None = None
     answer_within_s: int | None = None
+    internal: bool = True
     origins: frozenset[bytes] = frozenset()
     load: Load | None = None
     rate_limiter: RateLimiter | None = None

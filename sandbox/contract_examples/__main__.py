@@ -51,7 +51,7 @@ def record(run_dir: Path, progress: Progress) -> None:
             )
             recorders[tier] = Recorder(tier, client)
         operator = operator_token(landscape)
-        recorders["process"].tokens = {"flows:read": operator, "flows:write": operator}
+        recorders["process"].tokens = dict.fromkeys(("flows:read", "flows:write", "tokens:revoke"), operator)
         with progress.step("Asking every operation of every tier"):
             scenes = Scenes(landscape, recorders["experience"], recorders["process"], recorders["system"])
             scenes.play()

@@ -54,6 +54,7 @@ class Scenes:
         self.orders()
         self.accounts()
         self.parked()
+        self.tokens()
         self.webhooks()
         self.crm()
         self.erp()
@@ -148,6 +149,15 @@ class Scenes:
         self.process.ask(Asked("discardDeadLetter", "not_dead", "Not any more", 409, {"deadLetterId": letter}, reason))
         self.process.ask(Asked("retryDeadLetter", "not_dead", "Not dead", 409, {"deadLetterId": done}))
         self._ended(self.process, stopped)
+
+    def tokens(self) -> None:
+        """A token that is to count no longer."""
+        lost = {"tokenId": "b1f7c2d0-lost-laptop", "reason": "The laptop that held it was lost."}
+        self.process.ask(Asked("revokeTokens", "one", "One token", 201, body=lost))
+        both = {**lost, "subject": "005QW0000000009AAA"}
+        self.process.ask(Asked("revokeTokens", "both", "A token and a subject", 400, body=both))
+        self.process.ask(Asked("listTokenRevocations", "newest", "The newest one", parameters={"limit": 1}))
+        self.process.ask(Asked("getRevokedTokens", "everything", "Everything", parameters={"after": 0}))
 
     def webhooks(self) -> None:
         """A webhook as Stripe sends it, and one that somebody else signed."""

@@ -1,5 +1,6 @@
 """The documents are complete: valid OpenAPI, every operation described, every problem named."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from openapi.documents import FOLDER, TierDocuments, operations_of, resolved
 from openapi.generate import generate
 from shared.contract import ContractError, build_document
 
-DOCUMENTS = ["experience-v1", "process-v1", "system-v1"]
-PUBLIC_TAGS = {"health", "webhooks"}
+DOCUMENTS = ["experience-v1", "experience-v2", "process-v1", "system-v1"]
+# What answers without a token: probes, a vendor that signs, and what tiers need before they can judge a token.
+PUBLIC = {"getLiveness", "getReadiness", "receiveStripeWebhook", "getRevokedTokens"}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -77,15 +79,15 @@ def test_what_a_result_says_in_headers_is_described(documents: dict[str, dict[st
     accepted = experience["/v1/orders"]["post"]["responses"]["202"]["headers"]
 
     assert accepted["Location"]["required"]
-    assert accepted["Retry-After"]["schema"] == {"type": "integer", "minimum": 0}
+    assert accepted["Retry-After"]["schema"] == {"type": "integer", "minimum": 0, "format": "int32"}
     assert {"RateLimit", "RateLimit-Policy"} <= set(accepted)
     assert "ETag" in experience["/v1/orders/{orderId}"]["get"]["responses"]["200"]["headers"]
 
 
-def test_only_health_and_webhooks_need_no_token(documents: dict[str, dict[str, Any]]) -> None:
+def test_nothing_is_open_but_what_has_to_be(documents: dict[str, dict[str, Any]]) -> None:
     for document in documents.values():
         for path, method, operation in operations_of(document):
-            assert bool(operation["security"]) is not bool(set(operation["tags"]) & PUBLIC_TAGS), f"{method} {path}"
+            assert bool(operation["security"]) is (operation["operationId"] not in PUBLIC), f"{method} {path}"
 
 
 def test_request_types_are_closed_as_the_service_is(documents: dict[str, dict[str, Any]]) -> None:
@@ -105,3 +107,69 @@ def test_no_schema_is_left_over(documents: dict[str, dict[str, Any]]) -> None:
 def test_the_committed_files_are_what_the_code_says() -> None:
     for path, text in generate().items():
         assert path.read_text() == text, f"{path.relative_to(FOLDER.parent)}: run `python -m openapi.generate --write`"
+
+
+def test_everything_that_is_taken_is_bounded(documents: dict[str, dict[str, Any]]) -> None:
+    unbounded = [
+        f"{name} {where}"
+        for name, document in documents.items()
+        for where, schema in taken(document)
+        if not bounded(schema)
+    ]
+
+    assert unbounded == []
+
+
+def taken(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema of a parameter or in a request, with its place; references followed."""
+    for path, method, operation in operations_of(document):
+        where = f"{method} {path}"
+        for parameter in operation.get("parameters", []):
+            yield from inside(document, parameter["schema"], f"{where} {parameter['name']}")
+        if operation["operationId"] != "receiveStripeWebhook":  # a vendor's own body, bounded by its bytes alone
+            for media in operation.get("requestBody", {}).get("content", {}).values():
+                yield from inside(document, media["schema"], where)
+
+
+def inside(document: dict[str, Any], schema: dict[str, Any], where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    schema = resolved(document, schema)
+    choices = schema.get("oneOf") or schema.get("anyOf")
+    if choices:
+        for choice in choices:
+            yield from inside(
+                document, {**choice, **{n: v for n, v in schema.items() if n not in {"oneOf", "anyOf"}}}, where
+            )
+        return
+    yield where, schema
+    for name, inner in schema.get("properties", {}).items():
+        yield from inside(document, inner, f"{where}/{name}")
+    for word in ("items", "additionalProperties"):
+        if isinstance(schema.get(word), dict):
+            yield from inside(document, schema[word], f"{where}/{word}")
+
+
+def bounded(schema: dict[str, Any]) -> bool:
+    kind = schema.get("type")
+    if kind == "string":
+        return bool({"maxLength", "enum", "const"} & set(schema)) or ends(schema.get("pattern", "*"))
+    if kind == "integer":
+        return "maximum" in schema or "enum" in schema
+    if kind == "array":
+        return "maxItems" in schema
+    if kind == "object":
+        return schema.get("additionalProperties") is False or "maxProperties" in schema
+    return True
+
+
+def ends(pattern: str) -> bool:
+    """Whether a pattern bounds the length of what it matches."""
+    return pattern.startswith("^") and not {"*", "+"} & set(pattern.replace(r"\+", "")) and ",}" not in pattern
+
+
+def test_what_is_counted_says_so_in_its_headers(documents: dict[str, dict[str, Any]]) -> None:
+    for document in documents.values():
+        for path, method, operation in operations_of(document):
+            for status, answer in operation["responses"].items():
+                counted = bool(operation["security"]) and status not in {"401", "403", "500"}
+                headers = resolved(document, answer)["headers"]
+                assert ("RateLimit" in headers) is counted, f"{method} {path} {status}"

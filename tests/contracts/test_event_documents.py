@@ -57,7 +57,9 @@ def test_what_was_recorded_fits_the_schema_and_the_type(event: type[EventData]) 
 
     assert [error.message for error in checker(event_schema(event)).iter_errors(recorded)] == []
     envelope = msgspec.convert(recorded, CloudEvent)
-    assert msgspec.to_builtins(msgspec.convert(envelope.data, event)) == envelope.data
+    again = msgspec.to_builtins(msgspec.convert(envelope.data, event))
+    # But for members that were added since and are not set.
+    assert {name: value for name, value in again.items() if name in envelope.data or value is not None} == envelope.data
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=NAMES)

@@ -47,6 +47,21 @@ def answer_type(handler: HTTPRouteHandler) -> Any:
     )
 
 
+def assert_same(again: Any, recorded: Any, where: str) -> None:
+    """The recording is what the type says, but for members that were added since and are not set."""
+    if isinstance(recorded, dict):
+        assert set(recorded) <= set(again), where
+        assert not any(again[name] for name in set(again) - set(recorded)), where
+        for name, value in recorded.items():
+            assert_same(again[name], value, f"{where}/{name}")
+    elif isinstance(recorded, list):
+        assert len(again) == len(recorded), where
+        for one, other in zip(again, recorded, strict=True):
+            assert_same(one, other, where)
+    else:
+        assert again == recorded, where
+
+
 @pytest.mark.parametrize("name", TIERS)
 def test_every_recorded_answer_is_exactly_one_of_the_type(tiers: list[TierDocuments], name: str) -> None:
     tier = tier_of(tiers, name)
@@ -58,7 +73,7 @@ def test_every_recorded_answer_is_exactly_one_of_the_type(tiers: list[TierDocume
                 refused = int(status) >= 400 and operation_id != "getReadiness"
                 kind = Problem if refused else answer_type(known[operation_id])
                 again = msgspec.to_builtins(msgspec.convert(recorded.body, kind))
-                assert again == recorded.body, f"{operation_id} {status} {example}"
+                assert_same(again, recorded.body, f"{operation_id} {status} {example}")
 
 
 @pytest.mark.parametrize("name", TIERS)
