@@ -112,7 +112,7 @@ class ResponseCache:
             else:
                 answer = await ask()
                 if answer is not None:
-                    await self._store(key, policy, answer, tags, versions, asked_at)
+                    self._store(key, policy, answer, tags, versions, asked_at)
             return answer
         finally:
             del self._flights[key]
@@ -134,7 +134,7 @@ class ResponseCache:
         self.local.purge(tenant, tags)
         await self._shared.purge(tenant, tags)
 
-    async def _store(
+    def _store(
         self,
         key: CacheKey,
         policy: CachePolicy,
@@ -155,7 +155,7 @@ class ResponseCache:
         answer.tag_versions = versions
         kept_s = asked_at + policy.fresh_s + policy.stale_s - monotonic()
         if kept_s > 0:
-            await self._shared.put(key, answer, kept_s)
+            self._keep(self._shared.put(key, answer, kept_s))  # nobody has to wait for it
 
     async def _renew(self, key: CacheKey, policy: CachePolicy, tags: tuple[str, ...], ask: Callable[[], Any]) -> None:
         try:
