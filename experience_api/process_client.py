@@ -33,17 +33,22 @@ _SAME_KEY = "Send the same request again with the same Idempotency-Key: it canno
 
 @dataclass(frozen=True)
 class Caller:
-    """For whom a call is made, on whose behalf, and by when its answer must be here (monotonic seconds)."""
+    """For whom a call is made, on whose behalf, and by when its answer must be here (monotonic seconds).
+
+    `anew`: it wants no answer from a cache, in whichever tier.
+    """
 
     tenant: str
     answer_by: float
     acting: ActingUser | ActingClient | None = None
+    anew: bool = False
 
     @classmethod
     def of(cls, request: Request[Principal, Any, Any]) -> Self:
         """The caller of a request; its time runs from the moment the request came in."""
         acting = handed_on(request.user, request.state.acting_user)
-        return cls(request.user.tenant, request.state.received_at + DEADLINE_S, acting)
+        anew = "no-cache" in request.headers.get("cache-control", "")
+        return cls(request.user.tenant, request.state.received_at + DEADLINE_S, acting, anew)
 
 
 class _OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -124,6 +129,8 @@ class ProcessClient:
         reads: bool = False,
     ) -> T:
         sent_headers, content = dict(headers or {}), None
+        if caller.anew:
+            sent_headers["Cache-Control"] = "no-cache"
         if body is not None:
             sent_headers["Content-Type"] = "application/json"
             content = msgspec.json.encode(body)

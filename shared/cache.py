@@ -198,7 +198,9 @@ def cache_reads(cache: ResponseCache) -> Middleware:
             if operation is None or operation.policy is None:
                 await app(scope, receive, send)
             elif operation.method != "GET":
-                await _answer_write(cache, app, scope, receive, send)
+                # A search or a preview by POST changes nothing.
+                changes = operation.policy.rate == "write"
+                await (_answer_write(cache, app, scope, receive, send) if changes else app(scope, receive, send))
             else:
                 await _answer_read(cache, app, scope, receive, send, operation.policy)
 

@@ -131,6 +131,12 @@ async def price_list(request: Request[Principal, Any, Any]) -> dict[str, int]:
     return {"asked": request.app.state.thing.asked}
 
 
+@post("/v1/previews", opt=policy(None, rate="expensive"))
+async def preview() -> dict[str, Any]:
+    """What changes nothing, though it is sent by POST."""
+    return {}
+
+
 @post("/v1/things/{thingId:str}", opt=policy(None, rate="write"))
 async def write(request: Request[Principal, Any, Any], thing_id: ThingId) -> dict[str, Any]:
     """What changes something."""
@@ -154,7 +160,7 @@ async def service(
     cache = ResponseCache(SharedAnswers(RedisCache(redis_url), tier_name or uuid.uuid4().hex), **sizes)
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
     tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, cache=cache)
-    app = create_service(tier, [read, plain, versioned, price_list, write], state={"thing": own})
+    app = create_service(tier, [read, plain, versioned, price_list, preview, write], state={"thing": own})
     found = Service(own, cache)
     async with (
         running_app(app),
@@ -496,6 +502,8 @@ async def test_whoever_wrote_sees_what_it_wrote_and_a_refused_write_ends_nothing
     other = OTHERS["another client"]()
     assert [await found.ask(), await found.ask(**other)] == [1, 2]
     assert (await found.client.post("/v1/things/gone", headers={"Authorization": bearer()})).status_code == 404
+    assert await found.ask() == 1
+    assert (await found.client.post("/v1/previews", headers={"Authorization": bearer()})).status_code == 201
     assert await found.ask() == 1
     assert (await found.client.post("/v1/things/b", headers={"Authorization": bearer()})).status_code == 201
     assert await found.ask() == 5

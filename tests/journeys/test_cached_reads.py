@@ -1,0 +1,82 @@
+"""The account page through all three tiers and their caches: what a user did, and what happened, is seen soon."""
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.redis_connection import RedisStreams
+from tests.journeys.org import Line
+from tests.journeys.test_reads import make_account
+from tests.running_tiers import Sales
+
+pytestmark = pytest.mark.servers
+LINES = [Line("SENSOR-TEMP", "1", "89.50")]
+# An event is published within half a second; by time alone, answers would end after 10 at the earliest.
+_SEEN_WITHIN_S = 5.0
+
+
+def reader_token(sales: Sales) -> str:
+    """A token that may read accounts only: to the cache another caller than the one who submits orders."""
+    landscape = sales.landscape
+    answer = httpx.post(
+        f"{landscape.url('issuer')}/token",
+        data={"grant_type": "client_credentials", "audience": "quoteway-experience", "scope": "accounts:read"},
+        auth=("salesforce-lightning", landscape.secret("salesforce-lightning")),
+        timeout=10,
+    ).raise_for_status()
+    return str(answer.json()["access_token"])
+
+
+async def knows_customer(sales: Sales, account_id: str, **headers: str) -> tuple[bool, bool]:
+    """Whether the account page shows a customer that the ERP knows, and whether it came from a cache."""
+    answer = await sales.client.get(f"/v1/accounts/{account_id}/overview", headers=headers)
+    assert answer.status_code == 200, answer.text
+    credit: dict[str, Any] = answer.json()["credit"]["credit"]
+    return not credit["reason"].startswith("The ERP does not know"), "age" in answer.headers
+
+
+async def seen_after_s(sales: Sales) -> float:
+    """Seconds from an order's end until someone else's account page, which is kept in the caches, shows the customer
+    that the order made in the ERP; infinite where that takes longer than _SEEN_WITHIN_S."""
+    name = f"Watched {uuid.uuid4().hex[:8]} GmbH"
+    account_id = make_account(sales, name)
+    quote_id = sales.org.make_quote(name, "EUR", LINES)
+    reader = {"Authorization": f"Bearer {await asyncio.to_thread(reader_token, sales)}"}
+    order = asyncio.create_task(sales.submit_and_end(quote_id))
+    while not order.done():  # as long as the order is at work, the page is kept, and kept again
+        await knows_customer(sales, account_id, **reader)
+        await asyncio.sleep(0.05)
+    assert (await order)["status"] == "booked"
+    ended_at = time.monotonic()
+    while time.monotonic() - ended_at < _SEEN_WITHIN_S:
+        if (await knows_customer(sales, account_id, **reader))[0]:
+            return time.monotonic() - ended_at
+        await asyncio.sleep(0.1)
+    return float("inf")
+
+
+async def test_an_event_ends_what_was_kept_before_it_in_every_tier(sales: Sales) -> None:
+    assert await seen_after_s(sales) < _SEEN_WITHIN_S
+
+
+async def test_without_the_purge_the_old_page_would_be_shown(sales: Sales, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutation of the test above."""
+
+    async def purge_nothing(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(RedisStreams, "purge_cache", purge_nothing)
+    assert await seen_after_s(sales) == float("inf")
+
+
+async def test_a_page_comes_from_the_cache_until_its_reader_orders_something(sales: Sales) -> None:
+    name = f"Own {uuid.uuid4().hex[:8]} GmbH"
+    account_id = make_account(sales, name)
+    assert [(await knows_customer(sales, account_id))[1] for _ in range(3)] == [False, True, True]
+    order = await sales.submit_and_end(sales.org.make_quote(name, "EUR", LINES))
+    assert order["status"] == "booked"
+    assert (await knows_customer(sales, account_id, **{"Cache-Control": "no-cache"})) == (True, False)
