@@ -16,7 +16,7 @@ from tests.running_tiers import Sales
 pytestmark = pytest.mark.servers
 LINES = [Line("SENSOR-TEMP", "1", "89.50")]
 # An event is published within half a second; by time alone, answers would end after 10 at the earliest.
-_SEEN_WITHIN_S = 5.0
+_SEEN_WITHIN_S = 4.0
 
 
 def reader_token(sales: Sales) -> str:
@@ -39,13 +39,14 @@ async def knows_customer(sales: Sales, account_id: str, **headers: str) -> tuple
     return not credit["reason"].startswith("The ERP does not know"), "age" in answer.headers
 
 
-async def seen_after_s(sales: Sales) -> float:
+async def seen_after_s(sales: Sales) -> tuple[float, float]:
     """Seconds from an order's end until someone else's account page, which is kept in the caches, shows the customer
-    that the order made in the ERP; infinite where that takes longer than _SEEN_WITHIN_S."""
+    that the order made in the ERP, and how long the order took. Infinite: longer than _SEEN_WITHIN_S."""
     name = f"Watched {uuid.uuid4().hex[:8]} GmbH"
     account_id = make_account(sales, name)
     quote_id = sales.org.make_quote(name, "EUR", LINES)
     reader = {"Authorization": f"Bearer {await asyncio.to_thread(reader_token, sales)}"}
+    begun_at = time.monotonic()
     order = asyncio.create_task(sales.submit_and_end(quote_id))
     while not order.done():  # as long as the order is at work, the page is kept, and kept again
         await knows_customer(sales, account_id, **reader)
@@ -54,13 +55,13 @@ async def seen_after_s(sales: Sales) -> float:
     ended_at = time.monotonic()
     while time.monotonic() - ended_at < _SEEN_WITHIN_S:
         if (await knows_customer(sales, account_id, **reader))[0]:
-            return time.monotonic() - ended_at
+            return time.monotonic() - ended_at, ended_at - begun_at
         await asyncio.sleep(0.1)
-    return float("inf")
+    return float("inf"), ended_at - begun_at
 
 
 async def test_an_event_ends_what_was_kept_before_it_in_every_tier(sales: Sales) -> None:
-    assert await seen_after_s(sales) < _SEEN_WITHIN_S
+    assert (await seen_after_s(sales))[0] < _SEEN_WITHIN_S
 
 
 async def test_without_the_purge_the_old_page_would_be_shown(sales: Sales, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +71,11 @@ async def test_without_the_purge_the_old_page_would_be_shown(sales: Sales, monke
         return None
 
     monkeypatch.setattr(RedisStreams, "purge_cache", purge_nothing)
-    assert await seen_after_s(sales) == float("inf")
+    for _ in range(3):
+        seen_s, order_took_s = await seen_after_s(sales)
+        if order_took_s + _SEEN_WITHIN_S < 9:  # else the page may have ended by time alone
+            break
+    assert seen_s == float("inf")
 
 
 async def test_a_page_comes_from_the_cache_until_its_reader_orders_something(sales: Sales) -> None:
