@@ -96,7 +96,10 @@ def asyncapi_document() -> Document:
             "description": inspect.cleandoc(declared.__doc__ or ""),
             "license": {"name": "Apache-2.0"},
             "contact": {"name": "Quoteway platform team"},
-            "tags": [{"name": owner} for owner in sorted({event.owner for event in EVENTS})],
+            "tags": [
+                {"name": owner, "description": f"Events that {owner} answers for."}
+                for owner in sorted({event.owner for event in EVENTS})
+            ],
         },
         "defaultContentType": "application/cloudevents+json",
         "servers": {

@@ -135,7 +135,7 @@ def main() -> int:
     with_oasdiff = parser.parse_args().with_oasdiff
     verdict = compare_folders(PUBLISHED, FOLDER, on=datetime.now(UTC).date())
     if with_oasdiff:
-        _ask_oasdiff(verdict)
+        ask_oasdiff(verdict)
     for name in verdict.new:
         print(f"{name}: never published, so there is nothing to compare with.")
     for name, found in verdict.breaks.items():
@@ -148,7 +148,8 @@ def main() -> int:
     return 0
 
 
-def _ask_oasdiff(verdict: Verdict) -> None:
+def ask_oasdiff(verdict: Verdict) -> None:
+    """Add what oasdiff finds to the verdict; where it cannot be had, say why."""
     pairs = [name for name in verdict.compared if "-v" in name]
     for name in pairs:
         try:

@@ -56,7 +56,7 @@ def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "An RFC 9068 access token of the configured issuer, for this tier's audience. See RFC 8725.",
+            "description": "An RFC 9068 access token of the configured issuer, for this tier's audience. See RFC8725.",
         }
     }
     document["info"]["description"] += f" {UNKNOWN_QUERY}"
