@@ -44,9 +44,10 @@ class BillingChanges:
         )
         newest = self._get("/v1/events", {"limit": 1})["data"]
         self._last_event = newest[0]["id"] if newest else ""
-        customer = self._post("/v1/customers", {"name": f"Webhooks {self.mark}"})["id"]
         found = self._get("/v1/prices", {"lookup_keys[]": f"{_SKU}-EUR-month"})["data"]
         for number in range(self.count):
+            # A customer each, as with orders: reading one subscription anew reads its customer's whole list.
+            customer = self._post("/v1/customers", {"name": f"Webhooks {self.mark} {number}"})["id"]
             values = {
                 "customer": customer,
                 "items[0][price]": found[0]["id"],

@@ -21,7 +21,7 @@ _PATH = f"/v1/webhooks/stripe/{TENANT}.NW-DE"
 _STALE_S = 301
 _SUBSCRIPTIONS_PER_WEBHOOK = 1 / 50
 _AT_ONCE = 24
-_APPLIED_WITHIN_S = 600.0
+_APPLIED_WITHIN_S = 1800.0
 _STATES = "SELECT external_id, status FROM quoteway.subscription_states WHERE starts_with(external_id, %s)"
 _INBOX = "SELECT event_id FROM quoteway.webhook_inbox WHERE starts_with(subject, %s)"
 _WAITING = "SELECT count(*) FROM quoteway.webhook_inbox WHERE starts_with(subject, %s) AND status = 'received'"
