@@ -202,6 +202,7 @@ OTHERS: dict[str, Callable[[], dict[str, Any]]] = {
     "another client": lambda: {"Authorization": bearer(client_id="another")},
     "another tenant": lambda: {"Authorization": bearer(tenant="acme")},
     "other scopes": lambda: {"Authorization": bearer(scope="things:read things:write")},
+    "other legal entities": lambda: {"Authorization": bearer(legal_entities=["NW-DE"])},
     "another media type": lambda: {"Accept": "application/problem+json"},
 }
 
