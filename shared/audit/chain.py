@@ -1,0 +1,121 @@
+"""Holds a tenant's log against its own chain, its head and the checkpoints that were exported."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from shared.audit.checkpoint import Checkpoint
+from shared.audit.entry import leaf_input
+from shared.audit.merkle import HASH_BYTES, Tree, leaf_hash
+
+# What the first entry's chain hash goes on from.
+BEGINNING = bytes(HASH_BYTES)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry as the database keeps it. `chain_hash` covers this entry and all before it."""
+
+    sequence: int
+    recorded_at: datetime
+    text: str
+    leaf_hash: bytes
+    chain_hash: bytes
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the database says of a whole log."""
+
+    size: int
+    chain_hash: bytes
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something is wrong with the entries from `first` to `last`."""
+
+    tenant: str
+    first: int
+    last: int
+    what: str
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        where = f"entry {self.first}" if self.first == self.last else f"entries {self.first} to {self.last}"
+        return f"{self.tenant}: {where}: {self.what}"
+
+
+def next_link(chain_hash: bytes, leaf: bytes) -> bytes:
+    """The chain hash after one more entry."""
+    return sha256(chain_hash + leaf).digest()
+
+
+def check_log(
+    tenant: str, rows: Iterable[Row], head: Head | None, checkpoints: Sequence[Checkpoint] = ()
+) -> Iterator[Finding]:
+    """Everything that is wrong with a log. `rows` come in the order of their sequence.
+
+    The chain tells exactly where. A checkpoint tells also of what was made to fit the chain again, as far as from the
+    checkpoint before it that still holds.
+    """
+    tree, held = Tree(), _Held(tenant, checkpoints)
+    sequence, chain_hash, linked = 0, BEGINNING, True
+    for row in rows:
+        if row.sequence <= sequence:
+            yield Finding(tenant, row.sequence, row.sequence, "is there twice, or out of order")
+            continue
+        if row.sequence > sequence + 1:
+            yield Finding(tenant, sequence + 1, row.sequence - 1, "missing")
+            linked = False  # what they hashed to is not known: go on from what the next one says
+        leaf = leaf_hash(leaf_input(tenant, row.sequence, row.recorded_at, row.text))
+        if leaf != row.leaf_hash:
+            yield Finding(tenant, row.sequence, row.sequence, "was changed: it is not what was hashed")
+        if linked and next_link(chain_hash, row.leaf_hash) != row.chain_hash:
+            yield Finding(tenant, row.sequence, row.sequence, "was changed, moved or put in: it does not go on the chain")
+        sequence, chain_hash, linked = row.sequence, row.chain_hash, True
+        tree.append(leaf)
+        yield from held.against(sequence, tree)
+    yield from _end(tenant, sequence, chain_hash, head)
+    yield from held.beyond(sequence)
+
+
+def _end(tenant: str, sequence: int, chain_hash: bytes, head: Head | None) -> Iterator[Finding]:
+    if head is None:
+        if sequence:
+            yield Finding(tenant, 1, sequence, "the log has no head: it was removed")
+    elif head.size > sequence:
+        yield Finding(tenant, sequence + 1, head.size, "missing: the log was cut off")
+    elif head.size < sequence:
+        yield Finding(tenant, head.size + 1, sequence, "put in behind the log's end")
+    elif head.chain_hash != chain_hash:
+        yield Finding(tenant, sequence, sequence, "is not what the log's head was made of")
+
+
+class _Held:
+    """The checkpoints on the way, smallest first."""
+
+    def __init__(self, tenant: str, checkpoints: Sequence[Checkpoint]) -> None:
+        self._tenant = tenant
+        self._waiting = sorted(checkpoints, key=lambda each: each.size)
+        self._at = 0
+        self._good = 0
+
+    def against(self, sequence: int, tree: Tree) -> Iterator[Finding]:
+        """What the checkpoints of this size, and those that were passed over, say."""
+        while self._at < len(self._waiting) and self._waiting[self._at].size <= sequence:
+            checkpoint = self._waiting[self._at]
+            self._at += 1
+            if checkpoint.size == sequence == tree.size and checkpoint.root == tree.root():
+                self._good = sequence
+            elif checkpoint.size > 0:
+                what = f"not what the checkpoint of {checkpoint.size} entries was signed over"
+                yield Finding(self._tenant, self._good + 1, checkpoint.size, what)
+
+    def beyond(self, sequence: int) -> Iterator[Finding]:
+        """What checkpoints were signed over that is not there any more."""
+        for checkpoint in self._waiting[self._at :]:
+            if checkpoint.size > sequence:
+                what = f"missing: the checkpoint of {checkpoint.size} entries was signed over them"
+                yield Finding(self._tenant, sequence + 1, checkpoint.size, what)

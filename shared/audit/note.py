@@ -1,0 +1,85 @@
+"""Signed notes (C2SP signed-note): a text and signatures over it that a person can read and mail.
+
+Only Ed25519 signatures (type 1). A key is known by its name and its id, a hash of name and public key.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+_ED25519 = b"\x01"
+_ID_BYTES = 4
+_DASH = "\N{EM DASH} "
+
+
+class NoteError(ValueError):
+    """The note is not one, or nobody that we know has signed it."""
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """A public key under the name that signatures carry."""
+
+    name: str
+    key: Ed25519PublicKey
+
+    @property
+    def key_id(self) -> bytes:
+        """The first bytes of a hash over the name and the key."""
+        return _key_id(self.name, self.key)
+
+    @property
+    def text(self) -> str:
+        """The key as other programs read it: name+id+key."""
+        public = base64.b64encode(_ED25519 + _raw(self.key)).decode()
+        return f"{self.name}+{self.key_id.hex()}+{public}"
+
+
+def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> str:
+    """The note of `text`, which ends with a newline, signed under `name`."""
+    if not text.endswith("\n") or "\n\n" in text or not name or any(part in name for part in "+ \n"):
+        raise NoteError("a note's text is lines without an empty one; its signer's name has no blank and no plus")
+    signature = base64.b64encode(_key_id(name, key.public_key()) + key.sign(text.encode())).decode()
+    return f"{text}\n{_DASH}{name} {signature}\n"
+
+
+def open_note(note: str, verifier: Verifier) -> str:
+    """The note's text, if `verifier` has signed it. Signatures of others are passed over. Raises NoteError."""
+    text, blank, signatures = note.rpartition("\n\n")
+    if not blank or not signatures.endswith("\n"):
+        raise NoteError("this is no signed note")
+    text += "\n"
+    for line in signatures.splitlines():
+        name, _, encoded = line.removeprefix(_DASH).partition(" ")
+        if not line.startswith(_DASH) or not encoded:
+            raise NoteError("a line below the text is no signature")
+        if name == verifier.name and _signed(text, encoded, verifier):
+            return text
+    raise NoteError(f"it is not signed by {verifier.name} with that key")
+
+
+def _signed(text: str, encoded: str, verifier: Verifier) -> bool:
+    try:
+        decoded = base64.b64decode(encoded, validate=True)
+    except binascii.Error as error:
+        raise NoteError("a signature is not base64") from error
+    if decoded[:_ID_BYTES] != verifier.key_id:
+        return False  # another key of that name
+    try:
+        verifier.key.verify(decoded[_ID_BYTES:], text.encode())
+    except InvalidSignature as error:
+        raise NoteError(f"the signature of {verifier.name} is wrong") from error
+    return True
+
+
+def _key_id(name: str, key: Ed25519PublicKey) -> bytes:
+    return sha256(name.encode() + b"\n" + _ED25519 + _raw(key)).digest()[:_ID_BYTES]
+
+
+def _raw(key: Ed25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)

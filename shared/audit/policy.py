@@ -1,0 +1,151 @@
+"""The inbound policy: which requests become entries, and when.
+
+The audit class of the operation decides. `financial`: the entry is in the log before the answer is sent, and nothing is
+begun while the log cannot be written. `access`: noted, and written soon. `none`: nothing. What is refused before an
+operation begins (no token, no scope, too many requests) is noted for every audited operation, financial or not.
+"""
+
+import time
+from hashlib import sha256
+from typing import Any
+
+from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
+
+from shared.audit.entry import Entry
+from shared.audit.writer import AuditWriter
+from shared.front import Middleware, Operation, matched_operation
+from shared.metrics import AUDIT_REFUSALS
+from shared.problem import OutcomeUnknown, QuotewayError, Unavailable
+
+_RECORD_CHARACTERS_MAX = 200
+
+
+def audit(writer: AuditWriter, tier: str) -> Middleware:
+    """Write down what callers do. It stands before whatever may refuse them, so that refusals pass it on the way out."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            operation = matched_operation(scope)
+            if operation is None or operation.policy is None or operation.policy.audit == "none":
+                await app(scope, receive, send)
+                return
+            request = _Request(writer, tier, operation, scope, receive, send)
+            try:
+                if operation.policy.audit == "financial":
+                    writer.require()
+                    await app(scope, request.receive, request.send_once_written)
+                else:
+                    await app(scope, receive, request.send_and_note)
+            except QuotewayError as error:
+                request.note_refusal(error)
+                raise
+
+        return middleware
+
+    return wrap
+
+
+class _Request:
+    """A request whose outcome becomes an entry."""
+
+    __slots__ = ("_body", "_operation", "_receive", "_scope", "_send", "_told", "_tier", "_writer")
+
+    def __init__(
+        self, writer: AuditWriter, tier: str, operation: Operation, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._writer = writer
+        self._tier = tier
+        self._operation = operation
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._body: Any = None
+        self._told = False
+
+    async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        """The next part of the body, hashed on the way."""
+        message = await self._receive()
+        part = message.get("body", b"") if message["type"] == "http.request" else b""
+        if part:
+            self._body = self._body or sha256()
+            self._body.update(part)
+        return message
+
+    async def send_and_note(self, message: Message) -> None:
+        """Note the outcome of an access, which is written soon."""
+        if message["type"] == "http.response.start" and not self._told:
+            self._told = True
+            entry = self._entry(message["status"], _location(message))
+            key = (entry.tenant, entry.subject, entry.on_behalf_of, entry.operation, entry.record, entry.status)
+            self._writer.access.add(key, entry)
+        await self._send(message)
+
+    async def send_once_written(self, message: Message) -> None:
+        """Write the outcome of a financial operation, and only then let its answer go.
+
+        Raises OutcomeUnknown where a success cannot be written: it may have happened, and nobody may build on it.
+        """
+        if message["type"] == "http.response.start" and not self._told:
+            self._told = True
+            entry = self._entry(message["status"], _location(message))
+            try:
+                await self._writer.write_durably(entry)
+            except Unavailable as error:
+                if message["status"] < 400:
+                    AUDIT_REFUSALS.inc()
+                    raise OutcomeUnknown(
+                        "It may have been done, but the audit log could not be written. Ask again with the same key.",
+                        reason_code="audit_unavailable",
+                    ) from error
+                self._writer.access.add(id(entry), entry)  # nothing was done: it is enough to write that later
+        await self._send(message)
+
+    def note_refusal(self, error: QuotewayError) -> None:
+        """Note what a policy refused before the operation began. Many alike become one entry."""
+        if self._told:
+            return
+        entry = self._entry(error.status, "", str(getattr(error, "reason_code", "") or error.slug))
+        key = (entry.tenant, entry.subject, entry.on_behalf_of, entry.operation, entry.status, entry.reason)
+        self._writer.refusals.add(key, entry)
+
+    def _entry(self, status: int, location: str, reason: str = "") -> Entry:
+        scope, state, policy = self._scope, self._scope["state"], self._operation.policy
+        principal, user = scope.get("user"), state.get("acting_user")
+        record = location or "/".join(str(value) for value in state.get("path_params", {}).values())
+        problem = state.get("problem")
+        if problem is not None and not reason:
+            reason = problem.reason_code or problem.type.rpartition(":")[2]
+        return Entry(
+            at=time.time(),
+            tier=self._tier,
+            operation=self._operation.operation_id,
+            audit_class=policy.audit if policy is not None else "",
+            outcome="succeeded" if status < 400 else "refused" if status < 500 else "failed",
+            status=status,
+            correlation_id=state.get("correlation_id", ""),
+            payload_hash=f"sha256:{self._body.hexdigest()}" if self._body is not None else "",
+            record=record[:_RECORD_CHARACTERS_MAX],
+            reason=reason,
+            **_who(principal, user),
+        )
+
+
+def _who(principal: Any, user: Any) -> dict[str, str]:
+    if principal is None:
+        return {}
+    acting = user.user_id if user is not None else getattr(principal, "user", None)
+    return {
+        "tenant": principal.tenant,
+        "subject": principal.subject,
+        "client_id": principal.client_id,
+        "on_behalf_of": acting or "",
+    }
+
+
+def _location(message: Message) -> str:
+    """The record that was made, where the answer names one."""
+    if message["type"] == "http.response.start":
+        for name, value in message["headers"]:
+            if name.lower() == b"location":
+                return value.decode("latin-1").rpartition("/")[2]
+    return ""
