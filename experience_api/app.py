@@ -15,6 +15,8 @@ from experience_api.v1.quotes import preview_pricing
 from experience_api.v2 import accounts
 from shared.acting_user import act_for_token_user, publish_keys
 from shared.admission import Load
+from shared.audit.log import AuditLog
+from shared.audit.writer import Appendable, AuditWriter
 from shared.auth import Authenticator
 from shared.cache import open_cache
 from shared.cors import parse_origins
@@ -65,8 +67,9 @@ def create_app(
     *,
     process_transport: Transport | None = None,
     issuer_transport: Transport | None = None,
+    audit_log: Appendable | None = None,
 ) -> Litestar:
-    """The application. The transports replace the network where tests wire the tiers together in one process."""
+    """The application. The transports replace the network, and `audit_log` PostgreSQL, where tests wire up a tier."""
     signing_keys = SigningKeys(settings.experience_signing_keys_file, "experience_signing_keys_file")
     signer = TransactionTokenSigner(signing_keys, settings.experience_client_id, settings.trust_domain)
     feed = RevocationFeed(settings.process_url, process_transport)
@@ -95,6 +98,7 @@ def create_app(
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         cache=open_cache(settings, "experience"),
         rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
+        audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
     )
     return create_service(
         tier,

@@ -20,6 +20,7 @@ from shared.signing_keys import rotate_keys
 
 FOLDER = Path(__file__).parent
 _NOWHERE = "http://127.0.0.1:1"
+_AUDIT_NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 _REDIS_NOWHERE = "redis://127.0.0.1:1/0"
 # The system tier needs one connection to start; which one makes no difference to what it publishes.
 _CONNECTIONS = """
@@ -66,6 +67,7 @@ def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterat
             experience_api.settings.ExperienceSettings(
                 issuer_metadata_url=metadata_url,
                 redis_url=_REDIS_NOWHERE,
+                audit_database_url=_AUDIT_NOWHERE,
                 process_url=_NOWHERE,
                 experience_client_secret_file=secret_file,
                 experience_signing_keys_file=keys_file,
@@ -79,6 +81,7 @@ def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterat
                 issuer_metadata_url=metadata_url,
                 database_url="postgresql://nobody@127.0.0.1:1/nothing",
                 redis_url=_REDIS_NOWHERE,
+                audit_database_url=_AUDIT_NOWHERE,
                 system_url=_NOWHERE,
                 process_client_secret_file=secret_file,
             )
@@ -91,6 +94,7 @@ def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterat
                 issuer_metadata_url=metadata_url,
                 system_connections=connections_file,
                 redis_url=_REDIS_NOWHERE,
+                audit_database_url=_AUDIT_NOWHERE,
             )
         ),
     )

@@ -27,6 +27,8 @@ from process_api.v1.webhooks import receive_stripe_webhook
 from process_api.visibility import Visibility, show_only_what_is_visible
 from shared.acting_user import act_for_handed_user
 from shared.admission import Load
+from shared.audit.log import AuditLog
+from shared.audit.writer import Appendable, AuditWriter
 from shared.auth import Authenticator
 from shared.cache import open_cache
 from shared.http_client import Transport
@@ -87,8 +89,9 @@ def create_app(
     system_transport: Transport | None = None,
     issuer_transport: Transport | None = None,
     experience_transport: Transport | None = None,
+    audit_log: Appendable | None = None,
 ) -> Litestar:
-    """The application. The transports replace the network where tests wire the tiers together in one process."""
+    """The application. The transports replace the network, and `audit_log` PostgreSQL, where tests wire up a tier."""
     store = Store(settings.database_url)
     queue = DBOSClient(
         system_database_url=sqlalchemy_url(settings.database_url),
@@ -133,6 +136,7 @@ def create_app(
         visibility=show_only_what_is_visible(Visibility(system, store)),
         cache=open_cache(settings, "process"),
         rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
+        audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url or settings.database_url)),
     )
     app = create_service(
         tier,

@@ -19,6 +19,14 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     database_url: Annotated[
         str, Meta(pattern="^postgresql://", description="PostgreSQL 15+ with the business state and the workflows")
     ]
+    audit_database_url: Annotated[
+        str,
+        Meta(
+            pattern="^(postgresql://.+)?$",
+            description="PostgreSQL with the audit log, as a login that is granted quoteway_audit_writer and nothing "
+            "else; as `QUOTEWAY_DATABASE_URL` where empty",
+        ),
+    ] = ""
     system_url: Annotated[str, Meta(pattern="^https?://", description="the system API's address")]
     process_client_secret_file: SecretFile
     process_client_id: Annotated[str, Meta(description="this service's OAuth client id")] = "process-api"

@@ -413,6 +413,7 @@ class Landscape:
     def _system_environment(self) -> dict[str, str]:
         return {
             "QUOTEWAY_REVOCATIONS_URL": self.tier_url("process"),
+            "QUOTEWAY_AUDIT_DATABASE_URL": self.postgres.url(self.database),
             "QUOTEWAY_SYSTEM_CONNECTIONS": str(self.run_dir / "connections.toml"),
         }
 
@@ -426,6 +427,7 @@ class Landscape:
 
     def _experience_environment(self) -> dict[str, str]:
         return {
+            "QUOTEWAY_AUDIT_DATABASE_URL": self.postgres.url(self.database),
             "QUOTEWAY_PROCESS_URL": (
                 self._reached_at("process", self.url("process")) if "process" in self.processes else ""
             ),

@@ -29,6 +29,14 @@ class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
         ),
     ] = ""
     revocations_stale_s: RevocationsStaleMax = 600.0
+    audit_database_url: Annotated[
+        str,
+        Meta(
+            pattern="^postgresql://",
+            description="PostgreSQL with the audit log, as a login that is granted quoteway_audit_writer and nothing "
+            "else",
+        ),
+    ]
     rate_limits: Annotated[
         str,
         Meta(

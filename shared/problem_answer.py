@@ -44,6 +44,7 @@ def answer_problem(
         if challenge is not None:
             headers["WWW-Authenticate"] = complete_challenge(challenge, request.scope, public_url)
         problem = error.problem(correlation_id)
+        request.scope["state"]["problem"] = problem  # for the audit, which sees only bytes go by
         if problem.status >= 500 and not isinstance(exception, QuotewayError):
             _log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=exception)
         asked = request.headers.get("accept", "")

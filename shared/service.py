@@ -27,6 +27,8 @@ from litestar.types import (
 
 from shared.acting_user import act_for_nobody
 from shared.admission import Load, admit
+from shared.audit.policy import audit
+from shared.audit.writer import AuditWriter
 from shared.auth import Authenticator, Principal
 from shared.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
 from shared.cache import ResponseCache, cache_reads
@@ -65,9 +67,9 @@ class Tier:
     Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
     operations in, `examples` is the folder with their recorded examples. `origins`: see shared.cors. Without a
     `rate_limiter` callers are not limited, without a `load` everything is taken, without a `cache` every read is
-    answered anew. `acting_user` finds out on whose behalf a request is made, `visibility` hides the records that this
-    user may not see.
-    `public_url` is where callers reach the tier; empty: wherever they say.
+    answered anew, without an `audit` nothing is written down. `acting_user` finds out on whose behalf a request is
+    made, `visibility` hides the records that this user may not see. `public_url` is where callers reach the tier;
+    empty: wherever they say.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Tier:
     rate_limiter: RateLimiter | None = None
     visibility: Middleware | None = None
     cache: ResponseCache | None = None
+    audit: AuditWriter | None = None
 
 
 def create_service(
@@ -106,6 +109,8 @@ def create_service(
             await tier.load.start()
         if tier.cache is not None:
             await tier.cache.start()
+        if tier.audit is not None:
+            await tier.audit.start()
 
     async def close() -> None:
         await tier.authenticator.close()
@@ -115,11 +120,15 @@ def create_service(
             await tier.cache.stop()
         if tier.rate_limiter is not None:
             await tier.rate_limiter.close()
+        if tier.audit is not None:
+            await tier.audit.stop()
 
     watch = tier.authenticator.revocations
     vendors = tier.vendors if watch is None else {**tier.vendors, "revocations": watch.ready}
     resource = publish_resource(tier.title, tier.authenticator, tier.public_url)
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
+    # Without the audit log reads go on, and writes are refused: the tier can still serve, though not everyone.
+    vendors = {**vendors, **({"audit": tier.audit.ready} if tier.audit is not None else {})}
     answer = answer_problem(plain=tier.plain_problems, public_url=tier.public_url)
     app = Litestar(
         route_handlers=[*health_handlers(ready_checks, vendors), resource, *CONTRACT_HANDLERS, *handlers],
@@ -144,6 +153,8 @@ def create_service(
         match_operation(app),
         # Before whatever may refuse: a caller of an old version learns of its end in every answer.
         announce_version,
+        # Around whatever may refuse, so that refusals are written down too; a hit in the cache passes it as well.
+        *([audit(tier.audit, tier.name)] if tier.audit is not None else []),
         # Before anything that costs: what is refused here must cost nothing.
         *([admit(tier.load)] if tier.load is not None else []),
         # The caller before the body, so that no one without a token makes us read a megabyte.

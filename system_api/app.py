@@ -8,6 +8,8 @@ from pathlib import Path
 from litestar import Litestar, Router
 
 from shared.admission import Load
+from shared.audit.log import AuditLog
+from shared.audit.writer import Appendable, AuditWriter
 from shared.auth import Authenticator
 from shared.http_client import Transport
 from shared.issuers import load_issuers
@@ -69,10 +71,12 @@ def create_app(
     transports: Mapping[str, Transport] | None = None,
     issuer_transport: Transport | None = None,
     process_transport: Transport | None = None,
+    audit_log: Appendable | None = None,
 ) -> Litestar:
     """The application. Raises ConnectionsError where the connections file has faults.
 
-    `transports` replaces the network of single connections, by their names (nordwind/erp/NW-DE).
+    `transports` replaces the network of single connections, by their names (nordwind/erp/NW-DE), `audit_log` replaces
+    PostgreSQL.
     """
     scripts = RedisScripts(settings.redis_url)
     registry = build_registry(
@@ -105,6 +109,7 @@ def create_app(
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         rate_limiter=open_rate_limiter(settings, "system", RATE_LIMITS),
+        audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
     )
     return create_service(
         tier,

@@ -73,7 +73,9 @@ def check_log(
         if leaf != row.leaf_hash:
             yield Finding(tenant, row.sequence, row.sequence, "was changed: it is not what was hashed")
         if linked and next_link(chain_hash, row.leaf_hash) != row.chain_hash:
-            yield Finding(tenant, row.sequence, row.sequence, "was changed, moved or put in: it does not go on the chain")
+            yield Finding(
+                tenant, row.sequence, row.sequence, "was changed, moved or put in: it does not go on the chain"
+            )
         sequence, chain_hash, linked = row.sequence, row.chain_hash, True
         tree.append(leaf)
         yield from held.against(sequence, tree)
@@ -117,5 +119,6 @@ class _Held:
         """What checkpoints were signed over that is not there any more."""
         for checkpoint in self._waiting[self._at :]:
             if checkpoint.size > sequence:
-                what = f"missing: the checkpoint of {checkpoint.size} entries was signed over them"
-                yield Finding(self._tenant, sequence + 1, checkpoint.size, what)
+                # Which of them are missing cannot be told: the rest may have been numbered anew.
+                what = f"only {sequence} entries are there of those that the checkpoint was signed over"
+                yield Finding(self._tenant, self._good + 1, checkpoint.size, what)

@@ -1,7 +1,6 @@
 """Checkpoints (C2SP tlog-checkpoint): how many entries a log has and the tree head over them, as a signed note."""
 
 import base64
-import binascii
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -39,7 +38,7 @@ def read_checkpoint(note: str, origin: str, key: Ed25519PublicKey) -> Checkpoint
         raise NoteError("its size is no number")
     try:
         root = base64.b64decode(lines[2], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise NoteError("its root is not base64") from error
     if len(root) != HASH_BYTES:
         raise NoteError(f"its root has {len(root)} bytes instead of {HASH_BYTES}")

@@ -16,7 +16,7 @@ SCHEMA = "quoteway_audit"
 WRITER_ROLE = "quoteway_audit_writer"
 READER_ROLE = "quoteway_audit_reader"
 APPEND_TIMEOUT_S = 3.0
-_APPEND = f"SELECT {SCHEMA}.append(%s, %s::text[])"  # noqa: S608 a constant
+_APPEND = f"SELECT {SCHEMA}.append(%s, %s::text[])"
 
 
 class AuditLog:

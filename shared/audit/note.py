@@ -4,7 +4,6 @@ Only Ed25519 signatures (type 1). A key is known by its name and its id, a hash 
 """
 
 import base64
-import binascii
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -54,20 +53,21 @@ def open_note(note: str, verifier: Verifier) -> str:
     if not blank or not signatures.endswith("\n"):
         raise NoteError("this is no signed note")
     text += "\n"
-    for line in signatures.splitlines():
-        name, _, encoded = line.removeprefix(_DASH).partition(" ")
-        if not line.startswith(_DASH) or not encoded:
-            raise NoteError("a line below the text is no signature")
-        if name == verifier.name and _signed(text, encoded, verifier):
-            return text
+    lines = [line.removeprefix(_DASH).partition(" ") for line in signatures[:-1].split("\n") if line.startswith(_DASH)]
+    if len(lines) != signatures.count("\n"):
+        raise NoteError("a line below the text is no signature")
+    if any(name == verifier.name and _signed(text, encoded, verifier) for name, _, encoded in lines):
+        return text
     raise NoteError(f"it is not signed by {verifier.name} with that key")
 
 
 def _signed(text: str, encoded: str, verifier: Verifier) -> bool:
     try:
         decoded = base64.b64decode(encoded, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise NoteError("a signature is not base64") from error
+    if base64.b64encode(decoded).decode() != encoded:
+        raise NoteError("a signature is not in the one base64 form")
     if decoded[:_ID_BYTES] != verifier.key_id:
         return False  # another key of that name
     try:

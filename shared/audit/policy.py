@@ -11,7 +11,7 @@ from typing import Any
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
 
-from shared.audit.entry import Entry
+from shared.audit.entry import NOBODY, Entry
 from shared.audit.writer import AuditWriter
 from shared.front import Middleware, Operation, matched_operation
 from shared.metrics import AUDIT_REFUSALS
@@ -21,7 +21,7 @@ _RECORD_CHARACTERS_MAX = 200
 
 
 def audit(writer: AuditWriter, tier: str) -> Middleware:
-    """Write down what callers do. It stands before whatever may refuse them, so that refusals pass it on the way out."""
+    """Write down what callers do. It stands around whatever may refuse them, so that refusals are written too."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -48,7 +48,7 @@ def audit(writer: AuditWriter, tier: str) -> Middleware:
 class _Request:
     """A request whose outcome becomes an entry."""
 
-    __slots__ = ("_body", "_operation", "_receive", "_scope", "_send", "_told", "_tier", "_writer")
+    __slots__ = ("_body", "_operation", "_receive", "_scope", "_send", "_tier", "_told", "_writer")
 
     def __init__(
         self, writer: AuditWriter, tier: str, operation: Operation, scope: Scope, receive: Receive, send: Send
@@ -126,20 +126,18 @@ class _Request:
             payload_hash=f"sha256:{self._body.hexdigest()}" if self._body is not None else "",
             record=record[:_RECORD_CHARACTERS_MAX],
             reason=reason,
-            **_who(principal, user),
+            tenant=NOBODY if principal is None else principal.tenant,
+            subject="" if principal is None else principal.subject,
+            client_id="" if principal is None else principal.client_id,
+            on_behalf_of=_user(principal, user),
         )
 
 
-def _who(principal: Any, user: Any) -> dict[str, str]:
-    if principal is None:
-        return {}
-    acting = user.user_id if user is not None else getattr(principal, "user", None)
-    return {
-        "tenant": principal.tenant,
-        "subject": principal.subject,
-        "client_id": principal.client_id,
-        "on_behalf_of": acting or "",
-    }
+def _user(principal: Any, user: Any) -> str:
+    """Whom the caller acts for: as handed on by another tier of ours, or as its own token says."""
+    if user is not None:
+        return str(user.user_id)
+    return (getattr(principal, "user", None) or "") if principal is not None else ""
 
 
 def _location(message: Message) -> str:

@@ -121,7 +121,7 @@ class AuditWriter:
         await self.log.close()
 
     def require(self) -> None:
-        """Raise Unavailable while the log cannot be written, as far as is known: nothing is begun that would stay unsaid."""
+        """Raise Unavailable while the log is known not to be writable: nothing is begun that would stay unsaid."""
         if self._away:
             AUDIT_REFUSALS.inc()
             raise Unavailable(
@@ -167,7 +167,9 @@ class AuditWriter:
             self._failed(error, waiting, access, refusals)
         except asyncio.CancelledError:
             # The process is asked to end: what is gathered is written by `stop`, who waits is told the truth.
-            self._failed(Unavailable("the process is ending", reason_code="audit_unavailable"), waiting, access, refusals)
+            self._failed(
+                Unavailable("the process is ending", reason_code="audit_unavailable"), waiting, access, refusals
+            )
             raise
         else:
             self._succeeded(entries, waiting)

@@ -15,6 +15,7 @@ from shared.revocation import FEED_PATH
 from tests.app_lifespan import asgi_transport, running_app
 from tests.experience_api.recorded_answers import ACCOUNT_ID, ORDER_ID, QUOTE_ID
 from tests.issuer_process import bearer, client_secret_file, signing_keys_file, start_issuer
+from tests.kept_audit_log import KeptAuditLog
 
 Answer = httpx.Response | Exception | Callable[[httpx.Request], Awaitable[httpx.Response]]
 SUBMISSION = {"quoteId": QUOTE_ID, "quoteRevision": 1}
@@ -96,6 +97,7 @@ def settings(issuer: RunningProcess) -> ExperienceSettings:
         issuer_metadata_url=f"{issuer.url}/.well-known/oauth-authorization-server",
         process_url="http://process.test",
         redis_url="redis://127.0.0.1:1",
+        audit_database_url="postgresql://nobody@127.0.0.1:1/nothing",
         experience_client_secret_file=str(client_secret_file(issuer, "experience-api")),
         experience_signing_keys_file=str(signing_keys_file(issuer)),
     )
@@ -109,7 +111,7 @@ async def caller_headers(issuer: RunningProcess) -> dict[str, str]:
 @pytest.fixture
 async def experience(settings: ExperienceSettings, caller_headers: dict[str, str]) -> AsyncIterator[Experience]:
     process = RecordedProcess()
-    app = create_app(settings, process_transport=httpx.MockTransport(process.answer))
+    app = create_app(settings, process_transport=httpx.MockTransport(process.answer), audit_log=KeptAuditLog())
     async with (
         running_app(app),
         httpx.AsyncClient(transport=asgi_transport(app), base_url="http://experience.test") as client,

@@ -15,6 +15,7 @@ from experience_api.settings import ExperienceSettings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.experience_api.conftest import OPERATIONS, SUBMISSION, Experience, RecordedProcess
 from tests.experience_api.recorded_answers import BOOKED_ORDER, ORDER_ID, accepted, problem
+from tests.kept_audit_log import KeptAuditLog
 
 ORDER = f"/v1/orders/{ORDER_ID}"
 READS = [operation for operation in OPERATIONS if operation[1] != "/v1/orders"]
@@ -189,6 +190,7 @@ async def test_an_issuer_that_gives_no_token_is_unavailable(
         settings,
         process_transport=httpx.MockTransport(process.answer),
         issuer_transport=httpx.MockTransport(issuer_without_tokens),
+        audit_log=KeptAuditLog(),
     )
     async with (
         running_app(app),

@@ -26,6 +26,7 @@ def environment(issuer: RunningProcess, **changes: str) -> dict[str, str]:
         "QUOTEWAY_EXPERIENCE_SIGNING_KEYS_FILE": str(signing_keys_file(issuer)),
         "QUOTEWAY_EXPERIENCE_PORT": "0",
         "QUOTEWAY_REDIS_URL": f"redis://127.0.0.1:{free_port()}",
+        "QUOTEWAY_AUDIT_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/nothing",
         **changes,
     }
 

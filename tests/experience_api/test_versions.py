@@ -12,6 +12,7 @@ from shared.versions import Version
 from tests.app_lifespan import asgi_transport, running_app
 from tests.experience_api.conftest import Experience, RecordedProcess
 from tests.experience_api.recorded_answers import BOOKED_ORDER, ORDER_ID, problem
+from tests.kept_audit_log import KeptAuditLog
 
 
 @pytest.fixture
@@ -22,7 +23,9 @@ async def deprecated(
     version = Version(app_module.VERSIONS["v1"].handlers, deprecation=date(2027, 1, 1), sunset=date(2028, 1, 1))
     monkeypatch.setitem(app_module.VERSIONS, "v1", version)
     process = RecordedProcess()
-    app = app_module.create_app(settings, process_transport=httpx.MockTransport(process.answer))
+    app = app_module.create_app(
+        settings, process_transport=httpx.MockTransport(process.answer), audit_log=KeptAuditLog()
+    )
     async with (
         running_app(app),
         httpx.AsyncClient(transport=asgi_transport(app), base_url="http://experience.test") as client,

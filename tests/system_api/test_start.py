@@ -34,6 +34,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "QUOTEWAY_SYSTEM_CONNECTIONS": str(path),
         "QUOTEWAY_SYSTEM_PORT": "0",
         "QUOTEWAY_REDIS_URL": "redis://127.0.0.1:1",
+        "QUOTEWAY_AUDIT_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
         "STRIPE_KEY": "sk_test_1",
     }
 
@@ -49,10 +50,11 @@ def test_every_missing_or_wrong_setting_is_named_in_one_go(environment: dict[str
     assert ended.returncode == 2
     assert ended.stdout == ""
     for start in (
-        "The system API cannot start, 5 setting(s) to mend:",
+        "The system API cannot start, 6 setting(s) to mend:",
         "  - QUOTEWAY_ISSUER_METADATA_URL is missing: the address of the OAuth issuer's metadata",
         "  - QUOTEWAY_SYSTEM_CONNECTIONS is missing: the path of the TOML file",
         "  - QUOTEWAY_REDIS_URL is missing: Redis 7 / Valkey",
+        "  - QUOTEWAY_AUDIT_DATABASE_URL is missing: PostgreSQL with the audit log",
         "  - QUOTEWAY_SYSTEM_PORT is wrong: Expected `int` <= 65535",
         "  - QUOTEWAY_LOG_LEVEL is wrong",
     ):

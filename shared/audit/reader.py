@@ -1,0 +1,54 @@
+"""Reads the log, for whoever signs or verifies it: one consistent look at all of it, however it grows meanwhile."""
+
+from collections.abc import Iterator
+from typing import Self
+
+import psycopg
+
+from shared.audit.chain import Head, Row
+from shared.audit.log import READER_ROLE, SCHEMA
+
+_AT_A_TIME = 5000
+
+
+class AuditReader:
+    """A read-only transaction on the log, for `with`. Raises psycopg.Error where the database does not answer."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._connection: psycopg.Connection
+
+    def __enter__(self) -> Self:
+        self._connection = psycopg.connect(
+            self._url, connect_timeout=5, options=f"-c role={READER_ROLE}", application_name="audit reader"
+        )
+        self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        self._connection.read_only = True
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._connection.close()
+
+    def heads(self) -> dict[str, Head]:
+        """The head of every tenant's log."""
+        found = self._connection.execute(f"SELECT tenant, size, chain_hash FROM {SCHEMA}.heads")  # noqa: S608 a constant
+        return {tenant: Head(size, bytes(chain_hash)) for tenant, size, chain_hash in found}
+
+    def tenants(self) -> list[str]:
+        """Every tenant that has entries or a head."""
+        found = self._connection.execute(
+            f"SELECT tenant FROM {SCHEMA}.heads UNION SELECT DISTINCT tenant FROM {SCHEMA}.entries"  # noqa: S608 constants
+        )
+        return sorted(tenant for (tenant,) in found)
+
+    def rows(self, tenant: str, after: int = 0) -> Iterator[Row]:
+        """The entries behind a position, in order."""
+        with self._connection.cursor(name="audit_rows") as cursor:
+            cursor.itersize = _AT_A_TIME
+            cursor.execute(
+                f"SELECT sequence, recorded_at, entry, leaf_hash, chain_hash FROM {SCHEMA}.entries"  # noqa: S608 a constant
+                " WHERE tenant = %s AND sequence > %s ORDER BY sequence",
+                (tenant, after),
+            )
+            for sequence, recorded_at, text, leaf, chain_hash in cursor:
+                yield Row(sequence, recorded_at, text, bytes(leaf), bytes(chain_hash))

@@ -1,0 +1,131 @@
+"""Exports checkpoints to where whoever can change the database cannot change them.
+
+The signer keeps, beside what it exports, the right edge of every log's tree: it reads an entry once, and what it has
+signed over stays what it was then. A log that is shorter than what was signed, or no longer goes on from it, is not
+signed again: that is what the signatures are there to find.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from shared.audit.chain import BEGINNING, Head, Row, next_link
+from shared.audit.checkpoint import Checkpoint, origin_of
+from shared.audit.entry import leaf_input
+from shared.audit.merkle import Tree, leaf_hash
+
+_STATE = "signed.json"
+_log = logging.getLogger(__name__)
+
+
+class TamperedError(Exception):
+    """A log is not what was signed before. It is said which, and where."""
+
+
+class Readable(Protocol):
+    """Where entries are read: shared.audit.reader.AuditReader."""
+
+    def heads(self) -> dict[str, Head]:
+        """The head of every tenant's log."""
+
+    def rows(self, tenant: str, after: int = 0) -> Iterator[Row]:
+        """The entries behind a position, in order."""
+
+
+class Signed(msgspec.Struct, kw_only=True):
+    """How far a log is signed."""
+
+    size: int = 0
+    edge: list[bytes] = []
+    chain_hash: bytes = BEGINNING
+
+
+@dataclass
+class Signer:
+    """Signs the logs of every tenant. `folder`: where to; None writes a JSON line for each to standard output."""
+
+    reader: Readable
+    key: Ed25519PrivateKey
+    prefix: str
+    folder: Path | None
+    _signed: dict[str, Signed] = field(default_factory=dict)
+
+    def sign_all(self) -> int:
+        """Export a checkpoint of every log that has grown. Returns how many.
+
+        Raises TamperedError, once every other log is signed, where one is not what was signed before.
+        """
+        exported, faults = 0, []
+        heads = self.reader.heads()
+        for tenant in sorted({*heads, *self._known()}):
+            try:
+                exported += self._sign(tenant, heads.get(tenant))
+            except TamperedError as error:
+                faults.append(str(error))
+        if faults:
+            raise TamperedError("; ".join(faults))
+        return exported
+
+    def _sign(self, tenant: str, head: Head | None) -> bool:
+        before = self._last(tenant)
+        if head is None or head.size < before.size:
+            has = head.size if head is not None else 0
+            raise TamperedError(f"{tenant}: {before.size} entries were signed, and only {has} are there")
+        if head.size == before.size:
+            return False
+        tree, chain_hash = Tree(before.size, list(before.edge)), before.chain_hash
+        for row in self.reader.rows(tenant, before.size):
+            leaf = leaf_hash(leaf_input(tenant, row.sequence, row.recorded_at, row.text))
+            chain_hash = next_link(chain_hash, leaf)
+            if row.sequence != tree.size + 1 or chain_hash != row.chain_hash:
+                raise TamperedError(f"{tenant}: entry {row.sequence} does not go on from what was signed before")
+            tree.append(leaf)
+        if tree.size < head.size:
+            raise TamperedError(f"{tenant}: entries {tree.size + 1} to {head.size} are missing")
+        origin = origin_of(self.prefix, tenant)
+        self._export(tenant, Checkpoint(origin, tree.size, tree.root()).signed(self.key), tree.size)
+        self._remember(tenant, Signed(size=tree.size, edge=tree.edge, chain_hash=chain_hash))
+        return True
+
+    def _known(self) -> list[str]:
+        if self.folder is None:
+            return list(self._signed)
+        return [path.parent.name for path in self.folder.glob(f"*/{_STATE}")]
+
+    def _last(self, tenant: str) -> Signed:
+        if tenant not in self._signed:
+            path = self.folder / tenant / _STATE if self.folder is not None else None
+            known = path is not None and path.exists()
+            self._signed[tenant] = msgspec.json.decode(path.read_bytes(), type=Signed) if path and known else Signed()
+        return self._signed[tenant]
+
+    def _export(self, tenant: str, note: str, size: int) -> None:
+        if self.folder is None:
+            sys.stdout.write(msgspec.json.encode({"tenant": tenant, "size": size, "checkpoint": note}).decode() + "\n")
+            sys.stdout.flush()
+            return
+        # A folder a day: after years of minutes, one folder could no longer be listed.
+        path = self.folder / tenant / datetime.now(UTC).date().isoformat() / f"{size:012}.checkpoint"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, note.encode())
+        _replace(self.folder / tenant / "latest.checkpoint", note.encode())
+
+    def _remember(self, tenant: str, signed: Signed) -> None:
+        self._signed[tenant] = signed
+        if self.folder is not None:
+            _replace(self.folder / tenant / _STATE, msgspec.json.encode(signed))
+        _log.info("signed %s at %d entries", tenant, signed.size)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that it is the old one or the new one, whatever happens in between."""
+    draft = path.with_suffix(path.suffix + ".draft")
+    draft.write_bytes(content)
+    draft.replace(path)

@@ -1,0 +1,91 @@
+"""Verifies the logs of all tenants against their chains, their heads and exported checkpoints."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from shared.audit.chain import Finding, Head, Row, check_log
+from shared.audit.checkpoint import Checkpoint, read_checkpoint
+from shared.audit.note import NoteError
+
+_TOLD_EVERY_S = 0.5
+
+
+class Verifiable(Protocol):
+    """Where the logs are read: shared.audit.reader.AuditReader."""
+
+    def heads(self) -> dict[str, Head]:
+        """The head of every tenant's log."""
+
+    def tenants(self) -> list[str]:
+        """Every tenant that has entries or a head."""
+
+    def rows(self, tenant: str, after: int = 0) -> Iterator[Row]:
+        """The entries behind a position, in order."""
+
+
+@dataclass
+class Progress:
+    """Tells a person how far it is, on one line that is written over."""
+
+    out: TextIO
+    logs: int = 0
+    entries: int = 0
+    checkpoints: int = 0
+    _told_at: float = field(default_factory=time.monotonic)
+    _width: int = 0
+
+    def follow(self, tenant: str, rows: Iterable[Row], size: int) -> Iterator[Row]:
+        """The rows, with progress every half second."""
+        self.logs += 1
+        for done, row in enumerate(rows, start=1):
+            self.entries += 1
+            if time.monotonic() - self._told_at >= _TOLD_EVERY_S:
+                self._told_at = time.monotonic()
+                line = f"{tenant}: {done} of {size} entries ({min(100, done * 100 // max(1, size))} %)"
+                self.out.write("\r" + line.ljust(self._width))
+                self.out.flush()
+                self._width = len(line)
+            yield row
+
+    def say(self, sentence: str) -> None:
+        """A line that stays."""
+        self.out.write(("\r" + " " * self._width + "\r" if self._width else "") + sentence + "\n")
+        self._width = 0
+
+
+def verify(
+    reader: Verifiable, exported: Path | None, key: Ed25519PublicKey | None, prefix: str, progress: Progress
+) -> Iterator[Finding]:
+    """Everything that is wrong with any log. Raises ValueError where `exported` has no checkpoint of any."""
+    checkpoints: dict[str, list[Checkpoint]] = {}
+    if exported is not None and key is not None:
+        for path, note in _notes(exported):
+            tenant = note.partition("\n")[0].removeprefix(f"{prefix}/")
+            try:
+                checkpoint = read_checkpoint(note, f"{prefix}/{tenant}", key)
+            except NoteError as error:
+                yield Finding(tenant, 0, 0, f"the checkpoint {path} cannot be trusted: {error}")
+                continue
+            progress.checkpoints += 1
+            checkpoints.setdefault(tenant, []).append(checkpoint)
+    heads = reader.heads()
+    for tenant in sorted({*reader.tenants(), *checkpoints}):
+        head = heads.get(tenant)
+        rows = progress.follow(tenant, reader.rows(tenant), head.size if head is not None else 0)
+        yield from check_log(tenant, rows, head, checkpoints.get(tenant, []))
+
+
+def _notes(exported: Path) -> Iterator[tuple[Path, str]]:
+    paths = sorted(exported.rglob("*.checkpoint")) if exported.is_dir() else [exported]
+    if not paths:
+        raise ValueError(f"{exported} holds no checkpoint.")
+    for path in paths:
+        try:
+            yield path, path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} cannot be read: {error}") from error

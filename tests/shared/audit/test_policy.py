@@ -1,0 +1,176 @@
+"""Which requests become entries, what they say, and when the answer may go."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from shared.audit.policy import audit
+from shared.audit.writer import AuditWriter, Window
+from shared.auth import Principal
+from shared.front import Operation
+from shared.operation import AuditClass, OperationPolicy
+from shared.problem import Forbidden, OutcomeUnknown, Unauthenticated, Unavailable
+from shared.transaction_token import ActingUser
+from tests.kept_audit_log import KeptAuditLog
+
+CALLER = Principal(subject="s", client_id="app", tenant="nordwind", scopes=frozenset())
+USER = ActingUser(user_id="005QW0000000001AAA", tenant="nordwind", txn="t", client_id="app")
+
+
+@dataclass
+class Audited:
+    """The policy around an operation that a test describes."""
+
+    kept: KeptAuditLog
+    writer: AuditWriter
+
+    async def request(
+        self,
+        audit_class: AuditClass,
+        *,
+        status: int = 200,
+        body: bytes = b"",
+        refusal: Exception | None = None,
+        user: ActingUser | None = None,
+        headers: list[tuple[bytes, bytes]] | None = None,
+    ) -> tuple[list[Any], int]:
+        """What was sent, and how many entries had been written when the answer began to be sent."""
+        sent: list[Any] = []
+        written = -1
+        policy = OperationPolicy("o", "c", (), "write", audit_class)
+        handler: Any = None
+        scope: Any = {
+            "type": "http",
+            "state": {
+                "operation": Operation("cancelOrder", "POST", "/v1/orders/{orderId}", policy, handler),
+                "path_params": {"orderId": "ord_1"},
+                "correlation_id": "corr-1234",
+            },
+        }
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if isinstance(refusal, Unauthenticated):
+                raise refusal
+            scope["user"], scope["state"]["acting_user"] = CALLER, user
+            if refusal is not None:
+                raise refusal
+            while (await receive()).get("more_body"):
+                pass
+            await send({"type": "http.response.start", "status": status, "headers": headers or []})
+            await send({"type": "http.response.body", "body": b"done"})
+
+        parts = [body[:5], body[5:]]
+
+        async def receive() -> Any:
+            part = parts.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(parts)}
+
+        async def send(message: Any) -> None:
+            nonlocal written
+            if message["type"] == "http.response.start":
+                written = len(self.kept.entries)
+            sent.append(message)
+
+        await audit(self.writer, "system")(app)(scope, receive, send)
+        return sent, written
+
+
+@pytest.fixture
+async def audited() -> AsyncIterator[Audited]:
+    kept = KeptAuditLog()
+    writer = AuditWriter(kept, Window(60, 10), Window(60, 10), poll_s=0.01)
+    await writer.start()
+    yield Audited(kept, writer)
+    kept.away = False
+    await writer.stop()
+
+
+async def entries(audited: Audited) -> list[dict[str, Any]]:
+    await audited.writer.stop()
+    return audited.kept.entries
+
+
+async def test_a_financial_entry_is_written_before_the_answer_is_sent(audited: Audited) -> None:
+    sent, written = await audited.request("financial", body=b'{"reason": "why"}', user=USER)
+
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert written == 1
+    [found] = audited.kept.entries
+    assert found.pop("at").endswith("Z")
+    assert found == {
+        "tier": "system",
+        "operation": "cancelOrder",
+        "auditClass": "financial",
+        "outcome": "succeeded",
+        "status": 200,
+        "correlationId": "corr-1234",
+        "tenant": "nordwind",
+        "subject": "s",
+        "clientId": "app",
+        "onBehalfOf": USER.user_id,
+        "record": "ord_1",
+        "payloadHash": "sha256:" + sha256(b'{"reason": "why"}').hexdigest(),
+    }
+
+
+async def test_an_access_is_answered_at_once_and_written_later(audited: Audited) -> None:
+    _, written = await audited.request("access")
+    assert written == 0
+
+    [found] = await entries(audited)
+    assert (found["auditClass"], found["record"], found["subject"]) == ("access", "ord_1", "s")
+
+
+async def test_an_unaudited_operation_leaves_nothing(audited: Audited) -> None:
+    await audited.request("none")
+
+    assert await entries(audited) == []
+
+
+async def test_what_was_made_is_the_record(audited: Audited) -> None:
+    await audited.request("financial", status=202, headers=[(b"location", b"/v1/orders/ord_new")])
+
+    assert audited.kept.entries[0]["record"] == "ord_new"
+
+
+@pytest.mark.parametrize("audit_class", ["access", "financial"])
+async def test_refusals_are_written_and_many_alike_are_one_entry(audited: Audited, audit_class: AuditClass) -> None:
+    for _ in range(50):
+        with pytest.raises(Unauthenticated):
+            await audited.request(audit_class, refusal=Unauthenticated("no token"))
+        with pytest.raises(Forbidden):
+            await audited.request(audit_class, refusal=Forbidden("no scope", scopes=["x"]))
+
+    found = sorted(await entries(audited), key=lambda each: int(each["status"]))
+    assert [(each["tenant"], each["status"], each["reason"], each["outcome"], each["count"]) for each in found] == [
+        ("_", 401, "unauthenticated", "refused", 50),
+        ("nordwind", 403, "forbidden", "refused", 50),
+    ]
+
+
+async def test_without_the_log_nothing_financial_is_begun_and_reads_go_on(audited: Audited) -> None:
+    audited.kept.away = True
+    with pytest.raises(OutcomeUnknown):  # the log was thought to be there: this may have been done
+        await audited.request("financial")
+    with pytest.raises(Unavailable) as refused:  # known to be away now: not even begun
+        await audited.request("financial")
+    assert refused.value.reason_code == "audit_unavailable"
+
+    sent, _ = await audited.request("access")
+    assert sent[0]["status"] == 200
+
+    audited.kept.away = False
+    assert {(each["auditClass"], each["outcome"]) for each in await entries(audited)} >= {("access", "succeeded")}
+
+
+async def test_a_refusal_by_the_operation_itself_may_be_written_later(audited: Audited) -> None:
+    audited.kept.away = True
+    sent, _ = await audited.request("financial", status=422)
+    assert sent[0]["status"] == 422
+
+    audited.kept.away = False
+    [found] = await entries(audited)
+    assert (found["outcome"], found["status"]) == ("refused", 422)
