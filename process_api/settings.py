@@ -24,7 +24,7 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
         Meta(
             pattern="^(postgresql://.+)?$",
             description="PostgreSQL with the audit log, as a login that is granted quoteway_audit_writer and nothing "
-            "else; as `QUOTEWAY_DATABASE_URL` where empty",
+            "else; the process API takes `QUOTEWAY_DATABASE_URL` where it is empty",
         ),
     ] = ""
     system_url: Annotated[str, Meta(pattern="^https?://", description="the system API's address")]

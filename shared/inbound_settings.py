@@ -34,7 +34,7 @@ class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
         Meta(
             pattern="^postgresql://",
             description="PostgreSQL with the audit log, as a login that is granted quoteway_audit_writer and nothing "
-            "else",
+            "else; the process API takes `QUOTEWAY_DATABASE_URL` where it is empty",
         ),
     ]
     rate_limits: Annotated[

@@ -14,6 +14,7 @@ import pytest
 from experience_api.settings import ExperienceSettings
 from process_api.migrate import MigrationSettings
 from process_api.settings import ProcessSettings
+from shared.audit.__main__ import AuditSigningSettings
 from shared.settings import describe, variable
 from system_api.settings import SystemSettings
 
@@ -31,6 +32,7 @@ PROCESSES: list[tuple[str, type[msgspec.Struct]]] = [
     ("experience API", ExperienceSettings),
     ("process API, worker", ProcessSettings),
     ("migration", MigrationSettings),
+    ("audit signer", AuditSigningSettings),
     ("system API", SystemSettings),
 ]
 
