@@ -38,7 +38,7 @@ from shared.audit.verification import Progress, verify
 from shared.settings import LogLevel, load_settings_or_exit
 from shared.telemetry import log_to_stderr
 
-ORIGIN = "quoteway/audit"
+ORIGIN = "quoteway-audit"
 
 
 class AuditSigningSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,4 +40,4 @@ def checkpoint_of(rows: Sequence[Row], size: int) -> Checkpoint:
     tree = Tree()
     for row in rows[:size]:
         tree.append(row.leaf_hash)
-    return Checkpoint(f"quoteway/audit/{TENANT}", size, tree.root())
+    return Checkpoint(f"quoteway-audit/{TENANT}", size, tree.root())

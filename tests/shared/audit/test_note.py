@@ -19,7 +19,7 @@ VERIFIER_TEXT = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy1
 SIGNER_KEY = Ed25519PrivateKey.from_private_bytes(base64.b64decode("AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")[1:])
 VERIFIER = Verifier("PeterNeumann", SIGNER_KEY.public_key())
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-CHECKPOINT = Checkpoint("quoteway/audit/nordwind", 42, bytes(range(32)))
+CHECKPOINT = Checkpoint("quoteway-audit/nordwind", 42, bytes(range(32)))
 
 
 def test_the_known_note_is_signed_and_opened_byte_for_byte() -> None:
@@ -67,9 +67,9 @@ def test_a_checkpoint_is_three_lines_and_a_signature() -> None:
     note = CHECKPOINT.signed(KEY)
 
     lines = note.split("\n")
-    assert lines[:4] == ["quoteway/audit/nordwind", "42", base64.b64encode(bytes(range(32))).decode(), ""]
-    assert lines[4].startswith("\N{EM DASH} quoteway/audit/nordwind ")
-    assert read_checkpoint(note, "quoteway/audit/nordwind", KEY.public_key()) == CHECKPOINT
+    assert lines[:4] == ["quoteway-audit/nordwind", "42", base64.b64encode(bytes(range(32))).decode(), ""]
+    assert lines[4].startswith("\N{EM DASH} quoteway-audit/nordwind ")
+    assert read_checkpoint(note, "quoteway-audit/nordwind", KEY.public_key()) == CHECKPOINT
 
 
 @given(st.data())
@@ -85,13 +85,13 @@ def test_a_checkpoint_with_any_one_character_changed_is_refused(data: st.DataObj
 @pytest.mark.parametrize(
     "text",
     [
-        "quoteway/audit/nordwind\n42\n",
-        "quoteway/audit/nordwind\n042\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
-        "quoteway/audit/nordwind\n-1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
-        "quoteway/audit/nordwind\n٤٢\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
-        "quoteway/audit/nordwind\n42\nAAAA\n",
-        "quoteway/audit/nordwind\n42\n!\n",
-        "quoteway/audit/other\n42\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+        "quoteway-audit/nordwind\n42\n",
+        "quoteway-audit/nordwind\n042\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+        "quoteway-audit/nordwind\n-1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+        "quoteway-audit/nordwind\n٤٢\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
+        "quoteway-audit/nordwind\n42\nAAAA\n",
+        "quoteway-audit/nordwind\n42\n!\n",
+        "quoteway-audit/other\n42\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
     ],
 )
 def test_a_signed_note_that_is_no_checkpoint_of_the_log_is_refused(text: str) -> None:
