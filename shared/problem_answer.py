@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 from litestar.params import ParameterKwarg
@@ -19,6 +20,7 @@ from shared.problem import (
     PayloadTooLarge,
     Problem,
     QuotewayError,
+    VendorError,
 )
 from shared.resource_metadata import complete_challenge
 from shared.telemetry import set_correlation_id
@@ -29,9 +31,9 @@ _MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?
 
 
 def answer_problem(
-    *, plain: bool, public_url: str = ""
+    *, plain: bool, public_url: str = "", discreet: Callable[[str], str] | None = None
 ) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
-    """The handler that turns every exception into a problem answer. See Tier for `plain` and `public_url`."""
+    """The handler that turns every exception into a problem answer. Its arguments: see Tier."""
 
     def handler(request: Request[Any, Any, Any], exception: Exception) -> Response[Problem]:
         error = _as_quoteway_error(exception, request)
@@ -44,6 +46,8 @@ def answer_problem(
         if challenge is not None:
             headers["WWW-Authenticate"] = complete_challenge(challenge, request.scope, public_url)
         problem = error.problem(correlation_id)
+        if discreet is not None and isinstance(error, VendorError):
+            problem = msgspec.structs.replace(problem, detail=discreet(problem.detail))
         request.scope["state"]["problem"] = problem  # for the audit, which sees only bytes go by
         if problem.status >= 500 and not isinstance(exception, QuotewayError):
             _log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=exception)

@@ -68,8 +68,8 @@ class Tier:
     operations in, `examples` is the folder with their recorded examples. `origins`: see shared.cors. Without a
     `rate_limiter` callers are not limited, without a `load` everything is taken, without a `cache` every read is
     answered anew, without an `audit` nothing is written down. `acting_user` finds out on whose behalf a request is
-    made, `visibility` hides the records that this user may not see. `public_url` is where callers reach the tier;
-    empty: wherever they say.
+    made, `visibility` hides the records that this user may not see, `discreet` takes persons out of what a vendor
+    said. `public_url` is where callers reach the tier; empty: wherever they say.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Tier:
     visibility: Middleware | None = None
     cache: ResponseCache | None = None
     audit: AuditWriter | None = None
+    discreet: Callable[[str], str] | None = None
 
 
 def create_service(
@@ -129,7 +130,7 @@ def create_service(
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
     # Without the audit log reads go on, and writes are refused: the tier can still serve, though not everyone.
     vendors = {**vendors, **({"audit": tier.audit.ready} if tier.audit is not None else {})}
-    answer = answer_problem(plain=tier.plain_problems, public_url=tier.public_url)
+    answer = answer_problem(plain=tier.plain_problems, public_url=tier.public_url, discreet=tier.discreet)
     app = Litestar(
         route_handlers=[*health_handlers(ready_checks, vendors), resource, *CONTRACT_HANDLERS, *handlers],
         guards=[routed_as_matched],

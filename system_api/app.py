@@ -20,6 +20,7 @@ from shared.service import Tier, create_service
 from shared.vendor_quota import prioritise
 from shared.versions import Version, mount
 from system_api.connections import load_connections
+from system_api.discretion import discreet, mind_persons
 from system_api.registry import build_registry
 from system_api.settings import SystemSettings
 from system_api.v1 import billing, crm, erp, pricing, tax
@@ -105,6 +106,7 @@ def create_app(
             revocations=RevocationWatch(feed.read, settings.revocations_stale_s) if settings.revocations_url else None,
         ),
         vendors=registry.capability_checks(),
+        discreet=discreet,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
@@ -113,7 +115,13 @@ def create_app(
     )
     return create_service(
         tier,
-        [Router("/", route_handlers=[mount(version) for version in VERSIONS.values()], middleware=[prioritise])],
+        [
+            Router(
+                "/",
+                route_handlers=[mount(version) for version in VERSIONS.values()],
+                middleware=[prioritise, mind_persons],
+            )
+        ],
         state={"registry": registry},
         on_startup=[warn],
         on_shutdown=[registry.close, scripts.close, feed.close],

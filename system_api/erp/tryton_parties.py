@@ -6,6 +6,7 @@ from shared.canonical import CreditDecision, CreditStatus, Customer, CustomerDra
 from shared.problem import Rejected
 from system_api.connections import TrytonConnection
 from system_api.decimal_text import unit_price
+from system_api.discretion import note_person
 from system_api.erp.tryton_records import ACCOUNT_PREFIX, PARTY_FIELDS, Id, PartyRecord
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
 from system_api.vat import compact_vat_id, member_state_of
@@ -24,7 +25,10 @@ class TrytonParties:
         """The party with that account's identifier; identifiers are not unique, so the oldest of several."""
         domain = [["identifiers.code", "=", ACCOUNT_PREFIX + account_id]]
         found = await self._rest.search("party.party", domain, PARTY_FIELDS, PartyRecord, limit=1)
-        return found[0] if found else None
+        if not found:
+            return None
+        note_person(found[0].name)
+        return found[0]
 
     async def by_id(self, party: str) -> PartyRecord:
         """The party that an order names. Raises Rejected (`unknown_customer`) where there is none."""
@@ -32,6 +36,7 @@ class TrytonParties:
         found = await self._rest.search("party.party", domain, PARTY_FIELDS, PartyRecord, limit=1)
         if not found:
             raise _rejected(f"There is no customer {party} in the ERP.", "unknown_customer")
+        note_person(found[0].name)
         return found[0]
 
     async def ensure(self, draft: CustomerDraft) -> Customer:

@@ -20,6 +20,7 @@ from shared.canonical import (
 from shared.operation import operation
 from shared.problem import Fault, InvalidRequest
 from system_api.billing.contract import Billing
+from system_api.discretion import note_customer
 from system_api.v1.erp import must_agree, must_be_in
 from system_api.v1.parameters import (
     OWNER,
@@ -69,6 +70,7 @@ async def ensure_billing_customer(
 ) -> BillingCustomer:
     """The billing customer of an account, created where there is none."""
     must_agree(account_id, data.account_id)
+    note_customer(data)
     return await billing_of(request, legal_entity).ensure_customer(data)
 
 

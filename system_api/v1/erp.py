@@ -9,6 +9,7 @@ from shared.auth import Principal
 from shared.canonical import CreditStatus, Customer, CustomerDraft, ErpOrder, ErpOrderDraft, InvoicePage, Money
 from shared.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
+from system_api.discretion import note_customer
 from system_api.erp.contract import Erp
 from system_api.v1.parameters import (
     OWNER,
@@ -55,6 +56,7 @@ async def ensure_customer(
 ) -> Customer:
     """The customer linked to an account, created where there is none."""
     must_agree(account_id, data.account_id)
+    note_customer(data)
     return await erp_of(request, legal_entity).ensure_customer(data)
 
 
