@@ -73,6 +73,9 @@ Index(
     postgresql_where=orders.c.status != "rejected",
 )
 
+ENDED_ORDERS = ("booked", "rejected", "compensated")
+Index("ix_orders_unended", orders.c.tenant, orders.c.status, postgresql_where=orders.c.status.not_in(ENDED_ORDERS))
+
 order_timeline = Table(
     "order_timeline",
     metadata,
@@ -138,6 +141,8 @@ flows = Table(
     _moment("finished_at", nullable=True),
     Index(None, "tenant", "started_at", "flow_id"),
 )
+
+Index("ix_flows_unfinished", flows.c.tenant, flows.c.status, postgresql_where=flows.c.finished_at.is_(None))
 
 flow_steps = Table(
     "flow_steps",

@@ -12,11 +12,13 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 
+from process_api.business_metrics import BusinessMetrics
 from process_api.event_delivery import EventRelay
 from process_api.executor import start_worker
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.webhook_inbox import InboxWorker
+from shared.metrics import metrics_are_served
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings_or_exit
 from shared.telemetry import start_telemetry
@@ -46,6 +48,8 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
         asyncio.create_task(relay.run(), name="event relay"),
         asyncio.create_task(inbox.run(), name="webhook inbox"),
     ]
+    if metrics_are_served():
+        beside.append(asyncio.create_task(BusinessMetrics(worker.store).run(), name="business metrics"))
     await stopping.wait()
     for task in beside:
         task.cancel()

@@ -13,6 +13,7 @@ from typing import Literal
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from shared.front import Middleware, Operation, matched_operation
+from shared.metrics import LOAD_REFUSALS
 from shared.problem import Unavailable
 
 LoadClass = Literal["batch", "expensive", "read", "write", "financial"]
@@ -69,6 +70,7 @@ def admit(load: Load) -> Middleware:
             if not load.has_room_for(load_class):
                 # Not all at the same moment again.
                 again_in_s = random.randint(1, 3)  # noqa: S311 jitter is no secret
+                LOAD_REFUSALS.labels(load_class).inc()
                 raise Unavailable(
                     "This service has more to do than it can. Nothing was done; come back in a moment.",
                     reason_code="overloaded",

@@ -20,10 +20,8 @@ REQUEST_SECONDS = Histogram(
     ["operation", "status"],
     buckets=_FAST_S,
 )
-RATE_LIMIT_REFUSALS = Counter(
-    "quoteway_rate_limit_refusals_total", "Requests refused by a rate limit.", ["operation", "limit"]
-)
-LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed since too many were at work.", ["operation"])
+RATE_LIMIT_REFUSALS = Counter("quoteway_rate_limit_refusals_total", "Requests refused by a rate limit.", ["operation"])
+LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed since too many were at work.", ["load_class"])
 CACHE_ANSWERS = Counter(
     "quoteway_cache_answers_total",
     "What the cache said to reads: hit, stale (served while it is renewed), not_modified, or miss.",

@@ -12,6 +12,7 @@ from shared.auth import Principal
 from shared.front import Middleware, add_headers, matched_operation
 from shared.inbound_settings import InboundSettings
 from shared.limit_strings import RateLimits
+from shared.metrics import RATE_LIMIT_REFUSALS
 from shared.problem import QuotaExceeded
 from shared.quota_lease import Exhausted, Lease, QuotaLeases
 
@@ -123,7 +124,12 @@ def limit_rate(limiter: RateLimiter) -> Middleware:
                 user = acting_user.user_id if acting_user is not None else getattr(principal, "user", None) or ""
                 policy = operation.policy
                 caller = (principal.tenant, principal.client_id, user, policy.rate)
-                add_headers(scope, await limiter.admit(caller, policy.cost))
+                try:
+                    left = await limiter.admit(caller, policy.cost)
+                except QuotaExceeded:
+                    RATE_LIMIT_REFUSALS.labels(operation.operation_id).inc()
+                    raise
+                add_headers(scope, left)
             await app(scope, receive, send)
 
         return middleware

@@ -193,6 +193,8 @@ async def test_metrics_speak_of_orders_and_money(observed: Observed) -> None:
     worker = await observed.metrics("worker")
     assert 'quoteway_orders_ended_total{reason="",status="booked"}' in worker
     assert 'quoteway_order_value_total{currency="EUR"}' in worker
+    assert "quoteway_orders_unended" in worker
+    assert "quoteway_outbox_waiting" in worker
     assert 'quoteway_flow_step_attempts_total{direction="forward",outcome="done",step="book_erp_order"}' in worker
     system = await observed.metrics("system")
     assert 'quoteway_outbound_request_seconds_count{outcome="2xx",peer="Tryton"}' in system
