@@ -1,7 +1,7 @@
 """What stands between orders and their end, for Prometheus: counted in the database every few seconds.
 
-Every worker that is asked tells the same, so a query takes the greatest of them, not their sum. It is counted only where
-metrics are served, and never while somebody waits.
+Every worker that is asked tells the same, so a query takes the greatest of them, not their sum. It is counted only
+where metrics are served, and never while somebody waits.
 """
 
 import asyncio
