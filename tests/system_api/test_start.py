@@ -110,6 +110,7 @@ def test_settings_have_defaults_for_what_is_usual() -> None:
             "QUOTEWAY_ISSUER_METADATA_URL": "https://issuer.test/",
             "QUOTEWAY_SYSTEM_CONNECTIONS": "connections.toml",
             "QUOTEWAY_REDIS_URL": "redis://127.0.0.1:6379",
+            "QUOTEWAY_AUDIT_DATABASE_URL": "postgresql://audit.test/quoteway",
         },
     )
 
