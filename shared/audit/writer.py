@@ -19,6 +19,8 @@ from shared.metrics import AUDIT_ENTRIES, AUDIT_LOST, AUDIT_REFUSALS
 from shared.problem import Unavailable
 
 RETRY_AFTER_S = 2
+# A caller waits no longer than this for its entry: Apex gives an operation 8 s in all.
+WAIT_MAX_S = 4.0
 _BATCH_MAX = 2000
 _log = logging.getLogger(__name__)
 
@@ -136,7 +138,15 @@ class AuditWriter:
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, written))
         self._wake.set()
-        await written
+        try:
+            async with asyncio.timeout(WAIT_MAX_S):
+                await written
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the audit log took no entry for {WAIT_MAX_S:g} s",
+                reason_code="audit_unavailable",
+                vendor="postgresql",
+            ) from error
 
     async def ready(self) -> str | None:
         """None if the log can be written, as far as is known, else what is missing."""
