@@ -27,6 +27,7 @@ from shared.cache_policy import CachePolicy
 from shared.cached_answer import CachedAnswer, CacheKey, LocalAnswers, strong_etag
 from shared.front import Middleware, matched_operation
 from shared.inbound_settings import InboundSettings
+from shared.metrics import CACHE_ANSWERS
 from shared.operation import OperationPolicy
 from shared.problem import Unavailable
 from shared.redis_connection import RedisCache
@@ -45,6 +46,7 @@ _NOT_THE_CALLER = frozenset({"token_id", "txn"})
 _HEADERS = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization, Accept")]
 _NOT_KEPT = frozenset({b"cache-control", b"vary", b"age", b"date", b"x-correlation-id"})
 _SHARED_BY_ALL = "shared"
+_HIT, _STALE, _SHARED, _MISS = (CACHE_ANSWERS.labels(outcome) for outcome in ("hit", "stale", "shared", "miss"))
 
 
 class ResponseCache:
@@ -223,6 +225,7 @@ async def _answer_read(
     answer = cache.local.get(key)
     now = monotonic()
     if answer is not None and not anew and now < answer.stale_until:
+        (_HIT if now < answer.fresh_until else _STALE).inc()
         if now >= answer.fresh_until:
             behind: Any = {**scope, "state": dict(scope["state"])}
             cache.renew(key, policy, answer.tags, lambda: _ask(app, behind, _nothing_comes, _nobody_listens))
@@ -240,6 +243,7 @@ async def _answer_read(
     if answer is None and not asked:
         # Another's request for the same failed: it has been told why, this one has to see for itself.
         answer = await ask()
+    (_MISS if asked else _SHARED).inc()
     if answer is not None:
         # What has just been made has no age yet.
         await _send(send, answer, known, [] if asked else [(b"age", b"%d" % answer.age_s(monotonic()))])

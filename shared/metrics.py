@@ -24,8 +24,8 @@ RATE_LIMIT_REFUSALS = Counter("quoteway_rate_limit_refusals_total", "Requests re
 LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed since too many were at work.", ["load_class"])
 CACHE_ANSWERS = Counter(
     "quoteway_cache_answers_total",
-    "What the cache said to reads: hit, stale (served while it is renewed), not_modified, or miss.",
-    ["operation", "outcome"],
+    "What the cache said to reads: hit, stale (given while it is renewed), shared (Redis or another asked), miss.",
+    ["outcome"],
 )
 
 # -- outbound -----------------------------------------------------------------------------------------------------
