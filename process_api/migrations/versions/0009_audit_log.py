@@ -27,7 +27,11 @@ BEGIN
             wanted,
             CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END
         ) THEN
-            EXECUTE format('GRANT %I TO %I', wanted, current_user);
+            BEGIN
+                EXECUTE format('GRANT %I TO %I', wanted, current_user);
+            -- Made by another database's migration, and not handed on: the tiers' own logins are granted it anyway.
+            EXCEPTION WHEN insufficient_privilege THEN NULL;
+            END;
         END IF;
     END LOOP;
 END $$
