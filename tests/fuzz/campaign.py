@@ -1,0 +1,99 @@
+"""One run of schemathesis against a running tier: every phase, every check, two principals who must not meet.
+
+The experience tier is asked by two Salesforce users of different territories, the others by two tenants. What one of
+them made or was shown, the other must not see (check `object_level_authorization`).
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from sandbox.issuer.user_token import user_token
+from sandbox.landscape import Landscape
+
+TIERS = ("experience", "process", "system")
+_USERS = {"ada": "005QW0000000001AAA", "bo": "005QW0000000002AAA"}
+_TENANTS = ("nordwind", "elsewhere")
+_CLIENT = "quality-assurance"
+# A token lives ten minutes; a run ends before its tokens do.
+RUN_MAX_S = 480
+_CONFIG = """
+generation.database = "none"
+request-timeout = 30.0
+[auth]
+wfc = {{ path = {auth}, peers = {peers} }}
+# A body or an id that fits the contract may still name nothing that is there, or what a vendor or a record's state
+# refuses: 404, 409 and 422 are answers to valid data.
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", 401, 403, 404, 409, 422]
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run ended, and what it printed."""
+
+    tier: str
+    held: bool
+    printed: str
+
+
+def fuzz(
+    landscape: Landscape, tier: str, folder: Path, *, seed: int, seconds: int, examples: int, show: bool = False
+) -> Verdict:
+    """Run it for at most about `seconds`. `show`: let a person follow it on the terminal."""
+    document = Path(__file__).resolve().parents[2] / "openapi" / f"{tier}-v1.json"
+    config = _configured(landscape, tier, folder)
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "--no-color", "run", str(document)),
+        *("--url", landscape.url(tier), "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all"),
+        *("--seed", str(seed), "--max-examples", str(examples), "--max-time", str(min(seconds, RUN_MAX_S))),
+        *("--continue-on-failure", "--report", "junit", "--report-junit-path", str(folder / f"{tier}.xml")),
+    ]
+    ran = subprocess.run(
+        command,
+        stdout=None if show else subprocess.PIPE,
+        stderr=None if show else subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=seconds + 600,
+        cwd=folder,
+    )
+    return Verdict(tier, ran.returncode == 0, ran.stdout or "")
+
+
+def _configured(landscape: Landscape, tier: str, folder: Path) -> Path:
+    tokens = _user_tokens(landscape) if tier == "experience" else _tenant_tokens(landscape, f"quoteway-{tier}")
+    auth = {
+        "auth": [
+            {"name": name, "fixedHeaders": [{"name": "Authorization", "value": f"Bearer {token}"}]}
+            for name, token in tokens.items()
+        ]
+    }
+    auth_path, config_path = folder / f"{tier}-auth.json", folder / f"{tier}.toml"
+    auth_path.touch(mode=0o600)
+    auth_path.write_text(json.dumps(auth))
+    config_path.write_text(_CONFIG.format(auth=json.dumps(str(auth_path)), peers=json.dumps(list(tokens))))
+    return config_path
+
+
+def _user_tokens(landscape: Landscape) -> dict[str, str]:
+    issuer, state = landscape.url("issuer"), landscape.run_dir / "issuer"
+    return {name: user_token(issuer, state, user_id) for name, user_id in _USERS.items()}
+
+
+def _tenant_tokens(landscape: Landscape, audience: str) -> dict[str, str]:
+    found = {}
+    for tenant in _TENANTS:
+        answer = httpx.post(
+            f"{landscape.url('issuer')}/token",
+            data={"grant_type": "client_credentials", "audience": audience, "tenant": tenant},
+            auth=(_CLIENT, landscape.secret(_CLIENT)),
+            timeout=10,
+        ).raise_for_status()
+        found[tenant] = str(answer.json()["access_token"])
+    return found
