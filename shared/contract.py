@@ -16,7 +16,7 @@ from litestar.routes import HTTPRoute
 from shared.cache_policy import CachePolicy
 from shared.contract_answers import HEADERS, describe_headers, problem_answer, problem_statuses, share_problems
 from shared.contract_examples import add_examples, load_examples
-from shared.operation import OperationPolicy, policy_of, problems_of
+from shared.operation import OperationPolicy, policy_of, problems_of, raw_body_of
 from shared.problem import Problem
 from shared.versions import Version, version_of
 
@@ -145,6 +145,7 @@ def _structs(fields: Any) -> list[Any]:
 
 def _describe(operation: dict[str, Any], handler: HTTPRouteHandler, method: str, *, plain: bool) -> None:
     policy = policy_of(handler.opt)
+    _describe_raw_body(operation, raw_body_of(handler.opt))
     description = operation.get("description") or ""
     sentence = _FIRST_SENTENCE.match(description)
     operation["summary"] = " ".join((sentence[1] if sentence else description).split())
@@ -173,6 +174,12 @@ def _describe(operation: dict[str, Any], handler: HTTPRouteHandler, method: str,
     for described in (operation, *operation.get("parameters", [])):
         if described.get("deprecated") is False:
             del described["deprecated"]
+
+
+def _describe_raw_body(operation: dict[str, Any], said: str) -> None:
+    if said:
+        content = {"application/json": {"schema": {"type": "object"}}}
+        operation["requestBody"] = {"description": said, "required": True, "content": content}
 
 
 def _describe_policy(operation: dict[str, Any], policy: OperationPolicy, method: str) -> None:

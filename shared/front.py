@@ -22,6 +22,7 @@ from shared.operation import OperationPolicy, policy_of
 from shared.problem import NoSuchAddress, Problem
 
 Middleware = Callable[[ASGIApp], ASGIApp]
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ProblemAnswer = Callable[[Request[Any, Any, Any], Exception], Response[Problem]]
 
 
@@ -83,6 +84,34 @@ def match_operation(service: Litestar) -> Middleware:
     return wrap
 
 
+def answer_options(service: Litestar) -> Middleware:
+    """Answer OPTIONS with every method that an address takes; the framework's own answer knows one handler's only."""
+    routing = service.asgi_router.handle_routing
+
+    def takes(path: str, method: Any) -> bool:
+        try:
+            routing(path=path, method=method)
+        except HTTPException:
+            return False
+        return True
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            path = normalize_path(scope["path"])
+            methods = [method for method in _METHODS if takes(path, method)] if _is_options(scope) else []
+            if not methods:
+                await app(scope, receive, send)
+                return
+            allow = ", ".join([*methods, "OPTIONS"]).encode()
+            headers = [(b"allow", allow), (b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        return middleware
+
+    return wrap
+
+
 def routed_as_matched(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """A guard inside the framework: raise NoSuchAddress unless the policies saw the operation that is now to run.
 
@@ -90,7 +119,7 @@ def routed_as_matched(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRou
     lists the methods of an address, which everyone may know: the contract says so too.
     """
     scope: Any = connection.scope
-    if scope["method"] == "OPTIONS":
+    if _is_options(scope):
         return
     matched = matched_operation(scope)
     if matched is None or matched.handler is not scope["route_handler"]:
@@ -117,6 +146,10 @@ async def send_answer(response: Response[Any], request: Request[Any, Any, Any], 
     """Send a response of the framework's kind from in front of it."""
     answer: Callable[[Scope, Receive, Send], Awaitable[None]] = response.to_asgi_response(None, request)
     await answer(request.scope, request.receive, send)
+
+
+def _is_options(scope: Any) -> bool:
+    return bool(scope["method"] == "OPTIONS")
 
 
 def _operations(service: Litestar) -> dict[tuple[int, str], Operation]:

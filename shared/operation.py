@@ -13,6 +13,7 @@ RateClass = Literal["read", "write", "expensive"]
 AuditClass = Literal["none", "access", "financial"]
 _KEY = "quoteway_operation"
 _PROBLEMS_KEY = "quoteway_problems"
+_RAW_BODY_KEY = "quoteway_raw_body"
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,19 @@ def operation(
     return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit, cost, cache), _PROBLEMS_KEY: problems}
 
 
-def public(*, problems: Sequence[int] = ()) -> dict[str, Any]:
+def public(*, problems: Sequence[int] = (), raw_body: str = "") -> dict[str, Any]:
     """The `opt` of a handler that answers without a token: health, the contract, and webhooks, which are signed.
 
-    `problems`: every status but 500 with which it can refuse; the policies for callers do not concern it.
+    `problems`: every status but 500 with which it can refuse; the policies for callers do not concern it. `raw_body`
+    describes a JSON object that the handler takes by its very bytes.
     """
-    return {_KEY: None, _PROBLEMS_KEY: problems}
+    return {_KEY: None, _PROBLEMS_KEY: problems, _RAW_BODY_KEY: raw_body}
+
+
+def raw_body_of(opt: dict[str, Any]) -> str:
+    """What is to be said of a body that the handler reads by itself; empty where it reads none."""
+    described: str = opt.get(_RAW_BODY_KEY, "")
+    return described
 
 
 def policy_of(opt: dict[str, Any]) -> OperationPolicy | None:

@@ -36,6 +36,7 @@ from shared.contract_pages import CONTRACT_HANDLERS, contract_config
 from shared.cors import allow_origins
 from shared.front import (
     Middleware,
+    answer_options,
     answer_refusals,
     in_order,
     match_operation,
@@ -151,6 +152,7 @@ def create_service(
         *([allow_origins(tier.origins)] if tier.origins else []),
         answer_refusals(answer),
         guard_address,
+        answer_options(app),
         match_operation(app),
         # Before whatever may refuse: a caller of an old version learns of its end in every answer.
         announce_version,

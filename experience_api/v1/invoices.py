@@ -12,6 +12,7 @@ from experience_api.v1.amounts import AmountText, CurrencyCode
 from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
 from shared.auth import Principal
 from shared.canonical import InvoiceSource, InvoiceStatus
+from shared.canonical.wire import CURSOR_PATTERN
 from shared.operation import operation
 from shared.versions import warnings_for
 
@@ -21,7 +22,10 @@ PageSizeParameter = Annotated[
 CursorParameter = Annotated[
     str,
     QueryParameter(
-        name="cursor", max_length=200, description="`nextCursor` of the page before; empty for the first page."
+        name="cursor",
+        pattern=CURSOR_PATTERN,
+        max_length=200,
+        description="`nextCursor` of the page before; empty for the first page.",
     ),
 ]
 OpenOnlyParameter = Annotated[bool, QueryParameter(name="openOnly", description="Only invoices not yet paid in full.")]

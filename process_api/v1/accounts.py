@@ -10,7 +10,7 @@ from process_api.subjects import about_account
 from shared.auth import Principal
 from shared.cache_policy import NOT_KEPT, CachePolicy
 from shared.canonical import CreditStatus, InvoicePage
-from shared.canonical.wire import END
+from shared.canonical.wire import CURSOR_PATTERN, END
 from shared.operation import operation
 
 OWNER = "customer-desk"
@@ -24,7 +24,10 @@ AccountIdParameter = Annotated[
 ]
 LimitParameter = Annotated[int, QueryParameter(ge=1, le=100, description="How many invoices at most.")]
 CursorParameter = Annotated[
-    str | None, QueryParameter(max_length=200, required=False, description="`nextCursor` of the page before.")
+    str | None,
+    QueryParameter(
+        pattern=CURSOR_PATTERN, max_length=200, required=False, description="`nextCursor` of the page before."
+    ),
 ]
 OpenOnlyParameter = Annotated[bool, QueryParameter(name="openOnly", description="Only invoices not yet paid in full.")]
 

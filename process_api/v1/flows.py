@@ -16,7 +16,7 @@ from process_api.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, Step
 from process_api.subjects import about_flow, for_operators
 from shared.auth import Principal
 from shared.canonical import Money
-from shared.canonical.wire import END, Sku
+from shared.canonical.wire import CURSOR_PATTERN, END, Sku
 from shared.operation import operation
 from shared.problem import NotFound
 
@@ -45,7 +45,10 @@ FlowIdParameter = Annotated[
 StatusParameter = Annotated[FlowStatus | None, QueryParameter(required=False, description="Only flows in this status.")]
 LimitParameter = Annotated[int, QueryParameter(ge=1, le=200, description="How many flows at most.")]
 CursorParameter = Annotated[
-    str | None, QueryParameter(max_length=200, required=False, description="`nextCursor` of the page before.")
+    str | None,
+    QueryParameter(
+        pattern=CURSOR_PATTERN, max_length=200, required=False, description="`nextCursor` of the page before."
+    ),
 ]
 
 

@@ -42,7 +42,7 @@ class WebhookAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     operation_id="receiveStripeWebhook",
     tags=["webhooks"],
     status_code=202,
-    opt=public(problems=[400, 404, 408, 413, 503, 504]),
+    opt=public(problems=[400, 404, 408, 413, 503, 504], raw_body="Stripe's event, its bytes unchanged."),
 )
 async def receive_stripe_webhook(
     request: Request[Any, Any, Any], connection: ConnectionParameter, signature: SignatureHeader

@@ -8,12 +8,13 @@ from shared.canonical.wire import END, Canonical, RecordId, ShortText
 
 # What a body of ours can hold, once it is written in base64.
 _PAYLOAD_CHARS_MAX = 900_000
+_BASE64_PATTERN = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END
 
 
 class WebhookMessage(Canonical, frozen=True, kw_only=True):
     """A webhook as it arrived: the body's very bytes in base64, since its signature is over them, and the signature."""
 
-    payload: Annotated[str, Meta(pattern=r"^[A-Za-z0-9+/]+={0,2}" + END, max_length=_PAYLOAD_CHARS_MAX)]
+    payload: Annotated[str, Meta(pattern=_BASE64_PATTERN, min_length=4, max_length=_PAYLOAD_CHARS_MAX)]
     signature: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 

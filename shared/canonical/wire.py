@@ -47,5 +47,7 @@ RecordId = Annotated[
     Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}" + END, description="An identifier.", examples=["001QW0000000001AAA"]),
 ]
 TenantCode = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}" + END, examples=["nordwind"])]
+# Whatever a cursor is made of, it is printable and without spaces.
+CURSOR_PATTERN = r"^[!-~]*" + END
 ShortText = Annotated[str, Meta(max_length=255)]
 LongText = Annotated[str, Meta(max_length=2000)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from litestar.params import PathParameter, QueryParameter
 from msgspec import Meta
 
-from shared.canonical.wire import POSITIVE_DECIMAL_PATTERN, CurrencyCode, LegalEntityCode, RecordId
+from shared.canonical.wire import CURSOR_PATTERN, POSITIVE_DECIMAL_PATTERN, CurrencyCode, LegalEntityCode, RecordId
 
 OWNER = "integration-platform"
 
@@ -56,5 +56,7 @@ OpenOnlyQuery = Annotated[
 LimitQuery = Annotated[int, QueryParameter(ge=1, le=100, required=False, description="How many at most.")]
 CursorQuery = Annotated[
     str | None,
-    QueryParameter(max_length=200, required=False, description="`nextCursor` of the page before."),
+    QueryParameter(
+        pattern=CURSOR_PATTERN, max_length=200, required=False, description="`nextCursor` of the page before."
+    ),
 ]
