@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN = $(PYTHON) sandbox/first_run.py
 CODE = experience_api process_api system_api shared sandbox openapi tests
 
-.PHONY: help demo test unit faults bench issuer-check check lint types imports contracts contracts-extra publish examples lock env clean
+.PHONY: help demo test unit faults fuzz bench issuer-check check lint types imports contracts contracts-extra publish examples lock env clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,9 @@ unit: ## only the tests that need no server: seconds
 
 faults: ## break everything on purpose and count what is lost or doubled: most of an hour (ARGS="--short", "--only webhooks", …)
 	@$(RUN) -m sandbox.faults $(ARGS)
+
+fuzz: ## schemathesis against the three running tiers (SEED=7 MINUTES=10)
+	@SEED=$(SEED) MINUTES=$(MINUTES) $(RUN) -m tests.fuzz $(ARGS)
 
 bench: ## Quoteway and its peers side by side: ratios, table and plot (needs wrk, haproxy, nginx; ARGS="--seconds 2")
 	@$(RUN) -m tests.benchmarks $(ARGS)

@@ -97,8 +97,11 @@ def answer_options(service: Litestar) -> Middleware:
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+            if not _is_options(scope):
+                await app(scope, receive, send)
+                return
             path = normalize_path(scope["path"])
-            methods = [method for method in _METHODS if takes(path, method)] if _is_options(scope) else []
+            methods = [method for method in _METHODS if takes(path, method)]
             if not methods:
                 await app(scope, receive, send)
                 return

@@ -14,7 +14,7 @@ from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.tryton.database import TEMPLATE, golden_cluster
 from sandbox.tryton.server import DATABASE, TrytonServer
 
-_SERVER_FOLDERS = ("sandbox", "journeys", "faults")
+_SERVER_FOLDERS = ("sandbox", "journeys", "faults", "fuzz")
 _SERVER_FIXTURES = {"postgres", "redis_engine", "tryton", "books", "vendors", "running"}
 
 

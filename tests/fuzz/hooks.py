@@ -24,6 +24,16 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:  # noq
         _shorten_ids(case.path_parameters)
     if isinstance(case.body, dict):
         case.body = _agreeing(_whole_numbers(case.body), case.path_parameters or {})
+        if case.operation.label == "POST /v1/token-revocations":
+            _name_one(case.body)
+
+
+def _name_one(revocation: dict[str, Any]) -> None:
+    """A revocation names either a token or a subject."""
+    if revocation.get("tokenId") is not None:
+        revocation["subject"] = None
+    elif revocation.get("subject") is None:
+        revocation["subject"] = "nobody-in-particular"
 
 
 def _shorten_ids(names: dict[str, Any]) -> None:
@@ -44,8 +54,6 @@ def _whole_numbers(value: Any) -> Any:
 def _agreeing(body: dict[str, Any], path: dict[str, Any]) -> dict[str, Any]:
     """A record named in the address and in the body is the same one, and an order has one currency."""
     _shorten_ids(body)
-    if "tokenId" in body:
-        body.pop("subject", None)  # a revocation names one of them
     for name in body.keys() & path.keys():
         body[name] = path[name]
     if isinstance(currency := body.get("currency"), str):

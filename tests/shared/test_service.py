@@ -64,6 +64,12 @@ async def poke() -> dict[str, bool]:
     return {"poked": True}
 
 
+@get("/v1/things", operation_id="listThings", opt=READ, sync_to_thread=False)
+def list_things() -> list[str]:
+    """Beside another operation at its address."""
+    return ["a"]
+
+
 @get("/public", operation_id="getPublic", opt=public(), sync_to_thread=False)
 def get_public() -> str:
     """For everyone."""
@@ -81,7 +87,7 @@ def authorization(scope: str = "things:read things:write") -> dict[str, str]:
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
-    app = create_service(tier(authenticator), [get_thing, create_thing, poke, get_public], state={})
+    app = create_service(tier(authenticator), [get_thing, list_things, create_thing, poke, get_public], state={})
     async with (
         running_app(app),
         httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test") as found,
@@ -169,7 +175,9 @@ async def test_everyone_may_ask_which_methods_there_are(client: httpx.AsyncClien
     answer = await client.options("/v1/things/a")
 
     assert answer.status_code == 204
-    assert "GET" in answer.headers["allow"]
+    assert answer.headers["allow"] == "GET, OPTIONS"
+    assert (await client.options("/v1/things")).headers["allow"] == "GET, POST, OPTIONS"
+    assert (await client.options("/v1/nothing")).status_code == 404
 
 
 async def test_public_operations_answer_without_a_token(client: httpx.AsyncClient) -> None:

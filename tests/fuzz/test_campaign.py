@@ -1,0 +1,30 @@
+"""What CI runs of the fuzzing: every phase and every check on each tier, for a short while, from a fixed seed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sandbox.landscape import Landscape
+from tests.fuzz.campaign import TIERS, fuzz
+
+pytestmark = pytest.mark.servers
+_SEED = 20261124
+_SECONDS = 20
+
+
+@pytest.fixture(scope="module")
+def landscape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landscape]:
+    """The three tiers in processes of their own, in front of the real ERP and the simulators."""
+    folder = tmp_path_factory.mktemp("fuzz")
+    with Landscape(folder, unthrottled=True) as running:
+        yield running
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_tier_keeps_to_its_contract(landscape: Landscape, tier: str, tmp_path: Path) -> None:
+    verdict = fuzz(landscape, tier, tmp_path, seed=_SEED, seconds=_SECONDS, examples=10)
+
+    assert verdict.held, verdict.printed
+    assert "generated" in verdict.printed
