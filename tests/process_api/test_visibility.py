@@ -30,7 +30,7 @@ from process_api.subjects import (
 from process_api.system_client import SystemClient, connect_system
 from process_api.tables import orders
 from process_api.v1.orders import OrderSubmission
-from process_api.visibility import Visibility
+from process_api.visibility import Visibility, require_operator
 from shared.canonical import RecordAccess
 from shared.operation import operation, public
 from shared.principal import ActingUser
@@ -262,6 +262,17 @@ async def test_an_account_that_is_nobodys_yet_is_told_apart_by_no_answer(seeing:
     seeing.switch.system.fail("find_account", "rejected")
     with pytest.raises(NotFound, match="There is no account"):
         await seeing.visibility.require_legal_entity(seeing.user.tenant, frozenset({"NW-DE"}), ACCOUNT, MINE)
+
+
+def test_what_is_about_the_whole_tenant_is_for_no_user_and_filtered_for_a_client_of_some_legal_entities(
+    seeing: Seeing,
+) -> None:
+    for subject in (subject_of(for_operators()), subject_of(for_operators(filters=True))):
+        with pytest.raises(NotPermitted, match="in a Salesforce user's name"):
+            require_operator(seeing.user, subject)
+    with pytest.raises(NotPermitted, match="some of its legal entities"):
+        require_operator(None, subject_of(for_operators()))
+    require_operator(None, subject_of(for_operators(filters=True)))
 
 
 def test_an_operation_that_does_not_say_what_it_is_about_cannot_be_served() -> None:

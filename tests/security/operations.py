@@ -27,7 +27,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "discardFlow": _REASON,
     "editDeadLetter": _REASON,
     "discardDeadLetter": _REASON,
+    "revokeTokens": {**_REASON, "tokenId": "a-token-of-the-matrix"},
 }
+# What is about no account's records, but about the whole tenant: for clients that are for all of it.
+WHOLE_TENANT = {"listTokenRevocations", "revokeTokens"}
 # What shows many records: the field with the list, and the field of each that names the order, flow or dead letter.
 LISTS = {"listFlows": ("flows", "flowId"), "listDeadLetters": ("deadLetters", "deadLetterId")}
 
@@ -75,7 +78,7 @@ def places(tier: str) -> list[Place]:
         scopes = frozenset(what["x-quoteway-scopes"])
         named = [(name, kind, "path") for name, kind in PATH_PARAMETERS.items() if f"{{{name}}}" in path]
         named += [("", value.strip("{}"), "body") for value in (body or {}).values() if str(value).startswith("{")]
-        if operation_id in LISTS:
+        if operation_id in LISTS or operation_id in WHOLE_TENANT:
             continue
         assert named, (
             f"{operation_id} names no record that the matrix knows: add it to PATH_PARAMETERS, BODIES or LISTS"

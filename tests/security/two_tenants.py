@@ -114,8 +114,11 @@ def state_of(landscape: Landscape, owner: Owner) -> dict[str, Any]:
                 [owner.flow_id, owner.webhook_id],
             ),
             "orders of its quote": (
-                "SELECT count(*) FROM quoteway.orders WHERE quote_id IN (%s, %s) AND quote_revision = 1",
-                [owner.quote_id, case_safe(owner.quote_id)],
+                (
+                    "SELECT count(*) FROM quoteway.orders"
+                    " WHERE quote_id IN (%s, %s) AND quote_revision = 1 AND tenant = %s"
+                ),
+                [owner.quote_id, case_safe(owner.quote_id), owner.tenant],
             ),
         }
         return {name: connection.execute(query, values).fetchone() for name, (query, values) in rows.items()}
