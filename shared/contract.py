@@ -95,6 +95,8 @@ def _number_of(app: Litestar, version: str) -> str:
         if path.startswith(f"/{version}/") and (owner := version_of(handler.opt)) is not None
     }
     numbers = {owner.number for owner in owners.values()}
+    if not numbers:  # handlers that are in no table of versions
+        return str(app.state.tier.version)
     if len(numbers) != 1:
         raise ContractError(f"{version} is mounted as {sorted(numbers)}: a version has one table and one number.")
     return numbers.pop()

@@ -149,3 +149,19 @@ def test_a_policy_is_declared_or_public_or_an_error() -> None:
     assert policy_of(public()) is None
     with pytest.raises(KeyError):
         policy_of({})
+
+
+async def test_each_version_has_a_document_of_its_own() -> None:
+    one = (await ask("/openapi/v1.json")).json()
+
+    assert set(one["paths"]) == {"/health/live", "/health/ready", "/v1/offers", "/v1/offers/{offerId}"}
+    assert one == build_document(app(), "v1")
+    for address in ("/openapi/v2.json", "/openapi/v1", "/openapi/..%2Fopenapi.json"):
+        assert (await ask(address)).status_code == 404
+
+
+async def test_the_page_offers_every_version() -> None:
+    page = (await ask("/docs")).text
+
+    assert '{"name":"v1","url":"/openapi/v1.json"}' in page
+    assert "swagger-ui-standalone-preset.js" in page
