@@ -23,7 +23,8 @@ from openapi.salesforce_rules import RULES, rule_10_nothing_registered_is_taken_
 PUBLISHED = FOLDER / "published"
 WAY_OUT = (
     "Published clients would break. Make the change in a new version beside the old one (docs/decisions/"
-    "0045-a-version-holds-only-what-changed.md), or take it back."
+    "0045-a-version-holds-only-what-changed.md), or take it back. Until Quoteway 1.0 a document may also be published"
+    " anew: delete it in openapi/published/, run `make publish`, and tell its readers in CHANGELOG.md."
 )
 Compare = Callable[[Document, Document, date], list[str]]
 
@@ -67,7 +68,7 @@ def contract_files(folder: Path) -> dict[str, Path]:
     return found
 
 
-_NO_CONTRACTS = frozenset({"published", "node", "__pycache__", ".gitkeep"})
+_NO_CONTRACTS = frozenset({"published", "node", "__pycache__"})
 # Code, the golden list of operations, the changelog, the catalogue page, and the settings of a linter.
 _NO_CONTRACT_SUFFIXES = frozenset({".py", ".pyc", ".txt", ".md", ".html", ".yaml"})
 
