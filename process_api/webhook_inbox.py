@@ -13,7 +13,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -203,9 +203,12 @@ async def _mirror(connection: AsyncConnection, row: Row[Any], subscription: Subs
         await connection.execute(update(subscription_states).where(*key).values(observed_at=func.now()))
         return
     version = 1 if known is None else known.version + 1
-    order_id, account_id = await _order_of(connection, row.tenant, subscription)
+    order = await _order_of(connection, row.tenant, subscription)
+    order_id = order.order_id if order is not None else None
+    account_id = order.account_id if order is not None else None
     values = {
-        "legal_entity": row.legal_entity,
+        # One account of the vendor's may serve several legal entities, and tells of all of them at one address.
+        "legal_entity": (order.legal_entity if order is not None else None) or row.legal_entity,
         "vendor_id": subscription.vendor_id,
         "order_id": order_id,
         "status": subscription.status,
@@ -231,17 +234,15 @@ async def _mirror(connection: AsyncConnection, row: Row[Any], subscription: Subs
     )
 
 
-async def _order_of(
-    connection: AsyncConnection, tenant: str, subscription: Subscription
-) -> tuple[str | None, str | None]:
-    """Our order that started the subscription, if one did, and its account."""
-    if subscription.vendor_id is None:
-        return None, None
-    query = select(orders.c.order_id, orders.c.account_id).where(
-        orders.c.tenant == tenant, orders.c.subscription_ids.contains([subscription.vendor_id])
+async def _order_of(connection: AsyncConnection, tenant: str, subscription: Subscription) -> Row[Any, Any] | None:
+    """Our order that started the subscription, if one did; it may not have been told the subscription's id yet."""
+    known = [orders.c.order_id == subscription.order_id] if subscription.order_id else []
+    if subscription.vendor_id is not None:
+        known.append(orders.c.subscription_ids.contains([subscription.vendor_id]))
+    query = select(orders.c.order_id, orders.c.account_id, orders.c.legal_entity).where(
+        orders.c.tenant == tenant, or_(False, *known)
     )
-    found = (await connection.execute(query.limit(1))).one_or_none()
-    return (found.order_id, found.account_id) if found is not None else (None, None)
+    return (await connection.execute(query.limit(1))).one_or_none()
 
 
 async def _end(connection: AsyncConnection, row: Row[Any], status: InboxStatus) -> None:

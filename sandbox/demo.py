@@ -32,6 +32,7 @@ QUOTE_ID = "0Q0QW0000000001"
 ACCOUNT_ID = "001QW0000000001"
 ENDED = {"booked", "rejected", "compensated", "parked"}
 ORDER_TIMEOUT_S = 90
+WEBHOOK_TIMEOUT_S = 30
 _DEFAULT_PORTS = Ports(
     experience=8001, process=8002, system=8003, issuer=8010, salesforce=8011, stripe=8012, tryton=8013
 )
@@ -60,6 +61,7 @@ class Story:
         self._step("Send the same request again: the same order", self._submit_again)
         self._step("Tryton's own database: one sale, confirmed", self._check_erp)
         self._step("Stripe: one subscription, active", self._check_billing)
+        self._step("Stripe's webhook: verified, and published as an event", self._check_webhook)
         self._step("Salesforce: one record, with the ids", self._check_crm)
         self._step("The account at a glance", self._overview)
         self.report["outcome"] = "booked everywhere, once each"
@@ -154,6 +156,17 @@ class Story:
         )
         return f"{subscriptions[0]['id']}: {items}"
 
+    def _check_webhook(self) -> str:
+        """Stripe delivers in its own time, so it is waited for."""
+        deadline = time.monotonic() + WEBHOOK_TIMEOUT_S
+        while not (events := Oracle(self.landscape).published_events(f"{self.order_id}-month")):
+            if time.monotonic() > deadline:
+                raise StoryError(f"no webhook of Stripe's has become an event within {WEBHOOK_TIMEOUT_S} s")
+            time.sleep(0.25)
+        self.report["events"] = events
+        first = events[0]
+        return f"{first['type']}: {first['data']['externalId']} is {first['data']['status']}"
+
     def _check_crm(self) -> str:
         records = Oracle(self.landscape).crm_orders(self.order_id)
         self.report["crm"] = records
@@ -237,7 +250,7 @@ def main() -> int:
         ports = chosen_ports()
         BUILD.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(RUN_DIR, ignore_errors=True)
-        with Landscape(RUN_DIR, ports, Progress()) as landscape:
+        with Landscape(RUN_DIR, ports, Progress(), webhooks=True) as landscape:
             return _tell(landscape, console, once=once)
     except ProcessError as error:
         console.print(f"[red]The demo cannot start.[/] {escape(str(error))}", soft_wrap=True)

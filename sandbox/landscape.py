@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import httpx
 import psycopg
 
 from sandbox.connections_file import connection_block
@@ -83,6 +84,8 @@ class Landscape:
     """Lift the vendors' quotas, so that they do not pace a large run."""
     second_tenant: bool = False
     """Connect a second tenant, Suedwind, with an org of its own in front of the same ERP and billing account."""
+    webhooks: bool = False
+    """Have Stripe tell the process API of changes to subscriptions; without, a test can send such webhooks itself."""
     modules: Mapping[str, str] = field(default_factory=dict)
     """What to run in place of a tier's own module, by the tier's name."""
     postgres: PostgresEngine | ExternalPostgres = field(init=False)
@@ -308,7 +311,8 @@ class Landscape:
         salesforce = json.loads((self.run_dir / "salesforce.json").read_text())
         self._private("salesforce.secret", salesforce["client_secret"])
         self._private("tryton.key", self.erp.rest_key)
-        self._private("webhook.secret", f"whsec_{secrets.token_urlsafe(24)}")
+        secret = self._register_webhooks() if self.webhooks else f"whsec_{secrets.token_urlsafe(24)}"
+        self._private("webhook.secret", secret)
         quota = {"concurrency_max": 200, "requests_per_second_max": 10_000} if self.unthrottled else {}
         entities = load_seed_data().legal_entities
         blocks = [
@@ -393,6 +397,23 @@ class Landscape:
             connection_block(SECOND_TENANT, capability="erp", adapter="tryton", **seller, **erp),
             connection_block(SECOND_TENANT, capability="billing", adapter="stripe", **seller, **stripe),
         ]
+
+    def _register_webhooks(self) -> str:
+        """Make the account's webhook endpoint, as a person does in Stripe's dashboard, and return its secret.
+
+        The sandbox's legal entities share one account, so one endpoint is told of everything.
+        """
+        entity = load_seed_data().legal_entities[0]
+        endpoint = httpx.post(
+            f"{self.url('stripe')}/v1/webhook_endpoints",
+            data={
+                "url": f"{self.tier_url('process')}/v1/webhooks/stripe/{TENANT}.{entity.code}",
+                "enabled_events[]": [f"customer.subscription.{change}" for change in ("created", "updated", "deleted")],
+            },
+            auth=((self.run_dir / "stripe.key").read_text().strip(), ""),
+            timeout=10,
+        ).raise_for_status()
+        return str(endpoint.json()["secret"])
 
     def settings(self, tier: str) -> dict[str, str]:
         """The settings of a tier, as the environment variables that it is started with."""

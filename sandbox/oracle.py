@@ -105,6 +105,13 @@ class Oracle:
         found: list[dict[str, Any]] = answer.raise_for_status().json()["records"]
         return found
 
+    def published_events(self, subject: str) -> list[dict[str, Any]]:
+        """Quoteway's own events of that subject which the stream has taken, in their order."""
+        url = self.landscape.postgres.url(self.landscape.database)
+        query = "SELECT type, data FROM quoteway.events WHERE subject = %s AND published_at IS NOT NULL"
+        with psycopg.connect(url, row_factory=dict_row) as connection:
+            return connection.execute(f"{query} ORDER BY sequence", [subject]).fetchall()
+
     def _sale(self, connection: psycopg.Connection[dict[str, Any]], row: dict[str, Any]) -> Sale:
         lines = connection.execute(_LINES, [row["id"]]).fetchall()
         return Sale(
