@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 from sqlalchemy import false, text
@@ -398,3 +399,18 @@ async def test_finished_webhooks_are_forgotten_after_their_time_and_dead_ones_ne
     assert await prune(billing.process.worker.store, 32) == 0
     assert await prune(billing.process.worker.store, 30) == 1
     assert len(await billing.query("SELECT 1 FROM quoteway.webhook_inbox")) == 2
+
+
+async def test_a_subscription_is_its_orders_before_the_order_knows_its_id(billing: Billing) -> None:
+    order_id = (await billing.process.submit()).json()["orderId"]
+    order = await billing.process.ended(order_id)
+    subject = f"{order_id}-early"
+    webhook = billing.move(subject, SubscriptionStatus.active)
+    held = billing.process.system.subscriptions[subject]
+    billing.process.system.subscriptions[subject] = msgspec.structs.replace(held, order_id=order_id)
+
+    assert (await billing.deliver(webhook)).status_code == 202
+    await billing.apply_all()
+
+    (event,) = await billing.query("SELECT data FROM quoteway.events WHERE subject = :subject", subject=subject)
+    assert (event.data["orderId"], event.data["accountId"]) == (order_id, order["accountId"])
