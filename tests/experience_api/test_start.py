@@ -73,7 +73,7 @@ def test_wrong_settings_end_the_start_with_one_sentence_each() -> None:
     )
 
     assert ended.returncode == 2
-    assert "8 setting(s) to mend" in ended.stderr
+    assert "9 setting(s) to mend" in ended.stderr
     assert "QUOTEWAY_PROCESS_URL is missing: the process API's address" in ended.stderr
     assert "QUOTEWAY_EXPERIENCE_PORT is wrong" in ended.stderr
     assert "QUOTEWAY_LIGHTNING_ORIGINS is wrong: 'https://*.lightning.force.com' has a wildcard" in ended.stderr
