@@ -93,6 +93,8 @@ def test_nothing_is_open_but_what_has_to_be(documents: dict[str, dict[str, Any]]
 def test_request_types_are_closed_as_the_service_is(documents: dict[str, dict[str, Any]]) -> None:
     for document in documents.values():
         for path, method, operation in operations_of(document):
+            if operation["operationId"] == "receiveStripeWebhook":  # a vendor's own body: it may grow
+                continue
             for media in operation.get("requestBody", {}).get("content", {}).values():
                 assert resolved(document, media["schema"])["additionalProperties"] is False, f"{method} {path}"
 
