@@ -22,7 +22,7 @@ _COUNTING = """
 local number = {start}
 request = function()
   number = number + 1
-  local path = string.gsub("{path}", "%%%%d", tostring(number))
+  local path = string.gsub("{path}", "%%d", tostring(number))
   return wrk.format("GET", path)
 end
 """
@@ -90,5 +90,7 @@ def burst(target: Target, seconds: float, *, core: int) -> Burst:
     rate, count = _RATE.search(ran.stdout), _COUNT.search(ran.stdout)
     if ran.returncode != 0 or rate is None or count is None:
         raise ProcessError(f"wrk failed against {target.name}: {ran.stderr.strip() or ran.stdout.strip()}")
+    if count[1] == "0":
+        raise ProcessError(f"{target.name} answered nothing within {seconds:g} s: give --seconds more.")
     refused = _REFUSED.search(ran.stdout)
     return Burst(float(rate[1]), int(count[1]), int(refused[1]) if refused else 0)

@@ -56,7 +56,7 @@ async def _send(_: Message) -> None:
 
 
 def _scope(number: int, token: str, app: Any) -> Any:
-    path = f"/v1/accounts/001QW{number:010d}/overview"
+    path = f"/v1/orders/ord_{number:032x}"
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
