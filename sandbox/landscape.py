@@ -158,7 +158,8 @@ class Landscape:
 
     def fallen(self) -> list[str]:
         """What was started and has ended by itself. A server that somebody else runs is not looked at."""
-        started = {"PostgreSQL": self.postgres, "Valkey": self.redis, "The ERP": self.erp_server, **self.processes}
+        erp = "The ERP's stand-in" if self.light_erp else "Tryton"
+        started = {"PostgreSQL": self.postgres, "Valkey": self.redis, erp: self.erp_server, **self.processes}
         return [
             name
             for name, each in started.items()

@@ -22,7 +22,7 @@ def engines(postgres: PostgresEngine, tmp_path: Path) -> Iterator[Landscape]:
     """A landscape whose engines run, but not its Tryton."""
     landscape = Landscape(tmp_path)
     landscape.postgres = postgres
-    landscape.tryton = TrytonServer(postgres, run_dir=tmp_path / "tryton")
+    landscape.erp_server = TrytonServer(postgres, run_dir=tmp_path / "tryton")
     with RedisEngine(tmp_path / "redis") as landscape.redis:
         yield landscape
 
