@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -97,6 +98,55 @@ async def test_a_killed_processes_permits_come_back_by_themselves(
         pass
 
 
+# Another program: it takes a permit for a second and holds it until it is killed.
+_HOLDER = """
+import asyncio, sys
+from shared import vendor_quota
+from shared.redis_connection import RedisScripts
+
+async def hold():
+    vendor_quota._PERMIT_S = 1.0
+    limits = vendor_quota.Limits(2)
+    async with vendor_quota.VendorQuota(sys.argv[2], "Stripe", limits, RedisScripts(sys.argv[1])).permit():
+        print("held", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(hold())
+"""
+
+
+async def granted_around_a_kill(redis: RedisEngine, scripts: RedisScripts) -> tuple[int, int]:
+    """How many of two permits are granted just after a process was killed that held one, and a moment later.
+
+    The living one's own permits keep the connection's record alive, so that only the dead one's can run out.
+    """
+    (living, _) = two_processes(scripts, Limits(2))
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _HOLDER, redis.url, living.name, stdout=asyncio.subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"held\n"
+    holder.kill()
+    at_once = await granted_at_once([living], 2)
+    await holder.wait()
+    await asyncio.sleep(1.2)
+    return at_once, await granted_at_once([living], 2)
+
+
+async def test_the_permit_of_a_process_killed_by_sigkill_comes_back(redis: RedisEngine, scripts: RedisScripts) -> None:
+    assert await granted_around_a_kill(redis, scripts) == (1, 2)
+
+
+async def test_without_running_out_a_killed_processes_permit_would_be_lost(
+    redis: RedisEngine, scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutation of the test above."""
+    guard = "redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)\n"
+    assert guard in vendor_quota._SCRIPT
+    monkeypatch.setattr(vendor_quota, "_SCRIPT", vendor_quota._SCRIPT.replace(guard, ""))
+    assert await granted_around_a_kill(redis, scripts) == (1, 1)
+
+
 async def test_processes_share_the_requests_a_second(scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendor_quota, "_WAIT_MAX_S", 0.0)
     quotas = two_processes(scripts, Limits(100, 20.0))
@@ -120,6 +170,21 @@ async def test_more_important_requests_find_room_where_others_do_not(scripts: Re
         assert await granted_at_once(quotas, 10) == 5
 
 
+async def test_without_classes_batches_would_take_what_orders_need(
+    scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutation of the test above."""
+    monkeypatch.setattr(Priority.batch, "_value_", Priority.order.value)
+    quotas = two_processes(scripts, Limits(10))
+    async with AsyncExitStack() as held:
+        for _ in range(5):
+            await held.enter_async_context(quotas[0].permit())
+        with as_(Priority.batch):
+            for _ in range(5):
+                await held.enter_async_context(quotas[1].permit())
+        assert await granted_at_once(quotas, 1) == 0, "an order finds no room"
+
+
 async def test_the_last_requests_of_the_day_are_kept_for_orders(scripts: RedisScripts) -> None:
     told, other = two_processes(scripts, Limits(10))
     for used, batches, reads in [(100, 1, 1), (850, 0, 1), (960, 0, 0)]:
@@ -133,6 +198,38 @@ async def test_the_last_requests_of_the_day_are_kept_for_orders(scripts: RedisSc
         async with other.permit():
             pass
     assert (refused.value.reason_code, refused.value.retry_after_s) == ("quota_day", 3600)
+
+
+async def batches_granted_late_in_the_day(scripts: RedisScripts) -> int:
+    """How many of two batches are granted after an answer of Salesforce's said that 96 % of the day are used up."""
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={}, headers={"Sforce-Limit-Info": "api-usage=960/1000"})
+
+    told, other = two_processes(scripts, Limits(10))
+    client = OutboundClient(
+        "Salesforce", "http://vendor.test", transport=QuotaTransport(httpx.MockTransport(answer), told)
+    )
+    await client.send("POST", "/services/data")
+    await client.close()
+    with as_(Priority.batch):
+        return await granted_at_once([told, other], 2)
+
+
+async def test_what_salesforce_says_of_the_day_holds_batches_back_in_every_process(scripts: RedisScripts) -> None:
+    assert await batches_granted_late_in_the_day(scripts) == 0
+
+
+async def test_without_listening_to_salesforce_batches_would_use_the_day_up(
+    scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutation of the test above."""
+
+    async def deaf(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(VendorQuota, "note", deaf)
+    assert await batches_granted_late_in_the_day(scripts) == 2
 
 
 async def test_without_redis_each_process_uses_its_share(redis: RedisEngine, scripts: RedisScripts) -> None:
