@@ -1,7 +1,11 @@
 """Intents: every write to a vendor is written down before it is sent.
 
 After a crash the row says what may have happened and under which external id to look for it. One external id never
-stands for two different payloads.
+stands for two different payloads, but for a customer's: see `record_customer`.
+
+Written are orders in the ERP, subscriptions in billing and customers in both. Quoteway writes no invoice and no payment
+yet: the ERP and billing make them of what is written here, and Quoteway only reads them. Whoever adds such a write
+records its intent here first.
 """
 
 import hashlib
@@ -9,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from process_api.store import Store
 from process_api.tables import intents
@@ -30,21 +34,9 @@ class Intents:
         Raises Rejected where this external id was meant for another payload before: a flow that changes its mind half
         way must not write over what it wrote.
         """
-        operation_id = f"{flow_id}:{step}:{external_id}"
-        digest = hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()
+        operation_id, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
         async with self.store.transaction(tenant) as connection:
-            await connection.execute(
-                insert(intents)
-                .values(
-                    operation_id=operation_id,
-                    tenant=tenant,
-                    flow_id=flow_id,
-                    system=system,
-                    external_id=external_id,
-                    payload_hash=digest,
-                )
-                .on_conflict_do_nothing()
-            )
+            await connection.execute(_insertion(operation_id, tenant, flow_id, system, external_id, digest))
             known = await connection.scalar(
                 select(intents.c.payload_hash).where(
                     intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == external_id
@@ -56,6 +48,28 @@ class Intents:
             )
         return operation_id
 
+    async def record_customer(
+        self, *, tenant: str, flow_id: str, step: str, system: str, account_id: str, payload: msgspec.Struct
+    ) -> str:
+        """Write down that a customer may be created under its account's id, and return the operation id.
+
+        All orders of an account share its customer, and so this intent: it is the first order's that asked, whose
+        operation id every later one is given. Another payload is no contradiction here, as it is with an order. Name
+        and address are Salesforce's to change between two orders, and a vendor that has the customer is not written to
+        at all (`ensure_customer` only searches then), so that nothing is written over. While there is no answer the
+        hash follows the payload, since the one sent last is the one that a search may find; after it, the hash stays
+        what it was when the vendor answered first.
+        """
+        this, digest = f"{flow_id}:{step}:{account_id}", _digest(payload)
+        same = (intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == account_id)
+        async with self.store.transaction(tenant) as connection:
+            await connection.execute(_insertion(this, tenant, flow_id, system, account_id, digest))
+            await connection.execute(
+                update(intents).where(*same, intents.c.answered_at.is_(None)).values(payload_hash=digest)
+            )
+            operation_id: str = (await connection.execute(select(intents.c.operation_id).where(*same))).scalar_one()
+        return operation_id
+
     async def answer(self, tenant: str, operation_id: str, vendor_id: str | None) -> None:
         """Write down what the vendor calls the record."""
         async with self.store.transaction(tenant) as connection:
@@ -64,3 +78,19 @@ class Intents:
                 .where(intents.c.operation_id == operation_id)
                 .values(vendor_id=vendor_id, answered_at=func.clock_timestamp())
             )
+
+
+def _digest(payload: msgspec.Struct) -> str:
+    return hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()
+
+
+def _insertion(operation_id: str, tenant: str, flow_id: str, system: str, external_id: str, digest: str) -> Insert:
+    values = {
+        "operation_id": operation_id,
+        "tenant": tenant,
+        "flow_id": flow_id,
+        "system": system,
+        "external_id": external_id,
+        "payload_hash": digest,
+    }
+    return insert(intents).values(**values).on_conflict_do_nothing()

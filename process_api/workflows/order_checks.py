@@ -158,16 +158,26 @@ async def validate_customer(context: OrderSubmission) -> Found:
             f"Account {account.account_id} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
             reason_code="legal_entity_mismatch",
         )
-    customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, customer_draft(account, quote))
+    draft, system = customer_draft(account, quote), f"erp:{quote.legal_entity}"
+    operation_id = await context.intents.record_customer(
+        tenant=context.tenant,
+        flow_id=context.flow_id,
+        step="validate_customer",
+        system=system,
+        account_id=account.account_id,
+        payload=draft,
+    )
+    customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, draft)
     async with context.store.transaction(context.tenant) as connection:
         await link(
             connection,
             tenant=context.tenant,
             entity="customer",
             canonical_id=account.account_id,
-            system=f"erp:{quote.legal_entity}",
+            system=system,
             system_id=customer.vendor_id,
         )
+    await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
     what = "created in" if customer.created else "known to"
     return Found(
         f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",

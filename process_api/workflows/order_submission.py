@@ -12,7 +12,8 @@
     report_to_crm       tell Salesforce the status and the ids                    -
     (booked)            the state and the event order.booked, in one transaction
 
-One-off lines are invoiced by the ERP, recurring ones by billing: nothing is invoiced twice.
+One-off lines are invoiced by the ERP, recurring ones by billing: nothing is invoiced twice. Neither invoices nor
+payments are written from here; what is (customers, orders, subscriptions) has its intent first (process_api.intents).
 """
 
 from decimal import Decimal
@@ -36,6 +37,7 @@ from process_api.workflows.order_checks import (
     validate_customer,
 )
 from shared.canonical import (
+    BillingCustomer,
     ErpOrder,
     ErpOrderDraft,
     ErpOrderLine,
@@ -160,19 +162,7 @@ async def start_billing(context: OrderSubmission) -> Found:
     periods = [period for period in PERIODS if quote.recurring_lines(period)]
     if not periods:
         return Found("No line is recurring: there is nothing for billing to charge.", result={"skipped": True})
-    account = await context.account()
-    customer = await context.system.ensure_billing_customer(
-        context.tenant, quote.legal_entity, customer_draft(account, quote)
-    )
-    async with context.store.transaction(context.tenant) as connection:
-        await link(
-            connection,
-            tenant=context.tenant,
-            entity="customer",
-            canonical_id=account.account_id,
-            system=f"billing:{quote.legal_entity}",
-            system_id=customer.vendor_id,
-        )
+    customer = await _billing_customer(context)
     started = [await _start_subscription(context, period, customer.vendor_id) for period in periods]
     return _billing_found(started)
 
@@ -210,6 +200,32 @@ async def cancel_billing(context: OrderSubmission) -> Found:
 def subscription_id(context: OrderSubmission, period: Recurrence) -> str:
     """The external id of an order's subscription for a period."""
     return f"{context.order.order_id}-{period.value}"
+
+
+async def _billing_customer(context: OrderSubmission) -> BillingCustomer:
+    """Link the account to billing's customer, creating it where billing has none."""
+    quote, system = context.quote, f"billing:{context.quote.legal_entity}"
+    draft = customer_draft(await context.account(), quote)
+    operation_id = await context.intents.record_customer(
+        tenant=context.tenant,
+        flow_id=context.flow_id,
+        step="start_billing",
+        system=system,
+        account_id=draft.account_id,
+        payload=draft,
+    )
+    customer = await context.system.ensure_billing_customer(context.tenant, quote.legal_entity, draft)
+    async with context.store.transaction(context.tenant) as connection:
+        await link(
+            connection,
+            tenant=context.tenant,
+            entity="customer",
+            canonical_id=draft.account_id,
+            system=system,
+            system_id=customer.vendor_id,
+        )
+    await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
+    return customer
 
 
 async def _start_subscription(context: OrderSubmission, period: Recurrence, customer_id: str) -> Subscription:

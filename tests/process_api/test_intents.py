@@ -47,11 +47,42 @@ class Writing:
             external_id=what["external_id"],
         )
 
+    async def record_customer(self, payload: Payload, flow_id: str | None = None) -> str:
+        """Record that the account's customer may be created from that payload."""
+        return await self.intents.record_customer(
+            tenant=self.tenant,
+            flow_id=flow_id or self.flow_id,
+            payload=payload,
+            step="validate_customer",
+            system="erp:NW-DE",
+            account_id="001A",
+        )
+
+    async def begin_flow(self, subject: str) -> str:
+        """Another flow of this tenant."""
+        flow_id = f"{self.tenant}.{subject}"
+        async with self.store.transaction_across_tenants() as connection:
+            await connection.execute(insert(flows).values(flow_row(flow_id, self.tenant, subject)))
+        return flow_id
+
     async def rows(self) -> list[Any]:
         """What is written down for this tenant, read in a transaction of its own."""
         query = select(intents).where(intents.c.tenant == self.tenant).order_by(intents.c.operation_id)
         async with self.store.transaction_across_tenants() as connection:
             return list(await connection.execute(query))
+
+
+def flow_row(flow_id: str, tenant: str, subject: str) -> dict[str, str]:
+    """A flow that runs."""
+    return {
+        "flow_id": flow_id,
+        "tenant": tenant,
+        "kind": "order_submission",
+        "subject": subject,
+        "status": "running",
+        "correlation_id": "c",
+        "requested_by": "test",
+    }
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -68,15 +99,7 @@ async def begin(store: Store, external_id: str) -> Writing:
     flow_id = f"{tenant}.ord_1"
     async with store.transaction_across_tenants() as connection:
         await connection.execute(
-            insert(flows).values(
-                flow_id=flow_id,
-                tenant=tenant,
-                kind="order_submission",
-                subject="ord_1",
-                status="running",
-                correlation_id="c",
-                requested_by="test",
-            )
+            insert(flows).values(flow_row(flow_id, tenant, "ord_1")),
         )
     return Writing(store, Intents(store), tenant, flow_id, external_id)
 
@@ -168,3 +191,40 @@ async def test_of_two_payloads_at_once_one_is_meant(writing: Writing) -> None:
     )
     assert sum(isinstance(outcome, Rejected) for outcome in outcomes) == 5
     assert len(await writing.rows()) == 1
+
+
+async def test_a_customer_is_one_intent_of_all_orders_of_its_account(writing: Writing) -> None:
+    first = await writing.record_customer(Payload("1", {"city": "Stuttgart"}))
+    later = await writing.begin_flow("ord_2")
+
+    # The first order died before the vendor answered, and Salesforce changed the address: no contradiction.
+    assert await writing.record_customer(Payload("1", {"city": "Ulm"}), later) == first
+    (row,) = await writing.rows()
+    assert (row.flow_id, row.answered_at) == (writing.flow_id, None)
+
+    await writing.intents.answer(writing.tenant, first, "42")
+    (row,) = await writing.rows()
+    assert row.vendor_id == "42", "the later order's answer is the intent's"
+
+
+async def test_a_customers_hash_is_that_of_the_last_payload_before_the_vendor_answered(writing: Writing) -> None:
+    hashes = []
+    for city in ("Stuttgart", "Ulm"):
+        operation_id = await writing.record_customer(Payload("1", {"city": city}))
+        hashes.append((await writing.rows())[0].payload_hash)
+    await writing.intents.answer(writing.tenant, operation_id, "42")
+    before = await writing.rows()
+
+    assert await writing.record_customer(Payload("1", {"city": "Aalen"})) == operation_id
+
+    assert hashes[0] != hashes[1]
+    assert before[0].payload_hash == hashes[1]
+    assert await writing.rows() == before, "the vendor has the customer and is not written to any more"
+
+
+async def test_many_orders_of_one_new_account_at_once_share_its_customers_intent(writing: Writing) -> None:
+    others = [await writing.begin_flow(f"ord_{number}") for number in range(2, 8)]
+    recorded = await asyncio.gather(
+        *(writing.record_customer(Payload(flow_id), flow_id) for flow_id in [writing.flow_id, *others, *others])
+    )
+    assert [row.operation_id for row in await writing.rows()] == list(set(recorded))

@@ -9,7 +9,15 @@ import pytest
 from sqlalchemy import text
 
 from process_api.workflows.order_submission import STEPS
-from shared.canonical import ErpOrderState, OrderStatus, QuoteStatus, Recurrence, SubscriptionStatus
+from shared.canonical import (
+    Account,
+    Address,
+    ErpOrderState,
+    OrderStatus,
+    QuoteStatus,
+    Recurrence,
+    SubscriptionStatus,
+)
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import Fault, line, mixed_quote
 
@@ -274,3 +282,55 @@ async def test_orders_run_side_by_side(process: Process) -> None:
     assert {order["status"] for order in orders} == {"booked"}
     assert len(process.system.orders) == 8
     assert len(process.system.subscriptions) == 16
+
+
+async def customer_intents(process: Process, account_id: str) -> dict[str, Any]:
+    async with process.worker.store.transaction_across_tenants() as connection:
+        rows = await connection.execute(
+            text("SELECT * FROM quoteway.intents WHERE external_id = :account"), {"account": account_id}
+        )
+        return {row.system: row for row in rows}
+
+
+def new_account(process: Process) -> Account:
+    """An account that no other test has customers of."""
+    assert process.system.account is not None
+    account = msgspec.structs.replace(process.system.account, account_id=f"001{uuid.uuid4().hex[:15]}")
+    process.system.account = account
+    process.system.quote = msgspec.structs.replace(mixed_quote(), account_id=account.account_id)
+    return account
+
+
+async def test_a_customer_whose_address_changed_between_two_orders_is_no_contradiction(process: Process) -> None:
+    account = new_account(process)
+    first = await submit_and_end(process)
+    assert first["status"] == "booked", first["reason"]
+    before = await customer_intents(process, account.account_id)
+    moved = Address(street="Hafenstrasse 1", postal_code="20457", city="Hamburg", country="DE")
+    process.system.account = msgspec.structs.replace(account, name="Acme Nord GmbH", billing_address=moved)
+    process.system.quote = msgspec.structs.replace(mixed_quote(), account_id=account.account_id)
+
+    second = await submit_and_end(process)
+
+    assert second["status"] == "booked", second["reason"]
+    assert {system: (row.flow_id, row.vendor_id) for system, row in before.items()} == {
+        "erp:NW-DE": (first["flowId"], f"party-{account.account_id}"),
+        "billing:NW-DE": (first["flowId"], f"cus_{account.account_id}"),
+    }
+    after = await customer_intents(process, account.account_id)
+    assert {system: row.payload_hash for system, row in after.items()} == {
+        system: row.payload_hash for system, row in before.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("operation", "system"), [("ensure_customer", "erp:NW-DE"), ("ensure_billing_customer", "billing:NW-DE")]
+)
+async def test_a_customers_intent_is_there_before_the_vendor_is_asked(
+    process: Process, operation: str, system: str
+) -> None:
+    account = new_account(process)
+    process.system.fail(operation, "rejected")
+    await submit_and_end(process)
+    intent = (await customer_intents(process, account.account_id))[system]
+    assert (intent.vendor_id, intent.answered_at) == (None, None)
