@@ -125,6 +125,13 @@ class PartStatus(StrEnum):
     unavailable = "unavailable"
 
 
+class AccountPart(_Answer, frozen=True, kw_only=True):
+    """Whether Salesforce could be read for the account; if not, its name is empty."""
+
+    status: PartStatus
+    reason: str | None = None
+
+
 class CreditPart(_Answer, frozen=True, kw_only=True):
     """The credit; none where the ERP does not know the customer yet."""
 
@@ -179,11 +186,12 @@ class Overview(_Answer, frozen=True, kw_only=True):
     open_orders: OrdersPart
     unpaid_invoices: InvoicesPart
     subscriptions: SubscriptionsPart
+    account: AccountPart = AccountPart(status=PartStatus.available)
 
     @property
     def is_whole(self) -> bool:
         """Whether every part could be read."""
-        parts = (self.credit, self.open_orders, self.unpaid_invoices, self.subscriptions)
+        parts = (self.account, self.credit, self.open_orders, self.unpaid_invoices, self.subscriptions)
         return all(part.status is PartStatus.available for part in parts)
 
 

@@ -26,12 +26,14 @@ from shared.canonical import (
     OrderStatus,
     Subscription,
 )
-from shared.problem import Fault, InvalidRequest, NotFound, QuotewayError
+from shared.problem import Fault, InvalidRequest, NotFound, QuotewayError, Unavailable
 
 T = TypeVar("T")
 _UNPAID_SHOWN_MAX = 100
 # A caller gets at least the parts that answer, well within Apex's patience of 10 s.
 PART_DEADLINE_S = 4.5
+# The account is read before the parts, which have to have their time.
+CRM_DEADLINE_S = 2.5
 
 
 class PartStatus(StrEnum):
@@ -44,6 +46,10 @@ class PartStatus(StrEnum):
 class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status: PartStatus = PartStatus.available
     reason: str | None = None
+
+
+class AccountPart(_Part, frozen=True, kw_only=True):
+    """Whether the CRM could be read. If not, the name is empty, and the legal entity is that of the last order."""
 
 
 class CreditPart(_Part, frozen=True, kw_only=True):
@@ -95,11 +101,18 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     open_orders: OrdersPart
     unpaid_invoices: InvoicesPart
     subscriptions: SubscriptionsPart
+    account: AccountPart = msgspec.field(default_factory=AccountPart)
 
     @property
     def is_whole(self) -> bool:
         """Whether every part could be read."""
-        parts: tuple[_Part, ...] = (self.credit, self.open_orders, self.unpaid_invoices, self.subscriptions)
+        parts: tuple[_Part, ...] = (
+            self.account,
+            self.credit,
+            self.open_orders,
+            self.unpaid_invoices,
+            self.subscriptions,
+        )
         return all(part.status is PartStatus.available for part in parts)
 
 
@@ -111,8 +124,8 @@ class AccountOverviews:
     orders: Orders
 
     async def overview(self, tenant: str, account_id: str) -> Overview:
-        """The overview. Raises NotFound, or Unavailable where not even the CRM answers."""
-        account = await self._account(tenant, account_id)
+        """The overview. Raises NotFound, or Unavailable where the CRM does not answer and no order tells the rest."""
+        account, crm_away = await self._account_or_known(tenant, account_id)
         credit, orders, erp_invoices, billing_invoices, subscriptions = await asyncio.gather(
             _attempt(self._credit(tenant, account)),
             _attempt(self.orders.open_for_account(tenant, account.account_id)),
@@ -132,6 +145,7 @@ class AccountOverviews:
             subscriptions=SubscriptionsPart(
                 subscriptions=subscriptions.value or [], status=subscriptions.status, reason=subscriptions.reason
             ),
+            account=AccountPart() if crm_away is None else AccountPart(status=PartStatus.unavailable, reason=crm_away),
         )
 
     async def credit_status(self, tenant: str, account_id: str) -> CreditStatus:
@@ -162,6 +176,26 @@ class AccountOverviews:
         if account is None:
             raise NotFound(f"There is no account {account_id}.")
         return account
+
+    async def _account_or_known(self, tenant: str, account_id: str) -> tuple[Account, str | None]:
+        """The account or, while the CRM is away, what the last order says of it, with the reason.
+
+        Whose books to look into is the order's to say; the account's name is kept nowhere but in the CRM.
+        """
+        try:
+            async with asyncio.timeout(CRM_DEADLINE_S):
+                return await self._account(tenant, account_id), None
+        except TimeoutError:
+            away = Unavailable(f"The CRM does not answer within {CRM_DEADLINE_S:g} s.")
+        except Unavailable as error:
+            away = error
+        last = await self.orders.last_for_account(tenant, account_id)
+        if last is None or last.quote is None:
+            raise away
+        known = Account(
+            account_id=account_id, name="", legal_entity=last.quote.legal_entity, currency=last.quote.currency
+        )
+        return known, away.detail
 
     async def _credit(self, tenant: str, account: Account) -> CreditStatus | None:
         return await self.system.check_credit(

@@ -89,6 +89,18 @@ class Orders:
         async with self.store.transaction(tenant) as connection:
             return [order_record(row) for row in await connection.execute(query)]
 
+    async def last_for_account(self, tenant: str, account_id: str) -> OrderRecord | None:
+        """The account's newest order whose quote is known, or None."""
+        query = (
+            select(orders)
+            .where(orders.c.tenant == tenant, orders.c.account_id == account_id, orders.c.quote.is_not(None))
+            .order_by(orders.c.created_at.desc())
+            .limit(1)
+        )
+        async with self.store.transaction(tenant) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else order_record(row)
+
 
 async def find_order(connection: AsyncConnection, tenant: str, order_id: str) -> OrderRecord | None:
     """The tenant's order, or None."""

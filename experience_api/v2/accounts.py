@@ -20,6 +20,8 @@ from shared.canonical.wire import Quantity
 from shared.operation import operation
 from shared.versions import warnings_for
 
+_NAME_NOT_READ = "Salesforce could not be asked for the account: its name is left out."
+
 
 class CreditAvailability(StrEnum):
     """Whether the credit is known. `unknown_customer`: the ERP has no such customer yet; its first order creates it."""
@@ -150,7 +152,10 @@ async def get_account_overview(
 def account_summary(overview: process_answers.Overview, warnings: list[str]) -> AccountSummary:
     """An overview as a sales user sees it."""
     orders, invoices, subscriptions = overview.open_orders, overview.unpaid_invoices, overview.subscriptions
-    parts = (overview.credit.status, orders.status, invoices.status, subscriptions.status)
+    account = overview.account
+    parts = (account.status, overview.credit.status, orders.status, invoices.status, subscriptions.status)
+    if account.status is PartStatus.unavailable:
+        warnings = [*warnings, f"{_NAME_NOT_READ} {account.reason or ''}".strip()]
     return AccountSummary(
         account_id=overview.account_id,
         account_name=overview.name,

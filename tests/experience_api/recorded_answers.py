@@ -160,6 +160,7 @@ SUBSCRIPTION: dict[str, Any] = {
 }
 OVERVIEW: dict[str, Any] = {
     "accountId": ACCOUNT_ID,
+    "account": {"status": "available", "reason": None},
     "name": "Acme Industriewerke GmbH",
     "legalEntity": "NW-DE",
     "credit": {"status": "available", "reason": None, "credit": CREDIT},

@@ -146,6 +146,25 @@ async def test_a_part_that_cannot_be_read_says_so_and_the_rest_still_answers(exp
     assert view["subscriptions"]["availability"] == "available"
 
 
+@pytest.mark.parametrize("version", ["v1", "v2"])
+async def test_without_salesforce_the_name_is_left_out_and_a_warning_says_so(
+    experience: Experience, version: str
+) -> None:
+    experience.process.will_answer(
+        {**OVERVIEW, "name": "", "account": {"status": "unavailable", "reason": "It rests."}}
+    )
+
+    answer = await experience.get(f"/{version}/accounts/{ACCOUNT_ID}/overview")
+
+    assert answer.status_code == 200
+    view = answer.json()
+    assert (view["accountName"], view["legalEntity"]) == ("", "NW-DE")
+    assert view["warnings"][-1] == "Salesforce could not be asked for the account: its name is left out. It rests."
+    assert view["subscriptions"]["availability"] == "available"
+    assert view.get("complete", False) is False
+    assert answer.headers["cache-control"] == "no-store"
+
+
 async def test_a_customer_the_erp_does_not_know_yet_has_no_credit_but_nothing_is_unavailable(
     experience: Experience,
 ) -> None:

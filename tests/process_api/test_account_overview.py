@@ -271,7 +271,33 @@ def test_a_part_gets_no_longer_than_a_caller_waits() -> None:
     assert 1 <= account_overview.PART_DEADLINE_S <= 5
 
 
-async def test_without_the_crm_there_is_no_overview(desk: Desk) -> None:
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_without_the_crm_the_other_parts_of_a_known_account_answer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, issuer: RunningProcess, hangs: bool
+) -> None:
+    monkeypatch.setattr(account_overview, "CRM_DEADLINE_S", 0.5)
+    booked = (await desk.process.submit()).json()["orderId"]
+    assert (await desk.process.ended(booked))["status"] == "booked"
+    desk.system.invoices = [invoice(ERP, "1", "10.00")]
+    if hangs:
+        with silent(desk.process, "/v1/crm/accounts/"):
+            overview = await desk.overview()
+    else:
+        desk.system.fail("find_account", "unavailable")
+        overview = await desk.overview()
+    why = "The CRM does not answer within 0.5 s." if hangs else "find_account is not available"
+    assert overview["account"] == {"status": "unavailable", "reason": why}
+    assert (overview["name"], overview["legalEntity"]) == ("", "NW-DE")
+    assert [each["vendorId"] for each in overview["unpaidInvoices"]["invoices"]] == ["erp-1"]
+    assert overview["credit"]["credit"] is not None
+    parts = ("credit", "openOrders", "unpaidInvoices", "subscriptions")
+    assert {overview[part]["status"] for part in parts} == {"available"}
+    stranger = await bearer(issuer, "experience-api", "quoteway-process", tenant="elsewhere")
+    desk.system.fail("find_account", "unavailable")
+    assert (await desk.get("overview", headers=stranger)).status_code == 503, "another tenant's order tells nothing"
+
+
+async def test_without_the_crm_an_account_without_orders_has_no_overview(desk: Desk) -> None:
     desk.system.fail("find_account", "unavailable")
     answer = await desk.get("overview")
     assert answer.status_code == 503
