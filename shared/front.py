@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Litestar, Request, Response
-from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
@@ -115,13 +114,14 @@ def answer_options(service: Litestar) -> Middleware:
     return wrap
 
 
-def routed_as_matched(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """A guard inside the framework: raise NoSuchAddress unless the policies saw the operation that is now to run.
+async def routed_as_matched(request: Request[Any, Any, Any]) -> None:
+    """Inside the framework, before a handler: raise NoSuchAddress unless the policies saw the operation that is to run.
 
     Should the two ever read an address differently, nothing is served instead of something unguarded. OPTIONS only
-    lists the methods of an address, which everyone may know: the contract says so too.
+    lists the methods of an address, which everyone may know: the contract says so too. (No guard of Litestar's: it
+    copies the handler for each request, and sends a guard that awaits nothing to a thread.)
     """
-    scope: Any = connection.scope
+    scope: Any = request.scope
     if _is_options(scope):
         return
     matched = matched_operation(scope)

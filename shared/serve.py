@@ -57,6 +57,8 @@ def serve(app: ASGIApp, host: str, port: int, name: str, told: Mapping[str, str]
             log_config=None,
             access_log=False,
             server_header=False,
+            # Nothing of ours asks for a caller's address or scheme, so nobody needs to be believed about them.
+            proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
         # uvicorn ends in order and then raises the signal again, for whoever handled it before: for a process whose

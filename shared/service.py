@@ -134,7 +134,7 @@ def create_service(
     answer = answer_problem(plain=tier.plain_problems, public_url=tier.public_url, discreet=tier.discreet)
     app = Litestar(
         route_handlers=[*health_handlers(ready_checks, vendors), resource, *CONTRACT_HANDLERS, *handlers],
-        guards=[routed_as_matched],
+        before_request=routed_as_matched,
         exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=contract_config(title=tier.title, version=tier.version, description=tier.description),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
+from functools import cached_property
 from typing import Any
 
 from litestar import Request, Router
@@ -22,8 +23,9 @@ class Retirement:
     sunset: date | None = None
     successor: str = ""
 
+    @cached_property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Both dates as headers."""
+        """Both dates as headers; made once, since they are on every answer."""
         found = [(b"deprecation", f"@{int(_midnight(self.deprecation).timestamp())}".encode())]
         if self.sunset is not None:
             found.append((b"sunset", format_datetime(_midnight(self.sunset), usegmt=True).encode()))
@@ -93,7 +95,7 @@ def announce_version(app: ASGIApp) -> ASGIApp:
         if retirement is None:
             await app(scope, receive, send)
             return
-        headers = retirement.headers()
+        headers = retirement.headers
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

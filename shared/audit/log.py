@@ -16,7 +16,8 @@ SCHEMA = "quoteway_audit"
 WRITER_ROLE = "quoteway_audit_writer"
 READER_ROLE = "quoteway_audit_reader"
 APPEND_TIMEOUT_S = 3.0
-_APPEND = f"SELECT {SCHEMA}.append(%s, %s::text[])"
+# Binary: in text form psycopg escapes every quote of every entry, which costs more than all the rest of one.
+_APPEND = f"SELECT {SCHEMA}.append(%s, %b::text[])"
 
 
 class AuditLog:

@@ -70,7 +70,7 @@ def try_out(target: Target) -> None:
 
 def burst(target: Target, seconds: float, *, core: int) -> Burst:
     """Load for some seconds. Raises ProcessError where wrk fails or most answers are refusals."""
-    command = [str(find("wrk")), "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--timeout", "30s"]
+    command = [str(find("wrk")), "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
     for name, value in target.headers.items():
         command += ["-H", f"{name}: {value}"]
     with tempfile.TemporaryDirectory() as folder:
