@@ -67,10 +67,11 @@ class OrderIntake:
             claimed = await claim_key(
                 connection, principal.tenant, key, body_hash(submission), known.order_id if known else order_id
             )
+            if claimed is not None:
+                # The key's own order, also where the quote revision has become another one since: that was the answer.
+                return await self._accepted(connection, claimed)
             if known is not None:
                 return known
-            if claimed is not None:
-                return await self._accepted(connection, claimed)
             if await self._insert(connection, principal, acting_user, order_id, submission):
                 return Accepted(order_id, OrderStatus.received, replayed=False)
         # Another key took the same quote revision between our look and our insert: nothing of ours was committed.

@@ -129,7 +129,8 @@ class InboxWorker:
 async def claim(connection: AsyncConnection) -> Row[Any] | None:
     """The webhook that is due first, locked for this transaction: always its subject's first that is not finished.
 
-    So a subject's webhooks are applied one after the other, whichever workers do it, and wait behind a dead one.
+    So a subject's webhooks are applied one after the other, whichever workers do it, and wait behind a dead one. Those
+    that failed before come after all others: two subjects of a billing that hangs would otherwise take turns for ever.
     """
     due = (
         select(webhook_inbox)
@@ -139,7 +140,7 @@ async def claim(connection: AsyncConnection) -> Row[Any] | None:
             _inbox.next_attempt_at <= func.now(),
             ~waits_behind_another(),
         )
-        .order_by(_inbox.position)
+        .order_by(_inbox.reason.is_not(None), _inbox.next_attempt_at, _inbox.position)
         .limit(1)
         .with_for_update(skip_locked=True, of=webhook_inbox)
     )

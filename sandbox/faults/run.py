@@ -117,6 +117,15 @@ def judge(run: Run, result: Result) -> Findings:
     # Every quote is one that can be booked, and no vendor has a reason to refuse it.
     refused = [order for order in result.orders if order.status in {"rejected", "compensated"}]
     findings.lost += [f"{order.order_id} is {order.status}, though nothing was wrong with it" for order in refused]
+    findings.lost += mostly_parked(result.orders)
     for name in ("duplicates", "lost", "leftovers"):
         getattr(findings, name).extend(getattr(result.findings, name))
     return findings
+
+
+def mostly_parked(orders: list[Acknowledged]) -> list[str]:
+    """A sentence where most orders were left to a person: nothing is twice then, and nothing is shown either."""
+    parked = sum(order.status == "parked" for order in orders)
+    if 2 * parked <= len(orders):
+        return []
+    return [f"{parked} of {len(orders)} orders are parked: the scenario shows nothing"]

@@ -9,7 +9,7 @@ import pytest
 from sandbox.faults.billing_changes import Event
 from sandbox.faults.ledger import Acknowledged, Findings, Holdings, compare
 from sandbox.faults.relay_kills import Entry, judge_stream
-from sandbox.faults.run import Result
+from sandbox.faults.run import Result, mostly_parked
 from sandbox.faults.scale import FULL, REAL_ERP, SHORT
 from sandbox.faults.session import Row
 from sandbox.faults.webhook_storm import Accepted, Delivery, deliveries_of, judge_webhooks
@@ -63,6 +63,13 @@ def test_two_orders_of_one_quote_and_one_that_never_ended_are_found() -> None:
 
     assert findings.duplicates == ["quote quote-1 became 2 orders"]
     assert findings.lost == ["ord_2 never ended: it is submitted"]
+
+
+def test_a_scenario_that_parks_most_of_its_orders_shows_nothing() -> None:
+    parked = replace(ORDER, status="parked")
+
+    assert mostly_parked([]) == mostly_parked([ORDER, parked]) == []
+    assert mostly_parked([ORDER, parked, parked]) == ["2 of 3 orders are parked: the scenario shows nothing"]
 
 
 # -- the outbox -------------------------------------------------------------------------------------------------------

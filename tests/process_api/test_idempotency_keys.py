@@ -76,6 +76,20 @@ async def test_one_key_many_at_once_is_one_order(process: Process) -> None:
     assert len(process.system.orders) == 1
 
 
+async def test_a_key_stands_for_its_own_order_also_after_the_quote_was_ordered_anew(process: Process) -> None:
+    process.system.fail("create_order", "rejected")
+    first, later = uuid.uuid4().hex, uuid.uuid4().hex
+    rejected = (await process.submit(first)).json()["orderId"]
+    assert (await process.ended(rejected))["status"] == "rejected"
+    anew = (await process.submit(later)).json()["orderId"]
+    assert anew != rejected
+
+    again, other = (await process.submit(first)).json(), (await process.submit()).json()
+
+    assert (again["orderId"], again["status"], again["replayed"]) == (rejected, "rejected", True)
+    assert other["orderId"] == anew
+
+
 async def test_tenants_do_not_hold_up_each_other(process: Process) -> None:
     async with (
         process.worker.store.engine.connect() as ours,

@@ -331,6 +331,21 @@ async def test_an_outage_kills_no_webhook(billing: Billing) -> None:
     assert await billing.mirrored(subject) == {subject: "active"}
 
 
+async def test_a_billing_that_hangs_holds_up_no_other_subject(billing: Billing) -> None:
+    hanging, healthy = [f"{prefix()}-month" for _ in range(2)], f"{prefix()}-month"
+    for subject in (*hanging, healthy):
+        await billing.deliver(billing.move(subject, SubscriptionStatus.active))
+    billing.process.system.fail("find_subscription", AWAY, AWAY)
+    worker = billing.worker()
+    for _ in hanging:
+        await worker.apply_next()
+    await billing.query("UPDATE quoteway.webhook_inbox SET next_attempt_at = received_at RETURNING 1")  # due again
+
+    await worker.apply_next()
+
+    assert await billing.mirrored(healthy) == {healthy: "active"}
+
+
 async def poisoned(billing: Billing) -> tuple[str, Webhook]:
     """A subject whose first webhook is dead, with a second one behind it; another subject has one of its own."""
     subject = f"{prefix()}-month"
