@@ -15,7 +15,7 @@ import functools
 import hashlib
 import logging
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Any
 
@@ -56,7 +56,7 @@ class ResponseCache:
         self.local = LocalAnswers(entries_max=entries_max, bytes_max=bytes_max)
         self._shared = shared
         self._linked = False
-        self._flights: dict[CacheKey, asyncio.Future[CachedAnswer | None]] = {}
+        self._flights: dict[CacheKey, tuple[asyncio.Future[CachedAnswer | None], tuple[str, ...]]] = {}
         self._callers: dict[Any, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -100,10 +100,11 @@ class ResponseCache:
 
         `ask` answers what can be kept, or None. Of several who want the same, one asks and the others wait for it.
         """
-        flight = self._flights.get(key)
-        if flight is not None:
-            return await asyncio.shield(flight)
-        flight = self._flights[key] = asyncio.get_running_loop().create_future()
+        under_way = self._flights.get(key)
+        if under_way is not None:
+            return await asyncio.shield(under_way[0])
+        flight: asyncio.Future[CachedAnswer | None] = asyncio.get_running_loop().create_future()
+        own = self._flights[key] = (flight, tags)
         answer = None
         try:
             asked_at = monotonic()
@@ -117,7 +118,8 @@ class ResponseCache:
                     self._store(key, policy, answer, tags, versions, asked_at)
             return answer
         finally:
-            del self._flights[key]
+            if self._flights.get(key) is own:
+                del self._flights[key]
             if not flight.done():
                 flight.set_result(answer)
 
@@ -133,8 +135,16 @@ class ResponseCache:
 
     async def purge(self, tenant: str, tags: list[str]) -> None:
         """End every answer that speaks of one of these, in all processes."""
-        self.local.purge(tenant, tags)
+        self._end_here(tenant, tags)
         await self._shared.purge(tenant, tags)
+
+    def _end_here(self, tenant: str, tags: Iterable[str]) -> None:
+        """Nor does anyone who asks from now on wait for what was asked before: that may be the old answer."""
+        ended = list(tags)
+        self.local.purge(tenant, ended)
+        for key, (_, speaks_of) in list(self._flights.items()):
+            if key[0] == tenant and not set(ended).isdisjoint(speaks_of):
+                del self._flights[key]
 
     def _store(
         self,
@@ -169,7 +179,7 @@ class ResponseCache:
         """Listen for ever. What was kept while nobody told us of purges is not to be trusted."""
         while True:
             with contextlib.suppress(Unavailable):
-                await self._shared.follow_purges(self._link, self.local.purge)
+                await self._shared.follow_purges(self._link, self._end_here)
             if self._linked:
                 self._linked = False
                 self.local.clear()

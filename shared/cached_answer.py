@@ -71,7 +71,7 @@ class LocalAnswers:
             return False
         self._drop(key)
         self._answers[key] = answer
-        self._bytes += answer.size
+        self._bytes += _size_of(key, answer)
         for tag in answer.tags:
             self._tagged.setdefault((key[0], tag), set()).add(key)
         while self._answers and (len(self._answers) > self._entries_max or self._bytes > self._bytes_max):
@@ -102,10 +102,15 @@ class LocalAnswers:
         answer = self._answers.pop(key, None)
         if answer is None:
             return
-        self._bytes -= answer.size
+        self._bytes -= _size_of(key, answer)
         for tag in answer.tags:
             keys = self._tagged.get((key[0], tag))
             if keys is not None:
                 keys.discard(key)
                 if not keys:
                     del self._tagged[key[0], tag]
+
+
+def _size_of(key: CacheKey, answer: CachedAnswer) -> int:
+    """With its key: whoever asks chooses how long the query and the media type are, up to the headers' 32 KiB."""
+    return answer.size + sum(map(len, key))

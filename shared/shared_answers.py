@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from shared.cache_policy import CachePolicy
+from shared.cache_policy import KEPT_MAX_S, CachePolicy
 from shared.cached_answer import CachedAnswer, CacheKey
 from shared.problem import Unavailable
 from shared.redis_connection import PURGES, RedisCache, tag_key
@@ -31,6 +31,7 @@ class SharedAnswers:
         self._redis = redis
         self._tier = tier
         self._redis_from = 0.0
+        self._believed_from = 0.0
 
     async def get(
         self, key: CacheKey, tags: Sequence[str], policy: CachePolicy
@@ -40,7 +41,7 @@ class SharedAnswers:
         The versions are None where Redis is away: such an answer is not to be shared.
         """
         asked_at = time.monotonic()
-        if asked_at < self._redis_from:
+        if asked_at < max(self._redis_from, self._believed_from):
             return None, None
         try:
             (stored, *versions), left_ms = await self._redis.read(
@@ -68,13 +69,18 @@ class SharedAnswers:
             self._give_up(away)
 
     async def purge(self, tenant: str, tags: Sequence[str]) -> None:
-        """End every answer that speaks of one of these, in all processes of all tiers."""
-        if time.monotonic() < self._redis_from:
-            return
-        try:
-            await self._redis.purge(tenant, tags)
-        except Unavailable as away:
-            self._give_up(away)
+        """End every answer that speaks of one of these, in all processes of all tiers.
+
+        Where Redis cannot be told, this process takes nothing from it until all that it may hold now has ended.
+        """
+        if time.monotonic() >= self._redis_from:
+            try:
+                await self._redis.purge(tenant, tags)
+            except Unavailable as away:
+                self._give_up(away)
+            else:
+                return
+        self._believed_from = time.monotonic() + KEPT_MAX_S
 
     async def follow_purges(self, linked: Callable[[], None], purged: Callable[[str, Iterable[str]], None]) -> None:
         """Tell of every purge until the connection is lost: then raise Unavailable. `linked`: from now on they come."""

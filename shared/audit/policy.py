@@ -91,13 +91,14 @@ class _Request:
             try:
                 await self._writer.write_durably(entry)
             except Unavailable as error:
+                # Whether something was done or not, it is said later: better twice than never.
+                self._writer.access.add(id(entry), entry)
                 if message["status"] < 400:
                     AUDIT_REFUSALS.inc()
                     raise OutcomeUnknown(
                         "It may have been done, but the audit log could not be written. Ask again with the same key.",
                         reason_code="audit_unavailable",
                     ) from error
-                self._writer.access.add(id(entry), entry)  # nothing was done: it is enough to write that later
         await self._send(message)
 
     def note_refusal(self, error: QuotewayError) -> None:

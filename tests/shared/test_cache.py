@@ -304,6 +304,9 @@ async def test_the_memory_is_bounded(redis_engine: RedisEngine) -> None:
         assert len(found.cache.local) <= 4
         assert found.cache.local._bytes <= 40_000
         assert sum(map(len, found.cache.local._tagged.values())) <= 4 * 3
+        for number in range(10):  # keys count too: the caller chooses how long they are
+            await found.ask(Accept=f"application/json, text/{number}{'x' * 9000}")
+        assert len(found.cache.local) <= 4
 
 
 def test_no_answer_may_outlive_what_its_caller_may_see() -> None:
@@ -484,6 +487,17 @@ async def test_without_looking_for_purges_meanwhile_it_would_be_kept(
     assert await overtaken_answer(found) == 1
 
 
+async def test_nobody_waits_for_what_was_asked_before_its_subject_changed(found: Service) -> None:
+    asking = asyncio.create_task(found.ask("/v1/things/slow"))
+    await asyncio.sleep(0.1)
+    await found.cache.purge("nordwind", ["thing:slow"])
+    after = asyncio.create_task(found.ask("/v1/things/slow"))
+    await asyncio.sleep(0.1)
+    found.thing.may_answer.set()
+    assert [await asking, await after] == [1, 2]
+    assert not found.cache._flights
+
+
 async def test_another_process_does_not_take_over_what_was_overtaken(redis_engine: RedisEngine) -> None:
     thing, tier_name = Thing(), uuid.uuid4().hex
     async with (
@@ -535,6 +549,21 @@ async def test_without_its_guard_redis_gone_would_be_a_5xx(monkeypatch: pytest.M
     monkeypatch.setattr(SharedAnswers, "get", unguarded)
     async with service(NOWHERE) as found:
         assert (await found.get()).status_code == 503
+
+
+async def test_whoever_wrote_while_redis_could_not_be_told_does_not_get_the_old_answer_from_there(
+    found: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await found.ask() == 1
+    await found.settled()
+    shared = found.cache._shared
+    shared._redis_from = time.monotonic() + 60  # one command was not answered in time
+    assert (await found.client.post("/v1/things/b", headers={"Authorization": bearer()})).status_code == 201
+    shared._redis_from = 0.0
+    assert await found.ask() == 3
+    found.cache.local.clear()
+    monkeypatch.setattr(shared, "_believed_from", 0.0)
+    assert await found.ask() == 1, "the mutation: the old answer is still there"
 
 
 @pytest.mark.parametrize("fault", ["killed", "hangs"])

@@ -174,3 +174,13 @@ async def test_a_refusal_by_the_operation_itself_may_be_written_later(audited: A
     audited.kept.away = False
     [found] = await entries(audited)
     assert (found["outcome"], found["status"]) == ("refused", 422)
+
+
+async def test_what_was_done_and_could_not_be_written_at_once_is_written_later(audited: Audited) -> None:
+    audited.kept.away = True
+    with pytest.raises(OutcomeUnknown):
+        await audited.request("financial", status=201)
+
+    audited.kept.away = False
+    [found] = await entries(audited)
+    assert (found["outcome"], found["status"], found["record"]) == ("succeeded", 201, "ord_1")
