@@ -97,7 +97,7 @@ async def _by_status(connection: AsyncConnection) -> Counted:
 
 async def _waiting(connection: AsyncConnection) -> Counted:
     outbox = select(events.c.tenant, func.count(), _age_s(events.c.occurred_at), func.count(events.c.dead_at)).where(
-        events.c.published_at.is_(None)
+        events.c.published_at.is_(None), events.c.discarded_at.is_(None)
     )
     inbox = select(
         webhook_inbox.c.tenant,

@@ -32,7 +32,7 @@ async def test_what_waits_is_counted_by_tenant_and_what_has_ended_is_not(process
                 )
             )
         event = {"tenant": tenant, "type": "order.parked", "data": {}, "correlation_id": "c", "subject": "s"}
-        for sequence in (1, 2):
+        for sequence, discarded in ((1, None), (2, None), (3, text("now()"))):
             await connection.execute(
                 insert(events).values(
                     **event,
@@ -40,6 +40,7 @@ async def test_what_waits_is_counted_by_tenant_and_what_has_ended_is_not(process
                     sequence=sequence,
                     occurred_at=text(f"now() - interval '{60 * sequence} seconds'"),
                     published_at=None,
+                    discarded_at=discarded,
                     dead_at=text("now()"),  # so that the running relay leaves them alone
                 )
             )
