@@ -55,6 +55,8 @@ _POLL_S = 0.05
 _QUEUE_POLL_S = 0.1
 # The database is away: DBOS waits for it in the same way.
 _DATABASE_POLL_S = 1.0
+# DBOS would lay a flow aside that was begun 100 times, as in a night of crashing workers: for good, and nobody is told.
+_BEGUN_MAX: int | None = None
 _DEFECT = "Have the defect mended, then have the flow tried again."
 _log = logging.getLogger(__name__)
 
@@ -145,7 +147,7 @@ async def start_worker(
     return worker
 
 
-@DBOS.workflow(name=INTAKE_WORKFLOW)
+@DBOS.workflow(name=INTAKE_WORKFLOW, max_recovery_attempts=_BEGUN_MAX)
 @traced_flow(lambda: running_worker().store)
 async def order_submission(flow_id: str, generation: int = 1) -> str:
     """Read the quote, which says whose books the order is for, and hand the flow on to that legal entity's lane.
@@ -164,7 +166,7 @@ async def order_submission(flow_id: str, generation: int = 1) -> str:
     return "handed on"
 
 
-@DBOS.workflow(name=BOOKING_WORKFLOW)
+@DBOS.workflow(name=BOOKING_WORKFLOW, max_recovery_attempts=_BEGUN_MAX)
 @traced_flow(lambda: running_worker().store)
 async def order_booking(flow_id: str, generation: int = 1) -> str:
     """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one."""
@@ -197,7 +199,7 @@ async def _come_to(worker: Worker, flow_id: str, ending: Ending) -> None:
         await DBOS.enqueue_workflow_with_options_async(place, flow_id)
 
 
-@DBOS.workflow(name=SECOND_LOOK_WORKFLOW)
+@DBOS.workflow(name=SECOND_LOOK_WORKFLOW, max_recovery_attempts=_BEGUN_MAX)
 async def order_second_look(flow_id: str) -> str:
     """Some minutes after an end that was reached over a lost answer: cancel what a late request has left."""
     worker = running_worker()

@@ -53,6 +53,18 @@ async def test_a_second_order_that_arrived_late_is_cancelled_and_the_booked_one_
     assert "erp:99" in order["timeline"][-1]["message"]
 
 
+async def test_a_flow_that_many_workers_have_died_with_is_still_gone_on_with(process: Process) -> None:
+    order = await ended_after_a_lost_answer(process)
+    begun = text("UPDATE dbos.workflow_status SET recovery_attempts = 500 WHERE workflow_uuid = :flow")
+    async with process.worker.store.transaction("nordwind") as connection:
+        await connection.execute(begun, {"flow": f"{order['flowId']}.second-look"})
+
+    async with asyncio.timeout(20):
+        await look(process, order)
+
+    assert ("late_order.cancelled", "99") in process.system.journal
+
+
 async def look_by_a_clock_that_is_ahead(process: Process, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether a worker whose clock is ahead looks again right after the order's end, instead of 3 seconds later."""
     monkeypatch.setattr(process.worker, "second_look_s", 3)
