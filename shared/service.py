@@ -188,6 +188,9 @@ def refuse_handlers_without_policy(app: Litestar) -> None:
                     policy_of(handler.opt)
                 except KeyError:
                     raise ImproperlyConfiguredException(f"{route.path}: {handler} declares no policy") from None
+                if handler.resolve_before_request() is not routed_as_matched:
+                    # Of these hooks the framework runs the innermost only: the check of the front would be left out.
+                    raise ImproperlyConfiguredException(f"{route.path}: {handler} has a before_request of its own")
 
 
 # -- the list -----------------------------------------------------------------------------------------------------

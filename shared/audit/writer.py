@@ -169,9 +169,9 @@ class AuditWriter:
         if not entries and not self._away:
             return
         by_tenant: dict[str, list[str]] = defaultdict(list)
-        for entry in entries:
-            by_tenant[entry.tenant].append(entry_text(entry))
         try:
+            for entry in entries:
+                by_tenant[entry.tenant].append(entry_text(entry))
             await self.log.append(by_tenant)
         except Unavailable as error:
             self._failed(error, waiting, access, refusals)
@@ -181,6 +181,10 @@ class AuditWriter:
                 Unavailable("the process is ending", reason_code="audit_unavailable"), waiting, access, refusals
             )
             raise
+        except Exception:  # noqa: BLE001 an end of the writer would let changes go on that nobody writes down
+            _log.exception("writing the audit log failed")
+            defect = Unavailable("the audit log cannot be written", reason_code="audit_unavailable")
+            self._failed(defect, waiting, access, refusals)
         else:
             self._succeeded(entries, waiting)
 

@@ -361,6 +361,20 @@ def test_a_handler_without_a_policy_keeps_the_service_from_starting() -> None:
         create_service(tier(authenticator), [get_thing, forgotten], state={})
 
 
+def test_a_hook_that_would_replace_the_check_of_the_front_cannot_be_served() -> None:
+    async def another(_request: Request[Any, Any, Any]) -> None:
+        """Lets everything pass."""
+
+    @get("/v1/hooked", opt=public(), before_request=another, sync_to_thread=False)
+    def hooked() -> str:
+        """Never served."""
+        return "everything"
+
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    with pytest.raises(ImproperlyConfiguredException, match=r"/v1/hooked: .* before_request of its own"):
+        create_service(tier(authenticator), [get_thing, hooked], state={})
+
+
 async def test_state_reaches_the_handlers_and_ends_are_run_in_order() -> None:
     ended: list[str] = []
 

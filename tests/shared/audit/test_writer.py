@@ -109,6 +109,24 @@ async def test_while_the_log_is_away_nothing_is_begun_and_nothing_is_lost(
     assert [each["record"] for each in kept.entries] == ["access"]
 
 
+async def test_a_defect_refuses_changes_and_does_not_end_the_writer(
+    writer: AuditWriter, kept: KeptAuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(_entries: object) -> None:
+        raise RuntimeError("a defect")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(kept, "append", break_down)
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(writer.write_durably(entry()), 2)
+        with pytest.raises(Unavailable):
+            writer.require()
+
+    await asyncio.wait_for(writer.write_durably(entry(record="later")), 2)
+    writer.require()
+    assert kept.entries[-1]["record"] == "later"
+
+
 async def test_stopping_writes_what_is_gathered(kept: KeptAuditLog) -> None:
     writer = AuditWriter(kept, Window(60, 10), Window(60, 10))
     await writer.start()
