@@ -27,7 +27,7 @@ class TrytonParties:
         found = await self._rest.search("party.party", domain, PARTY_FIELDS, PartyRecord, limit=1)
         if not found:
             return None
-        note_person(found[0].name)
+        _note(found[0])
         return found[0]
 
     async def by_id(self, party: str) -> PartyRecord:
@@ -36,7 +36,7 @@ class TrytonParties:
         found = await self._rest.search("party.party", domain, PARTY_FIELDS, PartyRecord, limit=1)
         if not found:
             raise _rejected(f"There is no customer {party} in the ERP.", "unknown_customer")
-        note_person(found[0].name)
+        _note(found[0])
         return found[0]
 
     async def ensure(self, draft: CustomerDraft) -> Customer:
@@ -118,6 +118,13 @@ class TrytonParties:
 def customer_of(party: PartyRecord, account_id: str, *, created: bool = False) -> Customer:
     """The party as a customer."""
     return Customer(account_id=account_id, vendor_id=str(party.id), code=party.code, name=party.name, created=created)
+
+
+def _note(party: PartyRecord) -> None:
+    """Whatever the ERP says while this party is worked on may name it, or where it lives."""
+    note_person(party.name)
+    for address in party.addresses:
+        note_person(address.street, address.city)
 
 
 def _rejected(said: str, reason_code: str) -> Rejected:

@@ -16,7 +16,8 @@ ACCOUNT_PREFIX = "SF:"
 """Marks the identifier that carries the CRM's account id: Tryton's own identifier types are official registers."""
 
 PARTY_FIELDS = (
-    *("code", "name", "addresses.id", "customer_payment_term.id"),
+    *("code", "name", "addresses.id", "addresses.street", "addresses.city"),
+    "customer_payment_term.id",
     *("credit_limit_amount", "credit_amount"),
 )
 SALE_FIELDS = (
@@ -84,13 +85,21 @@ class CompanyRecord(msgspec.Struct, frozen=True):
     currency: Currency
 
 
+class AddressRecord(msgspec.Struct, frozen=True):
+    """An address of a party's; its words are read only so that no sentence of the ERP's passes them on."""
+
+    id: int
+    street: str | None = None
+    city: str | None = None
+
+
 class PartyRecord(msgspec.Struct, frozen=True):
     """A party. Its limit (None: none) and exposure are in the context's company's currency."""
 
     id: int
     code: str
     name: str
-    addresses: list[Id]
+    addresses: list[AddressRecord]
     credit_amount: TrytonDecimal | None
     credit_limit_amount: TrytonDecimal | None
     customer_payment_term: Id | None

@@ -272,7 +272,7 @@ async def test_while_redis_is_away_events_wait_and_it_is_said_once(
             await relay
 
     outbox.assert_exactly_once(await outbox.stream())
-    said = [record.message for record in caplog.records]
+    said = [record.message for record in caplog.records if record.name == "process_api.event_delivery"]
     assert len(said) == 2, said
     assert "wait in the outbox" in said[0]
     assert said[1] == "events are published again"

@@ -66,7 +66,8 @@ async def test_token_says_what_rfc_9068_requires(
     assert set(claims) == {"iss", "sub", "aud", "client_id", "scope", "tenant", "iat", "exp", "jti"}
     assert claims["exp"] - claims["iat"] == settings.ttl_s == answer.json()["expires_in"]
     assert claims["aud"] == "quoteway-process"
-    assert claims["scope"] == answer.json()["scope"] == "orders:read accounts:read quotes:read flows:read flows:write"
+    scopes = "orders:read accounts:read quotes:read flows:read flows:write tokens:revoke"
+    assert claims["scope"] == answer.json()["scope"] == scopes
     assert answer.headers["cache-control"] == "no-store"
     assert answer.json()["token_type"] == "Bearer"
 
