@@ -5,9 +5,11 @@ every proxy. Of Quoteway's own data only the events are looked at, since they ar
 """
 
 import json
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -15,6 +17,7 @@ import psycopg
 
 from sandbox.landscape import Landscape
 
+_ASKED_TOO_OFTEN_S = 0.2
 LIVE_SALES = frozenset({"draft", "quotation", "confirmed", "processing", "done"})
 LIVE_SUBSCRIPTIONS = frozenset({"active", "trialing", "past_due", "unpaid", "paused", "incomplete"})
 CONFIRMED_SALES = frozenset({"confirmed", "processing", "done"})
@@ -198,7 +201,11 @@ def _stripe_all(landscape: Landscape, kind: str, params: dict[str, Any]) -> list
         base_url=landscape.url("stripe"), headers={"Authorization": f"Bearer {key}"}, timeout=20
     ) as client:
         while True:
-            page = client.get(f"/v1/{kind}", params={"limit": 100, **params, **after}).raise_for_status().json()
+            answer = client.get(f"/v1/{kind}", params={"limit": 100, **params, **after})
+            if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                time.sleep(_ASKED_TOO_OFTEN_S)  # Quoteway's own requests count into the same quota
+                continue
+            page = answer.raise_for_status().json()
             found += page["data"]
             if not page["has_more"]:
                 return found

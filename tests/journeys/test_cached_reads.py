@@ -3,12 +3,20 @@
 import asyncio
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
+from process_api.event_delivery import EventRelay
+from process_api.saga import Patience
+from process_api.settings import ProcessSettings
+from process_api.store import Store
 from shared.redis_connection import RedisStreams
+from shared.settings import load_settings
 from tests.journeys.org import Line
 from tests.journeys.test_reads import make_account
 from tests.running_tiers import Sales
@@ -58,6 +66,25 @@ async def seen_after_s(sales: Sales) -> tuple[float, float]:
             return time.monotonic() - ended_at, ended_at - begun_at
         await asyncio.sleep(0.1)
     return float("inf"), ended_at - begun_at
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def relay(sales: Sales) -> AsyncIterator[None]:
+    """What publishes events beside the flows in a worker's process: the tiers here have none."""
+    settings = load_settings(
+        ProcessSettings, {**sales.landscape.settings("process"), "QUOTEWAY_SYSTEM_URL": "http://system"}
+    )
+    store, streams = Store(settings.database_url), RedisStreams(settings.redis_url)
+    patience = Patience(settings.step_attempts_max, 1, 1, 1)
+    publishing = asyncio.create_task(
+        EventRelay(store, streams, settings.event_poll_s, settings.event_stream_length, patience).run()
+    )
+    yield
+    publishing.cancel()
+    with suppress(asyncio.CancelledError):
+        await publishing
+    await streams.close()
+    await store.close()
 
 
 async def test_an_event_ends_what_was_kept_before_it_in_every_tier(sales: Sales) -> None:
