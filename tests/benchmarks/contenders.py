@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -81,7 +81,6 @@ class Field:
         connections = self.landscape.run_dir / "connections-quick.toml"
         connections.touch(mode=0o600)
         connections.write_text(text)
-        uncached = {"QUOTEWAY_CACHE_SECONDS_MAX": "0"}
         system = self.start_tier(
             "system",
             "system-quick",
@@ -90,11 +89,13 @@ class Field:
         process = self.start_tier(
             "process",
             "process-quick",
-            {**self.landscape.settings("process"), "QUOTEWAY_SYSTEM_URL": system.url, **uncached},
+            {**self.landscape.settings("process"), "QUOTEWAY_SYSTEM_URL": system.url},
         )
-        settings = {**self.landscape.settings("experience"), "QUOTEWAY_PROCESS_URL": process.url, **uncached}
+        settings = {**self.landscape.settings("experience"), "QUOTEWAY_PROCESS_URL": process.url}
         experience = self.start_tier("experience", "experience-quick", settings)
-        return self._target("Quoteway, three tiers", experience.url, f"/v1/accounts/{ACCOUNT}/overview")
+        target = self._target("Quoteway, three tiers", experience.url, f"/v1/accounts/{ACCOUNT}/overview")
+        # Every cache on the way lets such a request through, and the answer is made anew.
+        return replace(target, headers={**target.headers, "Cache-Control": "no-cache"})
 
     # -- peers --------------------------------------------------------------------------------------------------------
 
