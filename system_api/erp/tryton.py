@@ -73,7 +73,10 @@ class Tryton:
         """The list prices of what this company sells; in another currency than its own it sells nothing."""
         if currency != self._connection.currency:
             return {}
-        wanted = sorted(set(skus))
+        # No code holds a NUL, and Tryton answers 500 to whoever asks for one: PostgreSQL's text cannot hold it.
+        wanted = sorted({sku for sku in skus if "\0" not in sku})
+        if not wanted:
+            return {}
         found = await self._rest.search(
             "product.product", [["code", "in", wanted]], PRODUCT_FIELDS, ProductRecord, limit=2 * len(wanted)
         )

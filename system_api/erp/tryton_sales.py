@@ -197,6 +197,8 @@ class TrytonSales:
 
     async def _products(self, skus: list[str]) -> dict[str, ProductRecord]:
         wanted = sorted(set(skus))
+        if any("\0" in sku for sku in wanted):  # no code holds one, and Tryton answers 500 to it
+            raise _rejected("The ERP sells nothing whose code holds a NUL.", "product_not_sold")
         found = await self._rest.search(
             "product.product", [["code", "in", wanted]], PRODUCT_FIELDS, ProductRecord, limit=2 * len(wanted)
         )

@@ -11,6 +11,7 @@ from schemathesis.generation.modes import GenerationMode
 # Salesforce's ids have 15 characters, or 18 of which the last three are a checksum that no pattern can express.
 _SALESFORCE_IDS = ("accountId", "quoteId")
 _ID_CHARS = 15
+_SKU_CHARS_MAX = 64
 
 
 @schemathesis.hook
@@ -56,6 +57,8 @@ def _agreeing(body: dict[str, Any], path: dict[str, Any]) -> dict[str, Any]:
     _shorten_ids(body)
     for name in body.keys() & path.keys():
         body[name] = path[name]
+    if isinstance(skus := body.get("skus"), dict):
+        body["skus"] = {sku: other for sku, other in skus.items() if 0 < len(sku) <= _SKU_CHARS_MAX}
     if isinstance(currency := body.get("currency"), str):
         _set_currency(body, currency)
     return body
