@@ -253,13 +253,13 @@ async def test_one_that_found_every_connection_taken_was_not_sent() -> None:
 async def test_what_goes_over_the_network_is_what_was_said() -> None:
     peer = Peer(OK)
     async with peer.listening() as url:
-        client = OutboundClient("peer", f"{url}/root", settings=QUICK)
+        client = OutboundClient("peer", f"{url}/below", settings=QUICK)
         set_correlation_id("a-flow-of-ours")
         await client.send("POST", "/x", params={"q": "a b&c"}, headers={"X-More": "1"})
         await client.close()
 
     head = peer.requests[0].decode().lower()
-    assert head.startswith("post /root/x?q=a+b%26c http/1.1\r\n")
+    assert head.startswith("post /below/x?q=a+b%26c http/1.1\r\n")
     assert "\r\nx-correlation-id: a-flow-of-ours\r\n" in head
     assert "\r\nx-more: 1\r\n" in head
     assert "\r\ncontent-length: 0\r\n" in head
