@@ -4,9 +4,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import Row, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,30 +53,28 @@ async def claim_key(
 ) -> str | None:
     """Claim `key` for `order_id`, in the caller's transaction. None if it was free, else the order it stands for.
 
-    Raises IdempotencyMismatch where it was used with another body, Conflict while another request with it is being
+    Raises IdempotencyMismatch where it was used with another body, Conflict while the first request with it is being
     worked on: that one's outcome is not known yet, and whoever waited for it would hold a connection.
     """
-    if not await _locked(connection, tenant, key):
-        raise Conflict(
-            "Another request with this idempotency key is being worked on. Send the same request again in a moment.",
-            retry_after_s=_IN_FLIGHT_RETRY_S,
-        )
-    claimed = await connection.scalar(
-        insert(idempotency_keys)
-        .values(tenant=tenant, idempotency_key=key.value, body_hash=digest, order_id=order_id)
-        .on_conflict_do_nothing()
-        .returning(idempotency_keys.c.order_id)
-    )
-    if claimed is not None:
-        return None
-    found = (
-        await connection.execute(
-            select(idempotency_keys.c.body_hash, idempotency_keys.c.order_id).where(
-                idempotency_keys.c.tenant == tenant, idempotency_keys.c.idempotency_key == key.value
+    # Looked for before the lock: requests with a finished key are many at once, and must not turn each other away.
+    found = await _find(connection, tenant, key)
+    if found is None:
+        if not await _locked(connection, tenant, key):
+            raise Conflict(
+                "Another request with this idempotency key is being worked on. Send the same request again in a moment.",
+                retry_after_s=_IN_FLIGHT_RETRY_S,
             )
+        claimed = await connection.scalar(
+            insert(idempotency_keys)
+            .values(tenant=tenant, idempotency_key=key.value, body_hash=digest, order_id=order_id)
+            .on_conflict_do_nothing()
+            .returning(idempotency_keys.c.order_id)
         )
-    ).one()
-    if found.body_hash != digest:
+        if claimed is not None:
+            return None
+        # Committed by another request between our look and our lock.
+        found = await _find(connection, tenant, key)
+    if found is None or found.body_hash != digest:
         raise IdempotencyMismatch("This idempotency key stands for another request. Use a new key for a new intent.")
     return str(found.order_id)
 
@@ -100,6 +99,14 @@ async def prune_keys(store: Store, kept_days: int) -> int:
         forgotten += batch
         if batch < _PRUNED_AT_ONCE:
             return forgotten
+
+
+async def _find(connection: AsyncConnection, tenant: str, key: IdempotencyKey) -> Row[Any, Any] | None:
+    """What a finished request claimed the key for."""
+    columns = idempotency_keys.c
+    query = select(columns.body_hash, columns.order_id)
+    query = query.where(columns.tenant == tenant, columns.idempotency_key == key.value)
+    return (await connection.execute(query)).one_or_none()
 
 
 async def _locked(connection: AsyncConnection, tenant: str, key: IdempotencyKey) -> bool:

@@ -67,7 +67,7 @@ class OrderIntake:
             claimed = await claim_key(
                 connection, principal.tenant, key, body_hash(submission), known.order_id if known else order_id
             )
-            if claimed is not None:
+            if claimed is not None and (known is None or claimed != known.order_id):
                 # The key's own order, also where the quote revision has become another one since: that was the answer.
                 return await self._accepted(connection, claimed)
             if known is not None:

@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from process_api import idempotency
 from process_api.housekeeping import Housekeeping
-from process_api.idempotency import IdempotencyKey, claim_key, prune_keys
+from process_api.idempotency import IdempotencyKey, body_hash, claim_key, prune_keys
+from process_api.order_intake import Submission
 from shared.problem import Conflict
 from tests.process_api.conftest import Process
 
@@ -43,6 +44,19 @@ async def test_a_key_in_flight_is_a_conflict_that_names_when_to_come_back(proces
     again = await process.submit(key)
     assert again.status_code == 202
     assert again.json()["replayed"] is True
+
+
+async def test_requests_with_a_finished_key_do_not_turn_each_other_away(process: Process) -> None:
+    """Each is answered at once, also while another one with the key has not ended yet."""
+    key = uuid.uuid4().hex
+    order_id = (await process.submit(key)).json()["orderId"]
+    submission = body_hash(Submission(quote_id=process.system.quote_id, quote_revision=1))
+    async with process.worker.store.engine.connect() as another:
+        assert await claim_key(another, "nordwind", IdempotencyKey(key), submission, "ord_never") == order_id
+        answer = await process.submit(key)
+
+    assert answer.status_code == 202, answer.text
+    assert (answer.json()["orderId"], answer.json()["replayed"]) == (order_id, True)
 
 
 async def test_without_the_lock_a_second_request_would_wait_for_the_first(
