@@ -18,6 +18,7 @@ from shared.problem import Conflict, Fault, IdempotencyMismatch, InvalidRequest
 
 _KEY = re.compile(KEY_PATTERN)
 _ESCAPED = re.compile(r"\\(.)")
+_IN_FLIGHT = "Another request with this idempotency key is being worked on. Send the same request again in a moment."
 _IN_FLIGHT_RETRY_S = 1
 _PRUNED_AT_ONCE = 1000
 
@@ -60,10 +61,7 @@ async def claim_key(
     found = await _find(connection, tenant, key)
     if found is None:
         if not await _locked(connection, tenant, key):
-            raise Conflict(
-                "Another request with this idempotency key is being worked on. Send the same request again in a moment.",
-                retry_after_s=_IN_FLIGHT_RETRY_S,
-            )
+            raise Conflict(_IN_FLIGHT, retry_after_s=_IN_FLIGHT_RETRY_S)
         claimed = await connection.scalar(
             insert(idempotency_keys)
             .values(tenant=tenant, idempotency_key=key.value, body_hash=digest, order_id=order_id)
