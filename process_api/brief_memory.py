@@ -1,9 +1,9 @@
 """Answers that are asked for often, remembered briefly; of those who ask the same at once, one asks."""
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Generic, TypeVar
 
 REMEMBERED_S = 30.0
@@ -27,7 +27,7 @@ class BriefMemory(Generic[K, V]):
     def find_with_time(self, key: K) -> tuple[V, float] | None:
         """The same, with the moment at which it was asked for."""
         found = self._known.get(key)
-        if found is None or time.monotonic() - found[1] >= REMEMBERED_S:
+        if found is None or monotonic() - found[1] >= REMEMBERED_S:
             return None
         return found
 

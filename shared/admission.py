@@ -48,9 +48,7 @@ class Load:
     def has_room_for(self, load_class: LoadClass) -> bool:
         """Whether one more request of this class may be taken."""
         share = SHARES[load_class]
-        # What nobody measures any more says nothing: an old figure must not shut the door for good.
-        lag_s = self.lag_s if self._watch is None or not self._watch.done() else 0.0
-        return self.at_work < self._at_once_max * share and lag_s < self._lag_max_s * share
+        return self.at_work < self._at_once_max * share and self.lag_s < self._lag_max_s * share
 
     async def _measure_lag(self) -> None:
         loop = asyncio.get_running_loop()

@@ -125,7 +125,7 @@ def process_settings(postgres: PostgresEngine, redis_engine: RedisEngine, issuer
         process_client_secret_file=str(client_secret_file(issuer, "process-api")),
         connection_concurrency=6,
         step_attempts_max=3,
-        # One loop runs everything here, the vendors too, and some tests stop it for a while: that is no overload.
+        # One loop runs everything here, the vendors too: that it is late on a busy machine is no overload.
         loop_lag_max_s=3600.0,
         step_backoff_s=0.05,
         step_backoff_max_s=0.2,

@@ -53,6 +53,13 @@ class Orders(RuleBasedStateMachine):
         for plan in plans:
             self.do(self.driver.submit(plan))
 
+    @precondition(lambda self: not self.driver.is_late())
+    @rule(lost=st.sampled_from([["lost"], ["lost", "lost"]]))
+    def submit_and_lose(self, lost: list[Fault]) -> None:
+        """A new order whose records are made, but the answers that say so are lost."""
+        plan = Plan({operation: [*lost] for operation in ("create_order", "create_subscription")})
+        self.do(self.driver.submit(plan))
+
     @precondition(lambda self: self.driver.orders)
     @rule(chosen=st.integers(0, 99), same_key=st.booleans())
     def submit_again(self, chosen: int, *, same_key: bool) -> None:
@@ -142,7 +149,7 @@ async def test_mutation_without_the_search_by_external_id_it_finds_the_second_re
     driver.vendors.search = False
 
     with pytest.raises(BaseException, match=r".*"):
-        await explore(driver, 4)
+        await explore(driver)  # to the first order that loses an answer
 
     assert "two live records at once" in driver.violations
 
