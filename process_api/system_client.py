@@ -24,6 +24,7 @@ from shared.canonical import (
     RecordAccess,
     ReportedOrderStatus,
     Subscription,
+    SubscriptionCancellation,
     SubscriptionDraft,
     TaxCalculation,
     TaxRequest,
@@ -127,10 +128,13 @@ class SystemClient:
         path = f"/v1/billing/{legal_entity}/subscriptions/{external_id}"
         return await self._send(tenant, "GET", path, Subscription)
 
-    async def cancel_subscription(self, tenant: str, legal_entity: str, external_id: str) -> Subscription:
-        """Undo the start of a subscription; an absent one is left alone."""
+    async def cancel_subscription(
+        self, tenant: str, legal_entity: str, external_id: str, *, keep: str | None = None
+    ) -> SubscriptionCancellation:
+        """Undo the start of the subscriptions under that id, but for the one to keep; an absent one is left alone."""
         path = f"/v1/billing/{legal_entity}/subscriptions/{external_id}/cancel"
-        return await self._send(tenant, "POST", path, Subscription)
+        params = {"keep": keep} if keep else None
+        return await self._send(tenant, "POST", path, SubscriptionCancellation, params=params)
 
     async def list_subscriptions(self, tenant: str, legal_entity: str, account_id: str) -> list[Subscription]:
         """The account's subscriptions that are not cancelled."""

@@ -8,7 +8,7 @@ some minutes after the end the vendors are asked again, and what the order does 
 from process_api.saga import Found, Step
 from process_api.workflows.order_checks import OrderSubmission
 from process_api.workflows.order_submission import PERIODS, subscription_id
-from shared.canonical import OrderStatus, SubscriptionStatus
+from shared.canonical import OrderStatus
 
 
 async def look_again(context: OrderSubmission) -> Found:
@@ -31,19 +31,17 @@ async def _stray_erp_orders(context: OrderSubmission) -> list[str]:
 
 
 async def _stray_subscriptions(context: OrderSubmission) -> list[str]:
-    """Billing knows idempotency keys, so a late request can only have started what was not there to be undone."""
-    if context.order.status is OrderStatus.booked:
-        return []
+    """As with the ERP's orders. Billing knows idempotency keys, but keeps them for a day, and one for each request."""
+    quote, booked = context.quote, context.order.status is OrderStatus.booked
+    periods = [period for period in PERIODS if quote.recurring_lines(period)]
+    # The order names its subscriptions in the order of the periods (`start_billing`).
+    kept = context.order.subscription_ids if booked else [None] * len(periods)
     cancelled = []
-    for period in PERIODS:
-        if not context.quote.recurring_lines(period):
-            continue
-        place = context.tenant, context.quote.legal_entity, subscription_id(context, period)
-        if (await context.system.find_subscription(*place)).status in _LIVE:
-            found = await context.system.cancel_subscription(*place)
-            cancelled.append(f"billing:{found.vendor_id}")
+    for period, keep in zip(periods, kept, strict=True):
+        place = context.tenant, quote.legal_entity, subscription_id(context, period)
+        found = await context.system.cancel_subscription(*place, keep=keep)
+        cancelled += [f"billing:{vendor_id}" for vendor_id in found.cancelled_vendor_ids]
     return cancelled
 
 
-_LIVE = frozenset(SubscriptionStatus) - {SubscriptionStatus.absent, SubscriptionStatus.cancelled}
 SECOND_LOOK: Step[OrderSubmission] = Step("second_look", "forward-only", look_again, in_turn=True)

@@ -29,6 +29,7 @@ from shared.canonical.quote import Quote, QuoteLine, QuoteStatus, Recurrence
 from shared.canonical.subscription import (
     BillingCustomer,
     Subscription,
+    SubscriptionCancellation,
     SubscriptionDraft,
     SubscriptionItem,
     SubscriptionStatus,
@@ -64,6 +65,7 @@ __all__ = [
     "Recurrence",
     "ReportedOrderStatus",
     "Subscription",
+    "SubscriptionCancellation",
     "SubscriptionDraft",
     "SubscriptionItem",
     "SubscriptionStatus",

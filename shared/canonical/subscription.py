@@ -65,3 +65,12 @@ class Subscription(Canonical, frozen=True, kw_only=True):
     period_amount: Money | None = None
     current_period_ends_at: ShortText | None = None
     order_id: RecordId | None = None
+
+
+class SubscriptionCancellation(Subscription, frozen=True, kw_only=True):
+    """The subscription that is left under an external id, or is cancelled now.
+
+    `cancelled_vendor_ids` are those that the call cancelled: several, where late requests had started more than one.
+    """
+
+    cancelled_vendor_ids: list[RecordId] = msgspec.field(default_factory=list)

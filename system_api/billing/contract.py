@@ -9,6 +9,7 @@ from shared.canonical import (
     Money,
     Recurrence,
     Subscription,
+    SubscriptionCancellation,
     SubscriptionDraft,
     WebhookNotice,
 )
@@ -32,8 +33,12 @@ class Billing(Protocol):
     async def find_subscription(self, external_id: str) -> Subscription:
         """The subscription under that external id; status `absent` where there is none."""
 
-    async def cancel_subscription(self, external_id: str) -> Subscription:
-        """Undo a start: cancel at once, void or credit what was invoiced. Absent or cancelled ones are left alone."""
+    async def cancel_subscription(self, external_id: str, *, keep: str | None = None) -> SubscriptionCancellation:
+        """Undo a start: cancel at once, void or credit what was invoiced. Absent or cancelled ones are left alone.
+
+        So is the one whose vendor id is `keep`; where billing holds no such one, this raises Rejected
+        (`nothing_to_keep`) and cancels nothing. The answer names what was cancelled.
+        """
 
     async def list_subscriptions(self, account_id: str) -> list[Subscription]:
         """The account's subscriptions that are not cancelled, newest first."""

@@ -21,6 +21,7 @@ from shared.canonical import (
     Money,
     Recurrence,
     Subscription,
+    SubscriptionCancellation,
     SubscriptionDraft,
     SubscriptionItem,
     SubscriptionStatus,
@@ -28,7 +29,7 @@ from shared.canonical import (
     round_money,
 )
 from shared.http_client import Transport
-from shared.problem import Rejected
+from shared.problem import OutcomeUnknown, Rejected
 from shared.tracing import traced
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe_catalogue import StripeCatalogue, price_in
@@ -102,11 +103,7 @@ class Stripe:
                 vendor=VENDOR,
             )
         if found is None:
-            params = await self._subscription_params(external_id, draft)
-            key = idempotency_key("create-subscription", external_id, params)
-            made = await self._api.post("/v1/subscriptions", SubscriptionRecord, params, key=key)
-            with after_write(VENDOR, f"subscription {made.id}"):
-                found = await self._read(made.id)
+            found = await self._start(external_id, draft)
         return _compared(found, draft)
 
     async def find_subscription(self, external_id: str) -> Subscription:
@@ -117,20 +114,29 @@ class Stripe:
         with understanding(VENDOR, writes=False):
             return subscription_of(found)
 
-    async def cancel_subscription(self, external_id: str) -> Subscription:
+    async def cancel_subscription(self, external_id: str, *, keep: str | None = None) -> SubscriptionCancellation:
         """Take the start back: first everything that was invoiced, then the subscription itself.
 
         In this order, being cancelled means that all of it is done: what breaks off in between, the next call does.
         """
         found = await self._find_all(external_id)
-        for record in found:
-            if not record.ended:
-                await self._invoices.take_back(record.id)
-                await self._cancel_one(record.id)
+        kept = next((record for record in found if record.id == keep), None)
+        if keep is not None and kept is None:
+            raise Rejected(
+                f"{VENDOR} holds no subscription {keep} of {external_id}, which was to stay: nothing is cancelled.",
+                reason_code="nothing_to_keep",
+                vendor=VENDOR,
+            )
+        live = [record for record in found if not record.ended and record is not kept]
+        for record in live:
+            await self._invoices.take_back(record.id)
+            await self._cancel_one(record.id)
         if not found:
-            return Subscription(external_id=external_id, status=SubscriptionStatus.absent)
+            return SubscriptionCancellation(external_id=external_id, status=SubscriptionStatus.absent)
         with after_write(VENDOR, "a cancellation"), understanding(VENDOR, writes=True):
-            return subscription_of(await self._read(found[0].id))
+            left = subscription_of(await self._read((kept or found[0]).id))
+        gone = [record.id for record in live]
+        return SubscriptionCancellation(**msgspec.structs.asdict(left), cancelled_vendor_ids=gone)
 
     async def list_subscriptions(self, account_id: str) -> list[Subscription]:
         """The account's subscriptions that are not cancelled, newest first, also those that others started."""
@@ -222,6 +228,38 @@ class Stripe:
                 raise
 
     # -- making -------------------------------------------------------------------------------------------------------
+
+    async def _start(self, external_id: str, draft: SubscriptionDraft) -> SubscriptionRecord:
+        """Start what was not found. Its key speaks of what is ordered, and of nothing that may be exchanged in Stripe.
+
+        A repeat can meet another price or another tax rate than the request whose answer was lost. Under a key of its
+        own it would start a second subscription beside one that is still on its way; under this one Stripe refuses
+        whichever of the two comes later.
+        """
+        params = await self._subscription_params(external_id, draft)
+        key = idempotency_key("create-subscription", external_id, msgspec.to_builtins(draft))
+        try:
+            made = await self._api.post("/v1/subscriptions", SubscriptionRecord, params, key=key)
+        except Rejected as error:
+            if error.reason_code != "idempotency_error":
+                raise
+            return await self._started_otherwise(external_id, draft, error)
+        with after_write(VENDOR, f"subscription {made.id}"):
+            return await self._read(made.id)
+
+    async def _started_otherwise(
+        self, external_id: str, draft: SubscriptionDraft, error: Rejected
+    ) -> SubscriptionRecord:
+        """What an earlier request of the same order, with another price or tax rate, has started."""
+        found = _the_one(await self._of_customer(draft.customer_vendor_id, external_id))
+        if found is not None and not found.ended:
+            return found
+        raise OutcomeUnknown(
+            f"{VENDOR} has had an earlier request for {external_id}, with other prices or tax rates, and holds nothing "
+            "of it, or not yet.",
+            reason_code="started_otherwise",
+            vendor=VENDOR,
+        ) from error
 
     async def _subscription_params(self, external_id: str, draft: SubscriptionDraft) -> dict[str, object]:
         prices = await self._catalogue.prices([item.sku for item in draft.items], draft.currency)

@@ -109,8 +109,9 @@ class StripeApi:
 def idempotency_key(operation: str, external_id: str, params: Params) -> str:
     """The key of one write: the same for a repeat, so that Stripe replays its answer for at least 24 hours.
 
-    The payload is part of it: under one key Stripe refuses another payload, also one that somebody has mended since.
-    Against a second record for one external id there is the search before each create.
+    `params` is what tells this write from another one under the same external id. As a rule that is the payload: under
+    one key Stripe refuses another payload, also one that somebody has mended since. Against a second record for one
+    external id there is the search before each create.
     """
     digest = hashlib.sha256("\n".join((operation, external_id, urlencode(form_pairs(params)))).encode())
     return f"quoteway-{operation}-{digest.hexdigest()}"

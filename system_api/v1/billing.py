@@ -13,6 +13,7 @@ from shared.canonical import (
     CustomerDraft,
     InvoicePage,
     Subscription,
+    SubscriptionCancellation,
     SubscriptionDraft,
     WebhookMessage,
     WebhookNotice,
@@ -27,6 +28,7 @@ from system_api.v1.parameters import (
     AccountIdPath,
     CursorQuery,
     ExternalIdPath,
+    KeptSubscriptionQuery,
     LegalEntityPath,
     LimitQuery,
     OpenOnlyQuery,
@@ -146,10 +148,16 @@ async def find_subscription(
     opt=_WRITE,
 )
 async def cancel_subscription(
-    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, external_id: ExternalIdPath
-) -> Subscription:
-    """Undo the start of a subscription, its invoices included. An absent or cancelled one is left alone."""
-    return await billing_of(request, legal_entity).cancel_subscription(external_id)
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    external_id: ExternalIdPath,
+    keep: KeptSubscriptionQuery = None,
+) -> SubscriptionCancellation:
+    """Undo the start of every subscription under this external id, or of all but the one to `keep`, with its invoices.
+
+    What is absent or cancelled already is left alone; the answer names what was cancelled.
+    """
+    return await billing_of(request, legal_entity).cancel_subscription(external_id, keep=keep)
 
 
 @post(

@@ -50,6 +50,12 @@ KeepQuery = Annotated[
     str | None,
     QueryParameter(required=False, description="The vendor's id of the order that stays.", **_bounds(RecordId)),
 ]
+KeptSubscriptionQuery = Annotated[
+    str | None,
+    QueryParameter(
+        required=False, name="keep", description="The vendor's id of the subscription that stays.", **_bounds(RecordId)
+    ),
+]
 OpenOnlyQuery = Annotated[
     bool, QueryParameter(name="openOnly", required=False, description="Only what is not paid in full.")
 ]

@@ -2,12 +2,14 @@
 
 import os
 import random
+import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
 from sandbox.landscape import Landscape
+from system_api.billing import stripe
 from tests.faults.ordering import Ordering
 from tests.running_tiers import TIER_SETTINGS, Sales, running_tiers
 
@@ -51,3 +53,9 @@ def ordering(running: Sales) -> Iterator[Ordering]:
     yield Ordering(running)
     for name in VENDORS:
         running.landscape.faults(name).clear()
+
+
+@pytest.fixture
+def keys_that_never_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the adapter sent a new idempotency key with every request."""
+    monkeypatch.setattr(stripe, "idempotency_key", lambda *_: f"mutation-{uuid.uuid4().hex}")

@@ -21,7 +21,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.lease import LeaseLost
 from process_api.store import Store
-from shared.canonical import Account, Customer, ErpOrder, ErpOrderState, Subscription, SubscriptionStatus
+from shared.canonical import (
+    Account,
+    Customer,
+    ErpOrder,
+    ErpOrderState,
+    Subscription,
+    SubscriptionCancellation,
+    SubscriptionStatus,
+)
 from shared.problem import Rejected
 from tests.process_api.conftest import ENDED, Process
 from tests.process_api.system_stand_in import Fault, SystemStandIn, mixed_quote
@@ -164,7 +172,7 @@ class ModelVendors(SystemStandIn):
             self._made(f"billing:{external_id}")
         return super()._create_subscription(body, external_id)
 
-    def _cancel_subscription(self, body: bytes, external_id: str) -> Subscription:
+    def _cancel_subscription(self, body: bytes, external_id: str) -> SubscriptionCancellation:
         if self._find_subscription(b"", external_id).status is SubscriptionStatus.active:
             self.live[f"billing:{external_id}"] -= 1
         return super()._cancel_subscription(body, external_id)

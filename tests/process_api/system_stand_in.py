@@ -38,6 +38,7 @@ from shared.canonical import (
     Recurrence,
     ReportedOrderStatus,
     Subscription,
+    SubscriptionCancellation,
     SubscriptionDraft,
     SubscriptionStatus,
     TaxCalculation,
@@ -118,6 +119,8 @@ class SystemStandIn:
     """What each order was made from."""
     late_orders: dict[str, list[str]] = field(default_factory=dict)
     """Vendor ids of what requests that arrived late made beside an order, by its external id."""
+    late_subscriptions: dict[str, list[str]] = field(default_factory=dict)
+    """As `late_orders`, beside a subscription."""
     orders: dict[str, ErpOrder] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     reports: dict[str, ReportedOrderStatus] = field(default_factory=dict)
@@ -284,13 +287,17 @@ class SystemStandIn:
         absent = Subscription(external_id=external_id, status=SubscriptionStatus.absent)
         return self.subscriptions.get(external_id) or absent
 
-    def _cancel_subscription(self, _body: bytes, external_id: str) -> Subscription:
+    def _cancel_subscription(self, _body: bytes, external_id: str) -> SubscriptionCancellation:
+        late = self.late_subscriptions.pop(external_id, [])
+        self.journal += [("late_subscription.cancelled", vendor_id) for vendor_id in late]
         found = self._find_subscription(b"", external_id)
-        if found.status is not SubscriptionStatus.active:
-            return found
-        self.journal.append(("subscription.cancel", external_id))
-        self.subscriptions[external_id] = msgspec.structs.replace(found, status=SubscriptionStatus.cancelled)
-        return self.subscriptions[external_id]
+        gone = late
+        if found.status is SubscriptionStatus.active and found.vendor_id != self.query.get("keep"):
+            self.journal.append(("subscription.cancel", external_id))
+            self.subscriptions[external_id] = msgspec.structs.replace(found, status=SubscriptionStatus.cancelled)
+            gone = [*late, str(found.vendor_id)]
+        left = msgspec.structs.asdict(self._find_subscription(b"", external_id))
+        return SubscriptionCancellation(**left, cancelled_vendor_ids=gone)
 
     def _list_subscriptions(self, _body: bytes, _account_id: str) -> dict[str, list[Subscription]]:
         return {"subscriptions": list(self.subscriptions.values())}

@@ -113,6 +113,19 @@ async def test_without_the_second_look_both_would_stay(process: Process, monkeyp
     assert process.system.late_orders[order["orderId"]] == ["99"]
 
 
+async def test_a_second_subscription_that_arrived_late_is_cancelled_and_the_booked_ones_stay(process: Process) -> None:
+    order = await ended_after_a_lost_answer(process)
+    yearly = f"{order['orderId']}-year"
+    process.system.late_subscriptions = {yearly: ["sub_late"]}
+
+    order = await look(process, order)
+
+    assert ("late_subscription.cancelled", "sub_late") in process.system.journal
+    running = {name for name, each in process.system.subscriptions.items() if each.status is SubscriptionStatus.active}
+    assert running == {f"{order['orderId']}-month", yearly}
+    assert "billing:sub_late" in order["timeline"][-1]["message"]
+
+
 async def test_what_arrives_for_a_rejected_order_is_taken_away_too(process: Process) -> None:
     order = await ended_after_a_lost_answer(process, then="rejected")
     order_id = order["orderId"]

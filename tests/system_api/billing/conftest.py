@@ -1,7 +1,8 @@
 """The Stripe adapter on the simulator, and what tests order."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -82,6 +83,27 @@ def stripe_get(stripe_account: Simulator, path: str, **params: Any) -> Any:
 def stripe_post(stripe_account: Simulator, path: str, **form: Any) -> Any:
     key = stripe_account.credentials["key"]
     return httpx.post(f"{stripe_account.url}{path}", data=form, auth=(key, "")).raise_for_status().json()
+
+
+@contextmanager
+def exchanged_price(stripe_account: Simulator, unit_amount: str) -> Iterator[None]:
+    """Another price of MON-STD by the month in euros, with that amount in cents; afterwards it is the old one again."""
+    found = stripe_get(stripe_account, "/v1/prices", **{"lookup_keys[0]": "MON-STD-EUR-month"})["data"][0]
+    other = {
+        "product": found["product"],
+        "currency": found["currency"],
+        "unit_amount": unit_amount,
+        "recurring[interval]": "month",
+        "lookup_key": "MON-STD-EUR-month",
+        "transfer_lookup_key": "true",
+    }
+    stripe_post(stripe_account, "/v1/prices", **other)
+    stripe_post(stripe_account, f"/v1/prices/{found['id']}", active="false")
+    try:
+        yield
+    finally:
+        again = {"active": "true", "lookup_key": "MON-STD-EUR-month", "transfer_lookup_key": "true"}
+        stripe_post(stripe_account, f"/v1/prices/{found['id']}", **again)
 
 
 async def started(billing: Stripe, draft: CustomerDraft, **changes: Any) -> tuple[str, SubscriptionDraft]:
