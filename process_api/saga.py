@@ -47,6 +47,7 @@ Direction = Literal["forward", "undo", "find"]
 OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "defect"]
 # An undo is tried longer: what it leaves behind, a person has to clear away.
 _UNDO_PATIENCE_FACTOR = 3
+_DOUBLINGS_MAX = 30  # an outage of days would come to numbers that are none any more
 # How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
 _TURN_WAIT_S = 10.0
 _TURN_POLL_S = 0.2
@@ -124,7 +125,8 @@ class Patience:
 
     def pause_s(self, attempt: int, retry_after_s: int | None) -> float:
         """The pause after an attempt: doubling, capped, with jitter; never shorter than the vendor asked for."""
-        doubled: float = min(self.backoff_s * 2 ** (attempt - 1), self.backoff_max_s)
+        doublings = min(attempt - 1, _DOUBLINGS_MAX)
+        doubled: float = min(self.backoff_s * 2**doublings, self.backoff_max_s)
         jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret
         return max(jittered, float(min(retry_after_s or 0, self.backoff_max_s)))
 

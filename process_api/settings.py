@@ -81,6 +81,15 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
         int, Meta(ge=100, description="about how many events a tenant's stream keeps; older ones are trimmed")
     ] = 100_000
     inbox_poll_s: Annotated[float, Meta(gt=0, le=60, description="seconds between two looks into the inbox")] = 0.5
+    inbox_concurrency: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="webhooks one worker applies at once, on as many connections to PostgreSQL; half of them at "
+            "most for one legal entity's billing",
+        ),
+    ] = 8
     inbox_kept_days: Annotated[
         int, Meta(ge=30, le=3650, description="days that finished webhooks are kept, to know their duplicates")
     ] = 90

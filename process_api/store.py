@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from process_api.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
-EXPECTED_REVISION = "0010"
+EXPECTED_REVISION = "0011"
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 # One statement, so one round trip. Both settings end with the transaction: a connection goes back to the pool clean.
 _ACT_FOR = text(f"SELECT set_config('role', '{APPLICATION_ROLE}', true), set_config('quoteway.tenant', :tenant, true)")

@@ -225,13 +225,24 @@ webhook_inbox = Table(
     # Our id of the subscription it is about; empty where it is about none of ours.
     Column("subject", Text, nullable=False),
     Column("status", Text, nullable=False),
+    # Only those that no outage explains: after a few of them a person is asked.
     Column("attempts", Integer, nullable=False, server_default="0"),
+    # All attempts that failed: each makes the next pause longer.
+    Column("put_offs", Integer, nullable=False, server_default="0"),
     Column("reason", Text),
     Column("correlation_id", Text, nullable=False),
     Column("position", BigInteger, Identity(always=True), nullable=False),
     _moment("received_at"),
     _moment("next_attempt_at"),
     _moment("finished_at", nullable=True),
+)
+# In the order in which they are claimed.
+Index(
+    "ix_webhook_inbox_due",
+    webhook_inbox.c.put_offs,
+    webhook_inbox.c.next_attempt_at,
+    webhook_inbox.c.position,
+    postgresql_where=webhook_inbox.c.finished_at.is_(None),
 )
 Index(
     "ix_webhook_inbox_unfinished",

@@ -1,19 +1,23 @@
 """The webhook inbox: what a vendor tells us is kept once, and applied once, each subject's in the order it came.
 
 A webhook is only a hint: applying it reads the subscription from billing anew, so neither a duplicate nor one that came
-late can bring an old state back. Its effect and its end are one transaction. One that cannot be applied is a dead
-letter; later ones of its subject wait behind it, and the others go on.
+late can bring an old state back, and one read serves all that wait for the subject by then. The effect and the end are
+one transaction. A webhook that cannot be applied is a dead letter; later ones of its subject wait behind it, and the
+others go on (docs/decisions/0054).
 """
 
 import asyncio
 import logging
-import time
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +33,7 @@ from shared.telemetry import current_correlation_id, set_correlation_id
 
 _log = logging.getLogger(__name__)
 _PRUNE_EVERY_S = 3600.0
+_SERVED_BY_ONE_READ = 1000
 _inbox = webhook_inbox.c
 
 
@@ -64,87 +69,164 @@ async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, 
 
 @dataclass
 class InboxWorker:
-    """Applies what is in the inbox. Every worker runs one; `poll_s` seconds lie between two looks."""
+    """Applies what is in the inbox, several subjects at once. Every worker runs one.
+
+    `store` needs a connection for each of the `at_once` webhooks that are applied at once, and one more. Half of these
+    places are the most that one legal entity's billing gets: where it hangs, the others' go on. Where nothing is due,
+    `poll_s` seconds lie between two looks.
+    """
 
     store: Store
     system: SystemClient
     patience: Patience
     poll_s: float
     kept_days: int
+    at_once: int = 1
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _waiting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _more: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _at_work: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
 
     async def run(self) -> None:
         """Apply until cancelled, and forget hourly what has been finished long enough."""
-        prune_at = time.monotonic()
-        while True:
-            try:
-                if time.monotonic() >= prune_at:
-                    await prune(self.store, self.kept_days)
-                    prune_at = time.monotonic() + _PRUNE_EVERY_S
-                while await self.apply_next():
-                    pass
-            except Unavailable as error:
-                _log.warning("the inbox waits: %s", error.detail)
-            except Exception:  # noqa: BLE001 a defect must not end the inbox for the life of this process
-                _log.exception("the inbox could not be worked on")
-            await asyncio.sleep(self.poll_s)
+        async with asyncio.TaskGroup() as lines:
+            lines.create_task(self._prune_hourly())
+            for _ in range(self.at_once):
+                lines.create_task(self._apply_one_by_one())
 
     async def apply_next(self) -> bool:
         """Apply the webhook that is due first. Returns whether there was one. Raises Unavailable without a database."""
         async with self.store.transaction_across_tenants() as connection:
-            row = await claim(connection)
-            if row is None:
-                return False
-            set_correlation_id(row.correlation_id)
+            async with self._looking:
+                row = await claim(connection, self._busy())
+                if row is None:
+                    return False
+                billing = (row.tenant, row.legal_entity)
+                self._at_work[billing] += 1
+            self._more.set()
             try:
-                async with connection.begin_nested():
-                    # Read while the subject's first webhook is locked: of two reads, the later is written last.
-                    subscription = await self.system.find_subscription(row.tenant, row.legal_entity, row.subject)
-                    await _mirror(connection, row, subscription)
-                    await _end(connection, row, InboxStatus.done)
-            except Exception as error:  # noqa: BLE001 whatever one webhook causes must not hold up the others
-                _log.warning("webhook %s:%s was not applied: %s", row.source, row.event_id, error)
-                # Still under the lock: nobody else may try it before this attempt is counted.
-                await self._put_off(connection, row, error)
+                await self._apply(connection, row)
+            finally:
+                self._at_work[billing] -= 1
+        self._more.set()
         return True
 
+    async def _apply_one_by_one(self) -> None:
+        while True:
+            try:
+                if await self.apply_next():
+                    continue
+            except Unavailable as error:
+                _log.warning("the inbox waits: %s", error.detail)
+            except Exception:  # noqa: BLE001 a defect must not end the inbox for the life of this process
+                _log.exception("the inbox could not be worked on")
+            await self._wait_for_more()
+
+    async def _wait_for_more(self) -> None:
+        """Until something was found or has ended, so that more may be due, or until it is time to look again.
+
+        One waits so; the others wait for it. So an empty inbox is looked into once in `poll_s` seconds.
+        """
+        async with self._waiting:
+            self._more.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.poll_s):
+                    await self._more.wait()
+
+    async def _prune_hourly(self) -> None:
+        while True:
+            try:
+                await prune(self.store, self.kept_days)
+            except Unavailable as error:
+                _log.warning("nothing is forgotten: %s", error.detail)
+            except Exception:  # noqa: BLE001 a defect must not end the inbox for the life of this process
+                _log.exception("finished webhooks could not be forgotten")
+            await asyncio.sleep(_PRUNE_EVERY_S)
+
+    def _busy(self) -> list[tuple[str, str]]:
+        """The billings (tenant, legal entity) that have all the places they get."""
+        most = max(1, self.at_once // 2)
+        return [billing for billing, number in self._at_work.items() if number >= most]
+
+    async def _apply(self, connection: AsyncConnection, row: Row[Any]) -> None:
+        set_correlation_id(row.correlation_id)
+        try:
+            async with connection.begin_nested():
+                # Before the read: what comes during it may be about something that it did not see.
+                behind = await waiting_behind(connection, row)
+                # Read while the subject's first webhook is locked: of two reads, the later is written last.
+                subscription = await self.system.find_subscription(row.tenant, row.legal_entity, row.subject)
+                await _mirror(connection, row, subscription)
+                await _end(connection, row, InboxStatus.done, behind)
+        except Exception as error:  # noqa: BLE001 whatever one webhook causes must not hold up the others
+            _log.warning("webhook %s:%s was not applied: %s", row.source, row.event_id, error)
+            # Still under the lock: nobody else may try it before this attempt is counted.
+            await self._put_off(connection, row, error)
+
     async def _put_off(self, connection: AsyncConnection, row: Row[Any], error: Exception) -> None:
-        """Try again later; what fails for another reason than an outage is dead after a few attempts."""
+        """Try again later, each time after a longer pause; what no outage explains is dead after a few attempts."""
         outage = isinstance(error, Unavailable)
         asked = error.retry_after_s if isinstance(error, Unavailable) else None
         attempts = row.attempts if outage else row.attempts + 1
         dead = attempts >= self.patience.attempts_max
-        pause_s = self.patience.pause_s(max(attempts, 1), asked)
+        pause_s = self.patience.pause_s(row.put_offs + 1, asked)
         await connection.execute(
             update(webhook_inbox)
             .where(*_is(row.tenant, row.source, row.event_id))
             .values(
                 status=InboxStatus.dead if dead else InboxStatus.received,
                 attempts=attempts,
+                put_offs=row.put_offs + 1,
                 reason=(str(error) or type(error).__name__)[:1000],
                 next_attempt_at=func.clock_timestamp() + timedelta(seconds=pause_s),
             )
         )
 
 
-async def claim(connection: AsyncConnection) -> Row[Any] | None:
+async def claim(connection: AsyncConnection, busy: Collection[tuple[str, str]] = ()) -> Row[Any] | None:
     """The webhook that is due first, locked for this transaction: always its subject's first that is not finished.
 
     So a subject's webhooks are applied one after the other, whichever workers do it, and wait behind a dead one. Those
-    that failed before come after all others: two subjects of a billing that hangs would otherwise take turns for ever.
+    that were put off come after all others: two subjects of a billing that hangs would otherwise take turns for ever.
+    Nothing of the `busy` billings, by tenant and legal entity.
     """
+    of_another = [tuple_(_inbox.tenant, _inbox.legal_entity).not_in(list(busy))] if busy else []
     due = (
         select(webhook_inbox)
         .where(
             _inbox.finished_at.is_(None),
             _inbox.status == InboxStatus.received,
             _inbox.next_attempt_at <= func.now(),
+            *of_another,
             ~waits_behind_another(),
         )
-        .order_by(_inbox.reason.is_not(None), _inbox.next_attempt_at, _inbox.position)
+        .order_by(_inbox.put_offs, _inbox.next_attempt_at, _inbox.position)
         .limit(1)
         .with_for_update(skip_locked=True, of=webhook_inbox)
     )
     return (await connection.execute(due)).one_or_none()
+
+
+async def waiting_behind(connection: AsyncConnection, row: Row[Any]) -> list[str]:
+    """The webhooks, by event id, that a read of `row`'s subscription serves as well: what they tell of is past by now.
+
+    Only until the first that waits for a person, or that another legal entity's billing sent.
+    """
+    query = (
+        select(_inbox.event_id, _inbox.status, _inbox.legal_entity)
+        .where(
+            _inbox.tenant == row.tenant,
+            _inbox.source == row.source,
+            _inbox.subject == row.subject,
+            _inbox.finished_at.is_(None),
+            _inbox.position > row.position,
+        )
+        .order_by(_inbox.position)
+        .limit(_SERVED_BY_ONE_READ)
+    )
+    same = (InboxStatus.received, row.legal_entity)
+    found = (await connection.execute(query)).all()
+    return [each.event_id for each in takewhile(lambda each: (each.status, each.legal_entity) == same, found)]
 
 
 def waits_behind_another() -> ColumnElement[bool]:
@@ -178,7 +260,7 @@ async def find_webhook(connection: AsyncConnection, tenant: str, source: str, ev
 
 async def revive(connection: AsyncConnection, row: Row[Any]) -> None:
     """Have a dead webhook tried again, with as many attempts as a new one."""
-    values = {"status": InboxStatus.received, "attempts": 0, "next_attempt_at": func.now()}
+    values = {"status": InboxStatus.received, "attempts": 0, "put_offs": 0, "next_attempt_at": func.now()}
     await connection.execute(update(webhook_inbox).where(*_is(row.tenant, row.source, row.event_id)).values(**values))
 
 
@@ -246,10 +328,10 @@ async def _order_of(connection: AsyncConnection, tenant: str, subscription: Subs
     return (await connection.execute(query.limit(1))).one_or_none()
 
 
-async def _end(connection: AsyncConnection, row: Row[Any], status: InboxStatus) -> None:
+async def _end(connection: AsyncConnection, row: Row[Any], status: InboxStatus, behind: Collection[str] = ()) -> None:
     await connection.execute(
         update(webhook_inbox)
-        .where(*_is(row.tenant, row.source, row.event_id))
+        .where(_inbox.tenant == row.tenant, _inbox.source == row.source, _inbox.event_id.in_([row.event_id, *behind]))
         .values(status=status, finished_at=func.clock_timestamp())
     )
 

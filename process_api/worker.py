@@ -41,8 +41,15 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
     sys.stdout.flush()
     streams = RedisStreams(settings.redis_url)
     relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length, worker.saga.patience)
+    # Connections of its own: what waits for a billing that hangs takes none from flows and heartbeats.
+    inbox_store = Store(settings.database_url, connections_max=settings.inbox_concurrency + 1)
     inbox = InboxWorker(
-        worker.store, worker.system, worker.saga.patience, settings.inbox_poll_s, settings.inbox_kept_days
+        inbox_store,
+        worker.system,
+        worker.saga.patience,
+        settings.inbox_poll_s,
+        settings.inbox_kept_days,
+        settings.inbox_concurrency,
     )
     beside = [
         asyncio.create_task(relay.run(), name="event relay"),
@@ -55,6 +62,7 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+    await inbox_store.close()
     await streams.close()
     await worker.stop()
 

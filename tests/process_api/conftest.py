@@ -20,6 +20,7 @@ from sandbox.engines import PostgresEngine, RedisEngine
 from sandbox.process import RunningProcess
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, client_secret_file, start_issuer
+from tests.process_api.billing_webhooks import Billing
 from tests.process_api.system_stand_in import SystemStandIn
 
 ENDED = {"booked", "rejected", "compensated", "parked"}
@@ -156,3 +157,13 @@ async def process(running: Process) -> AsyncIterator[Process]:
     running.switch.system = SystemStandIn()
     yield running
     await running.idle()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def billing(process: Process) -> AsyncIterator[Billing]:
+    """Billing, with an empty inbox before and after."""
+    made = Billing(process)
+    yield made
+    async with process.worker.store.transaction_across_tenants() as connection:
+        await connection.execute(text("DELETE FROM quoteway.webhook_inbox"))
+        await connection.execute(text("DELETE FROM quoteway.subscription_states"))

@@ -5,26 +5,21 @@ import json
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
-import pytest_asyncio
 from sqlalchemy import false, text
 
 from process_api import webhook_inbox
-from process_api.saga import Patience
 from process_api.v1 import webhooks
-from process_api.webhook_inbox import InboxWorker, prune
+from process_api.webhook_inbox import prune
 from sandbox.stripe.webhooks import signature
 from shared.canonical import Subscription, SubscriptionStatus, WebhookNotice
 from tests.process_api import system_stand_in
-from tests.process_api.conftest import Process
+from tests.process_api.billing_webhooks import Billing, Webhook, prefix
 from tests.process_api.system_stand_in import Fault
 
 pytestmark = pytest.mark.servers
@@ -36,106 +31,6 @@ STATUSES = [
     SubscriptionStatus.trialing,
     SubscriptionStatus.incomplete,
 ]
-
-
-@dataclass
-class Webhook:
-    """An event as Stripe has it, signed anew for each delivery."""
-
-    subject: str
-    event_id: str = field(default_factory=lambda: f"evt_{uuid.uuid4().hex}")
-    type: str = "customer.subscription.updated"
-
-    def body(self) -> bytes:
-        """The body's bytes, formatted as Stripe does."""
-        content = {"id": "sub_x", "object": "subscription", "metadata": {"quoteway_external_id": self.subject}}
-        return json.dumps({"id": self.event_id, "type": self.type, "data": {"object": content}}, indent=2).encode()
-
-
-@dataclass
-class Billing:
-    """Billing and what it sends, in front of the process tier."""
-
-    process: Process
-
-    async def deliver(self, webhook: Webhook, *, secret: str = "", age_s: int = 0, body: bytes = b"") -> httpx.Response:
-        """Deliver a webhook, genuine unless told otherwise. `body` replaces what was signed."""
-        stamp = int(time.time()) - age_s
-        header = signature(secret or self.process.system.webhook_secret, stamp, webhook.body())
-        return await self.process.client.post(
-            "/v1/webhooks/stripe/nordwind.NW-DE",
-            content=body or webhook.body(),
-            headers={"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": header},
-        )
-
-    def move(self, subject: str, status: SubscriptionStatus) -> Webhook:
-        """Move a subscription, and say so."""
-        self.process.system.subscriptions[subject] = Subscription(
-            external_id=subject, status=status, vendor_id=f"sub_{subject}"
-        )
-        return Webhook(subject)
-
-    def worker(self) -> InboxWorker:
-        """The inbox as a worker has it, with little patience."""
-        patience = Patience(attempts_max=3, backoff_s=0.01, backoff_max_s=0.02, settle_s=0)
-        return InboxWorker(self.process.worker.store, self.process.worker.system, patience, 0.02, 30)
-
-    async def query(self, statement: str, **values: Any) -> list[Any]:
-        """Rows of the process tier's database."""
-        async with self.process.worker.store.transaction_across_tenants() as connection:
-            return list((await connection.execute(text(statement), values)).all())
-
-    async def apply_all(self, timeout_s: float = 20) -> None:
-        """Have two workers apply what is in the inbox, until nothing but dead ones and those behind them is left."""
-        workers = [asyncio.create_task(self.worker().run()) for _ in range(2)]
-        waiting = (
-            "SELECT 1 FROM quoteway.webhook_inbox w WHERE status = 'received' AND NOT EXISTS (SELECT FROM"
-            " quoteway.webhook_inbox d WHERE d.subject = w.subject AND d.status = 'dead' AND d.position < w.position)"
-        )
-        async with asyncio.timeout(timeout_s):
-            while await self.query(waiting):  # noqa: ASYNC110 the database has no way to wait
-                await asyncio.sleep(0.05)
-        for worker in workers:
-            worker.cancel()
-            with suppress(asyncio.CancelledError):
-                await worker
-
-    async def mirrored(self, prefix: str) -> dict[str, str]:
-        """The statuses that are kept of subscriptions whose id begins so."""
-        rows = await self.query(
-            "SELECT external_id, status FROM quoteway.subscription_states WHERE starts_with(external_id, :prefix)",
-            prefix=prefix,
-        )
-        return {row.external_id: row.status for row in rows}
-
-    def held(self, prefix: str) -> dict[str, str]:
-        """The statuses that billing itself has: the oracle."""
-        return {
-            name: found.status.value
-            for name, found in self.process.system.subscriptions.items()
-            if name.startswith(prefix)
-        }
-
-    async def events_of(self, subject: str) -> list[tuple[int, str]]:
-        """The events of a subscription."""
-        rows = await self.query(
-            "SELECT sequence, data FROM quoteway.events WHERE subject = :subject ORDER BY sequence", subject=subject
-        )
-        return [(row.sequence, row.data["status"]) for row in rows]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def billing(process: Process) -> AsyncIterator[Billing]:
-    """Billing, with an empty inbox before and after."""
-    made = Billing(process)
-    yield made
-    async with process.worker.store.transaction_across_tenants() as connection:
-        await connection.execute(text("DELETE FROM quoteway.webhook_inbox"))
-        await connection.execute(text("DELETE FROM quoteway.subscription_states"))
-
-
-def prefix() -> str:
-    return f"ord_{uuid.uuid4().hex[:8]}"
 
 
 async def storm(billing: Billing, mark: str, chance: random.Random | None) -> tuple[list[Webhook], list[Webhook]]:
@@ -228,8 +123,6 @@ async def test_the_vendor_is_believed_and_not_the_webhook(billing: Billing, monk
         webhook = billing.move(subject, status)
         said[webhook.event_id] = (webhook, status)
     late_first = list(reversed(said.values()))
-    for webhook, _status in late_first:
-        await billing.deliver(webhook)
     believed = iter([status for _webhook, status in late_first])
 
     async def believe(*_arguments: Any) -> Subscription:
@@ -237,7 +130,9 @@ async def test_the_vendor_is_believed_and_not_the_webhook(billing: Billing, monk
 
     with monkeypatch.context() as mutated:
         mutated.setattr(type(billing.process.worker.system), "find_subscription", believe)
-        await billing.apply_all()
+        for webhook, _status in late_first:
+            await billing.deliver(webhook)
+            await billing.apply_all()
     assert await billing.mirrored(subject) != billing.held(subject)
 
     await billing.deliver(Webhook(subject))
