@@ -95,6 +95,7 @@ def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterat
                 system_connections=connections_file,
                 redis_url=_REDIS_NOWHERE,
                 audit_database_url=_AUDIT_NOWHERE,
+                revocations_url=_NOWHERE,
             )
         ),
     )

@@ -31,6 +31,7 @@ from shared.canonical import (
     WebhookMessage,
     WebhookNotice,
 )
+from shared.health import Health
 from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
 from shared.problem import NotFound, OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
@@ -174,9 +175,14 @@ class SystemClient:
         return await self._send(tenant, "POST", path, WebhookNotice, message, reads=True)
 
     async def ready(self) -> str | None:
-        """None if the system API can serve."""
+        """None if the system API can serve, or could if it had heard from us which tokens are revoked.
+
+        It waits for us with that: were we to wait for it, neither would ever be ready behind a load balancer.
+        """
         response = await self.client.send("GET", "/health/ready")
-        return None if response.is_success else f"the {_PEER} is not ready"
+        if response.is_success or _lacks(response) == {"revocations"}:
+            return None
+        return f"the {_PEER} is not ready"
 
     async def _read_or_none(
         self, tenant: str, path: str, kind: type[T], params: Mapping[str, Any] | None = None
@@ -242,3 +248,11 @@ def connect_system(
         transport=issuer_transport,
     )
     return SystemClient(OutboundClient(_PEER, settings.system_url, transport=transport), tokens)
+
+
+def _lacks(response: Response) -> set[str]:
+    """What another tier says that it is not ready for; nothing where its answer cannot be read."""
+    try:
+        return set(msgspec.json.decode(response.content, type=Health).missing)
+    except msgspec.DecodeError:
+        return set()

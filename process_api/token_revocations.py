@@ -1,6 +1,7 @@
 """Revoked tokens: written down by operators, for good, and read by every tier (shared/revocation.py)."""
 
 import time
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -12,12 +13,14 @@ from process_api.orders import rfc3339
 from process_api.store import Store
 from process_api.tables import token_revocations
 from shared.auth import LEEWAY_S, Principal
+from shared.brief_memory import BriefMemory
 from shared.revocation import KEPT_S, RevokedToken, RevokedTokens, mark
 from shared.telemetry import current_correlation_id
 
 _PAGE = 5_000
-# Whoever has just been told that there is nothing new is told so again without a look into the database.
-_SAME_ANSWER_S = 0.25
+# Anyone may ask for the list, without a token and without a limit: the database is looked into no more often than this,
+# and once for all who ask meanwhile, wherever in the list they ask from.
+LOOK_S = 0.25
 # Positions are given out and committed in one order: a reader that has seen one has seen all before it.
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('quoteway.token_revocations'))")
 
@@ -33,13 +36,27 @@ class TokenRevocation(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     revoked_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A revocation as this process keeps it, until `forget_at` (monotonic)."""
+
+    position: int
+    revoked: RevokedToken
+    forget_at: float
+
+
 @dataclass
 class TokenRevocations:
-    """Writes and reads them."""
+    """Writes them, and reads them from a list that this process keeps of those that still matter."""
 
     store: Store
+    _listed: list[_Listed] = field(default_factory=list, init=False)
+    """By rising position."""
     _head: int = field(default=0, init=False)
-    _head_seen_at: float = field(default=float("-inf"), init=False)
+    _seen_at: float = field(default=float("-inf"), init=False)
+    _needed_from: float = field(default=float("-inf"), init=False)
+    """A look that began before this moment (monotonic) may have missed what this process wrote itself."""
+    _looks: BriefMemory[None, None] = field(default_factory=lambda: BriefMemory(0.0), init=False)
 
     async def revoke(
         self, principal: Principal, *, token_id: str | None, subject: str | None, reason: str
@@ -65,7 +82,7 @@ class TokenRevocations:
             row = (
                 await connection.execute(insert(token_revocations).values(**row_values).returning(token_revocations))
             ).one()
-        self._head_seen_at = float("-inf")
+        self._needed_from = time.monotonic()
         return _revocation(row)
 
     async def latest(self, tenant: str, limit: int) -> list[TokenRevocation]:
@@ -84,34 +101,43 @@ class TokenRevocations:
 
         A position that is not known is answered from the start: the database was restored from a backup.
         """
-        if after == self._head and time.monotonic() - self._head_seen_at < _SAME_ANSWER_S:
-            return RevokedTokens(revoked=[], position=after)
+        wanted = max(self._needed_from, time.monotonic() - LOOK_S)
+        while self._seen_at < wanted:  # a look that was under way already may have begun too early; the next has not
+            await self._looks.ask(None, self._look)
+        first = bisect_right(self._listed, after if after <= self._head else 0, key=lambda each: each.position)
+        page = self._listed[first : first + _PAGE]
+        more = first + _PAGE < len(self._listed)
+        return RevokedTokens(
+            revoked=[each.revoked for each in page], position=page[-1].position if more else self._head
+        )
+
+    async def _look(self) -> tuple[None, float]:
+        """Learn from the database what was revoked since the last look."""
+        began = time.monotonic()
         columns = token_revocations.c
         async with self.store.transaction_across_tenants() as connection:
             head = int(await connection.scalar(select(func.coalesce(func.max(columns.position), 0))) or 0)
+            known = self._head if self._head <= head else 0
             rows = (
                 []
-                if head == after
+                if head == known
                 else (
                     await connection.execute(
                         select(columns.position, columns.mark, columns.issued_before)
-                        .where(
-                            columns.position > (after if after < head else 0),
-                            columns.revoked_at > func.now() - timedelta(seconds=KEPT_S),
-                        )
+                        .where(columns.position > known, columns.revoked_at > func.now() - timedelta(seconds=KEPT_S))
                         .order_by(columns.position)
-                        .limit(_PAGE)
                     )
                 ).all()
             )
-        self._head, self._head_seen_at = head, time.monotonic()
-        return RevokedTokens(
-            revoked=[
-                RevokedToken(mark=row.mark, issued_before=row.issued_before.timestamp() if row.issued_before else None)
-                for row in rows
-            ],
-            position=rows[-1].position if rows else head,
-        )
+        kept = [each for each in self._listed if each.forget_at > began] if known else []
+        self._listed = [*kept, *(_listed(row, began + KEPT_S) for row in rows)]
+        self._head, self._seen_at = max(head, rows[-1].position if rows else 0), began
+        return None, began
+
+
+def _listed(row: Any, forget_at: float) -> _Listed:
+    before = row.issued_before.timestamp() if row.issued_before else None
+    return _Listed(row.position, RevokedToken(mark=row.mark, issued_before=before), forget_at)
 
 
 def _revocation(row: Row[Any]) -> TokenRevocation:

@@ -19,11 +19,11 @@ import msgspec
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 from sqlalchemy import literal, select
 
-from process_api.brief_memory import BriefMemory
 from process_api.store import Store
 from process_api.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_of
 from process_api.system_client import SystemClient
 from process_api.tables import flows, orders, webhook_inbox
+from shared.brief_memory import BriefMemory
 from shared.canonical import RecordAccess
 from shared.front import Middleware, matched_operation
 from shared.principal import ActingUser, Principal

@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 import sys
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -147,6 +148,15 @@ class Landscape:
         if "process" in self.proxied:
             self._start_proxy("process", self.url("process"))
         self.start_tier("experience")
+        self._await_first_list()
+
+    def _await_first_list(self) -> None:
+        """The system API starts before the process API, and lets nobody in until that has told it what is revoked."""
+        deadline = time.monotonic() + 30
+        while "revocations" in httpx.get(f"{self.url('system')}/health/ready", timeout=10).json()["missing"]:
+            if time.monotonic() > deadline:
+                raise ProcessError(f"The system API is not told of revoked tokens (logs: {self.run_dir / 'logs'})")
+            time.sleep(0.2)
 
     def stop(self) -> None:
         """End everything that was started, last first."""

@@ -10,7 +10,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from shared.front import Middleware, matched_operation
 from shared.operation import public
-from shared.principal import ActingClient, ActingUser, Principal
+from shared.principal import ActingClient, ActingUser, OwnToken, Principal
 from shared.problem import Forbidden, Unauthenticated
 from shared.signing_keys import SigningKeys
 from shared.transaction_token import HEADER, JWKS_PATH, TransactionTokenVerifier
@@ -105,6 +105,7 @@ def _in_whose_name(principal: Principal) -> ActingUser | None:
         principal.tenant,
         uuid.uuid4().hex,
         principal.client_id,
+        _own_token(principal),
         principal.scopes,
         principal.legal_entities,
     )
@@ -119,6 +120,11 @@ def handed_on(principal: Principal, user: ActingUser | None) -> ActingUser | Act
         principal.tenant,
         uuid.uuid4().hex,
         principal.client_id,
+        _own_token(principal),
         principal.scopes,
         principal.legal_entities,
     )
+
+
+def _own_token(principal: Principal) -> OwnToken:
+    return OwnToken(principal.subject, principal.issued_at, principal.token_id)

@@ -37,7 +37,6 @@ class _Verified:
     principal: Principal
     keys: PublishedKeys
     generation: int
-    issued_at: float
     expires_at: float
     marks: tuple[bytes, ...]
 
@@ -94,7 +93,7 @@ class Authenticator:
                 raise Unauthenticated(_INVALID, error="invalid_token") from error
             self._remember(digest, found)
         if self.revocations is not None:
-            self.revocations.check(found.marks, found.issued_at)
+            self.revocations.check(found.marks, found.principal.issued_at)
         return found.principal
 
     async def ready(self) -> str | None:
@@ -137,7 +136,7 @@ class Authenticator:
         check_audience(claims, issuer.audience or self.audience)
         check_times(claims, now=time.time(), leeway_s=LEEWAY_S, life_max_s=TOKEN_LIFE_MAX_S)
         principal = issuer.principal(claims)
-        return _Verified(principal, keys, generation, float(claims["iat"]), float(claims["exp"]), marks_of(principal))
+        return _Verified(principal, keys, generation, float(claims["exp"]), marks_of(principal))
 
     def _source(self, claimed: str) -> tuple[TrustedIssuer, PublishedKeys]:
         """Where to look for the key: what the token claims only chooses among those that we trust."""

@@ -41,8 +41,8 @@ _CALLERS_MAX = 20_000
 # While purges cannot reach this process, or no other process can be told of them.
 _UNLINKED_KEPT_S = 2.0
 _RELINK_S = 1.0
-# They differ with every request of the same caller, and no answer depends on them.
-_NOT_THE_CALLER = frozenset({"token_id", "txn"})
+# They differ with every request or token of the same caller, and no answer depends on them.
+_NOT_THE_CALLER = frozenset({"token_id", "issued_at", "own_token", "txn"})
 _HEADERS = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization, Accept")]
 _NOT_KEPT = frozenset({b"cache-control", b"vary", b"age", b"date", b"x-correlation-id"})
 _SHARED_BY_ALL = "shared"

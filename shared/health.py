@@ -1,6 +1,7 @@
 """Health: whether a tier runs, and whether it and everything it depends on can serve."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
@@ -8,10 +9,13 @@ import msgspec
 from litestar import Response, get
 from litestar.openapi import ResponseSpec
 
+from shared.brief_memory import BriefMemory
 from shared.operation import public
 from shared.problem import QuotewayError
 
 READY_TIMEOUT_S = 3.0
+# Anyone may ask, without a token and without a limit, and each question asks every vendor and database there is.
+READY_REMEMBERED_S = 1.0
 # A ready check answers None, or one sentence about what is missing.
 ReadyCheck = Callable[[], Awaitable[str | None]]
 
@@ -21,7 +25,7 @@ class Health(msgspec.Struct, frozen=True):
 
     `missing` has a sentence for each dependency without which it cannot. `degraded` has one for each vendor that is
     away, where the tier still serves everyone whose request does not need that vendor, and one where news of revoked
-    tokens are late.
+    tokens are late. The answer may be a second old.
     """
 
     status: Literal["live", "ready", "not ready"]
@@ -30,7 +34,16 @@ class Health(msgspec.Struct, frozen=True):
 
 
 def health_handlers(checks: Mapping[str, ReadyCheck], vendors: Mapping[str, ReadyCheck]) -> list[Any]:
-    """`/health/live`: the process runs. `/health/ready`: it and everything it depends on can serve."""
+    """`/health/live`: the process runs. `/health/ready`: it and everything it depends on can serve.
+
+    What the checks found is remembered for READY_REMEMBERED_S; of those who ask at once, one asks.
+    """
+    remembered: BriefMemory[None, Health] = BriefMemory(READY_REMEMBERED_S)
+
+    async def look() -> tuple[Health, float]:
+        asked_at = time.monotonic()
+        missing, degraded = await asyncio.gather(_ask_all(checks), _ask_all(vendors))
+        return Health("not ready" if missing else "ready", missing, degraded), asked_at
 
     @get("/health/live", opt=public(), operation_id="getLiveness", tags=["health"], sync_to_thread=False)
     def live() -> Health:
@@ -48,10 +61,8 @@ def health_handlers(checks: Mapping[str, ReadyCheck], vendors: Mapping[str, Read
     )
     async def ready() -> Response[Health]:
         """Whether the tier and everything it depends on can serve."""
-        missing, degraded = await asyncio.gather(_ask_all(checks), _ask_all(vendors))
-        if missing:
-            return Response(Health("not ready", missing, degraded), status_code=503)
-        return Response(Health("ready", degraded=degraded), status_code=200)
+        health = remembered.find(None) or await remembered.ask(None, look)
+        return Response(health, status_code=503 if health.missing else 200)
 
     return [live, ready]
 

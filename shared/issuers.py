@@ -71,6 +71,7 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             issuer=str(claims["iss"]),
             token_id=read_name(claims, "jti") if "jti" in claims else "",
             legal_entities=self._legal_entities(claims),
+            issued_at=float(claims["iat"]),
         )
 
     def _tenant(self, claims: Mapping[str, Any]) -> str:

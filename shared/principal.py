@@ -15,8 +15,8 @@ class Principal:
     """For which tenant a caller acts, through which client, with which scopes.
 
     `user` is the Salesforce user (005…, 18 characters) in whose name the token was issued; None for a service.
-    `token_id` is the token's `jti`, empty where it has none. `legal_entities` are those whose accounts, orders and
-    flows the caller may have to do with; None for all of the tenant's.
+    `token_id` is the token's `jti`, empty where it has none, `issued_at` its `iat`. `legal_entities` are those whose
+    accounts, orders and flows the caller may have to do with; None for all of the tenant's.
     """
 
     subject: str
@@ -27,6 +27,7 @@ class Principal:
     issuer: str = ""
     token_id: str = ""
     legal_entities: frozenset[str] | None = None
+    issued_at: float = 0.0
 
     def require(self, scopes: list[str]) -> None:
         """Raise Forbidden unless the token has every one of `scopes`."""
@@ -36,11 +37,22 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnToken:
+    """What a revocation may name of the access token with which someone came in from outside: the tiers behind judge
+    by that, and not by the token that hands them on, which is always new. `issued_at` is in seconds since 1970.
+    """
+
+    subject: str
+    issued_at: float
+    token_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ActingUser:
     """The Salesforce user for whom a request is made; `scope["state"]["acting_user"]`, None where a service asks.
 
     `user_id` has 18 characters (005…). `txn` names the transaction in every tier's records. `client_id` is the
-    application through which the user came in, `scopes` what the user's own token allows, `legal_entities` those that
+    application through which the user came in with `own_token`, `scopes` what that allows, `legal_entities` those that
     it is for; None for all.
     """
 
@@ -48,6 +60,7 @@ class ActingUser:
     tenant: str
     txn: str
     client_id: str
+    own_token: OwnToken
     scopes: frozenset[str] = frozenset()
     legal_entities: frozenset[str] | None = None
 
@@ -60,6 +73,7 @@ class ActingClient:
     tenant: str
     txn: str
     client_id: str
+    own_token: OwnToken
     scopes: frozenset[str]
     legal_entities: frozenset[str]
 

@@ -4,8 +4,10 @@ Operators revoke a token, or whatever a subject was given up to now, at the proc
 (process_api/token_revocations.py). Every tier asks once a second what is new, the process API its database, the others
 the process API. What is handed out is hashes: they say nothing to whoever does not hold the token already.
 
-A tier that cannot ask goes on with what it knows for `stale_max_s` seconds, and its health says so; then it lets nobody
-in until it can ask again. So a revocation is never unknown for longer than that, and nothing here depends on Redis.
+A process that has just started knows nothing: it lets nobody in until it has the list (503, Retry-After), and asks for
+it every tenth of a second at first. One that has had it and cannot ask any more goes on with what it knows for
+`stale_max_s` seconds, and its health says so; then it lets nobody in until it can ask again. So a revocation is never
+unknown for longer than that, restarts or not, and nothing here depends on Redis.
 """
 
 import asyncio
@@ -21,12 +23,17 @@ import msgspec
 from msgspec import Meta
 
 from shared.http_client import OutboundClient, Transport
-from shared.principal import Principal
+from shared.network import OutboundSettings
+from shared.principal import OwnToken, Principal
 from shared.problem import QuotewayError, Unauthenticated, Unavailable
 
 # After this long without an answer, health says that revocations may be unknown.
 LATE_S = 5.0
 EVERY_S = 1.0
+# As long as nothing is known nobody is let in: asked this soon, and then ever more seldom until `EVERY_S`.
+FIRST_S = 0.1
+_SLOWER = 1.5
+_RETRY_AFTER_S = 2
 ANSWER_TIMEOUT_S = 2.0
 FEED_PATH = "/v1/revoked-tokens"
 # A revocation is kept for as long as the longest life of a token and the leeway of its check, and a little more.
@@ -69,10 +76,16 @@ def mark(kind: Literal["token", "subject"], tenant: str, name: str) -> bytes:
 
 def marks_of(principal: Principal) -> tuple[bytes, ...]:
     """Everything by which a principal's token can be revoked: its id, its subject, the user and the client it names."""
-    subjects = {principal.subject, principal.client_id, principal.user or principal.subject}
-    marks = [mark("subject", principal.tenant, subject) for subject in sorted(subjects)]
-    if principal.token_id:
-        marks.append(mark("token", principal.tenant, principal.token_id))
+    own_token = OwnToken(principal.subject, principal.issued_at, principal.token_id)
+    return marks_of_token(own_token, principal.tenant, principal.client_id, principal.user)
+
+
+def marks_of_token(own_token: OwnToken, tenant: str, client_id: str, user: str | None) -> tuple[bytes, ...]:
+    """The same, of a token that another tier has seen, as that one says."""
+    subjects = {own_token.subject, client_id, user or own_token.subject}
+    marks = [mark("subject", tenant, subject) for subject in sorted(subjects)]
+    if own_token.token_id:
+        marks.append(mark("token", tenant, own_token.token_id))
     return tuple(marks)
 
 
@@ -86,13 +99,14 @@ class RevocationWatch:
     _revoked: dict[bytes, tuple[float, float]] = field(default_factory=dict, init=False)
     """By mark: until when issued tokens are revoked (since 1970), and when that may be forgotten (monotonic)."""
     _position: int = field(default=0, init=False)
-    _confirmed_at: float = field(default_factory=time.monotonic, init=False)
+    _confirmed_at: float = field(default=float("-inf"), init=False)
+    """When the whole list was last known to be known (monotonic); minus infinity: never yet."""
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _failing: bool = field(default=False, init=False)
 
     async def start(self) -> None:
-        """Ask a first time, then once every `every_s` seconds until `stop`."""
+        """Ask a first time, then once every `every_s` seconds until `stop`; sooner until the first answer."""
         await self.ask()
         self._task = asyncio.create_task(self._watch(), name="revoked tokens")
 
@@ -106,7 +120,11 @@ class RevocationWatch:
     def check(self, marks: Iterable[bytes], issued_at: float) -> None:
         """Raise Unauthenticated where one of the marks is revoked, Unavailable where that cannot be known any more."""
         if time.monotonic() - self._confirmed_at > self.stale_max_s:
-            raise Unavailable("it cannot be told which tokens are revoked", reason_code="revocations_unknown")
+            raise Unavailable(
+                "it cannot be told which tokens are revoked",
+                reason_code="revocations_unknown",
+                retry_after_s=_RETRY_AFTER_S,
+            )
         if not self._revoked:
             return
         for each in marks:
@@ -115,17 +133,27 @@ class RevocationWatch:
                 raise Unauthenticated("The token was revoked.", error="invalid_token")
 
     def age_s(self) -> float:
-        """How old the knowledge is, in seconds."""
+        """How old the knowledge is, in seconds; infinity where there is none yet."""
         return time.monotonic() - self._confirmed_at
 
     async def ready(self) -> str | None:
-        """None, or a sentence where what was revoked lately may not be known."""
+        """None, or a sentence where nobody is let in, since it cannot be told which tokens are revoked."""
         age_s = self.age_s()
-        if age_s <= LATE_S:
+        if age_s <= self.stale_max_s:
+            return None
+        if age_s == float("inf"):
+            return "which tokens were revoked is not known yet; nobody is let in"
+        return f"which tokens were revoked has not been known for {age_s:.0f} s; nobody is let in"
+
+    async def late(self) -> str | None:
+        """None, or a sentence where what was revoked lately may not be known, and callers are still let in."""
+        age_s = self.age_s()
+        if age_s <= LATE_S or age_s > self.stale_max_s:
             return None
         left_s = self.stale_max_s - age_s
-        then = f"nobody is let in from {left_s:.0f} s on" if left_s > 0 else "nobody is let in"
-        return f"which tokens were revoked has not been known for {age_s:.0f} s; {then}"
+        return (
+            f"which tokens were revoked has not been known for {age_s:.0f} s; nobody is let in from {left_s:.0f} s on"
+        )
 
     async def ask(self) -> None:
         """Learn what is new, now. What goes wrong is logged: the next turn asks again."""
@@ -158,15 +186,20 @@ class RevocationWatch:
     def _note_failure(self, reason: str) -> None:
         if not self._failing:
             self._failing = True
-            _log.warning("revoked tokens cannot be asked for (%s): what is known goes on for now", reason)
+            known = self._confirmed_at > float("-inf")
+            then = "what is known goes on for now" if known else "nobody is let in until they are known"
+            _log.warning("revoked tokens cannot be asked for (%s): %s", reason, then)
 
     def _forget_old(self) -> None:
         now = time.monotonic()
         self._revoked = {key: kept for key, kept in self._revoked.items() if kept[1] > now}
 
     async def _watch(self) -> None:
+        wait_s = min(FIRST_S, self.every_s)
         while True:
-            await asyncio.sleep(self.every_s)
+            known = self._confirmed_at > float("-inf")
+            await asyncio.sleep(self.every_s if known else wait_s)
+            wait_s = min(wait_s * _SLOWER, self.every_s)
             try:
                 await self.ask()
                 self._forget_old()
@@ -182,7 +215,9 @@ class RevocationFeed:
     transport: Transport | None = None
 
     def __post_init__(self) -> None:
-        self._client = OutboundClient("process API", self.process_url, transport=self.transport)
+        # Asked once: whoever asks has a turn of its own for asking again.
+        settings = OutboundSettings(read_attempts_max=1)
+        self._client = OutboundClient("process API", self.process_url, transport=self.transport, settings=settings)
 
     async def read(self, after: int) -> RevokedTokens:
         """What was revoked after a position. Raises Unavailable."""

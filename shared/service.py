@@ -126,14 +126,10 @@ def create_service(
             await tier.audit.stop()
 
     watch = tier.authenticator.revocations
-    vendors = tier.vendors if watch is None else {**tier.vendors, "revocations": watch.ready}
     resource = publish_resource(tier.title, tier.authenticator, tier.public_url)
-    ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
-    # Without the audit log reads go on, and writes are refused: the tier can still serve, though not everyone.
-    vendors = {**vendors, **({"audit": tier.audit.ready} if tier.audit is not None else {})}
     answer = answer_problem(plain=tier.plain_problems, public_url=tier.public_url, discreet=tier.discreet)
     app = Litestar(
-        route_handlers=[*health_handlers(ready_checks, vendors), resource, *CONTRACT_HANDLERS, *handlers],
+        route_handlers=[*health_handlers(*_health_checks(tier)), resource, *CONTRACT_HANDLERS, *handlers],
         before_request=routed_as_matched,
         exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,
@@ -175,6 +171,19 @@ def create_service(
     ]
     app.asgi_handler = in_order(policies, app.asgi_handler)
     return app
+
+
+def _health_checks(tier: Tier) -> tuple[dict[str, ReadyCheck], dict[str, ReadyCheck]]:
+    """Without which a tier serves nobody, and without which it still serves some or for some time."""
+    watch = tier.authenticator.revocations
+    ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
+    degrading = dict(tier.vendors)
+    if watch is not None:
+        ready_checks["revocations"], degrading["revocations"] = watch.ready, watch.late
+    if tier.audit is not None:
+        # Without the audit log reads go on, and writes are refused.
+        degrading["audit"] = tier.audit.ready
+    return ready_checks, degrading
 
 
 def refuse_handlers_without_policy(app: Litestar) -> None:

@@ -80,14 +80,14 @@ def read_token(text: str) -> UnverifiedToken:
 
 def check_times(claims: Mapping[str, Any], *, now: float, leeway_s: float, life_max_s: float) -> None:
     """Raise TokenRefused unless the token is valid now (seconds since 1970) and lives no longer than `life_max_s`."""
-    issued_at, expires_at = _moment(claims, "iat"), _moment(claims, "exp")
+    issued_at, expires_at = read_moment(claims, "iat"), read_moment(claims, "exp")
     if expires_at <= now - leeway_s:
         raise TokenRefused("it has expired")
     if issued_at > now + leeway_s:
         raise TokenRefused("it was issued in the future")
     if expires_at - issued_at > life_max_s:
         raise TokenRefused(f"it lives longer than {life_max_s:g} s")
-    if "nbf" in claims and _moment(claims, "nbf") > now + leeway_s:
+    if "nbf" in claims and read_moment(claims, "nbf") > now + leeway_s:
         raise TokenRefused("it is not valid yet")
 
 
@@ -107,7 +107,8 @@ def read_name(claims: Mapping[str, Any], claim: str) -> str:
     return value
 
 
-def _moment(claims: Mapping[str, Any], claim: str) -> float:
+def read_moment(claims: Mapping[str, Any], claim: str) -> float:
+    """A claim that is a moment, in seconds since 1970. Raises TokenRefused where it is missing or none."""
     value = claims.get(claim)
     # To Python a boolean is a number too. Infinity and NaN do not get here: they are not JSON.
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e11:

@@ -5,6 +5,10 @@ key of its own, good for half a minute, bound to the trust domain, to the tenant
 The process API believes nothing else about a user: no other header, nothing in a body, no claim of an access token.
 
 A service that is for some legal entities only is handed on in the same way: the experience API's own token is for all.
+
+What a revocation may name of the access token with which the user came in travels along in the requester context
+(`rctx`: its client, `sub`, `iat` and `jti`), so that the tiers behind judge it by themselves: the transaction token is
+new with each request, and says nothing of what was revoked before it.
 """
 
 import logging
@@ -13,10 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.principal import USER_ID, ActingClient, ActingUser, Principal, read_legal_entities
+from shared.principal import USER_ID, ActingClient, ActingUser, OwnToken, Principal, read_legal_entities
 from shared.problem import Unauthenticated
-from shared.revocation import RevocationWatch, mark
-from shared.signed_token import TokenRefused, check_audience, check_times, read_name, read_token
+from shared.revocation import RevocationWatch, marks_of_token
+from shared.signed_token import TokenRefused, check_audience, check_times, read_moment, read_name, read_token
 from shared.signing_keys import SigningKeys
 from shared.token_keys import PublishedKeys
 
@@ -58,7 +62,7 @@ class TransactionTokenSigner:
             "scope": " ".join(sorted(acting.scopes)),
             "req_wl": self.issuer,
             "tctx": context,
-            "rctx": {"client_id": acting.client_id},
+            "rctx": _requester_context(acting),
         }
         return self.keys.sign({"typ": TYPE}, claims)
 
@@ -82,7 +86,9 @@ class TransactionTokenVerifier:
             _log.warning("transaction token of %s refused: %s", principal.client_id, error)
             raise Unauthenticated("The transaction token is not valid.", error="invalid_token") from error
         if self.revocations is not None:
-            self.revocations.check((mark("subject", acting.tenant, str(claims["sub"])),), float(claims["iat"]))
+            user = acting.user_id if isinstance(acting, ActingUser) else None
+            marks = marks_of_token(acting.own_token, acting.tenant, acting.client_id, user)
+            self.revocations.check(marks, acting.own_token.issued_at)
         return acting
 
     def _acting(
@@ -108,14 +114,15 @@ class TransactionTokenVerifier:
         except ValueError as error:
             raise TokenRefused(str(error)) from error
         subject, txn = read_name(claims, "sub"), read_name(claims, "txn")
-        client_id = read_name(_object(claims, "rctx"), "client_id")
+        requester = _object(claims, "rctx")
+        client_id, own_token = read_name(requester, "client_id"), _own_token(requester)
         if context.get("service") is True:
             if legal_entities is None:
                 raise TokenRefused("it hands on a service without saying for which legal entities")
-            return ActingClient(subject, tenant, txn, client_id, frozenset(scope.split()), legal_entities)
+            return ActingClient(subject, tenant, txn, client_id, own_token, frozenset(scope.split()), legal_entities)
         if not USER_ID.fullmatch(subject):
             raise TokenRefused("it names a user in no known way")
-        return ActingUser(subject, tenant, txn, client_id, frozenset(scope.split()), legal_entities)
+        return ActingUser(subject, tenant, txn, client_id, own_token, frozenset(scope.split()), legal_entities)
 
 
 def _object(claims: Mapping[str, Any], claim: str) -> Mapping[str, Any]:
@@ -123,3 +130,14 @@ def _object(claims: Mapping[str, Any], claim: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise TokenRefused(f"its claim {claim} is missing")
     return value
+
+
+def _requester_context(acting: ActingUser | ActingClient) -> dict[str, Any]:
+    own_token = acting.own_token
+    context = {"client_id": acting.client_id, "sub": own_token.subject, "iat": own_token.issued_at}
+    return {**context, "jti": own_token.token_id} if own_token.token_id else context
+
+
+def _own_token(requester: Mapping[str, Any]) -> OwnToken:
+    token_id = read_name(requester, "jti") if "jti" in requester else ""
+    return OwnToken(read_name(requester, "sub"), read_moment(requester, "iat"), token_id)

@@ -1,6 +1,5 @@
 """The system API: one adapter for each vendor, behind canonical operations. Only the process tier calls it."""
 
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +28,6 @@ from system_api.v1 import billing, crm, erp, pricing, tax
 RATE_LIMITS = (
     "tenant=120000/minute, client=120000/minute, read=120000/minute, write=60000/minute, expensive=60000/minute"
 )
-_log = logging.getLogger(__name__)
 VERSIONS = {
     "v1": Version(
         handlers=(
@@ -88,10 +86,6 @@ def create_app(
     )
     feed = RevocationFeed(settings.revocations_url, process_transport)
 
-    async def warn() -> None:
-        if not settings.revocations_url:
-            _log.warning("QUOTEWAY_REVOCATIONS_URL is not set: a revoked token is let in here until it expires")
-
     tier = Tier(
         name="system",
         title="Quoteway system API",
@@ -103,7 +97,7 @@ def create_app(
             settings.system_audience,
             issuers=load_issuers(settings.issuers_file, settings.issuer_metadata_url),
             transport=issuer_transport,
-            revocations=RevocationWatch(feed.read, settings.revocations_stale_s) if settings.revocations_url else None,
+            revocations=RevocationWatch(feed.read, settings.revocations_stale_s),
         ),
         vendors=registry.capability_checks(),
         discreet=discreet,
@@ -123,6 +117,5 @@ def create_app(
             )
         ],
         state={"registry": registry},
-        on_startup=[warn],
         on_shutdown=[registry.close, scripts.close, feed.close],
     )

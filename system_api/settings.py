@@ -28,11 +28,8 @@ class SystemSettings(InboundSettings, frozen=True, kw_only=True):
     ] = "quoteway-system"
     revocations_url: Annotated[
         str,
-        Meta(
-            pattern="^(https?://.*)?$",
-            description="the process API's address, where revoked tokens are listed; without it none is known of",
-        ),
-    ] = ""
+        Meta(pattern="^https?://", description="the process API's address, where revoked tokens are listed"),
+    ]
     system_host: Annotated[str, Meta(min_length=1, description="the address to listen on")] = "127.0.0.1"
     system_port: Annotated[
         int, Meta(ge=0, le=65535, description="the port to listen on; 0 takes a free one and says which")

@@ -24,6 +24,7 @@ from shared.http_client import Transport
 from shared.settings import load_settings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.journeys.org import Org
+from tests.nothing_revoked import nothing_revoked
 
 ENDED = {"booked", "rejected", "compensated", "parked"}
 # Little patience, so that a system that stays away is noticed within a test's time.
@@ -105,12 +106,10 @@ async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
 
 
 def system_app(vendors: Landscape, process_transport: Transport | None = None) -> Litestar:
-    """The system API in front of these vendors; it learns of revoked tokens where it is given a way to ask."""
-    settings = vendors.settings("system")
-    if process_transport is None:
-        settings["QUOTEWAY_REVOCATIONS_URL"] = ""
+    """The system API in front of these vendors; without a way to the process API, nothing was revoked."""
     return system_api.app.create_app(
-        load_settings(system_api.settings.SystemSettings, settings), process_transport=process_transport
+        load_settings(system_api.settings.SystemSettings, vendors.settings("system")),
+        process_transport=process_transport or nothing_revoked(),
     )
 
 

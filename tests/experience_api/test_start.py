@@ -49,9 +49,13 @@ async def test_the_process_serves_and_says_that_the_process_api_is_missing(
 
     assert live.status_code == 200
     assert ready.status_code == 503
-    assert ready.json()["missing"] == {"process": "process API does not answer (ConnectError)"}
-    # Nobody listens there, so it is known that nothing was submitted.
-    assert submitted.status_code == 503
+    assert ready.json()["missing"] == {
+        "process": "process API does not answer (ConnectError)",
+        "revocations": "which tokens were revoked is not known yet; nobody is let in",
+    }
+    # It has to be told by the process API which tokens count no longer.
+    assert (submitted.status_code, submitted.headers["Retry-After"]) == (503, "2")
+    assert submitted.json()["reasonCode"] == "revocations_unknown"
     assert submitted.headers["content-type"] == "application/json"
     assert tier.exit_code == 0
 

@@ -102,6 +102,83 @@ async def test_the_feed_shows_hashes_to_everyone_and_names_to_nobody(process: Pr
     assert (await process.client.get("/v1/revoked-tokens", params={"after": -1})).status_code == 400
 
 
+async def test_whoever_asks_from_wherever_in_the_list_the_database_is_looked_into_four_times_a_second(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is public, never limited and never shed: it must not be a way to load the database."""
+    monkeypatch.setattr("process_api.token_revocations.LOOK_S", 60.0)
+    revocations = TokenRevocations(process.worker.store)
+    looked = 0
+    look = revocations._look
+
+    async def count() -> tuple[None, float]:
+        nonlocal looked
+        looked += 1
+        return await look()
+
+    monkeypatch.setattr(revocations, "_look", count)
+    for token_id in ("one", "two"):
+        await revoke(process, tokenId=f"{token_id}-{uuid.uuid4().hex}", reason=REASON)
+
+    answers = await asyncio.gather(*(revocations.read(after) for after in [0, 1, 2**40, *range(2, 30)]))
+    head = answers[0].position
+    assert looked == 1
+    assert {answer.position for answer in answers} == {head}
+    assert answers[2].revoked == answers[0].revoked
+    assert (await revocations.read(head - 1)).revoked == answers[0].revoked[-1:]
+    assert (await revocations.read(head)).revoked == []
+    assert looked == 1
+
+    # What this process writes itself it knows at once.
+    own = await revocations.revoke(SOMEONE, token_id=uuid.uuid4().hex, subject=None, reason=REASON)
+    assert (await revocations.read(head)).position == int(own.revocation_id)
+
+
+async def test_a_look_that_began_before_a_revocation_was_written_does_not_count_for_it(process: Process) -> None:
+    revocations = TokenRevocations(process.worker.store)
+    went_on, looked_at = asyncio.Event(), asyncio.Event()
+    look = revocations._look
+
+    async def dawdle() -> tuple[None, float]:
+        found = await look()
+        looked_at.set()
+        await went_on.wait()
+        return found
+
+    revocations._look = dawdle  # type: ignore[method-assign]
+    reading = asyncio.create_task(revocations.read(0))
+    await looked_at.wait()
+    own = await revocations.revoke(SOMEONE, token_id=uuid.uuid4().hex, subject=None, reason=REASON)
+    reading_own = asyncio.create_task(revocations.read(int(own.revocation_id) - 1))
+    await asyncio.sleep(0)
+    went_on.set()
+    await reading
+
+    assert len((await reading_own).revoked) == 1
+
+
+async def test_pages_of_a_long_list_join(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        await revoke(process, tokenId=uuid.uuid4().hex, reason=REASON)
+    whole = await TokenRevocations(process.worker.store).read(0)
+    monkeypatch.setattr("process_api.token_revocations._PAGE", 2)
+    revocations = TokenRevocations(process.worker.store)
+    watch = RevocationWatch(revocations.read, stale_max_s=60)
+    await watch.ask()
+
+    assert set(watch._revoked) == {bytes.fromhex(each.mark) for each in whole.revoked}
+    assert watch._position == whole.position
+
+
+async def test_a_database_that_was_restored_is_read_from_the_start(process: Process) -> None:
+    await revoke(process, tokenId=uuid.uuid4().hex, reason=REASON)
+    whole = await TokenRevocations(process.worker.store).read(0)
+    revocations = TokenRevocations(process.worker.store)
+    revocations._head = 2**40
+
+    assert await revocations.read(2**40) == whole
+
+
 async def test_another_process_knows_within_five_seconds(process: Process) -> None:
     """As another tier does it: asking once a second, with the database behind it."""
     revocations = TokenRevocations(process.worker.store)
@@ -136,7 +213,6 @@ async def test_a_reader_that_has_seen_a_position_has_seen_all_before_it(process:
     """Revocations at the same time from several processes, and a reader all the while: none is passed over."""
     stores = [Store(process.settings.database_url) for _ in range(4)]
     reader = TokenRevocations(process.worker.store)
-    reader._head_seen_at = float("-inf")
     seen: set[str] = set()
     position = (await reader.read(2**40)).position
     ids = [uuid.uuid4().hex for _ in range(40)]

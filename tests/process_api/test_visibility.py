@@ -15,8 +15,6 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.params import JSONBody
 from sqlalchemy import insert
 
-from process_api import brief_memory
-from process_api.brief_memory import REMEMBERED_S
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.subjects import (
@@ -32,15 +30,18 @@ from process_api.system_client import SystemClient, connect_system
 from process_api.tables import orders
 from process_api.v1.orders import OrderSubmission
 from process_api.visibility import Visibility, require_operator
+from shared import brief_memory
+from shared.brief_memory import REMEMBERED_S
 from shared.canonical import RecordAccess
 from shared.operation import operation, public
-from shared.principal import ActingUser
+from shared.principal import ActingUser, OwnToken
 from shared.problem import InvalidRequest, NotFound, NotPermitted, QuotewayError, Unavailable
 from tests.process_api.conftest import Switch
 from tests.process_api.system_stand_in import mixed_quote
 
 MINE, FOREIGN, NONE = "001QW0000000001YAA", "001QW0000000002YAA", "001QW0000000099YAA"
 QUOTE = "0Q0QW00000000010AA"
+OWN_TOKEN = OwnToken("ada", 0.0)
 ACCOUNT, ORDER = subject_of(about_account()), subject_of(about_order())
 SUBMITTED = subject_of(about_quote_in_body())
 READ, EDIT = RecordAccess(readable=True, editable=False), RecordAccess(readable=True, editable=True)
@@ -105,7 +106,7 @@ async def seeing(process_settings: ProcessSettings, system: tuple[SystemClient, 
     client, switch = system
     store = Store(process_settings.database_url)
     tenant = f"t-{uuid.uuid4().hex[:12]}"
-    user = ActingUser("005QW0000000001YAA", tenant, "txn-1", "salesforce-lightning")
+    user = ActingUser("005QW0000000001YAA", tenant, "txn-1", "salesforce-lightning", OWN_TOKEN)
     yield Seeing(Visibility(client, store), switch, store, user)
     await store.close()
 
@@ -180,11 +181,13 @@ async def test_who_only_reads_cannot_submit_and_is_told_so(seeing: Seeing) -> No
 async def test_an_answer_is_one_users_and_one_tenants(seeing: Seeing) -> None:
     seeing.grant(MINE, EDIT)
     await seeing.visibility.require_user(seeing.user, ACCOUNT, MINE)
-    other = ActingUser("005QW0000000002YAA", seeing.user.tenant, "txn-2", "salesforce-lightning")
+    other = ActingUser("005QW0000000002YAA", seeing.user.tenant, "txn-2", "salesforce-lightning", OWN_TOKEN)
     with pytest.raises(NotFound):
         await seeing.visibility.require_user(other, ACCOUNT, MINE)
     order = await seeing.order(MINE)
-    namesake = ActingUser(seeing.user.user_id, f"{seeing.user.tenant[:20]}-x", "txn-3", "salesforce-lightning")
+    namesake = ActingUser(
+        seeing.user.user_id, f"{seeing.user.tenant[:20]}-x", "txn-3", "salesforce-lightning", OWN_TOKEN
+    )
     with pytest.raises(NotFound):
         await seeing.visibility.require_user(namesake, ORDER, order)
 

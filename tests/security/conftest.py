@@ -9,13 +9,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-import system_api.app
-import system_api.settings
 from sandbox.issuer.user_token import user_token
 from sandbox.landscape import Landscape
-from shared.settings import load_settings
 from tests.app_lifespan import asgi_transport, running_app
-from tests.running_tiers import TIER_SETTINGS, running_tiers
+from tests.running_tiers import TIER_SETTINGS, running_tiers, system_app
 from tests.security.two_tenants import write_records
 
 
@@ -69,7 +66,7 @@ def vendors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landscape]:
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def tiers(vendors: Landscape) -> AsyncIterator[Tiers]:
     """The tiers, running."""
-    system = system_api.app.create_app(load_settings(system_api.settings.SystemSettings, vendors.settings("system")))
+    system = system_app(vendors)
     async with (
         running_tiers(vendors) as sales,
         running_app(system),

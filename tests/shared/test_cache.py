@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +23,7 @@ from shared.auth import Authenticator, Principal
 from shared.cache import ResponseCache
 from shared.cache_policy import NOT_KEPT, CachePolicy, tags_of_event
 from shared.operation import operation
+from shared.principal import ActingUser, OwnToken
 from shared.problem import NotFound, Unavailable
 from shared.redis_connection import RedisCache
 from shared.service import Tier, create_service
@@ -225,18 +226,16 @@ async def test_with_a_key_without_the_caller_another_would_see_it(
 
 
 async def test_the_acting_user_is_part_of_the_caller_and_the_ids_of_tokens_are_not(found: Service) -> None:
-    @dataclass(frozen=True)
-    class Acting:
-        user_id: str
-        txn: str
-
     principal = Principal("s", "c", "nordwind", frozenset({"b", "a"}))
+    ada = ActingUser("005A", "nordwind", "1", "app", OwnToken("ada", 1.0, "one"), frozenset({"a"}))
 
-    def caller(acting: Acting | None) -> str:
+    def caller(acting: ActingUser | None, principal: Principal = principal) -> str:
         return found.cache.caller_of({"user": principal, "state": {"acting_user": acting}})
 
-    assert caller(Acting("005A", "1")) == caller(Acting("005A", "2"))
-    assert len({caller(Acting("005A", "1")), caller(Acting("005B", "1")), caller(None)}) == 3
+    assert caller(ada) == caller(replace(ada, txn="2", own_token=OwnToken("ada", 2.0, "two")))
+    assert caller(ada) == caller(ada, replace(principal, token_id="another", issued_at=2.0))
+    others = [replace(ada, user_id="005B"), replace(ada, scopes=frozenset()), replace(ada, client_id="another"), None]
+    assert len({caller(acting) for acting in (ada, *others)}) == 5
 
 
 async def test_what_is_shared_is_shared_within_a_tenant_only(found: Service) -> None:

@@ -76,6 +76,33 @@ async def test_dependencies_are_asked_at_the_same_time(monkeypatch: pytest.Monke
     assert len(answer.json()["missing"]) == 10
 
 
+async def test_whoever_asks_again_at_once_gets_what_was_found_and_asks_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Health is public, never limited and never shed: it must not be a way to load vendors and databases."""
+    monkeypatch.setattr(health, "READY_REMEMBERED_S", 0.2)
+    asked = 0
+    found: str | None = "away"
+
+    async def count() -> str | None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        return found
+
+    app = Litestar(health_handlers({"database": count}, {"erp": count}), openapi_config=None, logging_config=None)
+    async with httpx.AsyncClient(transport=asgi_transport(app), base_url="http://tier.test") as client:
+        answers = await asyncio.gather(*(client.get("/health/ready") for _ in range(20)))
+        assert (await client.get("/health/ready")).json() == answers[0].json()
+        assert asked == 2
+
+        found = None
+        await asyncio.sleep(0.2)
+        assert (await client.get("/health/ready")).status_code == 200
+    assert asked == 4
+    assert {answer.status_code for answer in answers} == {503}
+
+
 async def test_a_vendor_that_is_away_degrades_the_tier_and_no_more() -> None:
     answer = await ask({"database": fine}, vendors={"erp": failing, "crm": fine})
 

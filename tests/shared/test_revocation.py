@@ -160,28 +160,71 @@ async def test_without_news_what_is_known_goes_on_for_as_long_as_it_says_and_the
     await authenticator.authenticate(good)
     with pytest.raises(Unauthenticated):
         await authenticator.authenticate(bad)
-    assert "not been known for 59 s; nobody is let in from 1 s on" in str(await watch.ready())
+    assert "not been known for 59 s; nobody is let in from 1 s on" in str(await watch.late())
+    assert await watch.ready() is None
 
     watch._confirmed_at = time.monotonic() - 61
     for token in (good, bad):
         with pytest.raises(Unavailable):
             await authenticator.authenticate(token)
-    assert "nobody is let in" in str(await watch.ready())
+    assert str(await watch.ready()).endswith("not been known for 61 s; nobody is let in")
+    assert await watch.late() is None
 
     revoker.away = False
     await watch.ask()
     await authenticator.authenticate(good)
 
 
-async def test_a_process_that_never_heard_anything_counts_from_its_start(revoker: Revoker) -> None:
+async def test_a_process_that_starts_while_nobody_tells_it_anything_lets_nobody_in_until_somebody_does(
+    revoker: Revoker,
+) -> None:
+    revoker.revoke(mark("token", "nordwind", "revoked"))
     revoker.away = True
     watch = RevocationWatch(revoker.read, stale_max_s=60)
-    await watch.ask()
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport(), revocations=watch)
+    good, bad = (f"Bearer {sign(KEY, claims(jti=jti))}" for jti in ("good", "revoked"))
+    await watch.start()
 
-    watch.check([], 0)
-    watch._confirmed_at -= 61
-    with pytest.raises(Unavailable):
-        watch.check([], 0)
+    for token in (good, bad):
+        with pytest.raises(Unavailable) as refusal:
+            await authenticator.authenticate(token)
+        assert (refusal.value.reason_code, refusal.value.retry_after_s) == ("revocations_unknown", 2)
+    assert await watch.ready() == "which tokens were revoked is not known yet; nobody is let in"
+    assert await watch.late() is None
+
+    revoker.away = False
+    async with asyncio.timeout(1):
+        while await watch.ready() is not None:  # noqa: ASYNC110 as a load balancer would
+            await asyncio.sleep(0.01)
+    await refused(authenticator, bad)
+    await authenticator.authenticate(good)
+    assert await watch.ready() is None
+    await watch.stop()
+
+
+async def test_until_the_first_answer_it_is_asked_for_soon_and_then_ever_more_seldom(
+    revoker: Revoker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    asleep = asyncio.sleep
+
+    async def note(wait_s: float) -> None:
+        waits.append(wait_s)
+        revoker.away = len(waits) < 9
+        await asleep(0)
+
+    revoker.away = True
+    watch = RevocationWatch(revoker.read, stale_max_s=60)
+    monkeypatch.setattr("shared.revocation.asyncio.sleep", note)
+    await watch.start()
+    async with asyncio.timeout(5):
+        while len(waits) < 11:
+            await asleep(0)
+    await watch.stop()
+
+    assert waits[:3] == pytest.approx([0.1, 0.15, 0.225])
+    assert max(waits) == 1.0
+    assert waits[9:11] == [1.0, 1.0]
 
 
 async def test_a_defect_does_not_end_the_watch(revoker: Revoker, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,8 +15,9 @@ from shared.acting_user import act_for_handed_user, act_for_token_user, handed_o
 from shared.auth import Authenticator, Principal
 from shared.front import Middleware
 from shared.operation import operation
-from shared.principal import ActingClient, ActingUser
+from shared.principal import ActingClient, ActingUser, OwnToken
 from shared.problem import Unauthenticated, Unavailable
+from shared.revocation import RevocationWatch, RevokedToken, RevokedTokens, mark
 from shared.service import Tier, create_service
 from shared.signing_keys import SigningKeys, rotate_keys
 from shared.token_keys import PublishedKeys
@@ -24,10 +25,19 @@ from shared.transaction_token import HEADER, JWKS_PATH, TransactionTokenSigner, 
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import ABSENT, AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 
-ADA = ActingUser("005QW0000000001YAA", "nordwind", "txn-1", "salesforce-lightning", frozenset({"orders:read"}))
+OWN_TOKEN = OwnToken("ada@example.com", 1_700_000_000.0, "jti-1")
+ADA = ActingUser(
+    "005QW0000000001YAA", "nordwind", "txn-1", "salesforce-lightning", OWN_TOKEN, frozenset({"orders:read"})
+)
 EXPERIENCE = Principal("experience-api", "experience-api", "nordwind", frozenset({"orders:read", "orders:write"}))
 DESK = ActingClient(
-    "us-desk", "nordwind", "txn-2", "us-desk", frozenset({"orders:read", "orders:write"}), frozenset({"NW-US"})
+    "us-desk",
+    "nordwind",
+    "txn-2",
+    "us-desk",
+    OwnToken("us-desk", 1_700_000_000.0),
+    frozenset({"orders:read", "orders:write"}),
+    frozenset({"NW-US"}),
 )
 KEY = rsa_key()
 READ = operation(owner="tests", capability="orders", scopes=["orders:read"])
@@ -70,6 +80,18 @@ def verifier(publisher: Publisher) -> TransactionTokenVerifier:
     return TransactionTokenVerifier(keys, "experience-api", "quoteway")
 
 
+def requester(**changes: Any) -> dict[str, Any]:
+    """The requester context of a good token, changed; ABSENT leaves something out."""
+    found = {
+        "client_id": "salesforce-lightning",
+        "sub": OWN_TOKEN.subject,
+        "iat": OWN_TOKEN.issued_at,
+        "jti": OWN_TOKEN.token_id,
+        **changes,
+    }
+    return {name: value for name, value in found.items() if value is not ABSENT}
+
+
 def content(**changes: Any) -> dict[str, Any]:
     """The claims of a good token, changed; ABSENT leaves one out."""
     now = int(time.time())
@@ -83,7 +105,7 @@ def content(**changes: Any) -> dict[str, Any]:
         "scope": "orders:read",
         "req_wl": "experience-api",
         "tctx": {"tenant": "nordwind"},
-        "rctx": {"client_id": "salesforce-lightning"},
+        "rctx": requester(),
         **changes,
     }
     return {name: value for name, value in found.items() if value is not ABSENT}
@@ -147,6 +169,11 @@ def test_a_service_is_handed_on_only_where_it_is_for_some_legal_entities() -> No
         {"tctx": "nordwind"},
         {"tctx": ABSENT},
         {"rctx": {}},
+        {"rctx": requester(client_id=ABSENT)},
+        {"rctx": requester(sub=ABSENT)},
+        {"rctx": requester(iat=ABSENT)},
+        {"rctx": requester(iat="yesterday")},
+        {"rctx": requester(jti=7)},
         {"rctx": ABSENT},
         {"exp": int(time.time()) - 6, "iat": int(time.time()) - 30},
         {"exp": int(time.time()) + 600},
@@ -170,6 +197,61 @@ async def test_a_token_with_a_wrong_claim_is_refused(
 
     with pytest.raises(Unauthenticated):
         await verifier.verify(publisher.keys.sign({"typ": "txntoken+jwt"}, content(**changes)), EXPERIENCE)
+
+
+class Revoker:
+    """The list of what is revoked, with one entry."""
+
+    def __init__(self, marked: bytes, issued_before: float | None = None) -> None:
+        self.revoked = RevokedToken(mark=marked.hex(), issued_before=issued_before)
+
+    async def read(self, after: int) -> RevokedTokens:
+        return RevokedTokens(revoked=[] if after else [self.revoked], position=1)
+
+
+@pytest.mark.parametrize("name", [ADA.user_id, OWN_TOKEN.subject, ADA.client_id])
+async def test_a_tier_behind_judges_by_the_users_own_token_and_not_by_the_new_one_that_hands_the_user_on(
+    signer: TransactionTokenSigner, verifier: TransactionTokenVerifier, name: str
+) -> None:
+    """What a subject was given before a revocation does not count any more, however late it is used; later ones do."""
+    now = time.time()
+    watch = RevocationWatch(Revoker(mark("subject", "nordwind", name), now - 50).read, stale_max_s=60)
+    await watch.ask()
+    judging = replace(verifier, revocations=watch)
+    before, after = (replace(ADA, own_token=replace(OWN_TOKEN, issued_at=now - age_s)) for age_s in (60, 40))
+
+    assert await judging.verify(signer.sign(after), EXPERIENCE) == after
+    with pytest.raises(Unauthenticated):
+        await judging.verify(signer.sign(before), EXPERIENCE)
+
+
+@pytest.mark.parametrize(
+    ("acting", "marked"),
+    [(ADA, mark("token", "nordwind", "jti-1")), (DESK, mark("subject", "nordwind", "us-desk"))],
+    ids=["a user's token", "a service"],
+)
+async def test_a_tier_behind_refuses_whoever_came_in_with_a_revoked_token(
+    signer: TransactionTokenSigner,
+    verifier: TransactionTokenVerifier,
+    acting: ActingUser | ActingClient,
+    marked: bytes,
+) -> None:
+    watch = RevocationWatch(Revoker(marked).read, stale_max_s=60)
+    await watch.ask()
+    other = RevocationWatch(Revoker(mark("token", "another", "jti-1")).read, stale_max_s=60)
+    await other.ask()
+
+    assert await replace(verifier, revocations=other).verify(signer.sign(acting), EXPERIENCE) == acting
+    with pytest.raises(Unauthenticated):
+        await replace(verifier, revocations=watch).verify(signer.sign(acting), EXPERIENCE)
+
+
+async def test_what_a_revocation_may_name_is_what_the_users_own_token_says() -> None:
+    principal = replace(EXPERIENCE, legal_entities=frozenset({"NW-US"}), token_id="j", issued_at=7.0)
+    desk = handed_on(principal, None)
+
+    assert desk is not None
+    assert desk.own_token == OwnToken("experience-api", 7.0, "j")
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "JWT", None])

@@ -21,6 +21,7 @@ from system_api.settings import SystemSettings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, start_issuer
 from tests.kept_audit_log import KeptAuditLog
+from tests.nothing_revoked import nothing_revoked
 from tests.system_api.system_tier import System
 
 SEARCH_LAG_S = 2.0
@@ -204,12 +205,13 @@ def system_settings(
         system_connections=str(folder / "connections.toml"),
         redis_url=redis_engine.url,
         audit_database_url="postgresql://nobody@127.0.0.1:1/nothing",
+        revocations_url="http://process.test",
     )
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def system(system_settings: SystemSettings, issuer: RunningProcess) -> AsyncIterator[System]:
-    app = create_app(system_settings, audit_log=KeptAuditLog())
+    app = create_app(system_settings, process_transport=nothing_revoked(), audit_log=KeptAuditLog())
     headers = await bearer(issuer, "process-api", "quoteway-system", tenant="nordwind")
     async with (
         running_app(app),

@@ -11,6 +11,7 @@ from system_api.app import create_app
 from system_api.settings import SystemSettings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.kept_audit_log import KeptAuditLog
+from tests.nothing_revoked import nothing_revoked
 from tests.system_api.system_tier import System
 from tests.system_api.transports import Scripted, html
 
@@ -25,7 +26,12 @@ async def test_a_vendor_that_is_away_is_named_without_its_tenant_and_the_others_
     system_settings: SystemSettings,
 ) -> None:
     away = Scripted().on("GET", "/v1/tax_rates", html(502, "Nobody here"))
-    app = create_app(system_settings, transports={"nordwind/billing/NW-DE": away}, audit_log=KeptAuditLog())
+    app = create_app(
+        system_settings,
+        transports={"nordwind/billing/NW-DE": away},
+        process_transport=nothing_revoked(),
+        audit_log=KeptAuditLog(),
+    )
     async with (
         running_app(app),
         httpx.AsyncClient(transport=asgi_transport(app), base_url="http://system.test") as client,
@@ -41,7 +47,7 @@ async def test_a_version_that_will_end_says_so(
 ) -> None:
     ending = Version(app_module.VERSIONS["v1"].handlers, deprecation=date(2027, 1, 1), sunset=date(2028, 1, 1))
     monkeypatch.setitem(app_module.VERSIONS, "v1", ending)
-    app = create_app(system_settings, audit_log=KeptAuditLog())
+    app = create_app(system_settings, process_transport=nothing_revoked(), audit_log=KeptAuditLog())
     async with (
         running_app(app),
         httpx.AsyncClient(transport=asgi_transport(app), base_url="http://system.test") as client,

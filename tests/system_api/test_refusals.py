@@ -11,6 +11,7 @@ from system_api.settings import SystemSettings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer
 from tests.kept_audit_log import KeptAuditLog
+from tests.nothing_revoked import nothing_revoked
 from tests.system_api.system_tier import ACME, DEMO_QUOTE, System, customer_draft, order_draft, subscription_draft
 from tests.system_api.transports import Scripted, html, said
 
@@ -151,7 +152,12 @@ async def test_the_three_families_look_the_same_whatever_the_vendor(
     vendor.on("GET", "/v1/customers/search", said(200, {"data": []})).on(
         "GET", "/v1/customers", said(200, {"data": []})
     )
-    app = create_app(system_settings, transports={"nordwind/billing/NW-DE": vendor}, audit_log=KeptAuditLog())
+    app = create_app(
+        system_settings,
+        transports={"nordwind/billing/NW-DE": vendor},
+        process_transport=nothing_revoked(),
+        audit_log=KeptAuditLog(),
+    )
     async with (
         running_app(app),
         httpx.AsyncClient(transport=asgi_transport(app), base_url="http://system.test") as client,

@@ -35,6 +35,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "QUOTEWAY_SYSTEM_PORT": "0",
         "QUOTEWAY_REDIS_URL": "redis://127.0.0.1:1",
         "QUOTEWAY_AUDIT_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "QUOTEWAY_REVOCATIONS_URL": "http://127.0.0.1:1",
         "STRIPE_KEY": "sk_test_1",
     }
 
@@ -50,11 +51,12 @@ def test_every_missing_or_wrong_setting_is_named_in_one_go(environment: dict[str
     assert ended.returncode == 2
     assert ended.stdout == ""
     for start in (
-        "The system API cannot start, 6 setting(s) to mend:",
+        "The system API cannot start, 7 setting(s) to mend:",
         "  - QUOTEWAY_ISSUER_METADATA_URL is missing: the address of the OAuth issuer's metadata",
         "  - QUOTEWAY_SYSTEM_CONNECTIONS is missing: the path of the TOML file",
         "  - QUOTEWAY_REDIS_URL is missing: Redis 7 / Valkey",
         "  - QUOTEWAY_AUDIT_DATABASE_URL is missing: PostgreSQL with the audit log",
+        "  - QUOTEWAY_REVOCATIONS_URL is missing: the process API's address",
         "  - QUOTEWAY_SYSTEM_PORT is wrong: Expected `int` <= 65535",
         "  - QUOTEWAY_LOG_LEVEL is wrong",
     ):
@@ -98,6 +100,7 @@ def test_it_says_when_it_serves_and_ends_in_order(
         ready = httpx.get(f"{process.url}/health/ready", timeout=10)
         assert ready.status_code == 503
         assert "issuer does not answer" in ready.json()["missing"]["issuer"]
+        assert ready.json()["missing"]["revocations"] == "which tokens were revoked is not known yet; nobody is let in"
 
         os.kill(process.pid, stop_signal)
         assert process.wait(5) == 0
@@ -111,6 +114,7 @@ def test_settings_have_defaults_for_what_is_usual() -> None:
             "QUOTEWAY_SYSTEM_CONNECTIONS": "connections.toml",
             "QUOTEWAY_REDIS_URL": "redis://127.0.0.1:6379",
             "QUOTEWAY_AUDIT_DATABASE_URL": "postgresql://audit.test/quoteway",
+            "QUOTEWAY_REVOCATIONS_URL": "http://process.test",
         },
     )
 

@@ -12,12 +12,12 @@ from shared.audit.writer import AuditWriter, Window
 from shared.auth import Principal
 from shared.front import Operation
 from shared.operation import AuditClass, OperationPolicy
+from shared.principal import ActingUser, OwnToken
 from shared.problem import Forbidden, OutcomeUnknown, Unauthenticated, Unavailable
-from shared.transaction_token import ActingUser
 from tests.kept_audit_log import KeptAuditLog
 
 CALLER = Principal(subject="s", client_id="app", tenant="nordwind", scopes=frozenset())
-USER = ActingUser(user_id="005QW0000000001AAA", tenant="nordwind", txn="t", client_id="app")
+USER = ActingUser("005QW0000000001AAA", "nordwind", "t", "app", OwnToken("ada", 0.0))
 
 
 @dataclass

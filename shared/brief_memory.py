@@ -13,9 +13,10 @@ V = TypeVar("V")
 
 
 class BriefMemory(Generic[K, V]):
-    """Remembers answers for REMEMBERED_S seconds from when they were asked for; of those who ask at once, one asks."""
+    """Remembers answers for `remembered_s` seconds from when they were asked for; of those who ask at once one asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, remembered_s: float = REMEMBERED_S) -> None:
+        self._remembered_s = remembered_s
         self._known: OrderedDict[K, tuple[V, float]] = OrderedDict()
         self._asking: dict[K, asyncio.Task[V]] = {}
 
@@ -27,7 +28,7 @@ class BriefMemory(Generic[K, V]):
     def find_with_time(self, key: K) -> tuple[V, float] | None:
         """The same, with the moment at which it was asked for."""
         found = self._known.get(key)
-        if found is None or monotonic() - found[1] >= REMEMBERED_S:
+        if found is None or monotonic() - found[1] >= self._remembered_s:
             return None
         return found
 
