@@ -31,7 +31,6 @@ from shared.canonical import (
     WebhookMessage,
     WebhookNotice,
 )
-from shared.health import Health
 from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
 from shared.problem import NotFound, OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
@@ -44,6 +43,10 @@ _PEER = "system API"
 class _PriceLookup(msgspec.Struct, frozen=True):
     skus: list[str]
     currency: str
+
+
+class _Health(msgspec.Struct, frozen=True):
+    missing: dict[str, str] = {}
 
 
 class _Subscriptions(msgspec.Struct, frozen=True):
@@ -253,6 +256,6 @@ def connect_system(
 def _lacks(response: Response) -> set[str]:
     """What another tier says that it is not ready for; nothing where its answer cannot be read."""
     try:
-        return set(msgspec.json.decode(response.content, type=Health).missing)
+        return set(msgspec.json.decode(response.content, type=_Health).missing)
     except msgspec.DecodeError:
         return set()
