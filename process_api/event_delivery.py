@@ -129,9 +129,15 @@ class EventRelay:
                 by_the_stream += 1
                 refused.append((row, f"Redis: {error}"))
         if by_the_stream and not published:
-            # It may be the stream that is wrong, not the events: they wait, as in an outage.
-            raise Unavailable(f"{stream_of(tenant)} refuses whatever it is sent: {refused[-1][1]}", vendor="redis")
+            await self._require_stream(tenant)
         return published, refused
+
+    async def _require_stream(self, tenant: str) -> None:
+        """Raise Unavailable where it is the stream that is wrong, not what it was sent: that waits, as in an outage."""
+        try:
+            await self.streams.probe(stream_of(tenant))
+        except EntriesRefusedError as error:
+            raise Unavailable(f"{stream_of(tenant)} refuses whatever it is sent: {error}", vendor="redis") from error
 
 
 async def claim_tenant(connection: AsyncConnection, tenant: str) -> bool:

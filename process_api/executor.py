@@ -21,7 +21,15 @@ from process_api.flow_queues import (
     in_second_look,
 )
 from process_api.flow_trace import count_ending, order_total, traced_flow
-from process_api.flows import FlowStatus, add_what_to_do, change_flow, last_said, outcome_was_uncertain, tenant_of
+from process_api.flows import (
+    FlowStatus,
+    add_what_to_do,
+    change_flow,
+    last_said,
+    outcome_was_uncertain,
+    remove_what_to_do,
+    tenant_of,
+)
 from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
@@ -58,6 +66,10 @@ _DATABASE_POLL_S = 1.0
 # DBOS would lay a flow aside that was begun 100 times, as in a night of crashing workers: for good, and nobody is told.
 _BEGUN_MAX: int | None = None
 _DEFECT = "Have the defect mended, then have the flow tried again."
+# A vendor that is away for days is asked as often as this, in seconds.
+_SECOND_LOOK_MAX_S = 6 * 3600
+_LOOK_YOURSELF = "Look at ERP and billing for more than this order stands for"
+_UNLOOKED = f"{_LOOK_YOURSELF}; the second look could not be made yet, and is repeated."
 _log = logging.getLogger(__name__)
 
 
@@ -121,6 +133,9 @@ async def start_worker(
         "executor_id": lease.executor_id,
         "application_version": WORKFLOW_VERSION,
         "run_migrations": False,
+        # As with our own transactions (`Lease.fence`): a worker that is paused in the middle of one keeps no rows
+        # locked for longer than it has its flows. DBOS's own limit is a minute.
+        "sys_db_idle_transaction_timeout_sec": settings.lease_s,
         "log_level": settings.log_level,
     }
     _worker = worker = Worker(
@@ -200,15 +215,29 @@ async def _come_to(worker: Worker, flow_id: str, ending: Ending) -> None:
 
 
 @DBOS.workflow(name=SECOND_LOOK_WORKFLOW, max_recovery_attempts=_BEGUN_MAX)
-async def order_second_look(flow_id: str) -> str:
-    """Some minutes after an end that was reached over a lost answer: cancel what a late request has left."""
+async def order_second_look(flow_id: str, look: int = 1) -> str:
+    """Some minutes after an end that was reached over a lost answer: cancel what a late request has left.
+
+    While a vendor is away it is put off, as often as need be: nobody else looks.
+    """
     worker = running_worker()
     with worker.lease.flow():
         await pause(await DBOS.run_step_async({"name": "second_look_early_s"}, second_look_early_s, flow_id))
-        looked = await worker.saga.settle(flow_id, SECOND_LOOK, "forward")
-        if looked["kind"] != "done":
-            await DBOS.run_step_async({"name": "note_unlooked"}, note_unlooked, flow_id)
+        tried = (look - 1) * worker.saga.patience.attempts_max
+        looked = await worker.saga.settle(flow_id, SECOND_LOOK, "forward", tried=tried)
+        put_off = looked["kind"] in {"unavailable", "unknown"}
+        if put_off:
+            await _look_later(worker, flow_id, look + 1)
+        if looked["kind"] != "done" or look > 1:
+            await DBOS.run_step_async({"name": "note_look"}, note_look, flow_id, looked["kind"])
     return looked["kind"]
+
+
+async def _look_later(worker: Worker, flow_id: str, look: int) -> None:
+    tenant, legal_entity = await DBOS.run_step_async({"name": "read_lane"}, read_lane, flow_id)
+    delay_s = min(worker.second_look_s * 2 ** min(look, 16), _SECOND_LOOK_MAX_S)
+    place = in_second_look(flow_id, look, tenant=tenant, legal_entity=legal_entity, delay_s=delay_s)
+    await DBOS.enqueue_workflow_with_options_async(place, flow_id, look)
 
 
 async def second_look_early_s(flow_id: str) -> float:
@@ -224,13 +253,16 @@ async def second_look_early_s(flow_id: str) -> float:
         await asyncio.sleep(_DATABASE_POLL_S)
 
 
-async def note_unlooked(flow_id: str) -> None:
-    """What a late request left may still be there, and only a person can see to it now."""
+async def note_look(flow_id: str, outcome: str) -> None:
+    """While nobody has looked, what a late request left may still be there, and only a person can see to it."""
     with suppress(QuotewayError):
         async with running_worker().store.transaction(tenant_of(flow_id)) as connection:
-            said = await last_said(connection, flow_id, SECOND_LOOK.name)
-            sentence = f"Look at ERP and billing for more than this order stands for; the second look failed. ({said})"
-            await add_what_to_do(connection, flow_id, sentence)
+            await remove_what_to_do(connection, flow_id, _UNLOOKED)
+            if outcome in {"unavailable", "unknown"}:
+                await add_what_to_do(connection, flow_id, _UNLOOKED)
+            elif outcome != "done":
+                said = await last_said(connection, flow_id, SECOND_LOOK.name)
+                await add_what_to_do(connection, flow_id, f"{_LOOK_YOURSELF}; the second look failed. ({said})")
 
 
 async def was_uncertain(flow_id: str) -> bool:

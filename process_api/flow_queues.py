@@ -42,13 +42,13 @@ def in_booking(flow_id: str, generation: int, *, tenant: str, legal_entity: str)
     }
 
 
-def in_second_look(flow_id: str, *, tenant: str, legal_entity: str, delay_s: int) -> EnqueueOptions:
-    """A place that a flow which has ended takes once that time is over."""
+def in_second_look(flow_id: str, look: int = 1, *, tenant: str, legal_entity: str, delay_s: int) -> EnqueueOptions:
+    """A place that a flow which has ended takes once that time is over; `look` counts how often it does."""
     return {
         "queue_name": SECOND_LOOK_QUEUE,
         "queue_partition_key": f"{tenant}/{legal_entity}",
         "workflow_name": SECOND_LOOK_WORKFLOW,
-        "workflow_id": f"{flow_id}.second-look",
+        "workflow_id": f"{flow_id}.second-look" + (f".{look}" if look > 1 else ""),
         "app_version": WORKFLOW_VERSION,
         "delay_seconds": delay_s,
     }

@@ -328,6 +328,16 @@ async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: st
     await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(what_to_do=known + sentence))
 
 
+async def remove_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
+    """Take a sentence back that `add_what_to_do` added; nothing where it is not there."""
+    left = func.nullif(func.trim(func.replace(flows.c.what_to_do, sentence, "")), "")
+    await connection.execute(
+        update(flows)
+        .where(flows.c.flow_id == flow_id, flows.c.what_to_do.contains(sentence, autoescape=True))
+        .values(what_to_do=left)
+    )
+
+
 async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps: Sequence[str]) -> bool:
     """Whether any attempt at these steps may have reached a vendor without anybody having been told its outcome."""
     uncertain = select(flow_attempts.c.attempt).where(

@@ -209,10 +209,13 @@ class Saga(Generic[C]):
                 return _parked(step, outcome, f"{why}, and {step.name} could not be undone")
         return ending
 
-    async def settle(self, flow_id: str, step: Step[C], direction: Direction, *, look_first: bool = False) -> Outcome:
+    async def settle(
+        self, flow_id: str, step: Step[C], direction: Direction, *, look_first: bool = False, tried: int = 0
+    ) -> Outcome:
         """Try a step until it is done, refused, or our patience ends. Called inside a durable workflow.
 
         `look_first`: it may have happened before, so it is looked for, which takes no attempt of our patience.
+        `tried`: how many attempts an earlier workflow has made at it, so that these are counted on from there.
         """
         attempts_max = self.patience.attempts_max * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1)
         unknown = look_first and direction == "forward" and step.find is not None
@@ -220,7 +223,7 @@ class Saga(Generic[C]):
         outcome: Outcome | None = None
         for attempt in range(1, attempts_max + 1):
             looking = unknown and direction == "forward" and step.find is not None
-            outcome = await self._attempt(flow_id, step, "find" if looking else direction, attempt)
+            outcome = await self._attempt(flow_id, step, "find" if looking else direction, tried + attempt)
             if outcome["kind"] in {"done", "rejected", "defect"}:
                 return outcome
             # A look that failed told nothing: it stays unknown, and is looked for again.

@@ -18,9 +18,16 @@ from process_api.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
 EXPECTED_REVISION = "0011"
+_IDLE_TOO_LONG = "25P03"
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
-# One statement, so one round trip. Both settings end with the transaction: a connection goes back to the pool clean.
-_ACT_FOR = text(f"SELECT set_config('role', '{APPLICATION_ROLE}', true), set_config('quoteway.tenant', :tenant, true)")
+# Whoever is paused, or cut off, in the middle of a transaction keeps its locks for no longer than this, in seconds.
+# Longer than the inbox waits for billing with a webhook locked: three times as long as a read is waited for.
+IDLE_TRANSACTION_S = 60.0
+# One statement, so one round trip. The settings end with the transaction: a connection goes back to the pool clean.
+_ACT_FOR = text(
+    f"SELECT set_config('role', '{APPLICATION_ROLE}', true), set_config('quoteway.tenant', :tenant, true),"
+    " set_config('idle_in_transaction_session_timeout', :idle_ms, true)"
+)
 _MAY_ACT = text(
     f"SELECT pg_has_role('{APPLICATION_ROLE}',"
     " CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)"
@@ -35,7 +42,10 @@ def sqlalchemy_url(database_url: str) -> str:
 class Store:
     """The business state's database."""
 
-    def __init__(self, database_url: str, *, connections_max: int = 20) -> None:
+    def __init__(
+        self, database_url: str, *, connections_max: int = 20, idle_transaction_s: float = IDLE_TRANSACTION_S
+    ) -> None:
+        self._idle_ms = f"{round(idle_transaction_s * 1000)}ms"
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(database_url),
             pool_size=connections_max,
@@ -66,10 +76,14 @@ class Store:
     async def _transaction(self, tenant: str) -> AsyncIterator[AsyncConnection]:
         try:
             async with self.engine.begin() as connection:
-                await connection.execute(_ACT_FOR, {"tenant": tenant})
+                await connection.execute(_ACT_FOR, {"tenant": tenant, "idle_ms": self._idle_ms})
                 yield connection
         except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError) as error:
             raise Unavailable("the database does not answer", vendor="postgresql") from error
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") != _IDLE_TOO_LONG:
+                raise
+            raise Unavailable("the transaction was idle for too long", vendor="postgresql") from error
 
     async def ready(self) -> str | None:
         """None if the database answers and is migrated, else what is missing."""

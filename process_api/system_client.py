@@ -31,7 +31,7 @@ from shared.canonical import (
     WebhookMessage,
     WebhookNotice,
 )
-from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
+from shared.http_client import READS, OutboundClient, Response, Transport, decode_json, raise_for_problem
 from shared.problem import NotFound, OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
 from shared.tracing import traced
@@ -214,7 +214,7 @@ class SystemClient:
             response = await self._send_with_token(tenant, method, path, body, params, safe)
         raise_for_problem(response, _PEER, safe=safe)
         try:
-            return msgspec.json.decode(response.content, type=kind)
+            return decode_json(response.content, kind)
         except msgspec.DecodeError as error:
             if safe:
                 raise Unavailable(f"{_PEER} answered something else than {kind.__name__}", vendor=_PEER) from error

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -20,6 +20,7 @@ from shared.problem import OutcomeUnknown, Problem, QuotewayError, Unavailable, 
 from shared.telemetry import current_correlation_id
 from shared.tracing import current_traceparent, span
 
+T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
 Request = httpx.Request
 Response = httpx.Response
@@ -149,8 +150,28 @@ def retry_after_s(response: Response) -> int | None:
     return min(int(text), 3600) if text.isdecimal() else None
 
 
+def decode_json(content: bytes, kind: type[T]) -> T:
+    """What another tier of ours answered, with U+FFFD in place of each NUL. Raises msgspec.DecodeError.
+
+    A vendor's texts come through here: its sentences, names and descriptions. PostgreSQL takes a NUL in none of them.
+    """
+    if b"\\u0000" not in content:
+        return msgspec.json.decode(content, type=kind)
+    return msgspec.convert(_without_nul(msgspec.json.decode(content)), kind)
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [_without_nul(each) for each in value]
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(each) for name, each in value.items()}
+    return value
+
+
 def _problem(response: Response) -> Problem | None:
     try:
-        return msgspec.json.decode(response.content, type=Problem)
+        return decode_json(response.content, Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -1,7 +1,8 @@
 """The connection to Redis or Valkey. Nothing about correctness lives there: callers go on without it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ PURGES = "quoteway:cache:purges"
 _TAG_KEPT_S = 3600
 # A subscription that is silent for so long is asked whether it is still there.
 _SILENCE_S = 1.0
+_PROBE = "redis.call('XDEL', KEYS[1], redis.call('XADD', KEYS[1], '*', 'probe', ''))"
 # Answers that say something of the server, and nothing of what it was sent.
 _BUSY = (
     AuthenticationError,
@@ -65,17 +67,16 @@ class RedisStreams:
         Raises Unavailable where that is not known to have happened; it may have, so the same entries are sent again.
         Raises EntriesRefusedError where Redis will have none of them.
         """
-        try:
+        with _appending():
             async with self._redis.pipeline(transaction=True) as pipeline:
                 for entry in entries:
                     pipeline.xadd(stream, {"event": entry}, maxlen=length, approximate=True)
                 await pipeline.execute()
-        except _BUSY as error:
-            raise Unavailable(f"Redis takes no entries now ({type(error).__name__})", vendor=VENDOR) from error
-        except (ResponseError, DataError) as error:
-            raise EntriesRefusedError(str(error)) from error
-        except (RedisError, OSError, TimeoutError) as error:
-            raise Unavailable(f"Redis does not take entries ({type(error).__name__})", vendor=VENDOR) from error
+
+    async def probe(self, stream: str) -> None:
+        """Append an entry and take it away again, at once: nobody reads it. Raises as `append`."""
+        with _appending():
+            await self._redis.eval(_PROBE, 1, stream)
 
     async def purge_cache(self, tenant: str, tags: Sequence[str]) -> None:
         """End the cached answers that speak of these. Raises Unavailable."""
@@ -84,6 +85,19 @@ class RedisStreams:
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
+
+
+@contextmanager
+def _appending() -> Iterator[None]:
+    """What went wrong, told apart: it is not known, it is refused now, or these entries are."""
+    try:
+        yield
+    except _BUSY as error:
+        raise Unavailable(f"Redis takes no entries now ({type(error).__name__})", vendor=VENDOR) from error
+    except (ResponseError, DataError) as error:
+        raise EntriesRefusedError(str(error)) from error
+    except (RedisError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Redis does not take entries ({type(error).__name__})", vendor=VENDOR) from error
 
 
 def request_pool(url: str) -> Any:

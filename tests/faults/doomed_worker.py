@@ -16,7 +16,9 @@ from typing import Any
 
 import psycopg
 from dbos import DBOS
+from dbos._sys_db_postgres import PostgresSystemDatabase
 from sqlalchemy import literal
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api import executor, lease, saga
@@ -105,11 +107,24 @@ def after_the_lane_is_known(read_lane: Any) -> Any:
     return watched
 
 
+def after_locking(do_execute: Any) -> Any:
+    """`holding_rows`: the engine has locked flows that it is about to take out of the queue."""
+
+    def watched(self: Any, cursor: Any, statement: str, *more: Any) -> Any:
+        answer = do_execute(self, cursor, statement, *more)
+        if "FOR UPDATE" in statement and "workflow_status" in statement and cursor.rowcount > 0:
+            reached("holding_rows")
+        return answer
+
+    return watched
+
+
 POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (saga, "_call", around_a_call),
     (saga.Saga, "_attempt_once", after_write_down),
     (OutboundClient, "_send_once", before_sending),
     (RedisStreams, "append", around_publishing),
+    (DefaultDialect, "do_execute", after_locking),
     (executor, "read_lane", after_the_lane_is_known),
     (executor, "_end_order_once", after_the_end),
 ]
@@ -120,6 +135,16 @@ POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
 
 async def nothing(*_: Any) -> None:
     """Instead of a guard that waits for the database."""
+
+
+def with_the_engines_own_limit(create_engine: Any) -> Any:
+    """DBOS's transactions may be idle for a minute, whatever it is told."""
+
+    def create(self: Any, *more: Any) -> Any:
+        self._idle_transaction_timeout_ms = 60_000
+        return create_engine(self, *more)
+
+    return create
 
 
 def allowed(*_: Any) -> None:
@@ -172,6 +197,7 @@ GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
     "lease": [(lease.Lease, "require", lambda _: allowed), (lease.Lease, "fence", lambda _: nothing)],
     "attention": [(lease.Lease, "_look_for_unattended", lambda _: allowed)],
     "database time": [(lease, "func", lambda _: OwnClock())],
+    "idle limit": [(PostgresSystemDatabase, "_create_engine", with_the_engines_own_limit)],
     "monotonic pauses": [(saga, "pause", lambda _: DBOS.sleep_async)],
     "marking last": [(RedisStreams, "append", mark_first)],
     "one transaction": [(executor, "_end_order_once", apart_from_the_state)],

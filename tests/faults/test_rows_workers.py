@@ -137,6 +137,29 @@ async def test_row_10_mutation_without_the_search_the_woken_workers_write_double
     assert any("2 sales" in found for found in plant.findings().duplicates)
 
 
+async def pause_holding_rows(plant: WorkerPlant, *, without: str = "") -> list[str]:
+    """A worker is paused in the middle of the transaction in which DBOS takes an order out of the queue."""
+    await plant.start_worker(point="holding_rows", fatal=signal.SIGSTOP, without=without)
+    order_ids = await plant.submit()
+    await plant.point_reached()
+    await plant.start_worker()
+    return order_ids
+
+
+async def test_row_10_a_worker_paused_while_it_takes_a_flow_out_keeps_nobody_from_it(plant: WorkerPlant) -> None:
+    order_ids = await pause_holding_rows(plant)
+
+    assert await plant.end(order_ids) == ["booked"]
+    assert plant.findings().violations == []
+
+
+async def test_row_10_mutation_with_the_engines_own_limit_its_locks_outlive_its_lease(plant: WorkerPlant) -> None:
+    order_ids = await pause_holding_rows(plant, without="idle limit")
+
+    with pytest.raises(TimeoutError):
+        await plant.end(order_ids, NEVER_S)
+
+
 # -- row 15 ---------------------------------------------------------------------------------------------------------
 
 

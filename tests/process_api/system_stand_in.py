@@ -128,6 +128,7 @@ class SystemStandIn:
     calls: list[str] = field(default_factory=list)
     webhook_secret: str = "whsec_of_the_stand_in"
     faults: dict[str, list[Fault]] = field(default_factory=dict)
+    refused_by: str = "by the vendor"
     query: dict[str, str] = field(default_factory=dict)
     """The query of the present request."""
 
@@ -158,7 +159,7 @@ class SystemStandIn:
         if fault == "not_sent":
             raise httpx.ConnectError("refused", request=request)
         if fault == "rejected":
-            return _problem(Rejected(f"{operation} was refused by the vendor", reason_code="test_refusal"))
+            return _problem(Rejected(f"{operation} was refused {self.refused_by}", reason_code="test_refusal"))
         if fault == "unavailable":
             return _problem(Unavailable(f"{operation} is not available", retry_after_s=0))
         self.query = dict(request.url.params)

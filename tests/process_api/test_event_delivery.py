@@ -26,7 +26,7 @@ from process_api.store import Store
 from sandbox.engines import PostgresEngine, RedisEngine
 from shared.events import EVENTS, CloudEvent, OrderBooked
 from shared.problem import Unavailable
-from shared.redis_connection import RedisStreams
+from shared.redis_connection import EntriesRefusedError, RedisStreams
 
 pytestmark = pytest.mark.servers
 Events = list[CloudEvent]
@@ -395,6 +395,43 @@ async def test_without_waiting_behind_it_a_refused_event_would_be_overtaken(
     await outbox.commit("ord_1")
     await publish_all(outbox)
     assert [event.sequence for event in await outbox.stream()] == ["2"], "the mutation is not seen"
+
+
+class Choosy(RedisStreams):
+    """Streams that take everything but what speaks of `ord_odd`."""
+
+    async def append(self, stream: str, entries: Sequence[bytes], *, length: int) -> None:
+        if any(b"ord_odd" in entry for entry in entries):
+            raise EntriesRefusedError("this one not")
+        await super().append(stream, entries, length=length)
+
+
+async def dead_after_a_lone_refusal(outbox: Outbox) -> int:
+    """How many events are dead after the only one that waits has been refused a few times."""
+    await outbox.commit("ord_odd")
+    relay = outbox.relay()
+    relay.patience, relay.streams = LITTLE, Choosy(outbox.redis_url)
+    for _ in range(LITTLE.attempts_max):
+        with suppress(Unavailable):
+            await relay.publish_pending()
+    await relay.streams.close()
+    async with outbox.stores[0].transaction(outbox.tenant) as connection:
+        return len(await refused_events.dead_events(connection, outbox.tenant, 10))
+
+
+async def test_a_lone_event_that_is_refused_is_no_outage_of_the_stream(outbox: Outbox) -> None:
+    assert await dead_after_a_lone_refusal(outbox) == 1
+    assert await outbox.stream() == [], "nobody reads what the stream was tried with"
+
+
+async def test_without_trying_the_stream_itself_a_lone_refused_event_would_wait_for_ever(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def as_in_an_outage(*_: Any) -> None:
+        raise EntriesRefusedError("this one not")
+
+    monkeypatch.setattr(RedisStreams, "probe", as_in_an_outage)
+    assert await dead_after_a_lone_refusal(outbox) == 0, "the mutation is not seen"
 
 
 async def test_a_stream_that_refuses_everything_makes_no_dead_letters(outbox: Outbox) -> None:

@@ -29,13 +29,13 @@ async def ended_after_a_lost_answer(process: Process, then: str = "", late: str 
     return order
 
 
-async def look(process: Process, order: dict[str, Any]) -> dict[str, Any]:
+async def look(process: Process, order: dict[str, Any], which: str = "second-look") -> dict[str, Any]:
     """Let the minutes pass after which the order is looked at again."""
     long_ago = text("UPDATE quoteway.flows SET finished_at = finished_at - interval '1 hour' WHERE flow_id = :flow")
     async with process.worker.store.transaction("nordwind") as connection:
         await connection.execute(long_ago, {"flow": order["flowId"]})
-    await DBOS.set_workflow_delay_async(f"{order['flowId']}.second-look", delay_seconds=0)
-    handle: Any = await DBOS.retrieve_workflow_async(f"{order['flowId']}.second-look")
+    await DBOS.set_workflow_delay_async(f"{order['flowId']}.{which}", delay_seconds=0)
+    handle: Any = await DBOS.retrieve_workflow_async(f"{order['flowId']}.{which}")
     await handle.get_result()
     return await process.order(order["orderId"])
 
@@ -156,13 +156,35 @@ async def test_nothing_late_leaves_everything_as_it_is(process: Process) -> None
 
 async def test_a_second_look_that_fails_tells_the_operator(process: Process) -> None:
     order = await ended_after_a_lost_answer(process)
-    process.system.fail("cancel_order", *[AWAY] * 3)
+    process.system.fail("cancel_order", "rejected")
 
     await look(process, order)
 
     flow = (await process.flow(order["flowId"]))["flow"]
     assert "the second look failed" in flow["whatToDo"]
     assert flow["status"] == "succeeded"
+    assert await DBOS.get_workflow_status_async(f"{order['flowId']}.second-look.2") is None
+
+
+async def test_the_second_look_is_put_off_until_the_vendor_is_back(process: Process) -> None:
+    order = await ended_after_a_lost_answer(process)
+    process.system.fail("cancel_order", *[AWAY] * 2 * 3)
+
+    await look(process, order)
+    away = (await process.flow(order["flowId"]))["flow"]
+    await look(process, order, "second-look.2")
+    still_away = (await process.flow(order["flowId"]))["flow"]
+    order = await look(process, order, "second-look.3")
+
+    assert away["whatToDo"] == still_away["whatToDo"]
+    assert "is repeated" in away["whatToDo"]
+    assert ("late_order.cancelled", "99") in process.system.journal
+    assert "arrived late" in order["timeline"][-1]["message"]
+    flow = await process.flow(order["flowId"])
+    assert flow["flow"].get("whatToDo") is None
+    looks = [attempt["attempt"] for attempt in flow["attempts"] if attempt["step"] == "second_look"]
+    assert looks == list(range(1, 8)), "each look's attempts are kept"
+    assert await DBOS.get_workflow_status_async(f"{order['flowId']}.second-look.4") is None
 
 
 async def test_only_an_order_with_an_uncertain_write_is_looked_at_again(process: Process) -> None:

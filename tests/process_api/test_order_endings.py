@@ -7,9 +7,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from dbos import DBOS
 from sqlalchemy import text
 
+from process_api import system_client
+from process_api.account_turns import end_turn
 from process_api.saga import Found
+from shared import http_client
 from shared.canonical import ErpOrderState, QuoteStatus, Recurrence, SubscriptionStatus
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import line
@@ -142,3 +146,57 @@ async def test_another_spelling_of_the_quotes_id_is_not_another_order(process: P
     order = await submit_and_end(process, quoteId=spelled.upper())
 
     assert (order["status"], order["reasonCode"]) == ("rejected", "quote_id_not_canonical")
+
+
+# -- what PostgreSQL takes in no text -------------------------------------------------------------------------------
+
+
+async def refused_in_words_with_a_nul(process: Process) -> dict[str, Any]:
+    """Billing refuses, and then Salesforce the report of it, each in a sentence that holds a NUL."""
+    process.system.refused_by = "by \0 the vendor"
+    process.system.fail("create_subscription", "rejected")
+    process.system.fail("report_order_status", "rejected")
+    order = await process.ended((await process.submit()).json()["orderId"])
+    await process.idle()
+    return order
+
+
+async def workflow_status(flow_id: str) -> str:
+    status = await DBOS.get_workflow_status_async(f"{flow_id}.booking")
+    assert status is not None
+    return status.status
+
+
+async def test_a_nul_in_vendors_sentences_harms_no_ending(process: Process) -> None:
+    order = await refused_in_words_with_a_nul(process)
+
+    assert (order["status"], order["reasonCode"]) == ("rejected", "test_refusal")
+    assert "by \ufffd the vendor" in order["reason"]
+    flow = (await process.flow(order["flowId"]))["flow"]
+    assert "by \ufffd the vendor" in flow["whatToDo"], "Salesforce was not told"
+    assert await workflow_status(order["flowId"]) == "SUCCESS"
+
+
+async def test_a_nul_in_what_a_vendor_calls_a_record_harms_no_step(process: Process) -> None:
+    assert process.system.quote is not None
+    process.system.quote = msgspec.structs.replace(process.system.quote, number="0000\x001001")
+
+    order = await process.ended((await process.submit()).json()["orderId"])
+
+    assert order["status"] == "booked", order
+    assert any("0000\ufffd1001" in entry["message"] for entry in order["timeline"])
+
+
+async def test_a_nul_that_comes_through_would_break_the_ending(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_it_is(content: bytes, kind: Any) -> Any:
+        return msgspec.json.decode(content, type=kind)
+
+    monkeypatch.setattr(http_client, "decode_json", as_it_is)
+    monkeypatch.setattr(system_client, "decode_json", as_it_is)
+    order = await refused_in_words_with_a_nul(process)
+    async with process.worker.store.transaction("nordwind") as connection:
+        await end_turn(connection, order["flowId"])  # which it would keep for a minute
+    broken = await workflow_status(order["flowId"]) != "SUCCESS"
+    assert broken or order["reasonCode"] != "test_refusal", "the mutation is not seen"
