@@ -14,6 +14,7 @@ AuditClass = Literal["none", "access", "financial"]
 _KEY = "quoteway_operation"
 _PROBLEMS_KEY = "quoteway_problems"
 _RAW_BODY_KEY = "quoteway_raw_body"
+_PUBLIC_AUDIT_KEY = "quoteway_public_audit"
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,14 @@ def operation(
     return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit, cost, cache), _PROBLEMS_KEY: problems}
 
 
-def public(*, problems: Sequence[int] = (), raw_body: str = "") -> dict[str, Any]:
+def public(*, problems: Sequence[int] = (), raw_body: str = "", audit: AuditClass = "none") -> dict[str, Any]:
     """The `opt` of a handler that answers without a token: health, the contract, and webhooks, which are signed.
 
     `problems`: every status but 500 with which it can refuse; the policies for callers do not concern it. `raw_body`
-    describes a JSON object that the handler takes by its very bytes.
+    describes a JSON object that the handler takes by its very bytes. Where it is audited, the handler puts the
+    principal that it has found out itself into `scope["user"]`.
     """
-    return {_KEY: None, _PROBLEMS_KEY: problems, _RAW_BODY_KEY: raw_body}
+    return {_KEY: None, _PROBLEMS_KEY: problems, _RAW_BODY_KEY: raw_body, _PUBLIC_AUDIT_KEY: audit}
 
 
 def raw_body_of(opt: dict[str, Any]) -> str:
@@ -71,6 +73,13 @@ def policy_of(opt: dict[str, Any]) -> OperationPolicy | None:
     """The policy in a handler's `opt`; None for a public one. Raises KeyError where a handler declares neither."""
     policy: OperationPolicy | None = opt[_KEY]
     return policy
+
+
+def audit_class_of(opt: dict[str, Any]) -> AuditClass:
+    """How an operation is audited."""
+    policy = policy_of(opt)
+    audit: AuditClass = opt.get(_PUBLIC_AUDIT_KEY, "none") if policy is None else policy.audit
+    return audit
 
 
 def problems_of(opt: dict[str, Any]) -> Sequence[int] | None:

@@ -13,6 +13,7 @@ from process_api.webhook_inbox import receive
 from shared.canonical import WebhookMessage
 from shared.canonical.wire import END
 from shared.operation import public
+from shared.principal import Principal
 from shared.problem import Fault, InvalidRequest, NotFound, Rejected, Unavailable
 
 SOURCE = "stripe"
@@ -42,7 +43,9 @@ class WebhookAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     operation_id="receiveStripeWebhook",
     tags=["webhooks"],
     status_code=202,
-    opt=public(problems=[400, 404, 408, 413, 503, 504], raw_body="Stripe's event, its bytes unchanged."),
+    opt=public(
+        problems=[400, 404, 408, 413, 503, 504], raw_body="Stripe's event, its bytes unchanged.", audit="financial"
+    ),
 )
 async def receive_stripe_webhook(
     request: Request[Any, Any, Any], connection: ConnectionParameter, signature: SignatureHeader
@@ -69,5 +72,7 @@ async def receive_stripe_webhook(
         if error.reason_code == "no_service_token":
             raise NotFound(f"No account that sends webhooks is connected as {connection}.") from error
         raise
+    # The signature says who writes; what the endpoint's address says was anyone's claim until now.
+    request.scope["user"] = Principal(f"{SOURCE}:{connection}", SOURCE, tenant, frozenset())
     await receive(store, tenant=tenant, source=SOURCE, legal_entity=legal_entity, notice=notice)
     return WebhookAccepted(event_id=notice.event_id)

@@ -2,10 +2,15 @@
 
 The audit class of the operation decides. `financial`: the entry is in the log before the answer is sent, and nothing is
 begun while the log cannot be written. `access`: noted, and written soon. `none`: nothing. What is refused before an
-operation begins (no token, no scope, too many requests) is noted for every audited operation, financial or not.
+operation begins (no token, no scope, too many requests) is noted for every audited operation, financial or not. So is
+what ends with a defect of ours, which becomes a 500: what it had done until then was done by someone.
+
+A vendor's webhook is a write without a token: its principal is the endpoint whose signature it bears, which the handler
+finds out. Before that it is nobody's, and whoever sends many of those gets one entry for them.
 """
 
 import time
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +20,7 @@ from shared.audit.entry import NOBODY, Entry
 from shared.audit.writer import AuditWriter
 from shared.front import Middleware, Operation, matched_operation
 from shared.metrics import AUDIT_REFUSALS
+from shared.operation import AuditClass, audit_class_of
 from shared.problem import OutcomeUnknown, QuotewayError, Unavailable
 
 _RECORD_CHARACTERS_MAX = 200
@@ -26,12 +32,13 @@ def audit(writer: AuditWriter, tier: str) -> Middleware:
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
             operation = matched_operation(scope)
-            if operation is None or operation.policy is None or operation.policy.audit == "none":
+            audit_class = _audit_class(operation)
+            if operation is None or audit_class == "none":
                 await app(scope, receive, send)
                 return
-            request = _Request(writer, tier, operation, scope, receive, send)
+            request = _Request(writer, tier, operation, audit_class, scope, receive, send)
             try:
-                if operation.policy.audit == "financial":
+                if audit_class == "financial":
                     writer.require()
                     await app(scope, request.receive, request.send_once_written)
                 else:
@@ -39,23 +46,40 @@ def audit(writer: AuditWriter, tier: str) -> Middleware:
             except QuotewayError as error:
                 request.note_refusal(error)
                 raise
+            except Exception:
+                await request.note_defect()
+                raise
 
         return middleware
 
     return wrap
 
 
+def _audit_class(operation: Operation | None) -> AuditClass:
+    if operation is None:
+        return "none"
+    return operation.policy.audit if operation.policy is not None else audit_class_of(operation.handler.opt)
+
+
 class _Request:
     """A request whose outcome becomes an entry."""
 
-    __slots__ = ("_body", "_operation", "_receive", "_scope", "_send", "_tier", "_told", "_writer")
+    __slots__ = ("_audit_class", "_body", "_operation", "_receive", "_scope", "_send", "_tier", "_told", "_writer")
 
     def __init__(
-        self, writer: AuditWriter, tier: str, operation: Operation, scope: Scope, receive: Receive, send: Send
+        self,
+        writer: AuditWriter,
+        tier: str,
+        operation: Operation,
+        audit_class: AuditClass,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
     ) -> None:
         self._writer = writer
         self._tier = tier
         self._operation = operation
+        self._audit_class = audit_class
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -76,6 +100,9 @@ class _Request:
         if message["type"] == "http.response.start" and not self._told:
             self._told = True
             entry = self._entry(message["status"], _location(message))
+            if self._note_as_nobodys(entry):
+                await self._send(message)
+                return
             key = (entry.tenant, entry.subject, entry.on_behalf_of, entry.operation, entry.record, entry.status)
             self._writer.access.add(key, entry)
         await self._send(message)
@@ -88,6 +115,9 @@ class _Request:
         if message["type"] == "http.response.start" and not self._told:
             self._told = True
             entry = self._entry(message["status"], _location(message))
+            if self._note_as_nobodys(entry):
+                await self._send(message)
+                return
             try:
                 await self._writer.write_durably(entry)
             except Unavailable as error:
@@ -105,12 +135,36 @@ class _Request:
         """Note what a policy refused before the operation began. Many alike become one entry."""
         if self._told:
             return
-        entry = self._entry(error.status, "", str(getattr(error, "reason_code", "") or error.slug))
+        self._told = True
+        self._note_refused(self._entry(error.status, "", str(getattr(error, "reason_code", "") or error.slug)))
+
+    async def note_defect(self) -> None:
+        """Note what ended in a defect of ours, for which the caller gets a 500. Whatever it has done, it may stand."""
+        if self._told:
+            return
+        self._told = True
+        entry = self._entry(500, "", "unexpected")
+        if self._note_as_nobodys(entry):
+            return
+        if self._audit_class == "financial":
+            with suppress(Unavailable):
+                await self._writer.write_durably(entry)
+                return
+        self._writer.access.add(id(entry), entry)
+
+    def _note_as_nobodys(self, entry: Entry) -> bool:
+        """Note an answer to someone who proved to be nobody, among the refusals: as many as they send, one entry."""
+        if self._scope.get("user") is not None:
+            return False
+        self._note_refused(entry)
+        return True
+
+    def _note_refused(self, entry: Entry) -> None:
         key = (entry.tenant, entry.subject, entry.on_behalf_of, entry.operation, entry.status, entry.reason)
         self._writer.refusals.add(key, entry)
 
     def _entry(self, status: int, location: str, reason: str = "") -> Entry:
-        scope, state, policy = self._scope, self._scope["state"], self._operation.policy
+        scope, state = self._scope, self._scope["state"]
         principal, user = scope.get("user"), state.get("acting_user")
         record = location or "/".join(str(value) for value in state.get("path_params", {}).values())
         problem = state.get("problem")
@@ -120,7 +174,7 @@ class _Request:
             at=time.time(),
             tier=self._tier,
             operation=self._operation.operation_id,
-            audit_class=policy.audit if policy is not None else "",
+            audit_class=self._audit_class,
             outcome="succeeded" if status < 400 else "refused" if status < 500 else "failed",
             status=status,
             correlation_id=state.get("correlation_id", ""),

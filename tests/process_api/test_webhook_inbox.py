@@ -5,11 +5,13 @@ import json
 import random
 import time
 import uuid
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any
 
 import httpx
 import msgspec
+import psycopg
 import pytest
 from sqlalchemy import false, text
 
@@ -17,6 +19,7 @@ from process_api import webhook_inbox
 from process_api.v1 import webhooks
 from process_api.webhook_inbox import prune
 from sandbox.stripe.webhooks import signature
+from shared.audit.entry import NOBODY
 from shared.canonical import Subscription, SubscriptionStatus, WebhookNotice
 from tests.process_api import system_stand_in
 from tests.process_api.billing_webhooks import Billing, Webhook, prefix
@@ -324,3 +327,36 @@ async def test_a_subscription_is_its_orders_before_the_order_knows_its_id(billin
 
     (event,) = await billing.query("SELECT data FROM quoteway.events WHERE subject = :subject", subject=subject)
     assert (event.data["orderId"], event.data["accountId"]) == (order_id, order["accountId"])
+
+
+async def test_a_webhook_is_a_write_in_the_audit_log_by_the_endpoint_that_signed_it(billing: Billing) -> None:
+    webhook = billing.move(f"{prefix()}-month", SubscriptionStatus.active)
+    answer = await billing.deliver(webhook)
+
+    assert answer.status_code == 202
+    with psycopg.connect(billing.process.settings.database_url) as connection:
+        rows = connection.execute("SELECT tenant, entry FROM quoteway_audit.entries").fetchall()
+    entries = [(tenant, json.loads(entry)) for tenant, entry in rows]
+    payload_hash = f"sha256:{sha256(webhook.body()).hexdigest()}"
+    [(tenant, entry)] = [each for each in entries if each[1].get("payloadHash") == payload_hash]
+    assert (tenant, entry["subject"], entry["clientId"]) == ("nordwind", "stripe:nordwind.NW-DE", "stripe")
+    assert (entry["operation"], entry["auditClass"]) == ("receiveStripeWebhook", "financial")
+    assert (entry["outcome"], entry["record"]) == ("succeeded", "nordwind.NW-DE")
+
+
+async def test_forged_webhooks_are_nobodys_and_one_entry_however_many_there_are(billing: Billing) -> None:
+    """Whoever needs no token must not be able to fill the log, nor to write into a tenant's own."""
+    before = _refused(billing)
+    for _ in range(20):
+        assert (await billing.deliver(Webhook(prefix()), secret="whsec_of_somebody")).status_code == 400
+
+    found = _refused(billing)
+    assert {tenant for tenant, _count in found} == {NOBODY}
+    assert len(found) == max(1, len(before))
+    assert sum(count for _tenant, count in found) - sum(count for _tenant, count in before) == 20
+
+
+def _refused(billing: Billing) -> list[tuple[str, int]]:
+    """Whose and how many: what the audit log has gathered of refused webhooks, and will write as one entry."""
+    gathered = billing.process.app.state.tier.audit.refusals._gathered.values()
+    return [(each.tenant, each.count) for each in gathered if each.operation == "receiveStripeWebhook"]

@@ -151,6 +151,28 @@ async def test_refusals_are_written_and_many_alike_are_one_entry(audited: Audite
     ]
 
 
+@pytest.mark.parametrize("audit_class", ["access", "financial"])
+async def test_a_defect_of_ours_leaves_an_entry_too(audited: Audited, audit_class: AuditClass) -> None:
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await audited.request(audit_class, refusal=ZeroDivisionError("a defect"), user=USER)
+    assert len(audited.kept.entries) == (2 if audit_class == "financial" else 0)
+
+    found = await entries(audited)
+    assert [(each["status"], each["outcome"], each["reason"]) for each in found] == [(500, "failed", "unexpected")] * 2
+    assert {(each["record"], each["subject"], each["onBehalfOf"]) for each in found} == {("ord_1", "s", USER.user_id)}
+
+
+async def test_a_defect_while_the_log_is_away_is_written_later(audited: Audited) -> None:
+    audited.kept.away = True
+    with pytest.raises(ZeroDivisionError):
+        await audited.request("financial", refusal=ZeroDivisionError("a defect"))
+
+    audited.kept.away = False
+    [found] = await entries(audited)
+    assert (found["outcome"], found["status"]) == ("failed", 500)
+
+
 async def test_without_the_log_nothing_financial_is_begun_and_reads_go_on(audited: Audited) -> None:
     audited.kept.away = True
     with pytest.raises(OutcomeUnknown):  # the log was thought to be there: this may have been done
