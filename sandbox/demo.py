@@ -5,8 +5,10 @@ With ONCE=1 it plays the story, writes build/demo.json and ends. Ports are QUOTE
 
 import json
 import os
+import shlex
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +21,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sandbox.landscape import Landscape, Ports
+from sandbox.issuer.user_token import user_token
+from sandbox.landscape import TENANT, Landscape, Ports
 from sandbox.oracle import Oracle
 from sandbox.process import ProcessError, require_free_port
 from sandbox.progress import Progress
@@ -28,11 +31,13 @@ from sandbox.progress import Progress
 BUILD = Path(os.environ.get("QUOTEWAY_DEMO_BUILD") or Path(__file__).resolve().parents[1] / "build")
 RUN_DIR = BUILD / "demo"
 REPORT = BUILD / "demo.json"
+ADA = "005QW0000000001"
 QUOTE_ID = "0Q0QW0000000001"
 ACCOUNT_ID = "001QW0000000001"
 ENDED = {"booked", "rejected", "compensated", "parked"}
 ORDER_TIMEOUT_S = 90
 WEBHOOK_TIMEOUT_S = 30
+CHECKPOINT_TIMEOUT_S = 30
 _DEFAULT_PORTS = Ports(
     experience=8001, process=8002, system=8003, issuer=8010, salesforce=8011, stripe=8012, tryton=8013
 )
@@ -64,6 +69,7 @@ class Story:
         self._step("Stripe's webhook: verified, and published as an event", self._check_webhook)
         self._step("Salesforce: one record, with the ids", self._check_crm)
         self._step("The account at a glance", self._overview)
+        self._step("The audit log: who ordered, signed and verified", self._check_audit)
         self.report["outcome"] = "booked everywhere, once each"
 
     def _step(self, title: str, act: Callable[[], str]) -> None:
@@ -85,11 +91,11 @@ class Story:
 
     def _token(self) -> str:
         self.report["startedAt"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        token = access_token(self.landscape, "salesforce-lightning", "quoteway-experience")
+        token = ada_token(self.landscape)
         self._client = httpx.Client(
             base_url=self.landscape.url("experience"), headers={"Authorization": f"Bearer {token}"}, timeout=15
         )
-        return "for the experience API, signed by the sandbox's issuer"
+        return f"for the experience API, in the name of Ada Sales ({ADA}), signed by the sandbox's issuer"
 
     def _preview(self) -> str:
         preview = self._answer("POST", f"/v1/quotes/{QUOTE_ID}/pricing-preview", 200)
@@ -180,6 +186,27 @@ class Story:
         self.report["overview"] = overview
         return f"{overview['accountName']}: credit, orders, invoices and subscriptions on one page"
 
+    def _check_audit(self) -> str:
+        """The signer exports in its own time, so it is waited for."""
+        entries = Oracle(self.landscape).audit_entries(TENANT, self.order_id)
+        self.report["audit"] = {"entries": entries}
+        submitted = [each for each in entries if each["operation"] == "submitOrder"]
+        if not submitted or any(not each["onBehalfOf"].startswith(ADA) for each in submitted):
+            raise StoryError(f"the audit log has {entries} of the order")
+        latest = self.landscape.run_dir / "audit-checkpoints" / TENANT / "latest.checkpoint"
+        deadline = time.monotonic() + CHECKPOINT_TIMEOUT_S
+        while not latest.exists():
+            if time.monotonic() > deadline:
+                raise StoryError(f"no checkpoint was exported within {CHECKPOINT_TIMEOUT_S} s")
+            time.sleep(0.1)
+        command = [sys.executable, *self.landscape.audit_verification()]
+        verified = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        said = verified.stderr.strip().splitlines()[-1:]
+        self.report["audit"] |= {"verification": " ".join(said), "status": verified.returncode}
+        if verified.returncode != 0:
+            raise StoryError(f"the verification ended with {verified.returncode}: {verified.stderr.strip()}")
+        return f"{len(submitted)} submissions of this order on behalf of {ADA}; {said[0]}"
+
     def _submission(self) -> dict[str, Any]:
         body = {"quoteId": QUOTE_ID, "quoteRevision": 1}
         headers = {"Idempotency-Key": "demo-acme-cold-chain"}
@@ -204,6 +231,11 @@ def access_token(landscape: Landscape, client_id: str, audience: str) -> str:
     return str(answer.json()["access_token"])
 
 
+def ada_token(landscape: Landscape) -> str:
+    """A fresh access token in the name of a sales user, as Salesforce gets one: by a JWT bearer assertion."""
+    return user_token(landscape.url("issuer"), landscape.run_dir / "issuer", ADA)
+
+
 def show_where_to_look(landscape: Landscape, story: Story, console: Console) -> None:
     """Addresses, and a request that can be pasted."""
     table = Table(title="Where to look", title_justify="left", show_header=False, box=None)
@@ -216,7 +248,7 @@ def show_where_to_look(landscape: Landscape, story: Story, console: Console) -> 
     table.add_row("PostgreSQL", landscape.postgres.url(landscape.database))
     table.add_row("logs", str(landscape.run_dir / "logs"))
     console.print(table)
-    token = access_token(landscape, "salesforce-lightning", "quoteway-experience")
+    token = ada_token(landscape)
     url = landscape.url("experience")
     console.print("\nAsk for the order (the token is good for ten minutes):", highlight=False)
     console.print(
@@ -225,6 +257,9 @@ def show_where_to_look(landscape: Landscape, story: Story, console: Console) -> 
         highlight=False,
         markup=False,
     )
+    console.print("\nVerify the audit log by its signed checkpoints (change an entry first, and see it found):")
+    command = shlex.join([sys.executable, *landscape.audit_verification()])
+    console.print(command, soft_wrap=True, highlight=False, markup=False)
 
 
 def chosen_ports() -> Ports:
@@ -251,6 +286,7 @@ def main() -> int:
         BUILD.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(RUN_DIR, ignore_errors=True)
         with Landscape(RUN_DIR, ports, Progress(), webhooks=True) as landscape:
+            landscape.start_audit_signer()
             return _tell(landscape, console, once=once)
     except ProcessError as error:
         console.print(f"[red]The demo cannot start.[/] {escape(str(error))}", soft_wrap=True)

@@ -32,6 +32,7 @@ from sandbox.tryton.data import DATA_FOLDER, load_seed_data
 from sandbox.tryton.database import start_postgres_with_erp
 from sandbox.tryton.server import DATABASE as ERP_DATABASE
 from sandbox.tryton.server import TrytonServer
+from shared.audit.__main__ import make_key
 from shared.signing_keys import rotate_keys
 from shared.transaction_token import JWKS_PATH
 
@@ -213,6 +214,33 @@ class Landscape:
             self._reserved.pop(name).close()
         settings[f"QUOTEWAY_{name.upper()}_PORT"] = port
         return self._start(name, ["-m", self.modules.get(name, f"{name}_api")], settings)
+
+    def start_audit_signer(self) -> RunningProcess:
+        """Start what exports signed checkpoints of the audit log; its key is made at the first start and kept."""
+        if not self.audit_key.exists():
+            make_key(self.audit_key)
+        return self._start(
+            "audit-signer",
+            ["-m", "shared.audit", "sign"],
+            {
+                "QUOTEWAY_AUDIT_DATABASE_URL": self.postgres.url(self.database),
+                "QUOTEWAY_AUDIT_SIGNING_KEY_FILE": str(self.audit_key),
+                "QUOTEWAY_AUDIT_CHECKPOINT_FOLDER": str(self.run_dir / "audit-checkpoints"),
+                "QUOTEWAY_AUDIT_CHECKPOINT_S": "2",
+            },
+        )
+
+    def audit_verification(self) -> list[str]:
+        """The arguments of `python` that verify the audit log by the checkpoints that were exported."""
+        return [
+            *("-m", "shared.audit", "verify", "--database", self.postgres.url(self.database)),
+            *("--checkpoints", str(self.run_dir / "audit-checkpoints"), "--public-key", f"{self.audit_key}.pub"),
+        ]
+
+    @property
+    def audit_key(self) -> Path:
+        """The key that signs checkpoints of the audit log."""
+        return self.run_dir / "audit.key"
 
     @property
     def _signing_keys(self) -> Path:

@@ -112,6 +112,16 @@ class Oracle:
         with psycopg.connect(url, row_factory=dict_row) as connection:
             return connection.execute(f"{query} ORDER BY sequence", [subject]).fetchall()
 
+    def audit_entries(self, tenant: str, record: str) -> list[dict[str, Any]]:
+        """What the tenant's audit log says of a record, in its order."""
+        url = self.landscape.postgres.url(self.landscape.database)
+        with psycopg.connect(url) as connection:
+            rows = connection.execute(
+                "SELECT entry FROM quoteway_audit.entries WHERE tenant = %s ORDER BY sequence", [tenant]
+            ).fetchall()
+        entries = [json.loads(entry) for (entry,) in rows]
+        return [entry for entry in entries if entry.get("record") == record]
+
     def _sale(self, connection: psycopg.Connection[dict[str, Any]], row: dict[str, Any]) -> Sale:
         lines = connection.execute(_LINES, [row["id"]]).fetchall()
         return Sale(

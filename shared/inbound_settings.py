@@ -23,9 +23,9 @@ class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
     public_url: Annotated[
         str,
         Meta(
-            pattern="^(https?://[^/?#]+)?$",
-            description="where callers reach this service, such as `https://api.example.com`; without it what a "
-            "request's Host header says",
+            pattern=r"^(https?://[^/?#@\s]+)?\Z",
+            description="where callers reach this service, an origin such as `https://api.example.com`: needed behind "
+            "a proxy that ends TLS; without it what a request's Host header says, by http",
         ),
     ] = ""
     revocations_stale_s: RevocationsStaleMax = 600.0

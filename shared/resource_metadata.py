@@ -38,6 +38,15 @@ def publish_resource(title: str, authenticator: Authenticator, public_url: str) 
     return protected_resource
 
 
+def location(request: Request[Any, Any, Any], path: str) -> str:
+    """What a `Location` header says of an address of this tier: absolute where it is known how callers reach the tier.
+
+    Elsewhere it is relative, and means the origin that the caller has asked (RFC 9110, section 10.2.2).
+    """
+    public_url: str = request.app.state.tier.public_url
+    return f"{public_url}{path}"
+
+
 def scopes_of(app: Litestar) -> list[str]:
     """Every scope that some operation of the service needs."""
     handlers = (

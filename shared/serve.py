@@ -57,7 +57,8 @@ def serve(app: ASGIApp, host: str, port: int, name: str, told: Mapping[str, str]
             log_config=None,
             access_log=False,
             server_header=False,
-            # Nothing of ours asks for a caller's address or scheme, so nobody needs to be believed about them.
+            # Nobody is believed about a caller's address or scheme: what anyone may send decides nothing. Behind a
+            # proxy that ends TLS, QUOTEWAY_PUBLIC_URL says how callers get here (shared/resource_metadata.py).
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_S,
         )

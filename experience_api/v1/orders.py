@@ -18,6 +18,7 @@ from shared.canonical.wire import END
 from shared.contract_headers import ASK_AGAIN_AFTER, STATUS_ADDRESS, VERSION_TAG
 from shared.idempotency_key import IdempotencyKeyHeader
 from shared.operation import operation
+from shared.resource_metadata import location
 from shared.versions import warnings_for
 
 OWNER = "salesforce-experience"
@@ -129,7 +130,7 @@ async def submit_order(
         replayed=accepted.replayed,
         warnings=warnings_for(request),
     )
-    headers = {"Location": view.status_url}
+    headers = {"Location": location(request, view.status_url)}
     if view.retry_after_seconds:
         headers["Retry-After"] = str(view.retry_after_seconds)
     return Response(view, status_code=202, headers=headers)

@@ -18,6 +18,7 @@ from shared.contract_headers import STATUS_ADDRESS
 from shared.idempotency_key import IdempotencyKeyHeader
 from shared.operation import operation
 from shared.problem import NotFound
+from shared.resource_metadata import location
 
 OWNER = "order-desk"
 _READS = operation(owner=OWNER, capability="order-submission", scopes=["orders:read"], problems=[404, 422])
@@ -124,7 +125,7 @@ async def start_order_submission(
         status_url=f"/v1/orders/{accepted.order_id}",
         replayed=accepted.replayed,
     )
-    return Response(view, status_code=202, headers={"Location": view.status_url})
+    return Response(view, status_code=202, headers={"Location": location(request, view.status_url)})
 
 
 @get(

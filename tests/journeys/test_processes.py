@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from sandbox.demo import access_token
@@ -183,6 +185,22 @@ def demo(build: Path, **environment: str) -> "subprocess.Popen[str]":
     )
 
 
+def assert_verification_finds(command: list[str]) -> None:
+    """What the demo's tiers wrote is verified as printed, and an entry that somebody changes after that is found."""
+    unchanged = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert unchanged.returncode == 0, unchanged.stderr
+    assert "2 log(s)" in unchanged.stderr or "1 log(s)" in unchanged.stderr
+    with psycopg.connect(command[command.index("--database") + 1]) as connection:
+        connection.execute("ALTER TABLE quoteway_audit.entries DISABLE TRIGGER ALL")
+        connection.execute(
+            "UPDATE quoteway_audit.entries SET entry = replace(entry, '005QW0000000001YAA', '005QW0000000009ZZZ')"
+            " WHERE tenant = 'nordwind' AND entry LIKE '%submitOrder%'"
+        )
+    changed = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert changed.returncode == 1
+    assert "was changed" in changed.stderr
+
+
 def test_the_demo_plays_its_story_once(tmp_path: Path) -> None:
     with demo(tmp_path, ONCE="1") as played:
         output, _ = played.communicate(timeout=120)
@@ -193,6 +211,10 @@ def test_the_demo_plays_its_story_once(tmp_path: Path) -> None:
     assert all(step["ok"] for step in report["steps"])
     assert set(report["ids"]) == {"order", "erpOrder", "subscription", "crmRecord"}
     assert [sale["total"] for sale in report["erp"]] == ["6665.19"]
+    # By Ada, and not by a service: every tier has heard of her, and the audit log names her.
+    submissions = [entry for entry in report["audit"]["entries"] if entry["operation"] == "submitOrder"]
+    assert {(entry["onBehalfOf"], entry["outcome"]) for entry in submissions} == {("005QW0000000001YAA", "succeeded")}
+    assert report["audit"]["verification"].endswith(": unchanged.")
 
 
 def test_the_demo_stays_up_and_ctrl_c_ends_every_child(tmp_path: Path) -> None:
@@ -204,10 +226,12 @@ def test_the_demo_stays_up_and_ctrl_c_ends_every_child(tmp_path: Path) -> None:
             if "until Ctrl-C" in line:
                 break
         children = psutil.Process(played.pid).children(recursive=True)
-        assert len(children) >= 8, output
+        assert len(children) >= 9, output
         curl = next(line for line in output if line.startswith("curl "))
         shown = subprocess.run(curl, shell=True, capture_output=True, text=True, check=False)  # noqa: S602 pasted as printed
         assert json.loads(shown.stdout)["status"] == "booked"
+        verify = next(line for line in output if "shared.audit verify" in line)
+        assert_verification_finds(shlex.split(verify))
         played.send_signal(signal.SIGINT)
         rest = played.stdout.read()
         assert played.wait(timeout=60) == 0, rest
