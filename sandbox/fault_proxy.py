@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import h11
@@ -26,6 +27,7 @@ import msgspec
 from sandbox.faults.control import PATH
 from sandbox.faults.rules import Fault, FaultPlan, Injected, Rule
 
+_Head = TypeVar("_Head", h11.Request, h11.Response)
 _CHUNK = 65_536
 _TIMEOUT_S = 120.0
 # RFC 9110, section 7.6.1: these speak of one connection only. Host and length are set anew.
@@ -222,38 +224,40 @@ def _passed_on(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
 
 async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader) -> _Message | None:
     """The next request, complete; None where the caller has closed the connection."""
-    head: h11.Request | None = None
-    body = b""
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(_CHUNK))
-        elif isinstance(event, h11.Request):
-            head = event
-        elif isinstance(event, h11.Data):
-            body += event.data
-        elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return _Message(0, _passed_on(list(head.headers)), body, head.method.decode(), head.target.decode())
-        else:
-            return None
+    read = await _read(connection, reader, h11.Request)
+    if read is None:
+        return None
+    head, body = read
+    return _Message(0, _passed_on(list(head.headers)), body, head.method.decode(), head.target.decode())
 
 
 async def _read_answer(connection: h11.Connection, reader: asyncio.StreamReader, method: str) -> _Message:
     """The answer, complete. Raises RemoteProtocolError where it breaks off."""
-    head: h11.Response | None = None
+    read = await _read(connection, reader, h11.Response)
+    if read is None:
+        raise h11.RemoteProtocolError("the answer broke off")
+    head, body = read
+    return _Message(head.status_code, _passed_on(list(head.headers.raw_items())), body, method=method)
+
+
+async def _read(
+    connection: h11.Connection, reader: asyncio.StreamReader, kind: type[_Head]
+) -> tuple[_Head, bytes] | None:
+    """The head and the body of the next message; None where it does not come to its end."""
+    head: _Head | None = None
     body = b""
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
             connection.receive_data(await reader.read(_CHUNK))
-        elif isinstance(event, h11.Response):
+        elif isinstance(event, kind):
             head = event
         elif isinstance(event, h11.Data):
             body += event.data
         elif isinstance(event, h11.EndOfMessage) and head is not None:
-            return _Message(head.status_code, _passed_on(list(head.headers.raw_items())), body, method=method)
+            return head, body
         elif not isinstance(event, h11.InformationalResponse):
-            raise h11.RemoteProtocolError("the answer broke off")
+            return None
 
 
 async def _write(

@@ -6,7 +6,6 @@ one run folder, and ends with the program that started it.
 
 import json
 import os
-import secrets
 import socket
 import sys
 import time
@@ -17,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import httpx
 import psycopg
 
-from sandbox.connections_file import connection_block
+from sandbox.connections_file import SECOND_TENANT, TENANT, connection_files
 from sandbox.engines import ExternalPostgres, PostgresEngine, run_database, start_postgres
 from sandbox.erp_stand_in.server import ErpStandIn
 from sandbox.faults.control import FaultControl
@@ -28,7 +26,7 @@ from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_proces
 from sandbox.progress import Progress
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
 from sandbox.tryton.credentials import TenantAccess
-from sandbox.tryton.data import DATA_FOLDER, load_seed_data
+from sandbox.tryton.data import DATA_FOLDER
 from sandbox.tryton.database import start_postgres_with_erp
 from sandbox.tryton.server import DATABASE as ERP_DATABASE
 from sandbox.tryton.server import TrytonServer
@@ -36,8 +34,6 @@ from shared.audit.__main__ import make_key
 from shared.signing_keys import rotate_keys
 from shared.transaction_token import JWKS_PATH
 
-TENANT = "nordwind"
-SECOND_TENANT = "suedwind"
 _PROXIED_TIERS = ("system", "process")
 _WITHOUT_QUOTA = tuple(
     word
@@ -186,6 +182,12 @@ class Landscape:
         """The address of a process that serves."""
         return self.processes[name].url
 
+    def reached_at(self, name: str) -> str:
+        """The address at which Quoteway reaches a vendor or its own next tier: that of its proxy, where it has one."""
+        if name in self.proxied:
+            return self.url(_proxy(name))
+        return self.erp_server.url if name == "tryton" else self.url(name)
+
     def tier_url(self, name: str) -> str:
         """The address that a tier has or will have: the tiers are told of each other before all of them run."""
         if name in self.processes:
@@ -314,9 +316,6 @@ class Landscape:
     def _start_proxy(self, name: str, target: str) -> None:
         self._start(_proxy(name), ["-m", "sandbox.fault_proxy", "--target", target, "--seed", str(self.fault_seed)], {})
 
-    def _reached_at(self, name: str, address: str) -> str:
-        return self.url(_proxy(name)) if name in self.proxied else address
-
     def _stop_postgres(self) -> None:
         if isinstance(self.postgres, ExternalPostgres):
             try:
@@ -346,113 +345,11 @@ class Landscape:
             raise ProcessError(f"The migration failed:\n{migration.log_tail()}\n(log: {migration.log_path})")
 
     def _write_connections(self) -> None:
-        """The system tier's connections: every legal entity has its ERP company and its billing account."""
-        salesforce = json.loads((self.run_dir / "salesforce.json").read_text())
-        self._private("salesforce.secret", salesforce["client_secret"])
-        self._private("tryton.key", self.erp.rest_key)
-        secret = self._register_webhooks() if self.webhooks else f"whsec_{secrets.token_urlsafe(24)}"
-        self._private("webhook.secret", secret)
-        quota = {"concurrency_max": 200, "requests_per_second_max": 10_000} if self.unthrottled else {}
-        entities = load_seed_data().legal_entities
-        blocks = [
-            connection_block(
-                TENANT,
-                capability="crm",
-                legal_entity="*",
-                adapter="salesforce",
-                url=self._reached_at("salesforce", self.url("salesforce")),
-                client_id=salesforce["client_id"],
-                client_secret="file:salesforce.secret",  # noqa: S106 a reference
-                **quota,
-            ),
-            connection_block(
-                TENANT,
-                capability="tax",
-                legal_entity="*",
-                adapter="jurisdictions",
-                table=str(DATA_FOLDER / "taxes.toml"),
-                sellers={entity.code: entity.country for entity in entities},
-            ),
-        ]
-        for entity in entities:
-            blocks.append(
-                connection_block(
-                    TENANT,
-                    capability="erp",
-                    legal_entity=entity.code,
-                    adapter="tryton",
-                    url=self._reached_at("tryton", self.erp_server.url),
-                    database=self.erp_server.database,
-                    company=self.erp.companies[entity.code],
-                    currency=entity.currency,
-                    key="file:tryton.key",
-                    **quota,
-                )
-            )
-            blocks.append(
-                connection_block(
-                    TENANT,
-                    capability="billing",
-                    legal_entity=entity.code,
-                    adapter="stripe",
-                    url=self._reached_at("stripe", self.url("stripe")),
-                    key="file:stripe.key",
-                    webhook_secret="file:webhook.secret",  # noqa: S106 a reference
-                    **quota,
-                )
-            )
         if self.second_tenant:
-            blocks += self._second_tenant_blocks()
-        self._private("connections.toml", "\n".join(blocks))
-
-    def _second_tenant_blocks(self) -> list[str]:
-        """The second tenant's connections. Only Quoteway keeps the two apart: their books are one company's."""
-        credentials = self.run_dir / "suedwind.json"
-        seed = ["--seed", str(DATA_FOLDER / SECOND_TENANT), "--credentials", str(credentials)]
-        org = self._start("suedwind", ["-m", "sandbox.salesforce", "--host", LOOPBACK, "--port", "0", *seed], {})
-        known = json.loads(credentials.read_text())
-        self._private("suedwind.secret", known["client_secret"])
-        seller = {"legal_entity": "SW-DE"}
-        crm: dict[str, str | int | dict[str, str]] = {
-            "url": org.url,
-            "client_id": known["client_id"],
-            "client_secret": "file:suedwind.secret",
-        }
-        erp: dict[str, str | int | dict[str, str]] = {
-            "url": self.erp_server.url,
-            "database": self.erp_server.database,
-            "company": self.erp.companies["NW-DE"],
-            "currency": "EUR",
-            "key": "file:tryton.key",
-        }
-        stripe = {"url": self.url("stripe"), "key": "file:stripe.key"}
-        tax: dict[str, str | int | dict[str, str]] = {
-            "table": str(DATA_FOLDER / "taxes.toml"),
-            "sellers": {"SW-DE": "DE"},
-        }
-        return [
-            connection_block(SECOND_TENANT, capability="crm", adapter="salesforce", legal_entity="*", **crm),
-            connection_block(SECOND_TENANT, capability="tax", adapter="jurisdictions", legal_entity="*", **tax),
-            connection_block(SECOND_TENANT, capability="erp", adapter="tryton", **seller, **erp),
-            connection_block(SECOND_TENANT, capability="billing", adapter="stripe", **seller, **stripe),
-        ]
-
-    def _register_webhooks(self) -> str:
-        """Make the account's webhook endpoint, as a person does in Stripe's dashboard, and return its secret.
-
-        The sandbox's legal entities share one account, so one endpoint is told of everything.
-        """
-        entity = load_seed_data().legal_entities[0]
-        endpoint = httpx.post(
-            f"{self.url('stripe')}/v1/webhook_endpoints",
-            data={
-                "url": f"{self.tier_url('process')}/v1/webhooks/stripe/{TENANT}.{entity.code}",
-                "enabled_events[]": [f"customer.subscription.{change}" for change in ("created", "updated", "deleted")],
-            },
-            auth=((self.run_dir / "stripe.key").read_text().strip(), ""),
-            timeout=10,
-        ).raise_for_status()
-        return str(endpoint.json()["secret"])
+            seed = ["--seed", str(DATA_FOLDER / SECOND_TENANT), "--credentials", str(self.run_dir / "suedwind.json")]
+            self._start("suedwind", ["-m", "sandbox.salesforce", "--host", LOOPBACK, "--port", "0", *seed], {})
+        for name, text in connection_files(self).items():
+            self._private(name, text)
 
     def settings(self, tier: str) -> dict[str, str]:
         """The settings of a tier, as the environment variables that it is started with."""
@@ -480,7 +377,7 @@ class Landscape:
     def _process_environment(self) -> dict[str, str]:
         return {
             "QUOTEWAY_DATABASE_URL": self.postgres.url(self.database),
-            "QUOTEWAY_SYSTEM_URL": self._reached_at("system", self.url("system")) if "system" in self.processes else "",
+            "QUOTEWAY_SYSTEM_URL": self.reached_at("system") if "system" in self.processes else "",
             "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),
             "QUOTEWAY_TRANSACTION_TOKEN_JWKS_URL": f"{self.tier_url('experience')}{JWKS_PATH}",
         }
@@ -488,9 +385,7 @@ class Landscape:
     def _experience_environment(self) -> dict[str, str]:
         return {
             "QUOTEWAY_AUDIT_DATABASE_URL": self.postgres.url(self.database),
-            "QUOTEWAY_PROCESS_URL": (
-                self._reached_at("process", self.url("process")) if "process" in self.processes else ""
-            ),
+            "QUOTEWAY_PROCESS_URL": self.reached_at("process") if "process" in self.processes else "",
             "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(self.run_dir / "experience-api.secret"),
             "QUOTEWAY_EXPERIENCE_SIGNING_KEYS_FILE": str(self._signing_keys),
         }

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 
 from sandbox.contract_examples.recorder import Recorder, RecordingError
-from sandbox.contract_examples.scenes import ENTITY, Scenes, operator_token, token
+from sandbox.contract_examples.records import ENTITY
+from sandbox.contract_examples.scenes import Scenes, operator_token, token
 from sandbox.landscape import Landscape
 from sandbox.process import ProcessError
 from sandbox.progress import Progress
@@ -64,7 +65,7 @@ def record(run_dir: Path, progress: Progress) -> None:
         (folder / f"{name}.json").write_text(json.dumps(event, indent=2) + "\n")
     missing = [f"{tier} {name}" for tier, recorder in recorders.items() for name in recorder.without()]
     if missing:
-        raise RecordingError(f"no scene shows these succeed (sandbox/contract_examples/scenes.py): {missing}")
+        raise RecordingError(f"no scene shows these succeed (sandbox/contract_examples/): {missing}")
 
 
 def _take_webhooks(connections: Path) -> None:

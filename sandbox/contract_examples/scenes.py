@@ -15,22 +15,28 @@ import httpx
 import msgspec
 import redis
 
+from sandbox.connections_file import TENANT
 from sandbox.contract_examples import drafts
 from sandbox.contract_examples.recorder import Asked, Recorder, RecordingError
+from sandbox.contract_examples.records import (
+    ACME,
+    DRAFT,
+    ENTITY,
+    OVER_LIMIT,
+    QUOTE,
+    TO_PARK,
+    UNKNOWN_ACCOUNT,
+    UNKNOWN_QUOTE,
+    Parameters,
+)
 from sandbox.contract_examples.refusals import record_refusals
+from sandbox.contract_examples.vendor_scenes import ask_the_vendors
 from sandbox.faults.rules import Fault, Rule
-from sandbox.landscape import TENANT, Landscape
+from sandbox.landscape import Landscape
 from sandbox.stripe.webhooks import signature
 from shared.contract_examples import PROBLEMS
 from shared.events import EVENTS
 
-ACME, TIDEWATER, UNKNOWN_ACCOUNT = "001QW0000000001YAA", "001QW0000000003YAA", "001QW0000000099YAA"
-QUOTE, OVER_LIMIT, DRAFT, UNKNOWN_QUOTE = (
-    "0Q0QW00000000010AA", "0Q0QW00000000030AA", "0Q0QW00000000060AA", "0Q0QW00000000990AA",
-)  # fmt: skip
-TO_PARK = ("0Q0QW00000000070AA", "0Q0QW00000000020AA", "0Q0QW00000000040AA", "0Q0QW00000000050AA")
-ENTITY = "NW-DE"
-Parameters = dict[str, str | int | bool]
 _WAIT_S = 60.0
 _ENDED = {"booked", "rejected", "compensated", "parked"}
 
@@ -56,10 +62,7 @@ class Scenes:
         self.parked()
         self.tokens()
         self.webhooks()
-        self.crm()
-        self.erp()
-        self.billing()
-        self.tax_and_prices()
+        ask_the_vendors(self.system)
         self.outages()
         self.published = self.events()
         self.limits()
@@ -178,87 +181,6 @@ class Scenes:
         ):  # fmt: skip
             self.system.ask(Asked("verifyBillingWebhook", name, summary, status, {"legalEntity": ENTITY},
                                   {"payload": payload, "signature": proof}))  # fmt: skip
-
-    def crm(self) -> None:
-        """Quotes, accounts and order status in Salesforce."""
-        ask = self.system.ask
-        ask(Asked("findQuote", "accepted", "An accepted quote", parameters={"quoteId": QUOTE}))
-        ask(Asked("findQuote", "no_quote", "No such quote", 404, {"quoteId": UNKNOWN_QUOTE}))
-        ask(Asked("findAccount", "customer", "A customer", parameters={"accountId": ACME}))
-        ask(Asked("findAccount", "no_account", "No such account", 404, {"accountId": UNKNOWN_ACCOUNT}))
-        access: Parameters = {"recordId": ACME, "userId": "005QW0000000001"}
-        ask(Asked("getRecordAccess", "may_read", "A user who sees the account", parameters=access))
-        report = {"accountId": ACME, "quoteId": QUOTE, "status": "booked", "version": 2, "currency": "EUR"}
-        order: Parameters = {"orderId": "ord_example"}
-        ask(Asked("reportOrderStatus", "booked", "An order is booked", parameters=order, body=report))
-        ask(Asked("reportOrderStatus", "late", "An older report", parameters=order, body={**report, "version": 1}))
-        ask(Asked("reportOrderStatus", "no_status", "No such status", 400, order, {**report, "status": "gone"}))
-
-    def erp(self) -> None:
-        """Customers, credit, orders and invoices in Tryton."""
-        ask, customer = self.system.ask, {"legalEntity": ENTITY, "accountId": ACME}
-        found = ask(Asked("findCustomer", "customer", "A customer of the ERP", parameters=dict(customer)))
-        ask(
-            Asked(
-                "findCustomer", "no_customer", "Not known to the ERP", 404, {**customer, "accountId": "001QW0000000099"}
-            )
-        )
-        ask(
-            Asked("ensureCustomer", "known", "A customer it has", parameters=dict(customer), body=drafts.customer(ACME))
-        )
-        other: Parameters = {"accountId": "001QW0000000098", "legalEntity": ENTITY}
-        ask(Asked("ensureCustomer", "two_accounts", "Path and body differ", 400, dict(other), drafts.customer(ACME)))
-        asked: Parameters = {**customer, "amount": "1859.00", "currency": "EUR"}
-        ask(Asked("checkCredit", "approved", "Within the limit", parameters=dict(asked)))
-        ask(Asked("checkCredit", "refused", "Over the limit", parameters={**asked, "accountId": TIDEWATER,
-                                                                        "amount": "99000.00"}))  # fmt: skip
-        ask(Asked("checkCredit", "no_customer", "Not known to the ERP", 404, {**asked, "accountId": "001QW0000000099"}))
-        ask(Asked("listErpInvoices", "newest", "The newest one", parameters={**customer, "limit": 1}))
-        elsewhere: Parameters = {**customer, "legalEntity": "NW-XX"}
-        ask(Asked("listErpInvoices", "no_entity", "No such legal entity", 422, dict(elsewhere)))
-        order: Parameters = {"legalEntity": ENTITY, "externalId": "ord_example"}
-        draft = drafts.order(found["vendorId"])
-        ask(Asked("createOrder", "quoted", "Booked as a quotation", parameters=dict(order), body=draft))
-        ask(Asked("findOrder", "quoted", "A quotation", parameters=dict(order)))
-        ask(Asked("findOrder", "absent", "No such order", parameters={**order, "externalId": "ord_unknown"}))
-        ask(Asked("confirmOrder", "confirmed", "Confirm it", parameters=dict(order)))
-        ask(Asked("cancelOrder", "cancelled", "Cancel it", parameters=dict(order)))
-        unknown = {**draft, "lines": [{**draft["lines"][0], "sku": "NO-SUCH-PRODUCT"}]}
-        ask(Asked("createOrder", "not_sold", "A product that is not sold", 422,
-                  {**order, "externalId": "ord_other"}, unknown))  # fmt: skip
-        dollars = {**draft, "currency": "USD"}
-        ask(Asked("createOrder", "two_currencies", "Amounts in two currencies", 400, dict(order), dollars))
-
-    def billing(self) -> None:
-        """Customers, subscriptions and invoices in Stripe."""
-        ask, customer = self.system.ask, {"legalEntity": ENTITY, "accountId": "001QW0000000097"}
-        made = ask(Asked("ensureBillingCustomer", "created", "A new customer", parameters=dict(customer),
-                         body=drafts.customer("001QW0000000097")))  # fmt: skip
-        named: Parameters = {"legalEntity": ENTITY, "externalId": "ord_example:month"}
-        draft = drafts.subscription(made["vendorId"])
-        ask(Asked("createSubscription", "started", "Started", parameters=dict(named), body=draft))
-        ask(Asked("findSubscription", "active", "Active", parameters=dict(named)))
-        ask(
-            Asked(
-                "findSubscription", "absent", "No such subscription", parameters={**named, "externalId": "ord_x:month"}
-            )
-        )
-        ask(Asked("listSubscriptions", "running", "One that runs", parameters=dict(customer)))
-        ask(Asked("listBillingInvoices", "newest", "The newest one", parameters={**customer, "limit": 1}))
-        ask(Asked("cancelSubscription", "cancelled", "Cancel it", parameters=dict(named)))
-
-    def tax_and_prices(self) -> None:
-        """Tax and list prices."""
-        ask = self.system.ask
-        lines = [{"lineId": "1", "net": drafts.euros("100.00")}]
-        request: dict[str, Any] = {"legalEntity": ENTITY, "buyer": drafts.ADDRESS, "lines": lines}
-        ask(Asked("calculateTax", "domestic", "A sale within the country", body=request))
-        nowhere: dict[str, Any] = {**request, "buyer": {**drafts.ADDRESS, "country": "AQ"}}
-        ask(Asked("calculateTax", "no_jurisdiction", "No rule for the address", 422, body=nowhere))
-        entity: Parameters = {"legalEntity": ENTITY}
-        skus = {"skus": ["MON-STD", "MON-LEGACY"], "currency": "EUR"}
-        ask(Asked("lookUpPrices", "two", "A product that is sold, and one that is not", parameters=entity, body=skus))
-        ask(Asked("lookUpPrices", "none", "No product named", 400, entity, {**skus, "skus": []}))
 
     def outages(self) -> None:
         """A vendor that is away, an answer that is lost, a tier that does not answer; what is refused everywhere."""

@@ -50,29 +50,21 @@ FULL = Scale(
     events=10_000,
     relay_kills=100,
 )
-REAL_ERP = Scale(
-    orders_under_kills=60,
-    kills=12,
-    orders_under_lost_answers=60,
-    crash_points_max=None,
+REAL_ERP = replace(
+    FULL.with_orders(60),
     keys=10,
-    posts_of_each_key=100,
     orders_of_two_workers=40,
-    pause_s=60.0,
-    lease_s=None,
     webhooks=1000,
     events=1000,
     relay_kills=10,
     orders_at_once=8,
 )
-SHORT = Scale(
-    orders_under_kills=8,
-    kills=2,
+SHORT = replace(
+    FULL.with_orders(8),
     orders_under_lost_answers=6,
     crash_points_max=3,
     keys=2,
     posts_of_each_key=15,
-    orders_of_two_workers=8,
     pause_s=5.0,
     lease_s=2.0,
     webhooks=100,

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from sandbox.connections_file import TENANT
 from sandbox.faults.billing_changes import BillingChanges, Event
 from sandbox.faults.caller import Caller
 from sandbox.faults.ledger import Findings
 from sandbox.faults.run import Result, Run
-from sandbox.landscape import TENANT
 from sandbox.stripe.webhooks import signature
 
 DUPLICATED, FORGED, STALE = 0.30, 0.05, 0.05

@@ -39,11 +39,9 @@ class Store:
 
     def scan(self, kind: str, **equal: Any) -> list[Mapping[str, Any]]:
         """The records of a kind whose fields have these values, newest first, for reading only."""
-        found = [
-            record
-            for record in self._tables.get(kind, {}).values()
-            if all(record.get(name) == value for name, value in equal.items())
-        ]
+        found = list(self._tables.get(kind, {}).values())
+        for name, value in equal.items():
+            found = [record for record in found if record.get(name) == value]
         return sorted(found, key=lambda record: record["_seq"], reverse=True)
 
     def put(self, record: Record) -> None:

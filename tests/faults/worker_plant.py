@@ -22,8 +22,9 @@ from redis.asyncio import Redis
 
 from process_api.event_delivery import stream_of
 from process_api.settings import ProcessSettings
+from sandbox.connections_file import TENANT
 from sandbox.faults.ledger import Findings
-from sandbox.landscape import TENANT, Landscape
+from sandbox.landscape import Landscape
 from sandbox.process import RunningProcess, start_process
 from shared.settings import load_settings, variable
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
