@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+import httpx
 import psycopg
 
 from sandbox.connections_file import SECOND_TENANT, TENANT, connection_files
