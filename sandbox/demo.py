@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sandbox.connections_file import TENANT
 from sandbox.issuer.user_token import user_token
-from sandbox.landscape import TENANT, Landscape, Ports
+from sandbox.landscape import Landscape, Ports
 from sandbox.oracle import Oracle
 from sandbox.process import ProcessError, require_free_port
 from sandbox.progress import Progress

@@ -26,6 +26,7 @@ from sandbox.faults.control import FaultControl
 from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
 from sandbox.progress import Progress
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
+from sandbox.tier_environment import tier_environment
 from sandbox.tryton.credentials import TenantAccess
 from sandbox.tryton.data import DATA_FOLDER
 from sandbox.tryton.database import start_postgres_with_erp
@@ -33,7 +34,6 @@ from sandbox.tryton.server import DATABASE as ERP_DATABASE
 from sandbox.tryton.server import TrytonServer
 from shared.audit.__main__ import make_key
 from shared.signing_keys import rotate_keys
-from shared.transaction_token import JWKS_PATH
 
 _PROXIED_TIERS = ("system", "process")
 _WITHOUT_QUOTA = tuple(
@@ -57,12 +57,6 @@ class Ports:
     tryton: int = 0
     postgres: int = 0
     redis: int = 0
-
-
-# Limits are at work, but out of the way of those who load the sandbox on purpose.
-_RATE_LIMITS = ",".join(
-    f"{bucket}=1000000/minute" for bucket in ("tenant", "client", "user", "read", "write", "expensive")
-)
 
 
 @dataclass
@@ -129,8 +123,8 @@ class Landscape:
             self._start_proxy(name, self.erp_server.url if name == "tryton" else self.url(name))
         for client_id in ("process-api", "experience-api"):
             self._private(f"{client_id}.secret", self.secret(client_id))
-        if not self._signing_keys.exists():
-            rotate_keys(self._signing_keys)
+        if not self.signing_keys.exists():
+            rotate_keys(self.signing_keys)
         self._write_connections()
         self._migrate()
 
@@ -246,7 +240,7 @@ class Landscape:
         return self.run_dir / "audit.key"
 
     @property
-    def _signing_keys(self) -> Path:
+    def signing_keys(self) -> Path:
         """The experience API's own keys, made at the first start and kept."""
         return self.run_dir / "experience-api.keys.json"
 
@@ -354,42 +348,7 @@ class Landscape:
 
     def settings(self, tier: str) -> dict[str, str]:
         """The settings of a tier, as the environment variables that it is started with."""
-        own = {
-            "experience": self._experience_environment,
-            "process": self._process_environment,
-            "system": self._system_environment,
-        }[tier]()
-        metadata = f"{self.url('issuer')}/.well-known/openid-configuration"
-        return {
-            "QUOTEWAY_ISSUER_METADATA_URL": metadata,
-            "QUOTEWAY_REDIS_URL": self.redis.url,
-            "QUOTEWAY_RATE_LIMITS": _RATE_LIMITS,
-            **self.tier_settings,
-            **own,
-        }
-
-    def _system_environment(self) -> dict[str, str]:
-        return {
-            "QUOTEWAY_REVOCATIONS_URL": self.tier_url("process"),
-            "QUOTEWAY_AUDIT_DATABASE_URL": self.postgres.url(self.database),
-            "QUOTEWAY_SYSTEM_CONNECTIONS": str(self.run_dir / "connections.toml"),
-        }
-
-    def _process_environment(self) -> dict[str, str]:
-        return {
-            "QUOTEWAY_DATABASE_URL": self.postgres.url(self.database),
-            "QUOTEWAY_SYSTEM_URL": self.reached_at("system") if "system" in self.processes else "",
-            "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(self.run_dir / "process-api.secret"),
-            "QUOTEWAY_TRANSACTION_TOKEN_JWKS_URL": f"{self.tier_url('experience')}{JWKS_PATH}",
-        }
-
-    def _experience_environment(self) -> dict[str, str]:
-        return {
-            "QUOTEWAY_AUDIT_DATABASE_URL": self.postgres.url(self.database),
-            "QUOTEWAY_PROCESS_URL": self.reached_at("process") if "process" in self.processes else "",
-            "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(self.run_dir / "experience-api.secret"),
-            "QUOTEWAY_EXPERIENCE_SIGNING_KEYS_FILE": str(self._signing_keys),
-        }
+        return tier_environment(self, tier)
 
     # -- both -----------------------------------------------------------------------------------------------------
 
