@@ -10,6 +10,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, error
 from sqlalchemy import func, select
 
+from process_api.account_turns import end_turn
 from process_api.event_log import append_event
 from process_api.flow_queues import (
     BOOKING_WORKFLOW,
@@ -30,6 +31,7 @@ from process_api.flows import (
     remove_what_to_do,
     tenant_of,
 )
+from process_api.fruitless_starts import count_start
 from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
@@ -64,8 +66,14 @@ _QUEUE_POLL_S = 0.1
 # The database is away: DBOS waits for it in the same way.
 _DATABASE_POLL_S = 1.0
 # DBOS would lay a flow aside that was begun 100 times, as in a night of crashing workers: for good, and nobody is told.
+# What counts here is process_api.fruitless_starts.
 _BEGUN_MAX: int | None = None
 _DEFECT = "Have the defect mended, then have the flow tried again."
+_WORKERS_DIED = "{} workers in a row ended while they were at work on this flow, and got nowhere with it."
+_GIVEN_UP = (
+    "Look for what ended those workers (out of memory? a crash in the log?), have it mended, and have the flow tried "
+    "again. Salesforce does not know of this end."
+)
 # A vendor that is away for days is asked as often as this, in seconds.
 _SECOND_LOOK_MAX_S = 6 * 3600
 _LOOK_YOURSELF = "Look at ERP and billing for more than this order stands for"
@@ -85,6 +93,7 @@ class Worker:
     dbos: DBOS
     drain_s: float
     second_look_s: int
+    flow_starts_max: int
 
     async def stop(self, *, drain_s: float | None = None) -> None:
         """Take no more flows, give those at work `drain_s` seconds, and close. What is left, others go on with at once.
@@ -147,6 +156,7 @@ async def start_worker(
         dbos=DBOS(config=config),
         drain_s=settings.drain_s,
         second_look_s=settings.second_look_s,
+        flow_starts_max=settings.flow_starts_max,
     )
     DBOS.listen_queues(list(QUEUES))
     await worker.lease.start()
@@ -171,6 +181,8 @@ async def order_submission(flow_id: str, generation: int = 1) -> str:
     """
     worker = running_worker()
     with worker.lease.flow():
+        if await count_start(worker.store, worker.lease, flow_id) > worker.flow_starts_max:
+            return await give_up(flow_id)
         ending = await _run(worker, flow_id, generation, through=STEPS[0].name)
         if ending.kind != "succeeded":
             await _come_to(worker, flow_id, ending)
@@ -187,9 +199,38 @@ async def order_booking(flow_id: str, generation: int = 1) -> str:
     """Run the order's saga to its end, write the end down with its event, and tell Salesforce of a bad one."""
     worker = running_worker()
     with worker.lease.flow():
+        if await count_start(worker.store, worker.lease, flow_id) > worker.flow_starts_max:
+            return await give_up(flow_id)
         ending = await _run(worker, flow_id, generation)
         await _come_to(worker, flow_id, ending)
     return ending.kind
+
+
+async def give_up(flow_id: str) -> str:
+    """Park a flow that its workers die with; of one that has ended, leave what was to follow to its owner.
+
+    The workflow ends with it. No step of DBOS is made: which one would be next is not known here.
+    """
+    worker = running_worker()
+    ending = Ending("parked", "", "workers_died", _WORKERS_DIED.format(worker.flow_starts_max), _GIVEN_UP)
+    ended = await _has_ended(worker, flow_id)
+    if not ended:
+        await end_order(flow_id, ending)
+    with suppress(QuotewayError):
+        async with worker.store.transaction(tenant_of(flow_id)) as connection:
+            await end_turn(connection, flow_id)  # the last worker died in the middle of it
+            if ended:
+                await add_what_to_do(connection, flow_id, f"{ending.preamble} {_LOOK_YOURSELF}, and tell the seller.")
+    return "given up"
+
+
+async def _has_ended(worker: Worker, flow_id: str) -> bool:
+    query = select(flows.c.status).where(flows.c.flow_id == flow_id)
+    while True:
+        with suppress(Unavailable):
+            async with worker.store.transaction(tenant_of(flow_id)) as connection:
+                return await connection.scalar(query) in {status for status, _ in _ENDINGS.values()}
+        await asyncio.sleep(_DATABASE_POLL_S)
 
 
 async def _run(worker: Worker, flow_id: str, generation: int, *, through: str | None = None) -> Ending:
@@ -222,6 +263,8 @@ async def order_second_look(flow_id: str, look: int = 1) -> str:
     """
     worker = running_worker()
     with worker.lease.flow():
+        if await count_start(worker.store, worker.lease, flow_id) > worker.flow_starts_max:
+            return await give_up(flow_id)
         await pause(await DBOS.run_step_async({"name": "second_look_early_s"}, second_look_early_s, flow_id))
         tried = (look - 1) * worker.saga.patience.attempts_max
         looked = await worker.saga.settle(flow_id, SECOND_LOOK, "forward", tried=tried)
@@ -334,6 +377,7 @@ async def _end_order_once(
             status=flow_status,
             what_to_do=ending.what_to_do or None,
             finished_at=None if flow_status is FlowStatus.parked else func.clock_timestamp(),
+            fruitless_starts=0,
             **bad,
         )
         account_id = await connection.scalar(select(orders.c.account_id).where(orders.c.order_id == flow.subject))

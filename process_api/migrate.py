@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,16 @@ from alembic.config import Config
 from dbos import DBOS
 from msgspec import Meta
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from process_api.row_security import GRANT_WORKFLOW_QUEUE
 from process_api.store import sqlalchemy_url
 from shared.settings import load_settings_or_exit
+
+# Within a few minutes some moment comes in which nobody holds the table for long; if not, somebody must look.
+LOCK_ATTEMPTS_MAX = 30
+LOCK_PAUSE_S = 5.0
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,9 +38,26 @@ def alembic_config(database_url: str) -> Config:
     return config
 
 
+def upgrade(database_url: str, revision: str = "head") -> None:
+    """Bring our tables to that revision. A migration that cannot have a table's lock at once tries again, a few times.
+
+    Raises sqlalchemy.exc.OperationalError where it never gets it, or the database does not answer.
+    """
+    for attempt in range(1, LOCK_ATTEMPTS_MAX + 1):
+        try:
+            command.upgrade(alembic_config(database_url), revision)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", "") != _LOCK_NOT_AVAILABLE or attempt == LOCK_ATTEMPTS_MAX:
+                raise
+            sys.stderr.write(f"A table is in use; trying again ({attempt} of {LOCK_ATTEMPTS_MAX - 1}).\n")
+            time.sleep(LOCK_PAUSE_S)
+        else:
+            return
+
+
 def migrate(database_url: str) -> None:
     """Bring our tables and the workflow engine's to the newest version. Running it again changes nothing."""
-    command.upgrade(alembic_config(database_url), "head")
+    upgrade(database_url)
     DBOS.migrate(sqlalchemy_url(database_url))
     engine = create_engine(sqlalchemy_url(database_url))
     with engine.begin() as connection:
@@ -42,5 +66,12 @@ def migrate(database_url: str) -> None:
 
 
 if __name__ == "__main__":
-    migrate(load_settings_or_exit(MigrationSettings, os.environ, "The migration").database_url)
+    try:
+        migrate(load_settings_or_exit(MigrationSettings, os.environ, "The migration").database_url)
+    except OperationalError as failed:
+        sys.stderr.write(
+            f"The migration has not ended: {failed.orig} Nothing is half done; run it again. If a table is in use, end "
+            "the transaction that holds it (pg_stat_activity says which).\n"
+        )
+        sys.exit(1)
     sys.stdout.write("The database is up to date.\n")

@@ -35,6 +35,7 @@ from process_api.flows import (
     tenant_of,
     undoing_to,
 )
+from process_api.fruitless_starts import forget_starts
 from process_api.lease import Lease
 from process_api.store import Store
 from shared.problem import Conflict, InvalidRequest, OutcomeUnknown, QuotewayError, Rejected, Unavailable
@@ -321,6 +322,7 @@ class Saga(Generic[C]):
                 # The first run of this attempt wrote everything down, but died before DBOS kept its outcome.
                 return _outcome("done")
             if step.in_turn and not await take_turn(connection, context.tenant, context.account_id, context.flow_id):
+                await forget_starts(connection, context.flow_id)  # one that waits ends no worker
                 return _outcome("waiting", pause_s=_TURN_POLL_S)
             await begin_attempt(
                 connection,
@@ -361,6 +363,7 @@ class Saga(Generic[C]):
     ) -> None:
         if step.in_turn:
             await end_turn(connection, flow_id)
+        await forget_starts(connection, flow_id)
         await end_attempt(
             connection,
             flow_id=flow_id,

@@ -45,6 +45,10 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     step_attempts_max: Annotated[int, Meta(ge=1, le=50, description="attempts at a step before its flow is parked")] = (
         12
     )
+    flow_starts_max: Annotated[
+        int,
+        Meta(ge=1, le=1000, description="workers that may end, one after the other, with a flow before it is parked"),
+    ] = 10
     step_backoff_s: Annotated[
         float, Meta(ge=0, le=600, description="seconds before the second attempt; doubles each time")
     ] = 1.0

@@ -135,6 +135,8 @@ flows = Table(
     Column("edits", JSONB, nullable=False, server_default="{}"),
     # How often an operator has had it begun again, plus one; work of an earlier generation counts no more.
     Column("generation", Integer, nullable=False, server_default="1"),
+    # How often a worker has begun with it since an attempt last came to an end (process_api.fruitless_starts).
+    Column("fruitless_starts", Integer, nullable=False, server_default="0"),
     # The end that a flow comes to once all it has begun is undone; nothing while it goes forward.
     Column("undoing_to", JSONB),
     _moment("started_at"),

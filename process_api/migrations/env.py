@@ -5,6 +5,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy import create_engine, text
 
+from process_api.migrations import online
+from process_api.migrations.online import lock_timeout
 from process_api.row_security import EVERY_TENANT
 from process_api.tables import SCHEMA, metadata
 
@@ -18,19 +20,25 @@ def include_name(name: str | None, kind: str, _parents: Any) -> bool:
 engine = create_engine(
     context.config.get_main_option("sqlalchemy.url") or "", connect_args={"options": "-csearch_path=public"}
 )
-with engine.connect() as connection:
-    connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-    connection.commit()
-    # A migration changes every tenant's rows, also where it does not connect as a superuser.
-    connection.execute(text(f"SELECT set_config('quoteway.tenant', '{EVERY_TENANT}', false)"))
-    connection.commit()
-    context.configure(
-        connection=connection,
-        target_metadata=metadata,
-        include_schemas=True,
-        include_name=include_name,
-        version_table_schema=SCHEMA,
-    )
-    with context.begin_transaction():
-        context.run_migrations()
-engine.dispose()
+try:
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        connection.commit()
+        connection.execute(lock_timeout(online.LOCK_TIMEOUT_S))
+        # A migration changes every tenant's rows, also where it does not connect as a superuser.
+        connection.execute(text(f"SELECT set_config('quoteway.tenant', '{EVERY_TENANT}', false)"))
+        connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=metadata,
+            include_schemas=True,
+            include_name=include_name,
+            version_table_schema=SCHEMA,
+            # What one has done is not held up, with its locks, by the one after it.
+            transaction_per_migration=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()
+finally:
+    # Also where one fails: it is tried again, from the beginning.
+    engine.dispose()

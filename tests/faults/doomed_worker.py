@@ -3,6 +3,7 @@
 QUOTEWAY_TEST_POINT     where: one of POINTS, followed by `:<step>` where it is about a step
 QUOTEWAY_TEST_SIGNAL    what happens there: SIGKILL or SIGSTOP
 QUOTEWAY_TEST_MARKER    the file that says that it has happened: it happens once, whoever comes there next
+QUOTEWAY_TEST_AGAIN     it happens to every worker that comes there
 QUOTEWAY_TEST_WITHOUT   the guard to switch off: one of GUARDS
 """
 
@@ -33,7 +34,8 @@ from shared.settings import load_settings, variable
 def reached(point: str) -> None:
     """End or pause here, if here is where."""
     marker = Path(os.environ.get("QUOTEWAY_TEST_MARKER", os.devnull))
-    if os.environ.get("QUOTEWAY_TEST_POINT") == point and not marker.exists():
+    again = "QUOTEWAY_TEST_AGAIN" in os.environ
+    if os.environ.get("QUOTEWAY_TEST_POINT") == point and (again or not marker.exists()):
         marker.touch()
         os.kill(os.getpid(), signal.Signals[os.environ["QUOTEWAY_TEST_SIGNAL"]])
 
@@ -147,6 +149,11 @@ def with_the_engines_own_limit(create_engine: Any) -> Any:
     return create
 
 
+async def never(*_: Any) -> int:
+    """Instead of a count."""
+    return 0
+
+
 def allowed(*_: Any) -> None:
     """Instead of a guard that asks its own memory."""
 
@@ -193,6 +200,7 @@ def apart_from_the_state(end_order: Callable[..., Awaitable[None]]) -> Any:
 
 
 GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
+    "counting": [(executor, "count_start", lambda _: never)],
     "recovery": [(lease.Lease, "_take_over_orphans", lambda _: nothing)],
     "lease": [(lease.Lease, "require", lambda _: allowed), (lease.Lease, "fence", lambda _: nothing)],
     "attention": [(lease.Lease, "_look_for_unattended", lambda _: allowed)],

@@ -50,6 +50,7 @@ class WorkerPlant:
         *,
         point: str = "",
         fatal: signal.Signals = signal.SIGKILL,
+        again: bool = False,
         without: str = "",
         clock_s: float = 0.0,
         **settings: Any,
@@ -61,6 +62,8 @@ class WorkerPlant:
             self.marker = self.folder / f"reached-{uuid.uuid4().hex[:6]}"
             environment |= {"QUOTEWAY_TEST_POINT": point, "QUOTEWAY_TEST_SIGNAL": fatal.name}
             environment["QUOTEWAY_TEST_MARKER"] = str(self.marker)
+        if again:
+            environment["QUOTEWAY_TEST_AGAIN"] = "1"
         if without:
             environment["QUOTEWAY_TEST_WITHOUT"] = without
         if clock_s:

@@ -4,8 +4,9 @@ Revision ID: 0010
 Revises: 0009
 """
 
-import sqlalchemy as sa
 from alembic import op
+
+from process_api.migrations.online import create_index_online
 
 revision = "0010"
 down_revision = "0009"
@@ -15,22 +16,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the change."""
-    op.create_index(
-        "ix_orders_unended",
-        "orders",
-        ["tenant", "status"],
-        unique=False,
-        schema="quoteway",
-        postgresql_where=sa.text("status <> ALL (ARRAY['booked', 'rejected', 'compensated'])"),
-    )
-    op.create_index(
-        "ix_flows_unfinished",
-        "flows",
-        ["tenant", "status"],
-        unique=False,
-        schema="quoteway",
-        postgresql_where=sa.text("finished_at IS NULL"),
-    )
+    unended = "status <> ALL (ARRAY['booked', 'rejected', 'compensated'])"
+    create_index_online("ix_orders_unended", "orders", ["tenant", "status"], where=unended)
+    create_index_online("ix_flows_unfinished", "flows", ["tenant", "status"], where="finished_at IS NULL")
 
 
 def downgrade() -> None:

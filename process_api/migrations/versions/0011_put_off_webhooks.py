@@ -7,6 +7,8 @@ Revises: 0010
 import sqlalchemy as sa
 from alembic import op
 
+from process_api.migrations.online import create_index_online
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -16,16 +18,13 @@ depends_on = None
 def upgrade() -> None:
     """Make the change."""
     op.add_column(
-        "webhook_inbox", sa.Column("put_offs", sa.Integer(), server_default="0", nullable=False), schema="quoteway"
-    )
-    op.create_index(
-        "ix_webhook_inbox_due",
         "webhook_inbox",
-        ["put_offs", "next_attempt_at", "position"],
-        unique=False,
+        sa.Column("put_offs", sa.Integer(), server_default="0", nullable=False),
         schema="quoteway",
-        postgresql_where=sa.text("finished_at IS NULL"),
+        if_not_exists=True,  # where building the index broke off
     )
+    due = ["put_offs", "next_attempt_at", "position"]
+    create_index_online("ix_webhook_inbox_due", "webhook_inbox", due, where="finished_at IS NULL")
 
 
 def downgrade() -> None:

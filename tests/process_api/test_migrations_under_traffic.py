@@ -1,0 +1,120 @@
+"""A migration while the version before is at work: whoever writes goes on (docs/decisions/0052)."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+import pytest_asyncio
+from sqlalchemy.exc import OperationalError
+
+from process_api import migrate
+from process_api.migrations import online
+from sandbox.engines import PostgresEngine
+
+pytestmark = pytest.mark.servers
+WRITE = (
+    "INSERT INTO quoteway.flows (flow_id, tenant, kind, subject, status, correlation_id, requested_by) "
+    "VALUES (%s, 't', 'test', 's', 'succeeded', 'c', 'test')"
+)
+BEFORE_THE_INDEXES, THE_INDEXES, WITH_A_COLUMN_MORE = "0009", "0010", "0012"
+
+
+class Database:
+    """A database that is to be migrated."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def at(self, revision: str) -> None:
+        """Bring it there."""
+        await asyncio.to_thread(migrate.upgrade, self.url, revision)
+
+    async def connect(self) -> psycopg.AsyncConnection:
+        """A connection of the version before."""
+        return await psycopg.AsyncConnection.connect(self.url)
+
+    async def write(self) -> None:
+        """What a process of the version before does all the time. Raises QueryCanceled where it has to wait."""
+        async with await self.connect() as connection:
+            await connection.execute("SET statement_timeout = '5s'")
+            await connection.execute(WRITE, [uuid.uuid4().hex])
+
+    async def waits_for_a_lock(self) -> None:
+        """Wait until somebody waits for a lock, or, as a concurrent build does, for a transaction."""
+        async with asyncio.timeout(20), await self.connect() as connection:
+            await connection.set_autocommit(True)
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            while not await (await connection.execute(waiting)).fetchone():  # noqa: ASYNC110 the database tells nobody
+                await asyncio.sleep(0.02)
+
+
+@pytest_asyncio.fixture
+async def database(postgres: PostgresEngine) -> AsyncIterator[Database]:
+    name = f"migrated_{uuid.uuid4().hex[:8]}"
+    await asyncio.to_thread(postgres.create_database, name)
+    yield Database(postgres.url(name))
+
+
+async def write_while_it_waits(database: Database, revision: str) -> None:
+    """Migrate while a long transaction has written to the table, and write to it meanwhile."""
+    async with await database.connect() as long:
+        await long.execute(WRITE, [uuid.uuid4().hex])
+        migrating = asyncio.create_task(database.at(revision))
+        try:
+            await database.waits_for_a_lock()
+            await database.write()
+            assert not migrating.done()
+        finally:
+            await long.rollback()
+            await migrating
+
+
+async def test_an_index_is_built_while_others_write(database: Database) -> None:
+    await database.at(BEFORE_THE_INDEXES)
+
+    await write_while_it_waits(database, THE_INDEXES)
+
+    async with await database.connect() as connection:
+        built = await connection.execute(
+            "SELECT relname FROM pg_class JOIN pg_index ON indexrelid = pg_class.oid "
+            "WHERE relname IN ('ix_flows_unfinished', 'ix_orders_unended') AND indisvalid"
+        )
+        assert len(await built.fetchall()) == 2
+
+
+async def test_a_lock_is_waited_for_briefly_and_asked_for_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "LOCK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(migrate, "LOCK_PAUSE_S", 0.2)
+    await database.at(THE_INDEXES)
+
+    await write_while_it_waits(database, WITH_A_COLUMN_MORE)
+
+
+async def test_without_a_limit_they_would_all_wait_behind_the_migration(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "LOCK_TIMEOUT_S", 0)
+    await database.at(THE_INDEXES)
+
+    with pytest.raises(psycopg.errors.QueryCanceled):
+        await write_while_it_waits(database, WITH_A_COLUMN_MORE)
+
+
+async def test_a_table_that_is_never_free_ends_the_migration_with_nothing_half_done(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "LOCK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(migrate, "LOCK_PAUSE_S", 0.0)
+    monkeypatch.setattr(migrate, "LOCK_ATTEMPTS_MAX", 2)
+    await database.at(THE_INDEXES)
+    async with await database.connect() as long:
+        await long.execute(WRITE, [uuid.uuid4().hex])
+        with pytest.raises(OperationalError):
+            await database.at(WITH_A_COLUMN_MORE)
+        await long.rollback()
+
+    await database.at(WITH_A_COLUMN_MORE)
