@@ -46,9 +46,13 @@ class Caller:
     @classmethod
     def of(cls, request: Request[Principal, Any, Any]) -> Self:
         """The caller of a request; its time runs from the moment the request came in."""
-        acting = handed_on(request.user, request.state.acting_user)
-        anew = "no-cache" in request.headers.get("cache-control", "")
-        return cls(request.user.tenant, request.state.received_at + DEADLINE_S, acting, anew)
+        # As the policies left it: the framework would make objects of it first.
+        scope = request.scope
+        principal: Principal = scope["user"]
+        state = scope["state"]
+        anew = any(name == b"cache-control" and b"no-cache" in value for name, value in scope["headers"])
+        acting = handed_on(principal, state["acting_user"])
+        return cls(principal.tenant, state["received_at"] + DEADLINE_S, acting, anew)
 
 
 class _OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -156,11 +160,7 @@ class ProcessClient:
         return await self._send_with_token(caller, call)
 
     async def _send_with_token(self, caller: Caller, call: "_Call") -> Response:
-        try:
-            async with _until(caller.answer_by):
-                token = await self.tokens.bearer(caller.tenant)
-        except TimeoutError as error:
-            raise Unavailable("the issuer gave no token in time", reason_code="deadline_exceeded") from error
+        token = self.tokens.held(caller.tenant) or await self._new_token(caller)
         headers = {"Authorization": f"Bearer {token}", **call.headers}
         if caller.acting is not None:
             headers[HEADER] = self.signer.sign(caller.acting)
@@ -177,6 +177,13 @@ class ProcessClient:
         except TimeoutError as error:
             late = f"the {_PEER} did not answer within the {DEADLINE_S:g} s that a caller waits"
             raise call.no_answer(late, reason_code="deadline_exceeded") from error
+
+    async def _new_token(self, caller: Caller) -> str:
+        try:
+            async with _until(caller.answer_by):
+                return await self.tokens.bearer(caller.tenant)
+        except TimeoutError as error:
+            raise Unavailable("the issuer gave no token in time", reason_code="deadline_exceeded") from error
 
 
 @dataclass(frozen=True)

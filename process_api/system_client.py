@@ -229,7 +229,7 @@ class SystemClient:
         params: Mapping[str, Any] | None,
         safe: bool,
     ) -> Response:
-        headers = {"Authorization": f"Bearer {await self.tokens.bearer(tenant)}"}
+        headers = {"Authorization": f"Bearer {self.tokens.held(tenant) or await self.tokens.bearer(tenant)}"}
         content = None
         if body is not None:
             headers["Content-Type"] = "application/json"

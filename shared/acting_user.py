@@ -1,6 +1,6 @@
 """The policies that find out on whose behalf a request is made: one for each place in the chain of tiers."""
 
-import uuid
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -103,7 +103,7 @@ def _in_whose_name(principal: Principal) -> ActingUser | None:
     return ActingUser(
         principal.user,
         principal.tenant,
-        uuid.uuid4().hex,
+        os.urandom(16).hex(),
         principal.client_id,
         _own_token(principal),
         principal.scopes,
@@ -118,7 +118,7 @@ def handed_on(principal: Principal, user: ActingUser | None) -> ActingUser | Act
     return ActingClient(
         principal.subject,
         principal.tenant,
-        uuid.uuid4().hex,
+        os.urandom(16).hex(),
         principal.client_id,
         _own_token(principal),
         principal.scopes,

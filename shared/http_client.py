@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from shared.metrics import outbound_request
-from shared.network import Network, OutboundSettings
+from shared.network import Answer, Network, OutboundSettings
 from shared.problem import OutcomeUnknown, Problem, QuotewayError, Unavailable, error_from_problem
 from shared.telemetry import current_correlation_id
 from shared.tracing import current_traceparent, span
@@ -23,7 +23,8 @@ from shared.tracing import current_traceparent, span
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
 Request = httpx.Request
-Response = httpx.Response
+Response = Answer
+TransportResponse = httpx.Response
 TransportFailure = httpx.TransportError
 HTTPFailure = httpx.HTTPError
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -116,7 +117,8 @@ class OutboundClient:
             # httpx's request and client cost more than the rest of a hop, and add nothing to one.
             query = f"?{httpx.QueryParams(params)}" if params else ""
             return await self._network.exchange(method, f"{self.base_url}{path}{query}", list(headers.items()), content)
-        return await self._client.request(method, path, headers=headers, params=params, content=content)
+        response = await self._client.request(method, path, headers=headers, params=params, content=content)
+        return Answer(response.status_code, response.content, response.headers.multi_items())
 
     def _failure(self, error: httpx.RequestError, *, safe: bool) -> QuotewayError:
         kind = type(error).__name__

@@ -6,12 +6,15 @@ reached the peer. No redirect is followed, no proxy of the environment used, no 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 import httpx
 from pyreqwest import exceptions
 from pyreqwest.client import ClientBuilder
+from pyreqwest.http import HeaderMap
 from pyreqwest.request import RequestBuilder
 
 # Shorter than the 5 s after which our tiers' servers close an idle connection: a write sent into one that is being
@@ -32,6 +35,25 @@ class OutboundSettings:
     answer_timeout_s: float = 15.0
     connections_max: int = 100
     read_attempts_max: int = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a peer answered, read to its end. httpx's own response costs as much as the rest of reading one."""
+
+    status_code: int
+    content: bytes
+    header_items: Sequence[tuple[str, str]] = ()
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status_code < 300
+
+    @cached_property
+    def headers(self) -> httpx.Headers:
+        """The headers, found whatever their case; as bytes, or httpx takes no more than ASCII."""
+        return httpx.Headers([(name.encode(), text.encode()) for name, text in self.header_items])
 
 
 class Network(httpx.AsyncBaseTransport):
@@ -59,7 +81,7 @@ class Network(httpx.AsyncBaseTransport):
 
     async def exchange(
         self, method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
-    ) -> httpx.Response:
+    ) -> Answer:
         """Send a request and read its whole answer, of any status. Raises httpx.RequestError where there is none."""
         try:
             building: RequestBuilder = self._client.request(method, url).headers(headers)
@@ -72,18 +94,32 @@ class Network(httpx.AsyncBaseTransport):
             body = await answer.bytes()
         except exceptions.PyreqwestError as error:
             raise _failure(error) from error
-        return httpx.Response(answer.status, headers=list(answer.headers.items()), content=bytes(body))
+        return Answer(answer.status, bytes(body), _readable(answer.headers))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The same for whoever speaks to httpx: the OAuth client, the vendors' quotas."""
         headers = [(name, text) for name, text in request.headers.multi_items() if name not in _UNSENT_HEADERS]
-        response = await self.exchange(request.method, str(request.url), headers, await request.aread())
-        response.request = request
-        return response
+        answer = await self.exchange(request.method, str(request.url), headers, await request.aread())
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content, request=request)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def _readable(headers: HeaderMap) -> list[tuple[str, str]]:
+    """The headers without those that hold more than visible ASCII, which no header that we read does.
+
+    pyreqwest cannot give those out. That a peer sends one is no reason to lose its answer.
+    """
+    try:
+        return list(headers.items())
+    except ValueError:
+        readable = []
+        for name in set(headers.keys()):
+            with suppress(ValueError):
+                readable += [(name, text) for text in headers.getall(name)]
+        return readable
 
 
 def _failure(error: exceptions.PyreqwestError) -> httpx.RequestError:

@@ -70,12 +70,17 @@ class ServiceTokens:
     async def bearer(self, tenant: str) -> str:
         """A token that acts for `tenant`, valid for half a minute at least. Raises Unavailable where none is given."""
         async with self._lock:
-            token, renew_at = self._tokens.get(tenant, ("", 0.0))
-            if time.monotonic() < renew_at:
-                return token
+            held = self.held(tenant)
+            if held is not None:
+                return held
             token, lifetime_s = await self._fetch(tenant)
             self._tokens[tenant] = (token, time.monotonic() + lifetime_s - _RENEW_BEFORE_S)
             return token
+
+    def held(self, tenant: str) -> str | None:
+        """The same where one is at hand: nobody who has one waits while another tenant's is fetched."""
+        token, renew_at = self._tokens.get(tenant, ("", 0.0))
+        return token if time.monotonic() < renew_at else None
 
     def forget(self, tenant: str) -> None:
         """Drop the tenant's token: a peer refused it, so the next call asks for a new one."""

@@ -6,9 +6,9 @@ spans and audit entries together, whether a trace is recorded or not.
 
 import json
 import logging
+import os
 import re
 import sys
-import uuid
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Annotated
@@ -78,7 +78,7 @@ def current_correlation_id() -> str:
 
 def set_correlation_id(proposed: str | None) -> str:
     """Take over a caller's id if it is harmless (8 to 64 letters, digits, `.`, `_`, `-`), else make a new one."""
-    accepted = proposed if proposed and _SAFE.fullmatch(proposed) else uuid.uuid4().hex
+    accepted = proposed if proposed and _SAFE.fullmatch(proposed) else os.urandom(16).hex()
     _correlation_id.set(accepted)
     return accepted
 

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from shared.http_client import Request, Response, Transport
+from shared.http_client import Request, Transport, TransportResponse
 from shared.metrics import QUOTA_AT_WORK, QUOTA_DAY_USE, QUOTA_REFUSALS
 from shared.problem import Unavailable
 from shared.redis_connection import RedisScripts
@@ -239,7 +239,7 @@ class QuotaTransport(Transport):
         self._network = network
         self._quota = quota
 
-    async def handle_async_request(self, request: Request) -> Response:
+    async def handle_async_request(self, request: Request) -> TransportResponse:
         """Send it, or raise Unavailable: nothing was sent then."""
         async with self._quota.permit():
             response = await self._network.handle_async_request(request)
