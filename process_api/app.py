@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from dbos import DBOSClient
 from litestar import Litestar
 
 from process_api.account_overview import AccountOverviews
@@ -13,7 +12,7 @@ from process_api.order_intake import OrderIntake
 from process_api.orders import Orders
 from process_api.pricing_preview import PricingPreviews
 from process_api.settings import ProcessSettings
-from process_api.store import Store, sqlalchemy_url
+from process_api.store import Store
 from process_api.subjects import refuse_handlers_without_subject
 from process_api.system_client import connect_system
 from process_api.token_revocations import TokenRevocations
@@ -93,15 +92,9 @@ def create_app(
 ) -> Litestar:
     """The application. The transports replace the network, and `audit_log` PostgreSQL, where tests wire up a tier."""
     store = Store(settings.database_url)
-    queue = DBOSClient(
-        system_database_url=sqlalchemy_url(settings.database_url),
-        application_name="quoteway",
-        lazy=True,
-        retry_connection_errors=False,
-    )
     system = connect_system(settings, system_transport, issuer_transport)
     orders = Orders(store)
-    letters = DeadLetters(store, queue)
+    letters = DeadLetters(store)
 
     revocations = TokenRevocations(store)
     watch = RevocationWatch(revocations.read, settings.revocations_stale_s)
@@ -110,7 +103,6 @@ def create_app(
     async def close() -> None:
         if users is not None:
             await users.keys.close()
-        queue.destroy()
         await system.tokens.close()
         await system.client.close()
         await store.close()
@@ -142,7 +134,7 @@ def create_app(
         tier,
         [mount(version) for version in VERSIONS.values()],
         state={
-            "intake": OrderIntake(store, queue),
+            "intake": OrderIntake(store),
             "orders": orders,
             "flows": Flows(store),
             "dead_letters": letters,

@@ -14,15 +14,14 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from dbos import DBOSClient
 from sqlalchemy import Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flow_queues import in_booking, in_intake, workflow_ids
+from process_api.flow_queues import enqueue, in_booking, in_intake, workflow_ids
 from process_api.flows import OWNER, FlowStatus, StepState, change_flow, of_legal_entities, step_state
 from process_api.orders import change_order, rfc3339
 from process_api.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
-from process_api.saga import Ending
+from process_api.steps import Ending
 from process_api.store import Store
 from process_api.tables import dead_letter_decisions, events, flow_steps, flows, orders
 from process_api.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
@@ -92,7 +91,6 @@ class DeadLetters:
     """Lists dead letters, and carries out what a person decides."""
 
     store: Store
-    queue: DBOSClient
 
     async def waiting(self, tenant: str, limit: int, legal_entities: frozenset[str] | None = None) -> list[DeadLetter]:
         """The tenant's dead letters, the longest waiting first; of these legal entities only, and then without events.
@@ -226,14 +224,10 @@ class DeadLetters:
             legal_entity = await connection.scalar(
                 select(orders.c.legal_entity).where(orders.c.order_id == flow.subject)
             )
-            options = in_booking(flow.flow_id, generation, tenant=flow.tenant, legal_entity=str(legal_entity))
+            place = in_booking(flow.flow_id, generation, tenant=flow.tenant, legal_entity=str(legal_entity))
         else:
-            options = in_intake(flow.flow_id, generation, tenant=flow.tenant)
-        await connection.run_sync(
-            lambda sync_connection: self.queue.enqueue_in_transaction(
-                sync_connection, options, flow.flow_id, generation
-            )
-        )
+            place = in_intake(flow.flow_id, generation, tenant=flow.tenant)
+        await enqueue(connection, place, flow.flow_id, generation)
 
 
 def require_parked(flow: Row[Any]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from process_api.account_turns import end_turn
 from process_api.event_log import append_event
 from process_api.flow_queues import (
+    APPLICATION,
     BOOKING_WORKFLOW,
     INTAKE_WORKFLOW,
     QUEUES,
@@ -36,8 +37,9 @@ from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
 from process_api.orders import change_order, find_order
-from process_api.saga import Ending, Patience, Saga, pause
+from process_api.saga import Saga, pause
 from process_api.settings import ProcessSettings
+from process_api.steps import Ending, Patience
 from process_api.store import Store, sqlalchemy_url
 from process_api.system_client import SystemClient, connect_system
 from process_api.tables import flows, orders
@@ -137,7 +139,7 @@ async def start_worker(
     lease = Lease(store, new_executor_id(), settings.lease_s)
     system = replace(connect_system(settings, transport, issuer_transport), before_write=lease.require)
     config: DBOSConfig = {
-        "name": "quoteway",
+        "name": APPLICATION,
         "system_database_url": sqlalchemy_url(settings.database_url),
         "executor_id": lease.executor_id,
         "application_version": WORKFLOW_VERSION,

@@ -7,8 +7,20 @@
 So a connection that is slow or dead holds up the orders that need it, and no others (docs/decisions/0024).
 """
 
-from dbos import EnqueueOptions
+from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    # The engine itself is the worker's: imported into the API's processes it would be a fifth of their memory.
+    from dbos import EnqueueOptions
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+# The engine's name for all processes that share its tables.
+APPLICATION = "quoteway"
 INTAKE_QUEUE = "order-intake"
 BOOKING_QUEUE = "order-booking"
 SECOND_LOOK_QUEUE = "second-look"
@@ -52,6 +64,20 @@ def in_second_look(flow_id: str, look: int = 1, *, tenant: str, legal_entity: st
         "app_version": WORKFLOW_VERSION,
         "delay_seconds": delay_s,
     }
+
+
+# The workflow engine's own function for whoever enqueues without it.
+_ENQUEUE = text(
+    "SELECT dbos.enqueue_workflow("
+    "workflow_name => :workflow_name, queue_name => :queue_name, workflow_id => :workflow_id,"
+    " queue_partition_key => :queue_partition_key, app_version => :app_version, application_name => :application_name,"
+    " positional_args => ARRAY(SELECT json_array_elements(CAST(:arguments AS json))))"
+)
+
+
+async def enqueue(connection: AsyncConnection, place: EnqueueOptions, *arguments: str | int) -> None:
+    """Put a flow into its queue, in this transaction: what exists is queued, and what is queued exists."""
+    await connection.execute(_ENQUEUE, {**place, "application_name": APPLICATION, "arguments": json.dumps(arguments)})
 
 
 def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:

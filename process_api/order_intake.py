@@ -4,12 +4,11 @@ import uuid
 from dataclasses import dataclass
 
 import msgspec
-from dbos import DBOSClient
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flow_queues import in_intake
+from process_api.flow_queues import enqueue, in_intake
 from process_api.flows import FlowStatus, authority_of
 from process_api.idempotency import IdempotencyKey, body_hash, claim_key
 from process_api.orders import order_record
@@ -44,7 +43,6 @@ class OrderIntake:
     """Accepts submissions; workers do the rest."""
 
     store: Store
-    queue: DBOSClient
 
     async def accept(
         self,
@@ -139,9 +137,5 @@ class OrderIntake:
                 authority=msgspec.to_builtins(authority_of(principal, acting_user)),
             )
         )
-        options = in_intake(flow_id, 1, tenant=principal.tenant)
-        # In the same transaction: an order that exists is queued, and one that is queued exists.
-        await connection.run_sync(
-            lambda sync_connection: self.queue.enqueue_in_transaction(sync_connection, options, flow_id)
-        )
+        await enqueue(connection, in_intake(flow_id, 1, tenant=principal.tenant), flow_id)
         return True

@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
+from typing import Any, Generic, Literal, TypedDict
 
 from dbos import DBOS, StepOptions
 
@@ -37,18 +37,16 @@ from process_api.flows import (
 )
 from process_api.fruitless_starts import forget_starts
 from process_api.lease import Lease
+from process_api.steps import C, Direction, Ending, Found, Patience, Step
 from process_api.store import Store
 from shared.problem import Conflict, InvalidRequest, OutcomeUnknown, QuotewayError, Rejected, Unavailable
 from shared.telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
-C = TypeVar("C", bound="FlowContext")
-Direction = Literal["forward", "undo", "find"]
 # `waiting`: nothing was tried, since another order of the account had its turn.
 OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "defect"]
 # An undo is tried longer: what it leaves behind, a person has to clear away.
 _UNDO_PATIENCE_FACTOR = 3
-_DOUBLINGS_MAX = 30  # an outage of days would come to numbers that are none any more
 # How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
 _TURN_WAIT_S = 10.0
 _TURN_POLL_S = 0.2
@@ -61,77 +59,6 @@ _SETTLED: dict[Direction, frozenset[StepState]] = {
 }
 
 
-class FlowContext(Protocol):
-    """What a step may know of its flow; loaded anew for every attempt, so nothing depends on a process's memory."""
-
-    @property
-    def flow_id(self) -> str:
-        """The flow's id."""
-
-    @property
-    def correlation_id(self) -> str:
-        """The id under which the request that began it can be found."""
-
-    @property
-    def tenant(self) -> str:
-        """The tenant whose flow this is."""
-
-    @property
-    def account_id(self) -> str:
-        """The account it is about; asked for only by steps that take turns."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a step found or made. `result` is kept with the flow: ids and decisions, no personal data.
-
-    `order` are columns of the order that change with it. `message` goes on the timeline, in plain words.
-    """
-
-    message: str
-    result: dict[str, Any] = field(default_factory=dict)
-    vendor_ids: list[str] = field(default_factory=list)
-    order: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Step(Generic[C]):
-    """One step. `find` looks up what a lost request may have made; `undo` makes it not have happened.
-
-    kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
-    `pivot` has one too, but once it is done there is no way back: a later refusal parks the flow (docs/decisions/0013).
-    `in_turn`: orders of one account make it one after the other (docs/decisions/0012).
-    """
-
-    name: str
-    kind: Literal["read", "undoable", "pivot", "forward-only"]
-    run: Callable[[C], Awaitable[Found]]
-    find: Callable[[C], Awaitable[Found | None]] | None = None
-    undo: Callable[[C], Awaitable[Found]] | None = None
-    in_turn: bool = False
-
-    def __post_init__(self) -> None:
-        if (self.kind in {"undoable", "pivot"}) != (self.undo is not None):
-            raise ValueError(f"{self.name} is {self.kind}: exactly the undoable steps and the pivot have an undo")
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often and how long a step is tried. Times in seconds."""
-
-    attempts_max: int
-    backoff_s: float
-    backoff_max_s: float
-    settle_s: float
-
-    def pause_s(self, attempt: int, retry_after_s: int | None) -> float:
-        """The pause after an attempt: doubling, capped, with jitter; never shorter than the vendor asked for."""
-        doublings = min(attempt - 1, _DOUBLINGS_MAX)
-        doubled: float = min(self.backoff_s * 2**doublings, self.backoff_max_s)
-        jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret
-        return max(jittered, float(min(retry_after_s or 0, self.backoff_max_s)))
-
-
 class Outcome(TypedDict):
     """How an attempt ended. Plain data: DBOS stores it, and replays it after a restart.
 
@@ -141,20 +68,6 @@ class Outcome(TypedDict):
     kind: OutcomeKind
     reason_code: str
     pause_s: float
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a saga ended. `rejected`: a system said no. `compensated`: an operator gave it up.
-
-    Why is what the last attempt at `step` was told, after `preamble`; or, where there was none, `preamble` alone.
-    """
-
-    kind: Literal["succeeded", "rejected", "compensated", "parked"]
-    step: str = ""
-    reason_code: str = ""
-    preamble: str = ""
-    what_to_do: str = ""
 
 
 @dataclass(frozen=True)

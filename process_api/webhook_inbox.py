@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.event_log import append_event
-from process_api.saga import Patience
+from process_api.steps import Patience
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.tables import orders, subscription_states, webhook_inbox

@@ -25,6 +25,7 @@ PROCESS = "In the process tier: handlers, then workflows, then the system client
 WORKFLOWS = "Workflows know neither HTTP nor what runs them"
 CANONICAL = "The canonical model knows no framework"
 DBOS = "DBOS only in the process tier"
+ENQUEUES = "The process API enqueues and never runs: no workflow engine in its processes"
 HTTPX = "Bare httpx only in the outbound client"
 NETWORK = "The network only in its own module, reached through the outbound client"
 TOKENS = "Tokens and Redis only in their own shared modules"
@@ -51,6 +52,8 @@ PLANTS = [
     (CANONICAL, "shared.canonical.money", "httpx"),
     (DBOS, "sandbox.journal", "dbos"),
     (DBOS, "openapi.newthing", "dbos"),
+    (ENQUEUES, "process_api.orders", "dbos"),
+    (ENQUEUES, "process_api.v1.flows", "process_api.executor"),
     (NETWORK, "shared.auth", "pyreqwest"),
     (NETWORK, "system_api.registry", "shared.network"),
     (HTTPX, "shared.settings", "httpx"),

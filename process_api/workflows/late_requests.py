@@ -5,7 +5,7 @@ arrives: at an ERP that knows no idempotency key it then makes a second order, o
 some minutes after the end the vendors are asked again, and what the order does not stand for is cancelled.
 """
 
-from process_api.saga import Found, Step
+from process_api.steps import Found, Step
 from process_api.workflows.order_checks import OrderSubmission
 from process_api.workflows.order_submission import PERIODS, subscription_id
 from shared.canonical import OrderStatus

@@ -13,7 +13,7 @@ from process_api.cross_reference import link
 from process_api.discount_policy import DiscountPolicy
 from process_api.intents import Intents
 from process_api.orders import OrderRecord
-from process_api.saga import Found
+from process_api.steps import Found
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from shared.canonical import (

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.cross_reference import link
 from process_api.orders import change_order, order_status
-from process_api.saga import Direction, Found, Step
+from process_api.steps import Direction, Found, Step
 from process_api.workflows.booked_as_ordered import require_erp_order, require_subscription
 from process_api.workflows.order_checks import (
     OrderSubmission,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import process_api.executor
-from process_api.saga import Patience
+from process_api.steps import Patience
 from sandbox.faults.rules import Fault, Rule
 from system_api.billing import stripe
 from system_api.erp.tryton_sales import TrytonSales

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from process_api.event_delivery import EventRelay
-from process_api.saga import Patience
 from process_api.settings import ProcessSettings
+from process_api.steps import Patience
 from process_api.store import Store
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings

@@ -21,7 +21,7 @@ from process_api.event_delivery import EventRelay, stream_of
 from process_api.event_log import append_event
 from process_api.migrate import migrate
 from process_api.refused_events import EVENT_BYTES_MAX
-from process_api.saga import Patience
+from process_api.steps import Patience
 from process_api.store import Store
 from sandbox.engines import PostgresEngine, RedisEngine
 from shared.events import EVENTS, CloudEvent, OrderBooked

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 import pytest_asyncio
-from dbos import DBOSClient
 from psycopg import sql
 from sqlalchemy import Table, func, insert, select, text, update
 from sqlalchemy.exc import ProgrammingError
@@ -17,7 +16,7 @@ from process_api.migrate import migrate
 from process_api.order_intake import OrderIntake, Submission
 from process_api.row_security import APPLICATION_ROLE, SCHEMA
 from process_api.settings import ProcessSettings
-from process_api.store import Store, sqlalchemy_url
+from process_api.store import Store
 from process_api.tables import (
     dead_letter_decisions,
     flow_attempts,
@@ -49,19 +48,11 @@ def principal(tenant: str) -> Principal:
     return Principal("service", "service", tenant, frozenset())
 
 
-async def submit(store: Store, database_url: str, tenant: str, key: str = "key-1") -> str:
+async def submit(store: Store, tenant: str, key: str = "key-1") -> str:
     """Take an order in, with the key and all that is written with it."""
-    queue = DBOSClient(
-        system_database_url=sqlalchemy_url(database_url),
-        application_name="quoteway",
-        lazy=True,
-        retry_connection_errors=False,
-    )
-    intake = OrderIntake(store, queue)
-    accepted = await intake.accept(
+    accepted = await OrderIntake(store).accept(
         principal(tenant), IdempotencyKey(key), Submission(quote_id="0Q01", quote_revision=1)
     )
-    queue.destroy()
     return accepted.order_id
 
 
@@ -73,7 +64,7 @@ async def two(postgres: PostgresEngine) -> AsyncIterator[TwoTenants]:
     migrate(postgres.url(database))
     store = Store(postgres.url(database))
     for tenant in ("mine", "foreign"):
-        order_id = await submit(store, postgres.url(database), tenant)
+        order_id = await submit(store, tenant)
         async with store.transaction(tenant) as connection:
             step = {"flow_id": f"{tenant}.{order_id}", "step": "load_quote"}
             await connection.execute(insert(flow_steps).values(**step, position=0, state="begun"))
@@ -206,7 +197,7 @@ async def test_a_login_that_owns_the_tables_but_is_no_superuser_can_migrate_and_
     migrate(url)
     store = Store(url)
     assert await store.ready() is None
-    await submit(store, url, "mine")
+    await submit(store, "mine")
     async with store.engine.begin() as connection:
         assert await connection.scalar(select(func.count()).select_from(orders)) == 0
     async with store.transaction("mine") as connection:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import false
 
 from process_api import webhook_inbox
-from process_api.saga import Patience
+from process_api.steps import Patience
 from process_api.webhook_inbox import InboxWorker, receive
 from shared.canonical import SubscriptionStatus, WebhookNotice
 from tests.process_api.billing_webhooks import Billing, Webhook, prefix

@@ -1,0 +1,98 @@
+"""What a saga is made of: its steps, what they find, how long each is tried, and how it may end.
+
+Only declarations: whoever knows of steps need not know of the workflow engine that runs them (process_api.saga).
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+C = TypeVar("C", bound="FlowContext")
+Direction = Literal["forward", "undo", "find"]
+_DOUBLINGS_MAX = 30  # an outage of days would come to numbers that are none any more
+
+
+class FlowContext(Protocol):
+    """What a step may know of its flow; loaded anew for every attempt, so nothing depends on a process's memory."""
+
+    @property
+    def flow_id(self) -> str:
+        """The flow's id."""
+
+    @property
+    def correlation_id(self) -> str:
+        """The id under which the request that began it can be found."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose flow this is."""
+
+    @property
+    def account_id(self) -> str:
+        """The account it is about; asked for only by steps that take turns."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a step found or made. `result` is kept with the flow: ids and decisions, no personal data.
+
+    `order` are columns of the order that change with it. `message` goes on the timeline, in plain words.
+    """
+
+    message: str
+    result: dict[str, Any] = field(default_factory=dict)
+    vendor_ids: list[str] = field(default_factory=list)
+    order: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step(Generic[C]):
+    """One step. `find` looks up what a lost request may have made; `undo` makes it not have happened.
+
+    kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
+    `pivot` has one too, but once it is done there is no way back: a later refusal parks the flow (docs/decisions/0013).
+    `in_turn`: orders of one account make it one after the other (docs/decisions/0012).
+    """
+
+    name: str
+    kind: Literal["read", "undoable", "pivot", "forward-only"]
+    run: Callable[[C], Awaitable[Found]]
+    find: Callable[[C], Awaitable[Found | None]] | None = None
+    undo: Callable[[C], Awaitable[Found]] | None = None
+    in_turn: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.kind in {"undoable", "pivot"}) != (self.undo is not None):
+            raise ValueError(f"{self.name} is {self.kind}: exactly the undoable steps and the pivot have an undo")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often and how long a step is tried. Times in seconds."""
+
+    attempts_max: int
+    backoff_s: float
+    backoff_max_s: float
+    settle_s: float
+
+    def pause_s(self, attempt: int, retry_after_s: int | None) -> float:
+        """The pause after an attempt: doubling, capped, with jitter; never shorter than the vendor asked for."""
+        doublings = min(attempt - 1, _DOUBLINGS_MAX)
+        doubled: float = min(self.backoff_s * 2**doublings, self.backoff_max_s)
+        jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret
+        return max(jittered, float(min(retry_after_s or 0, self.backoff_max_s)))
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a saga ended. `rejected`: a system said no. `compensated`: an operator gave it up.
+
+    Why is what the last attempt at `step` was told, after `preamble`; or, where there was none, `preamble` alone.
+    """
+
+    kind: Literal["succeeded", "rejected", "compensated", "parked"]
+    step: str = ""
+    reason_code: str = ""
+    preamble: str = ""
+    what_to_do: str = ""
