@@ -9,12 +9,19 @@ import re
 import msgspec
 
 from shared.canonical import InvoicePage
-from shared.problem import InvalidRequest
+from shared.problem import InvalidRequest, Rejected
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe_records import InvoiceRecord, invoice_of
 from system_api.vendor_reply import understanding
 
 _CURSOR = re.compile(r"in_[A-Za-z0-9_]{1,250}")
+
+
+class _Owned(msgspec.Struct, frozen=True):
+    """An invoice, as far as whose it is."""
+
+    id: str
+    customer: str | None = None
 
 
 class _CreditNote(msgspec.Struct, frozen=True):
@@ -28,9 +35,13 @@ class StripeInvoices:
         self._api = api
 
     async def page(self, customer: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
-        """A page of the customer's invoices, newest first. The cursor is the last invoice's id."""
-        if cursor is not None and not _CURSOR.fullmatch(cursor):
-            raise InvalidRequest("The cursor is none that a page of invoices gave.")
+        """A page of the customer's invoices, newest first. The cursor is the last invoice's id, and the customer's own.
+
+        Raises InvalidRequest for any other: Stripe itself takes the id of anyone's invoice for a place in the list, and
+        says where there is none, so that a caller could find out which ids exist in the account.
+        """
+        if cursor is not None and not await self._is_of(customer, cursor):
+            raise InvalidRequest("The cursor is none that a page of these invoices gave.")
         params = {
             "customer": customer,
             "limit": limit,
@@ -41,6 +52,17 @@ class StripeInvoices:
         with understanding(VENDOR, writes=False):
             invoices = [invoice_of(record) for record in page.data]
         return InvoicePage(invoices=invoices, next_cursor=page.data[-1].id if page.has_more and page.data else None)
+
+    async def _is_of(self, customer: str, cursor: str) -> bool:
+        if not _CURSOR.fullmatch(cursor):
+            return False
+        try:
+            invoice = await self._api.get(f"/v1/invoices/{cursor}", _Owned)
+        except Rejected as error:
+            if error.reason_code != "resource_missing":
+                raise
+            return False
+        return invoice.customer == customer
 
     async def take_back(self, subscription: str) -> None:
         """Void or credit everything the subscription was invoiced. What is taken back already is left alone."""

@@ -31,7 +31,7 @@ from process_api.tables import orders
 from process_api.v1.orders import OrderSubmission
 from process_api.visibility import Visibility, require_operator
 from shared import brief_memory
-from shared.brief_memory import REMEMBERED_S
+from shared.brief_memory import REMEMBERED_S, BriefMemory
 from shared.canonical import RecordAccess
 from shared.operation import operation, public
 from shared.principal import ActingUser, OwnToken
@@ -176,6 +176,46 @@ async def test_who_only_reads_cannot_submit_and_is_told_so(seeing: Seeing) -> No
     seeing.visibility._verdicts._known.clear()
     seeing.grant(QUOTE, EDIT)
     await seeing.visibility.require_user(seeing.user, SUBMITTED, QUOTE)
+
+
+class ForAnyone(BriefMemory[Any, Any]):
+    """A memory whose keys lack what they begin with: the tenant, and the user where there is one."""
+
+    def __init__(self, left_out: int) -> None:
+        super().__init__()
+        self._left_out = left_out
+
+    def find(self, key: Any) -> Any:
+        return super().find(key[self._left_out :])
+
+    async def ask(self, key: Any, question: Any) -> Any:
+        return await super().ask(key[self._left_out :], question)
+
+
+async def test_with_a_key_without_the_user_another_would_see_it(seeing: Seeing) -> None:
+    """The mutation of the test below."""
+    seeing.visibility._verdicts = ForAnyone(2)
+
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        await test_an_answer_is_one_users_and_one_tenants(seeing)
+
+
+async def test_whose_an_account_is_is_asked_for_in_each_tenant(seeing: Seeing) -> None:
+    system = seeing.switch.system
+    assert system.account is not None
+    system.account = msgspec.structs.replace(system.account, account_id=MINE, legal_entity="NW-DE")
+    for tenant in (seeing.user.tenant, f"{seeing.user.tenant[:20]}-x"):
+        system.calls.clear()
+        await seeing.visibility.require_legal_entity(tenant, frozenset({"NW-DE"}), ACCOUNT, MINE)
+        assert system.calls == ["find_account"]
+
+
+async def test_with_a_key_without_the_tenant_the_answer_of_another_would_do(seeing: Seeing) -> None:
+    """The mutation of the test above."""
+    seeing.visibility._sellers = ForAnyone(1)
+
+    with pytest.raises(AssertionError):
+        await test_whose_an_account_is_is_asked_for_in_each_tenant(seeing)
 
 
 async def test_an_answer_is_one_users_and_one_tenants(seeing: Seeing) -> None:

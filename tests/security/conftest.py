@@ -74,3 +74,11 @@ async def tiers(vendors: Landscape) -> AsyncIterator[Tiers]:
     ):
         clients = {"experience": sales.client, "process": sales.process_client, "system": system_client}
         yield Tiers(clients, vendors)
+
+
+def draft_invoice(landscape: Landscape, customer: str) -> str:
+    """The id of a new draft invoice in Stripe, of that customer."""
+    key = (landscape.run_dir / "stripe.key").read_text().strip()
+    url = f"{landscape.url('stripe')}/v1/invoices"
+    answer = httpx.post(url, data={"customer": customer, "currency": "eur"}, auth=(key, ""), timeout=10)
+    return str(answer.raise_for_status().json()["id"])

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+import pytest_asyncio
 
-from tests.security.conftest import Tiers
+from sandbox.salesforce.ids import case_safe
+from tests.security.conftest import Tiers, draft_invoice
 from tests.security.operations import BODIES, LISTS, WHOLE_TENANT, Place, places, published
 from tests.security.two_tenants import OWNERS, Owner, absent, state_of
+from tests.system_api.system_tier import customer_draft
 
 NORDWIND, EVERYTHING = {"acme", "bluefin"}, {"acme", "bluefin", "alpina"}
 # They differ between any two requests.
@@ -205,6 +208,46 @@ async def test_a_cursor_with_a_foreign_id_tells_nothing(tiers: Tiers) -> None:
     assert answers[0] == answers[1]
     assert answers[0][0] == 200
     assert foreign not in answers[0][1]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def invoices(tiers: Tiers) -> dict[str, list[str]]:
+    """Two drafts in Stripe for each owner, the newest first, by the owner's name."""
+    found = {}
+    for owner in OWNERS:
+        token = tiers.service("process-api", "quoteway-system", tenant=owner.tenant)
+        path = f"/v1/billing/{owner.legal_entity}/customers/{case_safe(owner.account_id)}"
+        draft = customer_draft(case_safe(owner.account_id))
+        customer = (await tiers.ask("system", token, "PUT", path, draft)).json()["vendorId"]
+        found[owner.name] = [draft_invoice(tiers.landscape, customer) for _ in range(2)][::-1]
+    return found
+
+
+CURSOR_CALLERS = [
+    caller for caller in CALLERS if caller.sees and caller.scopes is None and caller.client_id != "experience-api"
+]
+
+
+@pytest.mark.parametrize("caller", CURSOR_CALLERS, ids=lambda each: each.name)
+async def test_a_cursor_that_names_another_accounts_invoice_is_one_that_no_page_gave(
+    tiers: Tiers, invoices: dict[str, list[str]], caller: Caller
+) -> None:
+    """Of the same tenant or another, seen by the caller or not: a cursor is good for the account that it is of."""
+    for owner in OWNERS:
+        if owner.name not in caller.sees:
+            continue
+        size = "pageSize" if caller.tier == "experience" else "limit"
+        path = f"/v1/accounts/{owner.account_id}/invoices?{size}=1&cursor=billing:"
+        own = await tiers.ask(caller.tier, caller.token(tiers), "GET", path + invoices[owner.name][0])
+        assert own.status_code == 200, own.text
+        assert invoices[owner.name][1] in own.text
+        none = await tiers.ask(caller.tier, caller.token(tiers), "GET", f"{path}in_nobodys")
+        assert none.status_code == 400, none.text
+        for other in OWNERS:
+            if other is not owner:
+                foreign_id = invoices[other.name][0]
+                foreign = await tiers.ask(caller.tier, caller.token(tiers), "GET", path + foreign_id)
+                assert shape(foreign, foreign_id) == shape(none, "in_nobodys"), other.name
 
 
 async def test_one_idempotency_key_in_two_tenants_is_two_operations(tiers: Tiers) -> None:

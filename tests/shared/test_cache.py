@@ -225,6 +225,22 @@ async def test_with_a_key_without_the_caller_another_would_see_it(
     assert others.json()["subject"] == mine.json()["subject"]
 
 
+async def test_with_a_key_without_the_legal_entities_a_client_of_one_would_see_all(
+    found: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutation of the test above, for one field."""
+    mine, others = {"Authorization": bearer()}, OTHERS["other legal entities"]()
+    assert (await found.get(**mine)).json()["asked"] == 1
+    assert (await found.get(**others)).json()["asked"] == 2
+    monkeypatch.setattr(cache_module, "_NOT_THE_CALLER", cache_module._NOT_THE_CALLER | {"legal_entities"})
+    cache_module._getter_of.cache_clear()
+    found.cache._callers.clear()
+    answers = [(await found.get("/v1/things/b", **headers)).json()["asked"] for headers in (mine, others)]
+    monkeypatch.undo()
+    cache_module._getter_of.cache_clear()
+    assert answers == [3, 3]
+
+
 async def test_the_acting_user_is_part_of_the_caller_and_the_ids_of_tokens_are_not(found: Service) -> None:
     principal = Principal("s", "c", "nordwind", frozenset({"b", "a"}))
     ada = ActingUser("005A", "nordwind", "1", "app", OwnToken("ada", 1.0, "one"), frozenset({"a"}))

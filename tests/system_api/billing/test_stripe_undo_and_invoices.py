@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import pytest
 
 from shared.canonical import CustomerDraft, InvoiceStatus, Money, SubscriptionStatus
@@ -140,3 +141,16 @@ async def test_a_cursor_that_is_none_is_refused(billing: Stripe, customer_draft:
 
     with pytest.raises(InvalidRequest, match="cursor"):
         await billing.list_invoices(customer_draft.account_id, open_only=False, limit=10, cursor="../in_1")
+
+
+async def test_a_cursor_that_names_another_customers_invoice_is_refused_as_one_that_nobody_has(
+    billing: Stripe, customer_draft: CustomerDraft
+) -> None:
+    await started(billing, customer_draft)
+    page = await billing.list_invoices(customer_draft.account_id, open_only=False, limit=1, cursor=None)
+    other = msgspec.structs.replace(customer_draft, account_id=f"{customer_draft.account_id[:-3]}OTH")
+    await billing.ensure_customer(other)
+
+    for cursor in (page.invoices[0].vendor_id, "in_nobodys"):
+        with pytest.raises(InvalidRequest, match="The cursor is none that a page of these invoices gave"):
+            await billing.list_invoices(other.account_id, open_only=False, limit=1, cursor=cursor)
