@@ -42,7 +42,9 @@ class BriefMemory(Generic[K, V]):
     async def ask(self, key: K, question: Callable[[], Awaitable[tuple[V, float]]]) -> V:
         """The answer to `question`, remembered from then on. An error is everybody's who waits, and not remembered."""
         task = self._asking.get(key)
-        if task is None:
+        # One that is done has not been forgotten yet: its answer is from before this question, and waiting for it would
+        # not wait. Who asks until the answer is new enough would then ask for ever, and let nobody else run.
+        if task is None or task.done():
             # A task of its own: whoever began it may go away while others wait.
             task = self._asking[key] = asyncio.create_task(self._answer(key, question))
             task.add_done_callback(lambda done: self._forget(key, done))
@@ -54,6 +56,7 @@ class BriefMemory(Generic[K, V]):
         return value
 
     def _forget(self, key: K, done: asyncio.Task[V]) -> None:
-        self._asking.pop(key, None)
+        if self._asking.get(key) is done:
+            del self._asking[key]
         if not done.cancelled():
             done.exception()  # seen, also where nobody waits for it any more
