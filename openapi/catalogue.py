@@ -3,19 +3,19 @@
 Static and without anything from elsewhere: it can be opened from a folder, mailed, or served.
 """
 
+import tomllib
 from datetime import date
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from openapi.documents import Document, operations_of
 from shared.events import EVENTS
 
-# Who calls what, as the sandbox's clients and the design say it; a scope decides, not this table.
-CONSUMERS = {
-    "experience": "Salesforce: Lightning, Apex, Flow",
-    "process": "the experience API, internal applications, operators",
-    "system": "the process API only",
-}
+# Kept by hand, and the page says so: a document of a callee does not know its callers.
+_CONSUMERS = tomllib.loads(Path(__file__).with_name("consumers.toml").read_text())
+CONSUMERS: dict[str, str] = _CONSUMERS["called_by"]
+CONSUMERS_OWNER: str = _CONSUMERS["owner"]
 _STYLE = """
 :root{--ink:#18202b;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--wash:#f5f7fa;--mark:#0b5cad;--warn:#9a4b00}
 *{box-sizing:border-box}body{margin:0;font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--wash)}
@@ -41,7 +41,8 @@ def catalogue(documents: dict[str, Document], published: dict[str, str], *, on: 
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Quoteway API catalogue</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>'
         "<header><h1>Quoteway API catalogue</h1><p>Every published operation and event: who answers for it, what it"
-        f" is for, who calls it, and how long it stays. Made on {on.isoformat()} from the published documents.</p>"
+        f" is for, who calls it, and how long it stays. Made on {on.isoformat()} from the published documents."
+        f" Who calls is kept by hand in openapi/consumers.toml (owner: {escape(CONSUMERS_OWNER)}).</p>"
         f'<nav>{links}<a href="#events">events</a></nav></header>'
         f"<main>{''.join(sections)}{_events()}</main></body></html>\n"
     )
