@@ -13,7 +13,7 @@ from openapi.documents import Document, operations_of
 from shared.events import EVENTS
 
 # Kept by hand, and the page says so: a document of a callee does not know its callers.
-_CONSUMERS = tomllib.loads(Path(__file__).with_name("consumers.toml").read_text())
+_CONSUMERS = tomllib.loads((Path(__file__).resolve().parents[1] / "docs" / "api-consumers.toml").read_text())
 CONSUMERS: dict[str, str] = _CONSUMERS["called_by"]
 CONSUMERS_OWNER: str = _CONSUMERS["owner"]
 _STYLE = """
@@ -42,7 +42,7 @@ def catalogue(documents: dict[str, Document], published: dict[str, str], *, on: 
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body>'
         "<header><h1>Quoteway API catalogue</h1><p>Every published operation and event: who answers for it, what it"
         f" is for, who calls it, and how long it stays. Made on {on.isoformat()} from the published documents."
-        f" Who calls is kept by hand in openapi/consumers.toml (owner: {escape(CONSUMERS_OWNER)}).</p>"
+        f" Who calls is kept by hand in docs/api-consumers.toml (owner: {escape(CONSUMERS_OWNER)}).</p>"
         f'<nav>{links}<a href="#events">events</a></nav></header>'
         f"<main>{''.join(sections)}{_events()}</main></body></html>\n"
     )

@@ -125,7 +125,7 @@ def test_the_catalogue_shows_every_operation_and_event_and_needs_nothing_from_el
     documents: dict[str, dict[str, Any]],
 ) -> None:
     page = catalogue(documents, numbers_of(documents), on=DAY)
-    assert "kept by hand in openapi/consumers.toml (owner: integration-operations)" in page
+    assert "kept by hand in docs/api-consumers.toml (owner: integration-operations)" in page
 
     for shown in documents.values():
         for _, _, operation in operations_of(shown):
