@@ -17,13 +17,14 @@ import msgspec
 from sqlalchemy import Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flow_queues import enqueue, in_booking, in_intake, workflow_ids
+from process_api.account_lines import join_line
+from process_api.flow_queues import enqueue, in_intake, workflow_ids
 from process_api.flows import OWNER, FlowStatus, StepState, change_flow, of_legal_entities, step_state
 from process_api.orders import change_order, rfc3339
 from process_api.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
 from process_api.steps import Ending
 from process_api.store import Store
-from process_api.tables import dead_letter_decisions, events, flow_steps, flows, orders
+from process_api.tables import dead_letter_decisions, events, flow_steps, flows
 from process_api.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
 from process_api.workflows.order_submission import REPORT_ENDING, STATUS_DURING, STEPS
 from shared.auth import Principal
@@ -221,13 +222,10 @@ class DeadLetters:
         await change_flow(connection, flow.flow_id, decision_traceparent=recorded_traceparent())
         await change_order(connection, flow.subject, status=status, step=step, message=message, **cleared)
         if await step_state(connection, flow.flow_id, STEPS[0].name) is StepState.done:
-            legal_entity = await connection.scalar(
-                select(orders.c.legal_entity).where(orders.c.order_id == flow.subject)
-            )
-            place = in_booking(flow.flow_id, generation, tenant=flow.tenant, legal_entity=str(legal_entity))
+            await join_line(connection, flow.flow_id, generation)
         else:
             place = in_intake(flow.flow_id, generation, tenant=flow.tenant)
-        await enqueue(connection, place, flow.flow_id, generation)
+            await enqueue(connection, place, flow.flow_id, generation)
 
 
 def require_parked(flow: Row[Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, error
 from sqlalchemy import func, select
 
+from process_api import account_lines
 from process_api.account_turns import end_turn
 from process_api.event_log import append_event
 from process_api.flow_queues import (
@@ -19,7 +20,6 @@ from process_api.flow_queues import (
     QUEUES,
     SECOND_LOOK_WORKFLOW,
     WORKFLOW_VERSION,
-    in_booking,
     in_second_look,
 )
 from process_api.flow_trace import count_ending, order_total, traced_flow
@@ -164,9 +164,9 @@ async def start_worker(
     await worker.lease.start()
     worker.housekeeping.start()
     DBOS.launch()
-    for queue in QUEUES:
+    for name in QUEUES:
         await DBOS.register_queue_async(
-            queue,
+            name,
             worker_concurrency=settings.worker_concurrency,
             partition_concurrency=settings.connection_concurrency,
             polling_interval_sec=_QUEUE_POLL_S,
@@ -177,7 +177,7 @@ async def start_worker(
 @DBOS.workflow(name=INTAKE_WORKFLOW, max_recovery_attempts=_BEGUN_MAX)
 @traced_flow(lambda: running_worker().store)
 async def order_submission(flow_id: str, generation: int = 1) -> str:
-    """Read the quote, which says whose books the order is for, and hand the flow on to that legal entity's lane.
+    """Read the quote, which says whose the order is, and hand the flow on to its account's line.
 
     A later generation than the first is one that an operator had go on (process_api.dead_letters).
     """
@@ -189,9 +189,7 @@ async def order_submission(flow_id: str, generation: int = 1) -> str:
         if ending.kind != "succeeded":
             await _come_to(worker, flow_id, ending)
             return ending.kind
-        tenant, legal_entity = await DBOS.run_step_async({"name": "read_lane"}, read_lane, flow_id)
-        place = in_booking(flow_id, generation, tenant=tenant, legal_entity=legal_entity)
-        await DBOS.enqueue_workflow_with_options_async(place, flow_id, generation)
+        await DBOS.run_step_async({"name": "join_line"}, join_line, flow_id, generation)
     return "handed on"
 
 
@@ -221,6 +219,7 @@ async def give_up(flow_id: str) -> str:
     with suppress(QuotewayError):
         async with worker.store.transaction(tenant_of(flow_id)) as connection:
             await end_turn(connection, flow_id)  # the last worker died in the middle of it
+            await account_lines.leave_line(connection, flow_id)
             if ended:
                 await add_what_to_do(connection, flow_id, f"{ending.preamble} {_LOOK_YOURSELF}, and tell the seller.")
     return "given up"
@@ -251,6 +250,7 @@ async def _come_to(worker: Worker, flow_id: str, ending: Ending) -> None:
         told = await worker.saga.settle(flow_id, REPORT_ENDING, "forward")
         if told["kind"] != "done":
             await DBOS.run_step_async({"name": "note_untold"}, note_untold, flow_id)
+        await DBOS.run_step_async({"name": "leave_line"}, leave_line, flow_id)
     if ending.kind != "parked" and await DBOS.run_step_async({"name": "was_uncertain"}, was_uncertain, flow_id):
         tenant, legal_entity = await DBOS.run_step_async({"name": "read_lane"}, read_lane, flow_id)
         place = in_second_look(flow_id, tenant=tenant, legal_entity=legal_entity, delay_s=worker.second_look_s)
@@ -316,6 +316,30 @@ async def was_uncertain(flow_id: str) -> bool:
         with suppress(Unavailable):
             async with running_worker().store.transaction(tenant_of(flow_id)) as connection:
                 return await outcome_was_uncertain(connection, flow_id, VENDOR_WRITES)
+        await asyncio.sleep(_DATABASE_POLL_S)
+
+
+async def join_line(flow_id: str, generation: int) -> None:
+    """Have the flow wait until it is let into its legal entity's lane."""
+    worker = running_worker()
+    while True:
+        with suppress(Unavailable):
+            async with worker.store.transaction(tenant_of(flow_id)) as connection:
+                await worker.lease.fence(connection)
+                await account_lines.join_line(connection, flow_id, generation)
+            return
+        await asyncio.sleep(_DATABASE_POLL_S)
+
+
+async def leave_line(flow_id: str) -> None:
+    """Let the next order of the account into the lane, after an end that Salesforce has been told of."""
+    worker = running_worker()
+    while True:
+        with suppress(Unavailable):
+            async with worker.store.transaction(tenant_of(flow_id)) as connection:
+                await worker.lease.fence(connection)
+                await account_lines.leave_line(connection, flow_id)
+            return
         await asyncio.sleep(_DATABASE_POLL_S)
 
 
@@ -396,6 +420,8 @@ async def _end_order_once(
             ),
             correlation_id=flow.correlation_id,
         )
+        if ending.kind == "succeeded":
+            await account_lines.leave_line(connection, flow_id)
         total = await order_total(connection, flow.subject)
     count_ending(status, ending.reason_code, total)
 

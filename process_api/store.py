@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from process_api.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
-EXPECTED_REVISION = "0012"
+EXPECTED_REVISION = "0013"
 _IDLE_TOO_LONG = "25P03"
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 # Whoever is paused, or cut off, in the middle of a transaction keeps its locks for no longer than this, in seconds.

@@ -316,6 +316,20 @@ executors = Table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
 
+# Orders that are to be booked: those of an account that are in their lane, and those that wait in line before it.
+account_lines = Table(
+    "account_lines",
+    metadata,
+    Column("flow_id", Text, ForeignKey(flows.c.flow_id), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("legal_entity", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("admitted", Boolean, nullable=False, server_default="false"),
+    Column("position", BigInteger, Identity(always=True), nullable=False),
+    Index(None, "tenant", "account_id", "admitted", "position"),
+)
+
 account_turns = Table(
     "account_turns",
     metadata,

@@ -98,13 +98,12 @@ def after_the_end(end_order: Any) -> Any:
     return watched
 
 
-def after_the_lane_is_known(read_lane: Any) -> Any:
-    """`before_handing_on`: the quote has been read, and the flow is not in its legal entity's queue yet."""
+def before_handing_on(join_line: Any) -> Any:
+    """`before_handing_on`: the quote has been read, and the flow is not in its account's line yet."""
 
     async def watched(*arguments: Any) -> Any:
-        lane = await read_lane(*arguments)
         reached("before_handing_on")
-        return lane
+        return await join_line(*arguments)
 
     return watched
 
@@ -127,7 +126,7 @@ POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (OutboundClient, "_send_once", before_sending),
     (RedisStreams, "append", around_publishing),
     (DefaultDialect, "do_execute", after_locking),
-    (executor, "read_lane", after_the_lane_is_known),
+    (executor, "join_line", before_handing_on),
     (executor, "_end_order_once", after_the_end),
 ]
 

@@ -5,7 +5,7 @@ import os
 import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -267,20 +267,39 @@ async def test_row_17_mutation_who_does_not_look_what_is_its_own_leaves_it_lying
         await restartable.plant.end(order_ids, 8 * LEASE_S)
 
 
-async def test_row_17_mutation_without_the_key_a_lost_commit_becomes_two_orders(
-    restartable: Restartable, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def free(*_: Any) -> None:
+    """Instead of a guard: nothing is known."""
+
+
+async def orders_after_a_lost_commit(restartable: Restartable, monkeypatch: pytest.MonkeyPatch, *guards: str) -> int:
+    """How many orders a submission and its repeat make, where the first commit's answer is lost.
+
+    `guards` are those that are on: "key" is the idempotency key, "quote" the business key (the look for the order of
+    the quote's revision, and the index that makes sure when two look at once).
+    """
     plant, way = restartable.plant, restartable.way
-
-    async def free(*_: Any) -> None:
-        return None
-
-    monkeypatch.setattr("process_api.order_intake.claim_key", free)
-    monkeypatch.setattr("process_api.order_intake.OrderIntake._known_order", free)
     quote_id, key = plant.ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
-    with business_key_off(plant.database_url):
+    with ExitStack() as off:
+        if "key" not in guards:
+            monkeypatch.setattr("process_api.order_intake.claim_key", free)
+        if "quote" not in guards:
+            monkeypatch.setattr("process_api.order_intake.OrderIntake._known_order", free)
+            off.enter_context(business_key_off(plant.database_url))
         way.lose(times=1)
         await plant.ordering.sales.submit(quote_id, key)
         await plant.ordering.sales.submit(quote_id, key)
+        counted = plant.rows("SELECT count(*) FROM quoteway.orders WHERE quote_id = %s", quote_id)
+    return int(counted[0]["count"])
 
-        assert plant.rows("SELECT count(*) FROM quoteway.orders WHERE quote_id = %s", quote_id) == [{"count": 2}]
+
+@pytest.mark.parametrize("guard", ["key", "quote"])
+async def test_row_17_after_a_lost_commit_either_key_alone_is_enough(
+    restartable: Restartable, monkeypatch: pytest.MonkeyPatch, guard: str
+) -> None:
+    assert await orders_after_a_lost_commit(restartable, monkeypatch, guard) == 1
+
+
+async def test_row_17_mutation_without_either_key_a_lost_commit_becomes_two_orders(
+    restartable: Restartable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await orders_after_a_lost_commit(restartable, monkeypatch) == 2

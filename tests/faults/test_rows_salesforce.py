@@ -1,12 +1,15 @@
 """FAILURES.md, rows 11 and 19: what only Salesforce does to a writer: locked rows and sessions that end."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
 
 from sandbox.faults.rules import Fault, Rule
+from shared.http_client import Response
 from system_api.crm import salesforce_api
+from system_api.crm.salesforce_api import SalesforceApi
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 from tests.journeys.org import ACCOUNTS
 
@@ -57,7 +60,10 @@ async def test_row_19_a_session_that_ends_mid_flow_is_renewed(ordering: Ordering
 async def test_row_19_mutation_without_the_renewal_the_flow_does_not_end_well(
     ordering: Ordering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(salesforce_api, "_SESSION_CODES", frozenset[str]())
+    async def without_renewal(self: SalesforceApi, method: str, path: str, **more: Any) -> Response:
+        return await self._send_with(await self._access_token(), method, path, more.get("params"), more.get("content"))
+
+    monkeypatch.setattr(SalesforceApi, "_send", without_renewal)
 
     await end_sessions_mid_flow(ordering)
 

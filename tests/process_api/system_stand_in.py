@@ -52,7 +52,7 @@ from system_api.billing.stripe_records import EventRecord
 from system_api.webhooks import require_stripe_signature
 
 # `lost` is the fault that matters most: the vendor does the work, and the answer does not arrive.
-Fault = Literal["rejected", "unavailable", "lost", "not_sent", "garbage"]
+Fault = Literal["rejected", "unavailable", "lost", "not_sent", "garbage", "token_ended"]
 ACCOUNT_ID = "001QW0000000001AAA"
 
 
@@ -129,6 +129,7 @@ class SystemStandIn:
     webhook_secret: str = "whsec_of_the_stand_in"
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     refused_by: str = "by the vendor"
+    ended_tokens: set[str] = field(default_factory=set)
     query: dict[str, str] = field(default_factory=dict)
     """The query of the present request."""
 
@@ -158,6 +159,10 @@ class SystemStandIn:
         fault = self.faults[operation].pop(0) if self.faults.get(operation) else None
         if fault == "not_sent":
             raise httpx.ConnectError("refused", request=request)
+        if fault == "token_ended":
+            self.ended_tokens.add(request.headers["Authorization"])
+        if request.headers.get("Authorization") in self.ended_tokens:
+            return httpx.Response(401)
         if fault == "rejected":
             return _problem(Rejected(f"{operation} was refused {self.refused_by}", reason_code="test_refusal"))
         if fault == "unavailable":

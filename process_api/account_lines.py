@@ -1,0 +1,86 @@
+"""Lines: of one account's orders, a few are in their connection's lane at a time; the others wait in line before it.
+
+Orders of one account take turns (process_api.account_turns). One that waits for its turn in the lane would hold a place
+that an order of another account could use, and twenty of them, or twenty that each wait for a vendor, all the places.
+Whoever leaves lets the next one in, in one transaction: an order in line is either waiting, or in the queue.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.flow_queues import enqueue, in_booking, workflow_ids
+from process_api.tables import account_lines, flows, orders
+
+# One is at work, and one goes on while that one pauses. With few, a busy account gets no more than its share of a lane.
+AT_ONCE_MAX = 2
+_AT_WORK = text(
+    "SELECT workflow_uuid FROM dbos.workflow_status"
+    " WHERE workflow_uuid = ANY(:workflow_ids) AND status IN ('ENQUEUED', 'PENDING', 'DELAYED')"
+).bindparams(bindparam("workflow_ids"))
+_line = account_lines.c
+
+
+async def join_line(connection: AsyncConnection, flow_id: str, generation: int) -> None:
+    """Have a flow booked once it is its turn to be in the lane. Joining again changes nothing."""
+    order = (
+        await connection.execute(
+            select(orders.c.tenant, orders.c.order_id, orders.c.account_id, orders.c.legal_entity)
+            .join(flows, flows.c.subject == orders.c.order_id)
+            .where(flows.c.flow_id == flow_id)
+        )
+    ).one()
+    account_id = order.account_id or order.order_id
+    joining = insert(account_lines).values(
+        flow_id=flow_id,
+        tenant=order.tenant,
+        account_id=account_id,
+        legal_entity=order.legal_entity,
+        generation=generation,
+    )
+    await connection.execute(
+        joining.on_conflict_do_update(
+            index_elements=["flow_id"],
+            set_={"generation": joining.excluded.generation, "admitted": False},
+            where=_line.generation < joining.excluded.generation,
+        )
+    )
+    await _admit(connection, order.tenant, account_id)
+
+
+async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
+    """Let the next order of the account in. Does nothing where the flow is not in line."""
+    gone = delete(account_lines).where(_line.flow_id == flow_id).returning(_line.tenant, _line.account_id)
+    left = (await connection.execute(gone)).one_or_none()
+    if left is not None:
+        await _admit(connection, left.tenant, left.account_id)
+
+
+async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> None:
+    # One at a time for an account: what the one before has let in is seen by the next.
+    key = func.hashtextextended(f"quoteway.account_lines:{tenant}:{account_id}", 0)
+    await connection.execute(select(func.pg_advisory_xact_lock(key)))
+    theirs = select(account_lines).where(_line.tenant == tenant, _line.account_id == account_id)
+    waiting = theirs.where(_line.admitted.is_(False)).order_by(_line.position).limit(AT_ONCE_MAX)
+    following = (await connection.execute(waiting)).all()
+    if not following:
+        return
+    inside = (await connection.execute(theirs.where(_line.admitted))).all()
+    if len(inside) >= AT_ONCE_MAX:
+        inside = await _still_at_work(connection, inside)
+    for row in following[: max(0, AT_ONCE_MAX - len(inside))]:
+        await connection.execute(update(account_lines).where(_line.flow_id == row.flow_id).values(admitted=True))
+        place = in_booking(row.flow_id, row.generation, tenant=row.tenant, legal_entity=row.legal_entity)
+        await enqueue(connection, place, row.flow_id, row.generation)
+
+
+async def _still_at_work(connection: AsyncConnection, inside: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """Those whose workflow has not ended: one that a defect ended without leaving must not hold up its account."""
+    workflows = {workflow_ids(row.flow_id, row.generation)[1]: row for row in inside}
+    at_work = set(await connection.scalars(_AT_WORK, {"workflow_ids": list(workflows)}))
+    gone = [row.flow_id for workflow_id, row in workflows.items() if workflow_id not in at_work]
+    await connection.execute(delete(account_lines).where(_line.flow_id.in_(gone)))
+    return [row for workflow_id, row in workflows.items() if workflow_id in at_work]

@@ -1,0 +1,90 @@
+"""Orders of one account leave places in their lane to others (docs/decisions/0012)."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from process_api import account_lines
+from tests.process_api.conftest import Process
+from tests.process_api.system_stand_in import ACCOUNT_ID, mixed_quote
+from tests.process_api.test_connection_lanes import all_ended, submitted
+from tests.process_api.test_dead_letters import AWAY
+
+pytestmark = pytest.mark.servers
+
+
+async def submitted_of_one_account(process: Process, count: int) -> list[str]:
+    process.system.more_quotes += [mixed_quote() for _ in range(count)]
+    answers = [await process.submit(quoteId=quote.quote_id) for quote in process.system.more_quotes[-count:]]
+    return [answer.json()["orderId"] for answer in answers]
+
+
+async def neighbour_of_a_busy_account(process: Process, timeout_s: float) -> dict[str, Any]:
+    """What becomes of another account's order while more orders of one account than the lane has places hang."""
+    hanging = process.switch.hold(f"/customers/{ACCOUNT_ID}")
+    busy = await submitted_of_one_account(process, process.settings.connection_concurrency + 3)
+    try:
+        async with asyncio.timeout(20):
+            while process.system.calls.count("find_quote") < len(busy):  # noqa: ASYNC110 the stand-in tells nobody
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)  # five looks into the queue: whoever is let into the lane is in it
+        (neighbour,) = await all_ended(process, await submitted(process, "NW-DE", 1), timeout_s)
+        return neighbour
+    finally:
+        hanging.set()
+        ended = await all_ended(process, busy, 60)
+        assert {order["status"] for order in ended} == {"booked"}
+
+
+async def in_line(process: Process) -> int:
+    async with process.worker.store.transaction("nordwind") as connection:
+        return int(await connection.scalar(text("SELECT count(*) FROM quoteway.account_lines")) or 0)
+
+
+async def test_orders_of_one_account_leave_places_to_others(process: Process) -> None:
+    neighbour = await neighbour_of_a_busy_account(process, timeout_s=15)
+
+    assert neighbour["status"] == "booked"
+    await process.idle()
+    assert await in_line(process) == 0, "whoever has ended has left"
+
+
+async def test_without_lines_they_would_fill_the_lane(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_lines, "AT_ONCE_MAX", 1000)
+
+    with pytest.raises(TimeoutError):
+        await neighbour_of_a_busy_account(process, timeout_s=4)
+
+
+async def test_who_parks_leaves_and_stands_in_line_again_when_tried_again(process: Process) -> None:
+    process.system.fail("create_order", *[AWAY] * 3)
+    order = await process.ended((await process.submit()).json()["orderId"])
+    await process.idle()
+    assert (order["status"], await in_line(process)) == ("parked", 0)
+
+    await process.client.post(f"/v1/flows/{order['flowId']}/retry", json={}, headers=process.operator_headers)
+
+    async with asyncio.timeout(30):
+        while (order := await process.order(order["orderId"]))["status"] != "booked":  # noqa: ASYNC110 as a caller
+            await asyncio.sleep(0.05)
+    await process.idle()
+    assert await in_line(process) == 0
+
+
+async def test_one_that_ended_without_leaving_holds_nobody_up(process: Process) -> None:
+    """As after a defect: its workflow has ended, and its place in the line is still taken."""
+    ended = [await process.ended(each) for each in await submitted_of_one_account(process, account_lines.AT_ONCE_MAX)]
+    await process.idle()
+    async with process.worker.store.transaction("nordwind") as connection:
+        for order in ended:
+            stale = text(
+                "INSERT INTO quoteway.account_lines (flow_id, tenant, account_id, legal_entity, generation, admitted)"
+                " VALUES (:flow, 'nordwind', :account, 'NW-DE', 1, true)"
+            )
+            await connection.execute(stale, {"flow": order["flowId"], "account": ACCOUNT_ID})
+
+    (order_id,) = await submitted_of_one_account(process, 1)
+
+    assert (await process.ended(order_id))["status"] == "booked"
