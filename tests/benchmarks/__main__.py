@@ -6,6 +6,7 @@ serves, another makes the load. Table and plot are left in build/bench/.
 
 import argparse
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.benchmarks import costs
 from tests.benchmarks.contenders import LOAD_CORE, Field
 from tests.benchmarks.load import Target, burst, require_tools, try_out
 from tests.benchmarks.peer_programs import ENVIRONMENT, PEERS, ROOT, build_environment
+from tests.benchmarks.where_it_goes import profile
 
 OUTPUT = ROOT / "build" / "bench"
 _SETTINGS = {"QUOTEWAY_LOG_LEVEL": "ERROR"}
@@ -79,6 +81,7 @@ def _measure(folder: Path, stack: ExitStack, progress: Progress, arguments: argp
         _run(group, arguments.rounds, arguments.seconds, progress)
     figures = costs.measure(measured, groups[0].targets[0], arguments.requests, progress)
     _report(groups, figures)
+    _explain_misses(measured, groups, progress)
     missed = [row for group in groups for row in _promises(group) if row[3] < row[4]]
     return 1 if missed or any(figure.missed for figure in figures) else 0
 
@@ -168,6 +171,16 @@ def _report(groups: list[Group], figures: list[costs.Figure]) -> None:
     draw = [str(ENVIRONMENT / "bin" / "python"), str(PEERS / "plot.py"), *map(str, (_JSON, OUTPUT / "results.svg"))]
     drawn = subprocess.run(draw, capture_output=True, text=True, check=False)
     console.print(f"Table and plot: {OUTPUT}" if drawn.returncode == 0 else f"No plot: {drawn.stderr[-300:]}")
+
+
+def _explain_misses(measured: Field, groups: list[Group], progress: Progress) -> None:
+    """For each ratio that is missed: what the process was doing, beside the table."""
+    for group in groups:
+        missed = [ours for _, ours, _, ratio, wanted in _promises(group) if ratio < wanted]
+        for target in (target for target in group.targets if target.name in missed):
+            file = OUTPUT / f"profile-{re.sub('[^a-z]+', '-', target.name.lower()).strip('-')}.txt"
+            with progress.step(f"{target.name} is behind: looking where the time goes ({file.name})"):
+                file.write_text(profile(target, measured.pid_of(target)))
 
 
 _KEYS = ("group", "this", "over", "ratio", "promised")
