@@ -142,7 +142,8 @@ class Field:
 
     def upstream(self) -> str:
         """A fast upstream that answers an order to everything."""
-        peer = start_nginx("upstream", "nginx-upstream.conf", json.dumps(_ORDER), self.folder, LOAD_CORE)
+        behind = self.landscape.url("process")
+        peer = start_nginx("upstream", "nginx-upstream.conf", json.dumps(_ORDER), self.folder, LOAD_CORE, behind=behind)
         return self._keep(peer).url
 
     def quick_vendors(self) -> dict[str, str]:

@@ -80,13 +80,15 @@ def start_haproxy(public_key: KeyParameters, issuer: str, audience: str, run_dir
     return _started("haproxy", command, {"PATH": os.environ["PATH"]}, url, run_dir)
 
 
-def start_nginx(name: str, config: str, body: str, run_dir: Path, core: int) -> RunningProcess:
-    """nginx with one of the configurations: a fast upstream, or a limiting peer."""
+def start_nginx(name: str, config: str, body: str, run_dir: Path, core: int, *, behind: str = "") -> RunningProcess:
+    """nginx with one of the configurations: a fast upstream in front of `behind`, or a limiting peer."""
     url = f"http://{LOOPBACK}:{free_port()}"
     folder = Path(tempfile.mkdtemp(dir=run_dir, prefix=name))
     folder.chmod(0o755)
     (folder / "body.json").write_text(body)
-    text = (PEERS / config).read_text().replace("@BIND@", url.removeprefix("http://")).replace("@FOLDER@", str(folder))
+    text = (PEERS / config).read_text()
+    for place, value in {"BIND": url.removeprefix("http://"), "FOLDER": str(folder), "BEHIND": behind}.items():
+        text = text.replace(f"@{place}@", value)
     (folder / "nginx.conf").write_text(text)
     command = ["taskset", "-c", str(core), str(find("nginx")), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     return _started(name, command, {"PATH": os.environ["PATH"]}, url, run_dir)
