@@ -24,7 +24,7 @@ from sandbox.progress import Progress
 from tests.benchmarks import costs
 from tests.benchmarks.contenders import LOAD_CORE, Field
 from tests.benchmarks.load import Target, burst, require_tools, try_out
-from tests.benchmarks.peer_programs import ENVIRONMENT, PEERS, ROOT, build_environment
+from tests.benchmarks.peer_programs import ENVIRONMENT, PEERS, ROOT, build_environments
 from tests.benchmarks.where_it_goes import profile
 
 OUTPUT = ROOT / "build" / "bench"
@@ -62,7 +62,7 @@ def main() -> int:
     progress = Progress()
     try:
         require_tools()
-        build_environment(progress)
+        build_environments(progress)
         with tempfile.TemporaryDirectory(prefix="quoteway-bench-") as name, ExitStack() as stack:
             Path(name).chmod(0o755)
             return _measure(Path(name), stack, progress, arguments)

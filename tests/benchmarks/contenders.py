@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from sandbox.demo import access_token
 from sandbox.landscape import Landscape
 from sandbox.process import RunningProcess, start_process
 from tests.benchmarks.load import Target
-from tests.benchmarks.peer_programs import pin, start_haproxy, start_nginx, start_python
+from tests.benchmarks.peer_programs import DEPLOYED, pin, start_haproxy, start_nginx, start_python
 
 MEASURED_CORE, LOAD_CORE = 0, 1
 ACCOUNT = "001QW0000000001"
@@ -179,10 +178,10 @@ class Field:
         return pid
 
     def start_tier(self, tier: str, name: str, settings: dict[str, str]) -> RunningProcess:
-        """Start a tier on the measured core, on a free port."""
+        """Start a tier as it is deployed, on the measured core, on a free port."""
         process = start_process(
             name,
-            [sys.executable, "-m", f"{tier}_api"],
+            [str(DEPLOYED / "bin" / "python"), "-m", f"{tier}_api"],
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": str(self.folder),

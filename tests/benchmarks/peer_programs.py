@@ -20,25 +20,31 @@ KeyParameters = dict[str, str | list[str]]
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = Path(__file__).parent / "peers"
 ENVIRONMENT = ROOT / "build" / "bench" / "environment"
-_LOCK = ROOT / "requirements" / "bench.txt"
+# What is deployed, without the tools that tests and the sandbox need: libraries import each other where they find them.
+DEPLOYED = ROOT / "build" / "bench" / "deployed"
 
 
-def build_environment(progress: Progress) -> None:
-    """Make the peers' environment once. Raises ProcessError where it cannot be made."""
-    stamp = ENVIRONMENT / "built-from"
-    if stamp.exists() and stamp.read_text() == _LOCK.read_text():
-        return
-    with progress.step("Building the peers' environment"):
-        ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
-        commands = [
-            [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)],
-            [str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(_LOCK)],
-        ]
-        for command in commands:
-            ran = subprocess.run(command, capture_output=True, text=True, check=False)
-            if ran.returncode != 0:
-                raise ProcessError(f"The peers' environment cannot be built: {ran.stderr.strip()[-500:]}")
-        stamp.write_text(_LOCK.read_text())
+def build_environments(progress: Progress) -> None:
+    """Make the peers' environment and the tiers', once. Raises ProcessError where one cannot be made."""
+    for whose, folder, lock in (("peers'", ENVIRONMENT, "bench.txt"), ("tiers'", DEPLOYED, "runtime.txt")):
+        locked = (ROOT / "requirements" / lock).read_text()
+        stamp = folder / "built-from"
+        if stamp.exists() and stamp.read_text() == locked:
+            continue
+        with progress.step(f"Building the {whose} environment"):
+            _build(folder, ROOT / "requirements" / lock)
+            stamp.write_text(locked)
+
+
+def _build(folder: Path, lock: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for command in (
+        [sys.executable, "-m", "venv", "--clear", str(folder)],
+        [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
+    ):
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        if ran.returncode != 0:
+            raise ProcessError(f"{folder} cannot be built: {ran.stderr.strip()[-500:]}")
 
 
 def pin(pid: int, core: int) -> None:
