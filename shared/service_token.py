@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from shared.http_client import HTTPFailure, OutboundClient, Transport, TransportFailure
+from shared.http_client import HTTPFailure, OutboundClient, Transport, TransportFailure, open_network
 from shared.problem import Unavailable
 
 with warnings.catch_warnings():
@@ -61,7 +61,8 @@ class ServiceTokens:
             self.client_id,
             self.client_secret,
             token_endpoint_auth_method="client_secret_basic",  # noqa: S106 the method's name, not a secret
-            transport=self.transport,
+            # Without one, httpx would open a network of its own.
+            transport=self.transport or open_network(),
             timeout=10.0,
             trust_env=False,
         )
