@@ -21,15 +21,6 @@ from shared.problem import NotFound
 from shared.resource_metadata import location
 
 OWNER = "order-desk"
-_READS = operation(owner=OWNER, capability="order-submission", scopes=["orders:read"], problems=[404, 422])
-_SUBMITS = operation(
-    owner=OWNER,
-    capability="order-submission",
-    scopes=["orders:write"],
-    rate="write",
-    audit="financial",
-    problems=[404, 409, 422],
-)
 OrderIdParameter = Annotated[
     str,
     PathParameter(

@@ -21,6 +21,7 @@ from sandbox.process import RunningProcess
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, client_secret_file, start_issuer
 from tests.process_api.billing_webhooks import Billing
+from tests.process_api.outbox import Outbox
 from tests.process_api.system_stand_in import SystemStandIn
 
 ENDED = {"booked", "rejected", "compensated", "parked"}
@@ -167,3 +168,27 @@ async def billing(process: Process) -> AsyncIterator[Billing]:
     async with process.worker.store.transaction_across_tenants() as connection:
         await connection.execute(text("DELETE FROM quoteway.webhook_inbox"))
         await connection.execute(text("DELETE FROM quoteway.subscription_states"))
+
+
+@pytest.fixture(scope="module")
+def outbox_url(postgres: PostgresEngine) -> str:
+    """A database whose outbox no worker relays."""
+    database = f"outbox_{uuid.uuid4().hex[:8]}"
+    postgres.create_database(database)
+    migrate(postgres.url(database))
+    return postgres.url(database)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def outbox(outbox_url: str, redis_engine: RedisEngine) -> AsyncIterator[Outbox]:
+    """An outbox of a tenant of its own."""
+    redis_engine.start()
+    made = Outbox(outbox_url, redis_engine)
+    yield made
+    redis_engine.start()
+    # A test that leaves events behind would have them published by the next one.
+    async with made.stores[0].transaction_across_tenants() as connection:
+        await connection.execute(text("DELETE FROM quoteway.events"))
+    await made.streams.close()
+    for store in made.stores:
+        await store.close()

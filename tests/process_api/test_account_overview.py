@@ -1,14 +1,8 @@
-"""Account overview, credit and invoices: every part read on its own, and what is left when one cannot be read."""
+"""Account overview: every part read on its own, and what is left when one cannot be read."""
 
-import re
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any
 
-import httpx
 import msgspec
 import pytest
 
@@ -17,12 +11,6 @@ from process_api.account_overview import total_per_currency
 from process_api.orders import Orders
 from sandbox.process import RunningProcess
 from shared.canonical import (
-    CreditDecision,
-    CreditStatus,
-    Invoice,
-    InvoicePage,
-    InvoiceSource,
-    InvoiceStatus,
     Money,
     Subscription,
     SubscriptionStatus,
@@ -30,118 +18,13 @@ from shared.canonical import (
 from shared.problem import Unavailable
 from tests.issuer_process import bearer
 from tests.process_api.conftest import Process
-from tests.process_api.system_stand_in import Fault, SystemStandIn, euros, mixed_quote
-
-ERP, BILLING = InvoiceSource.erp, InvoiceSource.billing
-CREDIT = CreditStatus(
-    account_id="001",
-    decision=CreditDecision.approved,
-    reason="43115.62 EUR are left of 50000.00 EUR.",
-    exposure=euros("6884.38"),
-    limit=euros("50000.00"),
-    available=euros("43115.62"),
-)
-_INVOICES = re.compile(r"/v1/(erp|billing)/NW-DE/customers/[^/]+/invoices")
-
-
-def invoice(source: InvoiceSource, number: str, due: str, currency: str = "EUR", *, paid: bool = False) -> Invoice:
-    """An invoice over 1000, of which that much is due."""
-    return Invoice(
-        source=source,
-        vendor_id=f"{source.value}-{number}",
-        status=InvoiceStatus.paid if paid else InvoiceStatus.open,
-        total=Money(amount="1000.00", currency=currency),
-        amount_due=Money(amount=due, currency=currency),
-    )
-
-
-@dataclass
-class Ledgers(SystemStandIn):
-    """Vendors that hold invoices. `fail` takes `erp_invoices` and `billing_invoices` as operations too."""
-
-    invoices: list[Invoice] = field(default_factory=list)
-    credit: CreditStatus | None = CREDIT
-    requests: list[httpx.Request] = field(default_factory=list)
-
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        """Answer a request for invoices from what is held, and any other as the stand-in does."""
-        self.requests.append(request)
-        matched = _INVOICES.fullmatch(request.url.path)
-        if matched is None:
-            return super().answer(request)
-        self.calls.append(f"{matched[1]}_invoices")
-        return self._perform(f"{matched[1]}_invoices", request)
-
-    def asked(self, path_part: str) -> dict[str, str]:
-        """The parameters of the last request whose path contains this."""
-        return dict([each for each in self.requests if path_part in each.url.path][-1].url.params)
-
-    def _check_credit(self, _body: bytes, _account_id: str) -> CreditStatus:
-        return self.credit  # type: ignore[return-value]  # nothing held is answered as 404
-
-    def _erp_invoices(self, _body: bytes) -> InvoicePage:
-        return self._page(ERP)
-
-    def _billing_invoices(self, _body: bytes) -> InvoicePage:
-        return self._page(BILLING)
-
-    def _page(self, source: InvoiceSource) -> InvoicePage:
-        params = self.requests[-1].url.params
-        held = [each for each in self.invoices if each.source is source]
-        if params["openOnly"] == "true":
-            held = [each for each in held if each.status is InvoiceStatus.open]
-        ids = [each.vendor_id for each in held]
-        begin = ids.index(params["cursor"]) + 1 if "cursor" in params else 0
-        shown = held[begin : begin + int(params["limit"])]
-        more = begin + len(shown) < len(held)
-        return InvoicePage(invoices=shown, next_cursor=shown[-1].vendor_id if more else None)
-
-
-@dataclass
-class Desk:
-    """A customer desk's view of one account that nobody else's tests use."""
-
-    process: Process
-    system: Ledgers
-    account_id: str
-
-    async def get(self, what: str, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
-        """Read something of the account."""
-        return await self.process.client.get(
-            f"/v1/accounts/{self.account_id}/{what}", params=params, headers=headers or self.process.headers
-        )
-
-    async def overview(self) -> dict[str, Any]:
-        """The account's overview, which must answer."""
-        answer = await self.get("overview")
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
-        return found
-
-    async def walk(self, **params: Any) -> list[list[str]]:
-        """The ids on every page of invoices, until there is no cursor."""
-        pages: list[list[str]] = []
-        cursor: dict[str, Any] = {}
-        while len(pages) < 20:
-            answer = await self.get("invoices", **params, **cursor)
-            assert answer.status_code == 200, answer.text
-            pages.append([each["vendorId"] for each in answer.json()["invoices"]])
-            if answer.json()["nextCursor"] is None:
-                return pages
-            cursor = {"cursor": answer.json()["nextCursor"]}
-        raise AssertionError(f"the pages do not end: {pages}")
+from tests.process_api.customer_desk import BILLING, ERP, Desk, desk_at, invoice
+from tests.process_api.system_stand_in import Fault, mixed_quote
 
 
 @pytest.fixture
 def desk(process: Process) -> Desk:
-    """Vendors with nothing in their ledgers, and an account of this test's own."""
-    system = Ledgers()
-    account_id = f"001{uuid.uuid4().hex[:15]}"
-    assert system.account is not None
-    system.account = msgspec.structs.replace(system.account, account_id=account_id)
-    system.quote = msgspec.structs.replace(mixed_quote(), account_id=account_id)
-    process.switch.system = system
-    return Desk(process, system, account_id)
+    return desk_at(process)
 
 
 @contextmanager
@@ -152,9 +35,6 @@ def silent(process: Process, path_part: str) -> Iterator[None]:
         yield
     finally:
         gate.set()
-
-
-# -- the overview -------------------------------------------------------------------------------------------------
 
 
 async def test_every_part_shows_what_its_system_holds(desk: Desk) -> None:
@@ -313,9 +193,6 @@ async def test_an_unknown_account_is_not_found_and_no_vendor_is_asked(desk: Desk
     assert desk.system.calls == ["find_account"]
 
 
-# -- what is due --------------------------------------------------------------------------------------------------
-
-
 async def test_one_system_away_leaves_the_others_invoices_and_says_that_there_may_be_more(desk: Desk) -> None:
     desk.system.invoices = [invoice(ERP, "1", "100.00"), invoice(BILLING, "1", "50.00", "USD")]
     desk.system.fail("erp_invoices", "unavailable")
@@ -356,70 +233,3 @@ def test_what_is_due_is_summed_per_currency_over_both_systems() -> None:
         Money(amount="0.10", currency="USD"),
     ]
     assert total_per_currency([]) == []
-
-
-# -- credit -------------------------------------------------------------------------------------------------------
-
-
-async def test_credit_is_what_the_erp_says(desk: Desk) -> None:
-    answer = await desk.get("credit-status")
-    assert answer.status_code == 200
-    assert msgspec.json.decode(answer.content, type=CreditStatus) == CREDIT
-
-
-async def test_credit_of_a_customer_that_the_erp_does_not_know_is_not_found(desk: Desk) -> None:
-    desk.system.credit = None
-    answer = await desk.get("credit-status")
-    assert answer.status_code == 404
-    assert "The ERP of NW-DE does not know" in answer.json()["detail"]
-
-
-async def test_credit_without_the_erp_is_unavailable(desk: Desk) -> None:
-    desk.system.fail("check_credit", "unavailable")
-    assert (await desk.get("credit-status")).status_code == 503
-
-
-# -- invoices, page by page ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("limit", [1, 2, 3, 100])
-async def test_the_pages_hold_every_invoice_once_the_erps_first(desk: Desk, limit: int) -> None:
-    desk.system.invoices = [
-        *(invoice(BILLING, number, "1.00") for number in ("9", "8", "7")),
-        *(invoice(ERP, number, "1.00") for number in ("4", "3")),
-    ]
-
-    pages = await desk.walk(limit=limit)
-
-    assert list(chain(*pages)) == ["erp-4", "erp-3", "billing-9", "billing-8", "billing-7"]
-    assert all(len(page) <= limit for page in pages)
-
-
-async def test_a_customer_without_invoices_has_pages_that_end(desk: Desk) -> None:
-    assert await desk.walk(limit=5) == [[], []]
-
-
-async def test_the_limit_and_the_filter_reach_both_systems(desk: Desk) -> None:
-    desk.system.invoices = [
-        invoice(ERP, "2", "0", paid=True),
-        invoice(ERP, "1", "1.00"),
-        invoice(BILLING, "2", "0", paid=True),
-        invoice(BILLING, "1", "1.00"),
-    ]
-    assert list(chain(*await desk.walk(limit=1, openOnly="true"))) == ["erp-1", "billing-1"]
-    assert desk.system.asked("/v1/erp/NW-DE/customers")["openOnly"] == "true"
-    await desk.walk()
-    assert desk.system.asked("/v1/billing/NW-DE/customers") == {"openOnly": "false", "limit": "20"}
-
-
-async def test_a_page_of_a_system_that_is_away_is_unavailable_not_skipped(desk: Desk) -> None:
-    desk.system.invoices = [invoice(ERP, "1", "1.00"), invoice(BILLING, "1", "1.00")]
-    desk.system.fail("erp_invoices", "unavailable")
-    assert (await desk.get("invoices")).status_code == 503
-
-
-@pytest.mark.parametrize("cursor", ["", "erp", "crm:1", "billing", ":", "ERP:1"])
-async def test_a_cursor_that_is_none_of_ours_is_refused(desk: Desk, cursor: str) -> None:
-    answer = await desk.get("invoices", cursor=cursor)
-    assert answer.status_code == 400
-    assert answer.json()["errors"][0]["pointer"] == "query/cursor"
