@@ -15,6 +15,7 @@ from process_api.event_delivery import EventRelay
 from process_api.settings import ProcessSettings
 from process_api.steps import Patience
 from process_api.store import Store
+from shared.cache import ResponseCache
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings
 from tests.journeys.org import Line
@@ -103,6 +104,38 @@ async def test_without_the_purge_the_old_page_would_be_shown(sales: Sales, monke
         if order_took_s + _SEEN_WITHIN_S < 9:  # else the page may have ended by time alone
             break
     assert seen_s == float("inf")
+
+
+async def kept_before_and_after_an_own_write(sales: Sales) -> tuple[bool, bool]:
+    """Whether a page comes from the cache before, and at once after, its reader has ordered for another account: no
+    event that follows is about this page."""
+    account_id = make_account(sales, f"Read {uuid.uuid4().hex[:8]} GmbH")
+    name = f"Ordering {uuid.uuid4().hex[:8]} GmbH"
+    make_account(sales, name)
+    quote_id = sales.org.make_quote(name, "EUR", LINES)
+    await knows_customer(sales, account_id)
+    _, kept_before = await knows_customer(sales, account_id)
+    accepted = await sales.submit(quote_id)
+    _, kept_after = await knows_customer(sales, account_id)
+    assert accepted.status_code == 202, accepted.text
+    await sales.ended(accepted.json()["orderId"])
+    return kept_before, kept_after
+
+
+async def test_whoever_wrote_something_gets_no_page_from_before_that(sales: Sales) -> None:
+    assert await kept_before_and_after_an_own_write(sales) == (True, False)
+
+
+async def test_without_the_purge_after_an_own_write_the_old_page_would_be_shown(
+    sales: Sales, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mutation of the test above."""
+
+    async def forget_nothing(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(ResponseCache, "forget_caller", forget_nothing)
+    assert await kept_before_and_after_an_own_write(sales) == (True, True)
 
 
 async def test_a_page_comes_from_the_cache_until_its_reader_orders_something(sales: Sales) -> None:
