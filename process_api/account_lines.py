@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.flow_queues import enqueue, in_booking, workflow_ids
+from process_api.store import Store
 from process_api.tables import account_lines, flows, orders
 
 # One is at work, and one goes on while that one pauses. With few, a busy account gets no more than its share of a lane.
@@ -57,6 +58,16 @@ async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
     left = (await connection.execute(gone)).one_or_none()
     if left is not None:
         await _admit(connection, left.tenant, left.account_id)
+
+
+async def let_waiting_in(store: Store) -> None:
+    """Let in who waits behind one that has ended without leaving. Whoever joins or leaves notices that too."""
+    async with store.transaction_across_tenants() as connection:
+        query = select(_line.tenant, _line.account_id).where(_line.admitted.is_(False)).distinct()
+        accounts = (await connection.execute(query)).all()
+    for tenant, account_id in accounts:
+        async with store.transaction(tenant) as connection:
+            await _admit(connection, tenant, account_id)
 
 
 async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from process_api import account_lines
+from process_api.housekeeping import Housekeeping
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import ACCOUNT_ID, mixed_quote
 from tests.process_api.test_connection_lanes import all_ended, submitted
@@ -73,8 +74,8 @@ async def test_who_parks_leaves_and_stands_in_line_again_when_tried_again(proces
     assert await in_line(process) == 0
 
 
-async def test_one_that_ended_without_leaving_holds_nobody_up(process: Process) -> None:
-    """As after a defect: its workflow has ended, and its place in the line is still taken."""
+async def hold_places_of_ended_orders(process: Process) -> None:
+    """As after a defect: workflows have ended, and all places of the account in the line are still taken."""
     ended = [await process.ended(each) for each in await submitted_of_one_account(process, account_lines.AT_ONCE_MAX)]
     await process.idle()
     async with process.worker.store.transaction("nordwind") as connection:
@@ -85,6 +86,34 @@ async def test_one_that_ended_without_leaving_holds_nobody_up(process: Process) 
             )
             await connection.execute(stale, {"flow": order["flowId"], "account": ACCOUNT_ID})
 
+
+async def test_one_that_ended_without_leaving_holds_nobody_up(process: Process) -> None:
+    await hold_places_of_ended_orders(process)
+
     (order_id,) = await submitted_of_one_account(process, 1)
 
     assert (await process.ended(order_id))["status"] == "booked"
+
+
+async def test_who_waits_behind_one_that_ended_without_leaving_is_let_in_by_housekeeping(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leaves_it_so(_connection: Any, inside: Any) -> Any:
+        return inside
+
+    await hold_places_of_ended_orders(process)
+    with monkeypatch.context() as patch:
+        patch.setattr(account_lines, "_still_at_work", leaves_it_so)  # the defect comes after the joining
+        (order_id,) = await submitted_of_one_account(process, 1)
+        async with asyncio.timeout(20):
+            while await in_line(process) <= account_lines.AT_ONCE_MAX:  # noqa: ASYNC110 the database tells nobody
+                await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    assert (await process.order(order_id))["status"] != "booked"
+
+    housekeeping = Housekeeping(process.worker.store, 30, lines_every_s=0.1)
+    housekeeping.start()
+    try:
+        assert (await process.ended(order_id))["status"] == "booked"
+    finally:
+        await housekeeping.stop()
