@@ -7,7 +7,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from dbos import DBOSClient
 
 from process_api.idempotency import claim_key
 from process_api.order_intake import OrderIntake
@@ -181,10 +180,10 @@ async def remember_all(ordering: Ordering, order_ids: list[str]) -> None:
 def crash_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The last thing before the commit fails, as if the process had ended there."""
 
-    def crash(*_: Any) -> None:
+    async def crash(*_: Any) -> None:
         raise ConnectionAbortedError("the process ends here")
 
-    monkeypatch.setattr(DBOSClient, "enqueue_in_transaction", crash)
+    monkeypatch.setattr("process_api.order_intake.enqueue", crash)
 
 
 def written(ordering: Ordering, quote_id: str, key: str) -> tuple[int, int]:
