@@ -30,7 +30,7 @@ class GuardedConnection(HttpToolsProtocol):
     _waits_for_headers: asyncio.TimerHandle | None = None
     _header_bytes: int | None = 0
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn itself narrows it
         """Begin to wait for the first request."""
         super().connection_made(transport)
         connected: socket.socket | None = transport.get_extra_info("socket")

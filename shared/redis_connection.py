@@ -187,7 +187,7 @@ class RedisCache:
         except (RedisError, OSError, TimeoutError) as error:
             raise Unavailable(f"Redis does not answer ({type(error).__name__})", vendor=VENDOR) from error
         finally:
-            await subscription.aclose()  # type: ignore[no-untyped-call]
+            await subscription.aclose()  # type: ignore[no-untyped-call]  # untyped in redis-py
             await redis.aclose()
 
     async def close(self) -> None:

@@ -70,7 +70,7 @@ async def _flows_at_work(
 async def _taken_over(run: Run, pid: int, flows: set[str], within_s: float, findings: Findings) -> float:
     """After how long none of these flows was left with that worker."""
     began = time.monotonic()
-    while (left := flows & await _flows_of(run, pid)) and time.monotonic() - began < within_s:  # noqa: ASYNC110
+    while (left := flows & await _flows_of(run, pid)) and time.monotonic() - began < within_s:  # noqa: ASYNC110 no news from it
         await asyncio.sleep(_POLL_S)
     took_s = time.monotonic() - began
     if left or took_s > RECOVERED_WITHIN_S:

@@ -145,7 +145,7 @@ async def test_a_look_that_began_before_a_revocation_was_written_does_not_count_
         await went_on.wait()
         return found
 
-    revocations._look = dawdle  # type: ignore[method-assign]
+    revocations._look = dawdle  # type: ignore[method-assign]  # the point of the test
     reading = asyncio.create_task(revocations.read(0))
     await looked_at.wait()
     own = await revocations.revoke(SOMEONE, token_id=uuid.uuid4().hex, subject=None, reason=REASON)
