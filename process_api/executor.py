@@ -216,12 +216,18 @@ async def give_up(flow_id: str) -> str:
     ended = await _has_ended(worker, flow_id)
     if not ended:
         await end_order(flow_id, ending)
-    with suppress(QuotewayError):
-        async with worker.store.transaction(tenant_of(flow_id)) as connection:
-            await end_turn(connection, flow_id)  # the last worker died in the middle of it
-            await account_lines.leave_line(connection, flow_id)
-            if ended:
-                await add_what_to_do(connection, flow_id, f"{ending.preamble} {_LOOK_YOURSELF}, and tell the seller.")
+    while True:
+        with suppress(Unavailable):
+            async with worker.store.transaction(tenant_of(flow_id)) as connection:
+                # Whose flow it is no more would take a place in line from the flow's next generation.
+                await worker.lease.fence(connection)
+                await end_turn(connection, flow_id)  # the last worker died in the middle of it
+                await account_lines.leave_line(connection, flow_id)
+                if ended:
+                    to_do = f"{ending.preamble} {_LOOK_YOURSELF}, and tell the seller."
+                    await add_what_to_do(connection, flow_id, to_do)
+            break
+        await asyncio.sleep(_DATABASE_POLL_S)
     return "given up"
 
 
