@@ -121,7 +121,9 @@ def create_app(
             revocations=watch,
         ),
         acting_user=act_for_handed_user(users),
-        ready={"database": store.ready, "system": system.ready},
+        ready={"database": store.ready},
+        # Not under `ready`: orders are taken in without it, and it waits for us (docs/decisions/0056).
+        vendors={"system": system.ready},
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),

@@ -180,7 +180,7 @@ class SystemClient:
     async def ready(self) -> str | None:
         """None if the system API can serve, or could if it had heard from us which tokens are revoked.
 
-        It waits for us with that: were we to wait for it, neither would ever be ready behind a load balancer.
+        It waits for us with that, which says nothing of whether it can serve.
         """
         response = await self.client.send("GET", "/health/ready")
         if response.is_success or _lacks(response) == {"revocations"}:

@@ -1,8 +1,12 @@
-"""What of the system API's health the process API waits for."""
+"""What of the system API's health the process API tells, and that it waits for none of it."""
+
+from pathlib import Path
 
 import httpx
 import pytest
 
+from process_api.app import create_app
+from process_api.settings import ProcessSettings
 from process_api.system_client import SystemClient
 from shared.http_client import OutboundClient
 from shared.service_token import ServiceTokens
@@ -12,7 +16,7 @@ from shared.service_token import ServiceTokens
     ("answer", "ready"),
     [
         (httpx.Response(200, json={"status": "ready"}), True),
-        # It waits for us: were we to wait for it, a load balancer would send nothing to either for ever.
+        # It waits for us.
         (httpx.Response(503, json={"status": "not ready", "missing": {"revocations": "not known yet"}}), True),
         (httpx.Response(503, json={"status": "not ready", "missing": {"revocations": "no", "issuer": "no"}}), False),
         (httpx.Response(503, json={"status": "not ready", "missing": {}}), False),
@@ -20,7 +24,7 @@ from shared.service_token import ServiceTokens
     ],
     ids=["ready", "waits for us", "waits for more", "does not say", "is a proxy"],
 )
-async def test_the_process_api_does_not_wait_for_a_system_api_that_waits_for_it(
+async def test_a_system_api_that_waits_for_the_process_api_is_not_said_to_be_away(
     answer: httpx.Response, ready: bool
 ) -> None:
     async def answered(request: httpx.Request) -> httpx.Response:
@@ -34,3 +38,20 @@ async def test_the_process_api_does_not_wait_for_a_system_api_that_waits_for_it(
     assert (found is None) is ready
     await tokens.close()
     await client.close()
+
+
+def test_the_process_api_is_ready_without_the_system_api_which_waits_for_it(tmp_path: Path) -> None:
+    # A load balancer sends nothing to a system API that is not ready, and it is not until it has heard from us.
+    secret = tmp_path / "secret"
+    secret.write_text("not used")
+    nowhere = "http://127.0.0.1:1"
+    settings = ProcessSettings(
+        issuer_metadata_url=nowhere,
+        database_url="postgresql://nobody@127.0.0.1:1/nothing",
+        redis_url="redis://127.0.0.1:1",
+        system_url=nowhere,
+        process_client_secret_file=str(secret),
+    )
+    tier = create_app(settings).state.tier
+
+    assert (set(tier.ready), set(tier.vendors)) == ({"database"}, {"system"})
