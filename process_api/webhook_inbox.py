@@ -33,6 +33,8 @@ from shared.telemetry import current_correlation_id, set_correlation_id
 
 _log = logging.getLogger(__name__)
 _PRUNE_EVERY_S = 3600.0
+# Token and repeats included, and well before the database ends the transaction (store.IDLE_TRANSACTION_S).
+_READ_WITHIN_S = 45.0
 _SERVED_BY_ONE_READ = 1000
 _inbox = webhook_inbox.c
 
@@ -148,6 +150,14 @@ class InboxWorker:
         most = max(1, self.at_once // 2)
         return [billing for billing, number in self._at_work.items() if number >= most]
 
+    async def _read(self, row: Row[Any]) -> Subscription:
+        """The subscription now. Raises Unavailable in time: the database ends what is idle for longer."""
+        try:
+            async with asyncio.timeout(_READ_WITHIN_S):
+                return await self.system.find_subscription(row.tenant, row.legal_entity, row.subject)
+        except TimeoutError as error:
+            raise Unavailable(f"billing was not read within {_READ_WITHIN_S:g} s", vendor="billing") from error
+
     async def _apply(self, connection: AsyncConnection, row: Row[Any]) -> None:
         set_correlation_id(row.correlation_id)
         try:
@@ -155,7 +165,7 @@ class InboxWorker:
                 # Before the read: what comes during it may be about something that it did not see.
                 behind = await waiting_behind(connection, row)
                 # Read while the subject's first webhook is locked: of two reads, the later is written last.
-                subscription = await self.system.find_subscription(row.tenant, row.legal_entity, row.subject)
+                subscription = await self._read(row)
                 await _mirror(connection, row, subscription)
                 await _end(connection, row, InboxStatus.done, behind)
         except Exception as error:  # noqa: BLE001 whatever one webhook causes must not hold up the others

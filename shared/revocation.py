@@ -2,7 +2,7 @@
 
 Operators revoke a token, or whatever a subject was given up to now, at the process API, which keeps it in PostgreSQL
 (process_api/token_revocations.py). Every tier asks once a second what is new, the process API its database, the others
-the process API. What is handed out is hashes: they say nothing to whoever does not hold the token already.
+the process API. What is handed out is hashes: they name no token, and a subject only to whoever tries its very id.
 
 A process that has just started knows nothing: it lets nobody in until it has the list (503, Retry-After), and asks for
 it every tenth of a second at first. One that has had it and cannot ask any more goes on with what it knows for

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from shared.http_client import HTTPFailure, OutboundClient, Transport, TransportFailure, open_network
+from shared.network import OutboundSettings
 from shared.problem import Unavailable
 
 with warnings.catch_warnings():
@@ -19,6 +20,8 @@ with warnings.catch_warnings():
     from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 _RENEW_BEFORE_S = 30.0
+# All tenants wait for one token that is being fetched.
+_ISSUER = OutboundSettings(answer_timeout_s=10.0)
 
 
 class IssuerMetadata(msgspec.Struct, frozen=True):
@@ -62,8 +65,7 @@ class ServiceTokens:
             self.client_secret,
             token_endpoint_auth_method="client_secret_basic",  # noqa: S106 the method's name, not a secret
             # Without one, httpx would open a network of its own.
-            transport=self.transport or open_network(),
-            timeout=10.0,
+            transport=self.transport or open_network(_ISSUER),
             trust_env=False,
         )
         self._token_endpoint = ""

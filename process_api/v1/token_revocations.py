@@ -100,6 +100,6 @@ async def list_token_revocations(
 
 @get(FEED_PATH, operation_id="getRevokedTokens", tags=["tokens"], opt=public(problems=(400, 503)))
 async def get_revoked_tokens(request: Request[Any, Any, Any], after: AfterParameter = 0) -> Response[RevokedTokens]:
-    """What counts no longer, as hashes: they say nothing to whoever does not hold the token. For the other tiers."""
+    """What counts no longer, as hashes. For the other tiers."""
     revocations: TokenRevocations = request.app.state.revocations
     return Response(await revocations.read(after), headers={"Cache-Control": "no-store"})

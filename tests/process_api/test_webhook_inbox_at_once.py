@@ -8,6 +8,7 @@ from sqlalchemy import false
 
 from process_api import webhook_inbox
 from process_api.steps import Patience
+from process_api.store import IDLE_TRANSACTION_S
 from process_api.webhook_inbox import InboxWorker, receive
 from shared.canonical import SubscriptionStatus, WebhookNotice
 from tests.process_api.billing_webhooks import Billing, Webhook, prefix
@@ -213,6 +214,23 @@ async def test_the_longer_an_outage_the_longer_the_pauses_up_to_the_longest(bill
     assert 190 < fourth <= 400
     (row,) = await billing.query("SELECT attempts, status FROM quoteway.webhook_inbox")
     assert (row.attempts, row.status) == (0, "received"), "an outage kills nothing"
+
+
+async def test_a_read_is_given_up_before_the_database_ends_the_transaction(
+    billing: Billing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert webhook_inbox._READ_WITHIN_S < IDLE_TRANSACTION_S
+    monkeypatch.setattr(webhook_inbox, "_READ_WITHIN_S", 0.2)
+    subject = f"{prefix()}-month"
+    await billing.deliver(billing.move(subject, ACTIVE))
+    answering = billing.process.switch.hold(subject)
+    try:
+        assert await billing.worker(Patience(attempts_max=3, backoff_s=100, backoff_max_s=400, settle_s=0)).apply_next()
+    finally:
+        answering.set()
+
+    (row,) = await billing.query("SELECT put_offs, attempts, status FROM quoteway.webhook_inbox")
+    assert (row.put_offs, row.attempts, row.status) == (1, 0, "received"), "an outage, and counted as one"
 
 
 async def test_one_that_is_tried_again_begins_with_a_short_pause(billing: Billing) -> None:
