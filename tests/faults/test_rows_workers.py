@@ -264,7 +264,7 @@ async def die_while_pausing(plant: WorkerPlant, *, without: str = "") -> list[st
         query = "SELECT FROM quoteway.flow_attempts WHERE outcome = 'unavailable' AND flow_id LIKE %s"
         return bool(plant.rows(query, f"%{order_ids[0]}"))
 
-    await plant.until(pausing, 30)
+    await plant.until(pausing, 60)
     await asyncio.sleep(LEASE_S / 4)  # the pause itself has been written down
     dying.kill()
     await plant.start_worker(without=without)

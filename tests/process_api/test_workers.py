@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from process_api.account_lines import AT_ONCE_MAX
 from process_api.settings import ProcessSettings
 from sandbox.engines import PostgresEngine
 from sandbox.process import RunningProcess
@@ -113,11 +114,11 @@ async def test_a_lone_worker_that_was_paused_takes_its_own_flows_up_again(plant:
 async def test_a_worker_that_is_stopped_ends_what_it_has_begun(plant: Plant) -> None:
     plant.server.pause_s = 0.05
     worker = await plant.start_worker()
-    order_ids = await plant.submitted(3)
+    order_ids = await plant.submitted(AT_ONCE_MAX)  # as many of one account as are let into the lane at a time
 
     async def begun() -> bool:
         at_work = "SELECT FROM dbos.workflow_status WHERE name = 'order_booking' AND status = 'PENDING'"
-        return len(await plant.rows(at_work)) == 3
+        return len(await plant.rows(at_work)) == len(order_ids)
 
     await plant.until(begun, 10)
     await asyncio.to_thread(worker.stop)
