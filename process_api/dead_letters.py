@@ -18,8 +18,9 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select, text, updat
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.account_lines import join_line
+from process_api.flow_progress import step_state
 from process_api.flow_queues import enqueue, in_intake, workflow_ids
-from process_api.flows import OWNER, FlowStatus, StepState, change_flow, of_legal_entities, step_state
+from process_api.flows import OWNER, FlowStatus, StepState, change_flow, of_legal_entities
 from process_api.orders import change_order, rfc3339
 from process_api.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
 from process_api.steps import Ending

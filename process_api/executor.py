@@ -1,18 +1,17 @@
-"""What runs flows inside a worker's process: the durable workflow, its saga, and the end of an order."""
+"""What runs flows inside a worker's process: the worker, and its durable workflows."""
 
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 from dbos import DBOS, DBOSConfig, error
 from sqlalchemy import func, select
 
 from process_api import account_lines
 from process_api.account_turns import end_turn
-from process_api.event_log import append_event
+from process_api.flow_progress import last_said, outcome_was_uncertain
 from process_api.flow_queues import (
     APPLICATION,
     BOOKING_WORKFLOW,
@@ -22,21 +21,14 @@ from process_api.flow_queues import (
     WORKFLOW_VERSION,
     in_second_look,
 )
-from process_api.flow_trace import count_ending, order_total, traced_flow
-from process_api.flows import (
-    FlowStatus,
-    add_what_to_do,
-    change_flow,
-    last_said,
-    outcome_was_uncertain,
-    remove_what_to_do,
-    tenant_of,
-)
+from process_api.flow_trace import traced_flow
+from process_api.flows import add_what_to_do, remove_what_to_do, tenant_of
 from process_api.fruitless_starts import count_start
 from process_api.housekeeping import Housekeeping
 from process_api.intents import Intents
 from process_api.lease import Lease, new_executor_id
-from process_api.orders import change_order, find_order
+from process_api.order_ending import ENDED, end_order
+from process_api.orders import find_order
 from process_api.saga import Saga, pause
 from process_api.settings import ProcessSettings
 from process_api.steps import Ending, Patience
@@ -52,17 +44,9 @@ from process_api.workflows.order_submission import (
     step_begun,
     step_settled,
 )
-from shared.canonical import OrderStatus
-from shared.events import order_ended
 from shared.http_client import Transport
 from shared.problem import QuotewayError, Unavailable
 
-_ENDINGS = {
-    "succeeded": (FlowStatus.succeeded, OrderStatus.booked),
-    "rejected": (FlowStatus.rejected, OrderStatus.rejected),
-    "compensated": (FlowStatus.compensated, OrderStatus.compensated),
-    "parked": (FlowStatus.parked, OrderStatus.parked),
-}
 _POLL_S = 0.05
 _QUEUE_POLL_S = 0.1
 # The database is away: DBOS waits for it in the same way.
@@ -215,7 +199,7 @@ async def give_up(flow_id: str) -> str:
     ending = Ending("parked", "", "workers_died", _WORKERS_DIED.format(worker.flow_starts_max), _GIVEN_UP)
     ended = await _has_ended(worker, flow_id)
     if not ended:
-        await end_order(flow_id, ending)
+        await end_order(worker.store, worker.lease, flow_id, ending)
     while True:
         with suppress(Unavailable):
             async with worker.store.transaction(tenant_of(flow_id)) as connection:
@@ -236,7 +220,7 @@ async def _has_ended(worker: Worker, flow_id: str) -> bool:
     while True:
         with suppress(Unavailable):
             async with worker.store.transaction(tenant_of(flow_id)) as connection:
-                return await connection.scalar(query) in {status for status, _ in _ENDINGS.values()}
+                return await connection.scalar(query) in ENDED
         await asyncio.sleep(_DATABASE_POLL_S)
 
 
@@ -251,7 +235,7 @@ async def _run(worker: Worker, flow_id: str, generation: int, *, through: str | 
 
 
 async def _come_to(worker: Worker, flow_id: str, ending: Ending) -> None:
-    await DBOS.run_step_async({"name": "end_order"}, end_order, flow_id, ending)
+    await DBOS.run_step_async({"name": "end_order"}, end_order, worker.store, worker.lease, flow_id, ending)
     if ending.kind != "succeeded":
         told = await worker.saga.settle(flow_id, REPORT_ENDING, "forward")
         if told["kind"] != "done":
@@ -372,64 +356,6 @@ async def note_untold(flow_id: str) -> None:
             await add_what_to_do(
                 connection, flow_id, f"Salesforce does not know of this end; tell the seller. ({said})"
             )
-
-
-async def end_order(flow_id: str, ending: Ending) -> None:
-    """The order's end, its flow's end and the event of it, in one transaction. Running it again changes nothing."""
-    worker = running_worker()
-    flow_status, status = _ENDINGS[ending.kind]
-    while True:
-        try:
-            await _end_order_once(worker, flow_id, ending, flow_status, status)
-        except QuotewayError:
-            await asyncio.sleep(_DATABASE_POLL_S)
-        else:
-            return
-
-
-async def _end_order_once(
-    worker: Worker, flow_id: str, ending: Ending, flow_status: FlowStatus, status: OrderStatus
-) -> None:
-    async with worker.store.transaction(tenant_of(flow_id)) as connection:
-        await worker.lease.fence(connection)
-        query = select(flows).where(flows.c.flow_id == flow_id).with_for_update()
-        flow = (await connection.execute(query)).one()
-        if flow.status == flow_status:
-            return
-        said = await last_said(connection, flow_id, ending.step)
-        reason = ": ".join(part for part in (ending.preamble, said) if part)
-        bad: dict[str, Any] = {"reason_code": ending.reason_code or None, "reason": reason or None}
-        message = "The order is booked." if ending.kind == "succeeded" else reason
-        version = await change_order(
-            connection, flow.subject, status=status, step=ending.step or "end", message=message, **bad
-        )
-        await change_flow(
-            connection,
-            flow_id,
-            status=flow_status,
-            what_to_do=ending.what_to_do or None,
-            finished_at=None if flow_status is FlowStatus.parked else func.clock_timestamp(),
-            fruitless_starts=0,
-            **bad,
-        )
-        account_id = await connection.scalar(select(orders.c.account_id).where(orders.c.order_id == flow.subject))
-        await append_event(
-            connection,
-            tenant=flow.tenant,
-            subject=flow.subject,
-            data=order_ended(
-                status,
-                order_id=flow.subject,
-                version=version,
-                reason_code=ending.reason_code or None,
-                account_id=account_id,
-            ),
-            correlation_id=flow.correlation_id,
-        )
-        if ending.kind == "succeeded":
-            await account_lines.leave_line(connection, flow_id)
-        total = await order_total(connection, flow.subject)
-    count_ending(status, ending.reason_code, total)
 
 
 def _order_saga(settings: ProcessSettings, store: Store, system: SystemClient, lease: Lease) -> Saga[OrderSubmission]:

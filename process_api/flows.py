@@ -2,15 +2,13 @@
 
 import base64
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, ScalarSelect, and_, cast, exists, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.orders import rfc3339
@@ -228,100 +226,6 @@ def of_legal_entities(legal_entities: frozenset[str] | None) -> list[ColumnEleme
     return [theirs]
 
 
-async def begin_attempt(
-    connection: AsyncConnection,
-    *,
-    flow_id: str,
-    step: str,
-    position: int,
-    direction: str,
-    attempt: int,
-    executor_id: str,
-) -> None:
-    """Write down, before anything is sent, that a step begins: from here on it counts as possibly happened."""
-    if direction != "undo":
-        await connection.execute(
-            insert(flow_steps)
-            .values(flow_id=flow_id, step=step, position=position, state=StepState.begun)
-            .on_conflict_do_nothing()
-        )
-    await connection.execute(
-        insert(flow_attempts)
-        .values(
-            flow_id=flow_id,
-            step=step,
-            direction=direction,
-            generation=_generation_of(flow_id),
-            attempt=attempt,
-            outcome="begun",
-            executor_id=executor_id,
-        )
-        .on_conflict_do_update(
-            index_elements=["flow_id", "step", "direction", "generation", "attempt"],
-            set_={"resumed": True, "executor_id": executor_id},
-        )
-    )
-    working = FlowStatus.compensating if direction == "undo" else FlowStatus.running
-    await connection.execute(
-        update(flows)
-        .where(flows.c.flow_id == flow_id, flows.c.status.in_([FlowStatus.queued, FlowStatus.running]))
-        .values(current_step=step, status=working)
-    )
-
-
-async def end_attempt(
-    connection: AsyncConnection, *, flow_id: str, step: str, direction: str, attempt: int, outcome: str, detail: str
-) -> None:
-    """Write down how an attempt ended."""
-    await connection.execute(
-        update(flow_attempts)
-        .where(
-            flow_attempts.c.flow_id == flow_id,
-            flow_attempts.c.step == step,
-            flow_attempts.c.direction == direction,
-            flow_attempts.c.generation == _generation_of(flow_id),
-            flow_attempts.c.attempt == attempt,
-        )
-        .values(outcome=outcome, detail=detail[:1000], finished_at=func.clock_timestamp())
-    )
-
-
-async def end_step(
-    connection: AsyncConnection,
-    *,
-    flow_id: str,
-    step: str,
-    state: StepState,
-    vendor_ids: list[str] | None = None,
-    result: dict[str, Any] | None = None,
-) -> None:
-    """Write down that a step is done, with what it found, or undone."""
-    values: dict[str, Any] = {"state": state, "finished_at": func.clock_timestamp()}
-    if vendor_ids is not None:
-        values["vendor_ids"] = vendor_ids
-    await connection.execute(
-        update(flow_steps).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step).values(**values)
-    )
-    if result is not None:
-        merged = flows.c.results.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
-        await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(results=merged))
-
-
-async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:
-    """What the last attempt at a step that did not succeed was told; empty where there was none."""
-    query = (
-        select(flow_attempts.c.detail)
-        .where(
-            flow_attempts.c.flow_id == flow_id,
-            flow_attempts.c.step == step,
-            flow_attempts.c.outcome.not_in(["done", "absent", "begun"]),
-        )
-        .order_by(flow_attempts.c.finished_at.desc().nulls_last())
-        .limit(1)
-    )
-    return str(await connection.scalar(query) or "")
-
-
 async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
     """Add a sentence to what an operator is told to do."""
     known = func.coalesce(flows.c.what_to_do + " ", "")
@@ -338,34 +242,6 @@ async def remove_what_to_do(connection: AsyncConnection, flow_id: str, sentence:
     )
 
 
-async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps: Sequence[str]) -> bool:
-    """Whether any attempt at these steps may have reached a vendor without anybody having been told its outcome."""
-    uncertain = select(flow_attempts.c.attempt).where(
-        flow_attempts.c.flow_id == flow_id,
-        flow_attempts.c.step.in_(steps),
-        or_(flow_attempts.c.outcome.in_(["unknown", "begun"]), flow_attempts.c.resumed),
-    )
-    return await connection.scalar(uncertain.limit(1)) is not None
-
-
-async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> StepState | None:
-    """Where a step is; None before it begins."""
-    state = await connection.scalar(
-        select(flow_steps.c.state).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step)
-    )
-    return StepState(state) if state is not None else None
-
-
-async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
-    """The steps that may have happened and are not undone, last first: the order in which they are undone."""
-    query = (
-        select(flow_steps.c.step)
-        .where(flow_steps.c.flow_id == flow_id, flow_steps.c.state != StepState.undone)
-        .order_by(flow_steps.c.position.desc())
-    )
-    return list(await connection.scalars(query))
-
-
 async def undoing_to(connection: AsyncConnection, flow_id: str) -> dict[str, Any] | None:
     """The ending that a flow comes to once all it has begun is undone; None while it goes forward."""
     ending: dict[str, Any] | None = await connection.scalar(
@@ -377,11 +253,6 @@ async def undoing_to(connection: AsyncConnection, flow_id: str) -> dict[str, Any
 async def change_flow(connection: AsyncConnection, flow_id: str, **columns: Any) -> None:
     """Change a flow, in the caller's transaction."""
     await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(**columns))
-
-
-def _generation_of(flow_id: str) -> ScalarSelect[int]:
-    """The flow's present generation: the next one begins only after the work of this one has ended."""
-    return select(flows.c.generation).where(flows.c.flow_id == flow_id).scalar_subquery()
 
 
 def _flow(row: Row[Any]) -> FlowRecord:

@@ -21,7 +21,7 @@ EXPECTED_REVISION = "0013"
 _IDLE_TOO_LONG = "25P03"
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 # Whoever is paused, or cut off, in the middle of a transaction keeps its locks for no longer than this, in seconds.
-# Longer than the inbox waits for billing with a webhook locked: three times as long as a read is waited for.
+# Longer than the inbox waits for billing with a webhook locked (webhook_inbox._READ_WITHIN_S).
 IDLE_TRANSACTION_S = 60.0
 # One statement, so one round trip. The settings end with the transaction: a connection goes back to the pool clean.
 _ACT_FOR = text(

@@ -208,7 +208,7 @@ def show_only_what_is_visible(visibility: Visibility) -> Middleware:
 async def _named_in_body(receive: Receive, subject: Subject) -> tuple[Receive, str]:
     """What the body names, and the body once more; its shape has been checked (shared.service.guard_body)."""
     message = await receive()
-    content: dict[str, Any] = msgspec.json.decode(message["body"])  # type: ignore[typeddict-item]
+    content: dict[str, Any] = msgspec.json.decode(message["body"])  # type: ignore[typeddict-item]  # guard_body has read it whole
     read = False
 
     async def again() -> HTTPReceiveMessage | WebSocketReceiveMessage:

@@ -11,6 +11,7 @@ import pytest_asyncio
 from sandbox.landscape import Landscape
 from system_api.billing import stripe
 from tests.faults.ordering import Ordering
+from tests.faults.worker_plant import WorkerPlant, running_plant
 from tests.running_tiers import TIER_SETTINGS, Sales, running_tiers
 
 VENDORS = ("tryton", "stripe", "salesforce")
@@ -53,6 +54,23 @@ def ordering(running: Sales) -> Iterator[Ordering]:
     yield Ordering(running)
     for name in VENDORS:
         running.landscape.faults(name).clear()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_plant(vendors: Landscape, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkerPlant]:
+    """The tiers, without a worker."""
+    async with running_plant(vendors, tmp_path_factory.mktemp("plant")) as plant:
+        yield plant
+
+
+@pytest.fixture
+def plant(shared_plant: WorkerPlant) -> Iterator[WorkerPlant]:
+    """For one test: no order is known, no worker runs, and afterwards everything passes again."""
+    shared_plant.ordering.acknowledged.clear()
+    yield shared_plant
+    shared_plant.processes.close()
+    for name in VENDORS:
+        shared_plant.ordering.faults(name).clear()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from sqlalchemy import literal
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api import executor, lease, saga
+from process_api import executor, lease, order_ending, saga
 from process_api.event_log import append_event
 from process_api.settings import ProcessSettings
 from process_api.worker import run_worker
@@ -127,7 +127,7 @@ POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (RedisStreams, "append", around_publishing),
     (DefaultDialect, "do_execute", after_locking),
     (executor, "join_line", before_handing_on),
-    (executor, "_end_order_once", after_the_end),
+    (order_ending, "_end_order_once", after_the_end),
 ]
 
 
@@ -187,14 +187,14 @@ def apart_from_the_state(end_order: Callable[..., Awaitable[None]]) -> Any:
     async def put_off(_connection: AsyncConnection, **event: Any) -> None:
         late.append(event)
 
-    async def end_and_append(worker: Any, *more: Any) -> None:
-        await end_order(worker, *more)
+    async def end_and_append(store: Any, *more: Any) -> None:
+        await end_order(store, *more)
         while late:
             event = late.pop()
-            async with worker.store.transaction(event["tenant"]) as connection:
+            async with store.transaction(event["tenant"]) as connection:
                 await append_event(connection, **event)
 
-    setattr(executor, "append_event", put_off)  # noqa: B010 the name is the executor's only by its import
+    setattr(order_ending, "append_event", put_off)  # noqa: B010 the name is that module's only by its import
     return end_and_append
 
 
@@ -207,7 +207,7 @@ GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
     "idle limit": [(PostgresSystemDatabase, "_create_engine", with_the_engines_own_limit)],
     "monotonic pauses": [(saga, "pause", lambda _: DBOS.sleep_async)],
     "marking last": [(RedisStreams, "append", mark_first)],
-    "one transaction": [(executor, "_end_order_once", apart_from_the_state)],
+    "one transaction": [(order_ending, "_end_order_once", apart_from_the_state)],
 }
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 import process_api.saga
-from process_api.flows import StepState, begin_attempt, end_step
+from process_api.flow_progress import begin_attempt, end_step
+from process_api.flows import StepState
 
 
 def register_undo_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,32 +1,14 @@
 """FAILURES.md, row 20: a flow that ends every worker that runs it."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from sandbox.landscape import Landscape
 from tests.faults.ordering import MONTHLY, SENSOR
-from tests.faults.worker_plant import WorkerPlant, running_plant
+from tests.faults.worker_plant import WorkerPlant
 
 pytestmark = pytest.mark.servers
 STARTS_MAX = 1
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_plant(vendors: Landscape, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkerPlant]:
-    """The tiers, without a worker."""
-    async with running_plant(vendors, tmp_path_factory.mktemp("poison")) as plant:
-        yield plant
-
-
-@pytest.fixture
-def plant(shared_plant: WorkerPlant) -> Iterator[WorkerPlant]:
-    """For one test: no order is known, and no worker runs."""
-    shared_plant.ordering.acknowledged.clear()
-    yield shared_plant
-    shared_plant.processes.close()
 
 
 async def die_with_it(plant: WorkerPlant, point: str, workers: int, *, without: str = "") -> tuple[int, dict[str, Any]]:

@@ -2,38 +2,19 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from sandbox.faults.rules import Fault, Rule
-from sandbox.landscape import Landscape
 from system_api.erp.tryton_sales import TrytonSales, _compared
 from tests.faults.test_rows_vendor_writes import TRYTON_SALE, _make_without_looking_back, leave_the_others
-from tests.faults.worker_plant import LEASE_S, WorkerPlant, running_plant
+from tests.faults.worker_plant import LEASE_S, WorkerPlant
 
 pytestmark = pytest.mark.servers
 # Longer than it takes the living to notice a death, and much shorter than 30 s.
 NEVER_S = 6 * LEASE_S
 HOUR_S = 3600.0
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_plant(vendors: Landscape, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkerPlant]:
-    """The tiers, without a worker."""
-    async with running_plant(vendors, tmp_path_factory.mktemp("workers")) as plant:
-        yield plant
-
-
-@pytest.fixture
-def plant(shared_plant: WorkerPlant) -> Iterator[WorkerPlant]:
-    """For one test: no order is known, no worker runs, and afterwards everything passes again."""
-    shared_plant.ordering.acknowledged.clear()
-    yield shared_plant
-    shared_plant.processes.close()
-    shared_plant.ordering.faults("tryton").clear()
 
 
 @pytest.fixture
