@@ -41,9 +41,8 @@ async def test_row_11_mutation_a_lock_taken_for_a_refusal_loses_the_status(
     ordering: Ordering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(salesforce_api._TRANSIENT, "UNABLE_TO_LOCK_ROW")
-    # Twice: an attempt that a busy machine cuts off is made again.
     ordering.faults("salesforce").put(
-        Rule(fault=Fault.answer, methods=["PATCH"], path=REPORT, times=2, status=400, content=LOCKED)
+        Rule(fault=Fault.answer, methods=["PATCH"], path=REPORT, times=1, status=400, content=LOCKED)
     )
 
     order = await ordering.order(SENSOR, MONTHLY)
