@@ -1,10 +1,13 @@
 """The engines and the ERP that tests share: real ones, started when the first test asks for them."""
 
+import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import traceback
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,43 @@ from sandbox.tryton.server import DATABASE, TrytonServer
 
 _SERVER_FOLDERS = ("sandbox", "journeys", "faults", "fuzz")
 _SERVER_FIXTURES = {"postgres", "redis_engine", "tryton", "books", "vendors", "running"}
+
+
+class _Defects(logging.Handler):
+    """What tiers in this process answered with a 500 during the test under way: each error and where it was raised."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            raised_at = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-3:]]
+            self.seen.append(f"{record.getMessage()}: {error!r} at {' > '.join(raised_at)}")
+
+
+_defects = _Defects()
+
+
+def pytest_configure() -> None:
+    """Listen to the tiers' unexpected errors."""
+    logging.getLogger("shared.problem_answer").addHandler(_defects)
+
+
+def pytest_runtest_setup() -> None:
+    """Each test for itself."""
+    _defects.seen.clear()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say in a failed test's line of the summary which defect a tier met: its log may be cut off, or be long."""
+    report = yield
+    crash: Any = getattr(report.longrepr, "reprcrash", None)
+    if report.failed and crash is not None and _defects.seen:
+        crash.message = f"{_defects.seen[-1]}\n{crash.message}"
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

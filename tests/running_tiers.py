@@ -16,7 +16,6 @@ import process_api.app
 import process_api.settings
 import system_api.app
 import system_api.settings
-from process_api.executor import start_worker
 from sandbox.demo import access_token
 from sandbox.landscape import Landscape
 from sandbox.oracle import Oracle
@@ -25,6 +24,7 @@ from shared.settings import load_settings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.journeys.org import Org
 from tests.nothing_revoked import nothing_revoked
+from tests.worker_here import start_worker
 
 ENDED = {"booked", "rejected", "compensated", "parked"}
 # Little patience, so that a system that stays away is noticed within a test's time.

@@ -13,7 +13,7 @@ from litestar import Litestar
 from sqlalchemy import text
 
 from process_api.app import create_app
-from process_api.executor import Worker, start_worker
+from process_api.executor import Worker
 from process_api.migrate import migrate
 from process_api.settings import ProcessSettings
 from sandbox.engines import PostgresEngine, RedisEngine
@@ -23,6 +23,7 @@ from tests.issuer_process import bearer, client_secret_file, start_issuer
 from tests.process_api.billing_webhooks import Billing
 from tests.process_api.outbox import Outbox
 from tests.process_api.system_stand_in import SystemStandIn
+from tests.worker_here import start_worker
 
 ENDED = {"booked", "rejected", "compensated", "parked"}
 
