@@ -3,6 +3,9 @@
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +25,9 @@ from shared.settings import load_settings_or_exit
 LOCK_ATTEMPTS_MAX = 30
 LOCK_PAUSE_S = 5.0
 _LOCK_NOT_AVAILABLE = "55P03"
+TURN_PAUSE_S = 1.0
+_TELL_EVERY = 10
+_TAKE_TURN = text("SELECT pg_try_advisory_lock(hashtext('quoteway.migrate'))")
 
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,13 +62,35 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 
 
 def migrate(database_url: str) -> None:
-    """Bring our tables and the workflow engine's to the newest version. Running it again changes nothing."""
-    upgrade(database_url)
-    DBOS.migrate(sqlalchemy_url(database_url))
-    engine = create_engine(sqlalchemy_url(database_url))
-    with engine.begin() as connection:
-        connection.execute(text(GRANT_WORKFLOW_QUEUE))
-    engine.dispose()
+    """Bring our tables and the workflow engine's to the newest version. Running it again changes nothing.
+
+    One that is already under way in this database is waited for. Raises as `upgrade`.
+    """
+    with _one_at_a_time(database_url):
+        upgrade(database_url)
+        DBOS.migrate(sqlalchemy_url(database_url))
+        engine = create_engine(sqlalchemy_url(database_url))
+        with engine.begin() as connection:
+            connection.execute(text(GRANT_WORKFLOW_QUEUE))
+        engine.dispose()
+
+
+@contextmanager
+def _one_at_a_time(database_url: str) -> Iterator[None]:
+    """Two migrations beside each other would each make what the other makes. The turn ends with its connection."""
+    engine = create_engine(sqlalchemy_url(database_url), isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            for asked in count():
+                # Asked for again and again: a statement that waits is one that an index built concurrently waits for.
+                if connection.scalar(_TAKE_TURN):
+                    break
+                if asked % _TELL_EVERY == 0:
+                    sys.stderr.write("Another migration of this database is under way; waiting for its end.\n")
+                time.sleep(TURN_PAUSE_S)
+            yield
+    finally:
+        engine.dispose()
 
 
 if __name__ == "__main__":

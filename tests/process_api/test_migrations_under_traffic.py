@@ -1,6 +1,8 @@
 """A migration while the version before is at work: whoever writes goes on (docs/decisions/0052)."""
 
 import asyncio
+import os
+import sys
 import uuid
 from collections.abc import AsyncIterator
 
@@ -118,3 +120,21 @@ async def test_a_table_that_is_never_free_ends_the_migration_with_nothing_half_d
         await long.rollback()
 
     await database.at(WITH_A_COLUMN_MORE)
+
+
+async def test_migrations_beside_each_other_take_turns(database: Database) -> None:
+    """As of two replicas whose start each runs it first: on an empty database, and on one that is up to date."""
+    for _ in range(2):
+        ends = await asyncio.gather(*(migration_process(database.url) for _ in range(3)))
+        assert [code for code, _ in ends] == [0, 0, 0], ends
+        assert sum("waiting for its end" in said for _, said in ends) >= 1
+
+
+async def migration_process(database_url: str) -> tuple[int | None, str]:
+    """The exit code of one, and what it said to the operator."""
+    environment = {**os.environ, "QUOTEWAY_DATABASE_URL": database_url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "process_api.migrate", env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    return process.returncode, said.decode()
