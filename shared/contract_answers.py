@@ -29,6 +29,8 @@ _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 # What the inbound policies answer, whatever the operation.
 _BY_POLICY = frozenset({400, 401, 403, 429, 500, 503})
 _BY_BODY = frozenset({408, 413})
+# What is to be in the audit log before it is answered, and may not get there: see shared.audit.policy.
+_BY_AUDIT = frozenset({504})
 _OWN_OF_A_READ = frozenset({404, 422})
 _OWN_OF_A_WRITE = frozenset({404, 409, 422, 504})
 
@@ -71,7 +73,8 @@ def problem_statuses(method: str, policy: OperationPolicy | None, own: Sequence[
     takes_body = method in _BODY_METHODS
     if own is None:
         own = [*(_OWN_OF_A_WRITE if takes_body else _OWN_OF_A_READ)]
-    return sorted({*_BY_POLICY, *(_BY_BODY if takes_body else ()), *own})
+    by_audit = _BY_AUDIT if policy.audit == "financial" else ()
+    return sorted({*_BY_POLICY, *(_BY_BODY if takes_body else ()), *by_audit, *own})
 
 
 def problem_answer(status: int, *, plain: bool) -> dict[str, Any]:

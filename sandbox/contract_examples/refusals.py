@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from sandbox.contract_examples.defect import defect_answer
 from sandbox.contract_examples.recorder import CORRELATION_ID, Asked, Recorder
 from shared.contract_examples import PROBLEMS
 
@@ -21,6 +22,7 @@ def record_refusals(recorder: Recorder, *, reads: Asked, writes: Asked, narrow_t
     ):
         answer = recorder.send(replace(reads, headers={"Authorization": authorization}))
         recorder.keep(PROBLEMS, name, summary, answer, status)
+    recorder.keep(PROBLEMS, "defect", "A defect of ours", defect_answer(recorder.tier), 500)
     method, path, _ = recorder.operations[reads.operation_id]
     answer = recorder.client.request(method, _filled(path, reads), params={"opneOnly": "true"}, headers=_headers())
     recorder.keep(PROBLEMS, "unknown_parameter", "A query parameter with a typing error", answer, 400)

@@ -17,6 +17,7 @@ import redis
 
 from sandbox.connections_file import TENANT
 from sandbox.contract_examples import drafts
+from sandbox.contract_examples.busy import record_busy
 from sandbox.contract_examples.recorder import Asked, Recorder, RecordingError
 from sandbox.contract_examples.records import (
     ACME,
@@ -64,6 +65,7 @@ class Scenes:
         self.webhooks()
         ask_the_vendors(self.system)
         self.outages()
+        record_busy(self.landscape, self.experience, self.process)
         self.published = self.events()
         self.limits()
 
@@ -208,13 +210,15 @@ class Scenes:
             )
             self.experience.ask(Asked("getOrder", "no_answer", "The process API does not answer", 503,
                                       {"orderId": self.order_id}))  # fmt: skip
-        for recorder, beyond in ((self.experience, "process"), (self.process, "system")):
-            with self._stopped(beyond):
-                recorder.ask(Asked("getReadiness", "tier_away", "The next tier does not answer", 503))
-        self.landscape.processes["system"].stop()
-        with self._stopped("issuer"):
-            self.landscape.start_tier("system")
-            self.system.ask(Asked("getReadiness", "issuer_away", "The issuer's keys are not known yet", 503))
+        with self._stopped("process"):
+            self.experience.ask(Asked("getReadiness", "tier_away", "The next tier does not answer", 503))
+        with self._stopped("system"):
+            self.process.ask(Asked("getReadiness", "tier_away", "The next tier does not answer: orders are taken"))
+        for recorder in (self.process, self.system):
+            self.landscape.processes[recorder.tier].stop()
+            with self._stopped("issuer"):
+                self.landscape.start_tier(recorder.tier)
+                recorder.ask(Asked("getReadiness", "issuer_away", "The issuer's keys are not known yet", 503))
         order_read = Asked("getOrder", "", "", parameters={"orderId": self.order_id})
         record_refusals(self.experience, reads=order_read, writes=Asked("submitOrder", "", ""),
                         narrow_token=token(self.landscape, "experience", "accounts:read"))  # fmt: skip

@@ -49,6 +49,8 @@ def audit(writer: AuditWriter, tier: str) -> Middleware:
             except Exception:
                 await request.note_defect()
                 raise
+            if request.unwritten is not None:
+                raise request.unwritten
 
         return middleware
 
@@ -64,7 +66,18 @@ def _audit_class(operation: Operation | None) -> AuditClass:
 class _Request:
     """A request whose outcome becomes an entry."""
 
-    __slots__ = ("_audit_class", "_body", "_operation", "_receive", "_scope", "_send", "_tier", "_told", "_writer")
+    __slots__ = (
+        "_audit_class",
+        "_body",
+        "_operation",
+        "_receive",
+        "_scope",
+        "_send",
+        "_tier",
+        "_told",
+        "_writer",
+        "unwritten",
+    )
 
     def __init__(
         self,
@@ -85,6 +98,9 @@ class _Request:
         self._send = send
         self._body: Any = None
         self._told = False
+        self.unwritten: OutcomeUnknown | None = None
+        """What is to be answered instead of a success that could not be written: it may have happened, and nobody may
+        build on it."""
 
     async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
         """The next part of the body, hashed on the way."""
@@ -108,10 +124,12 @@ class _Request:
         await self._send(message)
 
     async def send_once_written(self, message: Message) -> None:
-        """Write the outcome of a financial operation, and only then let its answer go.
+        """Write the outcome of a financial operation, and only then let its answer go; or keep it back, `unwritten`.
 
-        Raises OutcomeUnknown where a success cannot be written: it may have happened, and nobody may build on it.
+        Nothing is raised: whoever sends would take it for a defect of its own.
         """
+        if self.unwritten is not None:
+            return
         if message["type"] == "http.response.start" and not self._told:
             self._told = True
             entry = self._entry(message["status"], _location(message))
@@ -125,10 +143,12 @@ class _Request:
                 self._writer.access.add(id(entry), entry)
                 if message["status"] < 400:
                     AUDIT_REFUSALS.inc()
-                    raise OutcomeUnknown(
+                    self.unwritten = OutcomeUnknown(
                         "It may have been done, but the audit log could not be written. Ask again with the same key.",
                         reason_code="audit_unavailable",
-                    ) from error
+                    )
+                    self.unwritten.__cause__ = error
+                    return
         await self._send(message)
 
     def note_refusal(self, error: QuotewayError) -> None:

@@ -1,0 +1,41 @@
+"""The audit around the framework's own way to answer."""
+
+import httpx
+from litestar import post
+
+from shared.audit.writer import AuditWriter
+from shared.auth import Authenticator
+from shared.operation import operation
+from shared.service import Tier, create_service
+from tests.app_lifespan import asgi_transport, running_app
+from tests.kept_audit_log import KeptAuditLog
+from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
+
+KEY = rsa_key()
+FINANCIAL = operation(owner="tests", capability="things", scopes=["things:write"], rate="write", audit="financial")
+
+
+@post("/v1/charges", operation_id="charge", opt=FINANCIAL, status_code=200)
+async def charge() -> dict[str, bool]:
+    """A change that is to be in the log before it is answered."""
+    return {"charged": True}
+
+
+async def test_a_success_that_cannot_be_written_answers_as_an_unknown_outcome_and_is_written_later() -> None:
+    kept = KeptAuditLog()
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, audit=AuditWriter(kept))
+    app = create_service(tier, [charge], state={})
+    headers = {"Authorization": f"Bearer {sign(KEY, claims(scope='things:write'))}"}
+    async with (
+        running_app(app),
+        httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test", headers=headers) as client,
+    ):
+        kept.away = True
+        unknown = await client.post("/v1/charges")
+        kept.away = False
+
+    assert (unknown.status_code, unknown.json()["reasonCode"]) == (504, "audit_unavailable")
+    assert "charged" not in unknown.text
+    [entry] = kept.entries
+    assert (entry["operation"], entry["outcome"], entry["status"]) == ("charge", "succeeded", 200)
