@@ -28,6 +28,14 @@ _LOCK_NOT_AVAILABLE = "55P03"
 TURN_PAUSE_S = 1.0
 _TELL_EVERY = 10
 _TAKE_TURN = text("SELECT pg_try_advisory_lock(hashtext('quoteway.migrate'))")
+_WAITING = (
+    "Another migration of this database is under way; waiting for its end. (pg_locks says whose it is: locktype "
+    "'advisory'.)\n"
+)
+# The connection that has the turn says nothing meanwhile: it is kept, and ended within a minute of its machine's end.
+_KEPT_WHILE_ALIVE = (
+    "-cidle_session_timeout=0 -ctcp_keepalives_idle=30 -ctcp_keepalives_interval=10 -ctcp_keepalives_count=3"
+)
 
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +86,9 @@ def migrate(database_url: str) -> None:
 @contextmanager
 def _one_at_a_time(database_url: str) -> Iterator[None]:
     """Two migrations beside each other would each make what the other makes. The turn ends with its connection."""
-    engine = create_engine(sqlalchemy_url(database_url), isolation_level="AUTOCOMMIT")
+    engine = create_engine(
+        sqlalchemy_url(database_url), isolation_level="AUTOCOMMIT", connect_args={"options": _KEPT_WHILE_ALIVE}
+    )
     try:
         with engine.connect() as connection:
             for asked in count():
@@ -86,7 +96,7 @@ def _one_at_a_time(database_url: str) -> Iterator[None]:
                 if connection.scalar(_TAKE_TURN):
                     break
                 if asked % _TELL_EVERY == 0:
-                    sys.stderr.write("Another migration of this database is under way; waiting for its end.\n")
+                    sys.stderr.write(_WAITING)
                 time.sleep(TURN_PAUSE_S)
             yield
     finally:

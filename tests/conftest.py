@@ -54,7 +54,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     report = yield
     crash: Any = getattr(report.longrepr, "reprcrash", None)
     if report.failed and crash is not None and _defects.seen:
-        crash.message = f"{_defects.seen[-1]}\n{crash.message}"
+        first, _, rest = crash.message.partition("\n")
+        crash.message = f"{first} [a tier's defect: {_defects.seen[-1]}]\n{rest}"
     return report
 
 

@@ -101,8 +101,10 @@ async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
     )
     async with running_app(system), running_callers(vendors, settings, asgi_transport(system), later) as sales:
         worker = await start_worker(settings, transport=asgi_transport(system))
-        yield sales
-        await worker.stop(drain_s=1)
+        try:
+            yield sales
+        finally:
+            await worker.stop(drain_s=1)
 
 
 def system_app(vendors: Landscape, process_transport: Transport | None = None) -> Litestar:

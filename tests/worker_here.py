@@ -1,7 +1,6 @@
 """A worker in the tests' own process."""
 
 import asyncio
-from unittest import mock
 
 from process_api import executor
 from process_api.settings import ProcessSettings
@@ -15,6 +14,7 @@ async def start_worker(settings: ProcessSettings, *, transport: Transport) -> ex
     the flow shares with the tests (the tiers' connections to Redis) would belong to two loops. Now it waits.
     """
     worker = await executor.start_worker(settings, transport=transport)
-    loops = worker.dbos._background_event_loop
-    mock.patch.object(loops, "target_loop", return_value=asyncio.get_running_loop()).start()
+    loops, here = worker.dbos._background_event_loop, asyncio.get_running_loop()
+    assert loops.target_loop() is here
+    loops.target_loop = lambda: here  # type: ignore[method-assign] # it asks nobody which loop to take
     return worker

@@ -9,6 +9,7 @@ A vendor's webhook is a write without a token: its principal is the endpoint who
 finds out. Before that it is nobody's, and whoever sends many of those gets one entry for them.
 """
 
+import asyncio
 import time
 from contextlib import suppress
 from hashlib import sha256
@@ -24,6 +25,10 @@ from shared.operation import AuditClass, audit_class_of
 from shared.problem import OutcomeUnknown, QuotewayError, Unavailable
 
 _RECORD_CHARACTERS_MAX = 200
+_UNWRITTEN = (
+    "it may have been done, but the audit log could not be written; look the record up, or ask again under the same "
+    "Idempotency-Key where there is one"
+)
 
 
 def audit(writer: AuditWriter, tier: str) -> Middleware:
@@ -46,8 +51,10 @@ def audit(writer: AuditWriter, tier: str) -> Middleware:
             except QuotewayError as error:
                 request.note_refusal(error)
                 raise
-            except Exception:
+            except Exception as error:
                 await request.note_defect()
+                if request.unwritten is not None:
+                    raise request.unwritten from error
                 raise
             if request.unwritten is not None:
                 raise request.unwritten
@@ -138,15 +145,16 @@ class _Request:
                 return
             try:
                 await self._writer.write_durably(entry)
+            except asyncio.CancelledError:
+                # Whoever asked has gone; what was done for them is said all the same.
+                self._writer.access.add(id(entry), entry)
+                raise
             except Unavailable as error:
                 # Whether something was done or not, it is said later: better twice than never.
                 self._writer.access.add(id(entry), entry)
                 if message["status"] < 400:
                     AUDIT_REFUSALS.inc()
-                    self.unwritten = OutcomeUnknown(
-                        "It may have been done, but the audit log could not be written. Ask again with the same key.",
-                        reason_code="audit_unavailable",
-                    )
+                    self.unwritten = OutcomeUnknown(_UNWRITTEN, reason_code="audit_unavailable")
                     self.unwritten.__cause__ = error
                     return
         await self._send(message)

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from litestar.routes import HTTPRoute
 
 from openapi.documents import FOLDER, TierDocuments, operations_of, resolved
 from openapi.generate import generate
 from shared.contract import ContractError, build_document
+from shared.operation import audit_class_of
 
 DOCUMENTS = ["experience-v1", "experience-v2", "process-v1", "system-v1"]
 # What answers without a token: probes, a vendor that signs, and what tiers need before they can judge a token.
@@ -28,6 +30,24 @@ def test_every_operation_says_who_answers_for_it_and_how_it_is_guarded(
             for member in ("owner", "capability", "scopes", "rate-class", "audit-class"):
                 assert operation[f"x-quoteway-{member}"], where
             assert operation["security"] == [{"accessToken": operation["x-quoteway-scopes"]}], where
+
+
+def test_what_is_to_be_in_the_audit_log_first_says_what_is_answered_if_it_cannot_be(tiers: list[TierDocuments]) -> None:
+    checked = 0
+    for tier in tiers:
+        financial = {
+            handler.operation_id
+            for route in tier.app.routes
+            if isinstance(route, HTTPRoute)
+            for method, (handler, _) in route.route_handler_map.items()
+            if method != "OPTIONS" and audit_class_of(handler.opt) == "financial"
+        }
+        for document in tier.documents.values():
+            for _, _, operation in operations_of(document):
+                if operation["operationId"] in financial:
+                    assert "504" in operation["responses"], operation["operationId"]
+                    checked += 1
+    assert checked > 10
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

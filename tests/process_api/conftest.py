@@ -143,13 +143,15 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
     switch = Switch()
     app = create_app(process_settings, system_transport=switch)
     worker = await start_worker(process_settings, transport=switch)
-    submitter = await bearer(issuer, "experience-api", "quoteway-process", tenant="nordwind")
-    operator = await bearer(issuer, "integration-operator", "quoteway-process")
-    async with (
-        running_app(app),
-        httpx.AsyncClient(transport=asgi_transport(app), base_url="http://process.test") as client,
-    ):
-        yield Process(app, client, switch, process_settings, worker, submitter, operator)
+    try:
+        submitter = await bearer(issuer, "experience-api", "quoteway-process", tenant="nordwind")
+        operator = await bearer(issuer, "integration-operator", "quoteway-process")
+        async with (
+            running_app(app),
+            httpx.AsyncClient(transport=asgi_transport(app), base_url="http://process.test") as client,
+        ):
+            yield Process(app, client, switch, process_settings, worker, submitter, operator)
+    finally:
         await worker.stop(drain_s=1)
 
 

@@ -1,5 +1,6 @@
 """Which requests become entries, what they say, and when the answer may go."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -186,6 +187,30 @@ async def test_without_the_log_nothing_financial_is_begun_and_reads_go_on(audite
 
     audited.kept.away = False
     assert {(each["auditClass"], each["outcome"]) for each in await entries(audited)} >= {("access", "succeeded")}
+
+
+async def test_the_entry_of_a_caller_who_has_gone_is_written_later(
+    audited: Audited, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def append(_entries: Any) -> None:
+        asked.set()
+        await gone.wait()
+        raise Unavailable("the audit log cannot be written")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audited.kept, "append", append)
+        caller = asyncio.create_task(audited.request("financial"))
+        await asked.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        gone.set()
+        await asyncio.sleep(0)
+
+    [found] = await entries(audited)
+    assert (found["operation"], found["outcome"]) == ("cancelOrder", "succeeded")
 
 
 async def test_a_refusal_by_the_operation_itself_may_be_written_later(audited: Audited) -> None:
