@@ -4,9 +4,10 @@ A transaction names the tenant that it works for, and PostgreSQL shows it no oth
 (`process_api.row_security`). Work for every tenant at once says so by name.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import text
@@ -18,6 +19,8 @@ from process_api.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
 EXPECTED_REVISION = "0013"
+# Nothing of ours is in a transaction for as long as this, unless the database is away.
+_CLOSED_WITHIN_S = 5.0
 _IDLE_TOO_LONG = "25P03"
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 # Whoever is paused, or cut off, in the middle of a transaction keeps its locks for no longer than this, in seconds.
@@ -103,5 +106,10 @@ class Store:
         return None
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, those at work once they are given back; that is waited for, but not for ever."""
+        pool: Any = self.engine.pool
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSED_WITHIN_S):
+                while pool.checkedout():  # noqa: ASYNC110 the pool tells nobody
+                    await asyncio.sleep(0.01)
         await self.engine.dispose()

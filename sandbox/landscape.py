@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 import httpx
@@ -94,6 +95,7 @@ class Landscape:
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
     # Bound and not listened on, so that no other program is given the port before the tier that it is for starts.
     _reserved: dict[str, socket.socket] = field(init=False, default_factory=dict)
+    _reserving: Lock = field(init=False, default_factory=Lock)
 
     def __enter__(self) -> Self:
         try:
@@ -189,10 +191,11 @@ class Landscape:
             return self.url(name)
         port = getattr(self.ports, name)
         if not port:
-            if name not in self._reserved:
-                reserved = self._reserved[name] = socket.socket()
-                reserved.bind((LOOPBACK, 0))
-            port = self._reserved[name].getsockname()[1]
+            with self._reserving:  # tiers are started beside each other, and must be told the same of each
+                if name not in self._reserved:
+                    reserved = self._reserved[name] = socket.socket()
+                    reserved.bind((LOOPBACK, 0))
+                port = self._reserved[name].getsockname()[1]
         return f"http://{LOOPBACK}:{port}"
 
     def faults(self, name: str) -> FaultControl:
