@@ -1,7 +1,11 @@
-"""A landscape leaves a PostgreSQL that somebody else runs as it found it."""
+"""A landscape leaves a PostgreSQL that somebody else runs as it found it, and tells everyone the same addresses."""
 
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -69,3 +73,21 @@ def test_runs_on_a_server_of_somebody_else_share_nothing_and_leave_nothing(
     assert elsewhere.is_running
     for name in ("quoteway", "tryton"):
         assert tables(elsewhere, name) == {("public", "somebodys")}
+
+
+def test_tiers_that_start_beside_each_other_are_told_one_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_socket = socket.socket
+
+    def slowly(*arguments: Any) -> socket.socket:
+        time.sleep(0.05)
+        return open_socket(*arguments)
+
+    monkeypatch.setattr("sandbox.landscape.socket.socket", slowly)
+    landscape = Landscape(tmp_path)
+    with ThreadPoolExecutor(4) as pool:
+        told = set(pool.map(landscape.tier_url, ["experience"] * 4))
+    landscape.stop()
+
+    assert len(told) == 1

@@ -37,6 +37,7 @@ class Audited:
         refusal: Exception | None = None,
         user: ActingUser | None = None,
         headers: list[tuple[bytes, bytes]] | None = None,
+        fails_after: Exception | None = None,
     ) -> tuple[list[Any], int]:
         """What was sent, and how many entries had been written when the answer began to be sent."""
         sent: list[Any] = []
@@ -62,6 +63,8 @@ class Audited:
                 pass
             await send({"type": "http.response.start", "status": status, "headers": headers or []})
             await send({"type": "http.response.body", "body": b"done"})
+            if fails_after is not None:
+                raise fails_after
 
         parts = [body[:5], body[5:]]
 
@@ -187,6 +190,12 @@ async def test_without_the_log_nothing_financial_is_begun_and_reads_go_on(audite
 
     audited.kept.away = False
     assert {(each["auditClass"], each["outcome"]) for each in await entries(audited)} >= {("access", "succeeded")}
+
+
+async def test_a_defect_behind_a_success_that_could_not_be_written_hides_nothing_of_it(audited: Audited) -> None:
+    audited.kept.away = True
+    with pytest.raises(OutcomeUnknown):
+        await audited.request("financial", fails_after=ZeroDivisionError("a defect"))
 
 
 async def test_the_entry_of_a_caller_who_has_gone_is_written_later(
