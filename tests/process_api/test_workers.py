@@ -113,14 +113,12 @@ async def test_a_lone_worker_that_was_paused_takes_its_own_flows_up_again(plant:
 
 async def test_a_worker_that_is_stopped_ends_what_it_has_begun(plant: Plant) -> None:
     plant.server.pause_s = 0.05
+    plant.server.hold.add("create_order")
     worker = await plant.start_worker()
     order_ids = await plant.submitted(AT_ONCE_MAX)  # as many of one account as are let into the lane at a time
-
-    async def begun() -> bool:
-        at_work = "SELECT FROM dbos.workflow_status WHERE name = 'order_booking' AND status = 'PENDING'"
-        return len(await plant.rows(at_work)) == len(order_ids)
-
-    await plant.until(begun, 10)
+    # A flow that is only dequeued has not begun: it would rightly be left to others.
+    await plant.held_back(len(order_ids))
+    plant.server.release.set()
     await asyncio.to_thread(worker.stop)
 
     assert worker.exit_code == 0, worker.log_tail()
