@@ -359,7 +359,7 @@ async def note_untold(flow_id: str) -> None:
 
 
 def _order_saga(settings: ProcessSettings, store: Store, system: SystemClient, lease: Lease) -> Saga[OrderSubmission]:
-    intents, policy = Intents(store), settings.discount_policy()
+    intents, policy, legal_entities = Intents(store), settings.discount_policy(), settings.legal_entities()
 
     async def load(flow_id: str) -> OrderSubmission:
         async with store.transaction(tenant_of(flow_id)) as connection:
@@ -368,7 +368,16 @@ def _order_saga(settings: ProcessSettings, store: Store, system: SystemClient, l
         if order is None:
             raise AssertionError(f"flow {flow_id} has no order, though both are written in one transaction")
         return OrderSubmission(
-            flow_id, flow.correlation_id, order, flow.results, system, store, intents, policy, flow.edits
+            flow_id=flow_id,
+            correlation_id=flow.correlation_id,
+            order=order,
+            results=flow.results,
+            system=system,
+            store=store,
+            intents=intents,
+            policy=policy,
+            legal_entities=legal_entities,
+            edits=flow.edits,
         )
 
     patience = Patience(

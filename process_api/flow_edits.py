@@ -25,7 +25,8 @@ from process_api.orders import OrderRecord, find_order
 from process_api.pricing_preview import quote_net
 from process_api.system_client import SystemClient
 from process_api.tables import flow_steps, intents, orders
-from process_api.workflows.order_checks import check_amounts, correct
+from process_api.workflows.amounts import check_amounts
+from process_api.workflows.order_checks import correct
 from shared.auth import Principal
 from shared.canonical import ErpOrderState, Money, Quote, QuoteStatus, SubscriptionStatus
 from shared.problem import Conflict, Fault, InvalidRequest, Rejected

@@ -1,11 +1,13 @@
 """The settings of the process API and its worker, each from a QUOTEWAY_ variable of the same name."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
 from process_api.discount_policy import DiscountPolicy
+from process_api.legal_entities import LegalEntities, check_legal_entities_file, load_legal_entities
 from shared.inbound_settings import InboundSettings
 from shared.settings import SecretFile, TrustDomain, read_secret
 
@@ -55,6 +57,14 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     step_backoff_max_s: Annotated[
         float, Meta(ge=0, le=3600, description="the longest wait between attempts, in seconds")
     ] = 60.0
+    legal_entities_file: Annotated[
+        str,
+        Meta(
+            description="the TOML file with each legal entity's rules; its form is at the head of "
+            "`process_api/legal_entities.py`. Without it every legal entity has the defaults",
+            extra={"check": check_legal_entities_file},
+        ),
+    ] = ""
     settle_s: Annotated[
         float,
         Meta(ge=0, le=600, description="seconds a lost request gets to arrive before it is looked up at the vendor"),
@@ -113,6 +123,10 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     def client_secret(self) -> str:
         """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""
         return read_secret(self.process_client_secret_file, "process_client_secret_file")
+
+    def legal_entities(self) -> LegalEntities:
+        """Each legal entity's rules. Raises SettingsError with every fault of their file."""
+        return load_legal_entities(Path(self.legal_entities_file) if self.legal_entities_file else None)
 
     def discount_policy(self) -> DiscountPolicy:
         """How far quoted prices may be from the list."""

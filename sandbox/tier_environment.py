@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from sandbox.tryton.data import DATA_FOLDER
 from shared.transaction_token import JWKS_PATH
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def _process(landscape: "Landscape") -> dict[str, str]:
         "QUOTEWAY_DATABASE_URL": landscape.postgres.url(landscape.database),
         "QUOTEWAY_SYSTEM_URL": landscape.reached_at("system") if "system" in landscape.processes else "",
         "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(landscape.run_dir / "process-api.secret"),
+        "QUOTEWAY_LEGAL_ENTITIES_FILE": str(DATA_FOLDER / "legal_entities.toml"),
         "QUOTEWAY_TRANSACTION_TOKEN_JWKS_URL": f"{landscape.tier_url('experience')}{JWKS_PATH}",
     }
 

@@ -6,8 +6,8 @@ some minutes after the end the vendors are asked again, and what the order does 
 """
 
 from process_api.steps import Found, Step
-from process_api.workflows.order_checks import OrderSubmission
-from process_api.workflows.order_submission import PERIODS, subscription_id
+from process_api.workflows.billing_start import subscription_id
+from process_api.workflows.order_checks import PERIODS, OrderSubmission
 from shared.canonical import OrderStatus
 
 

@@ -9,28 +9,19 @@ from typing import Any
 
 import msgspec
 
-from process_api.cross_reference import link
 from process_api.discount_policy import DiscountPolicy
 from process_api.intents import Intents
+from process_api.legal_entities import LegalEntities, LegalEntity
 from process_api.orders import OrderRecord
 from process_api.steps import Found
 from process_api.store import Store
 from process_api.system_client import SystemClient
-from shared.canonical import (
-    Account,
-    CreditDecision,
-    CustomerDraft,
-    Money,
-    MoneyError,
-    Quote,
-    QuoteLine,
-    QuoteStatus,
-    Recurrence,
-    TaxedLine,
-    TaxRequest,
-)
+from process_api.workflows.amounts import check_amounts
+from shared.canonical import Account, Quote, QuoteStatus, Recurrence
 from shared.canonical.subscription import SUBSCRIPTION_ITEMS_MAX
 from shared.problem import Rejected
+
+PERIODS = (Recurrence.month, Recurrence.year)
 
 
 @dataclass(frozen=True)
@@ -45,6 +36,7 @@ class OrderSubmission:
     store: Store
     intents: Intents
     policy: DiscountPolicy
+    legal_entities: LegalEntities = field(default_factory=LegalEntities)
     edits: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,6 +48,11 @@ class OrderSubmission:
     def account_id(self) -> str:
         """The account whose order this is; known once the quote is loaded. Without a quote, the order is on its own."""
         return self.order.account_id or self.order.order_id
+
+    @property
+    def rules(self) -> LegalEntity:
+        """The rules of the legal entity that sells."""
+        return self.legal_entities.of(self.tenant, self.quote.legal_entity)
 
     @property
     def quote(self) -> Quote:
@@ -121,16 +118,6 @@ async def check_quote(context: OrderSubmission) -> Found:
     return Found(f"Quote {quote.number} is accepted at revision {revision}.")
 
 
-def check_amounts(quote: Quote) -> None:
-    """Raise Rejected where the lines come to more than money can hold here (18 digits)."""
-    try:
-        sum_of(quote.lines, quote.currency)
-    except MoneyError as error:
-        raise Rejected(
-            f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
-        ) from error
-
-
 def check_recurring_lines(quote: Quote) -> None:
     """Raise Rejected where no subscription can be made of the recurring lines: better now than after the ERP booked."""
     for period in (Recurrence.month, Recurrence.year):
@@ -147,119 +134,3 @@ def check_recurring_lines(quote: Quote) -> None:
                     f"{line.quantity} of {line.sku} cannot be charged: billing counts whole units.",
                     reason_code="quantity_not_whole",
                 )
-
-
-async def validate_customer(context: OrderSubmission) -> Found:
-    """Link the account to the ERP's customer, creating it where the ERP has none."""
-    account = await context.account()
-    quote = context.quote
-    if account.legal_entity != quote.legal_entity:
-        raise Rejected(
-            f"Account {account.account_id} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
-            reason_code="legal_entity_mismatch",
-        )
-    draft, system = customer_draft(account, quote), f"erp:{quote.legal_entity}"
-    operation_id = await context.intents.record_customer(
-        tenant=context.tenant,
-        flow_id=context.flow_id,
-        step="validate_customer",
-        system=system,
-        account_id=account.account_id,
-        payload=draft,
-    )
-    customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, draft)
-    async with context.store.transaction(context.tenant) as connection:
-        await link(
-            connection,
-            tenant=context.tenant,
-            entity="customer",
-            canonical_id=account.account_id,
-            system=system,
-            system_id=customer.vendor_id,
-        )
-    await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
-    what = "created in" if customer.created else "known to"
-    return Found(
-        f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",
-        result={"vendorId": customer.vendor_id, "code": customer.code},
-        vendor_ids=[f"erp:{customer.vendor_id}"],
-    )
-
-
-async def check_credit(context: OrderSubmission) -> Found:
-    """Ask the ERP whether the customer may owe the one-off lines as well."""
-    quote = context.quote
-    amount = sum_of(quote.one_off_lines(), quote.currency)
-    credit = await context.system.check_credit(context.tenant, quote.legal_entity, quote.account_id, amount)
-    if credit is None or credit.decision is CreditDecision.unknown:
-        reason = credit.reason if credit else "the ERP does not know the customer"
-        raise Rejected(f"The credit check has no answer: {reason}.", reason_code="credit_unknown")
-    if credit.decision is CreditDecision.refused:
-        raise Rejected(f"Credit refused: {credit.reason}", reason_code="credit_refused")
-    return Found(f"Credit for {amount.amount} {amount.currency} approved.", result={"reason": credit.reason})
-
-
-async def align_prices(context: OrderSubmission) -> Found:
-    """Hold every line against the list price of the system that will invoice it."""
-    quote = context.quote
-    skus = sorted({line.sku for line in quote.lines})
-    listed = await context.system.look_up_prices(context.tenant, quote.legal_entity, skus, quote.currency)
-    unsold: list[str] = []
-    outside: list[str] = []
-    for line in quote.lines:
-        difference, problem = context.policy.judge(line, listed.price_for(line.sku, line.recurrence))
-        if problem is not None:
-            (unsold if difference is None else outside).append(problem)
-    if unsold:
-        raise Rejected(" ".join(unsold), reason_code="unknown_product")
-    if outside:
-        raise Rejected(" ".join(outside), reason_code="price_outside_policy")
-    return Found(f"All {len(quote.lines)} prices are within policy.")
-
-
-async def calculate_tax(context: OrderSubmission) -> Found:
-    """Find the jurisdiction, and the tax of every line."""
-    account = await context.account()
-    quote = context.quote
-    request = TaxRequest(
-        legal_entity=quote.legal_entity,
-        buyer=customer_draft(account, quote).address,
-        buyer_vat_id=account.vat_id,
-        lines=[TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines],
-    )
-    tax = await context.system.calculate_tax(context.tenant, request)
-    try:
-        total = sum_of(quote.lines, quote.currency) + tax.total
-    except MoneyError as error:
-        raise Rejected(
-            f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
-        ) from error
-    return Found(
-        f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
-        result={
-            "code": context.edits.get("taxCode") or tax.tax_code,
-            "percent": tax.percent,
-            "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
-        },
-        order={"tax": tax.total.value, "total": total.value},
-    )
-
-
-def customer_draft(account: Account, quote: Quote) -> CustomerDraft:
-    """What the ERP and billing need to know of the account. Raises Rejected without a billing address."""
-    if account.billing_address is None:
-        raise Rejected(
-            f"Account {account.account_id} has no billing address in Salesforce.", reason_code="billing_address_missing"
-        )
-    return CustomerDraft(
-        account_id=account.account_id,
-        name=account.name,
-        address=account.billing_address,
-        currency=quote.currency,
-        vat_id=account.vat_id,
-    )
-
-
-def sum_of(lines: list[QuoteLine], currency: str) -> Money:
-    """The lines' net amounts in all."""
-    return Money.of(sum((line.net_amount.value for line in lines), Decimal(0)), currency)

@@ -25,7 +25,15 @@ from shared.canonical.order import (
     ReportedOrderStatus,
 )
 from shared.canonical.pricing import ListPrice, PriceList, TaxCalculation, TaxedLine, TaxRequest
-from shared.canonical.quote import Quote, QuoteLine, QuoteStatus, Recurrence
+from shared.canonical.quote import (
+    BillingFrequency,
+    Contact,
+    Quote,
+    QuoteKind,
+    QuoteLine,
+    QuoteStatus,
+    Recurrence,
+)
 from shared.canonical.subscription import (
     BillingCustomer,
     Subscription,
@@ -40,6 +48,8 @@ __all__ = [
     "Account",
     "Address",
     "BillingCustomer",
+    "BillingFrequency",
+    "Contact",
     "CreditDecision",
     "CreditStatus",
     "Customer",
@@ -59,6 +69,7 @@ __all__ = [
     "OrderStatusReport",
     "PriceList",
     "Quote",
+    "QuoteKind",
     "QuoteLine",
     "QuoteStatus",
     "RecordAccess",

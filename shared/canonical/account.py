@@ -52,6 +52,8 @@ class CustomerDraft(Canonical, frozen=True, kw_only=True):
     address: Address
     currency: CurrencyCode
     vat_id: ShortText | None = None
+    email: ShortText | None = None
+    """Where invoices are mailed to: the bill-to contact's."""
 
 
 class Customer(Canonical, frozen=True, kw_only=True):

@@ -2,9 +2,13 @@
 
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
 
 from shared.canonical.money import Money
 from shared.canonical.wire import (
+    BusinessDate,
     Canonical,
     CurrencyCode,
     LegalEntityCode,
@@ -35,8 +39,37 @@ class Recurrence(StrEnum):
     year = "year"
 
 
+class QuoteKind(StrEnum):
+    """What a quote is about: a new contract, a change to one, or a further term of one."""
+
+    new = "new"
+    amendment = "amendment"
+    renewal = "renewal"
+
+
+class BillingFrequency(StrEnum):
+    """How often recurring lines are invoiced, which need not be how often their price is stated."""
+
+    month = "month"
+    quarter = "quarter"
+    year = "year"
+
+
+class Contact(Canonical, frozen=True, kw_only=True):
+    """A person that a quote names: whom the invoice, or the goods, go to."""
+
+    name: ShortText | None = None
+    email: ShortText | None = None
+    contact_id: RecordId | None = None
+
+
 class QuoteLine(Canonical, frozen=True, kw_only=True):
-    """One product on a quote, at the price the customer was offered."""
+    """One product on a quote, at the price the customer was offered.
+
+    `total` is what the customer accepted for the line, before tax; None where the CRM keeps no total for a line.
+    `start_date` is when it is delivered or begins (RFC 3339 full date), where that differs from the quote's.
+    `usage` lines are charged for what is used, at `unit_price` a unit. `changed_at` is when the line was last written.
+    """
 
     line_id: RecordId
     sku: Sku
@@ -45,6 +78,11 @@ class QuoteLine(Canonical, frozen=True, kw_only=True):
     unit_price: Money
     discount_percent: Percent = "0"
     recurrence: Recurrence = Recurrence.none
+    total: Money | None = None
+    start_date: BusinessDate | None = None
+    usage: bool = False
+    bundle_parent_id: RecordId | None = None
+    changed_at: ShortText | None = None
 
     @property
     def net_unit_price(self) -> Money:
@@ -60,7 +98,12 @@ class QuoteLine(Canonical, frozen=True, kw_only=True):
 
 
 class Quote(Canonical, frozen=True, kw_only=True):
-    """An offer, in one currency, from one legal entity to one account, at one revision."""
+    """An offer, in one currency, from one legal entity to one account, at one revision.
+
+    `grand_total` is what the customer accepted for everything; `shipping` and `tax` are the parts of it beside the
+    lines. Each is None where the CRM keeps none. Dates are RFC 3339 full dates, times RFC 3339 UTC. `term_months` is
+    how long recurring lines run at least. `invoice_owner_id` is the account that is invoiced, where it is another one.
+    """
 
     quote_id: RecordId
     number: ShortText
@@ -70,6 +113,20 @@ class Quote(Canonical, frozen=True, kw_only=True):
     legal_entity: LegalEntityCode
     currency: CurrencyCode
     lines: list[QuoteLine]
+    kind: QuoteKind = QuoteKind.new
+    start_date: BusinessDate | None = None
+    term_months: Annotated[int, Meta(ge=1, le=1200)] | None = None
+    billing_frequency: BillingFrequency | None = None
+    payment_terms: ShortText | None = None
+    purchase_order_number: ShortText | None = None
+    bill_to: Contact | None = None
+    sold_to: Contact | None = None
+    invoice_owner_id: RecordId | None = None
+    shipping: Money | None = None
+    tax: Money | None = None
+    grand_total: Money | None = None
+    accepted_at: ShortText | None = None
+    expires_on: BusinessDate | None = None
 
     def one_off_lines(self) -> list[QuoteLine]:
         """The lines the ERP invoices."""

@@ -46,6 +46,14 @@ RecordId = Annotated[
     str,
     Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}" + END, description="An identifier.", examples=["001QW0000000001AAA"]),
 ]
+BusinessDate = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])" + END,
+        description="A day in the legal entity's time zone, as an RFC 3339 full date.",
+        examples=["2026-12-01"],
+    ),
+]
 TenantCode = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}" + END, examples=["nordwind"])]
 # Whatever a cursor is made of, it is printable and without spaces.
 CURSOR_PATTERN = r"^[!-~]*" + END

@@ -10,23 +10,10 @@ from shared.http_client import Transport
 from shared.problem import InvalidRequest, Rejected, Unavailable
 from shared.tracing import traced
 from system_api.connections import SalesforceConnection
+from system_api.crm.salesforce_accounts import ACCESS_FIELDS, ACCOUNT_FIELDS, AccessPage, AccountPage, account_of
 from system_api.crm.salesforce_api import VENDOR, SalesforceApi
-from system_api.crm.salesforce_records import (
-    ACCESS_FIELDS,
-    ACCOUNT_FIELDS,
-    QUOTE_FIELDS,
-    AccessPage,
-    AccountPage,
-    LinePage,
-    LineRecord,
-    OrderRecord,
-    QuotePage,
-    UpsertAnswer,
-    account_of,
-    differing_fields,
-    order_fields,
-    quote_of,
-)
+from system_api.crm.salesforce_orders import OrderRecord, UpsertAnswer, differing_fields, order_fields
+from system_api.crm.salesforce_quotes import QUOTE_FIELDS, LinePage, LineRecord, QuotePage, quote_of
 from system_api.vendor_reply import after_write, understanding
 
 _SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15,18}")

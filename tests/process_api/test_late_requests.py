@@ -229,7 +229,7 @@ async def test_an_erp_order_that_is_not_what_was_ordered_is_undone(
 async def test_unread_replies_would_book_what_was_not_ordered(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("process_api.workflows.order_submission.require_erp_order", lambda *_: None)
+    monkeypatch.setattr("process_api.workflows.erp_booking.require_erp_order", lambda *_: None)
     order = await booked_as(process, monkeypatch, line_count=0)
     assert order["status"] == "booked"
 

@@ -1,0 +1,39 @@
+"""What Salesforce is told of an order."""
+
+from process_api.steps import Found
+from process_api.workflows.order_checks import OrderSubmission
+from shared.canonical import OrderStatus, ReportedOrderStatus
+
+
+async def report_to_crm(context: OrderSubmission) -> Found:
+    """Tell Salesforce that the order is booked, with the ids a sales user can look for."""
+    return await _report(context, OrderStatus.booked)
+
+
+async def report_ending(context: OrderSubmission) -> Found:
+    """Tell Salesforce that the order is not booked, and why."""
+    if context.order.quote is None:
+        return Found("Salesforce has no quote that this could be reported on.")
+    return await _report(context, context.order.status)
+
+
+async def _report(context: OrderSubmission, status: OrderStatus) -> Found:
+    order = context.order
+    report = ReportedOrderStatus(
+        account_id=context.quote.account_id,
+        quote_id=order.quote_id,
+        status=status,
+        version=order.version + 1,  # the version that the order has once this report is on its timeline
+        currency=context.quote.currency,
+        total=order.total,
+        erp_order_id=order.erp_order_id,
+        erp_order_number=order.erp_order_number,
+        subscription_ids=order.subscription_ids,
+        failure_reason=order.reason,
+    )
+    told = await context.system.report_order_status(context.tenant, order.order_id, report)
+    return Found(
+        f"Salesforce knows that the order is {status.value}.",
+        result={"vendorId": told.vendor_id},
+        vendor_ids=[f"crm:{told.vendor_id}"],
+    )

@@ -1,0 +1,102 @@
+"""The order in the ERP: its one-off lines quoted and confirmed, looked up, and cancelled."""
+
+from decimal import Decimal
+from typing import Any
+
+from process_api.steps import Found
+from process_api.workflows.amounts import sum_of
+from process_api.workflows.booked_as_ordered import require_erp_order
+from process_api.workflows.order_checks import PERIODS, OrderSubmission
+from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderLine, ErpOrderState, Money, Quote
+
+
+async def book_erp_order(context: OrderSubmission) -> Found:
+    """Quote and confirm the one-off lines in the ERP."""
+    quote = context.quote
+    if not quote.one_off_lines():
+        return Found("Every line is recurring: there is nothing for the ERP to invoice.", result={"skipped": True})
+    draft = _erp_draft(context)
+    external_id = context.order.order_id
+    operation_id = await context.intents.record(
+        tenant=context.tenant,
+        flow_id=context.flow_id,
+        step="book_erp_order",
+        system=f"erp:{quote.legal_entity}",
+        external_id=external_id,
+        payload=draft,
+    )
+    await context.system.create_order(context.tenant, quote.legal_entity, external_id, draft)
+    booked = await context.system.confirm_order(context.tenant, quote.legal_entity, external_id)
+    require_erp_order(booked, draft)
+    await context.intents.answer(context.tenant, operation_id, booked.vendor_id)
+    return _erp_found(context, booked)
+
+
+async def find_erp_order(context: OrderSubmission) -> Found | None:
+    """What a lost request may have booked: done if it is confirmed, else to be gone on with."""
+    order = await context.system.find_order(context.tenant, context.quote.legal_entity, context.order.order_id)
+    if order.state is not ErpOrderState.confirmed:
+        return None
+    require_erp_order(order, _erp_draft(context))
+    return _erp_found(context, order)
+
+
+async def cancel_erp_order(context: OrderSubmission) -> Found:
+    """Cancel whatever the ERP holds under this order's id."""
+    if not context.quote.one_off_lines():
+        return Found("The ERP holds nothing of this order.")
+    order = await context.system.cancel_order(context.tenant, context.quote.legal_entity, context.order.order_id)
+    if order.state is ErpOrderState.absent:
+        return Found("The ERP holds nothing of this order.")
+    return Found(f"ERP order {order.number or order.vendor_id} cancelled.")
+
+
+def _erp_found(context: OrderSubmission, booked: ErpOrder) -> Found:
+    total = f"{booked.total.amount} {booked.total.currency}" if booked.total else "unknown"
+    order = context.order
+    columns: dict[str, Any] = {"erp_order_id": booked.vendor_id, "erp_order_number": booked.number}
+    if booked.tax is not None and order.tax is not None and order.total is not None:
+        # The ERP may round its tax otherwise than we do; the customer will pay what the ERP invoices.
+        difference = booked.tax.value - _erp_draft(context).expected_tax.value
+        columns |= {"tax": order.tax.value + difference, "total": order.total.value + difference}
+    return Found(
+        f"ERP order {booked.number} confirmed over {total}.",
+        result={"vendorId": booked.vendor_id, "number": booked.number},
+        vendor_ids=[f"erp:{booked.vendor_id}"],
+        order=columns,
+    )
+
+
+def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
+    quote = context.quote
+    lines = quote.one_off_lines()
+    taxes: dict[str, str] = context.results["calculate_tax"]["lines"]
+    tax = Money.of(sum((Decimal(taxes[line.line_id]) for line in lines), Decimal(0)), quote.currency)
+    return ErpOrderDraft(
+        account_id=quote.account_id,
+        customer_vendor_id=context.results["validate_customer"]["vendorId"],
+        currency=quote.currency,
+        tax_code=context.results["calculate_tax"]["code"],
+        lines=[
+            ErpOrderLine(
+                sku=line.sku,
+                description=line.description,
+                quantity=line.quantity,
+                net_unit_price=line.net_unit_price,
+            )
+            for line in lines
+        ],
+        expected_tax=tax,
+        expected_total=sum_of(lines, quote.currency) + tax,
+        comment=_erp_comment(quote),
+    )
+
+
+def _erp_comment(quote: Quote) -> str:
+    recurring = [
+        f"{line.quantity} x {line.sku} per {line.recurrence.value}"
+        for period in PERIODS
+        for line in quote.recurring_lines(period)
+    ]
+    charged = f" Charged by billing, not here: {', '.join(recurring)}." if recurring else ""
+    return f"Quote {quote.number} revision {quote.revision}.{charged}"[:2000]
