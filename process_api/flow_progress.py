@@ -91,7 +91,10 @@ async def end_step(
 
 
 async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:
-    """What the last attempt at a step that did not succeed was told; empty where there was none."""
+    """What the last attempt at a step that did not succeed was told, in a plain sentence; empty where there was none.
+
+    That is the first line of its detail. Below it stand the vendor's own words, for operators.
+    """
     query = (
         select(flow_attempts.c.detail)
         .where(
@@ -102,7 +105,7 @@ async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str
         .order_by(flow_attempts.c.finished_at.desc().nulls_last())
         .limit(1)
     )
-    return str(await connection.scalar(query) or "")
+    return str(await connection.scalar(query) or "").partition("\n")[0]
 
 
 async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ What decides is the family of the error (shared.problem):
     Rejected         the vendor said no          undo what has begun; the order is rejected with the reason
     Unavailable      known not done              try again with growing pauses; in the end park
     OutcomeUnknown   sent, no trustworthy answer let it settle, look it up by external id; never repeat it blindly
+    NeedsDecision    a person has to decide      park at once, with what there is to decide
     anything else    a defect of ours            park at once: repeating it would not help
 
 Every attempt is one durable DBOS step, so a restart goes on where the last one stopped. DBOS runs a step at least once:
@@ -18,7 +19,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field
-from typing import Any, Generic, Literal, TypedDict
+from typing import Any, Generic, Literal, NotRequired, TypedDict
 
 from dbos import DBOS, StepOptions
 
@@ -30,12 +31,21 @@ from process_api.fruitless_starts import forget_starts
 from process_api.lease import Lease
 from process_api.steps import C, Direction, Ending, Found, Patience, Step
 from process_api.store import Store
-from shared.problem import Conflict, InvalidRequest, OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from shared.problem import (
+    Conflict,
+    InvalidRequest,
+    NeedsDecision,
+    OutcomeUnknown,
+    QuotewayError,
+    Rejected,
+    Unavailable,
+    VendorError,
+)
 from shared.telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
 # `waiting`: nothing was tried, since another order of the account had its turn.
-OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "defect"]
+OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "decision", "defect"]
 # An undo is tried longer: what it leaves behind, a person has to clear away.
 _UNDO_PATIENCE_FACTOR = 3
 # How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
@@ -59,6 +69,7 @@ class Outcome(TypedDict):
     kind: OutcomeKind
     reason_code: str
     pause_s: float
+    what_to_do: NotRequired[str]  # outcomes kept by workers of an earlier release have none
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,9 @@ class Saga(Generic[C]):
                 return _parked(step, outcome, f"{step.name} was refused after there was no way back")
             if outcome["kind"] == "rejected":
                 return await self._compensate(flow_id, Ending("rejected", step.name, outcome["reason_code"]))
-            return _parked(step, outcome, f"{step.name} did not come to an end")
+            return _parked(
+                step, outcome, "" if outcome["kind"] == "decision" else f"{step.name} did not come to an end"
+            )
         return Ending("succeeded")
 
     async def _compensate(self, flow_id: str, ending: Ending) -> Ending:
@@ -129,7 +142,7 @@ class Saga(Generic[C]):
         for attempt in range(1, attempts_max + 1):
             looking = unknown and direction == "forward" and step.find is not None
             outcome = await self._attempt(flow_id, step, "find" if looking else direction, tried + attempt)
-            if outcome["kind"] in {"done", "rejected", "defect"}:
+            if outcome["kind"] in {"done", "rejected", "decision", "defect"}:
                 return outcome
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
@@ -282,9 +295,14 @@ class Saga(Generic[C]):
         if isinstance(error, Rejected):
             return _outcome("rejected", error.reason_code)
         if isinstance(error, OutcomeUnknown):
-            return _outcome("unknown", error.reason_code, self.patience.settle_s)
+            settle_s = self.patience.settle_s if error.retry_after_s is None else float(error.retry_after_s)
+            return _outcome("unknown", error.reason_code, settle_s, error.what_to_do)
         if isinstance(error, Unavailable | Conflict):
-            return _outcome("unavailable", "unavailable", self.patience.pause_s(attempt, error.retry_after_s))
+            what_to_do = error.what_to_do if isinstance(error, Unavailable) else ""
+            pause_s = self.patience.pause_s(attempt, error.retry_after_s)
+            return _outcome("unavailable", "unavailable", pause_s, what_to_do)
+        if isinstance(error, NeedsDecision):
+            return _outcome("decision", error.reason_code, what_to_do=error.what_to_do)
         # Another tier of ours does not understand us: a defect, which the same request would meet again.
         return _outcome("defect", "defect")
 
@@ -312,13 +330,19 @@ async def _call(step: Step[C], direction: Direction, context: C) -> Found | None
 
 
 def _said(error: QuotewayError) -> str:
-    """What an attempt was told, with every fault that a request of ours was found to have."""
-    faults = error.faults if isinstance(error, InvalidRequest) else []
-    return " ".join([error.detail, *(f"{fault.pointer}: {fault.detail}." for fault in faults)])
+    """What an attempt was told: the plain sentence on the first line, below it what only operators are shown."""
+    below: list[str] = []
+    if isinstance(error, InvalidRequest):
+        below += [f"{fault.pointer}: {fault.detail}" for fault in error.faults]
+    if isinstance(error, NeedsDecision):
+        below += [f"Candidate: {candidate}" for candidate in error.candidates]
+    if isinstance(error, VendorError) and error.vendor_said:
+        below.append(f"The vendor said: {error.vendor_said}")
+    return "\n".join(" ".join(line.split()) for line in (error.detail, *below))
 
 
-def _outcome(kind: OutcomeKind, reason_code: str = "", pause_s: float = 0.0) -> Outcome:
-    return {"kind": kind, "reason_code": reason_code, "pause_s": pause_s}
+def _outcome(kind: OutcomeKind, reason_code: str = "", pause_s: float = 0.0, what_to_do: str = "") -> Outcome:
+    return {"kind": kind, "reason_code": reason_code, "pause_s": pause_s, "what_to_do": what_to_do}
 
 
 def _parked(step: Step[Any], outcome: Outcome, preamble: str) -> Ending:
@@ -327,5 +351,6 @@ def _parked(step: Step[Any], outcome: Outcome, preamble: str) -> Ending:
         step.name,
         outcome["reason_code"] or "unavailable",
         preamble,
-        "Look at the attempts of this step, mend the system it names, then have the flow tried again.",
+        outcome.get("what_to_do")
+        or "Look at the attempts of this step, mend the system it names, then have the flow tried again.",
     )

@@ -17,13 +17,18 @@
     └── VendorError           what a vendor's answer means for a flow:
         ├── Rejected          422  the vendor said no; nothing happened
         ├── Unavailable       503  known not done; the same request may be sent again
-        └── OutcomeUnknown    504  sent, and no trustworthy answer: look it up, never repeat it blindly
+        ├── OutcomeUnknown    504  sent, and no trustworthy answer: look it up, never repeat it blindly
+        └── NeedsDecision     409  known not done, and only a person can say how it goes on
 
-The three vendor families decide what a saga does next, so they survive the hop between the tiers: the system tier
+A `detail` is a plain sentence that a seller can read. What a vendor said in its own words is kept apart from it, in
+`vendor_said`: it is for operators, and leaves the system tier for our own tiers only.
+
+The vendor families decide what a saga does next, so they survive the hop between the tiers: the system tier
 answers them as problems, and `shared.http_client` raises them again on the other side. So do the answers that the
 caller at the outer edge can act on: a wrong request, a missing record, a conflict, a reused idempotency key.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -54,6 +59,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     reason_code: str = ""
     errors: list[Fault] = []
     retry_after_seconds: int = 0
+    vendor_said: str = ""
+    what_to_do: str = ""
 
 
 class QuotewayError(Exception):
@@ -204,16 +211,36 @@ class QuotaExceeded(QuotewayError):
 
 
 class VendorError(QuotewayError):
-    """The parent of the three families. `vendor` names the system, as an operator knows it."""
+    """The parent of the families. `vendor` names the system, as an operator knows it.
 
-    def __init__(self, detail: str, *, reason_code: str, vendor: str = "", retry_after_s: int | None = None) -> None:
+    `detail` is a plain sentence; `vendor_said` has the vendor's own words, and `what_to_do` tells an operator how a
+    flow that parks over it goes on. `what_to_do` names no person: unlike a vendor's words it is kept with the flow.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason_code: str,
+        vendor: str = "",
+        retry_after_s: int | None = None,
+        vendor_said: str | None = None,
+        what_to_do: str = "",
+    ) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)} if retry_after_s else {})
         self.reason_code = reason_code
         self.vendor = vendor
         self.retry_after_s = retry_after_s
+        self.vendor_said = vendor_said
+        self.what_to_do = what_to_do
 
     def _members(self) -> dict[str, Any]:
-        return {"reason_code": self.reason_code, "retry_after_seconds": self.retry_after_s or 0}
+        return {
+            "reason_code": self.reason_code,
+            "retry_after_seconds": self.retry_after_s or 0,
+            "vendor_said": self.vendor_said or "",
+            "what_to_do": self.what_to_do,
+        }
 
 
 class Rejected(VendorError):
@@ -228,18 +255,77 @@ class Unavailable(VendorError):
     status, slug, title = 503, "unavailable", "A system we depend on is not available"
 
     def __init__(
-        self, detail: str, *, reason_code: str = "unavailable", vendor: str = "", retry_after_s: int | None = None
+        self,
+        detail: str,
+        *,
+        reason_code: str = "unavailable",
+        vendor: str = "",
+        retry_after_s: int | None = None,
+        vendor_said: str | None = None,
+        what_to_do: str = "",
     ) -> None:
-        super().__init__(detail, reason_code=reason_code, vendor=vendor, retry_after_s=retry_after_s)
+        super().__init__(
+            detail,
+            reason_code=reason_code,
+            vendor=vendor,
+            retry_after_s=retry_after_s,
+            vendor_said=vendor_said,
+            what_to_do=what_to_do,
+        )
 
 
 class OutcomeUnknown(VendorError):
-    """Sent, and no trustworthy answer came. It may have happened: look it up by its external id."""
+    """Sent, and no trustworthy answer came. It may have happened: look it up by its external id.
+
+    `retry_after_s` is the time in which what was sent settles with the vendor: a look-up before it may miss it.
+    """
 
     status, slug, title = 504, "outcome-unknown", "It is not known whether this happened"
 
-    def __init__(self, detail: str, *, reason_code: str = "outcome_unknown", vendor: str = "") -> None:
-        super().__init__(detail, reason_code=reason_code, vendor=vendor)
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason_code: str = "outcome_unknown",
+        vendor: str = "",
+        retry_after_s: int | None = None,
+        vendor_said: str | None = None,
+        what_to_do: str = "",
+    ) -> None:
+        super().__init__(
+            detail,
+            reason_code=reason_code,
+            vendor=vendor,
+            retry_after_s=retry_after_s,
+            vendor_said=vendor_said,
+            what_to_do=what_to_do,
+        )
+
+
+class NeedsDecision(VendorError):
+    """Known not done, and the same request would come to the same: a person decides, or mends what `what_to_do` names.
+
+    A flow parks over it at once. `candidates` are what there is to choose from, each in a few words with its id.
+    """
+
+    status, slug, title = 409, "needs-decision", "A person has to decide how this goes on"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason_code: str,
+        what_to_do: str,
+        candidates: Sequence[str] = (),
+        vendor: str = "",
+        vendor_said: str | None = None,
+    ) -> None:
+        super().__init__(detail, reason_code=reason_code, vendor=vendor, vendor_said=vendor_said, what_to_do=what_to_do)
+        self.candidates = tuple(candidates)
+
+    def _members(self) -> dict[str, Any]:
+        faults = [Fault(pointer="", detail=candidate) for candidate in self.candidates]
+        return {**super()._members(), "errors": faults}
 
 
 _BY_TYPE: dict[str, type[QuotewayError]] = {
@@ -248,6 +334,7 @@ _BY_TYPE: dict[str, type[QuotewayError]] = {
         Rejected,
         Unavailable,
         OutcomeUnknown,
+        NeedsDecision,
         InvalidRequest,
         NotFound,
         NotPermitted,
@@ -262,16 +349,22 @@ def error_from_problem(problem: Problem) -> QuotewayError | None:
     family = _BY_TYPE.get(problem.type)
     if family is None:
         return None
-    if family is Rejected:
-        return Rejected(problem.detail, reason_code=problem.reason_code or "rejected")
-    if family is Unavailable:
-        return Unavailable(
+    if family is NeedsDecision:
+        return NeedsDecision(
             problem.detail,
-            reason_code=problem.reason_code or "unavailable",
-            retry_after_s=problem.retry_after_seconds or None,
+            reason_code=problem.reason_code or "needs_decision",
+            candidates=[fault.detail for fault in problem.errors],
+            what_to_do=problem.what_to_do,
+            vendor_said=problem.vendor_said or None,
         )
-    if family is OutcomeUnknown:
-        return OutcomeUnknown(problem.detail, reason_code=problem.reason_code or "outcome_unknown")
+    if issubclass(family, VendorError):
+        return family(
+            problem.detail,
+            reason_code=problem.reason_code or family.slug.replace("-", "_"),
+            retry_after_s=problem.retry_after_seconds or None,
+            vendor_said=problem.vendor_said or None,
+            what_to_do=problem.what_to_do,
+        )
     if family is Conflict:
         return Conflict(problem.detail, retry_after_s=problem.retry_after_seconds or None)
     if family is InvalidRequest:

@@ -46,8 +46,8 @@ def answer_problem(
         if challenge is not None:
             headers["WWW-Authenticate"] = complete_challenge(challenge, request.scope, public_url)
         problem = error.problem(correlation_id)
-        if discreet is not None and isinstance(error, VendorError):
-            problem = msgspec.structs.replace(problem, detail=discreet(problem.detail))
+        if isinstance(error, VendorError):
+            problem = _told(problem, discreet)
         request.scope["state"]["problem"] = problem  # for the audit, which sees only bytes go by
         if problem.status >= 500 and not isinstance(exception, QuotewayError):
             _log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=exception)
@@ -56,6 +56,16 @@ def answer_problem(
         return Response(problem, status_code=problem.status, media_type=media_type, headers=headers)
 
     return handler
+
+
+def _told(problem: Problem, discreet: Callable[[str], str] | None) -> Problem:
+    """What is told of a vendor's error: its own words only by a tier that takes persons out of them first."""
+    if discreet is None:
+        return msgspec.structs.replace(problem, vendor_said="", what_to_do="")
+    candidates = [Fault(pointer=fault.pointer, detail=discreet(fault.detail)) for fault in problem.errors]
+    return msgspec.structs.replace(
+        problem, detail=discreet(problem.detail), vendor_said=discreet(problem.vendor_said), errors=candidates
+    )
 
 
 def _as_quoteway_error(exception: Exception, request: Request[Any, Any, Any]) -> QuotewayError:

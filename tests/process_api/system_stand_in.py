@@ -47,12 +47,12 @@ from shared.canonical import (
     WebhookMessage,
     WebhookNotice,
 )
-from shared.problem import QuotewayError, Rejected, Unavailable
+from shared.problem import NeedsDecision, QuotewayError, Rejected, Unavailable
 from system_api.billing.stripe_records import EventRecord
 from system_api.webhooks import require_stripe_signature
 
 # `lost` is the fault that matters most: the vendor does the work, and the answer does not arrive.
-Fault = Literal["rejected", "unavailable", "lost", "not_sent", "garbage", "token_ended"]
+Fault = Literal["rejected", "unavailable", "lost", "not_sent", "garbage", "token_ended", "decision"]
 ACCOUNT_ID = "001QW0000000001AAA"
 
 
@@ -129,6 +129,9 @@ class SystemStandIn:
     webhook_secret: str = "whsec_of_the_stand_in"
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     refused_by: str = "by the vendor"
+    vendor_said: str | None = None
+    """The vendor's own words with a refusal, a decision or an outage to come."""
+    what_to_do: str = ""
     ended_tokens: set[str] = field(default_factory=set)
     query: dict[str, str] = field(default_factory=dict)
     """The query of the present request."""
@@ -163,10 +166,8 @@ class SystemStandIn:
             self.ended_tokens.add(request.headers["Authorization"])
         if request.headers.get("Authorization") in self.ended_tokens:
             return httpx.Response(401)
-        if fault == "rejected":
-            return _problem(Rejected(f"{operation} was refused {self.refused_by}", reason_code="test_refusal"))
-        if fault == "unavailable":
-            return _problem(Unavailable(f"{operation} is not available", retry_after_s=0))
+        if fault in {"rejected", "unavailable", "decision"}:
+            return _problem(self._error(operation, fault))
         self.query = dict(request.url.params)
         handler: Callable[..., Any] = getattr(self, f"_{operation}")
         try:
@@ -189,6 +190,21 @@ class SystemStandIn:
                 },
             )
         return httpx.Response(200, content=msgspec.json.encode(found))
+
+    def _error(self, operation: str, fault: str) -> QuotewayError:
+        if fault == "rejected":
+            said = f"{operation} was refused {self.refused_by}"
+            return Rejected(said, reason_code="test_refusal", vendor_said=self.vendor_said)
+        if fault == "unavailable":
+            said, to_do = f"{operation} is not available", self.what_to_do
+            return Unavailable(said, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do)
+        return NeedsDecision(
+            f"{operation} needs a decision",
+            reason_code="test_decision",
+            what_to_do="Pick one of the two.",
+            candidates=["C-1 in Stuttgart", "C-2 in Ulm"],
+            vendor_said=self.vendor_said,
+        )
 
     # -- CRM ------------------------------------------------------------------------------------------------------
 

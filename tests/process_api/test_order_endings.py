@@ -51,6 +51,59 @@ async def test_a_bad_end_that_salesforce_cannot_be_told_is_on_the_flow(process: 
     assert "report_order_status was refused by the vendor" in flow["flow"]["whatToDo"]
 
 
+async def test_what_a_person_has_to_decide_parks_the_order_at_once(process: Process) -> None:
+    process.system.fail("ensure_customer", "decision")
+
+    order = await submit_and_end(process)
+
+    assert (order["status"], order["reasonCode"]) == ("parked", "test_decision")
+    assert order["reason"] == "ensure_customer needs a decision"
+    flow = await process.flow(order["flowId"])
+    assert flow["flow"]["whatToDo"] == "Pick one of the two."
+    attempts = [attempt for attempt in flow["attempts"] if attempt["step"] == "validate_customer"]
+    assert [attempt["outcome"] for attempt in attempts] == ["decision"]
+    assert attempts[0]["detail"].splitlines()[1:] == ["Candidate: C-1 in Stuttgart", "Candidate: C-2 in Ulm"]
+
+
+async def test_a_decision_that_is_made_lets_the_order_go_on(process: Process) -> None:
+    process.system.fail("ensure_customer", "decision")
+    order = await submit_and_end(process)
+
+    path = f"/v1/flows/{order['flowId']}/retry"
+    answer = await process.client.post(path, json={}, headers=process.operator_headers)
+    assert answer.status_code == 202, answer.text
+
+    await process.idle()
+    assert (await process.order(order["orderId"]))["status"] == "booked"
+
+
+@pytest.mark.parametrize("fault", ["rejected", "unavailable", "decision"])
+async def test_a_vendors_own_words_reach_the_operator_and_nobody_else(process: Process, fault: Any) -> None:
+    process.system.vendor_said = "SELECT Id FROM Secret__c WHERE {0} ~ ^[A-Z]+$"
+    process.system.fail("create_order", *[fault] * 3)
+
+    order = await submit_and_end(process)
+
+    assert order["status"] == ("rejected" if fault == "rejected" else "parked")
+    flow = await process.flow(order["flowId"])
+    attempt = next(each for each in flow["attempts"] if each["step"] == "book_erp_order")
+    assert "Secret__c" in attempt["detail"].splitlines()[-1]
+    assert "create_order" in order["reason"]
+    told = str(process.system.reports[order["orderId"]]) + str(order) + str(flow["flow"])
+    assert "Secret__c" not in told
+
+
+async def test_what_mends_an_outage_is_what_the_operator_is_told_to_do(process: Process) -> None:
+    process.system.what_to_do = "Switch the API on for the integration user."
+    process.system.fail("create_order", "unavailable", "unavailable", "unavailable")
+
+    order = await submit_and_end(process)
+
+    assert order["status"] == "parked"
+    flow = await process.flow(order["flowId"])
+    assert flow["flow"]["whatToDo"] == process.system.what_to_do
+
+
 async def test_a_defect_of_ours_parks_the_order_at_once(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(_context: object) -> Found:
         raise KeyError("a defect")

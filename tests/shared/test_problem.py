@@ -10,6 +10,7 @@ from shared.problem import (
     IdempotencyMismatch,
     InvalidRequest,
     MethodNotAllowed,
+    NeedsDecision,
     NotFound,
     OutcomeUnknown,
     PayloadTooLarge,
@@ -35,6 +36,11 @@ HOPPING = [
     Unavailable("Away.", reason_code="concurrency_limit"),
     OutcomeUnknown("Lost."),
     OutcomeUnknown("Lost.", reason_code="deadline_exceeded"),
+    OutcomeUnknown("Lost.", retry_after_s=90),
+    Rejected("No.", reason_code="refused", vendor_said="field__c: /^a+$/", what_to_do="Look."),
+    Unavailable("Away.", vendor_said="API_DISABLED", what_to_do="Switch the API on."),
+    NeedsDecision("Which one?", reason_code="similar", what_to_do="Pick.", candidates=["party 7", "party 9"]),
+    NeedsDecision("Ours.", reason_code="malformed", what_to_do="Mend it.", vendor_said="unknown parameter"),
 ]
 STAYING = [
     Unauthenticated("No token."),
@@ -107,6 +113,7 @@ def test_types_and_statuses_are_the_published_ones() -> None:
         ("method-not-allowed", 405),
         ("request-timeout", 408),
         ("conflict", 409),
+        ("needs-decision", 409),
         ("payload-too-large", 413),
         ("idempotency-key-reused", 422),
         ("rejected", 422),

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import httpx
@@ -16,7 +16,7 @@ from shared import service as service_module
 from shared.auth import Authenticator, Principal
 from shared.body import BODY_BYTES_MAX
 from shared.operation import operation, public
-from shared.problem import Conflict
+from shared.problem import Conflict, Rejected
 from shared.service import Tier, create_service
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
@@ -45,6 +45,8 @@ async def get_thing(
     """Who asks for what."""
     if thing_id == "broken":
         raise RuntimeError("password=hunter2")
+    if thing_id == "refused":
+        raise Rejected("No.", reason_code="no", vendor_said="SELECT Id", what_to_do="Look.")
     if thing_id == "busy":
         raise Conflict("The thing is busy.", retry_after_s=page_size)
     return {"thing": thing_id, "tenant": request.user.tenant, "subject": request.user.subject}
@@ -76,8 +78,9 @@ def get_public() -> str:
     return "hello"
 
 
-def tier(authenticator: Authenticator, *, plain: bool = False) -> Tier:
-    return Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, plain_problems=plain)
+def tier(authenticator: Authenticator, *, plain: bool = False, discreet: Callable[[str], str] | None = None) -> Tier:
+    description = "A service for tests."
+    return Tier("tests", "Tests", "1.0.0", description, authenticator, plain_problems=plain, discreet=discreet)
 
 
 def authorization(scope: str = "things:read things:write") -> dict[str, str]:
@@ -113,6 +116,21 @@ async def test_a_caller_with_the_scope_is_let_in_as_who_its_token_says(client: h
     answer = await client.get("/v1/things/a", headers=authorization())
 
     assert answer.json() == {"thing": "a", "tenant": "nordwind", "subject": "005QW0000000001AAA"}
+
+
+@pytest.mark.parametrize("discreet", [None, str.lower])
+async def test_a_vendors_own_words_are_told_by_a_discreet_tier_only(discreet: Callable[[str], str] | None) -> None:
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    app = create_service(tier(authenticator, discreet=discreet), [get_thing], state={})
+    async with (
+        running_app(app),
+        httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test") as client,
+    ):
+        problem = (await client.get("/v1/things/refused", headers=authorization())).json()
+
+    assert problem["reasonCode"] == "no"
+    told = {name: problem[name] for name in ("vendorSaid", "whatToDo") if name in problem}
+    assert told == ({} if discreet is None else {"vendorSaid": "select id", "whatToDo": "Look."})
 
 
 async def test_without_a_token_there_is_401(client: httpx.AsyncClient) -> None:
