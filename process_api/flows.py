@@ -204,7 +204,8 @@ class Flows:
 def authority_of(principal: Principal, acting_user: ActingUser | None) -> Authority:
     """By whose right a caller asks."""
     if acting_user is None:
-        return Authority(client=principal.client_id, through=principal.client_id, scopes=sorted(principal.scopes))
+        client = principal.for_client or principal.client_id
+        return Authority(client=client, through=principal.client_id, scopes=sorted(principal.scopes))
     return Authority(
         client=acting_user.client_id,
         through=principal.client_id,

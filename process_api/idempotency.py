@@ -1,19 +1,24 @@
-"""Idempotency keys (draft-ietf-httpapi-idempotency-key-header): the same request sent again is the same operation."""
+"""Idempotency keys (draft-ietf-httpapi-idempotency-key-header): the same request sent again is the same operation.
+
+A key belongs to whoever chose it: to one client, in one user's name or in nobody's, for one operation. What another
+one sends with the same key is another request.
+"""
 
 import hashlib
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Row, delete, func, select, tuple_
+from sqlalchemy import Row, Table, and_, delete, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.store import Store
-from process_api.tables import idempotency_keys
+from process_api.tables import flows, idempotency_keys, orders, request_keys
 from shared.idempotency_key import KEY_PATTERN
+from shared.principal import ActingUser, Principal
 from shared.problem import Conflict, Fault, IdempotencyMismatch, InvalidRequest
 
 _KEY = re.compile(KEY_PATTERN)
@@ -28,6 +33,23 @@ class IdempotencyKey:
     """A caller's key, without the quotes it may have come in."""
 
     value: str
+
+
+@dataclass(frozen=True)
+class KeyScope:
+    """Within what a key means one request. `acting_user` is empty where a service asks for itself."""
+
+    tenant: str
+    client_id: str
+    acting_user: str
+    operation: str
+
+    @classmethod
+    def of(cls, principal: Principal, acting_user: ActingUser | None, operation: str) -> Self:
+        """The scope of the keys that this caller chooses for `operation`."""
+        if acting_user is not None:
+            return cls(principal.tenant, acting_user.client_id, acting_user.user_id, operation)
+        return cls(principal.tenant, principal.for_client or principal.client_id, "", operation)
 
 
 def parse_key(header: str) -> IdempotencyKey:
@@ -50,65 +72,97 @@ def body_hash(body: msgspec.Struct) -> str:
 
 
 async def claim_key(
-    connection: AsyncConnection, tenant: str, key: IdempotencyKey, digest: str, order_id: str
+    connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey, digest: str, record_id: str
 ) -> str | None:
-    """Claim `key` for `order_id`, in the caller's transaction. None if it was free, else the order it stands for.
+    """Claim `key` for `record_id`, in the caller's transaction. None if it was free, else the record it stands for.
 
     Raises IdempotencyMismatch where it was used with another body, Conflict while the first request with it is being
-    worked on: that one's outcome is not known yet, and whoever waited for it would hold a connection.
+    worked on: that one's outcome is not known yet, and a request that waited for it would hold a connection.
     """
     # Looked for before the lock: requests with a finished key are many at once, and must not turn each other away.
-    found = await _find(connection, tenant, key)
+    found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
     if found is None:
-        if not await _locked(connection, tenant, key):
+        if not await _locked(connection, scope, key):
             raise Conflict(_IN_FLIGHT, retry_after_s=_IN_FLIGHT_RETRY_S)
         claimed = await connection.scalar(
-            insert(idempotency_keys)
-            .values(tenant=tenant, idempotency_key=key.value, body_hash=digest, order_id=order_id)
+            insert(request_keys)
+            .values(**_columns(scope, key), body_hash=digest, record_id=record_id)
             .on_conflict_do_nothing()
-            .returning(idempotency_keys.c.order_id)
+            .returning(request_keys.c.record_id)
         )
         if claimed is not None:
             return None
         # Committed by another request between our look and our lock.
-        found = await _find(connection, tenant, key)
+        found = await _find(connection, scope, key)
     if found is None or found.body_hash != digest:
         raise IdempotencyMismatch("This idempotency key stands for another request. Use a new key for a new intent.")
-    return str(found.order_id)
+    return str(found.record_id)
 
 
 async def prune_keys(store: Store, kept_days: int) -> int:
     """Forget the keys older than `kept_days`, on the database's clock, and return how many those were.
 
-    In batches of their own transactions, so that no claim waits for long. An old key sent again still meets its order:
-    the quote revision is a key that is kept for ever.
+    An old key sent again still meets its order: the quote revision is a key that is kept for ever.
     """
+    return sum([await _prune(store, table, kept_days) for table in (request_keys, idempotency_keys)])
+
+
+async def _prune(store: Store, table: Table, kept_days: int) -> int:
+    """In batches of their own transactions, so that no claim waits for long."""
     forgotten = 0
-    key = tuple_(idempotency_keys.c.tenant, idempotency_keys.c.idempotency_key)
+    key = tuple_(*table.primary_key.columns)
     old = (
-        select(idempotency_keys.c.tenant, idempotency_keys.c.idempotency_key)
-        .where(idempotency_keys.c.created_at < func.now() - timedelta(days=kept_days))
+        select(*table.primary_key.columns)
+        .where(table.c.created_at < func.now() - timedelta(days=kept_days))
         .limit(_PRUNED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
     while True:
         async with store.transaction_across_tenants() as connection:
-            batch = (await connection.execute(delete(idempotency_keys).where(key.in_(old)))).rowcount
+            batch = (await connection.execute(delete(table).where(key.in_(old)))).rowcount
         forgotten += batch
         if batch < _PRUNED_AT_ONCE:
             return forgotten
 
 
-async def _find(connection: AsyncConnection, tenant: str, key: IdempotencyKey) -> Row[Any, Any] | None:
+def _columns(scope: KeyScope, key: IdempotencyKey) -> dict[str, str]:
+    return {
+        "tenant": scope.tenant,
+        "client_id": scope.client_id,
+        "acting_user": scope.acting_user,
+        "operation": scope.operation,
+        "idempotency_key": key.value,
+    }
+
+
+async def _find(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
     """What a finished request claimed the key for."""
-    columns = idempotency_keys.c
-    query = select(columns.body_hash, columns.order_id)
-    query = query.where(columns.tenant == tenant, columns.idempotency_key == key.value)
+    query = select(request_keys.c.body_hash, request_keys.c.record_id).filter_by(**_columns(scope, key))
     return (await connection.execute(query)).one_or_none()
 
 
-async def _locked(connection: AsyncConnection, tenant: str, key: IdempotencyKey) -> bool:
+async def _find_of_before(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
+    """What a version that kept keys for the whole tenant claimed it for, if the caller is the one who started that.
+
+    Those versions knew of one operation, and a service that came through another tier of ours by that tier's name only.
+    """
+    client, user = flows.c.authority["client"].astext, flows.c.authority["user"].astext
+    query = (
+        select(idempotency_keys.c.body_hash, idempotency_keys.c.order_id.label("record_id"))
+        .join(orders, and_(orders.c.order_id == idempotency_keys.c.order_id, orders.c.tenant == scope.tenant))
+        .join(flows, flows.c.flow_id == orders.c.flow_id)
+        .where(
+            idempotency_keys.c.tenant == scope.tenant,
+            idempotency_keys.c.idempotency_key == key.value,
+            func.coalesce(user, "") == scope.acting_user,
+            true() if scope.acting_user == "" else client == scope.client_id,
+        )
+    )
+    return (await connection.execute(query)).one_or_none()
+
+
+async def _locked(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
     """Whether this transaction is now the only one at work on the key. It lets go when it ends, however it ends."""
-    digest = hashlib.sha256(f"idempotency-key\0{tenant}\0{key.value}".encode()).digest()
+    digest = hashlib.sha256("\0".join(("idempotency-key", *_columns(scope, key).values())).encode()).digest()
     lock = int.from_bytes(digest[:8], signed=True)
     return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(lock))))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.flow_queues import enqueue, in_intake
 from process_api.flows import FlowStatus, authority_of
-from process_api.idempotency import IdempotencyKey, body_hash, claim_key
+from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key
 from process_api.orders import order_record
 from process_api.store import Store
 from process_api.tables import flows, order_timeline, orders
@@ -62,8 +62,9 @@ class OrderIntake:
         order_id = f"ord_{uuid.uuid4().hex}"
         async with self.store.transaction(principal.tenant) as connection:
             known = await self._known_order(connection, principal.tenant, submission)
+            scope = KeyScope.of(principal, acting_user, ORDER_FLOW)
             claimed = await claim_key(
-                connection, principal.tenant, key, body_hash(submission), known.order_id if known else order_id
+                connection, scope, key, body_hash(submission), known.order_id if known else order_id
             )
             if claimed is not None and (known is None or claimed != known.order_id):
                 # The key's own order, also where the quote revision has become another one since: that was the answer.

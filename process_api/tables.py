@@ -87,6 +87,23 @@ order_timeline = Table(
     _moment("at"),
 )
 
+request_keys = Table(
+    "request_keys",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("client_id", Text, primary_key=True),
+    # The Salesforce user in whose name the request was made; empty where a service asked for itself.
+    Column("acting_user", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("idempotency_key", Text, primary_key=True),
+    Column("body_hash", Text, nullable=False),
+    # What the request made, or found: an order, of the operation that there is.
+    Column("record_id", Text, nullable=False),
+    _moment("created_at"),
+    Index(None, "created_at"),
+)
+
+# The keys of versions before 0017, which belonged to a whole tenant: read until the last of them is forgotten.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

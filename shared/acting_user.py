@@ -53,7 +53,8 @@ def act_for_handed_user(verifier: TransactionTokenVerifier | None) -> Middleware
                     if not acting.scopes.issuperset(operation.policy.scopes):
                         what = "The user's own token does not allow this."
                         raise Forbidden(what, scopes=list(operation.policy.scopes))
-                    scope["user"] = narrowed_to(scope["user"], acting.legal_entities)
+                    caller = narrowed_to(scope["user"], acting.legal_entities)
+                    scope["user"] = replace(caller, for_client=acting.client_id)
                     scope["state"]["acting_user"] = acting if isinstance(acting, ActingUser) else None
             await app(scope, receive, send)
 
@@ -111,9 +112,9 @@ def _in_whose_name(principal: Principal) -> ActingUser | None:
     )
 
 
-def handed_on(principal: Principal, user: ActingUser | None) -> ActingUser | ActingClient | None:
-    """Whom the tier behind must know of: the user, or a service that is for some legal entities only."""
-    if user is not None or principal.legal_entities is None:
+def handed_on(principal: Principal, user: ActingUser | None) -> ActingUser | ActingClient:
+    """Whom the tier behind must know of: the user, or the service that calls in nobody's name."""
+    if user is not None:
         return user
     return ActingClient(
         principal.subject,

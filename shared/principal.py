@@ -16,7 +16,8 @@ class Principal:
 
     `user` is the Salesforce user (005…, 18 characters) in whose name the token was issued; None for a service.
     `token_id` is the token's `jti`, empty where it has none, `issued_at` its `iat`. `legal_entities` are those whose
-    accounts, orders and flows the caller may have to do with; None for all of the tenant's.
+    accounts, orders and flows the caller may have to do with; None for all of the tenant's. `for_client` is the
+    application that the request came in from, where another tier of ours hands it on; empty where it is the caller.
     """
 
     subject: str
@@ -28,6 +29,7 @@ class Principal:
     token_id: str = ""
     legal_entities: frozenset[str] | None = None
     issued_at: float = 0.0
+    for_client: str = ""
 
     def require(self, scopes: list[str]) -> None:
         """Raise Forbidden unless the token has every one of `scopes`."""
@@ -67,7 +69,7 @@ class ActingUser:
 
 @dataclass(frozen=True, slots=True)
 class ActingClient:
-    """A service that calls from outside and is for some legal entities only: the tiers behind have to know which."""
+    """A service that calls from outside in nobody's name. `legal_entities` are those that it is for; None for all."""
 
     subject: str
     tenant: str
@@ -75,7 +77,7 @@ class ActingClient:
     client_id: str
     own_token: OwnToken
     scopes: frozenset[str]
-    legal_entities: frozenset[str]
+    legal_entities: frozenset[str] | None
 
 
 def read_legal_entities(claim: object) -> frozenset[str] | None:

@@ -1,13 +1,11 @@
 """What every request passes, in one readable list: the inbound policy of all three tiers."""
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from litestar import Litestar
 from litestar.exceptions import ImproperlyConfiguredException
@@ -50,6 +48,7 @@ from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeou
 from shared.problem_answer import answer_problem
 from shared.query import guard_query
 from shared.rate_limit import RateLimiter, limit_rate
+from shared.request_head import guard_address, guard_headers
 from shared.resource_metadata import publish_resource
 from shared.telemetry import set_correlation_id
 from shared.versions import announce_version
@@ -57,7 +56,6 @@ from shared.versions import announce_version
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # What says nothing else of itself is an answer for this caller, now.
 _NO_STORE = (b"cache-control", b"no-store")
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -147,6 +145,7 @@ def create_service(
         correlate,
         *([allow_origins(tier.origins)] if tier.origins else []),
         answer_refusals(answer),
+        guard_headers,
         guard_address,
         answer_options(app),
         match_operation(app),
@@ -229,19 +228,6 @@ def correlate(app: ASGIApp) -> ASGIApp:
             await send(message)
 
         await app(scope, receive, send_with_headers)
-
-    return middleware
-
-
-def guard_address(app: ASGIApp) -> ASGIApp:
-    """Refuse control characters in the address: no id or cursor has any, and vendors' addresses and queries break."""
-
-    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        if _CONTROL_CHARACTER.search(scope["path"] + unquote(scope["query_string"].decode("latin-1"))):
-            raise InvalidRequest(
-                "The address is not valid.", [Fault(pointer="path", detail="It holds a control character.")]
-            )
-        await app(scope, receive, send)
 
     return middleware
 

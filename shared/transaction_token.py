@@ -4,7 +4,8 @@ The experience API hands the user inward in a transaction token (draft-ietf-oaut
 key of its own, good for half a minute, bound to the trust domain, to the tenant and to the client that presents it.
 The process API believes nothing else about a user: no other header, nothing in a body, no claim of an access token.
 
-A service that is for some legal entities only is handed on in the same way: the experience API's own token is for all.
+A service that calls in nobody's name is handed on in the same way, with the legal entities that it is for: the
+experience API's own token is for all, and says nothing of whose request it is (docs/decisions/0080).
 
 What a revocation may name of the access token with which the user came in travels along in the requester context
 (`rctx`: its client, `sub`, `iat` and `jti`), so that the tiers behind judge it by themselves: the transaction token is
@@ -52,6 +53,8 @@ class TransactionTokenSigner:
             context["legal_entities"] = sorted(acting.legal_entities)
         if isinstance(acting, ActingClient):
             context["service"] = True
+            # For all of them only where that is said: what is missing is never read as everything.
+            context.setdefault("legal_entities", None)
         claims = {
             "iss": self.issuer,
             "aud": self.trust_domain,
@@ -117,7 +120,7 @@ class TransactionTokenVerifier:
         requester = _object(claims, "rctx")
         client_id, own_token = read_name(requester, "client_id"), _own_token(requester)
         if context.get("service") is True:
-            if legal_entities is None:
+            if "legal_entities" not in context:
                 raise TokenRefused("it hands on a service without saying for which legal entities")
             return ActingClient(subject, tenant, txn, client_id, own_token, frozenset(scope.split()), legal_entities)
         if not USER_ID.fullmatch(subject):

@@ -21,7 +21,7 @@ def record_busy(landscape: Landscape, experience: Recorder, process: Recorder) -
     for recorder, submit in ((experience, "submitOrder"), (process, "startOrderSubmission")):
         key = {"Idempotency-Key": f"a4b7b2f0-twice-{recorder.tier}"}
         with ThreadPoolExecutor(1) as beside:
-            with _locked(landscape, "quoteway.idempotency_keys"):
+            with _locked(landscape, "quoteway.request_keys"):
                 first = beside.submit(recorder.send, Asked(submit, "", "", 202, dict(key), body))
                 sleep(_UNDER_WAY_S)
                 recorder.ask(Asked(submit, "in_flight", "The first request is at work still", 409, dict(key), body))

@@ -192,7 +192,7 @@ def written(ordering: Ordering, quote_id: str, key: str) -> tuple[int, int]:
         counts = [
             connection.execute(f"SELECT count(*) FROM quoteway.{table} WHERE {column} = %s", [value]).fetchone()
             for table, column, value in (
-                ("idempotency_keys", "idempotency_key", key),
+                ("request_keys", "idempotency_key", key),
                 ("orders", "quote_id", quote_id),
             )
         ]

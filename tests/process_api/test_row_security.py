@@ -22,10 +22,10 @@ from process_api.tables import (
     flow_attempts,
     flow_steps,
     flows,
-    idempotency_keys,
     metadata,
     order_timeline,
     orders,
+    request_keys,
 )
 from sandbox.engines import PostgresEngine
 from shared.auth import Principal
@@ -92,7 +92,7 @@ def test_every_table_is_isolated_or_said_to_be_everybodys(process_settings: Proc
 
 
 @pytest.mark.parametrize(
-    "table", [orders, order_timeline, idempotency_keys, flows, flow_steps, flow_attempts], ids=lambda table: table.name
+    "table", [orders, order_timeline, request_keys, flows, flow_steps, flow_attempts], ids=lambda table: table.name
 )
 async def test_a_query_that_forgot_its_tenant_finds_nothing_foreign(two: TwoTenants, table: Table) -> None:
     count = select(func.count()).select_from(table)
@@ -105,7 +105,7 @@ async def test_a_query_that_forgot_its_tenant_finds_nothing_foreign(two: TwoTena
 
 
 @pytest.mark.parametrize(
-    "table", [orders, order_timeline, idempotency_keys, flows, flow_steps, flow_attempts], ids=lambda table: table.name
+    "table", [orders, order_timeline, request_keys, flows, flow_steps, flow_attempts], ids=lambda table: table.name
 )
 async def test_the_mutation_without_row_level_security_the_same_query_finds_the_foreign_row(
     two: TwoTenants, table: Table
@@ -131,8 +131,9 @@ async def test_nothing_is_written_for_another_tenant(two: TwoTenants) -> None:
     async with two.store.transaction(two.foreign) as connection:
         order_id = await connection.scalar(select(orders.c.order_id))
     entry = {"order_id": order_id, "version": 2, "status": "booked", "step": "end", "message": "forged"}
-    key = {"tenant": two.foreign, "idempotency_key": "forged", "body_hash": "-", "order_id": order_id}
-    for forged in (insert(order_timeline).values(**entry), insert(idempotency_keys).values(**key)):
+    scope = {"tenant": two.foreign, "client_id": "service", "acting_user": "", "operation": "forged"}
+    key = {**scope, "idempotency_key": "forged", "body_hash": "-", "record_id": order_id}
+    for forged in (insert(order_timeline).values(**entry), insert(request_keys).values(**key)):
         with pytest.raises(ProgrammingError, match="row-level security"):
             async with two.store.transaction(two.mine) as connection:
                 await connection.execute(forged)
@@ -140,9 +141,9 @@ async def test_nothing_is_written_for_another_tenant(two: TwoTenants) -> None:
 
 async def test_one_key_in_two_tenants_is_two_orders(two: TwoTenants) -> None:
     async with two.store.transaction_across_tenants() as connection:
-        found = (await connection.execute(select(idempotency_keys.c.tenant, idempotency_keys.c.order_id))).all()
+        found = (await connection.execute(select(request_keys.c.tenant, request_keys.c.record_id))).all()
     assert {row.tenant for row in found} == {two.mine, two.foreign}
-    assert len({row.order_id for row in found}) == 2
+    assert len({row.record_id for row in found}) == 2
 
 
 async def test_what_is_for_ever_cannot_be_changed_by_the_application(two: TwoTenants) -> None:

@@ -95,6 +95,7 @@ class Client:
         """The status, and the answer's JSON."""
         path = re.sub(r"\{[^}]*\}", "a", target.path)
         headers = [
+            (b"host", b"service.test"),
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"idempotency-key", b"k-1"),

@@ -16,7 +16,7 @@ from shared.service import Tier, create_service
 from shared.transaction_token import HEADER, JWKS_PATH, TransactionTokenSigner, TransactionTokenVerifier
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
-from tests.shared.transaction_tokens import ADA, Publisher
+from tests.shared.transaction_tokens import ADA, DESK, Publisher
 
 KEY = rsa_key()
 READ = operation(owner="tests", capability="orders", scopes=["orders:read"])
@@ -27,7 +27,8 @@ WRITE = operation(owner="tests", capability="orders", scopes=["orders:write"])
 def get_acting(request: Request[Principal, Any, Any]) -> dict[str, str]:
     """On whose behalf."""
     user: ActingUser | None = request.state.acting_user
-    return {} if user is None else {"user": user.user_id, "client": user.client_id}
+    through = {"for": request.user.for_client} if request.user.for_client else {}
+    return through if user is None else {**through, "user": user.user_id, "client": user.client_id}
 
 
 @get("/v1/writing", operation_id="getWriting", opt=WRITE, sync_to_thread=False)
@@ -81,8 +82,20 @@ async def test_behind_it_only_what_was_handed_on_counts(
     handed = await inner.get("/v1/acting", headers={**bearer(), HEADER: signer.sign(ADA)})
     service = await inner.get("/v1/acting", headers={**bearer(), "X-User-Id": ADA.user_id})
 
-    assert handed.json() == {"user": ADA.user_id, "client": "salesforce-lightning"}
+    assert handed.json() == {
+        "user": ADA.user_id,
+        "client": "salesforce-lightning",
+        "for": "salesforce-lightning",
+    }
     assert service.json() == {}
+
+
+async def test_behind_it_a_service_is_known_by_the_client_that_it_came_in_as(
+    inner: httpx.AsyncClient, signer: TransactionTokenSigner
+) -> None:
+    handed = await inner.get("/v1/acting", headers={**bearer(), HEADER: signer.sign(DESK)})
+
+    assert handed.json() == {"for": "us-desk"}
 
 
 async def test_a_users_own_token_is_not_taken_for_a_services(inner: httpx.AsyncClient) -> None:
@@ -99,8 +112,9 @@ async def test_a_bad_transaction_token_is_a_problem_and_never_a_service(
         await inner.get("/v1/acting", headers={**bearer(), HEADER: bad}) for bad in ("", "x", good[:-2], f"{good}, x")
     ]
     answers.append(await inner.get("/v1/acting", headers={**bearer(tenant="another"), HEADER: good}))
-    answers.append(await inner.get("/v1/acting", headers=[*bearer().items(), (HEADER, good), (HEADER, good)]))
+    twice = await inner.get("/v1/acting", headers=[*bearer().items(), (HEADER, good), (HEADER, good)])
 
+    assert twice.status_code == 400
     for answer in answers:
         assert answer.status_code == 401
         assert answer.json()["type"] == "urn:quoteway:problem:unauthenticated"

@@ -13,14 +13,17 @@ import pytest
 from sandbox.process import RunningProcess, start_process
 
 PROGRAM = """
+import asyncio
 import sys
-from litestar import Litestar, get
+from typing import Any
+from litestar import Litestar, Request, get, post
 from shared import connection_guard
 from shared.serve import serve
 
 connection_guard.HEADERS_WITHIN_S = float(sys.argv[1])
 connection_guard.ANSWER_READ_WITHIN_S = 1.0
 connection_guard.BODY_LINGERS_S = float(sys.argv[2])
+connection_guard.BODY_AND_FRAMES_BYTES_MAX = 200_000
 
 @get("/", sync_to_thread=False)
 def root() -> str:
@@ -30,7 +33,15 @@ def root() -> str:
 def much() -> bytes:
     return b"x" * 30_000_000
 
-serve(Litestar([root, much], logging_config=None), "127.0.0.1", 0, "The thing")
+@get("/never")
+async def never() -> None:
+    await asyncio.Event().wait()
+
+@post("/headers", status_code=200)
+async def headers(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    return {"body": len(await request.body()), "names": sorted({name.decode() for name, _ in request.scope["headers"]})}
+
+serve(Litestar([root, much, never, headers], logging_config=None), "127.0.0.1", 0, "The thing")
 """
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -118,10 +129,32 @@ async def test_500_slow_clients_are_all_let_go_and_others_are_served_meanwhile(t
     assert all(b" 408 " in said for said in await asyncio.gather(*slow))
 
 
-async def test_too_many_headers_are_refused(thing: RunningProcess) -> None:
-    said = await answer_to(thing, b"GET / HTTP/1.1\r\nHost: a\r\n", *[b"X-Pad: " + b"x" * 8000 + b"\r\n"] * 6)
+LARGE_HEADS = {
+    "one header": b"GET / HTTP/1.1\r\nHost: a\r\nX-Pad: " + b"x" * 100_000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X-Pad: y\r\n" * 10_000 + b"\r\n",
+    "the name": b"GET / HTTP/1.1\r\nHost: a\r\n" + b"x" * 100_000 + b": y\r\n\r\n",
+    "the address": b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+    "with a body": b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nX: " + b"x" * 33_000 + b"\r\n\r\nab",
+}
 
-    assert problem(said)["status"] == 431
+
+@pytest.mark.parametrize("part_bytes", [1_000_000, 8000, 30_000], ids=["one read", "small reads", "large reads"])
+@pytest.mark.parametrize("head", LARGE_HEADS.values(), ids=LARGE_HEADS)
+async def test_too_many_header_bytes_are_refused_however_they_arrive(
+    thing: RunningProcess, head: bytes, part_bytes: int
+) -> None:
+    parts = [head[at : at + part_bytes] for at in range(0, len(head), part_bytes)]
+
+    assert problem(await answer_to(thing, *parts, pause_s=0.01))["status"] == 431
+
+
+async def test_headers_up_to_the_bound_are_taken_and_counted_anew_for_each_request(thing: RunningProcess) -> None:
+    large = b"GET / HTTP/1.1\r\nHost: a\r\nX-Pad: " + b"x" * 32_000 + b"\r\n\r\n"
+
+    said = await answer_to(thing, large + large, large[:-2] + b"Connection: close\r\n\r\n")
+
+    assert said.count(b"HTTP/1.1 200 OK") == 3
+    assert b" 431 " not in said
 
 
 @pytest.mark.parametrize(
@@ -142,6 +175,84 @@ async def test_what_is_not_http_is_400_or_closed_and_never_500(thing: RunningPro
 
     assert b"HTTP/1.1 5" not in said
     assert said == b"" or b"HTTP/1.1 4" in said
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET /x#/../y HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://evil/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET http://a:81/x HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_what_can_be_read_in_two_ways_is_400(thing: RunningProcess, head: bytes) -> None:
+    assert problem(await answer_to(thing, head))["status"] == 400
+
+
+async def test_an_absolute_address_of_this_host_is_taken(thing: RunningProcess) -> None:
+    said = await answer_to(thing, b"GET http://A:80/ HTTP/1.1\r\nHost: a:80\r\nConnection: close\r\n\r\n")
+
+    assert said.startswith(b"HTTP/1.1 200 OK")
+
+
+CHUNKED = b"POST /headers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("broken", [b"ZZ\r\n", b"2\r\nabXX", b"-1\r\n", b"2\nab", b"0x2\r\nab\r\n", b"2 \r\nab\r\n"])
+@pytest.mark.parametrize("pause_s", [0.0, 0.2], ids=["at once", "later"])
+async def test_broken_chunks_are_answered_400_once_and_closed(
+    thing: RunningProcess, broken: bytes, pause_s: float
+) -> None:
+    parts = [CHUNKED, broken] if pause_s else [CHUNKED + broken]
+
+    said = await answer_to(thing, *parts, pause_s=pause_s)
+
+    assert problem(said)["status"] == 400
+    assert said.count(b"HTTP/1.1") == 1
+
+
+async def test_broken_chunks_behind_an_answer_that_is_due_are_only_closed(thing: RunningProcess) -> None:
+    """An answer now would be taken for that of the request before."""
+    assert await answer_to(thing, b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n", CHUNKED + b"ZZ\r\n") == b""
+    assert await answer_to(thing, b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n" + b"RUBBISH\r\n\r\n") == b""
+
+
+async def test_broken_chunks_of_a_request_that_has_its_answer_get_no_second_one(thing: RunningProcess) -> None:
+    refused = CHUNKED.replace(b"/headers", b"/much")
+
+    said = await answer_to(thing, refused, b"ZZ\r\n", pause_s=0.3)
+
+    assert said.startswith(b"HTTP/1.1 405")
+    assert said.count(b"HTTP/1.1") == 1
+
+
+async def test_a_trailer_is_no_header(thing: RunningProcess) -> None:
+    head = CHUNKED[:-2] + b"Connection: close\r\n\r\n"
+    said = await answer_to(thing, head + b"2\r\nab\r\n0\r\nAuthorization: Bearer x\r\nTxn-Token: y\r\n\r\n")
+
+    assert json.loads(said.partition(b"\r\n\r\n")[2]) == {
+        "body": 2,
+        "names": ["connection", "host", "transfer-encoding"],
+    }
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"0\r\nX: " + b"x" * 400_000, b"0\r\n" + b"X: y\r\n" * 70_000, b"1;" + b"x" * 400_000],
+    ids=["a trailer", "trailers", "a chunk's extension"],
+)
+async def test_what_follows_the_headers_is_bounded(thing: RunningProcess, endless: bytes) -> None:
+    parts = [endless[at : at + 50_000] for at in range(0, len(endless), 50_000)]
+
+    said = await answer_to(thing, CHUNKED, *parts)
+
+    assert said == b"" or problem(said)["status"] in {413, 431}
 
 
 async def trickle_a_refused_body(thing: RunningProcess) -> tuple[bytes, bool]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from litestar import Litestar
 from litestar.exceptions import NotFoundException
@@ -33,9 +33,10 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
     "path", ["/v1/things/a/", "//v1//things/a", "/v1/./things/a", "/v1/%74hings/a", "/V1/things/a"]
 )
 async def test_no_spelling_of_an_address_gets_past_the_token_check(client: httpx.AsyncClient, path: str) -> None:
-    assert (await client.get(httpx.URL(f"http://service.test{path}"))).status_code in {401, 404}
+    assert (await client.get(httpx.URL(f"http://service.test{path}"))).status_code in {400, 401, 404}
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="/abthings.v1%2F\\;: ", max_size=24))
 async def test_no_address_at_all_is_served_without_a_token(path: str) -> None:
     async with httpx.AsyncClient(transport=asgi_transport(service()), base_url="http://service.test") as client:

@@ -83,12 +83,16 @@ def test_a_caller_is_for_no_legal_entity_that_either_of_the_two_is_not_for(
     assert narrowed.legal_entities == left
 
 
-def test_a_service_is_handed_on_only_where_it_is_for_some_legal_entities() -> None:
-    assert handed_on(EXPERIENCE, None) is None
+@pytest.mark.parametrize("legal_entities", [None, frozenset({"NW-US"}), frozenset()])
+async def test_a_service_that_calls_in_nobodys_name_is_handed_on_by_its_own(
+    signer: TransactionTokenSigner, verifier: TransactionTokenVerifier, legal_entities: frozenset[str] | None
+) -> None:
     assert handed_on(EXPERIENCE, ADA) is ADA
-    desk = handed_on(replace(EXPERIENCE, legal_entities=frozenset({"NW-US"})), None)
+    desk = handed_on(Principal("desk", "desk", "nordwind", frozenset({"x"}), legal_entities=legal_entities), None)
+
     assert isinstance(desk, ActingClient)
-    assert desk.legal_entities == {"NW-US"}
+    assert (desk.client_id, desk.legal_entities) == ("desk", legal_entities)
+    assert await verifier.verify(signer.sign(desk), EXPERIENCE) == desk
 
 
 @pytest.mark.parametrize(
