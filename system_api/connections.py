@@ -26,6 +26,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.canonical.wire import CountryCode, CurrencyCode, LegalEntityCode, TenantCode
+from system_api.salesforce_map import SalesforceFields, SalesforceObjects
 
 Capability = Literal["erp", "billing", "crm", "tax"]
 EVERY_LEGAL_ENTITY = "*"
@@ -105,7 +106,12 @@ class StripeConnection(VendorConnection, frozen=True, kw_only=True):
 
 
 class SalesforceConnection(VendorConnection, frozen=True, kw_only=True):
-    """A Salesforce org, by its My Domain address: client credentials are given there and nowhere else."""
+    """A Salesforce org, by its My Domain address: client credentials are given there and nowhere else.
+
+    `org_id` pins the connection to one org: a refreshed sandbox, which has production's settings, is then left alone.
+    `objects` and `fields` say what the org calls what Quoteway reads and writes (system_api/salesforce_map.py).
+    `currency` is a single-currency org's, where its Organization does not tell.
+    """
 
     capability_served: ClassVar[str] = "crm"
     url: Url
@@ -113,7 +119,11 @@ class SalesforceConnection(VendorConnection, frozen=True, kw_only=True):
     client_secret: Secret
     # Salesforce, "API Request Limits": 25 requests at once that last longer than 20 s; people need some of them.
     concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 20
-    api_version: Annotated[str, Meta(pattern=r"^v[1-9][0-9]\.0$")] = "v67.0"
+    api_version: Annotated[str, Meta(pattern=r"^v[1-9][0-9]{1,2}\.0$")] = "v67.0"
+    org_id: Annotated[str, Meta(pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$")] | None = None
+    currency: CurrencyCode | None = None
+    objects: SalesforceObjects = SalesforceObjects()
+    fields: SalesforceFields = SalesforceFields()
 
 
 class JurisdictionsConnection(Connection, frozen=True, kw_only=True):
@@ -184,7 +194,7 @@ class _Reader:
         doubled = sorted({name for name in names if names.count(name) > 1})
         self.faults += [f"{name} is connected more than once; which one to use cannot be told." for name in doubled]
 
-    def _values(self, kind: type[Connection], entry: dict[str, Any], where: str) -> dict[str, Any]:
+    def _values(self, kind: type[msgspec.Struct], entry: dict[str, Any], where: str) -> dict[str, Any]:
         values: dict[str, Any] = {}
         hints = get_type_hints(kind, include_extras=True)
         for field in msgspec.structs.fields(kind):
@@ -192,11 +202,25 @@ class _Reader:
                 if field.required:
                     self.faults.append(f"{where}: {field.name} is missing.")
                 continue
+            hint = hints[field.name]
+            if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+                values[field.name] = self._table(hint, entry[field.name], f"{where}: {field.name}")
+                continue
             try:
-                values[field.name] = msgspec.convert(entry[field.name], hints[field.name], dec_hook=self._special)
+                values[field.name] = msgspec.convert(entry[field.name], hint, dec_hook=self._special)
             except msgspec.ValidationError as error:
                 self.faults.append(f"{where}: {field.name}: {error}.")
         return values
+
+    def _table(self, kind: type[msgspec.Struct], entry: Any, where: str) -> msgspec.Struct | None:
+        """A table within the entry, read as the entry itself is."""
+        if not isinstance(entry, dict):
+            self.faults.append(f"{where}: a table is needed, not {type(entry).__name__}.")
+            return None
+        before = len(self.faults)
+        self.refuse_unknown(entry, {field.name for field in msgspec.structs.fields(kind)}, where)
+        values = self._values(kind, entry, where)
+        return None if len(self.faults) > before else kind(**values)
 
     def _special(self, kind: type[Any], raw: Any) -> Any:
         """What TOML has no type for. Raises ValueError, which becomes the fault's text."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from sandbox.salesforce.app import create_app
+from sandbox.salesforce.profiles import PROFILES
 from sandbox.salesforce.settings import SalesforceSandboxSettings
 from sandbox.serving import add_address, serve
 
@@ -19,6 +20,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--requests-per-second-max", type=int, default=500)
     parser.add_argument("--session-life-s", type=int, default=7200, help="life of an access token in seconds")
     parser.add_argument("--instance-url", help="when clients reach it under another address than http://HOST:PORT")
+    parser.add_argument(
+        "--profile", action="append", default=[], choices=list(PROFILES), help="what is peculiar to the org; repeat it"
+    )
     return parser.parse_args()
 
 
@@ -33,6 +37,7 @@ def main() -> None:
             daily_requests_max=arguments.daily_requests_max,
             requests_per_second_max=arguments.requests_per_second_max,
             session_life_s=arguments.session_life_s,
+            profiles=tuple(arguments.profile),
         )
         return create_app(settings)
 

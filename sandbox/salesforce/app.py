@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.salesforce import collections, composite_tree, query, sobjects
+from sandbox.salesforce import collections, composite_tree, query, replication, sobjects
 from sandbox.salesforce.composite import Composite
 from sandbox.salesforce.controls import Controls
 from sandbox.salesforce.errors import SalesforceError
@@ -19,7 +19,7 @@ from sandbox.salesforce.json_answers import json_response
 from sandbox.salesforce.limits import concurrent_requests_exceeded
 from sandbox.salesforce.oauth import OAuthEndpoints
 from sandbox.salesforce.org import Org, build_org
-from sandbox.salesforce.rest import VERSION_MAX, VERSION_MIN, Answer, Call, RestApi, read_address, read_json
+from sandbox.salesforce.rest import Answer, Call, RestApi, read_address, read_json
 from sandbox.salesforce.settings import SalesforceSandboxSettings
 from sandbox.salesforce.soap_login import SoapLogin
 
@@ -40,8 +40,8 @@ def create_app(settings: SalesforceSandboxSettings) -> Starlette:
             Route("/services/oauth2/userinfo", oauth.user_info, methods=["GET", "POST"]),
             Route("/id/{organization_id}/{user_id}", oauth.user_info, methods=["GET"]),
             Route("/services/Soap/u/{version}", SoapLogin(org).log_in, methods=["POST"]),
-            Route("/services/data", _list_versions, methods=["GET"]),
-            Route("/services/data/", _list_versions, methods=["GET"]),
+            Route("/services/data", _list_versions(org), methods=["GET"]),
+            Route("/services/data/", _list_versions(org), methods=["GET"]),
             Route("/services/data/{rest:path}", _rest_endpoint(org, _build_api()), methods=list(REST_METHODS)),
             *Controls(org).routes(),
         ],
@@ -57,6 +57,7 @@ def create_app(settings: SalesforceSandboxSettings) -> Starlette:
 def _build_api() -> RestApi:
     api = RestApi()
     api.add(query.RESOURCES)
+    api.add(replication.RESOURCES)
     api.add(sobjects.RESOURCES)
     api.add(collections.RESOURCES)
     api.add(composite_tree.RESOURCES)
@@ -64,13 +65,17 @@ def _build_api() -> RestApi:
     return api
 
 
-async def _list_versions(_: Request) -> Response:
+def _list_versions(org: Org) -> Endpoint:
     """Needs no login, as in Salesforce."""
-    versions = [
-        {"label": f"Version {number}", "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
-        for number in range(VERSION_MIN, VERSION_MAX + 1)
-    ]
-    return json_response(versions)
+
+    async def answer(_: Request) -> Response:
+        versions = [
+            {"label": f"Version {number}", "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
+            for number in org.versions.numbers()
+        ]
+        return json_response(versions)
+
+    return answer
 
 
 def _rest_endpoint(org: Org, api: RestApi) -> Endpoint:

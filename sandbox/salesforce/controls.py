@@ -1,4 +1,4 @@
-"""The sandbox's own controls, outside Salesforce's API: journal, events, refusals, locks, access, sessions, quota."""
+"""The sandbox's own controls, outside Salesforce's API: what a test, a person or time does to the org."""
 
 from typing import Any
 
@@ -8,12 +8,14 @@ from starlette.routing import Route
 
 from sandbox.journal import journal_route
 from sandbox.salesforce import ids
-from sandbox.salesforce.catalogue import ACCOUNT, USER
+from sandbox.salesforce.catalogue import ACCOUNT, CONTACT, USER
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.json_answers import json_response
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.refusals import Refusal
 from sandbox.salesforce.rest import read_json
+from sandbox.salesforce.schema import SObject
+from sandbox.salesforce.store import Actor
 
 TIMES_MAX = 10_000
 
@@ -33,6 +35,8 @@ class Controls:
             Route("/_sandbox/access", self.grant_access, methods=["PUT"]),
             Route("/_sandbox/sessions", self.close_sessions, methods=["DELETE"]),
             Route("/_sandbox/quota", self.set_quota, methods=["PUT"]),
+            Route("/_sandbox/merge", self.merge, methods=["POST"]),
+            Route("/_sandbox/api-versions", self.set_versions, methods=["PUT"]),
         ]
 
     async def read_events(self, request: Request) -> Response:
@@ -95,6 +99,28 @@ class Controls:
         quota.maximum = _number(body, "max", quota.maximum, at_least=0, at_most=10**9)
         quota.used = _number(body, "used", quota.used, at_least=0, at_most=10**9)
         return JSONResponse({"max": quota.maximum, "used": quota.used})
+
+    async def merge(self, request: Request) -> Response:
+        """{"master_id", "merged_id"}: merge two accounts or contacts, which a person does in the user interface."""
+        body = await _read_body(request)
+        master_id, merged_id = _record_id(body, "master_id"), _record_id(body, "merged_id")
+        sobject = self._org.store.schema.object_of_id(master_id)
+        if sobject not in self._mergeable() or sobject is None or not merged_id.startswith(sobject.key_prefix):
+            raise SalesforceError("INVALID_INPUT", "two accounts or two contacts can be merged")
+        master, merged = (self._org.store.require(sobject, one) for one in (master_id, merged_id))
+        self._org.store.merge(sobject, master, merged, Actor(str(master["OwnerId"]), "sandbox"))
+        return Response(status_code=204)
+
+    def _mergeable(self) -> list[SObject | None]:
+        return [self._org.store.schema.object_named(one.name) for one in (ACCOUNT, CONTACT)]
+
+    async def set_versions(self, request: Request) -> Response:
+        """{"oldest", "newest"}: the versions of the API that the org speaks from now on; either may be left out."""
+        body = await _read_body(request)
+        versions = self._org.versions
+        versions.oldest = _number(body, "oldest", versions.oldest, at_least=1, at_most=999)
+        versions.newest = _number(body, "newest", versions.newest, at_least=versions.oldest, at_most=999)
+        return JSONResponse({"oldest": versions.oldest, "newest": versions.newest})
 
 
 async def _read_body(request: Request) -> dict[str, Any]:

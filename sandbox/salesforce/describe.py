@@ -53,8 +53,9 @@ def describe_object(schema: Schema, sobject: SObject, base_path: str) -> dict[st
             "cascadeDelete": one.reference.cascade,
         }
         for one in schema.children_of(sobject)
+        if one.reference.visible
     ]
-    fields = [_describe_field(field) for field in sobject.fields]
+    fields = [_describe_field(field) for field in sobject.visible_fields]
     return {**describe_summary(sobject, base_path), "childRelationships": relationships, "fields": fields}
 
 

@@ -18,7 +18,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from sandbox.salesforce.catalogue import USER
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.org import Org
-from sandbox.salesforce.seed import ORGANIZATION_ID
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_LIFE_MAX_S = 300
@@ -133,7 +132,7 @@ class OAuthEndpoints:
         }
 
     def _identity_url(self, user_id: str) -> str:
-        return f"{self._org.settings.instance_url}/id/{ORGANIZATION_ID}/{user_id}"
+        return f"{self._org.settings.instance_url}/id/{self._org.profile.organization_id}/{user_id}"
 
     async def user_info(self, request: Request) -> Response:
         """Userinfo and the identity address: who the access token stands for."""
@@ -147,7 +146,7 @@ class OAuthEndpoints:
             {
                 "sub": self._identity_url(user_id),
                 "user_id": user_id,
-                "organization_id": ORGANIZATION_ID,
+                "organization_id": self._org.profile.organization_id,
                 "preferred_username": user["Username"],
                 "name": user["Name"],
                 "email": user["Email"],

@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 
 from sandbox.journal import Journal
-from sandbox.salesforce.catalogue import SCHEMA, USER
+from sandbox.salesforce.api_versions import ApiVersions
+from sandbox.salesforce.catalogue import USER
 from sandbox.salesforce.credentials import Credentials, load_credentials
 from sandbox.salesforce.errors import not_found
 from sandbox.salesforce.limits import DailyQuota
 from sandbox.salesforce.platform_events import EventFeed
+from sandbox.salesforce.profiles import OrgProfile
 from sandbox.salesforce.query_cursors import QueryCursors
 from sandbox.salesforce.record_access import AccessRules
 from sandbox.salesforce.refusals import Refusals
 from sandbox.salesforce.schema import SObject
-from sandbox.salesforce.seed import ORGANIZATION_ID, SeedFiles, seed_org
+from sandbox.salesforce.seed import seed_org
+from sandbox.salesforce.seed_files import SeedFiles
 from sandbox.salesforce.sessions import Sessions
 from sandbox.salesforce.settings import SalesforceSandboxSettings
 from sandbox.salesforce.store import Store
@@ -21,6 +24,8 @@ from sandbox.salesforce.store import Store
 @dataclass(frozen=True, slots=True)
 class Org:
     settings: SalesforceSandboxSettings
+    profile: OrgProfile
+    versions: ApiVersions
     credentials: Credentials
     journal: Journal
     store: Store
@@ -47,20 +52,23 @@ class Org:
 def build_org(settings: SalesforceSandboxSettings) -> Org:
     """Raises OSError or ValueError when the seed or the credentials cannot be read."""
     journal = Journal()
-    store = Store(SCHEMA, journal)
-    access = AccessRules()
     files = SeedFiles.read(settings.seed_dir)
-    seed_org(store, access, files)
+    profile = OrgProfile.read(files.salesforce.get("org", {}), settings.profiles)
+    store = Store(profile.schema(), journal)
+    access = AccessRules()
+    seed_org(store, access, files, profile)
     # The last user of the seed data is the integration user.
     credentials = load_credentials(settings.credentials_file, files.salesforce["user"][-1]["username"])
     org = Org(
         settings=settings,
+        profile=profile,
+        versions=ApiVersions(),
         credentials=credentials,
         journal=journal,
         store=store,
         access=access,
         events=EventFeed(store.work, journal, store.now),
-        sessions=Sessions(ORGANIZATION_ID, settings.session_life_s),
+        sessions=Sessions(profile.organization_id, settings.session_life_s),
         quota=DailyQuota(settings.daily_requests_max, store.now),
         cursors=QueryCursors(),
         refusals=Refusals(),

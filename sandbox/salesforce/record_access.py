@@ -37,10 +37,13 @@ _LEVEL_OF_FIELD = {
 # How a record of each object leads to the account that decides; other objects are public, to read only.
 _ACCOUNT_OF = {
     "Account": (),
+    "Contact": ("AccountId",),
     "Opportunity": ("AccountId",),
     "Quote": ("OpportunityId", "AccountId"),
     "QuoteLineItem": ("QuoteId", "OpportunityId", "AccountId"),
     "Quoteway_Order__c": ("Account__c",),
+    "SBQQ__Quote__c": ("SBQQ__Account__c",),
+    "SBQQ__QuoteLine__c": ("SBQQ__Quote__c", "SBQQ__Account__c"),
 }
 
 

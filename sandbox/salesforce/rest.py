@@ -14,9 +14,6 @@ from sandbox.salesforce.errors import SalesforceError, malformed_json, not_found
 from sandbox.salesforce.org import Org
 from sandbox.salesforce.store import Actor
 
-VERSION_MIN = 50
-VERSION_MAX = 67
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -94,6 +91,7 @@ class RestApi:
     def answer(self, call: Call) -> Answer:
         """Errors become Salesforce's error array here."""
         try:
+            call.org.versions.require(int(call.version.partition(".")[0]))
             call.org.refusals.check(call.method, call.path)
             resource, arguments = self._find(call)
             return resource.handle(call, **arguments)
@@ -136,9 +134,7 @@ def read_address(raw_path: str, raw_query: str) -> Address:
         raise not_found()
     version = segments[0].removeprefix("v")
     number, _, minor = version.partition(".")
-    if not segments[0].startswith("v") or minor != "0" or not number.isdigit():
-        raise not_found()
-    if not VERSION_MIN <= int(number) <= VERSION_MAX:
+    if not segments[0].startswith("v") or minor != "0" or not (number.isascii() and number.isdigit()):
         raise not_found()
     return Address(version, tuple(segments[1:]), dict(parse_qsl(raw_query, keep_blank_values=True)))
 

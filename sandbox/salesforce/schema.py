@@ -47,7 +47,8 @@ class Field:
     """One field. `length` counts characters; `precision` and `scale` count decimal digits, as in describe.
 
     A `formula` makes the field computed and read-only; an `auto_number` template numbers new records;
-    `cascade` marks a master-detail reference: deleting the parent deletes the child.
+    `cascade` marks a master-detail reference: deleting the parent deletes the child. A field that is not `visible` is
+    hidden by field-level security: the API answers as if the org did not have it, and formulas still see it.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Field:
     default: Value = None
     formula: Formula | None = None
     auto_number: str = ""
+    visible: bool = True
 
     @property
     def is_custom(self) -> bool:
@@ -103,8 +105,8 @@ class SObject:
     _fields_by_relationship: dict[str, Field] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        by_name = {one.name.lower(): one for one in self.fields}
-        by_relationship = {one.relationship.lower(): one for one in self.fields if one.relationship}
+        by_name = {one.name.lower(): one for one in self.visible_fields}
+        by_relationship = {one.relationship.lower(): one for one in self.visible_fields if one.relationship}
         object.__setattr__(self, "_fields_by_name", by_name)
         object.__setattr__(self, "_fields_by_relationship", by_relationship)
 
@@ -120,8 +122,16 @@ class SObject:
     def label(self) -> str:
         return self.name.removesuffix("__c").removesuffix("__e").replace("_", " ")
 
+    @property
+    def visible_fields(self) -> tuple[Field, ...]:
+        return tuple(one for one in self.fields if one.visible)
+
     def field_named(self, name: str) -> Field | None:
         return self._fields_by_name.get(name.lower())
+
+    def stored_field(self, name: str) -> Field | None:
+        """The field, hidden or not: for formulas and the sandbox's own seed."""
+        return next((one for one in self.fields if one.name == name), None)
 
     def reference_named(self, relationship: str) -> Field | None:
         """The reference field behind a parent relationship name."""
@@ -130,12 +140,12 @@ class SObject:
 
 @dataclass(frozen=True, slots=True)
 class ValidationRule:
-    """What an update must not do, judged by the record before and after it, in the transaction of the write."""
+    """What a write must not do, judged by the record before (None: it is new) and after it, in its transaction."""
 
     name: str
     field_name: str
     message: str
-    violated: Callable[["Record", "Record"], bool]
+    violated: Callable[["Record | None", "Record"], bool]
 
 
 @dataclass(frozen=True, slots=True)

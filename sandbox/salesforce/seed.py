@@ -1,60 +1,41 @@
 """Fills a new org from the sandbox's data files: users, accounts, products with prices, opportunities, quotes."""
 
-import tomllib
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from sandbox.salesforce import catalogue
 from sandbox.salesforce.ids import case_safe
+from sandbox.salesforce.profiles import OrgProfile
 from sandbox.salesforce.record_access import AccessRules
 from sandbox.salesforce.schema import Value
+from sandbox.salesforce.seed_cpq import seed_cpq_quotes
+from sandbox.salesforce.seed_files import SeedFiles
 from sandbox.salesforce.store import Store
 
-ORGANIZATION_ID = case_safe("00DQW0000000001")
 QUOTE_VALID_DAYS = 30
 _COUNTRY_NAMES = {"AT": "Austria", "DE": "Germany", "US": "United States"}
+# How people write it where no picklist holds them back.
+_COUNTRIES_AS_WRITTEN = {"AT": "Österreich", "DE": "Germany", "US": "USA"}
+_STATE_NAMES = {"CA": "California", "NY": "New York"}
 
 
-@dataclass(frozen=True, slots=True)
-class SeedFiles:
-    """The parsed files of the seed folder."""
-
-    company: dict[str, Any]
-    customers: list[dict[str, Any]]
-    products: list[dict[str, Any]]
-    salesforce: dict[str, Any]
-
-    @classmethod
-    def read(cls, folder: Path) -> "SeedFiles":
-        """Raises OSError for a missing file and ValueError for one that is not TOML."""
-
-        def load(name: str) -> dict[str, Any]:
-            return tomllib.loads((folder / name).read_text())
-
-        return cls(
-            company=load("company.toml"),
-            customers=load("customers.toml")["customer"],
-            products=load("products.toml")["product"],
-            salesforce=load("salesforce.toml"),
-        )
-
-
-def seed_org(store: Store, access: AccessRules, files: SeedFiles) -> None:
+def seed_org(store: Store, access: AccessRules, files: SeedFiles, profile: OrgProfile) -> None:
     """Ids not named in the files are counted in the files' order, so every run has the same ones."""
     users = files.salesforce["user"]
-    _seed_users(store, users)
+    _seed_users(store, users, profile)
     owner_id = case_safe(users[0]["user_id"])
-    accounts = _seed_accounts(store, files, owner_id)
+    accounts = _seed_accounts(store, files, profile, owner_id)
+    _seed_contacts(store, files, accounts, owner_id)
     _seed_access(access, users, accounts)
     prices = _seed_products(store, files.products, owner_id)
     for quote in files.salesforce["quote"]:
         _seed_quote(store, quote, files, accounts, prices, owner_id)
+    if profile.has("cpq"):
+        seed_cpq_quotes(store, files, accounts, owner_id)
 
 
-def _seed_users(store: Store, users: list[dict[str, Any]]) -> None:
+def _seed_users(store: Store, users: list[dict[str, Any]], profile: OrgProfile) -> None:
     first_id = case_safe(users[0]["user_id"])
     for user in users:
         values: dict[str, Value] = {
@@ -65,17 +46,19 @@ def _seed_users(store: Store, users: list[dict[str, Any]]) -> None:
         }
         store.seed(catalogue.USER, values, first_id)
     organization: dict[str, Value] = {
-        "Id": ORGANIZATION_ID,
-        "Name": "Nordwind",
+        "Id": profile.organization_id,
+        "Name": profile.name,
         "InstanceName": "QW0",
         "IsSandbox": True,
         "OrganizationType": "Enterprise Edition",
+        "DefaultCurrencyIsoCode": profile.currency,
     }
     store.seed(catalogue.ORGANIZATION, organization, first_id)
 
 
-def _seed_accounts(store: Store, files: SeedFiles, owner_id: str) -> dict[str, str]:
+def _seed_accounts(store: Store, files: SeedFiles, profile: OrgProfile, owner_id: str) -> dict[str, str]:
     """Returns account ids by the customer's key."""
+    countries = _COUNTRIES_AS_WRITTEN if profile.has("no-picklists") else _COUNTRY_NAMES
     currencies = {entity["code"]: entity["currency"] for entity in files.company["legal_entity"]}
     accounts: dict[str, str] = {}
     for customer in files.customers:
@@ -86,9 +69,10 @@ def _seed_accounts(store: Store, files: SeedFiles, owner_id: str) -> dict[str, s
             "Type": "Customer",
             "BillingStreet": customer["street"],
             "BillingCity": customer["city"],
+            "BillingState": _STATE_NAMES.get(customer.get("region", "")),
             "BillingStateCode": customer.get("region"),
             "BillingPostalCode": customer["postal_code"],
-            "BillingCountry": _COUNTRY_NAMES.get(customer["country"]),
+            "BillingCountry": countries.get(customer["country"]),
             "BillingCountryCode": customer["country"],
             "Legal_Entity__c": customer["legal_entity"],
             "VAT_Id__c": customer.get("vat_id"),
@@ -97,6 +81,23 @@ def _seed_accounts(store: Store, files: SeedFiles, owner_id: str) -> dict[str, s
         store.seed(catalogue.ACCOUNT, values, owner_id)
         accounts[customer["key"]] = account_id
     return accounts
+
+
+def _seed_contacts(store: Store, files: SeedFiles, accounts: dict[str, str], owner_id: str) -> None:
+    """Each is the one whom invoices of the account are mailed to."""
+    for contact in files.salesforce.get("contact", ()):
+        account = store.require(catalogue.ACCOUNT, accounts[contact["customer"]])
+        first, _, last = contact["name"].rpartition(" ")
+        values: dict[str, Value] = {
+            "Id": case_safe(contact["contact_id"]),
+            "AccountId": account["Id"],
+            "FirstName": first or None,
+            "LastName": last,
+            "Email": contact["email"],
+            "CurrencyIsoCode": account.get("CurrencyIsoCode"),
+        }
+        store.seed(catalogue.CONTACT, values, owner_id)
+        store.seed(catalogue.ACCOUNT, {**account, "Bill_To_Contact__c": values["Id"]}, owner_id)
 
 
 def _seed_access(access: AccessRules, users: list[dict[str, Any]], accounts: dict[str, str]) -> None:
@@ -165,6 +166,8 @@ def _seed_quote(
         "Revision__c": Decimal(quote["revision"]),
         "Legal_Entity__c": customer["legal_entity"],
         "CurrencyIsoCode": quote["currency"],
+        "Accepted_At__c": store.now() if quote["status"] == "Accepted" else None,
+        "ShippingHandling": Decimal(quote["shipping"]) if "shipping" in quote else None,
     }
     store.seed(catalogue.QUOTE, values, owner_id)
     store.skip_numbers_to(catalogue.QUOTE, "QuoteNumber", int(quote["number"]))

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from sandbox.salesforce.catalogue import USER
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.org import Org
-from sandbox.salesforce.seed import ORGANIZATION_ID
 
 OLDEST_VERSION = 31
 NEWEST_VERSION = 64
@@ -46,7 +45,7 @@ class SoapLogin:
     def _result(self, version: str, user_id: str) -> str:
         org = self._org
         user = org.store.require(USER, user_id)
-        soap_url = f"{org.settings.instance_url}/services/Soap/u/{version}/{ORGANIZATION_ID[:15]}"
+        soap_url = f"{org.settings.instance_url}/services/Soap/u/{version}/{org.profile.organization_id[:15]}"
         elements = {
             "metadataServerUrl": soap_url.replace("/Soap/u/", "/Soap/m/"),
             "passwordExpired": "false",
@@ -56,8 +55,8 @@ class SoapLogin:
             "userId": user_id,
         }
         info = {
-            "organizationId": ORGANIZATION_ID,
-            "organizationName": "Nordwind",
+            "organizationId": org.profile.organization_id,
+            "organizationName": org.profile.name,
             "sessionSecondsValid": str(org.sessions.life_s),
             "userEmail": str(user["Email"]),
             "userFullName": str(user["Name"]),

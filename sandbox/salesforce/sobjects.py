@@ -104,7 +104,7 @@ def print_fields(call: Call, sobject: SObject, record: Record, fields: list[Fiel
 def asked_fields(sobject: SObject, names: str | None) -> list[Field]:
     """Raises INVALID_FIELD for a name that is no column."""
     if not names:
-        return list(sobject.fields)
+        return list(sobject.visible_fields)
     fields = []
     for name in names.split(","):
         field = sobject.field_named(name.strip())

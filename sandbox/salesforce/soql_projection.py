@@ -92,7 +92,7 @@ class Projection:
     def _child(self, scope: Scope, query: Query) -> ChildRelationship:
         wanted = query.source.text.lower()
         for relationship in self.store.schema.children_of(scope.sobject):
-            if relationship.name.lower() == wanted:
+            if relationship.name.lower() == wanted and relationship.reference.visible:
                 return relationship
         raise _unknown_relationship(scope, query)
 
@@ -117,7 +117,7 @@ def _field_set(scope: Scope, selected: FieldSet) -> list[Field]:
         problem = f"The SOQL FIELDS function must have a LIMIT of at most {FIELD_SET_LIMIT_MAX}"
         malformed(scope.query.text, selected.position, problem)
     wanted = {"ALL": (True, False), "STANDARD": (False,), "CUSTOM": (True,)}[selected.which]
-    return [one for one in scope.sobject.fields if one.is_custom in wanted]
+    return [one for one in scope.sobject.visible_fields if one.is_custom in wanted]
 
 
 def _unknown_relationship(scope: Scope, query: Query) -> SalesforceError:

@@ -97,7 +97,7 @@ class Store:
 
     def _named(self, object_name: str, field_name: str) -> tuple[SObject, Field]:
         sobject = self.schema.object_named(object_name)
-        field = sobject.field_named(field_name) if sobject else None
+        field = sobject.stored_field(field_name) if sobject else None
         if sobject is None or field is None:
             raise LookupError(f"the catalogue has no {object_name}.{field_name}")
         return sobject, field
@@ -113,6 +113,7 @@ class Store:
         if sobject.field_named("OwnerId") and not values["OwnerId"]:
             values["OwnerId"] = actor.user_id
         self._check(sobject, values, given)
+        _require_rules(sobject, None, values)
         with self.work.savepoint():
             values |= self._numbers(sobject)
             values |= {
@@ -123,11 +124,16 @@ class Store:
             return self._write(sobject, values, actor, "created")
 
     def seed(self, sobject: SObject, values: dict[str, Value], user_id: str) -> Record:
-        """Put a record of the seed data in place: read-only fields are allowed, and no journal entry is made."""
+        """Put a record of the seed data in place: read-only fields are allowed, and no journal entry is made.
+
+        Values of fields that the org's profile does not have are left out.
+        """
+        sobject = self.schema.object_named(sobject.name) or sobject
         defaults = {field.name: field.default for field in sobject.fields if not field.formula}
         stamps = dict.fromkeys(("CreatedDate", "LastModifiedDate", "SystemModstamp"), self.now())
         authors = {"CreatedById": user_id, "LastModifiedById": user_id}
-        values = defaults | self._numbers(sobject) | stamps | authors | values
+        known = {name: value for name, value in values.items() if sobject.stored_field(name)}
+        values = defaults | self._numbers(sobject) | stamps | authors | known
         values["Id"] = values["Id"] or self._ids.new_id(sobject.key_prefix)
         if sobject.field_named("OwnerId") and not values["OwnerId"]:
             values["OwnerId"] = user_id
@@ -139,10 +145,7 @@ class Store:
         values = {**record, **given}
         require_fields(sobject, values, given)
         self._check(sobject, values, given)
-        for rule in sobject.rules:
-            if rule.violated(record, values):
-                code = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
-                raise SalesforceError(code, rule.message, fields=[rule.field_name])
+        _require_rules(sobject, record, values)
         with self.work.savepoint():
             return self._write(sobject, values, actor, "updated")
 
@@ -155,6 +158,17 @@ class Store:
                     for child in self.find(relationship.child, relationship.reference, str(record["Id"])):
                         self.delete(relationship.child, child, actor)
             self._write(sobject, {**record, "IsDeleted": True}, actor, "deleted")
+
+    def merge(self, sobject: SObject, master: Record, merged: Record, actor: Actor) -> None:
+        """What a merge does: what referred to `merged` refers to `master`, and `merged` is deleted and names it."""
+        with self.work.savepoint():
+            for other in self.schema:
+                for field in other.fields:
+                    if field.reference_to != sobject.name or field.formula or field.name == "MasterRecordId":
+                        continue
+                    for record in self.find(other, field, str(merged["Id"])):
+                        self._write(other, {**record, field.name: master["Id"]}, actor, "updated")
+            self._write(sobject, {**merged, "IsDeleted": True, "MasterRecordId": master["Id"]}, actor, "deleted")
 
     def _write(self, sobject: SObject, values: dict[str, Value], actor: Actor, action: str) -> Record:
         now = self.now()
@@ -257,6 +271,13 @@ class Store:
                 data=data,
             )
         )
+
+
+def _require_rules(sobject: SObject, before: Record | None, after: Record) -> None:
+    for rule in sobject.rules:
+        if rule.violated(before, after):
+            code = "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+            raise SalesforceError(code, rule.message, fields=[rule.field_name])
 
 
 def _key(value: str) -> str:

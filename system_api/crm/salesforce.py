@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 from urllib.parse import quote
 from weakref import WeakValueDictionary
 
@@ -10,19 +11,24 @@ from shared.http_client import Transport
 from shared.problem import InvalidRequest, Rejected, Unavailable
 from shared.tracing import traced
 from system_api.connections import SalesforceConnection
-from system_api.crm.salesforce_accounts import ACCESS_FIELDS, ACCOUNT_FIELDS, AccessPage, AccountPage, account_of
-from system_api.crm.salesforce_api import VENDOR, SalesforceApi
-from system_api.crm.salesforce_orders import OrderRecord, UpsertAnswer, differing_fields, order_fields
-from system_api.crm.salesforce_quotes import QUOTE_FIELDS, LinePage, LineRecord, QuotePage, quote_of
+from system_api.crm.salesforce_accounts import ACCESS_FIELDS, AccessPage, AccountPlan, account_of
+from system_api.crm.salesforce_api import SalesforceApi
+from system_api.crm.salesforce_errors import RULE_VIOLATED, VENDOR
+from system_api.crm.salesforce_merges import Fate, fate_of
+from system_api.crm.salesforce_orders import HeldOrder, OrderPlan, UpsertAnswer, differing_fields, order_fields
+from system_api.crm.salesforce_org import SalesforceOrg
+from system_api.crm.salesforce_quotes import QuotePlan, quote_of
+from system_api.crm.salesforce_rows import Page, Record
 from system_api.vendor_reply import after_write, understanding
 
-_SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15,18}")
+_SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 # What Salesforce says of letters and digits that are no record's id.
 _NO_SUCH_ID = frozenset({"invalid_query_filter_operator", "malformed_id", "invalid_id_field"})
-# Salesforce's code for a validation rule, in our spelling of reason codes.
-_RULE_VIOLATED = "field_custom_validation_exception"
+# What it says of a report that refers to a record which is gone.
+_GONE = frozenset({"entity_is_deleted", "invalid_cross_reference_key"})
 _ONLY_DOTS = re.compile(r"\.+")
+_MERGES_FOLLOWED_MAX = 5
 
 
 @traced()
@@ -31,6 +37,8 @@ class Salesforce:
 
     def __init__(self, connection: SalesforceConnection, transport: Transport | None = None) -> None:
         self._api = SalesforceApi(connection, transport)
+        self._org = SalesforceOrg(connection, self._api)
+        self._objects = connection.objects
         self._account_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
@@ -46,20 +54,43 @@ class Salesforce:
         """The quote with all of its lines, or None. Raises Rejected (`incomplete_record`) where it lacks something."""
         if not _SALESFORCE_ID.fullmatch(quote_id):
             return None
-        page = await self._api.query(_select(QUOTE_FIELDS, "Quote", quote_id), QuotePage)
-        if not page.records:
-            return None
-        record = page.records[0]
-        lines = await self._all_lines(record.lines)
-        with understanding(VENDOR, writes=False):
-            return quote_of(record, lines)
+
+        async def read(plan: QuotePlan) -> Quote | None:
+            record = await self._only(plan.select, self._objects.quote, quote_id)
+            if record is None:
+                return None
+            with understanding(VENDOR, writes=False):
+                first = plan.lines_of(record)
+            lines = await self._all_lines(first)
+            currency = None if "currency" in plan.quote_paths else await self._org.currency()
+            with understanding(VENDOR, writes=False):
+                return quote_of(plan, record, lines, currency)
+
+        return await self._org.with_quotes(read)
 
     async def find_account(self, account_id: str) -> Account | None:
-        """The account, or None. Raises Rejected (`incomplete_record`) where it lacks something."""
+        """The account, or None; the one that it was merged into, where it was.
+
+        Raises Rejected where it lacks something (`incomplete_record`) or was deleted (`account_deleted`).
+        """
         if not _SALESFORCE_ID.fullmatch(account_id):
             return None
-        page = await self._api.query(_select(ACCOUNT_FIELDS, "Account", account_id), AccountPage)
-        return account_of(page.records[0]) if page.records else None
+
+        async def read(plan: AccountPlan) -> Account | None:
+            wanted = account_id
+            for _ in range(_MERGES_FOLLOWED_MAX):
+                record = await self._only(plan.select, self._objects.account, wanted)
+                if record is not None:
+                    currency = None if "currency" in plan.paths else await self._org.currency()
+                    with understanding(VENDOR, writes=False):
+                        return account_of(plan, record, currency)
+                fate = await self._fate(self._objects.account, wanted)
+                if fate is None:
+                    return None
+                wanted = fate.master_or_refuse("account")
+            raise Rejected(f"Account {account_id} was merged too often to follow.", reason_code="account_deleted")
+
+        return await self._org.with_accounts(read)
 
     async def record_access(self, user_id: str, record_id: str) -> RecordAccess:
         """What UserRecordAccess says: sharing rules, territories, role hierarchy and profiles together.
@@ -81,7 +112,7 @@ class Salesforce:
         return nothing
 
     async def report_order_status(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
-        """Upsert Quoteway_Order__c by its external id, unless it holds a newer version, and read it back.
+        """Upsert the org's order by its external id, unless it holds a newer version, and read it back.
 
         Two processes that report at once may both have read the older version. The package's validation rule
         Version_Only_Grows decides between them, in the transaction of the write: the older report is refused there.
@@ -93,64 +124,97 @@ class Salesforce:
             raise InvalidRequest(f"{order_id!r} is no order id.")
         lock = self._account_locks.setdefault(report.account_id, asyncio.Lock())
         async with lock:
-            return await self._report(order_id, report)
+            return await self._org.with_orders(lambda plan: self._report(plan, order_id, report))
 
-    async def _report(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
-        path = f"/sobjects/Quoteway_Order__c/Order_Id__c/{quote(order_id, safe='')}"
-        held = await self._api.get(path, OrderRecord)
-        if held is None or _version(held) <= report.version:
+    async def _report(self, plan: OrderPlan, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
+        path = plan.path + quote(order_id, safe="")
+        held = await self._held(plan, path)
+        if held is None or held.version <= report.version:
             try:
-                await self._api.upsert(path, UpsertAnswer, order_fields(report))
+                await self._upsert(plan, path, report, new=held is None)
             except Rejected as error:
-                if error.reason_code != _RULE_VIOLATED:
+                if error.reason_code != RULE_VIOLATED:
                     raise
-                held = await self._api.get(path, OrderRecord)
-                if held is None or _version(held) <= report.version:
+                held = await self._held(plan, path)
+                if held is None or held.version <= report.version:
                     raise  # another rule of the org's refused it
             else:
-                held = await self._read_back(path)
-                _require_reported(held, report)
-        version = _version(held)
+                held = await self._read_back(plan, path)
+                _require_reported(plan, held, report)
         return OrderStatusReport(
-            order_id=order_id, vendor_id=held.id, version=version, applied=version == report.version
+            order_id=order_id, vendor_id=held.id, version=held.version, applied=held.version == report.version
         )
 
-    async def _read_back(self, path: str) -> OrderRecord:
-        with after_write(VENDOR, "a report"):
-            record = await self._api.get(path, OrderRecord)
-            if record is None:
-                raise Unavailable("there is no such record", vendor=VENDOR)
-            return record
+    async def _upsert(self, plan: OrderPlan, path: str, report: ReportedOrderStatus, *, new: bool) -> None:
+        """Write the report. What it refers to may have been merged or deleted meanwhile: it is told all the same."""
+        links = {"account": report.account_id, "quote": report.quote_id}
+        try:
+            await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
+        except Rejected as error:
+            if error.reason_code not in _GONE:
+                raise
+            links = await self._living(links)
+            await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
 
-    async def _all_lines(self, page: LinePage | None) -> list[LineRecord]:
+    async def _living(self, links: dict[str, str]) -> dict[str, str]:
+        """The same records, or what they were merged into; without those that are gone."""
+        objects = {"account": self._objects.account, "quote": self._objects.quote}
+        living: dict[str, str] = {}
+        for name, record_id in links.items():
+            fate = await self._fate(objects[name], record_id)
+            if fate is not None and (fate.master_id or not fate.deleted):
+                living[name] = fate.master_id or record_id
+        return living
+
+    async def _held(self, plan: OrderPlan, path: str) -> HeldOrder | None:
+        record = await self._api.record(path)
+        if record is None:
+            return None
+        with understanding(VENDOR, writes=False):
+            return plan.held(record)
+
+    async def _read_back(self, plan: OrderPlan, path: str) -> HeldOrder:
+        with after_write(VENDOR, "a report"):
+            held = await self._held(plan, path)
+            if held is None:
+                raise Unavailable("there is no such record", vendor=VENDOR)
+            return held
+
+    async def _only(self, select: str, object_name: str, record_id: str) -> dict[str, Any] | None:
+        try:
+            page = await self._api.rows(f"SELECT {select} FROM {object_name} WHERE Id = '{record_id}'")  # noqa: S608 callers let only letters and digits in
+        except Rejected as error:
+            if error.reason_code in _NO_SUCH_ID:
+                return None
+            raise
+        return page.records[0] if page.records else None
+
+    async def _fate(self, object_name: str, record_id: str) -> Fate | None:
+        described = await self._org.schema.describe(object_name)
+        return await fate_of(self._api, described, record_id) if described else None
+
+    async def _all_lines(self, page: Page | None) -> list[Record]:
         """Every line. Raises Unavailable where Salesforce counts others than it sends: a quote must not lose one."""
         if page is None:
             return []
-        lines, expected = list(page.records), page.total_size
+        lines: list[Record] = list(page.records)
+        expected = page.total_size
         while page.next_address:
-            page = await self._api.next_page(page.next_address, LinePage)
+            page = await self._api.next_page(page.next_address)
             lines += page.records
         if len(lines) != expected:
-            raise Unavailable(f"{VENDOR} counts {expected} lines of the quote, but sent {len(lines)}", vendor=VENDOR)
+            raise Unavailable(f"{VENDOR} counts {expected} lines of the quote, but sent {len(lines)}.", vendor=VENDOR)
         return lines
 
 
-def _version(record: OrderRecord) -> int:
-    return int(record.version) if record.version is not None else 0
-
-
-def _require_reported(held: OrderRecord, report: ReportedOrderStatus) -> None:
+def _require_reported(plan: OrderPlan, held: HeldOrder, report: ReportedOrderStatus) -> None:
     """Raise Rejected (`read_back_mismatch`) where the record does not say what was reported. A newer one may differ."""
-    differing = differing_fields(held, report) if _version(held) == report.version else []
-    if _version(held) < report.version:
-        differing = ["Version__c"]
+    differing = differing_fields(plan, held, report) if held.version == report.version else []
+    if held.version < report.version:
+        differing = [plan.paths["version"]]
     if differing:
         raise Rejected(
             f"{VENDOR} holds {held.id} otherwise than it was reported: {', '.join(differing)} differ.",
             reason_code="read_back_mismatch",
             vendor=VENDOR,
         )
-
-
-def _select(fields: str, record_type: str, record_id: str) -> str:
-    return f"SELECT {fields} FROM {record_type} WHERE Id = '{record_id}'"  # noqa: S608 callers let only letters and digits in

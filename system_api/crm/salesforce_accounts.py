@@ -1,40 +1,24 @@
-"""Salesforce's accounts as its REST API gives them, and what a user may do with a record.
+"""Salesforce's accounts, read by the connection's map, and what a user may do with a record."""
 
-`Legal_Entity__c` and `VAT_Id__c` are fields that Quoteway's Salesforce package brings along.
-"""
+import re
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from msgspec import field
 
 from shared.canonical import Account, Address
-from system_api.crm.salesforce_fields import checked, required
+from system_api.crm.salesforce_fields import checked, incomplete, required
+from system_api.crm.salesforce_places import country_code, has_states, state_code
+from system_api.crm.salesforce_rows import Record, Row
+from system_api.crm.salesforce_schema import OrgSchema
+from system_api.crm.salesforce_selection import Selection, fields_missing, require_fields
+from system_api.salesforce_map import SalesforceFields, SalesforceObjects
 
-ACCOUNT_FIELDS = (
-    "Id, Name, Legal_Entity__c, CurrencyIsoCode, VAT_Id__c, "
-    "BillingStreet, BillingPostalCode, BillingCity, BillingStateCode, BillingCountryCode"
-)
 ACCESS_FIELDS = "RecordId, HasReadAccess, HasEditAccess"
-
-
-class AccountRecord(msgspec.Struct, frozen=True):
-    """An Account."""
-
-    id: str = field(name="Id")
-    name: str = field(name="Name")
-    currency: str | None = field(name="CurrencyIsoCode", default=None)
-    legal_entity: str | None = field(name="Legal_Entity__c", default=None)
-    vat_id: str | None = field(name="VAT_Id__c", default=None)
-    street: str | None = field(name="BillingStreet", default=None)
-    postal_code: str | None = field(name="BillingPostalCode", default=None)
-    city: str | None = field(name="BillingCity", default=None)
-    state_code: str | None = field(name="BillingStateCode", default=None)
-    country_code: str | None = field(name="BillingCountryCode", default=None)
-
-
-class AccountPage(msgspec.Struct, frozen=True):
-    """The answer to a query for accounts."""
-
-    records: list[AccountRecord]
+# An org has codes or free text, and a currency on each record or one for all.
+_EITHER = frozenset({"currency", "country_code", "country", "state_code", "state"})
+_REGION = re.compile(r"[A-Z0-9]{1,3}")
 
 
 class AccessRecord(msgspec.Struct, frozen=True):
@@ -50,29 +34,70 @@ class AccessPage(msgspec.Struct, frozen=True):
     records: list[AccessRecord]
 
 
-def account_of(record: AccountRecord) -> Account:
+@dataclass(frozen=True, slots=True)
+class AccountPlan:
+    """How an account of this org is asked for, and where its values are in the answer."""
+
+    select: str
+    paths: dict[str, str]
+
+
+async def plan_accounts(schema: OrgSchema, objects: SalesforceObjects, fields: SalesforceFields) -> AccountPlan:
+    """The plan for this org. Raises Unavailable where it lacks what the map names, with every fault at once."""
+    account = Selection(schema, objects.account)
+    await account.require_object()
+    await account.take_all(fields.account, but=frozenset(), optional=_EITHER)
+    require_fields(account)
+    if not {"country_code", "country"} & set(account.paths):
+        raise fields_missing([f"{fields.account.country_code or fields.account.country} of {objects.account}"])
+    return AccountPlan(", ".join(account.columns), account.paths)
+
+
+def account_of(plan: AccountPlan, record: Record, org_currency: str | None) -> Account:
     """The account. Raises Rejected (`incomplete_record`) where Salesforce lacks what no order can do without."""
-    what = f"Account {record.name}"
-    return checked(
-        Account(
-            account_id=record.id,
-            name=record.name,
-            legal_entity=required(record.legal_entity, what, "Legal_Entity__c"),
-            currency=required(record.currency, what, "CurrencyIsoCode"),
-            billing_address=_address(record),
-            vat_id=record.vat_id,
-        ),
-        what,
-    )
+    row = Row(record, plan.paths)
+    name = required(row.text("name"), f"Account {row.id}", plan.paths["name"])
+    what = f"Account {name}"
+    legal_entity = required(row.text("legal_entity"), what, plan.paths.get("legal_entity", "legal entity"))
+    values: dict[str, Any] = {
+        "account_id": row.id,
+        "name": name,
+        "legal_entity": legal_entity,
+        "currency": required(row.text("currency") or org_currency, what, plan.paths.get("currency", "currency")),
+        "billing_address": _address(row, what),
+        "vat_id": row.text("vat_id"),
+    }
+    return checked(Account(**values), what)
 
 
-def _address(record: AccountRecord) -> Address | None:
-    if not record.country_code:
+def _address(row: Row, what: str) -> Address | None:
+    country = row.text("country_code")
+    written = row.text("country")
+    if not country and written:
+        country = country_code(written)
+        if country is None:
+            raise incomplete(
+                f"{what}: {row.paths['country']} is {written!r}, which is not a country that is known here"
+            )
+    if not country:
         return None
     return Address(
-        street=record.street or "",
-        postal_code=record.postal_code or "",
-        city=record.city or "",
-        country=record.country_code,
-        region=record.state_code or None,
+        street=row.text("street") or "",
+        postal_code=row.text("postal_code") or "",
+        city=row.text("city") or "",
+        country=country,
+        region=_region(row, country, what),
     )
+
+
+def _region(row: Row, country: str, what: str) -> str | None:
+    """The state's code. Free text has to be understood only where the state decides about tax."""
+    code, written = row.text("state_code"), row.text("state")
+    if code or not written:
+        return code
+    if has_states(country):
+        found = state_code(country, written)
+        if found is None:
+            raise incomplete(f"{what}: {row.paths['state']} is {written!r}, which is not a state of {country}")
+        return found
+    return written if _REGION.fullmatch(written) else None

@@ -1,8 +1,4 @@
-"""Salesforce's REST API: tokens, requests, and what its errors mean.
-
-Source of the error codes: Salesforce's REST API Developer Guide, "Status Codes and Error Responses", and its Object
-Reference, "API Exception Codes".
-"""
+"""Salesforce's REST API: tokens, the org that they lead to, requests and their answers."""
 
 import asyncio
 import base64
@@ -12,33 +8,32 @@ from urllib.parse import quote_plus, urlencode
 
 import msgspec
 
-from shared.http_client import OutboundClient, Response, Transport, retry_after_s
-from shared.problem import QuotewayError, Rejected, Unavailable
+from shared.http_client import OutboundClient, Response, Transport
+from shared.problem import Rejected
 from system_api.connections import SalesforceConnection
-from system_api.vendor_reply import decode_reply, excerpt, jittered_s, trustless
+from system_api.crm.salesforce_errors import (
+    ABSENT_CODES,
+    SESSION_CODES,
+    VENDOR,
+    credentials_refused,
+    error_of,
+    fault_of,
+    version_retired,
+    wrong_org,
+)
+from system_api.crm.salesforce_rows import Page, decode_row, decode_rows
+from system_api.vendor_reply import decode_reply, trustless, understanding
 
-VENDOR = "Salesforce"
 T = TypeVar("T")
-_DAY_QUOTA_RETRY_S = 3600
-_SESSION_CODES = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
-_ABSENT_CODES = frozenset({"NOT_FOUND", "ENTITY_IS_DELETED"})
-# Refused before anything was changed, and worth another try soon. DUPLICATE_VALUE: two upserts of one new external id
-# met, and the other one won; the next finds its record. No field of ours is unique but the external id.
-_TRANSIENT = {
-    "UNABLE_TO_LOCK_ROW": "row_locked",
-    "DUPLICATE_VALUE": "concurrent_upsert",
-    "SERVER_UNAVAILABLE": "unavailable",
-    "QUERY_TIMEOUT": "query_timeout",
-}
-
-
-class _Fault(msgspec.Struct, frozen=True):
-    message: str = ""
-    error_code: str = msgspec.field(name="errorCode", default="")
+ORG_ID_CHARS = 15
+"""Of an id, the first 15 characters say all; three more only repeat which of them are capitals."""
 
 
 class _Token(msgspec.Struct, frozen=True):
+    """An access token; `id` is the address of the identity behind it: …/id/<organization>/<user>."""
+
     access_token: str
+    id: str = ""
 
 
 class _TokenRefusal(msgspec.Struct, frozen=True):
@@ -46,48 +41,72 @@ class _TokenRefusal(msgspec.Struct, frozen=True):
     error_description: str = ""
 
 
+class ApiVersion(msgspec.Struct, frozen=True):
+    """A version of the API that the org speaks."""
+
+    version: str
+
+
 class SalesforceApi:
     """One org, as the integration user of its client credentials.
 
     Every request goes to the My Domain address: for client credentials the token endpoint must be there, and it is the
-    `instance_url` of every answer too.
+    `instance_url` of every answer too. Before the first one, the org is asked which versions of the API it speaks; and
+    each token is only used where it leads to the org that the connection is pinned to.
     """
 
     def __init__(self, connection: SalesforceConnection, transport: Transport | None = None) -> None:
         self._client = OutboundClient(VENDOR, connection.url.rstrip("/"), transport=transport)
+        self._version = connection.api_version
         self._root = f"/services/data/{connection.api_version}"
+        self._pinned = connection.org_id
         # RFC 6749, section 2.3.1: both parts are form-encoded before they become Basic credentials.
         pair = f"{quote_plus(connection.client_id)}:{quote_plus(connection.client_secret.value)}"
         self._basic = "Basic " + base64.b64encode(pair.encode()).decode()
         self._token = ""
         self._token_lock = asyncio.Lock()
+        self._version_known = False
         self._number_encoder = msgspec.json.Encoder(decimal_format="number")
+        self.org_id = ""
+        """The org that the token leads to, once there is one: 15 or 18 characters."""
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
     async def get(self, path: str, shape: type[T], params: Mapping[str, str] | None = None) -> T | None:
-        """The resource under the versioned root, or None where there is none. Raises Unavailable or Rejected."""
-        response = await self._send("GET", self._root + path, params=params)
-        if response.status_code == 404 and _fault(response).error_code in _ABSENT_CODES:
+        """What is at `path` below the API's root, or None where there is nothing. Raises as described."""
+        content = await self._read(path, params)
+        return None if content is None else decode_reply(content, shape, vendor=VENDOR, writes=False)
+
+    async def record(self, path: str) -> dict[str, Any] | None:
+        """A record with its numbers exact, or None."""
+        content = await self._read(path, None)
+        if content is None:
             return None
-        if not response.is_success:
-            raise _error(response, writes=False)
-        return decode_reply(response.content, shape, vendor=VENDOR, writes=False)
+        with understanding(VENDOR, writes=False):
+            return decode_row(content)
 
-    async def query(self, soql: str, shape: type[T]) -> T:
-        """The first page of a query's answer."""
-        return _found(await self.get("/query", shape, {"q": soql}), "query")
+    async def query(self, soql: str, shape: type[T], *, deleted: bool = False) -> T:
+        """The first page of a query's answer; of `deleted` records too where that is asked for."""
+        found = await self.get("/queryAll" if deleted else "/query", shape, {"q": soql})
+        return _found(found, "query")
 
-    async def next_page(self, address: str, shape: type[T]) -> T:
+    async def rows(self, soql: str) -> Page:
+        """The first page of a query's answer, its numbers exact, whatever fields it has."""
+        content = _found(await self._read("/query", {"q": soql}), "query")
+        with understanding(VENDOR, writes=False):
+            return decode_rows(content)
+
+    async def next_page(self, address: str) -> Page:
         """The page that `nextRecordsUrl` names: an absolute path of this org's."""
         if not address.startswith("/services/data/"):
             raise trustless(VENDOR, f"names {address!r} as the next page", writes=False)
         response = await self._send("GET", address)
         if not response.is_success:
-            raise _error(response, writes=False)
-        return decode_reply(response.content, shape, vendor=VENDOR, writes=False)
+            raise error_of(response, writes=False)
+        with understanding(VENDOR, writes=False):
+            return decode_rows(response.content)
 
     async def upsert(self, path: str, shape: type[T], body: Mapping[str, Any]) -> T | None:
         """Create or update by external id; None where Salesforce answers without a body (204).
@@ -102,22 +121,45 @@ class SalesforceApi:
                 vendor=VENDOR,
             )
         if not response.is_success:
-            raise _error(response, writes=True)
+            raise error_of(response, writes=True)
         if response.status_code == 204:
             return None
         return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
+
+    async def versions(self) -> list[ApiVersion]:
+        """The versions of the API that the org speaks, oldest first. Salesforce tells them without a login."""
+        response = await self._client.send("GET", "/services/data", headers={"Accept": "application/json"})
+        if not response.is_success:
+            raise error_of(response, writes=False)
+        return decode_reply(response.content, list[ApiVersion], vendor=VENDOR, writes=False)
+
+    async def log_in(self) -> str:
+        """The id of the org that our credentials lead to. Raises Unavailable where they lead nowhere, or elsewhere."""
+        await self._access_token()
+        return self.org_id
+
+    async def _read(self, path: str, params: Mapping[str, str] | None) -> bytes | None:
+        response = await self._send("GET", self._root + path, params=params)
+        if response.status_code == 404 and fault_of(response).error_code in ABSENT_CODES:
+            return None
+        if not response.is_success:
+            raise error_of(response, writes=False)
+        return response.content
 
     async def _send(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, content: bytes | None = None
     ) -> Response:
         token = await self._access_token()
         response = await self._send_with(token, method, path, params, content)
-        if response.status_code == 401 and _fault(response).error_code in _SESSION_CODES:
+        if response.status_code == 401 and fault_of(response).error_code in SESSION_CODES:
             # Refused at the door, so nothing happened: sessions end by age, or when an administrator ends them. One
             # fresh token and one repeat; a second refusal is about our rights, not about the token.
             if self._token == token:
                 self._token = ""
             response = await self._send_with(await self._access_token(), method, path, params, content)
+        if response.status_code == 410:
+            self._version_known = False
+            self._token = ""
         return response
 
     async def _send_with(
@@ -131,8 +173,20 @@ class SalesforceApi:
     async def _access_token(self) -> str:
         async with self._token_lock:
             if not self._token:
+                await self._require_version()
                 self._token = await self._fetch_token()
             return self._token
+
+    async def _require_version(self) -> None:
+        """Raise Unavailable (`api_version_retired`) where the org does not speak the connection's version: it would
+        answer "not found" to some requests, which would be taken for a record that is not there."""
+        if self._version_known:
+            return
+        spoken = [f"v{each.version}" for each in await self.versions()]
+        if self._version not in spoken:
+            span = f" It speaks {spoken[0]} to {spoken[-1]}." if spoken else ""
+            raise version_retired(self._version + " (api_version)", span.strip())
+        self._version_known = True
 
     async def _fetch_token(self) -> str:
         response = await self._client.send(
@@ -143,57 +197,38 @@ class SalesforceApi:
             reads=True,  # a second session does no harm
         )
         if response.is_success:
-            return decode_reply(response.content, _Token, vendor=VENDOR, writes=False).access_token
-        if response.status_code in {400, 401}:
+            token = decode_reply(response.content, _Token, vendor=VENDOR, writes=False)
+            await self._require_org(token)
+            return token.access_token
+        if response.status_code in {400, 401} and not fault_of(response).error_code:
             refusal = decode_reply(response.content, _TokenRefusal, vendor=VENDOR, writes=False)
-            raise _credentials_refused(f"{refusal.error} ({refusal.error_description})")
-        raise _error(response, writes=False)
+            raise credentials_refused(f"{refusal.error} ({refusal.error_description})")
+        raise error_of(response, writes=False)
+
+    async def _require_org(self, token: _Token) -> None:
+        """Raise Unavailable (`wrong_org`) where the token leads to another org than the connection's."""
+        found = _org_of(token.id) or await self._org_by_query(token.access_token)
+        if self._pinned and found[:ORG_ID_CHARS] != self._pinned[:ORG_ID_CHARS]:
+            raise wrong_org(found or "of an unknown id", self._pinned)
+        self.org_id = found
+
+    async def _org_by_query(self, token: str) -> str:
+        """The org's own record, where a token does not tell; asked only for a connection that is pinned to an org."""
+        if not self._pinned:
+            return ""
+        soql = "SELECT Id FROM Organization LIMIT 1"
+        response = await self._send_with(token, "GET", f"{self._root}/query", {"q": soql}, None)
+        if not response.is_success:
+            raise error_of(response, writes=False)
+        with understanding(VENDOR, writes=False):
+            records = decode_rows(response.content).records
+        return str(records[0].get("Id", "")) if records else ""
 
 
-def _error(response: Response, *, writes: bool) -> QuotewayError:
-    """What a refusal means. Salesforce's own errors are arrays; anything else comes from something in between."""
-    fault = _fault(response)
-    status, code = response.status_code, fault.error_code
-    if not code:
-        what = f"answered {status}: {excerpt(response.content)}"
-        return trustless(VENDOR, what, writes=writes, retry_after_s=retry_after_s(response))
-    if code in _SESSION_CODES:
-        return _credentials_refused(f"{code} ({fault.message})")
-    if code == "REQUEST_LIMIT_EXCEEDED":
-        return _limit_exceeded(fault)
-    if code in _TRANSIENT:
-        return Unavailable(
-            f"{VENDOR}: {fault.message or code}",
-            reason_code=_TRANSIENT[code],
-            vendor=VENDOR,
-            retry_after_s=retry_after_s(response) or jittered_s(1, 4),
-        )
-    if not 400 <= status < 500:
-        return trustless(VENDOR, f"answered {status} {code}: {fault.message}", writes=writes)
-    return Rejected(f"{VENDOR} refused: {fault.message or code}", reason_code=code.lower(), vendor=VENDOR)
-
-
-def _limit_exceeded(fault: _Fault) -> Unavailable:
-    """One code, two limits: the day's requests come back in hours, concurrent requests in seconds."""
-    if fault.message.startswith("TotalRequests"):
-        said = f"{VENDOR}'s API requests of the day are used up ({fault.message})"
-        return Unavailable(said, reason_code="daily_quota_exhausted", vendor=VENDOR, retry_after_s=_DAY_QUOTA_RETRY_S)
-    said = f"{VENDOR} is working on too many requests at once ({fault.message})"
-    return Unavailable(said, reason_code="concurrency_limit", vendor=VENDOR, retry_after_s=jittered_s(2, 8))
-
-
-def _credentials_refused(why: str) -> Unavailable:
-    said = f"{VENDOR} refuses our credentials: {why}. Check the connection's client_id and client_secret."
-    return Unavailable(said, reason_code="credentials_refused", vendor=VENDOR)
-
-
-def _fault(response: Response) -> _Fault:
-    """The first error of the array, or an empty one where the answer is no such array."""
-    try:
-        faults = msgspec.json.decode(response.content, type=list[_Fault])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _Fault()
-    return faults[0] if faults else _Fault()
+def _org_of(identity_url: str) -> str:
+    """The organization in an identity's address: https://login.salesforce.com/id/<organization>/<user>."""
+    parts = identity_url.rstrip("/").split("/")
+    return parts[-2] if len(parts) >= 3 and parts[-3] == "id" else ""
 
 
 def _found(answer: T | None, what: str) -> T:

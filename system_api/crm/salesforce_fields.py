@@ -5,7 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from shared.problem import Rejected
-from system_api.crm.salesforce_api import VENDOR
+from system_api.crm.salesforce_errors import VENDOR
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.faults.rules import Fault, Rule
 from shared.http_client import Response
-from system_api.crm import salesforce_api
+from system_api.crm import salesforce_errors
 from system_api.crm.salesforce_api import SalesforceApi
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 from tests.journeys.org import ACCOUNTS
@@ -40,7 +40,7 @@ async def test_row_11_a_locked_row_loses_no_status(ordering: Ordering) -> None:
 async def test_row_11_mutation_a_lock_taken_for_a_refusal_loses_the_status(
     ordering: Ordering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(salesforce_api._TRANSIENT, "UNABLE_TO_LOCK_ROW")
+    monkeypatch.delitem(salesforce_errors._TRANSIENT, "UNABLE_TO_LOCK_ROW")
     ordering.faults("salesforce").put(
         Rule(fault=Fault.answer, methods=["PATCH"], path=REPORT, times=1, status=400, content=LOCKED)
     )

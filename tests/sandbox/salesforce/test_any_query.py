@@ -12,8 +12,10 @@ from sandbox.salesforce.catalogue import SCHEMA
 from sandbox.salesforce.errors import SalesforceError
 from sandbox.salesforce.ids import case_safe
 from sandbox.salesforce.json_answers import json_response
+from sandbox.salesforce.profiles import OrgProfile
 from sandbox.salesforce.record_access import AccessRules
-from sandbox.salesforce.seed import SeedFiles, seed_org
+from sandbox.salesforce.seed import seed_org
+from sandbox.salesforce.seed_files import SeedFiles
 from sandbox.salesforce.soql import QueryRunner
 from sandbox.salesforce.store import Store
 
@@ -83,7 +85,7 @@ QUERIES = st.builds(
 @pytest.fixture(scope="module")
 def runner() -> QueryRunner:
     store, access = Store(SCHEMA, Journal()), AccessRules()
-    seed_org(store, access, SeedFiles.read(Path("sandbox/data")))
+    seed_org(store, access, SeedFiles.read(Path("sandbox/data")), OrgProfile())
     return QueryRunner(store, access, case_safe("005QW0000000009"), "67.0")
 
 

@@ -135,7 +135,7 @@ async def test_field_sets(org: Org) -> None:
     [account] = await org.records("SELECT FIELDS(ALL) FROM Account WHERE Name LIKE 'Acme%' LIMIT 200")
     assert {"Id", "Name", "BillingStreet", "Legal_Entity__c", "SystemModstamp"} <= set(account)
     [custom] = await org.records("SELECT Id, FIELDS(CUSTOM) FROM Account LIMIT 1")
-    assert set(custom) == {"attributes", "Id", "Legal_Entity__c", "VAT_Id__c"}
+    assert set(custom) == {"attributes", "Id", "Legal_Entity__c", "VAT_Id__c", "Bill_To_Contact__c"}
     assert await org.error("GET", "/query", params={"q": "SELECT FIELDS(ALL) FROM Account"}) == (400, "MALFORMED_QUERY")
 
 

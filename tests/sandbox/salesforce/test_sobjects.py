@@ -199,17 +199,19 @@ async def test_a_body_that_is_no_json_object(org: Org, body: bytes) -> None:
     assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, "JSON_PARSER_ERROR")
 
 
-async def test_every_version_from_50_to_67(org: Org) -> None:
+async def test_every_version_from_31_to_67(org: Org) -> None:
     listed = (await org.http.get("/services/data", headers={"Authorization": ""})).json()
-    assert [one["version"] for one in listed] == [f"{number}.0" for number in range(50, 68)]
-    for version in ("v50.0", "v67.0"):
+    assert [one["version"] for one in listed] == [f"{number}.0" for number in range(31, 68)]
+    for version in ("v31.0", "v67.0"):
         resources = (await org.http.get(f"/services/data/{version}/")).json()
         assert resources["query"] == f"/services/data/{version}/query"
         record = (await org.http.get(f"/services/data/{version}/sobjects/Account/{ACME}/")).json()
         assert record["attributes"]["url"] == f"/services/data/{version}/sobjects/Account/{ACME}"
-    for version in ("v49.0", "v68.0", "67.0", "v67", "v67.1", "vX.0"):
+    for version in ("v68.0", "67.0", "v67", "v67.1", "vX.0"):
         answer = await org.http.get(f"/services/data/{version}/sobjects")
         assert (answer.status_code, answer.json()[0]["errorCode"]) == (404, "NOT_FOUND")
+    answer = await org.http.get("/services/data/v30.0/sobjects")
+    assert (answer.status_code, answer.json()[0]["errorCode"]) == (410, "UNSUPPORTED_API_VERSION")
 
 
 async def test_describe(org: Org) -> None:

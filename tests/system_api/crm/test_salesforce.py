@@ -293,7 +293,7 @@ async def test_a_lock_on_the_account_is_unavailable_with_a_wait(crm: Salesforce,
 
 
 async def test_an_ended_session_costs_one_refresh(crm: Salesforce, salesforce_org: Simulator, network: Lossy) -> None:
-    assert await crm.ready() is None
+    await crm.report_order_status(order_id(), report())
     salesforce_org.control("DELETE", "sessions")
     network.sent.clear()
 

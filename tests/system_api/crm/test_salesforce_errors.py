@@ -14,9 +14,9 @@ from shared.canonical import Money, OrderStatus, ReportedOrderStatus
 from shared.problem import InvalidRequest, OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.crm.salesforce import Salesforce
 from tests.system_api.conftest import Mute, salesforce_connection
+from tests.system_api.crm.described_org import TOKEN, described_org
 from tests.system_api.transports import Scripted, html, said
 
-TOKEN = said(200, {"access_token": "first"})
 QUOTE_ID = "0Q0QW00000000010AA"
 REPORT = ReportedOrderStatus(
     account_id="001QW0000000001YAA",
@@ -31,7 +31,7 @@ ABSENT = said(404, [{"errorCode": "NOT_FOUND", "message": "The requested resourc
 
 @pytest.fixture
 def vendor() -> Scripted:
-    return Scripted().on("POST", "/token", TOKEN).on("GET", "/ord-1", ABSENT)
+    return described_org(Scripted()).on("GET", "/ord-1", ABSENT)
 
 
 @pytest_asyncio.fixture
@@ -97,7 +97,10 @@ def one_line(**changes: Any) -> dict[str, Any]:
         (error(403, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests"), Unavailable, "concurrency_limit"),
         (error(400, "FIELD_CUSTOM_VALIDATION_EXCEPTION"), Rejected, "field_custom_validation_exception"),
         (error(400, "MALFORMED_ID"), Rejected, "malformed_id"),
-        (error(403, "INSUFFICIENT_ACCESS_OR_READONLY"), Rejected, "insufficient_access_or_readonly"),
+        (error(403, "INSUFFICIENT_ACCESS_OR_READONLY"), Unavailable, "insufficient_access_or_readonly"),
+        (error(400, "REQUIRED_FIELD_MISSING"), Unavailable, "required_field_missing"),
+        (error(400, "INVALID_CROSS_REFERENCE_ID"), Rejected, "invalid_cross_reference_id"),
+        (error(410, "UNSUPPORTED_API_VERSION"), Unavailable, "api_version_retired"),
         (said(300, ["/a", "/b"]), Rejected, "duplicate_external_id"),
         (error(500, "UNKNOWN_EXCEPTION"), OutcomeUnknown, "outcome_unknown"),
         (html(502), OutcomeUnknown, "outcome_unknown"),
@@ -129,7 +132,7 @@ async def test_an_answer_to_a_write_is_sorted(
         (html(502), Unavailable),
         (said(200, {"records": [{"Id": 7}]}), Unavailable),
         (error(400, "QUERY_TIMEOUT"), Unavailable),
-        (error(400, "INVALID_FIELD", "No such column 'Legal_Entity__c'"), Rejected),
+        (error(400, "INVALID_FIELD", "No such column 'Legal_Entity__c'"), Unavailable),
     ],
 )
 async def test_an_answer_to_a_read_is_never_an_unknown_outcome(
@@ -223,7 +226,7 @@ class Busy(Scripted):
 @pytest.mark.parametrize(("accounts", "at_once"), [(["001A"] * 4, 1), (["001A", "001B", "001C", "001D"], 4)])
 async def test_reports_wait_for_each_other_within_one_account_only(accounts: list[str], at_once: int) -> None:
     vendor = Busy()
-    vendor.on("POST", "/token", TOKEN).on("GET", "/ord-1", held()).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
+    described_org(vendor).on("GET", "/ord-1", held()).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
     crm = Salesforce(salesforce_connection("http://org.test"), vendor)
     reports = [msgspec.structs.replace(REPORT, account_id=account) for account in accounts]
 
@@ -285,7 +288,8 @@ async def test_a_next_page_somewhere_else_is_not_followed(crm: Salesforce, vendo
     with pytest.raises(Unavailable, match="as the next page"):
         await crm.find_quote(QUOTE_ID)
 
-    assert len(vendor.sent("GET")) == 1
+    assert len(vendor.sent("GET", "/query")) == 1
+    assert {each.url.host for each in vendor.requests} == {"org.test"}
 
 
 @pytest.mark.parametrize(
@@ -295,8 +299,8 @@ async def test_a_next_page_somewhere_else_is_not_followed(crm: Salesforce, vendo
         ({"AccountId": None}, "Quote 1 has no AccountId"),
         ({"Account": None}, "Quote 1 has no Legal_Entity__c"),
         ({"Legal_Entity__c": "nw de"}, "Quote 1 cannot be used"),
-        ({"QuoteLineItems": one_line(Product2=None)}, "the product of line 0QL000000000000001 has no ProductCode"),
-        ({"QuoteLineItems": one_line(Product2=WEEKLY)}, "Recurrence__c of A is 'week'"),
+        ({"QuoteLineItems": one_line(Product2=None)}, "product of line 0QL000000000000001 has no Product2.ProductCode"),
+        ({"QuoteLineItems": one_line(Product2=WEEKLY)}, "(A): Product2.Recurrence__c is 'week'"),
         ({"QuoteLineItems": one_line(Quantity=-1)}, "Quote 1 cannot be used"),
     ],
 )

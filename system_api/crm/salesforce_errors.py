@@ -1,0 +1,138 @@
+"""What Salesforce's refusals mean, in plain words; Salesforce's own come behind them, for an operator.
+
+Source of the error codes: Salesforce's REST API Developer Guide, "Status Codes and Error Responses", and its Object
+Reference, "API Exception Codes".
+"""
+
+import msgspec
+
+from shared.http_client import Response, retry_after_s
+from shared.problem import QuotewayError, Rejected, Unavailable
+from system_api.vendor_reply import excerpt, jittered_s, trustless
+
+VENDOR = "Salesforce"
+SESSION_CODES = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
+ABSENT_CODES = frozenset({"NOT_FOUND", "ENTITY_IS_DELETED"})
+# What a query or a write is refused with where the org is not what `describe` said of it.
+ORG_CHANGED = frozenset({"invalid_field", "invalid_type", "invalid_field_for_insert_update", "not_found"})
+# Salesforce's code for a validation rule, in our spelling of reason codes.
+RULE_VIOLATED = "field_custom_validation_exception"
+_DAY_QUOTA_RETRY_S = 3600
+# Refused before anything was changed, and worth another try soon. DUPLICATE_VALUE: two upserts of one new external id
+# met, and the other one won; the next finds its record. No field of ours is unique but the external id.
+_TRANSIENT = {
+    "UNABLE_TO_LOCK_ROW": ("row_locked", "is busy with a record that this one belongs to"),
+    "DUPLICATE_VALUE": ("concurrent_upsert", "was told of this record twice at once"),
+    "SERVER_UNAVAILABLE": ("unavailable", "is not available at the moment"),
+    "QUERY_TIMEOUT": ("query_timeout", "took too long to answer"),
+}
+# What is wrong with the org, its rights or its settings, whatever record is asked for: an administrator mends it.
+_ORG = {
+    "INVALID_FIELD": "does not know a field that Quoteway uses",
+    "INVALID_TYPE": "does not know an object that Quoteway uses",
+    "INVALID_FIELD_FOR_INSERT_UPDATE": "does not let Quoteway write a field",
+    "REQUIRED_FIELD_MISSING": "wants a field of a record that Quoteway knows nothing of",
+    "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": "runs a trigger or a flow on the record, which failed",
+    "INSUFFICIENT_ACCESS_OR_READONLY": "does not let Quoteway's user change the record",
+    "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": "does not let Quoteway's user refer to a record",
+    "INSUFFICIENT_ACCESS": "does not give Quoteway's user the right to do this",
+    "API_DISABLED_FOR_ORG": "has its API switched off",
+    "API_CURRENTLY_DISABLED": "has its API switched off",
+    "FUNCTIONALITY_NOT_ENABLED": "has a feature switched off that Quoteway uses",
+    "STORAGE_LIMIT_EXCEEDED": "has no storage left",
+}
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One error of the array that Salesforce answers."""
+
+    message: str = ""
+    error_code: str = msgspec.field(name="errorCode", default="")
+    fields: list[str] = []
+
+
+def fault_of(response: Response) -> Fault:
+    """The first error of the array, or an empty one where the answer is no such array."""
+    try:
+        faults = msgspec.json.decode(response.content, type=list[Fault])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Fault()
+    return faults[0] if faults else Fault()
+
+
+def error_of(response: Response, *, writes: bool) -> QuotewayError:
+    """What a refusal means. Salesforce's own errors are arrays; anything else comes from something in between."""
+    fault = fault_of(response)
+    status, code = response.status_code, fault.error_code
+    if not code:
+        what = f"answered {status}: {excerpt(response.content)}"
+        return trustless(VENDOR, what, writes=writes, retry_after_s=retry_after_s(response))
+    if code in SESSION_CODES:
+        return credentials_refused(f"{code} ({fault.message})")
+    if code == "UNSUPPORTED_API_VERSION":
+        return version_retired("that the connection names", fault.message)
+    if code == "REQUEST_LIMIT_EXCEEDED":
+        return _limit_exceeded(fault)
+    if code in _TRANSIENT:
+        reason, plain = _TRANSIENT[code]
+        wait = retry_after_s(response) or jittered_s(1, 4)
+        return Unavailable(_told(plain, fault), reason_code=reason, vendor=VENDOR, retry_after_s=wait)
+    if code in _ORG:
+        named = f" ({', '.join(fault.fields)})" if fault.fields else ""
+        return Unavailable(_told(_ORG[code] + named, fault), reason_code=code.lower(), vendor=VENDOR)
+    if not 400 <= status < 500:
+        return trustless(VENDOR, f"answered {status} {code}: {fault.message}", writes=writes)
+    return _rejected(fault)
+
+
+def version_retired(which: str, said: str = "") -> Unavailable:
+    """The connection's version of the API does not answer."""
+    return Unavailable(
+        f"{VENDOR} does not speak the API version {which}: set api_version of the connection to one that it does."
+        + _said(said),
+        reason_code="api_version_retired",
+        vendor=VENDOR,
+    )
+
+
+def wrong_org(found: str, pinned: str) -> Unavailable:
+    """The credentials lead to another org than the connection is for. Nothing was asked of it, nothing written."""
+    return Unavailable(
+        f"The connection is for the {VENDOR} org {pinned}, but its credentials lead to the org {found}. Nothing was "
+        "read or written there. A refreshed sandbox has production's settings: check url, client_id and org_id.",
+        reason_code="wrong_org",
+        vendor=VENDOR,
+    )
+
+
+def credentials_refused(why: str) -> Unavailable:
+    """Our own credentials do not work."""
+    said = f"{VENDOR} refuses our credentials. Check the connection's client_id and client_secret." + _said(why)
+    return Unavailable(said, reason_code="credentials_refused", vendor=VENDOR)
+
+
+def _limit_exceeded(fault: Fault) -> Unavailable:
+    """One code, two limits: the day's requests come back in hours, concurrent requests in seconds."""
+    if fault.message.startswith("TotalRequests"):
+        said = f"{VENDOR}'s API requests of the day are used up.{_said(fault.message)}"
+        return Unavailable(said, reason_code="daily_quota_exhausted", vendor=VENDOR, retry_after_s=_DAY_QUOTA_RETRY_S)
+    said = f"{VENDOR} is working on too many requests at once.{_said(fault.message)}"
+    return Unavailable(said, reason_code="concurrency_limit", vendor=VENDOR, retry_after_s=jittered_s(2, 8))
+
+
+def _rejected(fault: Fault) -> Rejected:
+    code = fault.error_code
+    if code.lower() == RULE_VIOLATED:
+        # The message is the administrator's own, written for people.
+        plain = f"a validation rule of the org refuses the record: {fault.message}"
+        return Rejected(f"{VENDOR}: {plain}", reason_code=RULE_VIOLATED, vendor=VENDOR)
+    words = code.replace("_", " ").lower()
+    return Rejected(_told(f"refused the record ({words})", fault), reason_code=code.lower(), vendor=VENDOR)
+
+
+def _told(plain: str, fault: Fault) -> str:
+    return f"{VENDOR} {plain}.{_said(fault.message)}"
+
+
+def _said(message: str) -> str:
+    return f" {VENDOR} said: {message}" if message else ""

@@ -1,0 +1,51 @@
+"""What became of a record that a query does not find: a query leaves out deleted records, queryAll does not.
+
+Source: SOAP API Developer Guide, "merge()": of merged accounts the losing ones are deleted, and their MasterRecordId
+names the one that stayed. They are kept for 15 days, as in the recycle bin.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from shared.problem import Rejected
+from system_api.crm.salesforce_api import SalesforceApi
+from system_api.crm.salesforce_errors import VENDOR
+from system_api.crm.salesforce_schema import ObjectDescription
+
+
+class _Record(msgspec.Struct, frozen=True):
+    id: str = msgspec.field(name="Id")
+    deleted: bool = msgspec.field(name="IsDeleted", default=False)
+    master_id: str | None = msgspec.field(name="MasterRecordId", default=None)
+
+
+class _Records(msgspec.Struct, frozen=True):
+    records: list[_Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """Whether a record is deleted, and which one it was merged into."""
+
+    record_id: str
+    deleted: bool
+    master_id: str | None
+
+    def master_or_refuse(self, noun: str) -> str:
+        """The record that it was merged into. Raises Rejected where it was deleted for good."""
+        if self.master_id is None:
+            raise Rejected(
+                f"The {noun} {self.record_id} was deleted in {VENDOR}: restore it there, or sell to another one.",
+                reason_code=f"{noun}_deleted",
+                vendor=VENDOR,
+            )
+        return self.master_id
+
+
+async def fate_of(api: SalesforceApi, described: ObjectDescription, record_id: str) -> Fate | None:
+    """What became of the record; None where the org does not know it, or no longer."""
+    fields = ["Id", "IsDeleted"] + (["MasterRecordId"] if described.field_named("MasterRecordId") else [])
+    soql = f"SELECT {', '.join(fields)} FROM {described.name} WHERE Id = '{record_id}'"  # noqa: S608 callers let only letters and digits in
+    found = (await api.query(soql, _Records, deleted=True)).records
+    return Fate(found[0].id, found[0].deleted, found[0].master_id) if found else None

@@ -1,0 +1,24 @@
+"""An org that is described as the simulator describes itself, for tests that script everything else it says."""
+
+from dataclasses import replace
+
+from sandbox.salesforce.catalogue import OBJECTS
+from sandbox.salesforce.describe import describe_object
+from sandbox.salesforce.schema import Schema
+from tests.system_api.transports import Scripted, said
+
+TOKEN = said(200, {"access_token": "first", "id": "https://org.test/id/00DQW0000000001YAA/005QW0000000009YAA"})
+
+
+def described_org(vendor: Scripted, *, without: tuple[str, ...] = ()) -> Scripted:
+    """The vendor, which now also tells its versions and what objects it has, `without` some fields."""
+    kept = [
+        replace(one, fields=tuple(field for field in one.fields if f"{one.name}.{field.name}" not in without))
+        for one in OBJECTS
+    ]
+    schema = Schema(kept)
+    vendor.on("GET", "/services/data", said(200, [{"version": "66.0"}, {"version": "67.0"}]))
+    vendor.on("POST", "/token", TOKEN)
+    for one in schema:
+        vendor.on("GET", f"/{one.name}/describe", said(200, describe_object(schema, one, "/services/data/v67.0")))
+    return vendor
