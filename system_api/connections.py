@@ -78,7 +78,10 @@ class VendorConnection(Connection, frozen=True, kw_only=True):
 
 
 class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
-    """A company in a Tryton database. `currency` is the company's own; `payment_term` is what new customers get."""
+    """A company in a Tryton database. `currency` is the company's own; `payment_term` is what new customers get.
+
+    `unit_price_digits` are those that Tryton keeps of a unit price (`price_decimal` in its section `product`).
+    """
 
     capability_served: ClassVar[str] = "erp"
     url: Url
@@ -87,6 +90,7 @@ class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
     currency: CurrencyCode
     key: Secret
     payment_term: Text = "30 days net"
+    unit_price_digits: Annotated[int, Meta(ge=0, le=12)] = 4
 
 
 class StripeConnection(VendorConnection, frozen=True, kw_only=True):

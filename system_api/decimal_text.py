@@ -17,13 +17,3 @@ def unit_price(value: Decimal, currency: str) -> Money:
     text = plain(value)
     digits = len(text.partition(".")[2])
     return Money(amount=f"{Decimal(text):.{max(digits, minor_units(currency))}f}", currency=currency)
-
-
-def from_minor_units(amount: Decimal | int, currency: str) -> Money:
-    """An amount counted in the currency's smallest coin, as money, exact."""
-    return unit_price(Decimal(amount).scaleb(-minor_units(currency)), currency)
-
-
-def to_minor_units(money: Money) -> str:
-    """Money counted in the currency's smallest coin, which may be a fraction of one for a unit price."""
-    return plain(money.value.scaleb(minor_units(money.currency)))

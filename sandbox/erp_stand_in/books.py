@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sandbox.erp_stand_in.records import Records, Values
 from sandbox.journal import Journal
 
-_CENT = Decimal("0.01")
-_PRICE_DIGITS = 4
+PRICE_DIGITS = 4
+"""Decimals of a unit price; finer ones are refused."""
+
 _VAT_WEIGHTS = (1, 2, 1, 2, 1, 2, 1)
 _SYMBOLS = {"EUR": "€", "USD": "$"}
 # button: from which states, and to which
@@ -62,9 +64,10 @@ class Books:
         if button == "quote":
             record["number"] = record["number"] or self._next_number("sale")
         elif button == "confirm":
+            self._set_date(record)
             self._check_credit(record)
         record["state"] = after
-        if button == "process":
+        if button == "process" and self._is_due(record):
             record["invoices"] = [self._invoice(record)]
         self._enter("sale.sale", record, after, request_id)
 
@@ -116,19 +119,22 @@ class Books:
         lines = _created(values, "lines")
         if self.records.get("party.party", values["party"]) is None:
             raise RefusedError('A value is required for field "Party" in "Sales".')
+        coin = (self.records.get("currency.currency", values["currency"]) or {})["rounding"]
         for line in lines:
             line["quantity"] = _quantity(line["quantity"])
-            if -int(line["unit_price"].normalize().as_tuple().exponent) > _PRICE_DIGITS:
-                raise RefusedError(
-                    f"The number of digits in {line['unit_price']} exceeds the limit of {_PRICE_DIGITS}."
-                )
+            if -int(line["unit_price"].normalize().as_tuple().exponent) > PRICE_DIGITS:
+                raise RefusedError(f"The number of digits in {line['unit_price']} exceeds the limit of {PRICE_DIGITS}.")
             line["taxes"] = [tax for operation, ids in line["taxes"] if operation == "add" for tax in ids]
-        untaxed, tax = self._amounts(lines)
+            line["amount"] = _rounded(Decimal(str(line["quantity"])) * line["unit_price"], coin)
+        untaxed, tax = self._amounts(lines, coin)
         whole = {
             **values,
             "lines": [self.records.add("sale.line", {**line, "type": "line"}) for line in lines],
             "state": "draft",
             "number": None,
+            "sale_date": None,
+            "shipping_date": values.get("shipping_date"),
+            "invoice_method": values.get("invoice_method", "order"),
             "invoices": [],
             "untaxed_amount": untaxed,
             "tax_amount": tax,
@@ -138,19 +144,17 @@ class Books:
         self._enter("sale.sale", {**whole, "id": sale}, "created", request_id)
         return sale
 
-    def _amounts(self, lines: list[Values]) -> tuple[Decimal, Decimal]:
+    def _amounts(self, lines: list[Values], coin: Decimal) -> tuple[Decimal, Decimal]:
         """Net and tax: tax is reckoned once for each tax from the sum of its lines, half to even."""
         untaxed, bases = Decimal(0), defaultdict[int, Decimal](Decimal)
         for line in lines:
-            net = (Decimal(line["quantity"]) * line["unit_price"]).quantize(_CENT, ROUND_HALF_EVEN)
-            untaxed += net
+            untaxed += line["amount"]
             for tax in line["taxes"]:
-                bases[tax] += net
+                bases[tax] += line["amount"]
         taxes = [
-            ((self.records.get("account.tax", tax) or {})["rate"] * base).quantize(_CENT, ROUND_HALF_EVEN)
-            for tax, base in bases.items()
+            _rounded((self.records.get("account.tax", tax) or {})["rate"] * base, coin) for tax, base in bases.items()
         ]
-        return untaxed, sum(taxes, Decimal(0)).quantize(_CENT)
+        return untaxed, sum(taxes, Decimal(0)).quantize(coin)
 
     # -- moving on ------------------------------------------------------------------------------------------------
 
@@ -165,6 +169,22 @@ class Books:
             symbol = _SYMBOLS.get(currency, currency)
             said = f'The party "{party["name"]}" will exceed their {symbol}{limit} credit limit by {symbol}{over}.'
             raise RefusedError(said)
+
+    def _set_date(self, sale: Values) -> None:
+        company = self.records.get("company.company", sale["company"]) or {}
+        sale["sale_date"] = datetime.now(ZoneInfo(company["timezone"])).date()
+        if sale["shipping_date"] is not None and sale["shipping_date"] < sale["sale_date"]:
+            raise RefusedError(
+                f'The value "{sale["shipping_date"]}" for field "Shipping Date" in record "{sale["id"]}" of "Sale" is '
+                "not valid according to its domain."
+            )
+
+    def _is_due(self, sale: Values) -> bool:
+        """Whether processing makes an invoice. By fulfillment goods wait for their shipment, services for nothing."""
+        if sale["invoice_method"] != "fulfillment":
+            return bool(sale["invoice_method"] == "order")
+        lines = [self.records.get("sale.line", each) or {} for each in sale["lines"]]
+        return any((self.records.get("product.product", line["product"]) or {})["type"] != "goods" for line in lines)
 
     def _invoice(self, sale: Values) -> int:
         taken_over = ("party", "company", "currency", "untaxed_amount", "tax_amount", "total_amount")
@@ -237,6 +257,11 @@ def is_vat_number(number: str) -> bool:
         return False
     products = [int(digit) * weight for digit, weight in zip(digits, _VAT_WEIGHTS, strict=False)]
     return (6 - sum(product // 10 + product % 10 for product in products)) % 10 == int(digits[-1])
+
+
+def _rounded(amount: Decimal, coin: Decimal) -> Decimal:
+    """To the currency's smallest coin, half to even, as Tryton rounds each line and each tax."""
+    return (amount / coin).quantize(Decimal(1), ROUND_HALF_EVEN) * coin
 
 
 def _created(values: Mapping[str, Any], field: str) -> list[Values]:

@@ -39,17 +39,21 @@ PLAIN = {
     "account.invoice.payment_term": ("name", "days"),
     "account.move.line": ("maturity_date",),
     "account.tax": ("name", "rate"),
-    "company.company": ("code",),
+    "company.company": ("code", "timezone"),
     "country.country": ("code", "name"),
     "country.subdivision": ("code", "name"),
-    "currency.currency": ("code",),
+    "currency.currency": ("code", "digits", "rounding"),
+    "ir.configuration": ("product_price_decimal",),
     "party.address": ("street", "postal_code", "city"),
     "party.identifier": ("type", "code"),
     "party.party": ("code", "name", "credit_limit_amount", "credit_amount"),
-    "product.product": ("code", "salable", "list_price_used"),
-    "product.uom": ("name",),
-    "sale.line": ("type", "quantity", "unit_price", "description"),
-    "sale.sale": ("number", "state", "reference", "comment", "untaxed_amount", "tax_amount", "total_amount"),
+    "product.product": ("code", "type", "salable", "list_price_used"),
+    "product.uom": ("name", "digits"),
+    "sale.line": ("type", "quantity", "unit_price", "amount", "description", "note"),
+    "sale.sale": (
+        *("number", "state", "reference", "description", "comment", "sale_date", "shipping_date", "invoice_method"),
+        *("untaxed_amount", "tax_amount", "total_amount"),
+    ),
 }
 """The models, and their fields that hold a value."""
 

@@ -1,33 +1,41 @@
 """The same companies, products, taxes and customers that the real ERP is given: from `sandbox/data/*.toml`."""
 
-from sandbox.erp_stand_in.books import Books
+from decimal import Decimal
+from typing import Any
+
+from sandbox.erp_stand_in.books import PRICE_DIGITS, Books
 from sandbox.tryton.countries import COUNTRIES, US_STATES
 from sandbox.tryton.data import SeedData
 from sandbox.tryton.seed_parties import SALESFORCE_PREFIX
 
 _SEEDING = "seed"
+# ISO 4217; the sandbox trades in no currency of four.
+_DIGITS = {"ISK": 0, "JPY": 0, "KRW": 0, "BHD": 3, "KWD": 3, "TND": 3}
 
 
 def seed(books: Books, data: SeedData) -> dict[str, int]:
     """Enter everything. Returns the companies' ids by legal entity."""
     records = books.records
-    currencies = {code: records.add("currency.currency", {"code": code}) for code in data.currency_rates}
+    records.add("ir.configuration", {"product_price_decimal": PRICE_DIGITS})
+    currencies = {code: records.add("currency.currency", _currency(code)) for code in data.currency_rates}
     countries = {code: records.add("country.country", {"code": code, "name": name}) for code, name in COUNTRIES.items()}
     states = {
         f"US-{code}": records.add("country.subdivision", {"code": f"US-{code}", "name": name})
         for code, name in US_STATES.items()
     }
     term = records.add("account.invoice.payment_term", {"name": data.payment_term, "days": data.payment_days})
-    unit = records.add("product.uom", {"name": "Unit"})
+    unit = records.add("product.uom", {"name": "Unit", "digits": 0})
     companies = {}
     for entity in data.legal_entities:
-        company = records.add("company.company", {"code": entity.code, "currency": currencies[entity.currency]})
+        kept = {"code": entity.code, "currency": currencies[entity.currency], "timezone": entity.timezone}
+        company = records.add("company.company", kept)
         companies[entity.code] = company
         for code in entity.tax_codes:
             records.add("account.tax", {"company": company, "name": code, "rate": data.taxes[code].rate})
     for product in data.products:
         prices = {companies[entity.code]: product.prices[entity.currency] for entity in data.legal_entities}
-        values = {"code": product.sku, "salable": True, "sale_uom": unit, "list_price_used": prices}
+        kind = "goods" if product.is_goods else "service"
+        values = {"code": product.sku, "type": kind, "salable": True, "sale_uom": unit, "list_price_used": prices}
         records.add("product.product", values)
     for customer in data.customers:
         address = {
@@ -50,3 +58,8 @@ def seed(books: Books, data: SeedData) -> dict[str, int]:
         }
         books.create("party.party", values, _SEEDING)
     return companies
+
+
+def _currency(code: str) -> dict[str, Any]:
+    digits = _DIGITS.get(code, 2)
+    return {"code": code, "digits": digits, "rounding": Decimal(1).scaleb(-digits)}

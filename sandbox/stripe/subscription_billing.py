@@ -54,6 +54,7 @@ def draft(
             "auto_advance": True,
             "automatically_finalizes_at": at + DRAFT_S,
             "collection_method": subscription["collection_method"],
+            "custom_fields": subscription["invoice_settings"]["custom_fields"],
             "default_tax_rates": list(subscription["default_tax_rates"]),
             "discounts": active_at(account, subscription["discounts"], at),
             "period_end": end,

@@ -39,6 +39,8 @@ PRORATION_BEHAVIOR = Choice(words=("create_prorations", "none", "always_invoice"
 PAYMENT_BEHAVIOR = Choice(words=("allow_incomplete", "default_incomplete", "error_if_incomplete"))
 _CANCEL_AT_WORDS = ("min_period_end", "max_period_end")
 _DETAILS = Hash(fields={"comment": Text(unset=True), "feedback": Text(unset=True)})
+# On a subscription since 2026-06-24.dahlia: shown on each of its invoices.
+CUSTOM_FIELD = Hash(fields={"name": Text(required=True, chars_max=40), "value": Text(required=True, chars_max=140)})
 _SHARED: dict[str, Param] = {
     "automatic_tax": AUTOMATIC_TAX,
     "cancel_at": Moment(words=_CANCEL_AT_WORDS, unset=True),
@@ -49,6 +51,7 @@ _SHARED: dict[str, Param] = {
     "default_tax_rates": TAX_RATES,
     "description": Text(unset=True, chars_max=500),
     "discounts": DISCOUNTS,
+    "invoice_settings": Hash(fields={"custom_fields": Items(of=CUSTOM_FIELD, count_max=4)}),
     "metadata": Metadata(),
     "off_session": Boolean(),
     "payment_behavior": PAYMENT_BEHAVIOR,
@@ -217,6 +220,8 @@ def _apply(call: Call, subscription: Record, customer: Record) -> None:
         subscription["description"] = params["description"]
     if "metadata" in params:
         subscription["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
+    if "invoice_settings" in params:
+        subscription["invoice_settings"] = subscription["invoice_settings"] | params["invoice_settings"]
     if "cancellation_details" in params:
         subscription["cancellation_details"] |= params["cancellation_details"]
     if "default_payment_method" in params:
@@ -299,7 +304,7 @@ def _blank(call: Call, customer: Record, at: int) -> Record:
         description=None,
         discounts=[],
         ended_at=None,
-        invoice_settings={"account_tax_ids": None, "issuer": {"type": "self"}},
+        invoice_settings={"account_tax_ids": None, "custom_fields": None, "issuer": {"type": "self"}},
         latest_invoice=None,
         metadata={},
         next_pending_invoice_item_invoice=None,

@@ -16,6 +16,7 @@ from shared.canonical.account import (
 from shared.canonical.invoice import Invoice, InvoicePage, InvoiceSource, InvoiceStatus
 from shared.canonical.money import Money, MoneyError, round_money
 from shared.canonical.order import (
+    BookedLine,
     ErpOrder,
     ErpOrderDraft,
     ErpOrderLine,
@@ -36,10 +37,12 @@ from shared.canonical.quote import (
 )
 from shared.canonical.subscription import (
     BillingCustomer,
+    Collection,
     Subscription,
     SubscriptionCancellation,
     SubscriptionDraft,
     SubscriptionItem,
+    SubscriptionLine,
     SubscriptionStatus,
 )
 from shared.canonical.webhook import WebhookMessage, WebhookNotice
@@ -49,6 +52,8 @@ __all__ = [
     "Address",
     "BillingCustomer",
     "BillingFrequency",
+    "BookedLine",
+    "Collection",
     "Contact",
     "CreditDecision",
     "CreditStatus",
@@ -79,6 +84,7 @@ __all__ = [
     "SubscriptionCancellation",
     "SubscriptionDraft",
     "SubscriptionItem",
+    "SubscriptionLine",
     "SubscriptionStatus",
     "TaxCalculation",
     "TaxRequest",

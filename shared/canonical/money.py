@@ -5,8 +5,14 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 from shared.canonical.wire import DECIMAL_PATTERN, Canonical, CurrencyCode, DecimalText
 
-# ISO 4217 minor units that are not two (the currencies of the vendors' own lists that Quoteway's users bill in).
-_MINOR_UNITS = {"BHD": 3, "CLP": 0, "ISK": 0, "JPY": 0, "JOD": 3, "KRW": 0, "KWD": 3, "OMR": 3, "TND": 3, "VND": 0}
+# Every active code of ISO 4217 whose minor unit is not two digits (list one of its maintenance agency, SIX). Some have
+# changed: UGX had two digits, and CLF none. A vendor that counts otherwise has a table of its own, in its adapter.
+_ISO_4217_DIGITS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+_MINOR_UNITS = {code: digits for digits, codes in _ISO_4217_DIGITS.items() for code in codes.split()}
 _AMOUNT = re.compile(DECIMAL_PATTERN)
 
 

@@ -1,5 +1,6 @@
 """Orders: the accepted quote, and what an ERP holds of it."""
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
@@ -7,7 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from shared.canonical.money import Money
+from shared.canonical.quote import Contact
 from shared.canonical.wire import (
+    BusinessDate,
     Canonical,
     CurrencyCode,
     LongText,
@@ -43,19 +46,36 @@ class ErpOrderState(StrEnum):
 
 
 class ErpOrderLine(Canonical, frozen=True, kw_only=True):
-    """A one-off line: what the ERP will invoice, before tax."""
+    """A one-off line: what the ERP will invoice, before tax.
+
+    `net_amount` is what the customer accepted for it. The ERP adapter sends prices that come to exactly that, so
+    `net_unit_price` is only what was quoted. Without `net_amount` the line costs quantity times price, rounded half up.
+    `line_id` is the quote's; the ERP's lines carry it, since one line may be split in two there.
+    """
 
     sku: Sku
     description: ShortText
     quantity: Quantity
     net_unit_price: Money
+    line_id: RecordId | None = None
+    net_amount: Money | None = None
+
+    @property
+    def net(self) -> Money:
+        """What the line costs before tax."""
+        if self.net_amount is not None:
+            return self.net_amount
+        price = self.net_unit_price
+        return Money.of(Decimal(self.quantity) * price.value, price.currency)
 
 
 class ErpOrderDraft(Canonical, frozen=True, kw_only=True):
     """An order to be booked. `tax_code` is the jurisdiction whose tax every line bears.
 
     `expected_tax` and `expected_total` are what Quoteway reckons. An ERP that comes to another net amount has not
-    booked this order; its tax may differ by rounding, and then it is the ERP's that counts.
+    booked this order; its tax may differ by rounding, and then it is the ERP's that counts. `payment_terms` is the name
+    of a term in the ERP; without it the customer's own hold. `requested_on` is when the goods are to be sent, and
+    before which nothing is invoiced. `rounding_sku` is the product that takes what prices cannot express.
     """
 
     account_id: RecordId
@@ -66,12 +86,26 @@ class ErpOrderDraft(Canonical, frozen=True, kw_only=True):
     expected_tax: Money
     expected_total: Money
     comment: LongText = ""
+    payment_terms: ShortText | None = None
+    purchase_order_number: ShortText | None = None
+    requested_on: BusinessDate | None = None
+    bill_to: Contact | None = None
+    rounding_sku: Sku | None = None
+
+
+class BookedLine(Canonical, frozen=True, kw_only=True):
+    """What a vendor holds of one ordered line, all parts of it together, before tax."""
+
+    line_id: RecordId
+    net_amount: Money
 
 
 class ErpOrder(Canonical, frozen=True, kw_only=True):
     """An order as the ERP holds it, read back from the ERP after every change.
 
-    `cancelled_vendor_ids` are the orders that the call cancelled: several, where late requests had made more than one.
+    `line_count` counts the ordered lines, and `lines` has what each of them comes to; a line that the ERP holds in two
+    parts counts once. `cancelled_vendor_ids` are the orders that the call cancelled: several, where late requests had
+    made more than one.
     """
 
     external_id: RecordId
@@ -82,6 +116,7 @@ class ErpOrder(Canonical, frozen=True, kw_only=True):
     untaxed: Money | None = None
     tax: Money | None = None
     total: Money | None = None
+    lines: list[BookedLine] = msgspec.field(default_factory=list)
     cancelled_vendor_ids: list[RecordId] = msgspec.field(default_factory=list)
 
 

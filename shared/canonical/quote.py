@@ -1,12 +1,12 @@
 """A quote: the offer that becomes an order once it is accepted."""
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta
 
-from shared.canonical.money import Money
+from shared.canonical.money import Money, minor_units
 from shared.canonical.wire import (
     BusinessDate,
     Canonical,
@@ -20,6 +20,8 @@ from shared.canonical.wire import (
 )
 
 _UNIT_PRICE_STEP = Decimal("0.0001")
+# Quantity, price and discount have 42 digits together: their product is exact.
+_DIGITS = 50
 
 
 class QuoteStatus(StrEnum):
@@ -85,16 +87,32 @@ class QuoteLine(Canonical, frozen=True, kw_only=True):
     changed_at: ShortText | None = None
 
     @property
-    def net_unit_price(self) -> Money:
-        """The unit price after the line's discount, to the four digits after the point that ERPs keep."""
-        net = self.unit_price.value * (1 - Decimal(self.discount_percent) / 100)
-        return Money.exact(net.quantize(_UNIT_PRICE_STEP, rounding=ROUND_HALF_UP), self.unit_price.currency)
+    def net_amount(self) -> Money:
+        """What the customer accepted for the line, before tax: its total; else the product, rounded once, half up."""
+        if self.total is not None:
+            return self.total
+        return Money.of(self._product, self.unit_price.currency)
 
     @property
-    def net_amount(self) -> Money:
-        """Quantity times net unit price, rounded to the currency, before tax."""
-        currency = self.unit_price.currency
-        return Money.of(Decimal(self.quantity) * self.net_unit_price.value, currency)
+    def net_unit_price(self) -> Money:
+        """The unit price after the discount, to four digits after the point, to be shown and held against a list.
+
+        Where the accepted total is another than quantity times price, and not by rounding, it is the total's share.
+        """
+        quantity, price, currency = Decimal(self.quantity), self._exact_unit_price, self.unit_price.currency
+        if quantity and abs(self.net_amount.value - self._product) > Decimal(1).scaleb(-minor_units(currency)):
+            price = self.net_amount.value / quantity
+        return Money.exact(price.quantize(_UNIT_PRICE_STEP, rounding=ROUND_HALF_UP), currency)
+
+    @property
+    def _exact_unit_price(self) -> Decimal:
+        with localcontext(prec=_DIGITS):
+            return self.unit_price.value * (1 - Decimal(self.discount_percent) / 100)
+
+    @property
+    def _product(self) -> Decimal:
+        with localcontext(prec=_DIGITS):
+            return Decimal(self.quantity) * self._exact_unit_price
 
 
 class Quote(Canonical, frozen=True, kw_only=True):

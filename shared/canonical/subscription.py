@@ -1,5 +1,6 @@
 """Subscriptions: the recurring right to a product, charged by billing."""
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
@@ -7,8 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from shared.canonical.money import Money
-from shared.canonical.quote import Recurrence
-from shared.canonical.wire import Canonical, CurrencyCode, Percent, Quantity, RecordId, ShortText, Sku
+from shared.canonical.order import BookedLine
+from shared.canonical.quote import BillingFrequency, Recurrence
+from shared.canonical.wire import BusinessDate, Canonical, CurrencyCode, Percent, Quantity, RecordId, ShortText, Sku
 
 # Billing platforms take no more items in one subscription (Stripe: 20).
 SUBSCRIPTION_ITEMS_MAX = 20
@@ -23,6 +25,13 @@ class SubscriptionStatus(StrEnum):
     incomplete = "incomplete"
     cancelled = "cancelled"
     absent = "absent"
+
+
+class Collection(StrEnum):
+    """How an invoice is paid: the customer is sent it, or billing charges the customer's payment method."""
+
+    send_invoice = "send_invoice"
+    charge_automatically = "charge_automatically"
 
 
 class BillingCustomer(Canonical, frozen=True, kw_only=True):
@@ -41,21 +50,57 @@ class SubscriptionItem(Canonical, frozen=True, kw_only=True):
     net_unit_price: Money
 
 
+class SubscriptionLine(SubscriptionItem, frozen=True, kw_only=True):
+    """One recurring line to be charged. `net_unit_price` is per period of its recurrence, and only what was quoted.
+
+    `net_amount` is what the line comes to on each invoice: what the customer accepted for a period of its recurrence,
+    times the periods that one invoice is for. Without it, that is quantity times price, rounded half up. `line_id` is
+    the quote's.
+    """
+
+    line_id: RecordId | None = None
+    net_amount: Money | None = None
+
+    @property
+    def net(self) -> Money:
+        """What the line comes to on each invoice, before tax."""
+        if self.net_amount is not None:
+            return self.net_amount
+        price = self.net_unit_price
+        return Money.of(Decimal(self.quantity) * price.value, price.currency)
+
+
 class SubscriptionDraft(Canonical, frozen=True, kw_only=True):
-    """A subscription to be started: all its items are charged at the same `recurrence` (month or year)."""
+    """A subscription to be started: the prices of all its items are by the same `recurrence` (month or year).
+
+    `billing_frequency` is how often it is invoiced, by default as often as its prices are charged. It begins on
+    `starts_on`, which is the moment `starts_at` (RFC 3339, UTC) in the legal entity's time zone, or at once; nothing is
+    charged before. `term_months` is how long it runs at least. `days_until_due` and `collection` are how it is paid.
+    """
 
     account_id: RecordId
     order_id: RecordId
     customer_vendor_id: RecordId
     currency: CurrencyCode
     recurrence: Recurrence
-    items: Annotated[list[SubscriptionItem], Meta(min_length=1, max_length=SUBSCRIPTION_ITEMS_MAX)]
+    items: Annotated[list[SubscriptionLine], Meta(min_length=1, max_length=SUBSCRIPTION_ITEMS_MAX)]
     tax_code: ShortText
     tax_percent: Percent
+    billing_frequency: BillingFrequency | None = None
+    starts_on: BusinessDate | None = None
+    starts_at: ShortText | None = None
+    term_months: Annotated[int, Meta(ge=1, le=1200)] | None = None
+    days_until_due: Annotated[int, Meta(ge=0, le=730)] = 30
+    collection: Collection = Collection.send_invoice
+    purchase_order_number: ShortText | None = None
 
 
 class Subscription(Canonical, frozen=True, kw_only=True):
-    """A subscription as billing holds it. `period_amount` is what one period costs, before tax."""
+    """A subscription as billing holds it. `period_amount` is what one invoice comes to, before tax.
+
+    `lines` has what each of the quote's lines comes to on it, where Quoteway started the subscription. `tax` is what billing charged on the latest invoice, where that invoice is for a whole period. `starts_on` is set
+    where it has not begun yet, or began on another day than it was made.
+    """
 
     external_id: RecordId
     status: SubscriptionStatus
@@ -65,6 +110,10 @@ class Subscription(Canonical, frozen=True, kw_only=True):
     period_amount: Money | None = None
     current_period_ends_at: ShortText | None = None
     order_id: RecordId | None = None
+    billing_frequency: BillingFrequency | None = None
+    starts_on: BusinessDate | None = None
+    lines: list[BookedLine] = msgspec.field(default_factory=list)
+    tax: Money | None = None
 
 
 class SubscriptionCancellation(Subscription, frozen=True, kw_only=True):

@@ -10,7 +10,6 @@ look-up that misses a record just made would make a second one, or leave one beh
 """
 
 import time
-from decimal import Decimal
 
 import msgspec
 
@@ -23,22 +22,20 @@ from shared.canonical import (
     Subscription,
     SubscriptionCancellation,
     SubscriptionDraft,
-    SubscriptionItem,
     SubscriptionStatus,
     WebhookNotice,
-    round_money,
 )
 from shared.http_client import Transport
 from shared.problem import OutcomeUnknown, Rejected
 from shared.tracing import traced
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
-from system_api.billing.stripe_catalogue import StripeCatalogue, price_in
+from system_api.billing.stripe_catalogue import StripeCatalogue
 from system_api.billing.stripe_invoices import StripeInvoices
+from system_api.billing.stripe_money import from_minor_units
 from system_api.billing.stripe_records import (
     ACCOUNT_ID,
     EXTERNAL_ID,
-    ORDER_ID,
-    SKU,
+    ChargedInvoiceRecord,
     CustomerRecord,
     EventRecord,
     ItemRecord,
@@ -46,13 +43,12 @@ from system_api.billing.stripe_records import (
     TaxRateRecord,
     subscription_of,
 )
+from system_api.billing.stripe_subscriptions import compared, subscription_params
 from system_api.connections import StripeConnection
-from system_api.decimal_text import to_minor_units
 from system_api.vat import compact_vat_id, member_state_of
 from system_api.vendor_reply import after_write, decode_reply, understanding
 from system_api.webhooks import require_stripe_signature
 
-DAYS_UNTIL_DUE = 30
 _SEARCH_MAY_LAG_S = 7200
 
 
@@ -92,7 +88,7 @@ class Stripe:
             return {sold: price.amount for sold, price in found.items()}
 
     async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Subscription:
-        """Start the subscription: invoiced by mail, due in 30 days, one line per item at the price that was quoted."""
+        """Start the subscription, or have it begin on its date, with an item a line that comes to what was accepted."""
         if draft.recurrence is Recurrence.none:
             raise Rejected("What is charged once is no subscription.", reason_code="not_recurring", vendor=VENDOR)
         found = _the_one(await self._of_customer(draft.customer_vendor_id, external_id))
@@ -104,7 +100,8 @@ class Stripe:
             )
         if found is None:
             found = await self._start(external_id, draft)
-        return _compared(found, draft)
+        with after_write(VENDOR, f"subscription {found.id}"):
+            return await self._with_tax(compared(found, draft), found)
 
     async def find_subscription(self, external_id: str) -> Subscription:
         """The subscription under that external id, as it is now."""
@@ -112,7 +109,8 @@ class Stripe:
         if found is None:
             return Subscription(external_id=external_id, status=SubscriptionStatus.absent)
         with understanding(VENDOR, writes=False):
-            return subscription_of(found)
+            subscription = subscription_of(found)
+        return await self._with_tax(subscription, found)
 
     async def cancel_subscription(self, external_id: str, *, keep: str | None = None) -> SubscriptionCancellation:
         """Take the start back: first everything that was invoiced, then the subscription itself.
@@ -263,32 +261,25 @@ class Stripe:
 
     async def _subscription_params(self, external_id: str, draft: SubscriptionDraft) -> dict[str, object]:
         prices = await self._catalogue.prices([item.sku for item in draft.items], draft.currency)
-        items = []
-        for item in draft.items:
-            price = price_in(prices, item.sku, draft.recurrence)
-            entry: dict[str, object] = {"quantity": _whole_number(item), "metadata": {SKU: item.sku}}
-            with understanding(VENDOR, writes=False):
-                at_list_price = price.amount.value == item.net_unit_price.value
-            if at_list_price:
-                entry["price"] = price.id
-            else:
-                entry["price_data"] = {
-                    "currency": draft.currency.lower(),
-                    "product": price.product,
-                    "recurring": {"interval": draft.recurrence.value},
-                    "unit_amount_decimal": to_minor_units(item.net_unit_price),
-                    "tax_behavior": "exclusive",
-                }
-            items.append(entry)
-        return {
-            "customer": draft.customer_vendor_id,
-            "items": items,
-            "collection_method": "send_invoice",
-            "days_until_due": DAYS_UNTIL_DUE,
-            "default_tax_rates": [await self._catalogue.tax_rate(draft.tax_code, draft.tax_percent)],
-            "proration_behavior": "none",
-            "metadata": {EXTERNAL_ID: external_id, ORDER_ID: draft.order_id, ACCOUNT_ID: draft.account_id},
-        }
+        tax_rate = await self._catalogue.tax_rate(draft.tax_code, draft.tax_percent)
+        return subscription_params(external_id, draft, prices, tax_rate, self._api.now_s())
+
+    async def _with_tax(self, found: Subscription, record: SubscriptionRecord) -> Subscription:
+        """The subscription with the tax of its latest invoice, where that is for a whole period and nothing else."""
+        if record.latest_invoice is None or found.period_amount is None:
+            return found
+        try:
+            invoice = await self._api.get(f"/v1/invoices/{record.latest_invoice}", ChargedInvoiceRecord)
+        except Rejected:  # gone since: the subscription is there all the same
+            return found
+        with understanding(VENDOR, writes=False):
+            if invoice.total_excluding_tax is None or invoice.total_taxes is None:
+                return found
+            currency = invoice.currency.upper()
+            if from_minor_units(invoice.total_excluding_tax, currency) != found.period_amount:
+                return found
+            tax = from_minor_units(sum(each.amount for each in invoice.total_taxes), currency)
+            return msgspec.structs.replace(found, tax=tax)
 
 
 def _customer_params(draft: CustomerDraft) -> dict[str, object]:
@@ -306,47 +297,6 @@ def _customer_params(draft: CustomerDraft) -> dict[str, object]:
         "tax_id_data": [{"type": "eu_vat", "value": eu_vat_id}] if eu_vat_id else None,
         "metadata": {ACCOUNT_ID: draft.account_id},
     }
-
-
-def _compared(record: SubscriptionRecord, draft: SubscriptionDraft) -> Subscription:
-    """The subscription. Raises Rejected (`read_back_mismatch`) where it is not what was ordered."""
-    with understanding(VENDOR, writes=True):
-        found = subscription_of(record)
-        percents = sorted(rate.percentage for rate in record.default_tax_rates or [])
-        expected_amount = Money.of(sum((_line_amount(item) for item in draft.items), Decimal(0)), draft.currency)
-        compared = {
-            "items": (_sold(found.items), _sold(draft.items)),
-            "period amount": (found.period_amount, expected_amount),
-            "recurrence": (found.recurrence, draft.recurrence),
-            "tax percent": (percents, [Decimal(draft.tax_percent)]),
-        }
-    differing = [name for name, (held, ordered) in compared.items() if held != ordered]
-    if differing:
-        raise Rejected(
-            f"{VENDOR} holds {record.id} otherwise than it was ordered: {', '.join(differing)} differ.",
-            reason_code="read_back_mismatch",
-            vendor=VENDOR,
-        )
-    return found
-
-
-def _sold(items: list[SubscriptionItem]) -> list[tuple[str, Decimal, Decimal]]:
-    return sorted((item.sku, Decimal(item.quantity), item.net_unit_price.value) for item in items)
-
-
-def _line_amount(item: SubscriptionItem) -> Decimal:
-    return round_money(Decimal(item.quantity) * item.net_unit_price.value, item.net_unit_price.currency)
-
-
-def _whole_number(item: SubscriptionItem) -> int:
-    quantity = Decimal(item.quantity)
-    if quantity != quantity.to_integral_value():
-        raise Rejected(
-            f"{VENDOR} charges whole units only; {item.quantity} of {item.sku} are ordered.",
-            reason_code="quantity_not_whole",
-            vendor=VENDOR,
-        )
-    return int(quantity)
 
 
 def _the_one(records: list[SubscriptionRecord]) -> SubscriptionRecord | None:

@@ -4,11 +4,13 @@ Quoteway leaves its own identifiers in metadata, under the keys below.
 """
 
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 
 from shared.canonical import (
+    BillingFrequency,
+    BookedLine,
     Invoice,
     InvoiceSource,
     InvoiceStatus,
@@ -17,16 +19,32 @@ from shared.canonical import (
     Subscription,
     SubscriptionItem,
     SubscriptionStatus,
-    round_money,
 )
 from system_api.billing.stripe_api import Page
-from system_api.decimal_text import from_minor_units, plain
+from system_api.billing.stripe_money import UNIT_AMOUNT_DIGITS, from_minor_units, shown_unit_price
+from system_api.decimal_text import plain
+from system_api.line_prices import LinePart, LineRule
 
 ACCOUNT_ID = "quoteway_account_id"
 EXTERNAL_ID = "quoteway_external_id"
 ORDER_ID = "quoteway_order_id"
 SKU = "quoteway_sku"
+LINE_ID = "quoteway_line_id"
+STARTS_ON = "quoteway_starts_on"
+TERM_MONTHS = "quoteway_term_months"
+PO_NUMBER = "quoteway_purchase_order"
 TAX_CODE = "quoteway_tax_code"
+LINE_RULE = LineRule(digits=UNIT_AMOUNT_DIGITS, coin=Decimal(1), rounding=ROUND_HALF_UP)
+"""How Stripe makes an amount, in minor units, of a quantity and a price."""
+
+INTERVALS = {
+    BillingFrequency.month: ("month", 1),
+    BillingFrequency.quarter: ("month", 3),
+    BillingFrequency.year: ("year", 1),
+}
+"""The intervals of a price that is charged so often."""
+
+_FREQUENCIES = {interval: frequency for frequency, interval in INTERVALS.items()}
 _STATUSES = {
     "active": SubscriptionStatus.active,
     "trialing": SubscriptionStatus.trialing,
@@ -73,11 +91,27 @@ class PriceRecord(msgspec.Struct, frozen=True):
         return {"month": Recurrence.month, "year": Recurrence.year}.get(self.recurring.interval)
 
     @property
-    def amount(self) -> Money:
-        """What one unit costs. Raises ArithmeticError where Stripe tells no amount per unit (tiers)."""
+    def billing_frequency(self) -> BillingFrequency | None:
+        """How often it is charged, in the canonical model's words; None for another rhythm."""
+        if self.recurring is None:
+            return None
+        return _FREQUENCIES.get((self.recurring.interval, self.recurring.interval_count))
+
+    @property
+    def unit_amount(self) -> Decimal:
+        """What one unit costs in minor units. Raises ArithmeticError where Stripe tells no amount per unit (tiers)."""
         if self.unit_amount_decimal is None:
             raise ArithmeticError(f"price {self.id} has no amount per unit")
-        return from_minor_units(self.unit_amount_decimal, self.currency.upper())
+        return self.unit_amount_decimal
+
+    @property
+    def amount(self) -> Money:
+        """What one unit costs, as far as money has digits. Raises ArithmeticError as `unit_amount`."""
+        return shown_unit_price(self.unit_amount, self.currency.upper())
+
+    def charges(self, quantity: int) -> Decimal:
+        """What so many units cost in minor units, rounded as Stripe rounds them: per line, half up."""
+        return LINE_RULE.amount(LinePart(Decimal(quantity), self.unit_amount))
 
 
 class TaxRateRecord(msgspec.Struct, frozen=True):
@@ -105,10 +139,14 @@ class ItemRecord(msgspec.Struct, frozen=True):
         return self.metadata.get(SKU) or self.price.metadata.get("sku") or self.price.product
 
     @property
-    def amount(self) -> Decimal:
-        """What one period costs, rounded as Stripe rounds it: per line, half up."""
-        price = self.price.amount
-        return round_money(price.value * self.quantity, price.currency)
+    def line_id(self) -> str | None:
+        """The quote's line that it charges, where Quoteway made it."""
+        return self.metadata.get(LINE_ID)
+
+    @property
+    def amount(self) -> Money:
+        """What one period costs."""
+        return from_minor_units(self.price.charges(self.quantity), self.price.currency.upper())
 
 
 class SubscriptionRecord(msgspec.Struct, frozen=True):
@@ -122,6 +160,7 @@ class SubscriptionRecord(msgspec.Struct, frozen=True):
     metadata: dict[str, str] = {}
     default_tax_rates: list[TaxRateRecord] | None = None
     created: int = 0
+    latest_invoice: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -139,6 +178,21 @@ class _Parent(msgspec.Struct, frozen=True):
 
 class _Transitions(msgspec.Struct, frozen=True):
     finalized_at: int | None = None
+
+
+class ChargedTax(msgspec.Struct, frozen=True):
+    """A tax that an invoice charges, in minor units."""
+
+    amount: int
+
+
+class ChargedInvoiceRecord(msgspec.Struct, frozen=True):
+    """An invoice as far as what it charges, in minor units. Discounts are off `total_excluding_tax`."""
+
+    id: str
+    currency: str
+    total_excluding_tax: int | None = None
+    total_taxes: list[ChargedTax] | None = None
 
 
 class InvoiceRecord(msgspec.Struct, frozen=True):
@@ -207,9 +261,12 @@ def subscription_of(record: SubscriptionRecord) -> Subscription:
             SubscriptionItem(sku=item.sku, quantity=plain(Decimal(item.quantity)), net_unit_price=item.price.amount)
             for item in items
         ],
-        period_amount=Money.of(sum((item.amount for item in items), Decimal(0)), currency),
+        period_amount=Money.of(sum((item.amount.value for item in items), Decimal(0)), currency),
         current_period_ends_at=_moment(max(ends)) if ends else None,
         order_id=record.metadata.get(ORDER_ID),
+        billing_frequency=items[0].price.billing_frequency if items else None,
+        starts_on=record.metadata.get(STARTS_ON),
+        lines=[BookedLine(line_id=item.line_id, net_amount=item.amount) for item in items if item.line_id is not None],
     )
 
 

@@ -18,6 +18,7 @@ from system_api.erp.tryton_records import (
     INVOICE_FIELDS,
     PRODUCT_FIELDS,
     CompanyRecord,
+    ConfigurationRecord,
     InvoiceRecord,
     ProductRecord,
     invoice_of,
@@ -38,21 +39,28 @@ class Tryton:
         self._connection = connection
         self._rest = TrytonRest(connection, transport)
         self._parties = TrytonParties(self._rest, connection)
-        self._sales = TrytonSales(self._rest, self._parties, connection.company)
+        self._sales = TrytonSales(self._rest, self._parties, connection.company, connection.unit_price_digits)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._rest.close()
 
     async def ready(self) -> str | None:
-        """None if Tryton answers with our key, and keeps that company in the currency of the connection."""
+        """None if Tryton answers with our key, and keeps company, currency and digits as the connection says."""
         company, currency = self._connection.company, self._connection.currency
         domain = [["id", "=", company]]
         found = await self._rest.search("company.company", domain, ["currency.code"], CompanyRecord, limit=1)
+        kept = await self._rest.search("ir.configuration", [], ["product_price_decimal"], ConfigurationRecord, limit=1)
         if not found:
             return f"Tryton has no company {company}, or shows it to nobody with our key."
         if found[0].currency.code != currency:
             return f"Tryton's company {company} is kept in {found[0].currency.code}, not in {currency}."
+        digits = kept[0].product_price_decimal if kept else None
+        if digits is not None and digits < self._connection.unit_price_digits:
+            return (
+                f"Tryton keeps unit prices to {digits} digits, but the connection's unit_price_digits is "
+                f"{self._connection.unit_price_digits}."
+            )
         return None
 
     async def find_customer(self, account_id: str) -> Customer | None:

@@ -3,13 +3,14 @@
 Decimals and dates come as objects that name their class; quantities are plain JSON numbers.
 """
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from shared.canonical import ErpOrder, ErpOrderState, Invoice, InvoiceSource, InvoiceStatus, Money
+from shared.canonical import BookedLine, ErpOrder, ErpOrderState, Invoice, InvoiceSource, InvoiceStatus, Money
 from system_api.decimal_text import unit_price
 
 ACCOUNT_PREFIX = "SF:"
@@ -22,14 +23,16 @@ PARTY_FIELDS = (
 )
 SALE_FIELDS = (
     *("number", "state", "untaxed_amount", "tax_amount", "total_amount", "currency.code"),
-    *("lines.type", "lines.quantity", "lines.unit_price", "lines.product.code"),
+    *("lines.type", "lines.quantity", "lines.unit_price", "lines.amount", "lines.note", "lines.product.code"),
 )
 INVOICE_FIELDS = (
     *("number", "state", "invoice_date", "total_amount", "amount_to_pay", "currency.code"),
     *("lines_to_pay.maturity_date", "sales.reference"),
 )
-PRODUCT_FIELDS = ("code", "list_price_used", "salable", "sale_uom.id")
+PRODUCT_FIELDS = ("code", "type", "list_price_used", "salable", "sale_uom.id")
+COMPANY_FIELDS = ("currency.code", "currency.rounding", "timezone")
 
+_LINE_NOTE = re.compile(r"Quote line ([A-Za-z0-9_.:-]{1,64})(?!\S)")
 _SALE_STATES = {
     "draft": ErpOrderState.draft,
     "quotation": ErpOrderState.quoted,
@@ -72,17 +75,26 @@ class Id(msgspec.Struct, frozen=True):
 
 
 class Currency(msgspec.Struct, frozen=True):
-    """A currency, by its ISO 4217 code."""
+    """A currency, by its ISO 4217 code. `rounding` is the step of its amounts."""
 
     id: int
     code: str
+    rounding: TrytonDecimal | None = None
 
 
 class CompanyRecord(msgspec.Struct, frozen=True):
-    """A company."""
+    """A company. Its days are those of its time zone; without one, UTC's."""
 
     id: int
     currency: Currency
+    timezone: str | None = None
+
+
+class ConfigurationRecord(msgspec.Struct, frozen=True):
+    """The database's configuration, as far as how many digits of a unit price it keeps."""
+
+    id: int
+    product_price_decimal: int | None = None
 
 
 class AddressRecord(msgspec.Struct, frozen=True):
@@ -113,6 +125,7 @@ class ProductRecord(msgspec.Struct, frozen=True):
     salable: bool
     list_price_used: TrytonDecimal | None
     sale_uom: Id | None
+    type: str = "goods"
 
 
 class _ProductCode(msgspec.Struct, frozen=True):
@@ -126,6 +139,14 @@ class SaleLineRecord(msgspec.Struct, frozen=True):
     quantity: Decimal | None
     unit_price: TrytonDecimal | None
     product: _ProductCode | None
+    amount: TrytonDecimal | None = None
+    note: str | None = None
+
+    @property
+    def line_id(self) -> str | None:
+        """The quote's line that this is, or is a part of: the first words of its note."""
+        found = _LINE_NOTE.match(self.note or "")
+        return found[1] if found else None
 
 
 class SaleRecord(msgspec.Struct, frozen=True):
@@ -150,6 +171,20 @@ class SaleRecord(msgspec.Struct, frozen=True):
         """The lines that sell something."""
         return [line for line in self.lines if line.type == "line"]
 
+    @property
+    def ordered_lines(self) -> dict[str, Decimal]:
+        """What each ordered line comes to before tax, the parts of a split one together, by the quote's line id."""
+        amounts: dict[str, Decimal] = {}
+        for line in self.product_lines:
+            if line.line_id is not None and line.amount is not None:
+                amounts[line.line_id] = amounts.get(line.line_id, Decimal(0)) + line.amount.decimal
+        return amounts
+
+    @property
+    def line_count(self) -> int:
+        """How many ordered lines there are. What somebody has added in the ERP counts line by line."""
+        return len(self.ordered_lines) + sum(line.line_id is None for line in self.product_lines)
+
 
 class _DueLine(msgspec.Struct, frozen=True):
     maturity_date: TrytonDate | None
@@ -173,6 +208,16 @@ class InvoiceRecord(msgspec.Struct, frozen=True):
     sales: list[_SaleReference]
 
 
+def line_note(line_id: str) -> str:
+    """The note that tells which of the quote's lines a sale's line is. Tryton prints it on no document."""
+    return f"Quote line {line_id}"
+
+
+def date_object(day: date) -> dict[str, Any]:
+    """A day as Tryton reads it."""
+    return {"__class__": "date", "year": day.year, "month": day.month, "day": day.day}
+
+
 def decimal_object(value: Decimal) -> dict[str, Any]:
     """A decimal as Tryton reads it."""
     return {"__class__": "Decimal", "decimal": f"{value:f}"}
@@ -189,7 +234,11 @@ def order_of(sale: SaleRecord, external_id: str) -> ErpOrder:
         state=state,
         vendor_id=str(sale.id),
         number=sale.number,
-        line_count=len(sale.product_lines),
+        line_count=sale.line_count,
+        lines=[
+            BookedLine(line_id=line_id, net_amount=unit_price(net, currency))
+            for line_id, net in sale.ordered_lines.items()
+        ],
         untaxed=unit_price(sale.untaxed_amount.decimal, currency),
         tax=unit_price(sale.tax_amount.decimal, currency),
         total=unit_price(sale.total_amount.decimal, currency),

@@ -18,8 +18,10 @@ import msgspec
 from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderState
 from shared.problem import Rejected, Unavailable
 from system_api.erp.contract import tax_rounding
+from system_api.erp.tryton_lines import dates_and_terms, line_rule, sale_lines, skus_of
 from system_api.erp.tryton_parties import TrytonParties
 from system_api.erp.tryton_records import (
+    COMPANY_FIELDS,
     PRODUCT_FIELDS,
     SALE_FIELDS,
     CompanyRecord,
@@ -27,10 +29,10 @@ from system_api.erp.tryton_records import (
     PartyRecord,
     ProductRecord,
     SaleRecord,
-    decimal_object,
     order_of,
 )
 from system_api.erp.tryton_rest import VENDOR, TrytonRest, unreadable
+from system_api.line_prices import LineRule
 from system_api.side_by_side import side_by_side
 from system_api.vendor_reply import after_write, understanding
 
@@ -46,10 +48,11 @@ _TO_CANCEL = {"confirmed": ("draft", "cancel"), "quotation": ("cancel",), "draft
 class TrytonSales:
     """The sales of one company."""
 
-    def __init__(self, rest: TrytonRest, parties: TrytonParties, company: int) -> None:
+    def __init__(self, rest: TrytonRest, parties: TrytonParties, company: int, unit_price_digits: int = 4) -> None:
         self._rest = rest
         self._parties = parties
         self._company = company
+        self._unit_price_digits = unit_price_digits
 
     async def find(self, external_id: str) -> ErpOrder:
         """The order under that reference, possibly absent."""
@@ -102,37 +105,27 @@ class TrytonSales:
     async def _values(self, external_id: str, draft: ErpOrderDraft) -> dict[str, Any]:
         async with side_by_side() as reads:
             reading_party = reads.create_task(self._parties.by_id(draft.customer_vendor_id))
-            reading_products = reads.create_task(self._products([line.sku for line in draft.lines]))
+            reading_products = reads.create_task(self._products(skus_of(draft)))
             reading_tax = reads.create_task(self._tax(draft.tax_code))
-            reading_currency = reads.create_task(self._currency(draft.currency))
-        party, products = reading_party.result(), reading_products.result()
+            reading_company = reads.create_task(self._company_in(draft.currency))
+            reading_terms = reads.create_task(self._terms(draft.payment_terms))
+        party, products, company = reading_party.result(), reading_products.result(), reading_company.result()
         address = _address(party)
-        payment_term = party.customer_payment_term
-        lines = []
-        for line in draft.lines:
-            product = products[line.sku]
-            lines.append(
-                {
-                    "product": product.id,
-                    "unit": product.sale_uom.id if product.sale_uom else None,
-                    "description": line.description or None,
-                    "quantity": Decimal(line.quantity),
-                    "unit_price": decimal_object(line.net_unit_price.value),
-                    # REST runs no on_change: a line without taxes is taken, and fails when the invoice is posted.
-                    "taxes": [["add", [reading_tax.result()]]],
-                }
-            )
+        theirs = party.customer_payment_term
         return {
             "company": self._company,
             "party": party.id,
             "invoice_address": address,
             "shipment_address": address,
-            "currency": reading_currency.result(),
-            "payment_term": payment_term.id if payment_term else await self._parties.payment_term(),
+            "currency": company.currency.id,
+            "payment_term": reading_terms.result() or (theirs.id if theirs else await self._parties.payment_term()),
             "reference": external_id,
-            "comment": draft.comment or None,
-            "lines": [["create", lines]],
+            "lines": [["create", sale_lines(draft, products, reading_tax.result(), self._rule(company))]],
+            **dates_and_terms(draft, products, company),
         }
+
+    def _rule(self, company: CompanyRecord) -> LineRule:
+        return line_rule(company, self._unit_price_digits)
 
     async def _only(self, sales: list[SaleRecord]) -> SaleRecord | None:
         """The one that counts; the others that are live are cancelled."""
@@ -215,13 +208,23 @@ class TrytonSales:
             raise _rejected(f"The ERP's company has no tax named {tax_code}.", "unknown_tax")
         return found[0].id
 
-    async def _currency(self, code: str) -> int:
+    async def _terms(self, name: str | None) -> int | None:
+        if name is None:
+            return None
+        domain = [["name", "=", name]]
+        found = await self._rest.search("account.invoice.payment_term", domain, ["id"], Id, limit=1)
+        if not found:
+            said = f"The ERP knows no payment terms {name}: add them there, or correct the legal entity's rules."
+            raise _rejected(said, "unknown_payment_terms")
+        return found[0].id
+
+    async def _company_in(self, currency: str) -> CompanyRecord:
         domain = [["id", "=", self._company]]
-        found = await self._rest.search("company.company", domain, ["currency.code"], CompanyRecord, limit=1)
-        if not found or found[0].currency.code != code:
+        found = await self._rest.search("company.company", domain, COMPANY_FIELDS, CompanyRecord, limit=1)
+        if not found or found[0].currency.code != currency:
             kept = found[0].currency.code if found else "nothing"
-            raise _rejected(f"The order is in {code}, but the ERP's company sells in {kept}.", "wrong_currency")
-        return found[0].currency.id
+            raise _rejected(f"The order is in {currency}, but the ERP's company sells in {kept}.", "wrong_currency")
+        return found[0]
 
 
 def _the_one(sales: list[SaleRecord]) -> SaleRecord | None:
@@ -249,6 +252,7 @@ def _compared(sale: SaleRecord, external_id: str, draft: ErpOrderDraft) -> ErpOr
         differing.append(f"it has {order.line_count} lines, not {len(draft.lines)}")
     if net != expected_net:
         differing.append(f"its net amount is {net:f}, not {expected_net:f}")
+    differing += _differing_lines(sale, draft)
     if abs(tax - expected_tax) > tax_rounding(draft):
         differing.append(f"its tax is {tax:f}, not {expected_tax:f}")
     if sale.total_amount.decimal != net + tax:
@@ -257,6 +261,16 @@ def _compared(sale: SaleRecord, external_id: str, draft: ErpOrderDraft) -> ErpOr
         said = f"{VENDOR} holds sale {sale.number or sale.id} otherwise than it was ordered: {', '.join(differing)}."
         raise _rejected(said, "read_back_mismatch")
     return order
+
+
+def _differing_lines(sale: SaleRecord, draft: ErpOrderDraft) -> list[str]:
+    """Which of the ordered lines come to another amount, the parts of a split one together."""
+    held = sale.ordered_lines
+    return [
+        f"{line.sku} comes to {held.get(line.line_id, Decimal(0)):f}, not to {line.net.value:f}"
+        for line in draft.lines
+        if line.line_id is not None and held.get(line.line_id) != line.net.value
+    ]
 
 
 def _address(party: PartyRecord) -> int:

@@ -1,6 +1,7 @@
 """Money: exact, bounded, and the same on both sides of the wire."""
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,23 @@ from shared.canonical import Money, MoneyError, QuoteLine, Recurrence, round_mon
 from shared.canonical.money import minor_units
 from shared.canonical.wire import CurrencyCode, LegalEntityCode, Percent, Quantity, RecordId, TenantCode
 
+# ISO 4217, list one: every active code but those of funds, metals and tests. Two digits unless said.
+_CODES = """
+    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLF CLP CNY
+    COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS
+    INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP
+    MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR
+    SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYI UYU UYW UZS VED
+    VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
+"""
+_OTHER_DIGITS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+ISO_4217 = dict.fromkeys(_CODES.split(), 2) | {
+    code: digits for digits, codes in _OTHER_DIGITS.items() for code in codes.split()
+}
 AMOUNTS = st.decimals(min_value="-999999999999", max_value="999999999999", places=6)
 CURRENCIES = st.sampled_from(["EUR", "USD", "JPY", "KWD"])
 
@@ -103,25 +121,71 @@ def test_two_currencies_are_not_added() -> None:
         Money(amount="1", currency="EUR") + Money(amount="1", currency="USD")
 
 
-@given(
-    st.decimals(min_value=0, max_value=99999, places=4),
-    st.decimals(min_value=0, max_value=100, places=2),
-    st.integers(min_value=0, max_value=1000),
-)
-def test_a_line_costs_its_quantity_times_its_net_price(price: Decimal, discount: Decimal, quantity: int) -> None:
-    line = QuoteLine(
+@pytest.mark.parametrize("code", ISO_4217)
+def test_every_currency_has_the_digits_of_iso_4217(code: str) -> None:
+    assert minor_units(code) == ISO_4217[code]
+    assert len(Money.of(Decimal(1), code).amount.partition(".")[2]) == ISO_4217[code]
+
+
+def quote_line(price: Decimal | str, quantity: Decimal | str, discount: Decimal | str = "0", **more: Any) -> QuoteLine:
+    return QuoteLine(
         line_id="1",
         sku="S",
         description="",
         quantity=str(quantity),
-        unit_price=Money.exact(price, "EUR"),
+        unit_price=Money.exact(Decimal(price), "EUR"),
         discount_percent=str(discount),
         recurrence=Recurrence.none,
+        **more,
     )
 
-    net = (price * (1 - discount / 100)).quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
-    assert line.net_unit_price.value == net
-    assert line.net_amount == Money.of(quantity * net, "EUR")
+
+@given(
+    st.decimals(min_value=-99999, max_value=99999, places=4),
+    st.decimals(min_value=0, max_value=100, places=2),
+    st.decimals(min_value=0, max_value=1000, places=3),
+)
+def test_a_line_costs_its_quantity_times_its_price_rounded_once(
+    price: Decimal, discount: Decimal, quantity: Decimal
+) -> None:
+    line = quote_line(price, quantity, discount)
+
+    unit = price * (1 - discount / 100)
+    assert line.net_amount == Money.of(quantity * unit, "EUR")
+    assert line.net_unit_price.value == unit.quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
+
+
+@pytest.mark.parametrize(
+    ("price", "quantity", "discount", "net"),
+    [
+        ("89.50", "1", "5", "85.03"),
+        # With the unit price rounded to four digits first: 13,320.60.
+        ("9.99", "2000", "33.33", "13320.67"),
+        ("89.50", "500", "7.77", "41272.93"),
+        ("4.90", "1000", "7.77", "4519.27"),
+        ("1490.00", "3", "100", "0.00"),
+        ("0.01", "1", "100", "0.00"),
+        ("-89.50", "1", "100", "0.00"),
+        ("-89.50", "1", "5", "-85.03"),
+        ("999999.999999", "999999.999999", "0.0001", "999998999998.00"),
+    ],
+)
+def test_a_line_of_a_quote_costs_what_was_signed(price: str, quantity: str, discount: str, net: str) -> None:
+    assert quote_line(price, quantity, discount).net_amount.amount == net
+
+
+def test_the_accepted_total_of_a_line_is_what_it_costs() -> None:
+    line = quote_line("89.50", "1", "5", total=Money(amount="85.02", currency="EUR"))
+
+    assert line.net_amount.amount == "85.02"
+    assert line.net_unit_price.amount == "85.0250"  # a cent apart is rounding
+
+
+def test_a_total_at_another_price_is_a_price_of_its_own() -> None:
+    line = quote_line("10.00", "3", total=Money(amount="25.00", currency="EUR"))
+
+    assert line.net_amount.amount == "25.00"
+    assert line.net_unit_price.amount == "8.3333"
 
 
 @pytest.mark.parametrize(

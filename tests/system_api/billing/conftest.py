@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from shared.canonical import Address, CustomerDraft, Money, Recurrence, SubscriptionDraft, SubscriptionItem
+from shared.canonical import Address, CustomerDraft, Money, Recurrence, SubscriptionDraft, SubscriptionLine
 from system_api.billing.stripe import Stripe
 from tests.system_api.conftest import Simulator, stripe_connection
 from tests.system_api.transports import Lossy
@@ -61,8 +61,8 @@ def monthly(customer: str, account_id: str, price: str = "4.90", **changes: Any)
     return msgspec.structs.replace(draft, **changes)
 
 
-def item(sku: str, quantity: str, price: str, currency: str = "EUR") -> SubscriptionItem:
-    return SubscriptionItem(sku=sku, quantity=quantity, net_unit_price=Money(amount=price, currency=currency))
+def item(sku: str, quantity: str, price: str, currency: str = "EUR") -> SubscriptionLine:
+    return SubscriptionLine(sku=sku, quantity=quantity, net_unit_price=Money(amount=price, currency=currency))
 
 
 def external_id() -> str:
