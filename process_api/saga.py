@@ -5,6 +5,7 @@ What decides is the family of the error (shared.problem):
     Rejected         the vendor said no          undo what has begun; the order is rejected with the reason
     Unavailable      known not done              try again with growing pauses; in the end park
     OutcomeUnknown   sent, no trustworthy answer let it settle, look it up by external id; never repeat it blindly
+    NeedsDecision    a person has to choose      park at once, until somebody has
     anything else    a defect of ours            park at once: repeating it would not help
 
 Every attempt is one durable DBOS step, so a restart goes on where the last one stopped. DBOS runs a step at least once:
@@ -30,12 +31,20 @@ from process_api.fruitless_starts import forget_starts
 from process_api.lease import Lease
 from process_api.steps import C, Direction, Ending, Found, Patience, Step
 from process_api.store import Store
-from shared.problem import Conflict, InvalidRequest, OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from shared.problem import (
+    Conflict,
+    InvalidRequest,
+    NeedsDecision,
+    OutcomeUnknown,
+    QuotewayError,
+    Rejected,
+    Unavailable,
+)
 from shared.telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
 # `waiting`: nothing was tried, since another order of the account had its turn.
-OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "defect"]
+OutcomeKind = Literal["done", "absent", "rejected", "undecided", "unavailable", "unknown", "waiting", "defect"]
 # An undo is tried longer: what it leaves behind, a person has to clear away.
 _UNDO_PATIENCE_FACTOR = 3
 # How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
@@ -43,6 +52,10 @@ _TURN_WAIT_S = 10.0
 _TURN_POLL_S = 0.2
 # The database is away: DBOS waits for it in the same way.
 _DATABASE_POLL_S = 1.0
+_DECIDE = (
+    "Read the account's cross-references, which list the candidates, choose one of them (or a new one) with relink, "
+    "then have the flow tried again."
+)
 _SETTLED: dict[Direction, frozenset[StepState]] = {
     "forward": frozenset({StepState.done}),
     "find": frozenset({StepState.done}),
@@ -98,6 +111,8 @@ class Saga(Generic[C]):
                 return _parked(step, outcome, f"{step.name} was refused after there was no way back")
             if outcome["kind"] == "rejected":
                 return await self._compensate(flow_id, Ending("rejected", step.name, outcome["reason_code"]))
+            if outcome["kind"] == "undecided":
+                return Ending("parked", step.name, outcome["reason_code"], what_to_do=_DECIDE)
             return _parked(step, outcome, f"{step.name} did not come to an end")
         return Ending("succeeded")
 
@@ -129,7 +144,7 @@ class Saga(Generic[C]):
         for attempt in range(1, attempts_max + 1):
             looking = unknown and direction == "forward" and step.find is not None
             outcome = await self._attempt(flow_id, step, "find" if looking else direction, tried + attempt)
-            if outcome["kind"] in {"done", "rejected", "defect"}:
+            if outcome["kind"] in {"done", "rejected", "undecided", "defect"}:
                 return outcome
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
@@ -281,6 +296,8 @@ class Saga(Generic[C]):
     def _judge(self, error: QuotewayError, attempt: int) -> Outcome:
         if isinstance(error, Rejected):
             return _outcome("rejected", error.reason_code)
+        if isinstance(error, NeedsDecision):
+            return _outcome("undecided", error.reason_code)
         if isinstance(error, OutcomeUnknown):
             return _outcome("unknown", error.reason_code, self.patience.settle_s)
         if isinstance(error, Unavailable | Conflict):

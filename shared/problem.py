@@ -15,11 +15,12 @@
     ├── IdempotencyMismatch   422  the key was used with another body
     ├── QuotaExceeded         429  too many requests of this caller
     └── VendorError           what a vendor's answer means for a flow:
+        ├── NeedsDecision     409  nothing happened, and only a person can say how it goes on
         ├── Rejected          422  the vendor said no; nothing happened
         ├── Unavailable       503  known not done; the same request may be sent again
         └── OutcomeUnknown    504  sent, and no trustworthy answer: look it up, never repeat it blindly
 
-The three vendor families decide what a saga does next, so they survive the hop between the tiers: the system tier
+The vendor families decide what a saga does next, so they survive the hop between the tiers: the system tier
 answers them as problems, and `shared.http_client` raises them again on the other side. So do the answers that the
 caller at the outer edge can act on: a wrong request, a missing record, a conflict, a reused idempotency key.
 """
@@ -216,6 +217,12 @@ class VendorError(QuotewayError):
         return {"reason_code": self.reason_code, "retry_after_seconds": self.retry_after_s or 0}
 
 
+class NeedsDecision(VendorError):
+    """Nothing happened: there are several ways to go on, and a person has to choose one. The flow waits for that."""
+
+    status, slug, title = 409, "needs-decision", "A person has to decide"
+
+
 class Rejected(VendorError):
     """The vendor said no and nothing happened. Never repeated; earlier steps are compensated."""
 
@@ -245,6 +252,7 @@ class OutcomeUnknown(VendorError):
 _BY_TYPE: dict[str, type[QuotewayError]] = {
     _TYPE_PREFIX + family.slug: family
     for family in (
+        NeedsDecision,
         Rejected,
         Unavailable,
         OutcomeUnknown,
@@ -262,6 +270,8 @@ def error_from_problem(problem: Problem) -> QuotewayError | None:
     family = _BY_TYPE.get(problem.type)
     if family is None:
         return None
+    if family is NeedsDecision:
+        return NeedsDecision(problem.detail, reason_code=problem.reason_code or "undecided")
     if family is Rejected:
         return Rejected(problem.detail, reason_code=problem.reason_code or "rejected")
     if family is Unavailable:

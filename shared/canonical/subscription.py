@@ -26,11 +26,12 @@ class SubscriptionStatus(StrEnum):
 
 
 class BillingCustomer(Canonical, frozen=True, kw_only=True):
-    """An account as billing charges it."""
+    """An account as billing charges it, in one currency. `tax_exempt`: billing charges it no tax, whatever its rate."""
 
     account_id: RecordId
     vendor_id: RecordId
     created: bool = False
+    tax_exempt: bool = False
 
 
 class SubscriptionItem(Canonical, frozen=True, kw_only=True):

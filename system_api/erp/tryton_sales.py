@@ -15,16 +15,16 @@ from typing import Any
 
 import msgspec
 
-from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderState
+from shared.canonical import UNTAXED, ErpOrder, ErpOrderDraft, ErpOrderState
 from shared.problem import Rejected, Unavailable
 from system_api.erp.contract import tax_rounding
+from system_api.erp.tryton_addresses import delivery_address, invoice_address
 from system_api.erp.tryton_parties import TrytonParties
 from system_api.erp.tryton_records import (
     PRODUCT_FIELDS,
     SALE_FIELDS,
     CompanyRecord,
     Id,
-    PartyRecord,
     ProductRecord,
     SaleRecord,
     decimal_object,
@@ -106,7 +106,11 @@ class TrytonSales:
             reading_tax = reads.create_task(self._tax(draft.tax_code))
             reading_currency = reads.create_task(self._currency(draft.currency))
         party, products = reading_party.result(), reading_products.result()
-        address = _address(party)
+        invoiced, delivered = invoice_address(party), delivery_address(party)
+        if invoiced is None or delivered is None:
+            raise _rejected(
+                f"Customer {party.code} has no address in the ERP: add one there.", "customer_without_address"
+            )
         payment_term = party.customer_payment_term
         lines = []
         for line in draft.lines:
@@ -119,14 +123,14 @@ class TrytonSales:
                     "quantity": Decimal(line.quantity),
                     "unit_price": decimal_object(line.net_unit_price.value),
                     # REST runs no on_change: a line without taxes is taken, and fails when the invoice is posted.
-                    "taxes": [["add", [reading_tax.result()]]],
+                    "taxes": [["add", reading_tax.result()]],
                 }
             )
         return {
             "company": self._company,
             "party": party.id,
-            "invoice_address": address,
-            "shipment_address": address,
+            "invoice_address": invoiced.id,
+            "shipment_address": delivered.id,
             "currency": reading_currency.result(),
             "payment_term": payment_term.id if payment_term else await self._parties.payment_term(),
             "reference": external_id,
@@ -208,12 +212,14 @@ class TrytonSales:
             raise _rejected(f"The ERP does not sell {', '.join(missing)}.", "product_not_sold")
         return products
 
-    async def _tax(self, tax_code: str) -> int:
+    async def _tax(self, tax_code: str) -> list[int]:
+        if tax_code == UNTAXED:
+            return []
         domain = [["company", "=", self._company], ["name", "=", tax_code]]
         found = await self._rest.search("account.tax", domain, ["id"], Id, limit=1)
         if not found:
             raise _rejected(f"The ERP's company has no tax named {tax_code}.", "unknown_tax")
-        return found[0].id
+        return [found[0].id]
 
     async def _currency(self, code: str) -> int:
         domain = [["id", "=", self._company]]
@@ -257,12 +263,6 @@ def _compared(sale: SaleRecord, external_id: str, draft: ErpOrderDraft) -> ErpOr
         said = f"{VENDOR} holds sale {sale.number or sale.id} otherwise than it was ordered: {', '.join(differing)}."
         raise _rejected(said, "read_back_mismatch")
     return order
-
-
-def _address(party: PartyRecord) -> int:
-    if not party.addresses:
-        raise _rejected(f"Customer {party.code} has no address in the ERP: add one there.", "customer_without_address")
-    return party.addresses[0].id
 
 
 def _rejected(said: str, reason_code: str) -> Rejected:
