@@ -17,6 +17,7 @@ import msgspec
 from shared.canonical import (
     BillingCustomer,
     CustomerDraft,
+    CustomerEntry,
     InvoicePage,
     Money,
     Recurrence,
@@ -75,8 +76,18 @@ class Stripe:
         return None
 
     async def ensure_customer(self, draft: CustomerDraft) -> BillingCustomer:
-        """The account's customer, created where there is none."""
+        """The account's customer in the draft's currency, kept as the CRM states it; created where there is none."""
         return await self._customers.ensure(draft)
+
+    async def find_customer(
+        self, account_id: str, currency: str, *, home_currency: str | None = None, known: str | None = None
+    ) -> BillingCustomer | None:
+        """The account's customer in that currency, or None."""
+        return await self._customers.find(account_id, currency, home_currency=home_currency, known=known)
+
+    async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
+        """The customer of that id; None where there is none, or it was deleted."""
+        return await self._customers.entry(vendor_id)
 
     async def list_prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], Money]:
         """The recurring list prices, by the month and by the year."""
@@ -133,19 +144,17 @@ class Stripe:
 
     async def list_subscriptions(self, account_id: str) -> list[Subscription]:
         """The account's subscriptions that are not cancelled, newest first, also those that others started."""
-        customer = await self._customers.find(account_id)
-        if customer is None:
-            return []
-        records = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], {"customer": customer.id})
-        with understanding(VENDOR, writes=False):
-            return [subscription_of(await self._whole(record)) async for record in records if not record.ended]
+        found: list[Subscription] = []
+        for customer in reversed(await self._customers.of_account(account_id)):
+            records = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], {"customer": customer.id})
+            with understanding(VENDOR, writes=False):
+                found += [subscription_of(await self._whole(each)) async for each in records if not each.ended]
+        return found
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
-        """The account's invoices, newest first."""
-        customer = await self._customers.find(account_id)
-        if customer is None:
-            return InvoicePage(invoices=[])
-        return await self._invoices.page(customer.id, open_only=open_only, limit=limit, cursor=cursor)
+        """The account's invoices, newest first; of an account with several customers, those of the newest one first."""
+        customers = [record.id for record in reversed(await self._customers.of_account(account_id))]
+        return await self._invoices.pages(customers, open_only=open_only, limit=limit, cursor=cursor)
 
     # -- finding ------------------------------------------------------------------------------------------------------
 
