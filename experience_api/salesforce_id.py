@@ -8,6 +8,7 @@ Source: Salesforce's knowledge article on converting 15-character ids to 18-char
 import string
 
 from shared.problem import Fault, InvalidRequest
+from shared.record_ids import checksum
 
 PATTERN = r"^[A-Za-z0-9]{15}([A-Za-z0-9]{3})?"
 _SUFFIX = string.ascii_uppercase + "012345"
@@ -20,19 +21,12 @@ def canonical_id(value: str, pointer: str) -> str:
     The last three characters restore capitals that a spreadsheet or a URL has lost.
     """
     if len(value) == _SHORT:
-        return value + _checksum(value)
+        return value + checksum(value)
     restored = _restored(value)
-    if restored is None or (restored + _checksum(restored)).upper() != value.upper():
+    if restored is None or (restored + checksum(restored)).upper() != value.upper():
         detail = "The last three characters do not belong to the first fifteen: copy the id anew."
         raise InvalidRequest("This is not a Salesforce id.", [Fault(pointer=pointer, detail=detail)])
-    return restored + _checksum(restored)
-
-
-def _checksum(short_id: str) -> str:
-    groups = (short_id[begin : begin + _GROUP] for begin in range(0, _SHORT, _GROUP))
-    return "".join(
-        _SUFFIX[sum(1 << place for place, letter in enumerate(group) if letter.isupper())] for group in groups
-    )
+    return restored + checksum(restored)
 
 
 def _restored(value: str) -> str | None:

@@ -331,6 +331,7 @@ class NeedsDecision(VendorError):
 _BY_TYPE: dict[str, type[QuotewayError]] = {
     _TYPE_PREFIX + family.slug: family
     for family in (
+        NeedsDecision,
         Rejected,
         Unavailable,
         OutcomeUnknown,

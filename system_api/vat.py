@@ -1,9 +1,12 @@
-"""The European Union's VAT area, as far as customers' VAT ids need it.
+"""Tax ids as customers state them, and the European Union's VAT area.
 
-Source: Council Directive 2006/112/EC, Articles 214 and 215.
+Sources: Council Directive 2006/112/EC, Articles 5, 6, 214 and 215, as amended by Directive (EU) 2019/475 (Campione);
+the forms of the numbers: python-stdnum and "Supported tax ID types" in Stripe's documentation; postal codes: the
+national postal operators. Only VIES, or a country's own register, knows whether a number is valid.
 """
 
 import re
+from dataclasses import dataclass
 
 MEMBER_STATES = frozenset(
     {
@@ -13,17 +16,127 @@ MEMBER_STATES = frozenset(
 )
 """ISO 3166-1 codes."""
 
+NORTHERN_IRELAND = "XI"
 _STATE_OF_PREFIX = {"EL": "GR"}
-_VAT_ID = re.compile(r"[A-Z]{2}[0-9A-Z+*]{2,13}")
+_PREFIX_OF_STATE = {"GR": "EL"}
+_VAT_ID = re.compile(r"[A-Z]{2}(?=.*[0-9])[0-9A-Z+*]{2,13}")
+# How many digits the numbers of those states have that are written in digits alone.
+_DIGITS = {
+    **dict.fromkeys(("AT", "DK", "FI", "HU", "LU", "MT", "SI"), (8,)),
+    **dict.fromkeys(("DE", "EE", "GR", "PT"), (9,)),
+    **dict.fromkeys(("BE", "PL", "SK"), (10,)),
+    **dict.fromkeys(("FR", "HR", "IT", "LV"), (11,)),
+    "BG": (9, 10),
+    "CZ": (8, 9, 10),
+    "LT": (9, 12),
+    "SE": (12,),
+}
+# Beside the member states: how a number is written, with or without its country's letters in front.
+_ELSEWHERE = {
+    "GB": re.compile(r"(?:GB)?([0-9]{9}|[0-9]{12}|GD[0-9]{3}|HA[0-9]{3})"),
+    "XI": re.compile(r"XI([0-9]{9}|[0-9]{12})"),
+    "CH": re.compile(r"CHE?([0-9]{9}(?:MWST|TVA|IVA|TPV)?)"),
+    "NO": re.compile(r"(?:NO)?([0-9]{9})(?:MVA)?"),
+    "US": re.compile(r"(?:US)?([0-9]{9})"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TaxId:
+    """A tax id: whose register it is in (ISO 3166-1, or XI), and its number without the country's letters."""
+
+    register: str
+    number: str
+
+    @property
+    def in_union(self) -> bool:
+        """Whether VIES knows it: a member state's, or Northern Ireland's."""
+        return self.register in MEMBER_STATES or self.register == NORTHERN_IRELAND
+
+    @property
+    def written(self) -> str:
+        """The number behind the letters of its register, as the union writes it: EL for Greece."""
+        return _PREFIX_OF_STATE.get(self.register, self.register) + self.number
 
 
 def compact_vat_id(vat_id: str) -> str:
-    """A VAT id as registers write it: capitals, without the spaces, dots and dashes that people put in."""
-    return re.sub(r"[\s.-]", "", vat_id).upper()
+    """A VAT id as registers write it: capitals, without the spaces, dots, dashes and slashes that people put in."""
+    return re.sub(r"[\s./-]", "", vat_id).upper()
 
 
-def member_state_of(vat_id: str | None) -> str | None:
-    """The member state that a VAT id claims to be from; None for none at all. Only VIES knows if it is valid."""
-    compact = compact_vat_id(vat_id or "")
+def tax_id_of(stated: str | None, country: str) -> TaxId | None:
+    """The tax id that a customer in `country` states; None for one of no form that is known here.
+
+    Digits alone are of the country's own register. What cannot be told is not guessed: a number under the wrong type
+    is a wrong tax.
+    """
+    compact = compact_vat_id(stated or "")
+    if not compact:
+        return None
     state = _STATE_OF_PREFIX.get(compact[:2], compact[:2])
-    return state if state in MEMBER_STATES and _VAT_ID.fullmatch(compact) else None
+    if state in MEMBER_STATES and _VAT_ID.fullmatch(compact):
+        return TaxId(state, compact[2:])
+    for register, form in _ELSEWHERE.items():
+        found = form.fullmatch(compact)
+        if found and (register == country or compact.startswith(register)):
+            return TaxId(register, found[1])
+    if compact.isdecimal() and len(compact) in _DIGITS.get(country, ()):
+        return TaxId(country, f"U{compact}" if country == "AT" else compact)
+    return None
+
+
+def member_state_of(vat_id: str | None, country: str = "") -> str | None:
+    """The member state whose register a customer's tax id claims to be in; None for none at all."""
+    found = tax_id_of(vat_id, country)
+    return found.register if found is not None and found.register in MEMBER_STATES else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Territory:
+    country: str
+    name: str
+    postal_codes: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    city: str = ""
+    """Where the postal code is another place's too."""
+
+
+# Article 6: parts of member states, or of their names, in which the union's VAT does not hold.
+_TERRITORIES = (
+    _Territory("ES", "the Canary Islands", ("35", "38"), ("CN", "GC", "TF")),
+    _Territory("ES", "Ceuta", ("51",), ("CE",)),
+    _Territory("ES", "Melilla", ("52",), ("ML",)),
+    _Territory("FI", "Åland", ("22",), ("01",)),
+    _Territory("FR", "the French overseas territories", ("97", "984", "986", "987", "988")),
+    _Territory("DE", "Büsingen", ("78266",)),
+    _Territory("DE", "Heligoland", ("27498",)),
+    _Territory("IT", "Livigno", ("23041",)),
+    _Territory("IT", "Livigno", ("23030",), city="LIVIGNO"),
+    _Territory("IT", "Campione d'Italia", ("22061",)),
+    _Territory("GR", "Mount Athos", ("63086",), ("69",)),
+    _Territory("DK", "Greenland", ("39",)),
+)
+# Shorter ones are mistyped: 52 in Spain is Melilla's only with three digits behind it.
+_POSTAL_DIGITS = {"ES": 5, "FI": 5, "FR": 5, "DE": 5, "IT": 5, "GR": 5, "DK": 4}
+_FRENCH_OVERSEAS_REGIONS = frozenset(
+    {"GP", "MQ", "GF", "RE", "YT", "PM", "BL", "MF", "PF", "WF", "NC", "TF", "971", "972", "973", "974", "976"}
+)
+
+
+def outside_vat_area(country: str, postal_code: str, region: str | None = None, city: str = "") -> str | None:
+    """The name of the territory at that address, where it belongs to a member state but not to the VAT area."""
+    if country == "FR" and region in _FRENCH_OVERSEAS_REGIONS:
+        return "the French overseas territories"
+    code = re.sub(r"[^0-9]", "", postal_code)
+    for territory in _TERRITORIES:
+        if territory.country != country or (territory.city and territory.city not in city.upper()):
+            continue
+        by_code = len(code) == _POSTAL_DIGITS[country] and code.startswith(territory.postal_codes)
+        if by_code or region in territory.regions:
+            return territory.name
+    return None
+
+
+def is_northern_ireland(country: str, postal_code: str) -> bool:
+    """Whether the union's VAT rules hold there for goods, but not for services (Windsor Framework, Article 8)."""
+    return country == "GB" and postal_code.strip().upper().startswith("BT")

@@ -30,7 +30,7 @@ def create_app(database: str, key: str, data: SeedData) -> Starlette:
         routes=[
             journal_route(journal),
             Route(path, rest.answer, methods=["GET", "POST"]),
-            Route(f"{path}/{{record:int}}", rest.answer, methods=["GET"]),
+            Route(f"{path}/{{record:int}}", rest.answer, methods=["GET", "PUT"]),
             Route(f"{path}/{{record:int}}/{{button}}", rest.answer, methods=["POST"]),
         ]
     )
@@ -60,20 +60,24 @@ class _Rest:
     def _answer(self, request: Request, body: bytes) -> Any:
         model = request.path_params["model"]
         fields = request.query_params.getlist("f")
-        company = _from_base64(request.headers.get("X-Tryton-Context", ""), {}).get("company")
+        context = _from_base64(request.headers.get("X-Tryton-Context", ""), {})
+        company, inactive = context.get("company"), not context.get("active_test", True)
         if "record" in request.path_params:
             record = self._require(model, request.path_params["record"])
             if request.method == "POST":
                 self._books.press(model, record, request.path_params["button"], uuid.uuid4().hex)
-            return self._books.records.read(model, record, fields, company)
+            if request.method == "PUT":
+                self._books.update(model, record, decode(body), uuid.uuid4().hex)
+            return self._books.records.read(model, record, fields, company, inactive=inactive)
         if request.method == "POST":
             made = self._books.create(model, decode(body), uuid.uuid4().hex)
             return self._books.records.read(model, self._require(model, made), fields, company)
-        found = self._books.records.search(model, _from_base64(request.query_params.get("d", ""), []), company)
+        domain = _from_base64(request.query_params.get("d", ""), [])
+        found = self._books.records.search(model, domain, company, inactive=inactive)
         if _from_base64(request.query_params.get("o", ""), []) == [["id", "DESC"]]:
             found.reverse()
         limit = int(request.query_params.get("s", len(found)))
-        return [self._books.records.read(model, record, fields, company) for record in found[:limit]]
+        return [self._books.records.read(model, each, fields, company, inactive=inactive) for each in found[:limit]]
 
     def _require(self, model: str, record: int) -> Values:
         found = self._books.records.get(model, record)

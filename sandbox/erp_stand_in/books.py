@@ -49,6 +49,28 @@ class Books:
             return self._create_sale(values, request_id)
         raise RefusedError(f"You are not allowed to create records of {model}.")
 
+    def update(self, model: str, record: Values, values: Values, request_id: str) -> None:
+        """Change a party and what belongs to it. Raises RefusedError; then nothing was changed."""
+        if model != "party.party":
+            raise RefusedError(f"You are not allowed to change records of {model}.")
+        identifiers = self._identifiers(values, record["name"])
+        for target, field in (("party.address", "addresses"), ("party.identifier", "identifiers")):
+            for operation, *arguments in values.get(field, []):
+                for each in arguments[0] if operation == "write" else ():
+                    (self.records.get(target, each) or {}).update(arguments[1])
+        record["addresses"] += [self.records.add("party.address", each) for each in _created(values, "addresses")]
+        record["identifiers"] += [self.records.add("party.identifier", each) for each in identifiers]
+        record.update({name: value for name, value in values.items() if name not in {"addresses", "identifiers"}})
+        self.records.index(model, record["id"])
+        self.journal.record(
+            action="updated",
+            object_type=model,
+            object_id=str(record["id"]),
+            request_id=request_id,
+            external_id=None,
+            data={"code": record["code"], "name": record["name"]},
+        )
+
     def press(self, model: str, record: Values, button: str, request_id: str) -> None:
         """Press a button. Raises RefusedError where the record's state does not allow it."""
         if model == "account.invoice" and button == "post":
@@ -88,16 +110,13 @@ class Books:
 
     def _create_party(self, values: Values, request_id: str) -> int:
         code = values["code"]
-        if self.records.search("party.party", [["code", "=", code]]):
+        if self.records.search("party.party", [["code", "=", code]], inactive=True):
             raise RefusedError("The code on party must be unique.")
-        identifiers = _created(values, "identifiers")
-        for identifier in identifiers:
-            if identifier.get("type") == "eu_vat" and not is_vat_number(identifier["code"]):
-                raise RefusedError(f'The eu_vat "{identifier["code"]}" of party "{values["name"]}" is not valid.')
+        identifiers = self._identifiers(values, values["name"])
         whole = {
             **values,
             "addresses": [self.records.add("party.address", each) for each in _created(values, "addresses")],
-            "identifiers": [self.records.add("party.identifier", {"type": None, **each}) for each in identifiers],
+            "identifiers": [self.records.add("party.identifier", each) for each in identifiers],
             "credit_limit_amount": values.get("credit_limit_amount", {}),
             "credit_amount": _CreditAmounts(self),
         }
@@ -114,6 +133,17 @@ class Books:
             data=data,
         )
         return party
+
+    def _identifiers(self, values: Values, name: str) -> list[Values]:
+        """The identifiers that a value asks for, each with the compact form of its code. Raises RefusedError."""
+        identifiers = [{"type": None, **each} for each in _created(values, "identifiers")]
+        for identifier in identifiers:
+            code = identifier["code"]
+            if identifier["type"] == "eu_vat" and not is_vat_number(code):
+                raise RefusedError(f'The eu_vat "{code}" of party "{name}" is not valid.')
+            compact = code if identifier["type"] is None else code.removeprefix("GB").replace("-", "")
+            identifier["code_compact"] = compact
+        return identifiers
 
     def _create_sale(self, values: Values, request_id: str) -> int:
         lines = _created(values, "lines")
@@ -266,7 +296,8 @@ def _rounded(amount: Decimal, coin: Decimal) -> Decimal:
 
 def _created(values: Mapping[str, Any], field: str) -> list[Values]:
     """The records that a value such as `[["create", [{…}]]]` asks for."""
-    return [dict(each) for operation, records in values.get(field, []) if operation == "create" for each in records]
+    commands = [command for command in values.get(field, []) if command[0] == "create"]
+    return [dict(each) for _, records in commands for each in records]
 
 
 def _quantity(value: float) -> float:

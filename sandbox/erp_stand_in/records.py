@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sandbox.erp_stand_in.schema import INDEXED, PER_COMPANY, PLAIN, TO_MANY, TO_ONE, is_field
+from sandbox.erp_stand_in.schema import DEACTIVABLE, INDEXED, PER_COMPANY, PLAIN, TO_MANY, TO_ONE, is_field
 
 Values = dict[str, Any]
 Domain = Sequence[Any]
@@ -27,28 +27,59 @@ class Records:
         """Make a record of values that are whole and right. Returns its id."""
         table = self._table(model)
         record = len(table) + 1
-        table[record] = {**values, "id": record}
-        for path in INDEXED.get(model, ()):
-            for value in self._values(model, table[record], path.split("."), None):
-                self._indexes[model, path][value].append(record)
+        table[record] = {**({"active": True} if model in DEACTIVABLE else {}), **values, "id": record}
+        self.index(model, record)
         return record
+
+    def index(self, model: str, record: int) -> None:
+        """Have a record found by the values that it has now."""
+        for path in INDEXED.get(model, ()):
+            for value in self._values(model, self._table(model)[record], path.split("."), None, inactive=True):
+                found = self._indexes[model, path][value]
+                if record not in found:
+                    found.append(record)
 
     def get(self, model: str, record: int) -> Values | None:
         """The stored record itself; what is changed in it is changed for all."""
         return self._table(model).get(record)
 
-    def search(self, model: str, domain: Domain, company: int | None = None) -> list[Values]:
-        """The records for which every clause of the domain holds, by id. Raises UnknownNameError."""
-        table = self._table(model)
-        found: Iterable[Values] = table.values()
-        for path, operator, value in domain:
-            index = self._indexes.get((model, path))
-            if index is not None and operator == "=":
-                found = [table[record] for record in index.get(value, ())]
-                break
-        return [record for record in found if all(self._holds(model, record, clause, company) for clause in domain)]
+    def search(self, model: str, domain: Domain, company: int | None = None, *, inactive: bool = False) -> list[Values]:
+        """The records for which the domain holds, by id; `inactive` ones too where asked for. Raises UnknownNameError.
 
-    def read(self, model: str, record: Values, fields: Iterable[str], company: int | None) -> Values:
+        A domain is clauses that all have to hold, or "OR" and clauses of which one has to.
+        """
+        table = self._table(model)
+        either = bool(domain) and domain[0] == "OR"
+        clauses = [clause for clause in domain if clause != "OR"]
+        indexed = [self._by_index(model, clause) for clause in clauses]
+        found: Iterable[Values] = table.values()
+        if either and all(each is not None for each in indexed):
+            found = [table[record] for record in sorted({record for each in indexed for record in each or ()})]
+        elif not either:
+            known = next((each for each in indexed if each is not None), None)
+            found = found if known is None else [table[record] for record in known]
+        fits = any if either else all
+        return [
+            record
+            for record in found
+            if (inactive or record.get("active", True))
+            and fits(self._holds(model, record, clause, company, inactive=inactive) for clause in clauses)
+        ]
+
+    def _by_index(self, model: str, clause: Sequence[Any]) -> list[int] | None:
+        """The ids that an index finds for a clause; None where there is no index for it."""
+        path, operator, value = clause
+        wanted = [value] if operator == "=" else value if operator == "in" else None
+        if wanted is None:
+            return None
+        if path == "id":
+            return sorted(record for record in wanted if record in self._table(model))
+        index = self._indexes.get((model, path))
+        return None if index is None else sorted({record for each in wanted for record in index.get(each, ())})
+
+    def read(
+        self, model: str, record: Values, fields: Iterable[str], company: int | None, *, inactive: bool = False
+    ) -> Values:
         """These fields of a record; a dotted path reaches into related records. Raises UnknownNameError."""
         shown: Values = {"id": record["id"]}
         below: dict[str, list[str]] = defaultdict(list)
@@ -61,22 +92,30 @@ class Records:
             else:
                 shown[name] = self._plain(model, record, name, company)
         for name, rests in below.items():
-            shown[name] = self._related(model, record, name, rests, company)
+            shown[name] = self._related(model, record, name, rests, company, inactive)
         return shown
 
-    def _related(self, model: str, record: Values, name: str, fields: list[str], company: int | None) -> Any:
+    def _related(
+        self, model: str, record: Values, name: str, fields: list[str], company: int | None, inactive: bool
+    ) -> Any:
         value = record.get(name)
         if (model, name) in TO_MANY:
             target = TO_MANY[model, name]
-            return [self.read(target, self._table(target)[each], fields, company) for each in value or ()]
+            records = [self._table(target)[each] for each in value or ()]
+            shown = [each for each in records if inactive or each.get("active", True)]
+            return [self.read(target, each, fields, company, inactive=inactive) for each in shown]
         if (model, name) not in TO_ONE:
             raise UnknownNameError(f"{model}.{name} leads to no other record")
         target = TO_ONE[model, name]
-        return None if value is None else self.read(target, self._table(target)[value], fields, company)
+        return (
+            None if value is None else self.read(target, self._table(target)[value], fields, company, inactive=inactive)
+        )
 
-    def _holds(self, model: str, record: Values, clause: Sequence[Any], company: int | None) -> bool:
+    def _holds(
+        self, model: str, record: Values, clause: Sequence[Any], company: int | None, *, inactive: bool = False
+    ) -> bool:
         path, operator, value = clause
-        found = self._values(model, record, path.split("."), company)
+        found = self._values(model, record, path.split("."), company, inactive=inactive)
         match operator:
             case "=":
                 return any(each == value for each in found)
@@ -84,9 +123,14 @@ class Records:
                 return any(each in value for each in found)
             case "<":
                 return any(each is not None and each < value for each in found)
+            case "ilike":  # with a wildcard at the end only, which is all that the gateway asks for
+                beginning = value.removesuffix("%").replace("\\", "").casefold()
+                return any((each or "").casefold().startswith(beginning) for each in found)
         raise UnknownNameError(f"no such operator: {operator}")
 
-    def _values(self, model: str, record: Values, path: list[str], company: int | None) -> list[Any]:
+    def _values(
+        self, model: str, record: Values, path: list[str], company: int | None, *, inactive: bool = False
+    ) -> list[Any]:
         """The value at the end of a path; several where it goes through a field that holds several records."""
         name, *rest = path
         if not is_field(model, name):
@@ -99,7 +143,13 @@ class Records:
             target, ids = TO_ONE[model, name], [record[name]] if record.get(name) is not None else []
         else:
             raise UnknownNameError(f"{model}.{name} leads to no other record")
-        return [value for each in ids for value in self._values(target, self._table(target)[each], rest, company)]
+        records = [self._table(target)[each] for each in ids]
+        return [
+            value
+            for each in records
+            if inactive or each.get("active", True)
+            for value in self._values(target, each, rest, company, inactive=inactive)
+        ]
 
     def _plain(self, model: str, record: Values, name: str, company: int | None) -> Any:
         value = record.get(name)

@@ -9,6 +9,8 @@ TO_ONE = {
     ("party.address", "country"): "country.country",
     ("party.address", "subdivision"): "country.subdivision",
     ("party.party", "customer_payment_term"): "account.invoice.payment_term",
+    ("party.party", "customer_tax_rule"): "account.tax.rule",
+    ("party.party", "replaced_by"): "party.party",
     ("product.product", "sale_uom"): "product.uom",
     ("sale.line", "product"): "product.product",
     ("sale.line", "unit"): "product.uom",
@@ -39,14 +41,15 @@ PLAIN = {
     "account.invoice.payment_term": ("name", "days"),
     "account.move.line": ("maturity_date",),
     "account.tax": ("name", "rate"),
+    "account.tax.rule": ("name",),
     "company.company": ("code", "timezone"),
     "country.country": ("code", "name"),
     "country.subdivision": ("code", "name"),
     "currency.currency": ("code", "digits", "rounding"),
     "ir.configuration": ("product_price_decimal",),
-    "party.address": ("street", "postal_code", "city"),
-    "party.identifier": ("type", "code"),
-    "party.party": ("code", "name", "credit_limit_amount", "credit_amount"),
+    "party.address": ("street", "postal_code", "city", "invoice", "delivery", "active"),
+    "party.identifier": ("type", "code", "code_compact", "active"),
+    "party.party": ("code", "name", "active", "credit_limit_amount", "credit_amount"),
     "product.product": ("code", "type", "salable", "list_price_used"),
     "product.uom": ("name", "digits"),
     "sale.line": ("type", "quantity", "unit_price", "amount", "description", "note"),
@@ -67,7 +70,10 @@ INDEXED = {
     "product.product": ("code",),
     "sale.sale": ("reference", "party"),
 }
-"""Fields by whose value records are found without looking at each. Their values never change."""
+"""Fields by whose value records are found without looking at each. Values are only ever added to them."""
+
+DEACTIVABLE = {"party.address", "party.identifier", "party.party"}
+"""Models whose records can be taken out of use; then only those who ask for inactive ones too are shown them."""
 
 PER_COMPANY = {
     ("party.party", "credit_limit_amount"),

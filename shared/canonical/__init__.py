@@ -5,12 +5,16 @@ Nothing here imports a web framework: the types are the language the three tiers
 """
 
 from shared.canonical.account import (
+    UNTAXED,
     Account,
     Address,
     CreditDecision,
     CreditStatus,
     Customer,
+    CustomerCandidates,
     CustomerDraft,
+    CustomerEntry,
+    CustomerTax,
     RecordAccess,
 )
 from shared.canonical.invoice import Invoice, InvoicePage, InvoiceSource, InvoiceStatus
@@ -48,6 +52,7 @@ from shared.canonical.subscription import (
 from shared.canonical.webhook import WebhookMessage, WebhookNotice
 
 __all__ = [
+    "UNTAXED",
     "Account",
     "Address",
     "BillingCustomer",
@@ -58,7 +63,10 @@ __all__ = [
     "CreditDecision",
     "CreditStatus",
     "Customer",
+    "CustomerCandidates",
     "CustomerDraft",
+    "CustomerEntry",
+    "CustomerTax",
     "ErpOrder",
     "ErpOrderDraft",
     "ErpOrderLine",

@@ -1,8 +1,9 @@
 """Accounts (whom Salesforce sells to), customers (whom an ERP books) and their credit."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from shared.canonical.money import Money
@@ -11,6 +12,7 @@ from shared.canonical.wire import (
     CountryCode,
     CurrencyCode,
     LegalEntityCode,
+    Percent,
     RecordId,
     ShortText,
 )
@@ -44,8 +46,19 @@ class RecordAccess(Canonical, frozen=True, kw_only=True):
     editable: bool
 
 
+UNTAXED = "UNTAXED"
+"""The tax code of a sale that bears no tax at all, not even one of 0 %."""
+CustomerMatch = Literal["strict", "name_and_postal_code"]
+
+
 class CustomerDraft(Canonical, frozen=True, kw_only=True):
-    """What an ERP or a billing platform needs to know of an account to book it as a customer."""
+    """What an ERP or a billing platform needs to know of an account to book it as a customer.
+
+    The CRM masters name, address, e-mail and the tax id as the customer states it. `known_vendor_id` is what the
+    cross-reference says the account is there, `earlier_vendor_id` what it said before customers were kept by currency.
+    `new_as`: a person has decided that the account is none of the customers that look like it; this names the decision.
+    `match` is how alike those have to be. `home_currency` is the legal entity's own. `tax_exempt` is the ERP's word.
+    """
 
     account_id: RecordId
     name: ShortText
@@ -54,16 +67,60 @@ class CustomerDraft(Canonical, frozen=True, kw_only=True):
     vat_id: ShortText | None = None
     email: ShortText | None = None
     """Where invoices are mailed to: the bill-to contact's."""
+    known_vendor_id: RecordId | None = None
+    earlier_vendor_id: RecordId | None = None
+    new_as: RecordId | None = None
+    match: CustomerMatch = "name_and_postal_code"
+    home_currency: CurrencyCode | None = None
+    tax_exempt: bool | None = None
+
+
+class CustomerTax(Canonical, frozen=True, kw_only=True):
+    """What an ERP taxes a customer with where its goods go to: its taxes' names, and their rates in all.
+
+    `rule` is what the ERP calls its reason. Without `codes` nothing is taxed.
+    """
+
+    rule: ShortText
+    codes: list[ShortText]
+    percent: Percent
 
 
 class Customer(Canonical, frozen=True, kw_only=True):
-    """An account as an ERP's legal entity books it."""
+    """An account as an ERP's legal entity books it. `tax` is None where the ERP leaves the taxes to the order."""
 
     account_id: RecordId
     vendor_id: RecordId
     code: ShortText
     name: ShortText
     created: bool = False
+    active: bool = True
+    tax: CustomerTax | None = None
+
+
+class CustomerEntry(Canonical, frozen=True, kw_only=True):
+    """A customer of an ERP or of billing as a person would recognise it.
+
+    `matched_by` says what it has in common with the account that it was looked for. `account_ids` are the accounts
+    whose ids the record carries.
+    """
+
+    vendor_id: RecordId
+    number: ShortText
+    name: ShortText
+    active: bool
+    city: ShortText = ""
+    postal_code: Annotated[str, Meta(max_length=20)] = ""
+    currency: CurrencyCode | None = None
+    credit_limit: Money | None = None
+    matched_by: list[ShortText] = msgspec.field(default_factory=list)
+    account_ids: list[RecordId] = msgspec.field(default_factory=list)
+
+
+class CustomerCandidates(Canonical, frozen=True, kw_only=True):
+    """The customers that may be an account, the likeliest first."""
+
+    candidates: list[CustomerEntry]
 
 
 class CreditDecision(StrEnum):

@@ -35,11 +35,12 @@ class Collection(StrEnum):
 
 
 class BillingCustomer(Canonical, frozen=True, kw_only=True):
-    """An account as billing charges it."""
+    """An account as billing charges it, in one currency. `tax_exempt`: billing charges it no tax, whatever its rate."""
 
     account_id: RecordId
     vendor_id: RecordId
     created: bool = False
+    tax_exempt: bool = False
 
 
 class SubscriptionItem(Canonical, frozen=True, kw_only=True):
@@ -98,8 +99,9 @@ class SubscriptionDraft(Canonical, frozen=True, kw_only=True):
 class Subscription(Canonical, frozen=True, kw_only=True):
     """A subscription as billing holds it. `period_amount` is what one invoice comes to, before tax.
 
-    `lines` has what each of the quote's lines comes to on it, where Quoteway started the subscription. `tax` is what billing charged on the latest invoice, where that invoice is for a whole period. `starts_on` is set
-    where it has not begun yet, or began on another day than it was made.
+    `lines` has what each of the quote's lines comes to on it, where Quoteway started the subscription. `tax` is what
+    billing charged on the latest invoice, where that invoice is for a whole period. `starts_on` is set where it has not
+    begun yet, or began on another day than it was made.
     """
 
     external_id: RecordId

@@ -5,6 +5,7 @@ from typing import Protocol
 from shared.canonical import (
     BillingCustomer,
     CustomerDraft,
+    CustomerEntry,
     InvoicePage,
     Money,
     Recurrence,
@@ -22,7 +23,21 @@ class Billing(Protocol):
         """None if billing answers with our credentials, else one sentence about what is missing."""
 
     async def ensure_customer(self, draft: CustomerDraft) -> BillingCustomer:
-        """The billing customer of that account, created where there is none."""
+        """The billing customer of that account in the draft's currency; created where there is none.
+
+        Name, address and e-mail are written where they differ from the CRM's. A deleted customer is replaced.
+        """
+
+    async def find_customer(
+        self, account_id: str, currency: str, *, home_currency: str | None = None, known: str | None = None
+    ) -> BillingCustomer | None:
+        """The billing customer of that account in that currency, or None.
+
+        `home_currency` is the legal entity's own, `known` what the cross-reference says that the customer is.
+        """
+
+    async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
+        """The customer of that id as a person would recognise it; None where there is none, or it was deleted."""
 
     async def list_prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], Money]:
         """The list prices of `skus` in `currency`, one for each recurrence at which billing sells them."""

@@ -16,6 +16,7 @@ import msgspec
 from shared.canonical import (
     BillingCustomer,
     CustomerDraft,
+    CustomerEntry,
     InvoicePage,
     Money,
     Recurrence,
@@ -30,13 +31,12 @@ from shared.problem import OutcomeUnknown, Rejected
 from shared.tracing import traced
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe_catalogue import StripeCatalogue
+from system_api.billing.stripe_customers import StripeCustomers, made_lately, quoted
 from system_api.billing.stripe_invoices import StripeInvoices
 from system_api.billing.stripe_money import from_minor_units
 from system_api.billing.stripe_records import (
-    ACCOUNT_ID,
     EXTERNAL_ID,
     ChargedInvoiceRecord,
-    CustomerRecord,
     EventRecord,
     ItemRecord,
     SubscriptionRecord,
@@ -45,11 +45,8 @@ from system_api.billing.stripe_records import (
 )
 from system_api.billing.stripe_subscriptions import compared, subscription_params
 from system_api.connections import StripeConnection
-from system_api.vat import compact_vat_id, member_state_of
 from system_api.vendor_reply import after_write, decode_reply, understanding
 from system_api.webhooks import require_stripe_signature
-
-_SEARCH_MAY_LAG_S = 7200
 
 
 @traced()
@@ -61,6 +58,7 @@ class Stripe:
         self._api = StripeApi(connection, transport)
         self._catalogue = StripeCatalogue(self._api)
         self._invoices = StripeInvoices(self._api)
+        self._customers = StripeCustomers(self._api)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -72,14 +70,18 @@ class Stripe:
         return None
 
     async def ensure_customer(self, draft: CustomerDraft) -> BillingCustomer:
-        """The account's customer. One that is there is left as it is: billing may have corrected its address."""
-        found = await self._find_customer(draft.account_id)
-        if found is None:
-            params = _customer_params(draft)
-            key = idempotency_key("create-customer", draft.account_id, params)
-            made = await self._api.post("/v1/customers", CustomerRecord, params, key=key)
-            return BillingCustomer(account_id=draft.account_id, vendor_id=made.id, created=True)
-        return BillingCustomer(account_id=draft.account_id, vendor_id=found.id)
+        """The account's customer in the draft's currency, kept as the CRM states it; created where there is none."""
+        return await self._customers.ensure(draft)
+
+    async def find_customer(
+        self, account_id: str, currency: str, *, home_currency: str | None = None, known: str | None = None
+    ) -> BillingCustomer | None:
+        """The account's customer in that currency, or None."""
+        return await self._customers.find(account_id, currency, home_currency=home_currency, known=known)
+
+    async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
+        """The customer of that id; None where there is none, or it was deleted."""
+        return await self._customers.entry(vendor_id)
 
     async def list_prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], Money]:
         """The recurring list prices, by the month and by the year."""
@@ -138,19 +140,17 @@ class Stripe:
 
     async def list_subscriptions(self, account_id: str) -> list[Subscription]:
         """The account's subscriptions that are not cancelled, newest first, also those that others started."""
-        customer = await self._find_customer(account_id)
-        if customer is None:
-            return []
-        records = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], {"customer": customer.id})
-        with understanding(VENDOR, writes=False):
-            return [subscription_of(await self._whole(record)) async for record in records if not record.ended]
+        found: list[Subscription] = []
+        for customer in reversed(await self._customers.of_account(account_id)):
+            records = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], {"customer": customer.id})
+            with understanding(VENDOR, writes=False):
+                found += [subscription_of(await self._whole(each)) async for each in records if not each.ended]
+        return found
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
-        """The account's invoices, newest first."""
-        customer = await self._find_customer(account_id)
-        if customer is None:
-            return InvoicePage(invoices=[])
-        return await self._invoices.page(customer.id, open_only=open_only, limit=limit, cursor=cursor)
+        """The account's invoices, newest first; of an account with several customers, those of the newest one first."""
+        customers = [record.id for record in reversed(await self._customers.of_account(account_id))]
+        return await self._invoices.pages(customers, open_only=open_only, limit=limit, cursor=cursor)
 
     # -- finding ------------------------------------------------------------------------------------------------------
 
@@ -174,23 +174,13 @@ class Stripe:
                 WebhookNotice,
             )
 
-    async def _find_customer(self, account_id: str) -> CustomerRecord | None:
-        query = {"query": f'metadata["{ACCOUNT_ID}"]:"{_quoted(account_id)}"', "limit": 100}
-        page = await self._api.get("/v1/customers/search", Page[CustomerRecord], query)
-        # Stripe's search takes capitals and small letters for the same; our ids do not.
-        found = [one for one in page.data if one.metadata.get(ACCOUNT_ID) == account_id and not one.deleted]
-        if not found:
-            recent = self._api.list_all("/v1/customers", Page[CustomerRecord], self._made_lately())
-            found = [one async for one in recent if one.metadata.get(ACCOUNT_ID) == account_id]
-        return found[-1] if found else None  # the oldest, should there ever be two
-
     async def _find_all(self, external_id: str) -> list[SubscriptionRecord]:
         """Every subscription under that external id, oldest first."""
-        query = {"query": f'metadata["{EXTERNAL_ID}"]:"{_quoted(external_id)}"', "limit": 100}
+        query = {"query": f'metadata["{EXTERNAL_ID}"]:"{quoted(external_id)}"', "limit": 100}
         page = await self._api.get("/v1/subscriptions/search", Page[SubscriptionRecord], query)
         found = [one for one in page.data if one.metadata.get(EXTERNAL_ID) == external_id]
         if not found:
-            lately = {**self._made_lately(), "status": "all"}
+            lately = {**made_lately(self._api), "status": "all"}
             recent = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], lately)
             found = [one async for one in recent if one.metadata.get(EXTERNAL_ID) == external_id]
         # What was found only tells whose it is: how it stands now, and whether it is alone, the customer's list knows.
@@ -201,10 +191,6 @@ class Stripe:
         records = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], params)
         found = [one async for one in records if one.metadata.get(EXTERNAL_ID) == external_id]
         return [await self._whole(record) for record in reversed(found)]
-
-    def _made_lately(self) -> dict[str, object]:
-        """What the search may not know yet."""
-        return {"created": {"gte": int(self._api.now_s()) - _SEARCH_MAY_LAG_S}}
 
     async def _read(self, subscription: str) -> SubscriptionRecord:
         return await self._whole(await self._api.get(f"/v1/subscriptions/{subscription}", SubscriptionRecord))
@@ -282,27 +268,6 @@ class Stripe:
             return msgspec.structs.replace(found, tax=tax)
 
 
-def _customer_params(draft: CustomerDraft) -> dict[str, object]:
-    address = draft.address
-    eu_vat_id = compact_vat_id(draft.vat_id) if draft.vat_id and member_state_of(draft.vat_id) else None
-    return {
-        "name": draft.name,
-        "address": {
-            "line1": address.street or None,
-            "postal_code": address.postal_code or None,
-            "city": address.city or None,
-            "state": address.region,
-            "country": address.country,
-        },
-        "tax_id_data": [{"type": "eu_vat", "value": eu_vat_id}] if eu_vat_id else None,
-        "metadata": {ACCOUNT_ID: draft.account_id},
-    }
-
-
 def _the_one(records: list[SubscriptionRecord]) -> SubscriptionRecord | None:
     """The oldest that has not ended; else the oldest."""
     return next((record for record in records if not record.ended), records[0] if records else None)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

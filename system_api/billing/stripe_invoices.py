@@ -8,7 +8,7 @@ import re
 
 import msgspec
 
-from shared.canonical import InvoicePage
+from shared.canonical import Invoice, InvoicePage
 from shared.problem import InvalidRequest, Rejected
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe_records import InvoiceRecord, invoice_of
@@ -53,16 +53,40 @@ class StripeInvoices:
             invoices = [invoice_of(record) for record in page.data]
         return InvoicePage(invoices=invoices, next_cursor=page.data[-1].id if page.has_more and page.data else None)
 
+    async def pages(self, customers: list[str], *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
+        """A page of the invoices of several customers, one customer's after the other's. Raises as `page`."""
+        if not customers:
+            return InvoicePage(invoices=[])
+        begin = 0
+        if cursor is not None:
+            owner = await self._owner(cursor)
+            begin = customers.index(owner) if owner in customers else 0
+        found: list[Invoice] = []
+        for place in range(begin, len(customers)):
+            after = cursor if place == begin else None
+            page = await self.page(customers[place], open_only=open_only, limit=limit - len(found), cursor=after)
+            found += page.invoices
+            if page.next_cursor is not None:
+                return InvoicePage(invoices=found, next_cursor=page.next_cursor)
+            if len(found) == limit:
+                return InvoicePage(
+                    invoices=found, next_cursor=found[-1].vendor_id if place + 1 < len(customers) else None
+                )
+        return InvoicePage(invoices=found)
+
     async def _is_of(self, customer: str, cursor: str) -> bool:
+        return await self._owner(cursor) == customer
+
+    async def _owner(self, cursor: str) -> str | None:
+        """The customer of the invoice that a cursor names; None where there is no such invoice."""
         if not _CURSOR.fullmatch(cursor):
-            return False
+            return None
         try:
-            invoice = await self._api.get(f"/v1/invoices/{cursor}", _Owned)
+            return (await self._api.get(f"/v1/invoices/{cursor}", _Owned)).customer
         except Rejected as error:
             if error.reason_code != "resource_missing":
                 raise
-            return False
-        return invoice.customer == customer
+            return None
 
     async def take_back(self, subscription: str) -> None:
         """Void or credit everything the subscription was invoiced. What is taken back already is left alone."""

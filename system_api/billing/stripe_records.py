@@ -26,6 +26,7 @@ from system_api.decimal_text import plain
 from system_api.line_prices import LinePart, LineRule
 
 ACCOUNT_ID = "quoteway_account_id"
+CURRENCY = "quoteway_currency"
 EXTERNAL_ID = "quoteway_external_id"
 ORDER_ID = "quoteway_order_id"
 SKU = "quoteway_sku"
@@ -55,14 +56,6 @@ _STATUSES = {
     "canceled": SubscriptionStatus.cancelled,
     "incomplete_expired": SubscriptionStatus.cancelled,
 }
-
-
-class CustomerRecord(msgspec.Struct, frozen=True):
-    """A customer."""
-
-    id: str
-    metadata: dict[str, str] = {}
-    deleted: bool = False
 
 
 class Recurring(msgspec.Struct, frozen=True):

@@ -7,6 +7,7 @@ from shared.canonical import (
     CreditStatus,
     Customer,
     CustomerDraft,
+    CustomerEntry,
     ErpOrder,
     ErpOrderDraft,
     InvoicePage,
@@ -30,10 +31,22 @@ class Erp(Protocol):
         """None if the ERP answers with our credentials, else one sentence about what is missing."""
 
     async def find_customer(self, account_id: str) -> Customer | None:
-        """The customer linked to that account, or None."""
+        """The customer linked to that account, active or not, or None. Of merged ones, the one they became."""
 
     async def ensure_customer(self, draft: CustomerDraft) -> Customer:
-        """The customer linked to that account, created where there is none (`created` says so)."""
+        """The customer linked to that account, as the CRM states it now; created where there is none (`created`).
+
+        What the draft knows comes first (`known_vendor_id`, then the account's id in every spelling, blocked and merged
+        customers too); nothing is created before all that is asked. Raises Rejected (`customer_blocked`) where the ERP
+        has taken the customer out of use, and NeedsDecision where others may be it (`customer_ambiguous`) or the known
+        one is gone (`customer_gone`). Only what the CRM masters is changed: name and invoice address.
+        """
+
+    async def customer_candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:
+        """The customers that may be that account, the likeliest first."""
+
+    async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
+        """The customer of that id as a person would recognise it, active or not; None where there is none."""
 
     async def check_credit(self, account_id: str, amount: Money) -> CreditStatus | None:
         """Whether `amount` more fits under the customer's limit; None where the ERP has no such customer."""

@@ -4,6 +4,7 @@ from shared.canonical import (
     CreditStatus,
     Customer,
     CustomerDraft,
+    CustomerEntry,
     ErpOrder,
     ErpOrderDraft,
     InvoicePage,
@@ -64,13 +65,21 @@ class Tryton:
         return None
 
     async def find_customer(self, account_id: str) -> Customer | None:
-        """The party with that account's identifier, or None."""
+        """The account's party, active or not, merges followed; or None."""
         party = await self._parties.find(account_id)
         return customer_of(party, account_id) if party else None
 
     async def ensure_customer(self, draft: CustomerDraft) -> Customer:
-        """The party with that account's identifier, created where there is none."""
+        """The party with that account's identifier, kept as the CRM states it, and created where there is none."""
         return await self._parties.ensure(draft)
+
+    async def customer_candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:
+        """The parties with the same tax id, or the same name and postal code."""
+        return await self._parties.candidates(draft)
+
+    async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
+        """The party with that id, merges followed, active or not."""
+        return await self._parties.entry(vendor_id)
 
     async def check_credit(self, account_id: str, amount: Money) -> CreditStatus | None:
         """Exposure is what Tryton itself counts: posted and unpaid invoices, and confirmed sales not yet invoiced."""

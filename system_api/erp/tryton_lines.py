@@ -29,11 +29,11 @@ def line_rule(company: CompanyRecord, unit_price_digits: int) -> LineRule:
 
 
 def sale_lines(
-    draft: ErpOrderDraft, products: Mapping[str, ProductRecord], tax: int, rule: LineRule
+    draft: ErpOrderDraft, products: Mapping[str, ProductRecord], taxes: list[int], rule: LineRule
 ) -> list[dict[str, Any]]:
     """The sale's lines. Raises Rejected (`net_not_bookable`) for a line that no prices come to."""
     return [
-        _sale_line(line, part, products[sku], tax)
+        _sale_line(line, part, products[sku], taxes)
         for line in draft.lines
         for sku, part in _parts(line, rule, draft.rounding_sku)
     ]
@@ -84,7 +84,7 @@ def _parts(line: ErpOrderLine, rule: LineRule, rounding_sku: str | None) -> list
     )
 
 
-def _sale_line(line: ErpOrderLine, part: LinePart, product: ProductRecord, tax: int) -> dict[str, Any]:
+def _sale_line(line: ErpOrderLine, part: LinePart, product: ProductRecord, taxes: list[int]) -> dict[str, Any]:
     return {
         "product": product.id,
         "unit": product.sale_uom.id if product.sale_uom else None,
@@ -92,7 +92,7 @@ def _sale_line(line: ErpOrderLine, part: LinePart, product: ProductRecord, tax: 
         "quantity": part.quantity,
         "unit_price": decimal_object(part.unit_price),
         # REST runs no on_change: a line without taxes is taken, and fails when the invoice is posted.
-        "taxes": [["add", [tax]]],
+        "taxes": [["add", taxes]],
         "note": line_note(line.line_id) if line.line_id else None,
     }
 

@@ -17,8 +17,11 @@ ACCOUNT_PREFIX = "SF:"
 """Marks the identifier that carries the CRM's account id: Tryton's own identifier types are official registers."""
 
 PARTY_FIELDS = (
-    *("code", "name", "addresses.id", "addresses.street", "addresses.city"),
-    "customer_payment_term.id",
+    *("code", "name", "active", "replaced_by.id"),
+    *("identifiers.type", "identifiers.code", "identifiers.code_compact", "identifiers.active"),
+    *("addresses.street", "addresses.postal_code", "addresses.city", "addresses.country.code"),
+    *("addresses.subdivision.code", "addresses.invoice", "addresses.delivery", "addresses.active"),
+    *("customer_payment_term.id", "customer_tax_rule.id"),
     *("credit_limit_amount", "credit_amount"),
 )
 SALE_FIELDS = (
@@ -97,24 +100,51 @@ class ConfigurationRecord(msgspec.Struct, frozen=True):
     product_price_decimal: int | None = None
 
 
+class _Code(msgspec.Struct, frozen=True):
+    code: str | None
+
+
 class AddressRecord(msgspec.Struct, frozen=True):
-    """An address of a party's; its words are read only so that no sentence of the ERP's passes them on."""
+    """An address of a party's. `invoice` and `delivery` mark those that are meant for that."""
 
     id: int
     street: str | None = None
+    postal_code: str | None = None
     city: str | None = None
+    country: _Code | None = None
+    subdivision: _Code | None = None
+    invoice: bool | None = False
+    delivery: bool | None = False
+    active: bool = True
+
+
+class IdentifierRecord(msgspec.Struct, frozen=True):
+    """What a party is known by elsewhere; an official register's has a type. Merging parties takes them out of use."""
+
+    id: int
+    code: str | None
+    type: str | None = None
+    code_compact: str | None = None
+    active: bool = True
 
 
 class PartyRecord(msgspec.Struct, frozen=True):
-    """A party. Its limit (None: none) and exposure are in the context's company's currency."""
+    """A party. Its limit (None: none) and exposure are in the context's company's currency.
+
+    `addresses` and `identifiers` hold also those that are out of use. `replaced_by` is the party it was merged into.
+    """
 
     id: int
     code: str
-    name: str
+    name: str | None
     addresses: list[AddressRecord]
     credit_amount: TrytonDecimal | None
     credit_limit_amount: TrytonDecimal | None
     customer_payment_term: Id | None
+    identifiers: list[IdentifierRecord] = []
+    active: bool = True
+    replaced_by: Id | None = None
+    customer_tax_rule: Id | None = None
 
 
 class ProductRecord(msgspec.Struct, frozen=True):

@@ -45,6 +45,9 @@ class TrytonRest:
             # Without a company Tryton answers 200 with null prices and limits, and sums over all companies.
             "X-Tryton-Context": _base64_json({"company": connection.company}),
         }
+        # Otherwise Tryton shows nothing of what was deactivated, and what it does not show seems not to exist.
+        context = {"company": connection.company, "active_test": False}
+        self._inactive_too = {**self._headers, "X-Tryton-Context": _base64_json(context)}
         self._encoder = msgspec.json.Encoder(decimal_format="number")
 
     async def close(self) -> None:
@@ -60,26 +63,45 @@ class TrytonRest:
         *,
         limit: int,
         newest_first: bool = False,
+        inactive_too: bool = False,
     ) -> list[T]:
-        """The first `limit` records that match, by id. Raises Unavailable or Rejected."""
+        """The first `limit` records that match, by id. Raises Unavailable or Rejected.
+
+        `inactive_too`: those that were deactivated as well, in the records and in what belongs to them.
+        """
         direction = "DESC" if newest_first else "ASC"
         params = {"d": _base64_json(domain), "o": _base64_json([["id", direction]]), "s": limit, "f": list(fields)}
-        response = await self._client.send("GET", f"{self._models}/{model}", headers=self._headers, params=params)
+        headers = self._inactive_too if inactive_too else self._headers
+        response = await self._client.send("GET", f"{self._models}/{model}", headers=headers, params=params)
         if response.status_code != 200:
             raise _error(response, writes=False)
         return decode_reply(response.content, list[shape], vendor=VENDOR, writes=False)  # type: ignore[valid-type]  # a type made at run time
 
     async def create(self, model: str, values: dict[str, Any], fields: Sequence[str], shape: type[T]) -> T:
         """Make a record. Raises Rejected, Unavailable or OutcomeUnknown."""
-        return await self._write(f"{self._models}/{model}", values, fields, shape)
+        return await self._write("POST", f"{self._models}/{model}", values, fields, shape)
+
+    async def update(self, model: str, record: int, values: dict[str, Any], fields: Sequence[str], shape: type[T]) -> T:
+        """Change fields of a record, and read it back with all that belongs to it. Raises as `create`."""
+        path = f"{self._models}/{model}/{record}"
+        return await self._write("PUT", path, values, fields, shape, headers=self._inactive_too)
 
     async def press(self, model: str, record: int, button: str, shape: type[T]) -> T:
         """Press a record's button; pressing one twice, or in a wrong state, is Rejected. Raises as `create`."""
-        return await self._write(f"{self._models}/{model}/{record}/{button}", {}, ["id"], shape)
+        return await self._write("POST", f"{self._models}/{model}/{record}/{button}", {}, ["id"], shape)
 
-    async def _write(self, path: str, values: dict[str, Any], fields: Sequence[str], shape: type[T]) -> T:
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        values: dict[str, Any],
+        fields: Sequence[str],
+        shape: type[T],
+        headers: dict[str, str] | None = None,
+    ) -> T:
+        params, content = {"f": list(fields)}, self._encoder.encode(values)
         response = await self._client.send(
-            "POST", path, headers=self._headers, params={"f": list(fields)}, content=self._encoder.encode(values)
+            method, path, headers=headers or self._headers, params=params, content=content
         )
         if response.status_code != 200:
             raise _error(response, writes=True)

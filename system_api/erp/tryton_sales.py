@@ -15,9 +15,10 @@ from typing import Any
 
 import msgspec
 
-from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderState
+from shared.canonical import UNTAXED, ErpOrder, ErpOrderDraft, ErpOrderState
 from shared.problem import Rejected, Unavailable
 from system_api.erp.contract import tax_rounding
+from system_api.erp.tryton_addresses import delivery_address, invoice_address
 from system_api.erp.tryton_lines import dates_and_terms, line_rule, sale_lines, skus_of
 from system_api.erp.tryton_parties import TrytonParties
 from system_api.erp.tryton_records import (
@@ -26,7 +27,6 @@ from system_api.erp.tryton_records import (
     SALE_FIELDS,
     CompanyRecord,
     Id,
-    PartyRecord,
     ProductRecord,
     SaleRecord,
     order_of,
@@ -110,13 +110,17 @@ class TrytonSales:
             reading_company = reads.create_task(self._company_in(draft.currency))
             reading_terms = reads.create_task(self._terms(draft.payment_terms))
         party, products, company = reading_party.result(), reading_products.result(), reading_company.result()
-        address = _address(party)
+        invoiced, delivered = invoice_address(party), delivery_address(party)
+        if invoiced is None or delivered is None:
+            raise _rejected(
+                f"Customer {party.code} has no address in the ERP: add one there.", "customer_without_address"
+            )
         theirs = party.customer_payment_term
         return {
             "company": self._company,
             "party": party.id,
-            "invoice_address": address,
-            "shipment_address": address,
+            "invoice_address": invoiced.id,
+            "shipment_address": delivered.id,
             "currency": company.currency.id,
             "payment_term": reading_terms.result() or (theirs.id if theirs else await self._parties.payment_term()),
             "reference": external_id,
@@ -201,12 +205,14 @@ class TrytonSales:
             raise _rejected(f"The ERP does not sell {', '.join(missing)}.", "product_not_sold")
         return products
 
-    async def _tax(self, tax_code: str) -> int:
+    async def _tax(self, tax_code: str) -> list[int]:
+        if tax_code == UNTAXED:
+            return []
         domain = [["company", "=", self._company], ["name", "=", tax_code]]
         found = await self._rest.search("account.tax", domain, ["id"], Id, limit=1)
         if not found:
             raise _rejected(f"The ERP's company has no tax named {tax_code}.", "unknown_tax")
-        return found[0].id
+        return [found[0].id]
 
     async def _terms(self, name: str | None) -> int | None:
         if name is None:
@@ -271,12 +277,6 @@ def _differing_lines(sale: SaleRecord, draft: ErpOrderDraft) -> list[str]:
         for line in draft.lines
         if line.line_id is not None and held.get(line.line_id) != line.net.value
     ]
-
-
-def _address(party: PartyRecord) -> int:
-    if not party.addresses:
-        raise _rejected(f"Customer {party.code} has no address in the ERP: add one there.", "customer_without_address")
-    return party.addresses[0].id
 
 
 def _rejected(said: str, reason_code: str) -> Rejected:

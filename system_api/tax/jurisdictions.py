@@ -6,10 +6,13 @@
     seller = "DE"            # ISO 3166-1
     buyer = "EU"             # a country, or EU for any member state but the seller's own
     region = "CA"            # where the buyer's subdivision matters
+    postal_codes = ["35"]    # where the beginning of the buyer's postal code matters
     needs_vat_id = true      # the buyer must have a VAT id of a member state other than the seller's
     rate = "0"
 
-The first row that fits wins.
+The first row that fits wins. Territories of member states outside the union's VAT area (the Canary Islands, Livigno,
+Åland, …; system_api/vat.py) are neither the union nor, for tax, their country: only rows that name their postal codes
+or region fit there.
 """
 
 import tomllib
@@ -25,7 +28,7 @@ from shared.canonical.wire import CountryCode
 from shared.problem import Rejected
 from system_api.connections import ConnectionsError, JurisdictionsConnection
 from system_api.decimal_text import plain
-from system_api.vat import MEMBER_STATES, member_state_of
+from system_api.vat import MEMBER_STATES, is_northern_ireland, member_state_of, outside_vat_area
 
 _Rate = Annotated[str, Meta(pattern=r"^(0|0?\.[0-9]{1,6}|0\.[0-9]{1,6}|1)$")]
 
@@ -39,6 +42,7 @@ class Jurisdiction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     buyer: CountryCode
     rate: _Rate
     region: str | None = None
+    postal_codes: list[Annotated[str, Meta(min_length=1, max_length=20)]] = []
     needs_vat_id: bool = False
 
 
@@ -86,28 +90,37 @@ class Jurisdictions:
                 f"It is not known where {request.legal_entity} is established: add it to the tax connection's sellers.",
                 reason_code="no_tax_jurisdiction",
             )
+        buyer = request.buyer
+        territory = outside_vat_area(buyer.country, buyer.postal_code, buyer.region, buyer.city)
         without_vat_id = False
         for row in self._rows:
-            if not _place_fits(row, seller, request):
+            if not _place_fits(row, seller, request, in_union=territory is None):
                 continue
-            if row.needs_vat_id and member_state_of(request.buyer_vat_id) in {None, seller}:
+            if row.needs_vat_id and member_state_of(request.buyer_vat_id, buyer.country) in {None, seller}:
                 without_vat_id = True
                 continue
             return row
-        place = "-".join(part for part in (request.buyer.country, request.buyer.region) if part)
+        place = "-".join(part for part in (buyer.country, buyer.region) if part)
         lacking = ": the buyer has no VAT id of another member state" if without_vat_id else ""
+        if territory is not None:
+            lacking = f": {territory} (postal code {buyer.postal_code}) is outside the European Union's VAT area"
+        elif is_northern_ireland(buyer.country, buyer.postal_code):
+            lacking = ": in Northern Ireland the union's VAT rules hold for goods only"
         raise Rejected(
             f"No tax jurisdiction fits a sale from {seller} to {place}{lacking}.", reason_code="no_tax_jurisdiction"
         )
 
 
-def _place_fits(row: Jurisdiction, seller: str, request: TaxRequest) -> bool:
-    country = request.buyer.country
+def _place_fits(row: Jurisdiction, seller: str, request: TaxRequest, *, in_union: bool) -> bool:
+    country, postal_code = request.buyer.country, "".join(request.buyer.postal_code.split())
     to_union = row.buyer == "EU" and country in MEMBER_STATES and country != seller
+    names_the_place = bool(row.postal_codes) or row.region is not None
     return (
         row.seller == seller
         and (to_union or row.buyer == country)
+        and (in_union or (names_the_place and row.buyer == country))
         and (row.region is None or row.region == request.buyer.region)
+        and (not row.postal_codes or postal_code.startswith(tuple(row.postal_codes)))
     )
 
 

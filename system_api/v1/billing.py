@@ -11,6 +11,7 @@ from shared.auth import Principal
 from shared.canonical import (
     BillingCustomer,
     CustomerDraft,
+    CustomerEntry,
     InvoicePage,
     Subscription,
     SubscriptionCancellation,
@@ -19,7 +20,7 @@ from shared.canonical import (
     WebhookNotice,
 )
 from shared.operation import operation
-from shared.problem import Fault, InvalidRequest
+from shared.problem import Fault, InvalidRequest, NotFound
 from system_api.billing.contract import Billing
 from system_api.discretion import note_customer
 from system_api.v1.erp import must_agree, must_be_in
@@ -27,11 +28,15 @@ from system_api.v1.parameters import (
     OWNER,
     AccountIdPath,
     CursorQuery,
+    CustomerCurrencyQuery,
     ExternalIdPath,
+    HomeCurrencyQuery,
     KeptSubscriptionQuery,
+    KnownQuery,
     LegalEntityPath,
     LimitQuery,
     OpenOnlyQuery,
+    VendorIdPath,
 )
 
 _READ = operation(owner=OWNER, capability="billing", scopes=["billing:read"])
@@ -74,6 +79,44 @@ async def ensure_billing_customer(
     must_agree(account_id, data.account_id)
     note_customer(data)
     return await billing_of(request, legal_entity).ensure_customer(data)
+
+
+@get(
+    "/v1/billing/{legalEntity:str}/customers/{accountId:str}",
+    operation_id="findBillingCustomer",
+    tags=["billing"],
+    opt=_READ,
+)
+async def find_billing_customer(
+    request: Request[Principal, Any, Any],
+    legal_entity: LegalEntityPath,
+    account_id: AccountIdPath,
+    currency: CustomerCurrencyQuery,
+    home_currency: HomeCurrencyQuery = None,
+    known_vendor_id: KnownQuery = None,
+) -> BillingCustomer:
+    """The billing customer of an account in a currency."""
+    billing = billing_of(request, legal_entity)
+    found = await billing.find_customer(account_id, currency, home_currency=home_currency, known=known_vendor_id)
+    if found is None:
+        raise NotFound(f"The billing of {legal_entity} has no customer for account {account_id} in {currency}.")
+    return found
+
+
+@get(
+    "/v1/billing/{legalEntity:str}/customer-records/{vendorId:str}",
+    operation_id="findBillingCustomerRecord",
+    tags=["billing"],
+    opt=_READ,
+)
+async def find_billing_customer_record(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, vendor_id: VendorIdPath
+) -> CustomerEntry:
+    """A customer of billing by its own id there, as a person would recognise it."""
+    found = await billing_of(request, legal_entity).find_customer_entry(vendor_id)
+    if found is None:
+        raise NotFound(f"The billing of {legal_entity} has no customer {vendor_id}.")
+    return found
 
 
 @get(

@@ -6,7 +6,17 @@ from litestar import Request, get, post, put
 from litestar.params import JSONBody
 
 from shared.auth import Principal
-from shared.canonical import CreditStatus, Customer, CustomerDraft, ErpOrder, ErpOrderDraft, InvoicePage, Money
+from shared.canonical import (
+    CreditStatus,
+    Customer,
+    CustomerCandidates,
+    CustomerDraft,
+    CustomerEntry,
+    ErpOrder,
+    ErpOrderDraft,
+    InvoicePage,
+    Money,
+)
 from shared.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
 from system_api.discretion import note_customer
@@ -22,9 +32,13 @@ from system_api.v1.parameters import (
     LegalEntityPath,
     LimitQuery,
     OpenOnlyQuery,
+    VendorIdPath,
 )
 
 _READ = operation(owner=OWNER, capability="erp", scopes=["erp:read"])
+_ENSURE = operation(
+    owner=OWNER, capability="erp", scopes=["erp:write"], rate="write", audit="financial", problems=[404, 409, 422, 504]
+)
 _WRITE = operation(
     owner=OWNER, capability="erp", scopes=["erp:write"], rate="write", audit="financial", problems=[404, 422, 504]
 )
@@ -47,7 +61,7 @@ async def find_customer(
     return customer
 
 
-@put("/v1/erp/{legalEntity:str}/customers/{accountId:str}", operation_id="ensureCustomer", tags=["erp"], opt=_WRITE)
+@put("/v1/erp/{legalEntity:str}/customers/{accountId:str}", operation_id="ensureCustomer", tags=["erp"], opt=_ENSURE)
 async def ensure_customer(
     request: Request[Principal, Any, Any],
     legal_entity: LegalEntityPath,
@@ -58,6 +72,37 @@ async def ensure_customer(
     must_agree(account_id, data.account_id)
     note_customer(data)
     return await erp_of(request, legal_entity).ensure_customer(data)
+
+
+@post(
+    "/v1/erp/{legalEntity:str}/customer-candidates",
+    operation_id="findCustomerCandidates",
+    tags=["erp"],
+    status_code=200,
+    opt=_READ,
+)
+async def find_customer_candidates(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, data: JSONBody[CustomerDraft]
+) -> CustomerCandidates:
+    """The customers of the ERP that may be an account, the likeliest first: blocked ones too, merged ones not."""
+    note_customer(data)
+    return CustomerCandidates(candidates=await erp_of(request, legal_entity).customer_candidates(data))
+
+
+@get(
+    "/v1/erp/{legalEntity:str}/customer-records/{vendorId:str}",
+    operation_id="findCustomerRecord",
+    tags=["erp"],
+    opt=_READ,
+)
+async def find_customer_record(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, vendor_id: VendorIdPath
+) -> CustomerEntry:
+    """A customer of the ERP by its own id there, as a person would recognise it; of a merged one, what it became."""
+    found = await erp_of(request, legal_entity).find_customer_entry(vendor_id)
+    if found is None:
+        raise NotFound(f"The ERP of {legal_entity} has no customer {vendor_id}.")
+    return found
 
 
 @get(

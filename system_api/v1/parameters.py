@@ -46,6 +46,27 @@ AmountQuery = Annotated[
     ),
 ]
 CurrencyQuery = Annotated[str, QueryParameter(description="The amount's ISO 4217 code.", **_bounds(CurrencyCode))]
+CustomerCurrencyQuery = Annotated[
+    str, QueryParameter(name="currency", description="The customer's ISO 4217 code.", **_bounds(CurrencyCode))
+]
+HomeCurrencyQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name="homeCurrency", required=False, description="The legal entity's own currency.", **_bounds(CurrencyCode)
+    ),
+]
+KnownQuery = Annotated[
+    str | None,
+    QueryParameter(
+        name="knownVendorId",
+        required=False,
+        description="What the cross-reference says that the account is there.",
+        **_bounds(RecordId),
+    ),
+]
+VendorIdPath = Annotated[
+    str, PathParameter(name="vendorId", description="The vendor's own id of the customer.", **_bounds(RecordId))
+]
 KeepQuery = Annotated[
     str | None,
     QueryParameter(required=False, description="The vendor's id of the order that stays.", **_bounds(RecordId)),

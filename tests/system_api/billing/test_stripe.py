@@ -63,7 +63,7 @@ async def test_ids_that_differ_in_capitals_are_different_accounts(
     stripe_account.control("POST", "clock", advance_s=SEARCH_LAG_S + 1)
 
     assert await billing.list_subscriptions(customer_draft.account_id.upper()) == []
-    other = await billing._find_customer(customer_draft.account_id.upper())
+    other = await billing.find_customer(customer_draft.account_id.upper(), "EUR")
     assert first.vendor_id
     assert other is None
 

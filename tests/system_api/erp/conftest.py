@@ -1,5 +1,6 @@
 """The Tryton adapter on the real ERP and on its stand-in, and what tests order."""
 
+import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from sandbox.erp_stand_in.server import ErpStandIn
 from sandbox.tryton.rest import RestClient
 from sandbox.tryton.server import TrytonServer
 from shared.canonical import Address, Customer, CustomerDraft, ErpOrderDraft, ErpOrderLine, Money
+from shared.record_ids import canonical_spelling
 from system_api.connections import Secret, TrytonConnection
 from system_api.erp.tryton import Tryton
 from tests.system_api.transports import Lossy
@@ -73,14 +75,27 @@ async def erp(books: Books, network: Lossy) -> AsyncIterator[Tryton]:
 
 
 def new_customer(**changes: Any) -> CustomerDraft:
+    """A company that no other test knows: another name, another tax id."""
     draft = CustomerDraft(
-        account_id=f"001{uuid.uuid4().hex[:15]}",
-        name="Donau Frischdienst GmbH",
+        account_id=new_account(),
+        name=f"Donau Frischdienst {uuid.uuid4().hex[:8]} GmbH",
         address=Address(street="Handelskai 94", postal_code="1200", city="Wien", country="AT"),
         currency="EUR",
-        vat_id="ATU13585627",
+        vat_id=austrian_vat_id(),
     )
     return msgspec.structs.replace(draft, **changes)
+
+
+def new_account() -> str:
+    """An account id of 18 characters, as Salesforce writes it."""
+    return canonical_spelling(f"001{uuid.uuid4().hex[:12]}")
+
+
+def austrian_vat_id() -> str:
+    """A VAT id with a check digit that Tryton takes (python-stdnum, at.uid)."""
+    digits = f"{random.randrange(10**7):07}"  # noqa: S311 a tax id is no secret
+    weighted = [int(digit) * weight for digit, weight in zip(digits, (1, 2, 1, 2, 1, 2, 1), strict=True)]
+    return f"ATU{digits}{(6 - sum(each // 10 + each % 10 for each in weighted)) % 10}"
 
 
 def euros(amount: str) -> Money:

@@ -1,0 +1,35 @@
+"""Salesforce record ids in every way in which systems have written them down.
+
+An id has 15 case-sensitive characters. The form with 18 adds three that say which of the 15 are capitals, and which
+people and spreadsheets write in either case. A record that was linked under one spelling is found under the others.
+Source: Salesforce's knowledge article on converting 15-character ids to 18-character ids.
+"""
+
+import string
+from itertools import product
+
+_SUFFIX = string.ascii_uppercase + "012345"
+_SHORT, _LONG, _GROUP = 15, 18, 5
+
+
+def spellings(record_id: str) -> list[str]:
+    """Every spelling of the id, the one that Salesforce itself shows first. Another system's id has only its own."""
+    if len(record_id) not in {_SHORT, _LONG} or not record_id.isascii() or not record_id.isalnum():
+        return [record_id]
+    short = record_id[:_SHORT]
+    suffix = record_id[_SHORT:].upper() if len(record_id) == _LONG else checksum(short)
+    cases = product(*({letter.upper(): 0, letter.lower(): 0} for letter in suffix))
+    return list(dict.fromkeys([short + suffix, *(short + "".join(each) for each in cases), short]))
+
+
+def canonical_spelling(record_id: str) -> str:
+    """The id as Salesforce shows it: 18 characters, the last three in capitals."""
+    return spellings(record_id)[0]
+
+
+def checksum(short_id: str) -> str:
+    """The three characters that a 15-character id is followed by."""
+    groups = (short_id[begin : begin + _GROUP] for begin in range(0, _SHORT, _GROUP))
+    return "".join(
+        _SUFFIX[sum(1 << place for place, letter in enumerate(group) if letter.isupper())] for group in groups
+    )

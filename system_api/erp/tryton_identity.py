@@ -1,0 +1,153 @@
+"""Which party of Tryton is which account: by our ids in every spelling, deactivated and merged ones too; or by looks.
+
+"Not found" is not "does not exist". Tryton shows deactivated records only to those who ask for them, and merging two
+parties moves the identifiers of the one to the other and takes them out of use.
+"""
+
+from typing import Any
+
+from shared.canonical import CustomerDraft, CustomerEntry
+from shared.record_ids import canonical_spelling, spellings
+from system_api.decimal_text import unit_price
+from system_api.discretion import note_person
+from system_api.erp.tryton_addresses import invoice_address
+from system_api.erp.tryton_records import ACCOUNT_PREFIX, PARTY_FIELDS, PartyRecord
+from system_api.erp.tryton_rest import VENDOR, TrytonRest
+from system_api.same_text import name_words, same_text
+from system_api.vat import TaxId, tax_id_of
+from system_api.vendor_reply import understanding
+
+CODE_PREFIX = "SF-"
+"""Before the account's id in the code of a party that the gateway has made."""
+_FOUND_MAX, _MERGES_MAX = 50, 10
+_BY_TAX_ID, _BY_NAME = "tax id", "name and postal code"
+_LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
+
+
+class TrytonIdentity:
+    """Finds the parties of one database."""
+
+    def __init__(self, rest: TrytonRest, currency: str) -> None:
+        self._rest = rest
+        self._currency = currency
+
+    async def related(self, account_id: str, party_id: str | None = None) -> list[PartyRecord]:
+        """Every party that carries the account's id in any spelling, and the one with that id; active or not."""
+        ids = spellings(account_id)
+        domain: list[Any] = [
+            "OR",
+            ["identifiers.code", "in", [ACCOUNT_PREFIX + each for each in ids]],
+            ["code", "in", [CODE_PREFIX + each for each in ids]],
+        ]
+        if party_id is not None and party_id.isdecimal():
+            domain.append(["id", "=", int(party_id)])
+        return await self._search(domain)
+
+    async def by_account(self, account_id: str) -> PartyRecord | None:
+        """The account's party, active or not, merges followed."""
+        return await self.of_account(await self.related(account_id), account_id)
+
+    async def of_account(self, parties: list[PartyRecord], account_id: str) -> PartyRecord | None:
+        """Which of these parties is the account's: one that carries its id now, else one that has carried it."""
+        codes = {ACCOUNT_PREFIX + each for each in spellings(account_id)}
+        made = {CODE_PREFIX + each for each in spellings(account_id)}
+
+        def carries(party: PartyRecord, *, now: bool) -> bool:
+            return any(each.code in codes and (each.active or not now) for each in party.identifiers)
+
+        chosen = next((party for party in parties if carries(party, now=True)), None)
+        chosen = chosen or next((party for party in parties if carries(party, now=False) or party.code in made), None)
+        return await self.master(chosen) if chosen is not None else None
+
+    async def master(self, party: PartyRecord) -> PartyRecord:
+        """The party that this one was merged into, or the party itself."""
+        for _ in range(_MERGES_MAX):
+            if party.replaced_by is None:
+                return party
+            found = await self.by_id(party.replaced_by.id)
+            if found is None:
+                return party
+            party = found
+        return party
+
+    async def by_id(self, party: int) -> PartyRecord | None:
+        """The party with that id, active or not."""
+        return next(iter(await self._search([["id", "=", party]])), None)
+
+    async def by_code(self, code: str) -> PartyRecord | None:
+        """The party with that number, active or not."""
+        return next(iter(await self._search([["code", "=", code]])), None)
+
+    async def candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:
+        """The parties that may be the account: with the same tax id or, where the rules say so, the same name and
+        postal code. Merged ones are not among them, deactivated ones are."""
+        stated = tax_id_of(draft.vat_id, draft.address.country)
+        matched: dict[int, tuple[PartyRecord, list[str]]] = {}
+        if stated is not None:
+            for party in await self._search([["identifiers.code_compact", "in", _written(stated)]]):
+                matched.setdefault(party.id, (party, []))[1].append(_BY_TAX_ID)
+        if draft.match == "name_and_postal_code":
+            for party in await self._alike(draft):
+                matched.setdefault(party.id, (party, []))[1].append(_BY_NAME)
+        found = [self.entry(party, by) for party, by in matched.values() if party.replaced_by is None]
+        return sorted(found, key=lambda each: (not each.active, -len(each.matched_by), each.number))
+
+    def entry(self, party: PartyRecord, matched_by: list[str] | None = None) -> CustomerEntry:
+        """The party as a person would recognise it."""
+        place = invoice_address(party)
+        limit = party.credit_limit_amount
+        carried = [each.code or "" for each in party.identifiers if each.active]
+        with understanding(VENDOR, writes=False):
+            return CustomerEntry(
+                vendor_id=str(party.id),
+                number=party.code,
+                name=party.name or "",
+                active=party.active,
+                city=(place.city or "") if place else "",
+                postal_code=(place.postal_code or "")[:20] if place else "",
+                currency=self._currency,
+                credit_limit=None if limit is None else unit_price(limit.decimal, self._currency),
+                matched_by=matched_by or [],
+                account_ids=[
+                    canonical_spelling(code.removeprefix(ACCOUNT_PREFIX))
+                    for code in carried
+                    if code.startswith(ACCOUNT_PREFIX)
+                ],
+            )
+
+    async def _alike(self, draft: CustomerDraft) -> list[PartyRecord]:
+        words = name_words(draft.name)
+        if not words or not draft.address.postal_code:
+            return []
+        # Accents and case may differ, so only the place is asked for by its value, and the names compared here.
+        beginning = draft.name.split()[0][:1].translate(_LIKE_SPECIAL)
+        domain = [
+            ["addresses.postal_code", "=", draft.address.postal_code],
+            ["name", "ilike", f"{beginning}%"],
+        ]
+        return [
+            party
+            for party in await self._search(domain)
+            if name_words(party.name) == words
+            and any(same_text(each.postal_code, draft.address.postal_code) for each in party.addresses)
+        ]
+
+    async def _search(self, domain: list[Any]) -> list[PartyRecord]:
+        found = await self._rest.search(
+            "party.party", domain, PARTY_FIELDS, PartyRecord, limit=_FOUND_MAX, inactive_too=True
+        )
+        for party in found:
+            note_party(party)
+        return found
+
+
+def note_party(party: PartyRecord) -> None:
+    """Remember that whatever the ERP says while this party is worked on may name it, or where it lives."""
+    note_person(party.name)
+    for address in party.addresses:
+        note_person(address.street, address.city)
+
+
+def _written(stated: TaxId) -> list[str]:
+    """How identifiers of several types write the same tax id: with the country's letters, and without."""
+    return list(dict.fromkeys([stated.written, stated.register + stated.number, stated.number]))
