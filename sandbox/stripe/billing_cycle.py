@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sandbox.stripe.account import Account, Origin
+from sandbox.stripe.errors import StripeError
 from sandbox.stripe.invoice_drafts import subscription_of
-from sandbox.stripe.invoice_lifecycle import attempt, change_status, finalize, void
+from sandbox.stripe.invoice_lifecycle import attempt, change_status, finalize, note_finalization_failure, void
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.store import Record, new_id
 from sandbox.stripe.subscription_billing import charge_lines, draft
@@ -122,7 +123,11 @@ def _expire(account: Account, subscription: Record, at: int) -> None:
 
 
 def _finalize(account: Account, invoice: Record, _: int) -> None:
-    invoice = finalize(account, invoice)
+    try:
+        invoice = finalize(account, dict(invoice))
+    except StripeError as refused:
+        note_finalization_failure(account, account.fetch("invoice", invoice["id"]), refused)
+        return
     if invoice["status"] != "open":
         return
     if invoice["collection_method"] == "send_invoice":

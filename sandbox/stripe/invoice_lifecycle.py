@@ -6,10 +6,12 @@ Source: Stripe's "Status transitions and finalization" and "How subscriptions wo
 from __future__ import annotations
 
 from sandbox.stripe.account import Account
+from sandbox.stripe.amounts import check_not_too_large
 from sandbox.stripe.errors import StripeError, card_declined, invalid
 from sandbox.stripe.invoice_drafts import subscription_of
 from sandbox.stripe.invoice_totals import calculate, settle_due
 from sandbox.stripe.store import Record
+from sandbox.stripe.tax_ids import tax_ids_of
 
 # Days after a failed payment on which it is tried again; after the last one the subscription is cancelled.
 RETRY_DAYS = (3, 5, 7)
@@ -18,13 +20,15 @@ RETRY_DAYS = (3, 5, 7)
 def finalize(account: Account, invoice: Record) -> Record:
     """Number a draft and open it; one with nothing due is paid at once.
 
-    Raises StripeError unless the invoice is a draft.
+    Raises StripeError unless the invoice is a draft over an amount that can be charged.
     """
     if invoice["status"] != "draft":
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     at = account.now(invoice["test_clock"])
     customer = account.fetch_live("customer", invoice["customer"])
     calculate(account, invoice)
+    check_not_too_large(invoice["amount_due"], invoice["currency"], param=None)
+    invoice["customer_tax_ids"] = tax_ids_of(account, customer["id"])
     invoice["ending_balance"] = min(0, invoice["total"] + invoice["starting_balance"])
     invoice["number"] = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     customer["next_invoice_sequence"] += 1
@@ -41,6 +45,15 @@ def finalize(account: Account, invoice: Record) -> Record:
     if invoice["amount_due"] == 0:
         return mark_paid(account, invoice)
     return invoice
+
+
+def note_finalization_failure(account: Account, invoice: Record, refused: StripeError) -> None:
+    """Leave a draft that can't be finalized as it is, with the reason, and tell it."""
+    invoice["last_finalization_error"] = refused.body()["error"]
+    invoice["auto_advance"] = False
+    invoice["automatically_finalizes_at"] = None
+    account.store.put(invoice)
+    account.emit("invoice.finalization_failed", invoice)
 
 
 def mark_paid(account: Account, invoice: Record, *, charged: bool = False, out_of_band: bool = False) -> Record:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox.stripe.account import Account, Origin
@@ -68,13 +68,14 @@ _EITHER_OR = (
 )
 _CARDS = ["pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined"]
 _DAY = 86_400
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 # What there is before the dice are thrown: the ways to an invoice are long, and chance alone seldom goes them.
 _BEGINNING: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/v1/coupons", {"percent_off": "12.5", "duration": "forever"}),
     ("/v1/coupons", {"amount_off": "300", "currency": "eur", "duration": "once"}),
     ("/v1/tax_rates", {"display_name": "VAT", "percentage": "19", "inclusive": "false"}),
     ("/v1/test_helpers/test_clocks", {"frozen_time": "1748736000"}),
-    ("/v1/customers", {"payment_method": "pm_card_visa"}),
+    ("/v1/customers", {"payment_method": "pm_card_visa", "email": "ap@acme.example"}),
     ("/v1/customers", {"payment_method": "pm_card_visa", "test_clock": "test_clock"}),
     ("/v1/prices", {"product": "product", "currency": "eur", "unit_amount": "999", "recurring": {"interval": "month"}}),
 )
@@ -103,6 +104,8 @@ class Caller:
         noun = operation.path.split("/")[3 if "test_helpers" in operation.path else 2]
         kind = _WANTS.get(noun, noun.removesuffix("s"))
         path = {"id": self._id(noun, kind)} if "{id}" in operation.path else {}
+        if "{tax_id}" in operation.path:
+            path["tax_id"] = self._id("tax_id", "tax_id")
         self.call(operation, self._hash(operation.fields), path)
 
     def call(self, operation: Operation, tree: dict[str, Any], path: dict[str, str] | None = None) -> None:
@@ -169,7 +172,7 @@ class Caller:
         scalars: dict[type[Param], Callable[[Any], str]] = {
             Boolean: lambda _: self.dice.choice(["true", "false"]),
             Choice: lambda choice: self.dice.choice(choice.words),
-            Currency: lambda _: self.dice.choice(["eur", "eur", "eur", "usd"]),
+            Currency: lambda _: self.dice.choice(["eur"] * 9 + ["usd"]),
             Number: lambda _: self.dice.choice(["5", "12.5", "490", "99.995"]),
             Integer: lambda integer: self._number(name, integer),
             Moment: lambda moment: self._number(name, moment),
@@ -187,6 +190,8 @@ class Caller:
         return str(self.dice.choice([0, 1, 1, 2, 3, 7, 100, 2500]))
 
     def _text(self, name: str) -> str:
+        if name == "email":
+            return self.dice.choice(["ap@acme.example", "ap@acme.example", "Ω"])
         if name in _WANTS or "payment_method" in name:
             return self._id(name, _WANTS.get(name, name))
         return self.dice.choice(["a", "Ω", "customer.created", "http://127.0.0.1:9/", "metadata['k']:'v'", "tok_visa"])
@@ -225,7 +230,8 @@ def _check_books(account: Account) -> None:
                 assert invoice_now["status"] == "open"
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+# A seed does not shrink to anything simpler.
+@settings(max_examples=5, deadline=None, phases=_PHASES, suppress_health_check=list(HealthCheck))
 @given(st.integers(min_value=0, max_value=2**32))
 def test_nothing_fails_and_the_books_stay_right(seed_number: int) -> None:
     caller = Caller(seed_number)
@@ -239,4 +245,4 @@ def test_nothing_fails_and_the_books_stay_right(seed_number: int) -> None:
             do_overdue_work(caller.account)
     assert not caller.account.stuck
     _check_books(caller.account)
-    assert caller.answers > 15
+    assert caller.answers > 12
