@@ -21,7 +21,12 @@ from sandbox.stripe.settings import StripeSandboxSettings
 from sandbox.stripe.store import Record, Store, new_id
 
 # Kinds that Stripe's errors call by another name.
-_NOUNS = {"payment_method": "PaymentMethod", "test_helpers.test_clock": "test clock"}
+_NOUNS = {
+    "balance_transaction": "balance transaction",
+    "payment_intent": "payment_intent",
+    "payment_method": "PaymentMethod",
+    "test_helpers.test_clock": "test clock",
+}
 
 
 @dataclass(frozen=True)
@@ -196,7 +201,7 @@ class Account:
         self.journal.record(
             action="seeded" if origin.seeding and happening.action == "created" else happening.action,
             object_type=shown["object"],
-            object_id=shown["id"],
+            object_id=shown.get("id", shown["object"]),  # the balance is the only one, and has no id
             request_id=origin.request_id,
             external_id=(shown.get("metadata") or {}).get(self.settings.external_id_key),
             idempotency_key=origin.idempotency_key,

@@ -15,6 +15,8 @@ from sandbox.stripe.invoice_totals import sum_taxes
 from sandbox.stripe.listing import CREATED, PAGE, list_records, page
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import Choice, Integer, Metadata, Param, Text, merge_metadata
+from sandbox.stripe.payments.invoice_payments import charge_of_invoice
+from sandbox.stripe.payments.refunds import refund_charge
 from sandbox.stripe.store import Record, new_id
 
 _WAYS = ("credit_amount", "out_of_band_amount", "refund_amount")
@@ -109,8 +111,15 @@ def create(call: Call) -> Record:
     account = call.account
     credit_note, invoice = _draw(call)
     if call.params.get("refund_amount"):
-        refund = {"amount_refunded": call.params["refund_amount"], "refund": new_id("re"), "type": "refund"}
-        credit_note["refunds"] = [refund | {"payment_record_refund": None}]
+        charge = charge_of_invoice(account, invoice["id"])
+        if charge is None:
+            raise invalid(
+                f"The invoice {invoice['id']} was not paid by a charge, so that nothing of it can be refunded.",
+                param="refund_amount",
+            )
+        refund = refund_charge(account, charge, call.params["refund_amount"])
+        shown = {"amount_refunded": refund["amount"], "payment_record_refund": None, "refund": refund["id"]}
+        credit_note["refunds"] = [shown | {"type": "refund"}]
     account.store.put(credit_note)
     account.emit("credit_note.created", credit_note)
     if credit_note["post_payment_amount"]:

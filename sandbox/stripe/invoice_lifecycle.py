@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.amounts import check_not_too_large
-from sandbox.stripe.errors import StripeError, card_declined, invalid
+from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.invoice_drafts import subscription_of
 from sandbox.stripe.invoice_totals import calculate, settle_due
+from sandbox.stripe.payments.invoice_payments import ask_for_payment, charge_for_invoice, give_up, note_paid
 from sandbox.stripe.store import Record
 from sandbox.stripe.tax_ids import tax_ids_of
 
@@ -44,6 +45,7 @@ def finalize(account: Account, invoice: Record) -> Record:
     account.emit("invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
         return mark_paid(account, invoice)
+    ask_for_payment(account, invoice, customer, payment_method_of(account, invoice))
     return invoice
 
 
@@ -69,6 +71,10 @@ def mark_paid(account: Account, invoice: Record, *, charged: bool = False, out_o
     invoice["next_payment_attempt"] = None
     invoice["status_transitions"]["paid_at"] = account.now(invoice["test_clock"])
     account.store.put(invoice)
+    if charged:
+        note_paid(account, invoice, remaining)
+    else:
+        give_up(account, invoice, None)
     account.emit("invoice.paid", invoice)
     account.emit("invoice.payment_succeeded", invoice)
     _subscription_after(account, invoice)
@@ -80,40 +86,36 @@ def collect(account: Account, invoice: Record, *, payment_method: str | None = N
 
     Raises StripeError: 400 when there is no payment method, 402 when it declines; the declined attempt is kept.
     """
-    try:
-        charge(account, invoice["customer"], payment_method or payment_method_of(account, invoice))
-    except StripeError as refused:
-        if refused.status == 402:
-            _note_failure(account, invoice)
-            refused.state_kept = True
-        raise
+    refused = charge(account, invoice, payment_method or payment_method_of(account, invoice))
+    if refused is not None:
+        _note_failure(account, invoice, refused)
+        refused.state_kept = True
+        raise refused
     return mark_paid(account, invoice, charged=True)
 
 
 def attempt(account: Account, invoice: Record) -> StripeError | None:
     """Try to charge the customer for an open invoice; the answer is why it failed, after the failure was noted."""
     try:
-        charge(account, invoice["customer"], payment_method_of(account, invoice))
-    except StripeError as refused:
-        _note_failure(account, invoice)
+        refused = charge(account, invoice, payment_method_of(account, invoice))
+    except StripeError as impossible:
+        refused = impossible
+    if refused is not None:
+        _note_failure(account, invoice, refused)
         return refused
     mark_paid(account, invoice, charged=True)
     return None
 
 
-def charge(account: Account, customer_id: str, payment_method_id: str | None) -> None:
-    """Ask the bank.
+def charge(account: Account, invoice: Record, payment_method_id: str | None) -> StripeError | None:
+    """Ask the bank for what an open invoice has due. The answer is the 402 that it declined with.
 
-    Raises StripeError: 402 for a declining card or a customer whose `sandbox_behaviour` says so, 400 without a card.
+    Raises StripeError (400) when there is no card to charge, and for a customer who is gone.
     """
-    customer = account.fetch_live("customer", customer_id)
-    if customer["metadata"].get("sandbox_behaviour") == "decline":
-        raise card_declined()
+    account.fetch_live("customer", invoice["customer"])
     if payment_method_id is None:
         raise no_payment_method()
-    card = account.fetch("payment_method", payment_method_id)
-    if card["_declines"]:
-        raise card_declined(extra={"payment_method": {"id": card["id"], "object": "payment_method"}})
+    return charge_for_invoice(account, invoice, payment_method_id)
 
 
 def payment_method_of(account: Account, invoice: Record) -> str | None:
@@ -156,6 +158,7 @@ def void(account: Account, invoice: Record) -> Record:
     if not customer.get("deleted"):
         _move_balance(account, customer, invoice["starting_balance"] - invoice["ending_balance"])
     account.store.put(invoice)
+    give_up(account, invoice, "void_invoice")
     account.emit("invoice.voided", invoice)
     _subscription_after(account, invoice)
     return invoice
@@ -199,7 +202,7 @@ def change_status(account: Account, subscription: Record, status: str) -> None:
     account.emit_update("customer.subscription.updated", before, subscription)
 
 
-def _note_failure(account: Account, invoice: Record) -> None:
+def _note_failure(account: Account, invoice: Record, refused: StripeError) -> None:
     tried = invoice["attempt_count"]
     invoice["attempted"] = True
     invoice["attempt_count"] += 1
@@ -207,12 +210,19 @@ def _note_failure(account: Account, invoice: Record) -> None:
         wait = RETRY_DAYS[tried] * 86_400 if tried < len(RETRY_DAYS) else None
         invoice["next_payment_attempt"] = None if wait is None else account.now(invoice["test_clock"]) + wait
     account.store.put(invoice)
-    account.emit("invoice.payment_failed", invoice)
+    tell_failure(account, invoice, refused)
     subscription_id = subscription_of(invoice)
     if subscription_id is not None:
         subscription = account.fetch("subscription", subscription_id)
         if subscription["status"] == "active":
             change_status(account, subscription, "past_due")
+
+
+def tell_failure(account: Account, invoice: Record, refused: StripeError) -> None:
+    """Tell that an invoice could not be charged, and that the customer has to act where the bank wants that."""
+    account.emit("invoice.payment_failed", invoice)
+    if refused.code == "authentication_required":
+        account.emit("invoice.payment_action_required", invoice)
 
 
 def _subscription_after(account: Account, invoice: Record) -> None:

@@ -20,6 +20,7 @@ from sandbox.stripe import (
     test_clocks,
     webhook_endpoints,
 )
+from sandbox.stripe.payments import charges, disputes, intents, invoice_payments, ledger, payouts, refunds
 
 _NOUNS = (
     coupons,
@@ -38,6 +39,13 @@ _NOUNS = (
     tax_rates,
     test_clocks,
     webhook_endpoints,
+    charges,
+    disputes,
+    intents,
+    invoice_payments,
+    ledger,
+    payouts,
+    refunds,
 )
 # A fixed path comes before the one whose id it could be: /v1/customers/search before /v1/customers/{id}.
 OPERATIONS = tuple(

@@ -39,6 +39,7 @@ from tests.sandbox.stripe.running_sandbox import SEED
 
 # The kind of object whose id a text parameter wants; the segment after /v1/ wants one for its {id}.
 _WANTS = {
+    "charge": "charge",
     "coupon": "coupon",
     "customer": "customer",
     "default_price": "price",
@@ -46,6 +47,8 @@ _WANTS = {
     "id": "subscription_item",
     "invoice": "invoice",
     "invoice_line_item": "line",
+    "payment_intent": "payment_intent",
+    "payout": "payout",
     "plan": "price",
     "price": "price",
     "product": "product",
@@ -65,9 +68,19 @@ _EITHER_OR = (
     ("coupon", "discount"),
     ("quantity", "amount"),
     ("product", "product_data"),
+    ("charge", "payment_intent"),
 )
 _CARDS = ["pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined"]
 _DAY = 86_400
+_MONEY = (
+    "subscriptions",
+    "subscription_items",
+    "invoices",
+    "invoiceitems",
+    "credit_notes",
+    "payment_intents",
+    "refunds",
+)
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 # What there is before the dice are thrown: the ways to an invoice are long, and chance alone seldom goes them.
 _BEGINNING: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -215,6 +228,7 @@ def _check_books(account: Account) -> None:
         ]
         assert sum(note["total"] for note in notes) <= max(0, invoice["total"])
         assert sum(n["pre_payment_amount"] for n in notes) == invoice["pre_payment_credit_notes_amount"]
+    _check_payments(account)
     numbers = [invoice["number"] for invoice in account.store.scan("invoice") if invoice["number"]]
     assert len(numbers) == len(set(numbers))
     for subscription in account.store.scan("subscription"):
@@ -230,13 +244,31 @@ def _check_books(account: Account) -> None:
                 assert invoice_now["status"] == "open"
 
 
+def _check_payments(account: Account) -> None:
+    for invoice in account.store.scan("invoice"):
+        payments = account.store.scan("invoice_payment", invoice=invoice["id"])
+        assert len(payments) <= (invoice["number"] is not None)
+        for payment in payments:
+            intent = account.fetch("payment_intent", payment["payment"]["payment_intent"])
+            open_or_given_up = {"open": invoice["status"] in {"open", "uncollectible"}, "canceled": True}
+            assert open_or_given_up.get(payment["status"], intent["status"] == "succeeded")
+            if payment["status"] == "paid":
+                assert payment["amount_paid"] == intent["amount_received"] > 0
+    for charge in account.store.scan("charge"):
+        refunds = [each for each in account.store.scan("refund", charge=charge["id"]) if each["status"] != "failed"]
+        assert charge["amount_refunded"] == sum(refund["amount"] for refund in refunds) <= charge["amount_captured"]
+        assert charge["captured"] == (charge["balance_transaction"] is not None)
+    for transaction in account.store.scan("balance_transaction"):
+        assert transaction["net"] == transaction["amount"] - transaction["fee"]
+        assert transaction["fee"] == sum(each["amount"] for each in transaction["fee_details"])
+
+
 # A seed does not shrink to anything simpler.
 @settings(max_examples=5, deadline=None, phases=_PHASES, suppress_health_check=list(HealthCheck))
 @given(st.integers(min_value=0, max_value=2**32))
 def test_nothing_fails_and_the_books_stay_right(seed_number: int) -> None:
     caller = Caller(seed_number)
-    money = ("subscriptions", "subscription_items", "invoices", "invoiceitems", "credit_notes")
-    busy = [each for each in OPERATIONS if each.path.split("/")[2] in money and each.method == "POST"]
+    busy = [each for each in OPERATIONS if each.path.split("/")[2] in _MONEY and each.method == "POST"]
     advance = [each for each in OPERATIONS if each.path.endswith("/advance")]
     for _ in range(50):
         caller.random_call(caller.dice.choice([*OPERATIONS, *busy * 6, *advance * 12]))
