@@ -29,6 +29,7 @@ _OPTIONS = {
     "webhook_attempts_max": "attempts to deliver a webhook",
     "webhook_timeout_s": "how long a webhook receiver may take",
     "webhook_duplicate_every": "deliver every n-th event twice (0: none)",
+    "webhook_drop_every": "never deliver every n-th event (0: none)",
     "require_email": "refuse to send invoices to a customer without an e-mail address",
     "one_currency": "refuse a second currency for a customer who has something running in a first one",
     "one_item_per_price": "refuse the same price on two items of a subscription",

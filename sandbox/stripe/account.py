@@ -161,6 +161,8 @@ class Account:
             },
             type=event_type,
         )
+        # How long it is kept is counted on the account's clock, whatever clock its object is on.
+        event["_at"] = self.clock.now()
         self.store.put(event)
         self._happenings.append(_Happening(event_type.rsplit(".", 1)[-1], shown, event))
 

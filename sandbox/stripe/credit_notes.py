@@ -15,6 +15,7 @@ from sandbox.stripe.invoice_totals import sum_taxes
 from sandbox.stripe.listing import CREATED, PAGE, list_records, page
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import Choice, Integer, Metadata, Param, Text, merge_metadata
+from sandbox.stripe.payments.customer_balance import move_balance
 from sandbox.stripe.payments.invoice_payments import charge_of_invoice
 from sandbox.stripe.payments.refunds import refund_charge
 from sandbox.stripe.store import Record, new_id
@@ -128,7 +129,7 @@ def create(call: Call) -> Record:
         account.store.put(invoice)
         account.emit_update("invoice.updated", before, invoice)
     if credit_note["_credit_amount"]:
-        _credit_balance(account, invoice["customer"], -credit_note["_credit_amount"])
+        _credit_balance(account, credit_note)
     if credit_note["pre_payment_amount"]:
         reduce_due(account, invoice, credit_note["pre_payment_amount"])
     return credit_note
@@ -183,12 +184,25 @@ def _notes(account: Account, invoice: Record) -> list[Record]:
     return [dict(note) for note in account.store.scan("credit_note", invoice=invoice["id"])]
 
 
-def _credit_balance(account: Account, customer_id: str, change: int) -> None:
-    customer = account.fetch_live("customer", customer_id)
-    before = account.shown(customer)
-    customer["balance"] += change
-    account.store.put(customer)
-    account.emit_update("customer.updated", before, customer)
+def _credit_balance(account: Account, credit_note: Record) -> None:
+    customer = account.fetch_live("customer", credit_note["customer"])
+    if customer["currency"] not in {None, credit_note["currency"]}:
+        raise invalid(
+            f"The customer's balance is in {customer['currency']}; the sandbox keeps none in "
+            f"{credit_note['currency']}.",
+            param="credit_amount",
+        )
+    moved = move_balance(
+        account,
+        customer,
+        -credit_note["_credit_amount"],
+        "credit_note",
+        currency=credit_note["currency"],
+        credit_note=credit_note["id"],
+        invoice=credit_note["invoice"],
+    )
+    credit_note["customer_balance_transaction"] = moved and moved["id"]
+    account.store.put(credit_note)
 
 
 def _type(pre_payment: int, post_payment: int) -> str:

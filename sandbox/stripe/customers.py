@@ -12,6 +12,7 @@ from sandbox.stripe.errors import invalid
 from sandbox.stripe.listing import CREATED, PAGE, list_records
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import Choice, Email, Fields, Hash, Integer, Items, Metadata, Param, Text, merge_metadata
+from sandbox.stripe.payments.customer_balance import move_balance
 from sandbox.stripe.store import Record, new_id
 from sandbox.stripe.subscription_cancelling import cancel_at_once, stop_advancing
 from sandbox.stripe.subscription_states import ENDED
@@ -79,6 +80,7 @@ def create(call: Call) -> Record:
     _apply(call, customer)
     account.store.put(customer)
     account.emit("customer.created", customer)
+    _set_balance(call, customer, "initial")
     for index, given in enumerate(params.get("tax_id_data", [])):
         add_tax_id(account, customer, given["type"], given["value"], param=f"tax_id_data[{index}][value]")
     return customer
@@ -91,6 +93,7 @@ def update(call: Call) -> Record:
     _apply(call, customer)
     call.account.store.put(customer)
     call.account.emit_update("customer.updated", before, customer)
+    _set_balance(call, customer, "adjustment")
     return customer
 
 
@@ -132,8 +135,18 @@ def _apply(call: Call, customer: Record) -> None:
             customer["tax_exempt"] = value or "none"
         elif name in {"invoice_prefix", "next_invoice_sequence"}:
             _set_numbering(call.account, customer, name, value)
-        elif name in _WRITABLE:
+        elif name != "balance" and name in _WRITABLE:
             customer[name] = value
+
+
+def _set_balance(call: Call, customer: Record, type_: str) -> None:
+    change = call.params.get("balance", customer["balance"]) - customer["balance"]
+    currency = customer["currency"]
+    move_balance(call.account, customer, change, type_, currency=currency or "usd")
+    if currency is None and customer["currency"] is not None:
+        # A balance that is set on the customer takes the currency of the first invoice.
+        customer["currency"] = None
+        call.account.store.put(customer)
 
 
 def _set_numbering(account: Account, customer: Record, name: str, value: Any) -> None:

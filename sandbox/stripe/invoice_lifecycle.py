@@ -10,6 +10,7 @@ from sandbox.stripe.amounts import check_not_too_large
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.invoice_drafts import subscription_of
 from sandbox.stripe.invoice_totals import calculate, settle_due
+from sandbox.stripe.payments.customer_balance import move_balance
 from sandbox.stripe.payments.invoice_payments import ask_for_payment, charge_for_invoice, give_up, note_paid
 from sandbox.stripe.store import Record
 from sandbox.stripe.tax_ids import tax_ids_of
@@ -33,7 +34,8 @@ def finalize(account: Account, invoice: Record) -> Record:
     invoice["ending_balance"] = min(0, invoice["total"] + invoice["starting_balance"])
     invoice["number"] = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     customer["next_invoice_sequence"] += 1
-    _move_balance(account, customer, invoice["ending_balance"] - invoice["starting_balance"])
+    used = invoice["ending_balance"] - invoice["starting_balance"]
+    move_balance(account, customer, used, "applied_to_invoice", currency=invoice["currency"], invoice=invoice["id"])
     invoice["status"] = "open"
     invoice["status_transitions"]["finalized_at"] = invoice["effective_at"] = at
     invoice["automatically_finalizes_at"] = None
@@ -156,7 +158,10 @@ def void(account: Account, invoice: Record) -> Record:
     invoice["status_transitions"]["voided_at"] = account.now(invoice["test_clock"])
     customer = account.fetch("customer", invoice["customer"])
     if not customer.get("deleted"):
-        _move_balance(account, customer, invoice["starting_balance"] - invoice["ending_balance"])
+        used = invoice["ending_balance"] - invoice["starting_balance"]
+        move_balance(
+            account, customer, -used, "unapplied_from_invoice", currency=invoice["currency"], invoice=invoice["id"]
+        )
     account.store.put(invoice)
     give_up(account, invoice, "void_invoice")
     account.emit("invoice.voided", invoice)
@@ -245,11 +250,3 @@ def _owes(account: Account, subscription_id: str) -> bool:
         for invoice in account.store.scan("invoice")
         if subscription_of(invoice) == subscription_id
     )
-
-
-def _move_balance(account: Account, customer: Record, change: int) -> None:
-    before = account.shown(account.fetch_live("customer", customer["id"]))
-    customer["balance"] += change
-    account.store.put(customer)
-    if change:
-        account.emit_update("customer.updated", before, customer)

@@ -49,7 +49,9 @@ def calculate(account: Account, invoice: Record) -> None:
     invoice["total"] = sum(left) + taxes
     invoice["total_discount_amounts"] = _sum_by_discount(lines)
     invoice["total_taxes"] = sum_taxes(lines)
-    invoice["starting_balance"] = account.fetch_live("customer", invoice["customer"])["balance"]
+    customer = account.fetch_live("customer", invoice["customer"])
+    # The balance is in the customer's currency, and an invoice in another one leaves it alone.
+    invoice["starting_balance"] = customer["balance"] if customer["currency"] in {None, invoice["currency"]} else 0
     settle_due(invoice)
 
 

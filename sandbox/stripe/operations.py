@@ -20,7 +20,16 @@ from sandbox.stripe import (
     test_clocks,
     webhook_endpoints,
 )
-from sandbox.stripe.payments import charges, disputes, intents, invoice_payments, ledger, payouts, refunds
+from sandbox.stripe.payments import (
+    charges,
+    customer_balance,
+    disputes,
+    intents,
+    invoice_payments,
+    ledger,
+    payouts,
+    refunds,
+)
 
 _NOUNS = (
     coupons,
@@ -40,6 +49,7 @@ _NOUNS = (
     test_clocks,
     webhook_endpoints,
     charges,
+    customer_balance,
     disputes,
     intents,
     invoice_payments,

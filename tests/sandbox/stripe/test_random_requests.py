@@ -71,6 +71,8 @@ _EITHER_OR = (
     ("charge", "payment_intent"),
 )
 _CARDS = ["pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined"]
+# The second id of a path, and the kind of object that it names.
+_SECOND_IDS = {"tax_id": "tax_id", "transaction": "customer_balance_transaction"}
 _DAY = 86_400
 _MONEY = (
     "subscriptions",
@@ -117,8 +119,9 @@ class Caller:
         noun = operation.path.split("/")[3 if "test_helpers" in operation.path else 2]
         kind = _WANTS.get(noun, noun.removesuffix("s"))
         path = {"id": self._id(noun, kind)} if "{id}" in operation.path else {}
-        if "{tax_id}" in operation.path:
-            path["tax_id"] = self._id("tax_id", "tax_id")
+        for second, second_kind in _SECOND_IDS.items():
+            if f"{{{second}}}" in operation.path:
+                path[second] = self._id(second, second_kind)
         self.call(operation, self._hash(operation.fields), path)
 
     def call(self, operation: Operation, tree: dict[str, Any], path: dict[str, str] | None = None) -> None:
