@@ -278,6 +278,7 @@ class Landscape:
                     [
                         *("--seed", str(DATA_FOLDER), "--secret-key-file", str(self.run_dir / "stripe.key")),
                         *("--external-id-key", "quoteway_external_id"),
+                        "--no-require-email",  # until the adapter sends the bill-to e-mail
                         *(_WITHOUT_QUOTA if self.unthrottled else ()),
                     ],
                 ),

@@ -29,6 +29,10 @@ _OPTIONS = {
     "webhook_attempts_max": "attempts to deliver a webhook",
     "webhook_timeout_s": "how long a webhook receiver may take",
     "webhook_duplicate_every": "deliver every n-th event twice (0: none)",
+    "webhook_drop_every": "never deliver every n-th event (0: none)",
+    "require_email": "refuse to send invoices to a customer without an e-mail address",
+    "one_currency": "refuse a second currency for a customer who has something running in a first one",
+    "one_item_per_price": "refuse the same price on two items of a subscription",
     "external_id_key": "metadata key that the journal shows as external_id",
 }
 
@@ -45,9 +49,11 @@ def _arguments() -> argparse.Namespace:
     defaults = {each.name: each.default for each in fields(StripeSandboxSettings) if each.default is not MISSING}
     for name, meaning in _OPTIONS.items():
         default = defaults[name]
-        parser.add_argument(
-            f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"{meaning} (default: {default})"
-        )
+        option = f"--{name.replace('_', '-')}"
+        if isinstance(default, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=meaning)
+        else:
+            parser.add_argument(option, type=type(default), default=default, help=f"{meaning} (default: {default})")
     return parser.parse_args()
 
 

@@ -21,7 +21,12 @@ from sandbox.stripe.settings import StripeSandboxSettings
 from sandbox.stripe.store import Record, Store, new_id
 
 # Kinds that Stripe's errors call by another name.
-_NOUNS = {"payment_method": "PaymentMethod", "test_helpers.test_clock": "test clock"}
+_NOUNS = {
+    "balance_transaction": "balance transaction",
+    "payment_intent": "payment_intent",
+    "payment_method": "PaymentMethod",
+    "test_helpers.test_clock": "test clock",
+}
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,8 @@ class Account:
             },
             type=event_type,
         )
+        # How long it is kept is counted on the account's clock, whatever clock its object is on.
+        event["_at"] = self.clock.now()
         self.store.put(event)
         self._happenings.append(_Happening(event_type.rsplit(".", 1)[-1], shown, event))
 
@@ -196,7 +203,7 @@ class Account:
         self.journal.record(
             action="seeded" if origin.seeding and happening.action == "created" else happening.action,
             object_type=shown["object"],
-            object_id=shown["id"],
+            object_id=shown.get("id", shown["object"]),  # the balance is the only one, and has no id
             request_id=origin.request_id,
             external_id=(shown.get("metadata") or {}).get(self.settings.external_id_key),
             idempotency_key=origin.idempotency_key,

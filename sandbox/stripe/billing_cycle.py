@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sandbox.stripe.account import Account, Origin
+from sandbox.stripe.errors import StripeError
 from sandbox.stripe.invoice_drafts import subscription_of
-from sandbox.stripe.invoice_lifecycle import attempt, change_status, finalize, void
+from sandbox.stripe.invoice_lifecycle import attempt, change_status, finalize, note_finalization_failure, void
+from sandbox.stripe.payments import disputes, ledger, payouts, refunds
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.store import Record, new_id
 from sandbox.stripe.subscription_billing import charge_lines, draft
@@ -61,7 +63,11 @@ def advance(account: Account, test_clock: Record, until: int) -> None:
 
 def _next(account: Account, test_clock: str | None, until: int) -> _Work | None:
     """The earliest piece of work that is due; at the same moment, a cancellation before a renewal before an invoice."""
-    every = (*_of_subscriptions(account, test_clock), *_of_invoices(account, test_clock))
+    every = (
+        *_of_subscriptions(account, test_clock),
+        *_of_invoices(account, test_clock),
+        *_of_payments(account, test_clock),
+    )
     due = [work for work in every if work.at <= until and work.object_id not in account.stuck]
     return min(due, key=lambda work: work.at, default=None)
 
@@ -90,6 +96,21 @@ def _of_invoices(account: Account, test_clock: str | None) -> Iterator[_Work]:
                 yield _Work(invoice["next_payment_attempt"], "invoice", invoice["id"], _collect)
             if invoice["due_date"] is not None and not invoice["_overdue_told"]:
                 yield _Work(invoice["due_date"], "invoice", invoice["id"], _tell_overdue)
+
+
+def _of_payments(account: Account, test_clock: str | None) -> Iterator[_Work]:
+    for refund in account.store.scan("refund", _test_clock=test_clock):
+        if refund["_settles_at"] is not None:
+            yield _Work(refund["_settles_at"], "refund", refund["id"], refunds.settle)
+    for dispute in account.store.scan("dispute", _test_clock=test_clock):
+        if dispute["status"].endswith("needs_response"):
+            yield _Work(dispute["evidence_details"]["due_by"], "dispute", dispute["id"], disputes.lapse)
+    if test_clock is not None:
+        return  # the balance is the account's own, and no customer's clock moves it
+    for transaction in account.store.scan("balance_transaction", status="pending"):
+        yield _Work(transaction["available_on"], "balance_transaction", transaction["id"], ledger.settle)
+    for payout in account.store.scan("payout", status="pending"):
+        yield _Work(payout["arrival_date"], "payout", payout["id"], payouts.arrive)
 
 
 def _renew(account: Account, subscription: Record, at: int) -> None:
@@ -122,7 +143,11 @@ def _expire(account: Account, subscription: Record, at: int) -> None:
 
 
 def _finalize(account: Account, invoice: Record, _: int) -> None:
-    invoice = finalize(account, invoice)
+    try:
+        invoice = finalize(account, dict(invoice))
+    except StripeError as refused:
+        note_finalization_failure(account, account.fetch("invoice", invoice["id"]), refused)
+        return
     if invoice["status"] != "open":
         return
     if invoice["collection_method"] == "send_invoice":

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sandbox.journal import journal_route
 from sandbox.stripe.billing_cycle import do_overdue_work
+from sandbox.stripe.control_requests import read_json, refused
 from sandbox.stripe.gateway import Gateway
+from sandbox.stripe.payments.control import payment_control_routes
 from sandbox.stripe.webhooks import WebhookDelivery
 
 
 def control_routes(gateway: Gateway, delivery: WebhookDelivery) -> list[Route]:
-    """Journal, object counts, webhook deliveries, the clock, and refusals on order."""
+    """Journal, object counts, webhook deliveries, the clock, payouts, disputes, and refusals on order."""
     account = gateway.account
 
     async def state(_: Request) -> JSONResponse:
@@ -28,9 +27,9 @@ def control_routes(gateway: Gateway, delivery: WebhookDelivery) -> list[Route]:
     async def clock(request: Request) -> JSONResponse:
         if request.method == "POST":
             try:
-                account.clock.shift(float((await _json(request))["advance_s"]))
+                account.clock.shift(float((await read_json(request))["advance_s"]))
             except (KeyError, TypeError, ValueError) as error:
-                return _refused(f'send {{"advance_s": seconds}}, a number that is not negative: {error}')
+                return refused(f'send {{"advance_s": seconds}}, a number that is not negative: {error}')
             do_overdue_work(account)
         return JSONResponse({"now": account.now()})
 
@@ -39,9 +38,9 @@ def control_routes(gateway: Gateway, delivery: WebhookDelivery) -> list[Route]:
             gateway.refusals.clear()
         elif request.method == "POST":
             try:
-                gateway.refusals.order(await _json(request))
+                gateway.refusals.order(await read_json(request))
             except ValueError as error:
-                return _refused(str(error))
+                return refused(str(error))
         return JSONResponse({"refusals": gateway.refusals.waiting()})
 
     return [
@@ -49,19 +48,6 @@ def control_routes(gateway: Gateway, delivery: WebhookDelivery) -> list[Route]:
         Route("/_sandbox/state", state, methods=["GET"]),
         Route("/_sandbox/webhooks", webhooks, methods=["GET"]),
         Route("/_sandbox/clock", clock, methods=["GET", "POST"]),
+        *payment_control_routes(account),
         Route("/_sandbox/refuse", refuse, methods=["GET", "POST", "DELETE"]),
     ]
-
-
-async def _json(request: Request) -> dict[str, Any]:
-    try:
-        body = json.loads(await request.body())
-    except ValueError as error:
-        raise ValueError(f"the body is not JSON: {error}") from error
-    if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")  # noqa: TRY004 -- told to the caller, like any wrong body
-    return body
-
-
-def _refused(message: str) -> JSONResponse:
-    return JSONResponse({"error": message}, status_code=400)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.stripe.account import Account
+from sandbox.stripe.amounts import check_step
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.listing import CREATED, PAGE, list_records
 from sandbox.stripe.operation import Call, Operation
@@ -42,6 +43,8 @@ def create(call: Call) -> Record:
         raise invalid("You must pass exactly one of percent_off and amount_off.", param="percent_off")
     if ("amount_off" in params) != ("currency" in params):
         raise invalid("You must pass currency when passing amount_off, and only then.", param="currency")
+    if "amount_off" in params:
+        check_step(params["amount_off"], params["currency"], param="amount_off")
     duration = params.get("duration", "once")
     if (duration == "repeating") != ("duration_in_months" in params):
         raise invalid("You must pass duration_in_months with duration=repeating, and only then.", param="duration")
@@ -89,12 +92,18 @@ def delete(call: Call) -> Record:
 
 
 def make_discounts(
-    account: Account, wanted: list[Mapping[str, Any]] | None, owner: Mapping[str, str | None], at: int, *, param: str
+    account: Account,
+    wanted: list[Mapping[str, Any]] | None,
+    owner: Mapping[str, str | None],
+    at: int,
+    *,
+    param: str,
+    currency: str | None,
 ) -> list[str]:
     """The ids of the discounts that a `discounts` parameter asks for.
 
     `owner` names what they hang on (customer, subscription, subscription_item, invoice, invoice_item). Raises
-    StripeError for a coupon that is missing or used up.
+    StripeError for a coupon that is missing, used up, or an amount in another currency than `currency`.
     """
     ids = []
     for index, entry in enumerate(wanted or []):
@@ -104,12 +113,21 @@ def make_discounts(
         if "discount" in entry:
             ids.append(str(account.fetch("discount", entry["discount"], param=f"{where}[discount]")["id"]))
         else:
-            ids.append(_redeem(account, entry["coupon"], owner, at, param=f"{where}[coupon]"))
+            coupon = account.fetch_live("coupon", entry["coupon"], param=f"{where}[coupon]")
+            _check_currency(coupon, currency, param=f"{where}[coupon]")
+            ids.append(_redeem(account, coupon, owner, at, param=f"{where}[coupon]"))
     return ids
 
 
-def _redeem(account: Account, coupon_id: str, owner: Mapping[str, str | None], at: int, *, param: str) -> str:
-    coupon = account.fetch_live("coupon", coupon_id, param=param)
+def _check_currency(coupon: Record, currency: str | None, *, param: str) -> None:
+    if currency and coupon["currency"] not in {None, currency}:
+        raise invalid(
+            f"The coupon's currency ({coupon['currency']}) must match what it takes an amount off ({currency}).",
+            param=param,
+        )
+
+
+def _redeem(account: Account, coupon: Record, owner: Mapping[str, str | None], at: int, *, param: str) -> str:
     if not coupon["valid"] or (coupon["redeem_by"] is not None and coupon["redeem_by"] < at):
         raise invalid("This coupon has expired or has been used up.", code="coupon_expired", param=param)
     coupon["times_redeemed"] += 1
@@ -125,7 +143,7 @@ def _redeem(account: Account, coupon_id: str, owner: Mapping[str, str | None], a
         "invoice": None,
         "invoice_item": None,
         "promotion_code": None,
-        "source": {"coupon": coupon_id, "type": "coupon"},
+        "source": {"coupon": coupon["id"], "type": "coupon"},
         "start": at,
         "subscription": None,
         "subscription_item": None,

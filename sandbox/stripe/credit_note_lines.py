@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.stripe.account import Account
+from sandbox.stripe.currencies import step
 from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.invoice_totals import rounded, tax_entries
 from sandbox.stripe.params import Choice, Hash, Integer, Items, Metadata, Number, Text, merge_metadata
@@ -45,7 +46,7 @@ def credit_lines(
         if wanted["type"] == "invoice_line_item":
             made.append(_part_of_invoice_line(account, invoice, wanted, param))
         else:
-            made.append(_custom_line(account, wanted, param))
+            made.append(_custom_line(account, invoice["currency"], wanted, param))
     return made
 
 
@@ -62,17 +63,22 @@ def _part_of_invoice_line(account: Account, invoice: Record, wanted: Mapping[str
         share = Decimal(wanted["amount"]) / line["amount"]
     if share > 1:
         raise invalid("A line of a credit note can't credit more than the line of the invoice.", param=param)
+    coin = step(invoice["currency"])
     discounts = [
-        {"amount": rounded(entry["amount"] * share), "discount": entry["discount"]}
+        {"amount": rounded(entry["amount"] * share, coin), "discount": entry["discount"]}
         for entry in line["discount_amounts"]
     ]
     taxes = [
-        tax | {"amount": rounded(tax["amount"] * share), "taxable_amount": rounded(tax["taxable_amount"] * share)}
+        tax
+        | {
+            "amount": rounded(tax["amount"] * share, coin),
+            "taxable_amount": rounded(tax["taxable_amount"] * share, coin),
+        }
         for tax in line["taxes"]
     ]
     return _line(
         account,
-        amount=rounded(line["amount"] * share),
+        amount=rounded(line["amount"] * share, coin),
         description=wanted.get("description", line["description"]),
         discount_amount=sum(entry["amount"] for entry in discounts),
         discount_amounts=discounts,
@@ -86,14 +92,14 @@ def _part_of_invoice_line(account: Account, invoice: Record, wanted: Mapping[str
     )
 
 
-def _custom_line(account: Account, wanted: Mapping[str, Any], param: str) -> Record:
+def _custom_line(account: Account, currency: str, wanted: Mapping[str, Any], param: str) -> Record:
     if ("unit_amount" in wanted) == ("unit_amount_decimal" in wanted):
         raise invalid(
             "A custom line has exactly one of `unit_amount` and `unit_amount_decimal`.", param=f"{param}[unit_amount]"
         )
     unit = Decimal(wanted.get("unit_amount", wanted.get("unit_amount_decimal")))
     quantity = wanted.get("quantity", 1)
-    amount = rounded(unit * quantity)
+    amount = rounded(unit * quantity, step(currency))
     tax_rates = usable_tax_rates(account, wanted.get("tax_rates"), param=f"{param}[tax_rates]")
     return _line(
         account,
@@ -101,7 +107,7 @@ def _custom_line(account: Account, wanted: Mapping[str, Any], param: str) -> Rec
         description=wanted.get("description"),
         metadata=merge_metadata({}, wanted.get("metadata")),
         quantity=quantity,
-        taxes=tax_entries(account, amount, tax_rates),
+        taxes=tax_entries(account, amount, tax_rates, currency),
         tax_rates=tax_rates,
         type="custom_line_item",
         unit_amount=int(unit) if unit == unit.to_integral_value() else None,

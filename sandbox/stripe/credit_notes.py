@@ -15,6 +15,9 @@ from sandbox.stripe.invoice_totals import sum_taxes
 from sandbox.stripe.listing import CREATED, PAGE, list_records, page
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import Choice, Integer, Metadata, Param, Text, merge_metadata
+from sandbox.stripe.payments.customer_balance import move_balance
+from sandbox.stripe.payments.invoice_payments import charge_of_invoice
+from sandbox.stripe.payments.refunds import refund_charge
 from sandbox.stripe.store import Record, new_id
 
 _WAYS = ("credit_amount", "out_of_band_amount", "refund_amount")
@@ -109,8 +112,15 @@ def create(call: Call) -> Record:
     account = call.account
     credit_note, invoice = _draw(call)
     if call.params.get("refund_amount"):
-        refund = {"amount_refunded": call.params["refund_amount"], "refund": new_id("re"), "type": "refund"}
-        credit_note["refunds"] = [refund | {"payment_record_refund": None}]
+        charge = charge_of_invoice(account, invoice["id"])
+        if charge is None:
+            raise invalid(
+                f"The invoice {invoice['id']} was not paid by a charge, so that nothing of it can be refunded.",
+                param="refund_amount",
+            )
+        refund = refund_charge(account, charge, call.params["refund_amount"])
+        shown = {"amount_refunded": refund["amount"], "payment_record_refund": None, "refund": refund["id"]}
+        credit_note["refunds"] = [shown | {"type": "refund"}]
     account.store.put(credit_note)
     account.emit("credit_note.created", credit_note)
     if credit_note["post_payment_amount"]:
@@ -119,7 +129,7 @@ def create(call: Call) -> Record:
         account.store.put(invoice)
         account.emit_update("invoice.updated", before, invoice)
     if credit_note["_credit_amount"]:
-        _credit_balance(account, invoice["customer"], -credit_note["_credit_amount"])
+        _credit_balance(account, credit_note)
     if credit_note["pre_payment_amount"]:
         reduce_due(account, invoice, credit_note["pre_payment_amount"])
     return credit_note
@@ -174,12 +184,25 @@ def _notes(account: Account, invoice: Record) -> list[Record]:
     return [dict(note) for note in account.store.scan("credit_note", invoice=invoice["id"])]
 
 
-def _credit_balance(account: Account, customer_id: str, change: int) -> None:
-    customer = account.fetch_live("customer", customer_id)
-    before = account.shown(customer)
-    customer["balance"] += change
-    account.store.put(customer)
-    account.emit_update("customer.updated", before, customer)
+def _credit_balance(account: Account, credit_note: Record) -> None:
+    customer = account.fetch_live("customer", credit_note["customer"])
+    if customer["currency"] not in {None, credit_note["currency"]}:
+        raise invalid(
+            f"The customer's balance is in {customer['currency']}; the sandbox keeps none in "
+            f"{credit_note['currency']}.",
+            param="credit_amount",
+        )
+    moved = move_balance(
+        account,
+        customer,
+        -credit_note["_credit_amount"],
+        "credit_note",
+        currency=credit_note["currency"],
+        credit_note=credit_note["id"],
+        invoice=credit_note["invoice"],
+    )
+    credit_note["customer_balance_transaction"] = moved and moved["id"]
+    account.store.put(credit_note)
 
 
 def _type(pre_payment: int, post_payment: int) -> str:

@@ -1,4 +1,4 @@
-"""Customers and their tax ids."""
+"""Customers."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from typing import Any
 from sandbox.stripe import payment_methods
 from sandbox.stripe.account import Account
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.listing import CREATED, PAGE, list_records, page
+from sandbox.stripe.listing import CREATED, PAGE, list_records
 from sandbox.stripe.operation import Call, Operation
-from sandbox.stripe.params import Choice, Fields, Hash, Integer, Items, Metadata, Param, Text, merge_metadata
+from sandbox.stripe.params import Choice, Email, Fields, Hash, Integer, Items, Metadata, Param, Text, merge_metadata
+from sandbox.stripe.payments.customer_balance import move_balance
 from sandbox.stripe.store import Record, new_id
-from sandbox.stripe.subscription_cancelling import ENDED, cancel_at_once, stop_advancing
+from sandbox.stripe.subscription_cancelling import cancel_at_once, stop_advancing
+from sandbox.stripe.subscription_states import ENDED
+from sandbox.stripe.tax_ids import TAX_ID, add_tax_id
 
 ADDRESS: Fields = {name: Text(unset=True) for name in ("city", "country", "line1", "line2", "postal_code", "state")}
-_TEXTS = ("business_name", "description", "email", "individual_name", "name", "phone")
-_TAX_ID: Fields = {"type": Text(required=True), "value": Text(required=True)}
+_TEXTS = ("business_name", "description", "individual_name", "name", "phone")
 _WRITABLE: dict[str, Param] = {
     **{name: Text(unset=True) for name in _TEXTS},
     "address": Hash(fields=ADDRESS, unset=True),
     "balance": Integer(),
+    "email": Email(unset=True, chars_max=512),
     "invoice_prefix": Text(),
     "invoice_settings": Hash(fields={"default_payment_method": Text(unset=True), "footer": Text(unset=True)}),
     "metadata": Metadata(),
@@ -35,7 +38,7 @@ _WRITABLE: dict[str, Param] = {
 }
 _ONLY_AT_CREATION: dict[str, Param] = {
     "payment_method": Text(),
-    "tax_id_data": Items(of=Hash(fields=_TAX_ID)),
+    "tax_id_data": Items(of=Hash(fields=TAX_ID)),
     "test_clock": Text(),
 }
 
@@ -77,8 +80,9 @@ def create(call: Call) -> Record:
     _apply(call, customer)
     account.store.put(customer)
     account.emit("customer.created", customer)
-    for given in params.get("tax_id_data", []):
-        _add_tax_id(call, customer, given["type"], given["value"])
+    _set_balance(call, customer, "initial")
+    for index, given in enumerate(params.get("tax_id_data", [])):
+        add_tax_id(account, customer, given["type"], given["value"], param=f"tax_id_data[{index}][value]")
     return customer
 
 
@@ -89,6 +93,7 @@ def update(call: Call) -> Record:
     _apply(call, customer)
     call.account.store.put(customer)
     call.account.emit_update("customer.updated", before, customer)
+    _set_balance(call, customer, "adjustment")
     return customer
 
 
@@ -130,8 +135,18 @@ def _apply(call: Call, customer: Record) -> None:
             customer["tax_exempt"] = value or "none"
         elif name in {"invoice_prefix", "next_invoice_sequence"}:
             _set_numbering(call.account, customer, name, value)
-        elif name in _WRITABLE:
+        elif name != "balance" and name in _WRITABLE:
             customer[name] = value
+
+
+def _set_balance(call: Call, customer: Record, type_: str) -> None:
+    change = call.params.get("balance", customer["balance"]) - customer["balance"]
+    currency = customer["currency"]
+    move_balance(call.account, customer, change, type_, currency=currency or "usd")
+    if currency is None and customer["currency"] is not None:
+        # A balance that is set on the customer takes the currency of the first invoice.
+        customer["currency"] = None
+        call.account.store.put(customer)
 
 
 def _set_numbering(account: Account, customer: Record, name: str, value: Any) -> None:
@@ -150,34 +165,6 @@ def _set_numbering(account: Account, customer: Record, name: str, value: Any) ->
     customer[name] = value
 
 
-def _add_tax_id(call: Call, customer: Record, type_: str, value: str) -> Record:
-    tax_id = call.account.new(
-        "tax_id",
-        new_id("txi"),
-        on_clock=customer["test_clock"],
-        country=value[:2].upper() if type_ == "eu_vat" else None,
-        customer=customer["id"],
-        owner={"customer": customer["id"], "type": "customer"},
-        type=type_,
-        value=value,
-        verification={"status": "pending", "verified_address": None, "verified_name": None},
-    )
-    call.account.store.put(tax_id)
-    call.account.emit("customer.tax_id.created", tax_id)
-    return tax_id
-
-
-def create_tax_id(call: Call) -> Record:
-    """POST /v1/customers/{id}/tax_ids"""
-    return _add_tax_id(call, call.fetch_live("customer"), call.params["type"], call.params["value"])
-
-
-def list_tax_ids(call: Call) -> Record:
-    """GET /v1/customers/{id}/tax_ids"""
-    customer = call.fetch_live("customer")
-    return page(call, [dict(tax_id) for tax_id in call.account.store.scan("tax_id", customer=customer["id"])], "tax_id")
-
-
 def list_customers(call: Call) -> Record:
     """GET /v1/customers"""
     return list_records(call, "customer", scoped="test_clock" in call.params)
@@ -189,6 +176,4 @@ OPERATIONS = (
     Operation("GET", "/v1/customers/{id}", lambda call: call.fetch("customer")),
     Operation("POST", "/v1/customers/{id}", update, _WRITABLE),
     Operation("DELETE", "/v1/customers/{id}", delete),
-    Operation("POST", "/v1/customers/{id}/tax_ids", create_tax_id, _TAX_ID),
-    Operation("GET", "/v1/customers/{id}/tax_ids", list_tax_ids, PAGE),
 )

@@ -10,10 +10,13 @@ from typing import Any
 
 _DOCUMENTED_CODES = frozenset(
     {
-        "card_declined", "idempotency_key_in_use", "invoice_no_subscription_line_items", "invoice_not_editable",
-        "lock_timeout", "lookup_key_in_use", "parameter_invalid_empty", "parameter_invalid_integer",
-        "parameter_missing", "parameter_unknown", "rate_limit", "resource_already_exists", "resource_missing",
-        "url_invalid",
+        "amount_too_large", "amount_too_small", "authentication_required", "balance_insufficient", "card_declined",
+        "charge_already_refunded", "charge_disputed", "coupon_expired", "email_invalid", "expired_card",
+        "idempotency_key_in_use", "incorrect_number", "invalid_charge_amount", "invoice_no_subscription_line_items",
+        "invoice_not_editable", "invoice_upcoming_none", "lock_timeout", "lookup_key_in_use",
+        "parameter_invalid_empty", "parameter_invalid_integer", "parameter_missing", "parameter_unknown",
+        "payment_intent_unexpected_state", "processing_error", "rate_limit", "resource_already_exists",
+        "resource_missing", "tax_id_invalid", "url_invalid",
     }
 )  # fmt: skip
 # An infrastructure answer: it comes from in front of the layer that keeps answers for idempotency keys.
@@ -83,14 +86,6 @@ def no_such(noun: str, object_id: str, *, param: str = "id", status: int = 400) 
 def unauthorized(message: str) -> StripeError:
     """401: no key or a wrong one."""
     return StripeError(401, "invalid_request_error", message, headers={"WWW-Authenticate": 'Basic realm="Stripe"'})
-
-
-def card_declined(
-    message: str = "Your card was declined.", *, extra: Mapping[str, Any] | None = None, state_kept: bool = False
-) -> StripeError:
-    """402: the bank said no."""
-    details = {"decline_code": "generic_decline"} | dict(extra or {})
-    return StripeError(402, "card_error", message, code="card_declined", extra=details, state_kept=state_kept)
 
 
 def rate_limited(reason: str) -> StripeError:

@@ -15,6 +15,8 @@ from sandbox.stripe.store import Record, Store
 _DEPTH_MAX = 4
 # The fields that hold a reference, and the kind of object they name.
 _REFERENCES = {
+    "balance_transaction": "balance_transaction",
+    "charge": "charge",
     "coupon": "coupon",
     "credit_note": "credit_note",
     "customer": "customer",
@@ -23,10 +25,14 @@ _REFERENCES = {
     "discounts": "discount",
     "discount": "discount",
     "invoice": "invoice",
+    "failure_balance_transaction": "balance_transaction",
+    "latest_charge": "charge",
     "latest_invoice": "invoice",
+    "payment_intent": "payment_intent",
     "payment_method": "payment_method",
     "price": "price",
     "product": "product",
+    "refund": "refund",
     "subscription": "subscription",
     "test_clock": "test_helpers.test_clock",
 }
@@ -46,10 +52,24 @@ def _tax_ids_of(store: Store, customer: Mapping[str, Any]) -> Record:
     return list_object(f"/v1/customers/{customer['id']}/tax_ids", found)
 
 
+def _payments_of(store: Store, invoice: Mapping[str, Any]) -> Record:
+    found = [present(store, payment) for payment in store.scan("invoice_payment", invoice=invoice["id"])]
+    return list_object(f"/v1/invoice_payments?invoice={invoice['id']}", found)
+
+
+def _refunds_of(store: Store, charge: Mapping[str, Any]) -> Record:
+    found = [present(store, refund) for refund in store.scan("refund", charge=charge["id"])]
+    return list_object(f"/v1/charges/{charge['id']}/refunds", found)
+
+
+# What the source of a balance transaction is, by how its id begins.
+_SOURCES = {"ch": "charge", "du": "dispute", "po": "payout", "re": "refund"}
 # Fields that Stripe leaves out of an object until they are asked for.
 _INCLUDABLE: dict[tuple[str, str], Callable[[Store, Mapping[str, Any]], Record]] = {
+    ("charge", "refunds"): _refunds_of,
     ("customer", "subscriptions"): _subscriptions_of,
     ("customer", "tax_ids"): _tax_ids_of,
+    ("invoice", "payments"): _payments_of,
 }
 
 
@@ -94,7 +114,7 @@ def _resolved(store: Store, value: Any, name: str, path: str, *, last: bool) -> 
     if isinstance(value, list) and any(isinstance(element, str) for element in value):
         return [_resolved(store, element, name, path, last=last) for element in value]
     if isinstance(value, str):
-        kind = _REFERENCES.get(name)
+        kind = _SOURCES.get(value.partition("_")[0]) if name == "source" else _REFERENCES.get(name)
         if not kind:
             raise _not_expandable(path)
         record = store.get(kind, value)

@@ -40,7 +40,7 @@ def subscription_line(account: Account, subscription: Record, item: Record, star
     price = account.fetch("price", item["price"])
     product = account.fetch("product", price["product"])
     each = f"{major_text(price['unit_amount_decimal'], price['currency'])} / {price['recurring']['interval']}"
-    amount = line_amount(price["unit_amount_decimal"], item["quantity"])
+    amount = line_amount(price["unit_amount_decimal"], item["quantity"], price["currency"])
     return _line(
         account,
         amount=amount,

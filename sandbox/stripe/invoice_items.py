@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.stripe.account import Account
+from sandbox.stripe.amounts import check_not_too_large, check_step
 from sandbox.stripe.coupons import DISCOUNTS, make_discounts
+from sandbox.stripe.customer_currencies import claim_currency
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.invoice_drafts import pricing, redraw, take_up
 from sandbox.stripe.invoice_totals import calculate, line_amount
@@ -94,6 +96,8 @@ def create(call: Call) -> Record:
         calculate(account, draft)
         account.store.put(draft)
         account.emit_update("invoice.updated", before, draft)
+    else:
+        claim_currency(account, customer, item["currency"], apart_from=item["id"])
     account.emit("invoiceitem.created", item)
     return item
 
@@ -153,11 +157,13 @@ def _apply(call: Call, item: Record, *, creating: bool) -> None:
         item["metadata"] = merge_metadata(item["metadata"], params["metadata"])
     if "tax_rates" in params:
         item["tax_rates"] = usable_tax_rates(account, params["tax_rates"], param="tax_rates")
+    _set_amount(account, params, item, creating=creating)
     if "discounts" in params:
         owner = {"customer": item["customer"], "invoice_item": item["id"]}
         at = account.now(item["test_clock"])
-        item["discounts"] = make_discounts(account, params["discounts"], owner, at, param="discounts")
-    _set_amount(account, params, item, creating=creating)
+        item["discounts"] = make_discounts(
+            account, params["discounts"], owner, at, param="discounts", currency=item["currency"]
+        )
 
 
 def _set_amount(account: Account, params: Mapping[str, Any], item: Record, *, creating: bool) -> None:
@@ -168,11 +174,13 @@ def _set_amount(account: Account, params: Mapping[str, Any], item: Record, *, cr
         if creating:
             raise invalid("Missing required param: amount.", code="parameter_missing", param="amount")
         if "quantity" in params and item["pricing"] is not None:
-            item["amount"] = line_amount(item["pricing"]["unit_amount_decimal"], item["quantity"])
+            item["amount"] = line_amount(item["pricing"]["unit_amount_decimal"], item["quantity"], item["currency"])
         return
     if ways == ["amount"]:
         if "quantity" in params:
             raise invalid("You may only specify one of these parameters: amount, quantity.", param="quantity")
+        check_step(params["amount"], item["currency"], param="amount")
+        check_not_too_large(params["amount"], item["currency"], param="amount")
         unit = Decimal(params["amount"])
         item["pricing"] = {"price_details": None, "type": "price_details", "unit_amount_decimal": decimal_text(unit)}
         item["amount"] = params["amount"]
@@ -190,7 +198,7 @@ def _set_amount(account: Account, params: Mapping[str, Any], item: Record, *, cr
         item["currency"] = price["currency"]
         product = account.fetch("product", price["product"])
         item["description"] = item["description"] or product["name"]
-    item["amount"] = line_amount(item["pricing"]["unit_amount_decimal"], item["quantity"])
+    item["amount"] = line_amount(item["pricing"]["unit_amount_decimal"], item["quantity"], item["currency"])
 
 
 OPERATIONS = (

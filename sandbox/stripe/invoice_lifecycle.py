@@ -6,10 +6,14 @@ Source: Stripe's "Status transitions and finalization" and "How subscriptions wo
 from __future__ import annotations
 
 from sandbox.stripe.account import Account
-from sandbox.stripe.errors import StripeError, card_declined, invalid
+from sandbox.stripe.amounts import check_not_too_large
+from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.invoice_drafts import subscription_of
 from sandbox.stripe.invoice_totals import calculate, settle_due
+from sandbox.stripe.payments.customer_balance import move_balance
+from sandbox.stripe.payments.invoice_payments import ask_for_payment, charge_for_invoice, give_up, note_paid
 from sandbox.stripe.store import Record
+from sandbox.stripe.tax_ids import tax_ids_of
 
 # Days after a failed payment on which it is tried again; after the last one the subscription is cancelled.
 RETRY_DAYS = (3, 5, 7)
@@ -18,17 +22,20 @@ RETRY_DAYS = (3, 5, 7)
 def finalize(account: Account, invoice: Record) -> Record:
     """Number a draft and open it; one with nothing due is paid at once.
 
-    Raises StripeError unless the invoice is a draft.
+    Raises StripeError unless the invoice is a draft over an amount that can be charged.
     """
     if invoice["status"] != "draft":
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     at = account.now(invoice["test_clock"])
     customer = account.fetch_live("customer", invoice["customer"])
     calculate(account, invoice)
+    check_not_too_large(invoice["amount_due"], invoice["currency"], param=None)
+    invoice["customer_tax_ids"] = tax_ids_of(account, customer["id"])
     invoice["ending_balance"] = min(0, invoice["total"] + invoice["starting_balance"])
     invoice["number"] = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     customer["next_invoice_sequence"] += 1
-    _move_balance(account, customer, invoice["ending_balance"] - invoice["starting_balance"])
+    used = invoice["ending_balance"] - invoice["starting_balance"]
+    move_balance(account, customer, used, "applied_to_invoice", currency=invoice["currency"], invoice=invoice["id"])
     invoice["status"] = "open"
     invoice["status_transitions"]["finalized_at"] = invoice["effective_at"] = at
     invoice["automatically_finalizes_at"] = None
@@ -40,7 +47,17 @@ def finalize(account: Account, invoice: Record) -> Record:
     account.emit("invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
         return mark_paid(account, invoice)
+    ask_for_payment(account, invoice, customer, payment_method_of(account, invoice))
     return invoice
+
+
+def note_finalization_failure(account: Account, invoice: Record, refused: StripeError) -> None:
+    """Leave a draft that can't be finalized as it is, with the reason, and tell it."""
+    invoice["last_finalization_error"] = refused.body()["error"]
+    invoice["auto_advance"] = False
+    invoice["automatically_finalizes_at"] = None
+    account.store.put(invoice)
+    account.emit("invoice.finalization_failed", invoice)
 
 
 def mark_paid(account: Account, invoice: Record, *, charged: bool = False, out_of_band: bool = False) -> Record:
@@ -56,6 +73,10 @@ def mark_paid(account: Account, invoice: Record, *, charged: bool = False, out_o
     invoice["next_payment_attempt"] = None
     invoice["status_transitions"]["paid_at"] = account.now(invoice["test_clock"])
     account.store.put(invoice)
+    if charged:
+        note_paid(account, invoice, remaining)
+    else:
+        give_up(account, invoice, None)
     account.emit("invoice.paid", invoice)
     account.emit("invoice.payment_succeeded", invoice)
     _subscription_after(account, invoice)
@@ -67,40 +88,36 @@ def collect(account: Account, invoice: Record, *, payment_method: str | None = N
 
     Raises StripeError: 400 when there is no payment method, 402 when it declines; the declined attempt is kept.
     """
-    try:
-        charge(account, invoice["customer"], payment_method or payment_method_of(account, invoice))
-    except StripeError as refused:
-        if refused.status == 402:
-            _note_failure(account, invoice)
-            refused.state_kept = True
-        raise
+    refused = charge(account, invoice, payment_method or payment_method_of(account, invoice))
+    if refused is not None:
+        _note_failure(account, invoice, refused)
+        refused.state_kept = True
+        raise refused
     return mark_paid(account, invoice, charged=True)
 
 
 def attempt(account: Account, invoice: Record) -> StripeError | None:
     """Try to charge the customer for an open invoice; the answer is why it failed, after the failure was noted."""
     try:
-        charge(account, invoice["customer"], payment_method_of(account, invoice))
-    except StripeError as refused:
-        _note_failure(account, invoice)
+        refused = charge(account, invoice, payment_method_of(account, invoice))
+    except StripeError as impossible:
+        refused = impossible
+    if refused is not None:
+        _note_failure(account, invoice, refused)
         return refused
     mark_paid(account, invoice, charged=True)
     return None
 
 
-def charge(account: Account, customer_id: str, payment_method_id: str | None) -> None:
-    """Ask the bank.
+def charge(account: Account, invoice: Record, payment_method_id: str | None) -> StripeError | None:
+    """Ask the bank for what an open invoice has due. The answer is the 402 that it declined with.
 
-    Raises StripeError: 402 for a declining card or a customer whose `sandbox_behaviour` says so, 400 without a card.
+    Raises StripeError (400) when there is no card to charge, and for a customer who is gone.
     """
-    customer = account.fetch_live("customer", customer_id)
-    if customer["metadata"].get("sandbox_behaviour") == "decline":
-        raise card_declined()
+    account.fetch_live("customer", invoice["customer"])
     if payment_method_id is None:
         raise no_payment_method()
-    card = account.fetch("payment_method", payment_method_id)
-    if card["_declines"]:
-        raise card_declined(extra={"payment_method": {"id": card["id"], "object": "payment_method"}})
+    return charge_for_invoice(account, invoice, payment_method_id)
 
 
 def payment_method_of(account: Account, invoice: Record) -> str | None:
@@ -141,8 +158,12 @@ def void(account: Account, invoice: Record) -> Record:
     invoice["status_transitions"]["voided_at"] = account.now(invoice["test_clock"])
     customer = account.fetch("customer", invoice["customer"])
     if not customer.get("deleted"):
-        _move_balance(account, customer, invoice["starting_balance"] - invoice["ending_balance"])
+        used = invoice["ending_balance"] - invoice["starting_balance"]
+        move_balance(
+            account, customer, -used, "unapplied_from_invoice", currency=invoice["currency"], invoice=invoice["id"]
+        )
     account.store.put(invoice)
+    give_up(account, invoice, "void_invoice")
     account.emit("invoice.voided", invoice)
     _subscription_after(account, invoice)
     return invoice
@@ -186,7 +207,7 @@ def change_status(account: Account, subscription: Record, status: str) -> None:
     account.emit_update("customer.subscription.updated", before, subscription)
 
 
-def _note_failure(account: Account, invoice: Record) -> None:
+def _note_failure(account: Account, invoice: Record, refused: StripeError) -> None:
     tried = invoice["attempt_count"]
     invoice["attempted"] = True
     invoice["attempt_count"] += 1
@@ -194,12 +215,19 @@ def _note_failure(account: Account, invoice: Record) -> None:
         wait = RETRY_DAYS[tried] * 86_400 if tried < len(RETRY_DAYS) else None
         invoice["next_payment_attempt"] = None if wait is None else account.now(invoice["test_clock"]) + wait
     account.store.put(invoice)
-    account.emit("invoice.payment_failed", invoice)
+    tell_failure(account, invoice, refused)
     subscription_id = subscription_of(invoice)
     if subscription_id is not None:
         subscription = account.fetch("subscription", subscription_id)
         if subscription["status"] == "active":
             change_status(account, subscription, "past_due")
+
+
+def tell_failure(account: Account, invoice: Record, refused: StripeError) -> None:
+    """Tell that an invoice could not be charged, and that the customer has to act where the bank wants that."""
+    account.emit("invoice.payment_failed", invoice)
+    if refused.code == "authentication_required":
+        account.emit("invoice.payment_action_required", invoice)
 
 
 def _subscription_after(account: Account, invoice: Record) -> None:
@@ -222,11 +250,3 @@ def _owes(account: Account, subscription_id: str) -> bool:
         for invoice in account.store.scan("invoice")
         if subscription_of(invoice) == subscription_id
     )
-
-
-def _move_balance(account: Account, customer: Record, change: int) -> None:
-    before = account.shown(account.fetch_live("customer", customer["id"]))
-    customer["balance"] += change
-    account.store.put(customer)
-    if change:
-        account.emit_update("customer.updated", before, customer)

@@ -9,25 +9,26 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.coupons import coupon_of
+from sandbox.stripe.currencies import step
 from sandbox.stripe.store import Record
 
 _UNTAXED = {"exempt": "customer_exempt", "reverse": "reverse_charge"}
 
 
-def rounded(amount: Decimal) -> int:
-    """Whole minor units, half away from zero."""
-    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+def rounded(amount: Decimal, step: int = 1) -> int:
+    """A whole multiple of `step` minor units, half away from zero; `step` is that of the currency."""
+    return int((amount / step).quantize(Decimal(1), ROUND_HALF_UP)) * step
 
 
-def line_amount(unit_amount_decimal: str, quantity: int) -> int:
+def line_amount(unit_amount_decimal: str, quantity: int, currency: str) -> int:
     """What a quantity costs at a unit amount that may have fractions of a minor unit."""
-    return rounded(Decimal(unit_amount_decimal) * quantity)
+    return rounded(Decimal(unit_amount_decimal) * quantity, step(currency))
 
 
-def discounted(account: Account, amount: int, discount_ids: list[str]) -> int:
+def discounted(account: Account, amount: int, discount_ids: list[str], currency: str) -> int:
     """What is left of a single amount after the percentages of some discounts, each on what the one before left."""
     for discount_id in discount_ids:
-        amount -= _reduction(coupon_of(account, discount_id), amount)
+        amount -= _reduction(coupon_of(account, discount_id), amount, step(currency))
     return amount
 
 
@@ -36,17 +37,21 @@ def calculate(account: Account, invoice: Record) -> None:
     lines = invoice["_lines"]
     left = [_after_own_discounts(account, line) for line in lines]
     for discount_id in invoice["discounts"]:
-        _spread(account, discount_id, lines, left)
+        _spread(account, discount_id, lines, left, step(invoice["currency"]))
     exempt = _UNTAXED.get(invoice["customer_tax_exempt"])
     for line, taxable in zip(lines, left, strict=True):
-        line["taxes"] = _taxes(account, line, taxable, invoice["default_tax_rates"], exempt)
+        own = line["_tax_rates"]
+        rates = invoice["default_tax_rates"] if own is None else own
+        line["taxes"] = tax_entries(account, taxable, rates, invoice["currency"], exempt)
     taxes = sum(tax["amount"] for line in lines for tax in line["taxes"])
     invoice["subtotal"] = invoice["subtotal_excluding_tax"] = sum(line["amount"] for line in lines)
     invoice["total_excluding_tax"] = sum(left)
     invoice["total"] = sum(left) + taxes
     invoice["total_discount_amounts"] = _sum_by_discount(lines)
     invoice["total_taxes"] = sum_taxes(lines)
-    invoice["starting_balance"] = account.fetch_live("customer", invoice["customer"])["balance"]
+    customer = account.fetch_live("customer", invoice["customer"])
+    # The balance is in the customer's currency, and an invoice in another one leaves it alone.
+    invoice["starting_balance"] = customer["balance"] if customer["currency"] in {None, invoice["currency"]} else 0
     settle_due(invoice)
 
 
@@ -71,14 +76,16 @@ def sum_taxes(lines: list[Record]) -> list[Record]:
     return list(sums.values())
 
 
-def tax_entries(account: Account, taxable: int, tax_rate_ids: list[str], reason: str | None = None) -> list[Record]:
+def tax_entries(
+    account: Account, taxable: int, tax_rate_ids: list[str], currency: str, reason: str | None = None
+) -> list[Record]:
     """The tax on one amount at each of some rates; a `reason` not to tax makes the taxes zero and is named."""
     entries = []
     for tax_rate_id in tax_rate_ids:
         percentage = Decimal(account.fetch("tax_rate", tax_rate_id)["percentage"])
         entries.append(
             {
-                "amount": 0 if reason else rounded(taxable * percentage / 100),
+                "amount": 0 if reason else rounded(taxable * percentage / 100, step(currency)),
                 "tax_behavior": "exclusive",
                 "tax_rate_details": {"tax_rate": tax_rate_id},
                 "taxability_reason": reason or ("standard_rated" if percentage else "zero_rated"),
@@ -89,30 +96,23 @@ def tax_entries(account: Account, taxable: int, tax_rate_ids: list[str], reason:
     return entries
 
 
-def _taxes(
-    account: Account, line: Record, taxable: int, default_tax_rates: list[str], exempt: str | None
-) -> list[Record]:
-    own = line["_tax_rates"]
-    return tax_entries(account, taxable, default_tax_rates if own is None else own, exempt)
-
-
 def _after_own_discounts(account: Account, line: Record) -> int:
     left: int = line["amount"]
     line["subtotal"] = line["amount"]
     line["discount_amounts"] = []
     if line["discountable"]:
         for discount_id in line["discounts"]:
-            reduction = _reduction(coupon_of(account, discount_id), left)
+            reduction = _reduction(coupon_of(account, discount_id), left, step(line["currency"]))
             line["discount_amounts"].append({"amount": reduction, "discount": discount_id})
             left -= reduction
     return left
 
 
-def _spread(account: Account, discount_id: str, lines: list[Record], left: list[int]) -> None:
+def _spread(account: Account, discount_id: str, lines: list[Record], left: list[int], coin: int) -> None:
     """Take a discount on the whole invoice off the lines: rounded once, then divided by largest remainder."""
     shares = [index for index, line in enumerate(lines) if line["discountable"] and left[index] > 0]
     base = sum(left[index] for index in shares)
-    whole = _reduction(coupon_of(account, discount_id), base)
+    whole = _reduction(coupon_of(account, discount_id), base, coin) // coin
     if not whole:
         return
     parts = {index: whole * left[index] // base for index in shares}
@@ -120,15 +120,15 @@ def _spread(account: Account, discount_id: str, lines: list[Record], left: list[
     for index in by_remainder[: whole - sum(parts.values())]:
         parts[index] += 1
     for index, part in parts.items():
-        left[index] -= part
-        lines[index]["discount_amounts"].append({"amount": part, "discount": discount_id})
+        left[index] -= part * coin
+        lines[index]["discount_amounts"].append({"amount": part * coin, "discount": discount_id})
 
 
-def _reduction(coupon: Record, amount: int) -> int:
+def _reduction(coupon: Record, amount: int, coin: int) -> int:
     if amount <= 0:
         return 0
     if coupon["percent_off"] is not None:
-        return rounded(amount * Decimal(coupon["percent_off"]) / 100)
+        return rounded(amount * Decimal(coupon["percent_off"]) / 100, coin)
     return min(int(coupon["amount_off"]), amount)
 
 

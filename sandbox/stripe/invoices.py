@@ -9,6 +9,7 @@ from sandbox.stripe import invoice_lifecycle, payment_methods
 from sandbox.stripe.coupons import DISCOUNTS, make_discounts
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.invoice_drafts import DRAFT_S, draft_invoice, pending_items, subscription_of
+from sandbox.stripe.invoice_sending import require_email
 from sandbox.stripe.invoice_totals import calculate
 from sandbox.stripe.listing import CREATED, PAGE, list_records, page
 from sandbox.stripe.operation import Call, Operation
@@ -75,7 +76,7 @@ def create(call: Call) -> Record:
         lines=[],
         invoice_items=items,
         subscription=subscription,
-        fields=_fields(call, customer, collection_method="charge_automatically"),
+        fields=_fields(call, customer, collection_method="charge_automatically", currency=currency),
     )
 
 
@@ -90,7 +91,9 @@ def update(call: Call) -> Record:
             code="invoice_not_editable",
         )
     customer = account.fetch_live("customer", invoice["customer"])
-    invoice |= _fields(call, customer, collection_method=invoice["collection_method"], invoice=invoice)
+    invoice |= _fields(
+        call, customer, collection_method=invoice["collection_method"], currency=invoice["currency"], invoice=invoice
+    )
     if invoice["status"] == "draft":
         calculate(account, invoice)
     account.store.put(invoice)
@@ -171,7 +174,12 @@ def list_lines(call: Call) -> Record:
 
 
 def _fields(
-    call: Call, customer: Record, *, collection_method: str, invoice: Mapping[str, Any] | None = None
+    call: Call,
+    customer: Record,
+    *,
+    collection_method: str,
+    currency: str,
+    invoice: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The invoice fields that the parameters set."""
     account, params = call.account, call.params
@@ -189,7 +197,9 @@ def _fields(
     if "discounts" in params:
         owner = {"customer": customer["id"], "invoice": (invoice or {}).get("id")}
         at = account.now(customer["test_clock"])
-        fields["discounts"] = make_discounts(account, params["discounts"], owner, at, param="discounts")
+        fields["discounts"] = make_discounts(
+            account, params["discounts"], owner, at, param="discounts", currency=currency
+        )
     return fields | _collection(call, customer, collection_method, invoice)
 
 
@@ -211,6 +221,8 @@ def _collection(call: Call, customer: Record, current: str, invoice: Mapping[str
             code="parameter_missing",
             param="days_until_due",
         )
+    if method == "send_invoice" and (invoice is None or invoice["collection_method"] != method):
+        require_email(call.account, customer)
     fields: dict[str, Any] = {"collection_method": method}
     if method == "charge_automatically":
         fields |= {"_days_until_due": None, "due_date": None}

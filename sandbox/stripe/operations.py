@@ -15,9 +15,20 @@ from sandbox.stripe import (
     search,
     subscription_item_operations,
     subscriptions,
+    tax_ids,
     tax_rates,
     test_clocks,
     webhook_endpoints,
+)
+from sandbox.stripe.payments import (
+    charges,
+    customer_balance,
+    disputes,
+    intents,
+    invoice_payments,
+    ledger,
+    payouts,
+    refunds,
 )
 
 _NOUNS = (
@@ -33,9 +44,18 @@ _NOUNS = (
     search,
     subscription_item_operations,
     subscriptions,
+    tax_ids,
     tax_rates,
     test_clocks,
     webhook_endpoints,
+    charges,
+    customer_balance,
+    disputes,
+    intents,
+    invoice_payments,
+    ledger,
+    payouts,
+    refunds,
 )
 # A fixed path comes before the one whose id it could be: /v1/customers/search before /v1/customers/{id}.
 OPERATIONS = tuple(

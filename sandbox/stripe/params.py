@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from sandbox.stripe.currencies import SUPPORTED
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.form import Tree
 
@@ -18,6 +19,7 @@ Fields: TypeAlias = "Mapping[str, Param]"
 
 _INTEGER = re.compile(r"-?\d{1,18}")
 _DECIMAL = re.compile(r"-?\d{1,18}(\.\d{1,12})?")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _METADATA_KEYS_MAX, _METADATA_KEY_CHARS_MAX, _METADATA_VALUE_CHARS_MAX = 50, 40, 500
 
 
@@ -57,6 +59,17 @@ class Text(Param):
         text = _scalar(raw, name)
         if len(text) > self.chars_max:
             raise invalid(f"Invalid string: {text[:20]}…; must be at most {self.chars_max} characters", param=name)
+        return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Email(Text):
+    """An e-mail address, as far as its form tells."""
+
+    def value(self, raw: Tree | str, name: str) -> str:
+        text = super().value(raw, name)
+        if not _EMAIL.fullmatch(text):
+            raise invalid(f"Invalid email address: {text}", code="email_invalid", param=name)
         return text
 
 
@@ -130,12 +143,15 @@ class Choice(Param):
 
 @dataclass(frozen=True, kw_only=True)
 class Currency(Param):
-    """Three letters; Stripe answers in lower case."""
+    """A currency that Stripe charges in; it answers in lower case."""
 
     def value(self, raw: Tree | str, name: str) -> str:
         text = _scalar(raw, name).lower()
-        if not re.fullmatch(r"[a-z]{3}", text):
-            raise invalid(f"Invalid currency: {text}.", param=name)
+        if text not in SUPPORTED:
+            raise invalid(
+                f"Invalid currency: {text}. Stripe currently supports these currencies: {', '.join(sorted(SUPPORTED))}",
+                param=name,
+            )
         return text
 
 

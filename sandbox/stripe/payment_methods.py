@@ -1,43 +1,21 @@
-"""Payment methods, and Stripe's test cards among them.
+"""Payment methods, all of them Stripe's test cards.
 
-Source: Stripe's "Testing": `pm_card_visa` pays, `pm_card_chargeDeclined` and `pm_card_chargeCustomerFail` are declined.
-The sandbox attaches both of the declining ones; Stripe refuses to attach the first.
+The sandbox attaches every card; Stripe refuses to attach one that declines at once, such as `pm_card_chargeDeclined`.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.listing import PAGE, list_records, page
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import Choice, Hash, Integer, Metadata, Text, merge_metadata
+from sandbox.stripe.payments.test_cards import BY_NUMBER, CARDS
 from sandbox.stripe.store import Record, new_id
 
 
-@dataclass(frozen=True)
-class _TestCard:
-    brand: str
-    last4: str
-    declines: bool
-
-
-_CARDS = {
-    "visa": _TestCard("visa", "4242", declines=False),
-    "mastercard": _TestCard("mastercard", "4444", declines=False),
-    "chargeDeclined": _TestCard("visa", "0002", declines=True),
-    "chargeCustomerFail": _TestCard("visa", "0341", declines=True),
-}
-_NUMBERS = {
-    "4242424242424242": "visa",
-    "5555555555554444": "mastercard",
-    "4000000000000002": "chargeDeclined",
-    "4000000000000341": "chargeCustomerFail",
-}
-
-
-def _make(account: Account, card: _TestCard, *, exp_month: int = 12, exp_year: int = 2034) -> Record:
+def _make(account: Account, name: str, *, exp_month: int = 12, exp_year: int = 2034) -> Record:
+    card = CARDS[name]
     payment_method = account.new(
         "payment_method",
         new_id("pm"),
@@ -56,7 +34,7 @@ def _make(account: Account, card: _TestCard, *, exp_month: int = 12, exp_year: i
         metadata={},
         type="card",
     )
-    payment_method["_declines"] = card.declines
+    payment_method["_card"] = name
     account.store.put(payment_method)
     return payment_method
 
@@ -64,16 +42,17 @@ def _make(account: Account, card: _TestCard, *, exp_month: int = 12, exp_year: i
 def create(call: Call) -> Record:
     """POST /v1/payment_methods, with a test token (`tok_visa`) or a test card number"""
     card = call.params.get("card", {})
-    name = card["token"].removeprefix("tok_") if "token" in card else _NUMBERS.get(card.get("number", ""), "")
-    if name not in _CARDS:
+    name = card["token"].removeprefix("tok_") if "token" in card else BY_NUMBER.get(card.get("number", ""), "")
+    if name not in CARDS:
         raise invalid(
-            "Your card number is incorrect: the sandbox knows tok_visa, tok_mastercard, tok_chargeDeclined, "
-            "tok_chargeCustomerFail and their card numbers.",
+            "Your card number is incorrect. The sandbox knows the numbers and tokens of these cards: "
+            f"{', '.join(f'tok_{each}' for each in CARDS)}.",
+            code="incorrect_number",
             param="card[number]",
         )
     payment_method = _make(
         call.account,
-        _CARDS[name],
+        name,
         exp_month=card.get("exp_month", 12),
         exp_year=card.get("exp_year", 2034),
     )
@@ -88,9 +67,9 @@ def attach(account: Account, payment_method_id: str, customer: Record, *, param:
 
     Raises StripeError when there is none with the id, or when it belongs to another customer.
     """
-    card = _CARDS.get(payment_method_id.removeprefix("pm_card_"))
-    if payment_method_id.startswith("pm_card_") and card is not None:
-        payment_method = _make(account, card)
+    name = _test_card(payment_method_id)
+    if name is not None:
+        payment_method = _make(account, name)
     else:
         payment_method = account.fetch(
             "payment_method", payment_method_id, param=param, status=404 if param == "id" else 400
@@ -110,10 +89,10 @@ def of_customer(account: Account, payment_method_id: str, customer_id: str, *, p
 
     Raises StripeError `resource_missing` when it does not. A test token means the customer's newest card of that kind.
     """
-    card = _CARDS.get(payment_method_id.removeprefix("pm_card_"))
+    name = _test_card(payment_method_id)
     for payment_method in account.store.scan("payment_method", customer=customer_id):
         named = payment_method["id"] == payment_method_id
-        if named or (card is not None and payment_method["card"]["last4"] == card.last4):
+        if named or (name is not None and payment_method["_card"] == name):
             return str(payment_method["id"])
     if account.store.get("payment_method", payment_method_id) is None:
         raise no_such("PaymentMethod", payment_method_id, param=param)
@@ -123,6 +102,34 @@ def of_customer(account: Account, payment_method_id: str, customer_id: str, *, p
         code="resource_missing",
         param=param,
     )
+
+
+def of_customer_or_test_card(account: Account, payment_method_id: str, customer: Record, *, param: str) -> str:
+    """As `of_customer`, and a test token that is none of the customer's yet is attached first."""
+    name = _test_card(payment_method_id)
+    cards = account.store.scan("payment_method", customer=customer["id"])
+    if name is not None and all(card["_card"] != name for card in cards):
+        attach(account, payment_method_id, customer, param=param)
+    return of_customer(account, payment_method_id, customer["id"], param=param)
+
+
+def unattached(account: Account, payment_method_id: str, *, param: str) -> str:
+    """The id of a payment method that belongs to nobody; a test token becomes a fresh one. StripeError otherwise."""
+    name = _test_card(payment_method_id)
+    if name is not None:
+        return str(_make(account, name)["id"])
+    payment_method = account.fetch("payment_method", payment_method_id, param=param)
+    if payment_method["customer"] is not None:
+        raise invalid(
+            f"The payment method {payment_method_id} belongs to a customer: name the customer as well.", param=param
+        )
+    return payment_method_id
+
+
+def _test_card(payment_method_id: str) -> str | None:
+    """The name of the test card that an id stands for."""
+    name = payment_method_id.removeprefix("pm_card_")
+    return name if payment_method_id.startswith("pm_card_") and name in CARDS else None
 
 
 def attach_to(call: Call) -> Record:

@@ -8,6 +8,8 @@ from typing import Any
 
 from sandbox.stripe import products
 from sandbox.stripe.account import Account
+from sandbox.stripe.amounts import check_step, too_large
+from sandbox.stripe.currencies import amount_max
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.listing import CREATED, PAGE, list_records
 from sandbox.stripe.operation import Call, Operation
@@ -29,8 +31,8 @@ from sandbox.stripe.store import Record, new_id
 
 INTERVALS = ("day", "week", "month", "year")
 _AMOUNTS: dict[str, Param] = {
-    "unit_amount": Integer(minimum=0, maximum=99_999_999_999),
-    "unit_amount_decimal": Number(minimum=Decimal(0), maximum=Decimal(99_999_999_999)),
+    "unit_amount": Integer(minimum=0),
+    "unit_amount_decimal": Number(minimum=Decimal(0)),
 }
 _TAX_BEHAVIOR = Choice(words=("exclusive", "unspecified"))
 RECURRING: Fields = {
@@ -71,6 +73,10 @@ def make_price(account: Account, params: Mapping[str, Any], *, price_id: str | N
         raise invalid("You must specify exactly one of `unit_amount` and `unit_amount_decimal`.", param="unit_amount")
     account.fetch("product", params["product"], param="product")
     amount = Decimal(params.get("unit_amount", params.get("unit_amount_decimal")))
+    if "unit_amount" in params:
+        check_step(amount, params["currency"], param="unit_amount")
+    if amount >= amount_max(params["currency"]) + 1:
+        raise too_large(params["currency"], param="unit_amount" if "unit_amount" in params else "unit_amount_decimal")
     recurring = params.get("recurring")
     price = account.new(
         "price",

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.coupons import active_at
+from sandbox.stripe.currencies import step
 from sandbox.stripe.invoice_drafts import pricing
 from sandbox.stripe.invoice_items import make_invoice_item
 from sandbox.stripe.invoice_totals import discounted, line_amount, rounded
@@ -27,10 +28,10 @@ def rest_of_period(account: Account, subscription: Record, item: Record, at: int
     end = item["current_period_end"]
     start = boundary_before(item["_anchor"], interval, count, end)
     price = account.fetch("price", item["price"])
-    full = line_amount(price["unit_amount_decimal"], item["quantity"])
+    full = line_amount(price["unit_amount_decimal"], item["quantity"], price["currency"])
     discounts = active_at(account, [*item["discounts"], *subscription["discounts"]], at)
-    net = discounted(account, full, discounts)
-    return rounded(Decimal(net * max(0, end - at)) / Decimal(end - start))
+    net = discounted(account, full, discounts, price["currency"])
+    return rounded(Decimal(net * max(0, end - at)) / Decimal(end - start), step(price["currency"]))
 
 
 def credit_unused(account: Account, subscription: Record, item: Record, at: int) -> None:

@@ -37,6 +37,14 @@ class StripeSandboxSettings:
     webhook_timeout_s: float = 10.0
     # Every n-th event is delivered twice (0: none), because Stripe promises at least once and no more.
     webhook_duplicate_every: int = 0
+    # Every n-th event is never delivered (0: none): it happens, and only `/v1/events` tells of such an event.
+    webhook_drop_every: int = 0
+    # Refuse to send invoices to a customer who has no e-mail address, as Stripe does.
+    require_email: bool = True
+    # Refuse a second currency for a customer who has something running in a first one, as Stripe does.
+    one_currency: bool = True
+    # Refuse the same price on two items of a subscription, as Stripe does.
+    one_item_per_price: bool = True
     # The metadata key whose value the journal shows as the caller's own name for the object.
     external_id_key: str = "external_id"
     wall_clock: Callable[[], float] = time.time

@@ -5,7 +5,6 @@ from __future__ import annotations
 from sandbox.stripe import invoice_lifecycle
 from sandbox.stripe.account import Account
 from sandbox.stripe.coupons import active_at, after_one_use
-from sandbox.stripe.errors import StripeError
 from sandbox.stripe.invoice_drafts import DRAFT_S, draft_invoice, pending_items, subscription_line
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.store import Record
@@ -81,14 +80,13 @@ def settle_first(account: Account, subscription: Record, invoice: Record | None,
     if payment_behavior == "default_incomplete":
         return "incomplete"
     payment_method = invoice_lifecycle.payment_method_of(account, invoice)
-    try:
-        invoice_lifecycle.charge(account, subscription["customer"], payment_method)
-    except StripeError as refused:
-        if refused.status != 402 or payment_behavior == "error_if_incomplete":
-            raise
+    refused = invoice_lifecycle.charge(account, invoice, payment_method)
+    if refused is not None:
+        if payment_behavior == "error_if_incomplete":
+            raise refused
         invoice |= {"attempted": True, "attempt_count": 1}
         account.store.put(invoice)
-        account.emit("invoice.payment_failed", invoice)
+        invoice_lifecycle.tell_failure(account, invoice, refused)
         return "incomplete"
     invoice_lifecycle.mark_paid(account, invoice, charged=True)
     return "active"

@@ -11,8 +11,6 @@ from sandbox.stripe.proration import credit_unused
 from sandbox.stripe.store import Record
 from sandbox.stripe.subscription_billing import invoice_now
 
-ENDED = frozenset({"canceled", "incomplete_expired"})
-
 
 def cancel_at_once(
     account: Account,

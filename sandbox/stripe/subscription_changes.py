@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.stripe.account import Account
+from sandbox.stripe.customer_currencies import claim_currency
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.periods import boundary_before
 from sandbox.stripe.presentation import items_of
@@ -93,6 +94,8 @@ def change_items(
     left += [change.after for change in changes if change.after is not None]
     flexible = subscription["billing_mode"]["type"] == "flexible"
     subscription["currency"] = check_together(account, left, flexible=flexible)
+    customer = account.fetch_live("customer", subscription["customer"])
+    claim_currency(account, customer, subscription["currency"], apart_from=subscription["id"])
     prorates = terms.prorates and subscription["status"] in _BILLED
     for change in changes:
         if prorates and change.costs and change.before is not None:

@@ -11,9 +11,9 @@ from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import Integer, Param, Text
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.store import Record
-from sandbox.stripe.subscription_cancelling import ENDED
 from sandbox.stripe.subscription_changes import change_items, terms_of
 from sandbox.stripe.subscription_items import ITEM
+from sandbox.stripe.subscription_states import ENDED
 from sandbox.stripe.subscriptions import PAYMENT_BEHAVIOR, PRORATION_BEHAVIOR
 
 _TERMS: dict[str, Param] = {

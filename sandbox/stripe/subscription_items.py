@@ -81,7 +81,14 @@ def set_fields(
             "subscription_item": item["id"],
         }
         at = account.now(subscription["test_clock"])
-        item["discounts"] = make_discounts(account, wanted["discounts"], owner, at, param=_within(param, "discounts"))
+        item["discounts"] = make_discounts(
+            account,
+            wanted["discounts"],
+            owner,
+            at,
+            param=_within(param, "discounts"),
+            currency=account.fetch("price", item["price"])["currency"],
+        )
 
 
 def start_period(account: Account, item: Record, anchor: int, start: int) -> None:
@@ -101,8 +108,8 @@ def interval_of(account: Account, item: Mapping[str, Any]) -> tuple[str, int]:
 def check_together(account: Account, items: list[Record], *, flexible: bool) -> str:
     """The currency of the items.
 
-    Raises StripeError when there are none or too many, when currencies differ, or when intervals differ: classic
-    billing needs the same interval, flexible billing takes multiples of the shortest one.
+    Raises StripeError when there are none or too many, when two have the same price, when currencies differ, or when
+    intervals differ: classic billing needs the same interval, flexible billing takes multiples of the shortest one.
     """
     if not items:
         raise invalid(
@@ -110,6 +117,10 @@ def check_together(account: Account, items: list[Record], *, flexible: bool) -> 
         )
     if len(items) > ITEMS_MAX:
         raise invalid(f"Subscriptions can have up to {ITEMS_MAX} items.", param="items")
+    prices = [item["price"] for item in items]
+    twice = next((price for price in prices if prices.count(price) > 1), None)
+    if twice is not None and account.settings.one_item_per_price:
+        raise invalid(f"Cannot add multiple subscription items with the same plan: {twice}")
     currencies = {account.fetch("price", item["price"])["currency"] for item in items}
     intervals = {interval_of(account, item) for item in items}
     mismatch = "currency" if len(currencies) > 1 else "interval" if len(intervals) > 1 and not flexible else None

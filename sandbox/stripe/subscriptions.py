@@ -8,7 +8,9 @@ from typing import Any
 from sandbox.stripe import api_version, payment_methods, subscription_changes
 from sandbox.stripe.account import Account
 from sandbox.stripe.coupons import DISCOUNTS, make_discounts
+from sandbox.stripe.customer_currencies import claim_currency
 from sandbox.stripe.errors import invalid, no_such
+from sandbox.stripe.invoice_sending import require_email
 from sandbox.stripe.invoices import AUTOMATIC_TAX, COLLECTION_METHOD
 from sandbox.stripe.listing import CREATED, PAGE, in_range, list_records
 from sandbox.stripe.operation import Call, Operation
@@ -31,8 +33,9 @@ from sandbox.stripe.presentation import items_of
 from sandbox.stripe.proration import rest_of_period
 from sandbox.stripe.store import Record, new_id
 from sandbox.stripe.subscription_billing import charge_lines, draft, settle_first, trial_lines
-from sandbox.stripe.subscription_cancelling import ENDED, cancel_at_once, end_of_period, schedule_cancellation
+from sandbox.stripe.subscription_cancelling import cancel_at_once, end_of_period, schedule_cancellation
 from sandbox.stripe.subscription_items import ITEM, check_together, interval_of, new_item, start_period
+from sandbox.stripe.subscription_states import ENDED
 from sandbox.stripe.tax_rates import TAX_RATES, usable_tax_rates
 
 PRORATION_BEHAVIOR = Choice(words=("create_prorations", "none", "always_invoice"))
@@ -69,6 +72,7 @@ def create(call: Call) -> Record:
     items = [new_item(account, wanted, subscription, f"items[{index}]") for index, wanted in enumerate(params["items"])]
     flexible = subscription["billing_mode"]["type"] == "flexible"
     subscription["currency"] = check_together(account, items, flexible=flexible)
+    claim_currency(account, customer, subscription["currency"])
     _set_cycle(call, subscription, items, at)
     _apply(call, subscription, customer)
     for item in items:
@@ -234,11 +238,13 @@ def _apply(call: Call, subscription: Record, customer: Record) -> None:
     if "discounts" in params:
         owner = {"customer": customer["id"], "subscription": subscription["id"]}
         at = account.now(customer["test_clock"])
-        subscription["discounts"] = make_discounts(account, params["discounts"], owner, at, param="discounts")
-    _apply_collection(params, subscription)
+        subscription["discounts"] = make_discounts(
+            account, params["discounts"], owner, at, param="discounts", currency=subscription["currency"]
+        )
+    _apply_collection(account, params, subscription, customer)
 
 
-def _apply_collection(params: Mapping[str, Any], subscription: Record) -> None:
+def _apply_collection(account: Account, params: Mapping[str, Any], subscription: Record, customer: Record) -> None:
     method = params.get("collection_method", subscription["collection_method"])
     days = params.get("days_until_due", subscription["days_until_due"])
     if method == "send_invoice" and days is None:
@@ -253,6 +259,8 @@ def _apply_collection(params: Mapping[str, Any], subscription: Record) -> None:
                 "You can only set `days_until_due` if `collection_method` is `send_invoice`.", param="days_until_due"
             )
         days = None
+    elif subscription["collection_method"] != "send_invoice":
+        require_email(account, customer)
     subscription["collection_method"], subscription["days_until_due"] = method, days
 
 

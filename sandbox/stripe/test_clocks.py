@@ -15,8 +15,8 @@ from sandbox.stripe.params import Integer, Text
 from sandbox.stripe.periods import add_intervals
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.store import Record, new_id
-from sandbox.stripe.subscription_cancelling import ENDED
 from sandbox.stripe.subscription_items import interval_of
+from sandbox.stripe.subscription_states import ENDED
 
 KIND = "test_helpers.test_clock"
 _KEPT_S = 30 * 86_400

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.stripe import api_version
-from sandbox.stripe.errors import invalid
+from sandbox.stripe.account import Account
+from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.listing import CREATED, PAGE, list_records
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import Boolean, Items, Metadata, Param, Text, merge_metadata
 from sandbox.stripe.store import Record, new_id
 
+# Source: Stripe's API reference, "List all events": "List events, going back up to 30 days".
+_EVENTS_KEPT_S = 30 * 86_400
 _CHANGEABLE: dict[str, Param] = {"description": Text(unset=True), "metadata": Metadata()}
 
 
@@ -68,7 +73,26 @@ def list_events(call: Call) -> Record:
     types = call.params.get("types")
     if types is not None and "type" in call.params:
         raise invalid("You may only specify one of these parameters: type, types.", param="types")
-    return list_records(call, "event", matches=lambda event: types is None or event["type"] in types)
+    success = call.params.get("delivery_success")
+
+    def matches(event: Mapping[str, Any]) -> bool:
+        if not _is_kept(call.account, event) or not (types is None or event["type"] in types):
+            return False
+        return success is None or (event["pending_webhooks"] == 0) == success
+
+    return list_records(call, "event", matches=matches)
+
+
+def retrieve_event(call: Call) -> Record:
+    """GET /v1/events/{id}: for 30 days"""
+    event = call.fetch("event")
+    if not _is_kept(call.account, event):
+        raise no_such("event", event["id"], status=404)
+    return event
+
+
+def _is_kept(account: Account, event: Mapping[str, Any]) -> bool:
+    return bool(event["_at"] > account.clock.now() - _EVENTS_KEPT_S)
 
 
 def _checked(url: str) -> str:
@@ -100,6 +124,11 @@ OPERATIONS = (
         {**_CHANGEABLE, "disabled": Boolean(), "enabled_events": Items(of=Text()), "url": Text()},
     ),
     Operation("DELETE", "/v1/webhook_endpoints/{id}", delete),
-    Operation("GET", "/v1/events", list_events, {**PAGE, **CREATED, "type": Text(), "types": Items(of=Text())}),
-    Operation("GET", "/v1/events/{id}", lambda call: call.fetch("event")),
+    Operation(
+        "GET",
+        "/v1/events",
+        list_events,
+        {**PAGE, **CREATED, "delivery_success": Boolean(), "type": Text(), "types": Items(of=Text(), count_max=20)},
+    ),
+    Operation("GET", "/v1/events/{id}", retrieve_event),
 )

@@ -62,6 +62,10 @@ class WebhookDelivery:
         if not endpoints:
             return
         self._events += 1
+        drop = self._settings.webhook_drop_every
+        if drop and self._events % drop == 0:
+            _log.info("webhook %s is not delivered, on purpose", event["id"])
+            return
         every = self._settings.webhook_duplicate_every
         copies = 2 if every and self._events % every == 0 else 1
         for endpoint in endpoints:

@@ -38,7 +38,7 @@ def new_customer(client: stripe.StripeClient) -> NewCustomer:
     def make(card: str | None = "pm_card_visa", **params: object) -> stripe.Customer:
         if card is not None:
             params |= {"payment_method": card, "invoice_settings": {"default_payment_method": card}}
-        return client.v1.customers.create({"name": "Acme", **params})  # type: ignore[arg-type] # any parameters
+        return client.v1.customers.create({"name": "Acme", "email": "ap@acme.example", **params})  # type: ignore[arg-type] # any parameters
 
     return make
 

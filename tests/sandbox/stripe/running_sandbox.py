@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import stripe
 
+from tests.sandbox.stripe.sdk_types import check_response
+
 ROOT = Path(__file__).parents[3]
 KEY = "sk_test_of_the_sandbox_tests"
 SEED = ROOT / "sandbox" / "data"
@@ -66,10 +68,21 @@ def running_sandbox(*arguments: str, key: str = KEY) -> Iterator[RunningSandbox]
                 raise
 
 
+class CheckingTransport(stripe.RequestsClient):
+    """The SDK's own transport; every good answer is checked against the SDK's resource classes on its way."""
+
+    def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> tuple[bytes, int, Any]:
+        content, status, answered = super().request(method, url, headers, post_data)
+        if status == 200:
+            complaints = check_response(json.loads(content))
+            assert not complaints, f"{method} {url}: {complaints[:5]}"
+        return content, status, answered
+
+
 @contextmanager
 def sdk(url: str, *, key: str = KEY, version: str | None = None, retries: int = 0) -> Iterator[stripe.StripeClient]:
     """The official SDK, unmodified, against `url`."""
-    transport = stripe.RequestsClient()
+    transport = CheckingTransport()
     try:
         yield stripe.StripeClient(
             key,

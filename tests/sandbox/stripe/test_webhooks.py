@@ -178,3 +178,35 @@ def _deliveries(running: RunningSandbox) -> list[dict[str, object]]:
     answer = httpx.get(f"{running.url}/_sandbox/webhooks", trust_env=False).raise_for_status()
     deliveries: list[dict[str, object]] = answer.json()["deliveries"]
     return deliveries
+
+
+def test_events_are_listed_for_thirty_days_on_the_sandboxs_clock() -> None:
+    with running_sandbox(*UNLIMITED) as running, sdk(running.url) as client:
+        client.v1.products.create({"name": "old"})
+        (old,) = client.v1.events.list({"type": "product.created"}).data
+        assert client.v1.events.retrieve(old.id).type == "product.created"
+        url = f"{running.url}/_sandbox/clock"
+        httpx.post(url, json={"advance_s": 30 * 86_400 + 1}, trust_env=False).raise_for_status()
+        client.v1.products.create({"name": "new"})
+        client.v1.customers.create({"name": "new"})
+        wanted: stripe.params.EventListParams = {"types": ["product.created", "customer.created"]}
+        newest, other = client.v1.events.list(wanted).data
+        assert (newest.type, other.type) == ("customer.created", "product.created")
+        assert [event.id for event in client.v1.events.list({**wanted, "starting_after": newest.id}).data] == [other.id]
+        assert client.v1.events.list({"created": {"lt": newest.created}}).data == []
+        with pytest.raises(stripe.InvalidRequestError) as refused:
+            client.v1.events.retrieve(old.id)
+    assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
+
+
+def test_an_event_that_is_never_delivered_is_still_listed(receiver: WebhookReceiver) -> None:
+    with running_sandbox("--webhook-drop-every", "2", *UNLIMITED) as running, sdk(running.url) as client:
+        client.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["product.created"]})
+        for name in ("heard", "lost", "heard too"):
+            client.v1.products.create({"name": name})
+        arrived = [json.loads(body)["data"]["object"]["name"] for body, _ in receiver.wait_for(2)]
+        listed = client.v1.events.list({"delivery_success": False}).data
+        while len(listed) > 1:  # an arrival is counted a moment after it
+            listed = client.v1.events.list({"delivery_success": False}).data
+    assert sorted(arrived) == ["heard", "heard too"]
+    assert [event.data.object["name"] for event in listed] == ["lost"]
