@@ -28,7 +28,6 @@ _NO_SUCH_ID = frozenset({"invalid_query_filter_operator", "malformed_id", "inval
 # What it says of a report that refers to a record which is gone.
 _GONE = frozenset({"entity_is_deleted", "invalid_cross_reference_key"})
 _ONLY_DOTS = re.compile(r"\.+")
-_MERGES_FOLLOWED_MAX = 5
 
 
 @traced()
@@ -77,18 +76,17 @@ class Salesforce:
             return None
 
         async def read(plan: AccountPlan) -> Account | None:
-            wanted = account_id
-            for _ in range(_MERGES_FOLLOWED_MAX):
-                record = await self._only(plan.select, self._objects.account, wanted)
-                if record is not None:
-                    currency = None if "currency" in plan.paths else await self._org.currency()
-                    with understanding(VENDOR, writes=False):
-                        return account_of(plan, record, currency)
-                fate = await self._fate(self._objects.account, wanted)
+            record = await self._only(plan.select, self._objects.account, account_id)
+            if record is None:
+                fate = await self._fate(self._objects.account, account_id)
                 if fate is None:
                     return None
-                wanted = fate.master_or_refuse("account")
-            raise Rejected(f"Account {account_id} was merged too often to follow.", reason_code="account_deleted")
+                record = await self._only(plan.select, self._objects.account, fate.living_or_refuse("account"))
+                if record is None:
+                    return None
+            currency = None if "currency" in plan.paths else await self._org.currency()
+            with understanding(VENDOR, writes=False):
+                return account_of(plan, record, currency)
 
         return await self._org.with_accounts(read)
 
@@ -162,8 +160,8 @@ class Salesforce:
         living: dict[str, str] = {}
         for name, record_id in links.items():
             fate = await self._fate(objects[name], record_id)
-            if fate is not None and (fate.master_id or not fate.deleted):
-                living[name] = fate.master_id or record_id
+            if fate is not None and fate.living_id is not None:
+                living[name] = fate.living_id
         return living
 
     async def _held(self, plan: OrderPlan, path: str) -> HeldOrder | None:

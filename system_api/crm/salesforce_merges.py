@@ -13,6 +13,8 @@ from system_api.crm.salesforce_api import SalesforceApi
 from system_api.crm.salesforce_errors import VENDOR
 from system_api.crm.salesforce_schema import ObjectDescription
 
+_MERGES_FOLLOWED_MAX = 10
+
 
 class _Record(msgspec.Struct, frozen=True):
     id: str = msgspec.field(name="Id")
@@ -26,26 +28,34 @@ class _Records(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """Whether a record is deleted, and which one it was merged into."""
+    """What became of a record: the id of the one that it lives on as, or None where it was deleted."""
 
     record_id: str
-    deleted: bool
-    master_id: str | None
+    living_id: str | None
 
-    def master_or_refuse(self, noun: str) -> str:
-        """The record that it was merged into. Raises Rejected where it was deleted for good."""
-        if self.master_id is None:
+    def living_or_refuse(self, noun: str) -> str:
+        """The record that it lives on as. Raises Rejected where it was deleted."""
+        if self.living_id is None:
             raise Rejected(
                 f"The {noun} {self.record_id} was deleted in {VENDOR}: restore it there, or sell to another one.",
                 reason_code=f"{noun}_deleted",
                 vendor=VENDOR,
             )
-        return self.master_id
+        return self.living_id
 
 
 async def fate_of(api: SalesforceApi, described: ObjectDescription, record_id: str) -> Fate | None:
-    """What became of the record; None where the org does not know it, or no longer."""
+    """What became of the record, through all of its merges; None where the org does not know it, or no longer."""
     fields = ["Id", "IsDeleted"] + (["MasterRecordId"] if described.field_named("MasterRecordId") else [])
-    soql = f"SELECT {', '.join(fields)} FROM {described.name} WHERE Id = '{record_id}'"  # noqa: S608 callers let only letters and digits in
-    found = (await api.query(soql, _Records, deleted=True)).records
-    return Fate(found[0].id, found[0].deleted, found[0].master_id) if found else None
+    wanted = record_id
+    for _ in range(_MERGES_FOLLOWED_MAX):
+        soql = f"SELECT {', '.join(fields)} FROM {described.name} WHERE Id = '{wanted}'"  # noqa: S608 callers let only letters and digits in
+        found = (await api.query(soql, _Records, deleted=True)).records
+        if not found:
+            return None if wanted == record_id else Fate(record_id, None)
+        if not found[0].deleted:
+            return Fate(record_id, found[0].id)
+        if found[0].master_id is None:
+            return Fate(record_id, None)
+        wanted = found[0].master_id
+    return Fate(record_id, None)

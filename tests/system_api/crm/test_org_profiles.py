@@ -1,0 +1,425 @@
+"""Orgs as they are: the same quote is read from each, or what the org lacks is said in plain words."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.canonical import Address, Money, OrderStatus, QuoteStatus, Recurrence, ReportedOrderStatus
+from shared.problem import Rejected, Unavailable, VendorError
+from system_api.crm.salesforce import Salesforce
+from system_api.crm.salesforce_quotes import QuotePlan, plan_quotes
+from system_api.salesforce_map import (
+    AccountFields,
+    LineFields,
+    OrderFields,
+    ProductFields,
+    QuoteFields,
+    SalesforceFields,
+    SalesforceObjects,
+)
+from tests.system_api.crm.orgs import ACME, BLUEFIN, Org, org_of
+
+DEMO, ACME_QUOTE_TOTAL = "0Q0QW0000000001", Money(amount="5699.00", currency="EUR")
+CPQ_OBJECTS = SalesforceObjects(quote="SBQQ__Quote__c", line="SBQQ__QuoteLine__c")
+CPQ_FIELDS = SalesforceFields(
+    quote=QuoteFields(
+        number="Name",
+        status="SBQQ__Status__c",
+        account="SBQQ__Account__c",
+        revision="",
+        legal_entity="",
+        account_legal_entity="SBQQ__Account__r.Legal_Entity__c",
+        kind="SBQQ__Type__c",
+        start_date="SBQQ__StartDate__c",
+        term_months="SBQQ__SubscriptionTerm__c",
+        billing_frequency="SBQQ__BillingFrequency__c",
+        payment_terms="SBQQ__PaymentTerms__c",
+        purchase_order_number="",
+        bill_to="",
+        sold_to="",
+        contact="SBQQ__PrimaryContact__c",
+        email="",
+        account_bill_to="SBQQ__Account__r.Bill_To_Contact__c",
+        invoice_owner="",
+        shipping="",
+        tax="",
+        grand_total="SBQQ__NetAmount__c",
+        accepted_at="",
+        expires_on="SBQQ__ExpirationDate__c",
+    ),
+    line=LineFields(
+        quote="SBQQ__Quote__c",
+        product="SBQQ__Product__c",
+        quantity="SBQQ__Quantity__c",
+        unit_price="SBQQ__ListPrice__c",
+        description="SBQQ__Description__c",
+        discount_percent="SBQQ__Discount__c",
+        total="SBQQ__NetTotal__c",
+        start_date="SBQQ__StartDate__c",
+        bundle_parent="SBQQ__RequiredBy__c",
+        position="SBQQ__Number__c",
+        recurrence="SBQQ__BillingFrequency__c",
+        usage="SBQQ__ChargeType__c",
+        price_multiplier="SBQQ__ProrateMultiplier__c",
+    ),
+    product=ProductFields(recurrence="", usage=""),
+    order=OrderFields(quote="CPQ_Quote__c"),
+)
+
+
+def report(version: int = 1, **changes: Any) -> ReportedOrderStatus:
+    told: dict[str, Any] = {
+        "account_id": ACME,
+        "quote_id": "0Q0QW00000000010AA",
+        "status": OrderStatus.booked,
+        "currency": "EUR",
+        "total": Money(amount="214.20", currency="EUR"),
+        "erp_order_id": "17",
+        "erp_order_number": "NW-DE-17",
+    }
+    return ReportedOrderStatus(version=version, **{**told, **changes})
+
+
+async def refused(crm: Salesforce, call: str, *arguments: Any) -> VendorError:
+    with pytest.raises(VendorError) as raised:
+        await getattr(crm, call)(*arguments)
+    return raised.value
+
+
+async def test_amounts_of_a_single_currency_org_are_in_the_orgs_currency(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "single-currency") as org:
+        quote = await org.crm.find_quote(DEMO)
+        account = await org.crm.find_account(ACME)
+        told = await org.crm.report_order_status("ord-1", report())
+
+    assert quote is not None
+    assert (quote.currency, quote.grand_total) == ("EUR", ACME_QUOTE_TOTAL)
+    assert account is not None
+    assert account.currency == "EUR"
+    assert told.applied
+
+
+async def test_a_single_currency_that_the_org_does_not_tell_is_the_connections(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "single-currency") as org:
+        asked = org.adapter(currency="USD")
+        quote = await asked.find_quote(DEMO)
+
+    assert quote is not None
+    assert quote.currency == "USD"
+
+
+async def test_countries_and_states_are_understood_without_picklists(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "no-picklists") as org:
+        acme, bluefin = await org.crm.find_account(ACME), await org.crm.find_account(BLUEFIN)
+
+    assert acme is not None
+    assert acme.billing_address == Address(street="Werkstrasse 5", postal_code="70435", city="Stuttgart", country="DE")
+    assert bluefin is not None
+    assert bluefin.billing_address is not None
+    assert (bluefin.billing_address.country, bluefin.billing_address.region) == ("US", "CA")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"BillingCountry": "Grmany"}, "BillingCountry is 'Grmany', which is not a country that is known here"),
+        ({"BillingCountry": "USA", "BillingState": "Kalifornia"}, "'Kalifornia', which is not a state of US"),
+    ],
+)
+async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fields: dict[str, str], said: str) -> None:
+    async with org_of(tmp_path, "no-picklists") as org:
+        await org.change("Account", ACME, **fields)
+        error = await refused(org.crm, "find_account", ACME)
+
+    assert isinstance(error, Rejected)
+    assert error.reason_code == "incomplete_record"
+    assert said in error.detail
+
+
+async def test_a_german_state_in_free_text_is_not_needed(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "no-picklists") as org:
+        await org.change("Account", ACME, BillingState="Baden-Württemberg")
+        account = await org.crm.find_account(ACME)
+
+    assert account is not None
+    assert account.billing_address is not None
+    assert account.billing_address.region is None
+
+
+async def test_an_org_with_one_currency_and_no_picklists_is_read_and_written(tmp_path: Path) -> None:
+    async with org_of(tmp_path, seed="sandbox/data/suedwind") as org:
+        quote = await org.crm.find_quote("0Q0SW0000000001")
+        account = await org.crm.find_account("001SW0000000001")
+        told = report(account_id="001SW0000000001", quote_id="0Q0SW0000000001")
+        answer = await org.crm.report_order_status("ord-1", told)
+        fields = await org.rest.get("/data/v67.0/sobjects/Quote/describe")
+
+    assert quote is not None
+    assert account is not None
+    assert account.billing_address is not None
+    assert (quote.currency, account.currency, account.billing_address.country) == ("EUR", "EUR", "DE")
+    assert answer.applied
+    assert "CurrencyIsoCode" not in [each["name"] for each in fields.json()["fields"]]
+
+
+async def test_a_cpq_quote_is_read_through_the_map(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "cpq", objects=CPQ_OBJECTS, fields=CPQ_FIELDS) as org:
+        quote = await org.crm.find_quote("a0QQW0000000001")
+        told = await org.crm.report_order_status("ord-1", report(quote_id="a0QQW0000000001"))
+        (order,) = await org.records("SELECT Quote__c, CPQ_Quote__c FROM Quoteway_Order__c")
+
+    assert quote is not None
+    assert (quote.number, quote.status, quote.account_id, quote.legal_entity) == (
+        "Q-00001",
+        QuoteStatus.accepted,
+        ACME,
+        "NW-DE",
+    )
+    assert (quote.grand_total, quote.payment_terms, quote.term_months) == (ACME_QUOTE_TOTAL, "Net 30", 12)
+    assert [(line.sku, line.quantity, line.total, line.recurrence) for line in quote.lines] == [
+        ("GATEWAY-EDGE", "2", Money(amount="2831.00", currency="EUR"), Recurrence.none),
+        ("SENSOR-TEMP", "20", Money(amount="1790.00", currency="EUR"), Recurrence.none),
+        ("INSTALL-DAY", "1", Money(amount="980.00", currency="EUR"), Recurrence.none),
+        ("MON-STD", "20", Money(amount="98.00", currency="EUR"), Recurrence.month),
+    ]
+    assert quote.bill_to is not None
+    assert quote.bill_to.email == "accounts@acme.example"
+    assert told.applied
+    assert order["Quote__c"] is None
+    assert order["CPQ_Quote__c"].startswith("a0QQW0000000001")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"SBQQ__ProrateMultiplier__c": 12}, "its total covers 12 times its price"),
+        ({"SBQQ__BillingFrequency__c": None}, "does not say how often it is charged"),
+    ],
+)
+async def test_a_cpq_line_that_cannot_be_carried_over_is_refused(
+    tmp_path: Path, fields: dict[str, Any], said: str
+) -> None:
+    async with org_of(tmp_path, "cpq", objects=CPQ_OBJECTS, fields=CPQ_FIELDS) as org:
+        (line,) = await org.records(
+            "SELECT Id FROM SBQQ__QuoteLine__c WHERE SBQQ__Quote__c = 'a0QQW0000000001' AND SBQQ__Number__c = 4"
+        )
+        await org.change("SBQQ__QuoteLine__c", line["Id"], **fields)
+        error = await refused(org.crm, "find_quote", "a0QQW0000000001")
+
+    assert isinstance(error, Rejected)
+    assert said in error.detail
+    assert "MON-STD" in error.detail
+
+
+async def test_a_hidden_field_is_named_and_no_refusal_of_the_quote(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "hidden-field") as org:
+        error = await refused(org.crm, "find_quote", DEMO)
+        fields = SalesforceFields(quote=QuoteFields(start_date=""))
+        without = await org.adapter(fields=fields).find_quote(DEMO)
+
+    assert isinstance(error, Unavailable)
+    assert error.reason_code == "field_missing"
+    first, _, rest = error.detail.partition(". ")
+    assert first == "Salesforce does not show Quoteway the field Start_Date__c of Quote"
+    assert "administrator" in rest
+    assert without is not None
+
+
+async def test_every_missing_field_is_named_at_once(tmp_path: Path) -> None:
+    fields = SalesforceFields(
+        account=AccountFields(vat_id="Tax_Number__c"),
+        quote=QuoteFields(kind="Deal_Kind__c", revision="Version__c", account_legal_entity="Account.Seller__r.Code__c"),
+        line=LineFields(total="Net__c"),
+    )
+    async with org_of(tmp_path, fields=fields) as org:
+        quote = await refused(org.crm, "find_quote", DEMO)
+        account = await refused(org.crm, "find_account", ACME)
+
+    for name in ("Deal_Kind__c", "Version__c", "Account.Seller__r.Code__c of Quote", "Net__c of QuoteLineItem"):
+        assert name in quote.detail
+    assert "Tax_Number__c of Account" in account.detail
+
+
+async def test_an_org_without_the_package_says_what_to_install(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "no-package") as org:
+        quote = await refused(org.crm, "find_quote", DEMO)
+        order = await refused(org.crm, "report_order_status", "ord-1", report())
+
+    assert (quote.reason_code, order.reason_code) == ("field_missing", "object_missing")
+    assert "the object Quoteway_Order__c" in order.detail
+    assert "install Quoteway's package" in order.detail
+
+
+async def test_a_field_that_is_hidden_later_is_noticed(tmp_path: Path) -> None:
+    """It was described, so it is asked for; Salesforce says INVALID_FIELD, and the org is described again."""
+    async with org_of(tmp_path, "hidden-field") as org:
+        adapter = org.adapter(fields=SalesforceFields(quote=QuoteFields(start_date="")))
+        assert await adapter.find_quote(DEMO) is not None
+        plan = adapter._org._plans[plan_quotes]
+        assert isinstance(plan, QuotePlan)
+        adapter._org._plans[plan_quotes] = replace(plan, select=f"Start_Date__c, {plan.select}")
+
+        assert await adapter.find_quote(DEMO) is not None
+
+
+async def test_a_rule_of_the_orgs_own_is_told_in_its_words(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "validation-rule") as org:
+        small = await org.crm.report_order_status("ord-1", report())
+        large = report(total=Money(amount="5000.00", currency="EUR"))
+        error = await refused(org.crm, "report_order_status", "ord-2", large)
+
+    assert small.applied
+    assert isinstance(error, Rejected)
+    assert error.reason_code == "field_custom_validation_exception"
+    assert "Orders above 1,000 need an approver." in error.detail
+
+
+async def test_a_required_field_that_quoteway_does_not_know_is_named(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "required-field") as org:
+        error = await refused(org.crm, "report_order_status", "ord-1", report())
+
+    assert isinstance(error, Unavailable)
+    assert error.reason_code == "required_field_missing"
+    assert "(Region__c)" in error.detail
+
+
+async def test_a_field_that_may_not_be_written_is_left_out(tmp_path: Path) -> None:
+    async with org_of(tmp_path, "read-only-field") as org:
+        first = await org.crm.report_order_status("ord-1", report())
+        second = await org.crm.report_order_status("ord-1", report(2))
+        (order,) = await org.records("SELECT ERP_Order__c, ERP_Order_Number__c, Version__c FROM Quoteway_Order__c")
+
+    assert first.applied
+    assert second.applied
+    assert (order["ERP_Order__c"], order["ERP_Order_Number__c"], order["Version__c"]) == (None, "NW-DE-17", 2.0)
+
+
+async def test_an_orders_key_must_be_an_external_id(tmp_path: Path) -> None:
+    fields = SalesforceFields(order=OrderFields(order_id="Subscription__c", subscription_ids=""))
+    async with org_of(tmp_path, fields=fields) as org:
+        error = await refused(org.crm, "report_order_status", "ord-1", report())
+
+    assert "not marked as an external id" in error.detail
+
+
+@pytest.mark.parametrize("pinned", ["00DQW0000000001", "00DQW0000000001YAA"])
+async def test_the_pinned_org_is_let_in(tmp_path: Path, pinned: str) -> None:
+    async with org_of(tmp_path, org_id=pinned) as org:
+        assert await org.crm.find_quote(DEMO) is not None
+
+
+@pytest.mark.parametrize("token_names_the_org", [True, False])
+async def test_another_org_is_unavailable_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token_names_the_org: bool
+) -> None:
+    if not token_names_the_org:
+        monkeypatch.setattr("system_api.crm.salesforce_api._org_of", lambda _: "")
+    async with org_of(tmp_path, "other-org", org_id="00DQW0000000001") as org:
+        errors = [
+            await refused(org.crm, "find_quote", DEMO),
+            await refused(org.crm, "find_account", ACME),
+            await refused(org.crm, "record_access", "005QW0000000001", ACME),
+            await refused(org.crm, "report_order_status", "ord-1", report()),
+            await refused(org.crm, "ready"),
+        ]
+        orders = await org.records("SELECT Id FROM Quoteway_Order__c")
+
+    assert {type(error) for error in errors} == {Unavailable}
+    assert {error.reason_code for error in errors} == {"wrong_org"}
+    assert "00DQW0000000002" in errors[0].detail
+    assert orders == []
+
+
+@pytest.mark.parametrize(("version", "oldest"), [("v30.0", 31), ("v41.0", 42), ("v68.0", 31)])
+async def test_a_version_that_the_org_does_not_speak_is_unavailable(tmp_path: Path, version: str, oldest: int) -> None:
+    async with org_of(tmp_path, api_version=version) as org:
+        await org.control("PUT", "api-versions", oldest=oldest)
+        error = await refused(org.crm, "find_quote", DEMO)
+
+    assert isinstance(error, Unavailable)
+    assert error.reason_code == "api_version_retired"
+    assert version in error.detail
+
+
+async def test_a_version_that_retires_meanwhile_is_unavailable_until_it_is_changed(tmp_path: Path) -> None:
+    async with org_of(tmp_path, api_version="v41.0") as org:
+        assert await org.crm.find_quote(DEMO) is not None
+        await org.control("PUT", "api-versions", oldest=42)
+        errors = [await refused(org.crm, "find_quote", DEMO) for _ in range(2)]
+        writing = await refused(org.crm, "report_order_status", "ord-1", report())
+        await org.control("PUT", "api-versions", oldest=31)
+        again = await org.crm.find_quote(DEMO)
+
+    assert {error.reason_code for error in (*errors, writing)} == {"api_version_retired"}
+    assert {type(error) for error in (*errors, writing)} == {Unavailable}
+    assert again is not None
+
+
+async def test_a_merged_account_is_the_one_that_it_became(tmp_path: Path) -> None:
+    async with org_of(tmp_path) as org:
+        third = await org.create("Account", Name="Acme Holding", Legal_Entity__c="NW-DE", BillingCountryCode="DE")
+        await org.control("POST", "merge", master_id=BLUEFIN, merged_id=ACME)
+        await org.control("POST", "merge", master_id=third, merged_id=BLUEFIN)
+        account = await org.crm.find_account(ACME)
+        quote = await org.crm.find_quote(DEMO)
+        told = await org.crm.report_order_status("ord-1", report())
+        (order,) = await org.records("SELECT Account__c FROM Quoteway_Order__c")
+
+    assert account is not None
+    assert (account.account_id, account.name) == (third, "Acme Holding")
+    assert quote is not None
+    assert quote.account_id == third
+    assert told.applied
+    assert order["Account__c"] == third
+
+
+async def test_a_deleted_account_is_refused_by_its_id(tmp_path: Path) -> None:
+    async with org_of(tmp_path) as org:
+        await org.rest.delete(f"/data/v67.0/sobjects/Account/{ACME}")
+        error = await refused(org.crm, "find_account", ACME)
+        never_there = await org.crm.find_account("001QW0000000099")
+
+    assert isinstance(error, Rejected)
+    assert error.reason_code == "account_deleted"
+    assert ACME in error.detail
+    assert never_there is None
+
+
+async def test_an_order_is_told_though_its_quote_and_account_are_gone(tmp_path: Path) -> None:
+    async with org_of(tmp_path) as org:
+        await org.rest.delete("/data/v67.0/sobjects/Quote/0Q0QW0000000001")
+        await org.rest.delete(f"/data/v67.0/sobjects/Account/{ACME}")
+        told = await org.crm.report_order_status("ord-1", report(status=OrderStatus.rejected, total=None))
+        (order,) = await org.records("SELECT Account__c, Quote__c, Status__c FROM Quoteway_Order__c")
+
+    assert told.applied
+    assert (order["Account__c"], order["Quote__c"], order["Status__c"]) == (None, None, "rejected")
+
+
+async def test_an_org_is_described_once(tmp_path: Path) -> None:
+    async with org_of(tmp_path) as org:
+        counted = Counting(org)
+        adapter = Salesforce(org.connection, counted)
+        for _ in range(3):
+            await adapter.find_quote(DEMO)
+            await adapter.find_account(ACME)
+            await adapter.report_order_status("ord-1", report())
+
+    described = [path for path in counted.paths if path.endswith("/describe")]
+    assert len(described) == len(set(described))
+    assert len([path for path in counted.paths if path == "/services/data"]) == 1
+
+
+class Counting(httpx.AsyncBaseTransport):
+    """The org's network, which remembers what was asked for."""
+
+    def __init__(self, org: Org) -> None:
+        self.paths: list[str] = []
+        self._network = org.network
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.paths.append(request.url.path)
+        return await self._network.handle_async_request(request)
