@@ -1,4 +1,4 @@
-"""What Salesforce's refusals mean, in plain words; Salesforce's own come behind them, for an operator.
+"""What Salesforce's refusals mean, in plain words; Salesforce's own are kept apart from them, for an operator.
 
 Source of the error codes: Salesforce's REST API Developer Guide, "Status Codes and Error Responses", and its Object
 Reference, "API Exception Codes".
@@ -7,8 +7,8 @@ Reference, "API Exception Codes".
 import msgspec
 
 from shared.http_client import Response, retry_after_s
-from shared.problem import QuotewayError, Rejected, Unavailable
-from system_api.vendor_reply import excerpt, jittered_s, trustless
+from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from system_api.vendor_reply import excerpt, jittered_s
 
 VENDOR = "Salesforce"
 SESSION_CODES = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
@@ -65,8 +65,7 @@ def error_of(response: Response, *, writes: bool) -> QuotewayError:
     fault = fault_of(response)
     status, code = response.status_code, fault.error_code
     if not code:
-        what = f"answered {status}: {excerpt(response.content)}"
-        return trustless(VENDOR, what, writes=writes, retry_after_s=retry_after_s(response))
+        return _meaningless(response, excerpt(response.content), writes=writes)
     if code in SESSION_CODES:
         return credentials_refused(f"{code} ({fault.message})")
     if code == "UNSUPPORTED_API_VERSION":
@@ -76,22 +75,34 @@ def error_of(response: Response, *, writes: bool) -> QuotewayError:
     if code in _TRANSIENT:
         reason, plain = _TRANSIENT[code]
         wait = retry_after_s(response) or jittered_s(1, 4)
-        return Unavailable(_told(plain, fault), reason_code=reason, vendor=VENDOR, retry_after_s=wait)
+        return Unavailable(
+            f"{VENDOR} {plain}.", reason_code=reason, vendor=VENDOR, retry_after_s=wait, vendor_said=fault.message
+        )
     if code in _ORG:
         named = f" ({', '.join(fault.fields)})" if fault.fields else ""
-        return Unavailable(_told(_ORG[code] + named, fault), reason_code=code.lower(), vendor=VENDOR)
+        return Unavailable(
+            f"{VENDOR} {_ORG[code]}{named}.", reason_code=code.lower(), vendor=VENDOR, vendor_said=fault.message
+        )
     if not 400 <= status < 500:
-        return trustless(VENDOR, f"answered {status} {code}: {fault.message}", writes=writes)
+        return _meaningless(response, f"{code}: {fault.message}", writes=writes)
     return _rejected(fault)
+
+
+def _meaningless(response: Response, said: str, *, writes: bool) -> QuotewayError:
+    """An answer that says nothing about what was done."""
+    plain = f"{VENDOR} answered {response.status_code}, which says nothing about what was done."
+    if writes:
+        return OutcomeUnknown(plain, vendor=VENDOR, vendor_said=said)
+    return Unavailable(plain, vendor=VENDOR, vendor_said=said, retry_after_s=retry_after_s(response))
 
 
 def version_retired(which: str, said: str = "") -> Unavailable:
     """The connection's version of the API does not answer."""
     return Unavailable(
-        f"{VENDOR} does not speak the API version {which}: set api_version of the connection to one that it does."
-        + _said(said),
+        f"{VENDOR} does not speak the API version {which}: set api_version of the connection to one that it does.",
         reason_code="api_version_retired",
         vendor=VENDOR,
+        vendor_said=said,
     )
 
 
@@ -107,32 +118,24 @@ def wrong_org(found: str, pinned: str) -> Unavailable:
 
 def credentials_refused(why: str) -> Unavailable:
     """Our own credentials do not work."""
-    said = f"{VENDOR} refuses our credentials. Check the connection's client_id and client_secret." + _said(why)
-    return Unavailable(said, reason_code="credentials_refused", vendor=VENDOR)
+    said = f"{VENDOR} refuses our credentials. Check the connection's client_id and client_secret."
+    return Unavailable(said, reason_code="credentials_refused", vendor=VENDOR, vendor_said=why)
 
 
 def _limit_exceeded(fault: Fault) -> Unavailable:
     """One code, two limits: the day's requests come back in hours, concurrent requests in seconds."""
     if fault.message.startswith("TotalRequests"):
-        said = f"{VENDOR}'s API requests of the day are used up.{_said(fault.message)}"
-        return Unavailable(said, reason_code="daily_quota_exhausted", vendor=VENDOR, retry_after_s=_DAY_QUOTA_RETRY_S)
-    said = f"{VENDOR} is working on too many requests at once.{_said(fault.message)}"
-    return Unavailable(said, reason_code="concurrency_limit", vendor=VENDOR, retry_after_s=jittered_s(2, 8))
+        plain, reason, wait = "'s API requests of the day are used up.", "daily_quota_exhausted", _DAY_QUOTA_RETRY_S
+    else:
+        plain, reason, wait = " is working on too many requests at once.", "concurrency_limit", jittered_s(2, 8)
+    return Unavailable(VENDOR + plain, reason_code=reason, vendor=VENDOR, retry_after_s=wait, vendor_said=fault.message)
 
 
 def _rejected(fault: Fault) -> Rejected:
-    code = fault.error_code
-    if code.lower() == RULE_VIOLATED:
+    reason = fault.error_code.lower()
+    if reason == RULE_VIOLATED:
         # The message is the administrator's own, written for people.
-        plain = f"a validation rule of the org refuses the record: {fault.message}"
-        return Rejected(f"{VENDOR}: {plain}", reason_code=RULE_VIOLATED, vendor=VENDOR)
-    words = code.replace("_", " ").lower()
-    return Rejected(_told(f"refused the record ({words})", fault), reason_code=code.lower(), vendor=VENDOR)
-
-
-def _told(plain: str, fault: Fault) -> str:
-    return f"{VENDOR} {plain}.{_said(fault.message)}"
-
-
-def _said(message: str) -> str:
-    return f" {VENDOR} said: {message}" if message else ""
+        plain = f"{VENDOR}: a validation rule of the org refuses the record: {fault.message}"
+    else:
+        plain = f"{VENDOR} refused the record ({reason.replace('_', ' ')})."
+    return Rejected(plain, reason_code=reason, vendor=VENDOR, vendor_said=fault.message)

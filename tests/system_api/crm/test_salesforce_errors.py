@@ -144,6 +144,32 @@ async def test_an_answer_to_a_read_is_never_an_unknown_outcome(
         await crm.find_quote(QUOTE_ID)
 
 
+CODES = [
+    *("INVALID_FIELD", "MALFORMED_QUERY", "UNABLE_TO_LOCK_ROW", "REQUEST_LIMIT_EXCEEDED", "REQUIRED_FIELD_MISSING"),
+    *("STRING_TOO_LONG", "INVALID_SESSION_ID", "UNSUPPORTED_API_VERSION", "UNKNOWN_EXCEPTION", "INVALID_TYPE"),
+    *("INVALID_FIELD_FOR_INSERT_UPDATE", "QUERY_TIMEOUT", "SOME_CODE_OF_NEXT_YEAR"),
+]
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("writes", [False, True])
+async def test_salesforces_own_words_are_apart_from_the_plain_sentence(
+    crm: Salesforce, vendor: Scripted, code: str, writes: bool
+) -> None:
+    words = "SELECT Id, Secret__c FROM Quote ^ ERROR at Row:1:Column:12"
+    refusal = error(500 if code == "UNKNOWN_EXCEPTION" else 400, code, words)
+    if code == "INVALID_SESSION_ID":
+        refusal = error(401, code, words)
+    vendor.on("GET", "/query", refusal).on("PATCH", "/ord-1", refusal)
+
+    with pytest.raises(VendorError) as raised:
+        await (crm.report_order_status("ord-1", REPORT) if writes else crm.find_quote(QUOTE_ID))
+
+    assert words in (raised.value.vendor_said or "")
+    assert not any(word in raised.value.detail for word in ("SELECT", "Secret__c", "Row:1"))
+    assert raised.value.detail.startswith("Salesforce")
+
+
 async def test_a_session_is_refreshed_once_and_no_more(crm: Salesforce, vendor: Scripted) -> None:
     vendor.on("GET", "/query", error(401, "INVALID_SESSION_ID"))
 
