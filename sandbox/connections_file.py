@@ -2,11 +2,14 @@
 
 import json
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
-from sandbox.tryton.data import DATA_FOLDER, load_seed_data
+from sandbox.salesforce.profiles import OrgProfile
+from sandbox.salesforce.seed_files import SeedFiles
+from sandbox.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER, load_seed_data
 
 if TYPE_CHECKING:
     from sandbox.landscape import Landscape
@@ -31,6 +34,7 @@ def connection_files(landscape: "Landscape") -> dict[str, str]:
     if landscape.second_tenant:
         suedwind = json.loads((landscape.run_dir / "suedwind.json").read_text())
         files["suedwind.secret"] = str(suedwind["client_secret"])
+        files["suedwind-tryton.key"] = landscape.second_erp.rest_key
         blocks += _second_tenant_blocks(landscape, suedwind["client_id"])
     return {**files, "connections.toml": "\n".join(blocks)}
 
@@ -44,6 +48,7 @@ def _blocks(landscape: "Landscape", client_id: str) -> list[str]:
         "url": landscape.reached_at("salesforce"),
         "client_id": client_id,
         "client_secret": "file:salesforce.secret",
+        "org_id": _org_id(DATA_FOLDER, *landscape.org_profiles),
     }
     tax: dict[str, _Setting] = {
         "table": str(DATA_FOLDER / "taxes.toml"),
@@ -73,21 +78,22 @@ def _blocks(landscape: "Landscape", client_id: str) -> list[str]:
 
 
 def _second_tenant_blocks(landscape: "Landscape", client_id: str) -> list[str]:
-    """The second tenant's connections. Only Quoteway keeps the two apart: their books are one company's."""
+    """The second tenant's connections: an org, a company with its own key, and a billing account of its own."""
     seller = {"legal_entity": "SW-DE"}
     crm: dict[str, _Setting] = {
         "url": landscape.url("suedwind"),
         "client_id": client_id,
         "client_secret": "file:suedwind.secret",
+        "org_id": _org_id(SECOND_TENANT_FOLDER),
     }
     erp: dict[str, _Setting] = {
-        "url": landscape.erp_server.url,
-        "database": landscape.erp_server.database,
-        "company": landscape.erp.companies["NW-DE"],
+        "url": landscape.second_erp_server.url,
+        "database": landscape.second_erp_server.database,
+        "company": landscape.second_erp.companies["SW-DE"],
         "currency": "EUR",
-        "key": "file:tryton.key",
+        "key": "file:suedwind-tryton.key",
     }
-    stripe = {"url": landscape.url("stripe"), "key": "file:stripe.key"}
+    stripe = {"url": landscape.url("suedwind-stripe"), "key": "file:suedwind-stripe.key"}
     tax: dict[str, _Setting] = {"table": str(DATA_FOLDER / "taxes.toml"), "sellers": {"SW-DE": "DE"}}
     return [
         connection_block(SECOND_TENANT, capability="crm", adapter="salesforce", legal_entity="*", **crm),
@@ -95,6 +101,11 @@ def _second_tenant_blocks(landscape: "Landscape", client_id: str) -> list[str]:
         connection_block(SECOND_TENANT, capability="erp", adapter="tryton", **seller, **erp),
         connection_block(SECOND_TENANT, capability="billing", adapter="stripe", **seller, **stripe),
     ]
+
+
+def _org_id(seed: Path, *profiles: str) -> str:
+    """The org that a connection is pinned to, as an administrator reads it in Salesforce's setup."""
+    return OrgProfile.read(SeedFiles.read(seed).salesforce.get("org", {}), profiles).organization_id
 
 
 def _register_webhooks(landscape: "Landscape") -> str:

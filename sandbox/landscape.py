@@ -29,7 +29,7 @@ from sandbox.progress import Progress
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
 from sandbox.tier_environment import tier_environment
 from sandbox.tryton.credentials import TenantAccess
-from sandbox.tryton.data import DATA_FOLDER
+from sandbox.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER
 from sandbox.tryton.database import start_postgres_with_erp
 from sandbox.tryton.server import DATABASE as ERP_DATABASE
 from sandbox.tryton.server import TrytonServer
@@ -77,7 +77,9 @@ class Landscape:
     unthrottled: bool = False
     """Lift the vendors' quotas, so that they do not pace a large run."""
     second_tenant: bool = False
-    """Connect a second tenant, Suedwind, with an org of its own in front of the same ERP and billing account."""
+    """Connect a second tenant, Suedwind, with an org, an ERP company with its key, and a billing account of its own."""
+    org_profiles: tuple[str, ...] = ()
+    """What is peculiar to the first tenant's org (sandbox/salesforce/profiles.py); the second's is in its seed."""
     webhooks: bool = False
     """Have Stripe tell the process API of changes to subscriptions; without, a test can send such webhooks itself."""
     modules: Mapping[str, str] = field(default_factory=dict)
@@ -91,6 +93,9 @@ class Landscape:
     """The real ERP; not with `light_erp`."""
     erp_server: TrytonServer | ErpStandIn = field(init=False)
     erp: TenantAccess = field(init=False)
+    second_erp: TenantAccess = field(init=False)
+    """The second tenant's access to the ERP: of the real one, a company of its own; else a stand-in of its own."""
+    second_erp_server: TrytonServer | ErpStandIn = field(init=False)
     processes: dict[str, RunningProcess] = field(init=False, default_factory=dict)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
     # Bound and not listened on, so that no other program is given the port before the tier that it is for starts.
@@ -257,7 +262,7 @@ class Landscape:
             self.postgres, credentials = start_postgres_with_erp(
                 folder, self.progress, port=port, durable=self.durable, database=self.erp_database
             )
-            self.erp = credentials.tenants[TENANT]
+            self.erp, self.second_erp = (credentials.tenants[name] for name in (TENANT, SECOND_TENANT))
         self._stack.callback(self._stop_postgres)
 
     def _start_side_by_side(self) -> None:
@@ -270,21 +275,42 @@ class Landscape:
                 pool.submit(
                     self._start_sandbox,
                     "salesforce",
-                    ["--seed", str(DATA_FOLDER), "--credentials", str(self.run_dir / "salesforce.json")],
+                    [
+                        *("--seed", str(DATA_FOLDER), "--credentials", str(self.run_dir / "salesforce.json")),
+                        *(word for profile in self.org_profiles for word in ("--profile", profile)),
+                    ],
                 ),
                 pool.submit(
                     self._start_sandbox,
                     "stripe",
-                    [
-                        *("--seed", str(DATA_FOLDER), "--secret-key-file", str(self.run_dir / "stripe.key")),
-                        *("--external-id-key", "quoteway_external_id"),
-                        "--no-require-email",  # until the adapter sends the bill-to e-mail
-                        *(_WITHOUT_QUOTA if self.unthrottled else ()),
-                    ],
+                    self._stripe_arguments(DATA_FOLDER, "stripe.key"),
                 ),
             ]
         for start in starts:
             start.result()
+
+    def _stripe_arguments(self, seed: Path, key: str) -> list[str]:
+        return [
+            *("--seed", str(seed), "--secret-key-file", str(self.run_dir / key)),
+            *("--external-id-key", "quoteway_external_id"),
+            "--no-require-email",  # until the adapter sends the bill-to e-mail
+            *(_WITHOUT_QUOTA if self.unthrottled else ()),
+        ]
+
+    def _start_second_tenant(self) -> None:
+        """An org and a billing account of its own; in the real ERP it has its company already."""
+        listen = ["--host", LOOPBACK, "--port", "0"]
+        seed = ["--seed", str(SECOND_TENANT_FOLDER), "--credentials", str(self.run_dir / "suedwind.json")]
+        stripe = self._stripe_arguments(SECOND_TENANT_FOLDER, "suedwind-stripe.key")
+        self._start("suedwind", ["-m", "sandbox.salesforce", *listen, *seed], {})
+        self._start("suedwind-stripe", ["-m", "sandbox.stripe", *listen, *stripe], {})
+        if not self.light_erp:
+            self.second_erp_server = self.erp_server
+            return
+        stand_in = ErpStandIn(self.run_dir / "suedwind-erp", seed=SECOND_TENANT_FOLDER).start()
+        self._stack.callback(stand_in.stop)
+        self.second_erp_server = stand_in
+        self.second_erp = stand_in.credentials.tenants[SECOND_TENANT]
 
     def _start_erp(self) -> None:
         if self.light_erp:
@@ -345,8 +371,7 @@ class Landscape:
 
     def _write_connections(self) -> None:
         if self.second_tenant:
-            seed = ["--seed", str(DATA_FOLDER / SECOND_TENANT), "--credentials", str(self.run_dir / "suedwind.json")]
-            self._start("suedwind", ["-m", "sandbox.salesforce", "--host", LOOPBACK, "--port", "0", *seed], {})
+            self._start_second_tenant()
         for name, text in connection_files(self).items():
             self._private(name, text)
 

@@ -7,7 +7,7 @@ from typing import Self
 
 from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
 from sandbox.tryton.credentials import TenantAccess, TrytonCredentials
-from sandbox.tryton.data import load_seed_data
+from sandbox.tryton.data import DATA_FOLDER, load_seed_data
 from sandbox.tryton.rest import RestClient
 from sandbox.tryton.server import DATABASE
 
@@ -17,10 +17,11 @@ class ErpStandIn:
 
     database = DATABASE
 
-    def __init__(self, run_dir: Path, *, port: int = 0) -> None:
+    def __init__(self, run_dir: Path, *, port: int = 0, seed: Path = DATA_FOLDER) -> None:
         self.run_dir = run_dir
         self.port = port
-        data = load_seed_data()
+        self._seed = seed
+        data = load_seed_data(seed)
         companies = {entity.code: number for number, entity in enumerate(data.legal_entities, start=1)}
         access = TenantAccess(secrets.token_urlsafe(32), companies)
         self.credentials = TrytonCredentials("", "", {data.tenant: access})
@@ -56,7 +57,7 @@ class ErpStandIn:
             "The ERP's stand-in",
             [
                 *(sys.executable, "-m", "sandbox.erp_stand_in", "--host", LOOPBACK, "--port", str(self.port)),
-                *("--key-file", str(key_file)),
+                *("--key-file", str(key_file), "--seed", str(self._seed)),
             ],
             log_path=self.run_dir / "erp-stand-in.log",
             ready="json line",

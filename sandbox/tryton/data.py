@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 DATA_FOLDER = Path(__file__).resolve().parent.parent / "data"
+SECOND_TENANT_FOLDER = DATA_FOLDER / "suedwind"
 SYSTEM = "erp"
 
 
@@ -82,8 +83,8 @@ class SeedData:
 
 
 def load_seed_data(folder: Path = DATA_FOLDER) -> SeedData:
-    """Read the shared data files."""
-    company, taxes = _read(folder / "company.toml"), _read(folder / "taxes.toml")
+    """Read a tenant's data files. The table of taxes is one for all tenants."""
+    company, taxes = _read(folder / "company.toml"), _read(DATA_FOLDER / "taxes.toml")
     products, customers = _read(folder / "products.toml"), _read(folder / "customers.toml")
     [payment_term] = company["payment_term"]
     return SeedData(

@@ -22,7 +22,7 @@ from sandbox.engines import POSTGRES_URL_VARIABLE, ExternalPostgres, Postgres, P
 from sandbox.process import ProcessError, remove_when_done
 from sandbox.progress import Progress
 from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
-from sandbox.tryton.data import DATA_FOLDER, load_seed_data
+from sandbox.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER, load_seed_data
 from sandbox.tryton.environment import lock_digest, tryton_cache, tryton_python
 from sandbox.tryton.recipe import ADMIN_LOGIN, MODULES, seed
 from sandbox.tryton.server import DATABASE, TrytonServer, tryton_variables, write_configuration
@@ -33,6 +33,7 @@ TEMPLATE = "tryton_template"
 _CLUSTER, _PASSWORD = "cluster", "admin-password"
 _RECIPE = ("recipe.py", "database.py", "data.py", "countries.py", "seed_*.py")
 _DATA = ("company.toml", "customers.toml", "products.toml", "taxes.toml")
+_DATA_OF_THE_SECOND = ("company.toml", "customers.toml", "products.toml")
 _KEPT = 4
 _OUTPUT_LINES_SHOWN = 15
 
@@ -121,9 +122,8 @@ def external_credentials_file(postgres: ExternalPostgres, template: str) -> Path
 def recipe_digest() -> str:
     """Changes with the locked packages, the recipe, the data, and the year: fiscal years are counted from it."""
     here = Path(__file__).resolve().parent
-    files = [path for pattern in _RECIPE for path in sorted(here.glob(pattern))] + [
-        DATA_FOLDER / name for name in _DATA
-    ]
+    files = [path for pattern in _RECIPE for path in sorted(here.glob(pattern))]
+    files += [DATA_FOLDER / name for name in _DATA] + [SECOND_TENANT_FOLDER / name for name in _DATA_OF_THE_SECOND]
     return _digest(lock_digest().encode(), str(datetime.now(UTC).year).encode(), *(path.read_bytes() for path in files))
 
 
@@ -182,7 +182,8 @@ def _activate(python: Path, postgres: Postgres, database: str, admin_password: s
 
 def _seed(postgres: Postgres, database: str, admin_password: str, work: Path) -> TrytonCredentials:
     with TrytonServer(postgres, database, run_dir=work) as server:
-        return seed(server.url, database, admin_password, load_seed_data())
+        others = (load_seed_data(SECOND_TENANT_FOLDER),)
+        return seed(server.url, database, admin_password, load_seed_data(), others)
 
 
 @contextmanager

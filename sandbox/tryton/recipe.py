@@ -6,7 +6,13 @@ from sandbox.tryton.credentials import TenantAccess, TrytonCredentials
 from sandbox.tryton.data import LegalEntity, SeedData
 from sandbox.tryton.rpc import TrytonSession
 from sandbox.tryton.seed_access import seed_integration_user
-from sandbox.tryton.seed_catalog import CompanyBooks, seed_categories, seed_products
+from sandbox.tryton.seed_catalog import (
+    CompanyBooks,
+    seed_categories,
+    seed_category_accounts,
+    seed_list_prices,
+    seed_products,
+)
 from sandbox.tryton.seed_company import (
     TAX_DUE,
     seed_accounts,
@@ -31,8 +37,14 @@ GRACE = timedelta(minutes=10)
 within it, so a failure there finds a sale that has made no invoice and no shipment yet."""
 
 
-def seed(url: str, database: str, admin_password: str, data: SeedData) -> TrytonCredentials:
-    """Enter everything the ERP has to know before its first order into a database with the modules activated."""
+def seed(
+    url: str, database: str, admin_password: str, data: SeedData, others: tuple[SeedData, ...] = ()
+) -> TrytonCredentials:
+    """Enter everything the ERP has to know before its first order into a database with the modules activated.
+
+    `others` are further tenants, each with companies and a user of its own. What a database has but once (currencies,
+    products, terms of payment) is `data`'s; the others sell of those products what they have a price for.
+    """
     session = TrytonSession(url, database, ADMIN_LOGIN, admin_password)
     this_year = datetime.now(UTC).year
     geography = seed_geography(session)
@@ -40,17 +52,22 @@ def seed(url: str, database: str, admin_password: str, data: SeedData) -> Tryton
     payment_term = seed_payment_term(session, data)
     seed_sale_grace(session, GRACE)
     years = range(this_year - 1, this_year + 2)
-    books = {
-        entity.code: _seed_legal_entity(session, entity, data, currencies[entity.currency], geography, years)
-        for entity in data.legal_entities
-    }
-    seed_products(session, data.products, seed_categories(session, list(books.values())), list(books.values()))
-    for customer in data.customers:
-        session.company = books[customer.legal_entity].company
-        seed_customer(session, customer, geography, payment_term)
-    companies = {code: book.company for code, book in books.items()}
-    key = seed_integration_user(session, data.tenant, list(companies.values()))
-    return TrytonCredentials(ADMIN_LOGIN, admin_password, {data.tenant: TenantAccess(key, companies)})
+    categories = seed_categories(session)
+    templates = seed_products(session, data.products, categories)
+    tenants: dict[str, TenantAccess] = {}
+    for tenant in (data, *others):
+        companies: dict[str, int] = {}
+        for entity in tenant.legal_entities:
+            book = _seed_legal_entity(session, entity, tenant, currencies[entity.currency], geography, years)
+            seed_category_accounts(session, categories, book)
+            seed_list_prices(session, tenant.products, templates, book)
+            companies[entity.code] = book.company
+        for customer in tenant.customers:
+            session.company = companies[customer.legal_entity]
+            seed_customer(session, customer, geography, payment_term)
+        key = seed_integration_user(session, tenant.tenant, list(companies.values()))
+        tenants[tenant.tenant] = TenantAccess(key, companies)
+    return TrytonCredentials(ADMIN_LOGIN, admin_password, tenants)
 
 
 def _seed_legal_entity(

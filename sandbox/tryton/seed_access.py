@@ -35,5 +35,7 @@ def seed_integration_user(session: TrytonSession, tenant: str, companies: list[i
 
 def _seed_own_group(session: TrytonSession) -> int:
     """Processing a sale at once, without waiting for the worker, is the one right of a sales administrator it needs."""
+    if found := session.search("res.group", [("name", "=", _OWN_GROUP)]):
+        return found[0]  # of the tenant before
     button = session.find("ir.model.button", ("model", "=", "sale.sale"), ("name", "=", "process"))
     return session.create_one("res.group", {"name": _OWN_GROUP, "buttons": [("add", [button])]})

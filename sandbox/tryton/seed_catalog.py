@@ -17,30 +17,31 @@ class CompanyBooks:
     default_tax: int
 
 
-def seed_categories(session: TrytonSession, books: list[CompanyBooks]) -> dict[bool, int]:
-    """Create an accounting category for services (False) and one for goods (True), with accounts in every company."""
+def seed_categories(session: TrytonSession) -> dict[bool, int]:
+    """Create an accounting category for services (False) and one for goods (True), which all companies share."""
     services, goods = session.create(
         "product.category", {"name": "Services", "accounting": True}, {"name": "Goods", "accounting": True}
     )
-    for book in books:
-        session.company = book.company
-        for category, revenue, expense in (
-            (services, REVENUE_SERVICES, EXPENSE_SERVICES),
-            (goods, REVENUE_GOODS, EXPENSE_GOODS),
-        ):
-            values = {
-                "account_revenue": book.accounts[revenue],
-                "account_expense": book.accounts[expense],
-                "customer_taxes": [("add", [book.default_tax])],
-            }
-            session.write("product.category", [category], values)
     return {False: services, True: goods}
 
 
-def seed_products(
-    session: TrytonSession, products: tuple[Product, ...], categories: dict[bool, int], books: list[CompanyBooks]
-) -> None:
-    """Create each product under its SKU, counted in units, at each company's list price in its own currency."""
+def seed_category_accounts(session: TrytonSession, categories: dict[bool, int], book: CompanyBooks) -> None:
+    """Say to which accounts of the company what is sold of each category goes."""
+    session.company = book.company
+    for category, revenue, expense in (
+        (categories[False], REVENUE_SERVICES, EXPENSE_SERVICES),
+        (categories[True], REVENUE_GOODS, EXPENSE_GOODS),
+    ):
+        values = {
+            "account_revenue": book.accounts[revenue],
+            "account_expense": book.accounts[expense],
+            "customer_taxes": [("add", [book.default_tax])],
+        }
+        session.write("product.category", [category], values)
+
+
+def seed_products(session: TrytonSession, products: tuple[Product, ...], categories: dict[bool, int]) -> dict[str, int]:
+    """Create each product under its SKU, counted in units; return the templates' ids by SKU."""
     unit = session.by_xml_id("product", "uom_unit")
     templates = session.create(
         "product.template",
@@ -58,7 +59,14 @@ def seed_products(
             for product in products
         ),
     )
-    for book in books:
-        session.company = book.company
-        for template, product in zip(templates, products, strict=True):
-            session.write("product.template", [template], {"list_price": product.prices[book.currency]})
+    return dict(zip((product.sku for product in products), templates, strict=True))
+
+
+def seed_list_prices(
+    session: TrytonSession, products: tuple[Product, ...], templates: dict[str, int], book: CompanyBooks
+) -> None:
+    """Set the company's list price of each product, in its own currency."""
+    session.company = book.company
+    for product in products:
+        price = {"list_price": product.prices[book.currency]}
+        session.write("product.template", [templates[product.sku]], price)

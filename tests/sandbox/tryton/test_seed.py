@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.tryton.data import Customer, LegalEntity, load_seed_data, salesforce_id_18
+from sandbox.tryton.data import SECOND_TENANT_FOLDER, Customer, LegalEntity, load_seed_data, salesforce_id_18
 from sandbox.tryton.server import TrytonServer
 
 DATA = load_seed_data()
@@ -32,6 +32,20 @@ def test_products_cost_what_the_company_asks_in_its_currency(tryton: TrytonServe
         one.sku for one in DATA.products if one.is_goods
     }
     assert all(one["salable"] for one in found)
+
+
+def test_the_second_tenant_has_a_company_prices_and_a_user_of_its_own(tryton: TrytonServer) -> None:
+    second = load_seed_data(SECOND_TENANT_FOLDER)
+    (entity,) = second.legal_entities
+    client = tryton.client(second.tenant, entity.code)
+    company = client.read(
+        "company.company", tryton.credentials.tenants[second.tenant].companies[entity.code], ["party.code"]
+    )
+    assert company["party"]["code"] == entity.code
+    taxes = client.search("account.tax", [], ["name"])
+    assert [tax["name"] for tax in taxes] == list(entity.tax_codes)
+    (product,) = client.search("product.product", [["code", "=", "SENSOR-TEMP"]], ["list_price_used"])
+    assert product["list_price_used"] == Decimal("89.50")
 
 
 def test_a_product_of_other_systems_only_is_unknown(tryton: TrytonServer) -> None:
