@@ -116,6 +116,8 @@ class Subscription(_Answer, frozen=True, kw_only=True):
     period_amount: Amount | None = None
     current_period_ends_at: str | None = None
     order_id: str | None = None
+    billing_frequency: str | None = None
+    starts_on: str | None = None
 
 
 class PartStatus(StrEnum):
@@ -227,3 +229,5 @@ class PricingPreview(_Answer, frozen=True, kw_only=True):
     total: Amount | None = None
     tax_jurisdiction: str | None = None
     tax_problem: str | None = None
+    shipping: Amount | None = None
+    problems: list[str] = []

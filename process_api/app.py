@@ -146,7 +146,7 @@ def create_app(
             "system": system,
             "store": store,
             "overviews": AccountOverviews(system, orders),
-            "previews": PricingPreviews(system, settings.discount_policy()),
+            "previews": PricingPreviews(system, settings.discount_policy(), settings.legal_entities()),
         },
         on_shutdown=[close],
     )

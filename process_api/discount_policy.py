@@ -27,12 +27,15 @@ class DiscountPolicy:
         if price.value == 0:
             free = line.net_unit_price.value == 0
             return (Decimal(0), None) if free else (None, f"{line.sku} is free of charge on the list.")
-        exact = (line.net_unit_price.value - price.value) / price.value * 100
+        exact = (line.net_unit_price.value - price.value) / abs(price.value) * 100
         # Shown away from zero: a refusal must not read as if it were just within the policy.
         difference = exact.quantize(Decimal("0.01"), rounding=ROUND_UP)
         if exact > self.tolerance_percent:
             return difference, f"{line.sku} is {difference} % above the list price of {price.amount} {price.currency}."
-        lowest = price.value * (1 - self.discount_max_percent / 100)
+        if line.net_unit_price.value < 0 < price.value:
+            amount = f"{-line.net_unit_price.value} {price.currency}"
+            return difference, f"{line.sku} is a credit of {amount} a unit, which no order gives: issue a credit note."
+        lowest = price.value - abs(price.value) * self.discount_max_percent / 100
         if line.net_unit_price.value < lowest.quantize(_UNIT_PRICE_STEP, rounding=ROUND_HALF_UP):
             return difference, (
                 f"{line.sku} is {-difference} % below the list price of {price.amount} {price.currency}; "

@@ -1,12 +1,13 @@
 """Price alignment: the quote against the list prices of ERP and billing, within the discount policy."""
 
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
 
 import msgspec
 
 from process_api.discount_policy import DiscountPolicy
+from process_api.legal_entities import LegalEntities
 from process_api.system_client import SystemClient
+from process_api.workflows.amounts import accepted_net, amount_faults, sum_of, taxed_lines
 from shared.canonical import (
     ListPrice,
     Money,
@@ -16,7 +17,6 @@ from shared.canonical import (
     QuoteLine,
     Recurrence,
     TaxCalculation,
-    TaxedLine,
     TaxRequest,
 )
 from shared.problem import NotFound, Rejected
@@ -46,7 +46,11 @@ class PreviewLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PricingPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A quote's prices in every system. `orderable` is false where any line is outside the policy."""
+    """A quote's prices in every system. `net` is that of the lines; `total` has shipping and tax as well.
+
+    `orderable` is false where any line is outside the policy, or the amounts cannot be booked as they were accepted:
+    `problems` says why.
+    """
 
     quote_id: str
     quote_revision: int
@@ -58,6 +62,8 @@ class PricingPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     total: Money | None
     tax_jurisdiction: str | None
     tax_problem: str | None = None
+    shipping: Money | None = None
+    problems: list[str] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class PricingPreviews:
 
     system: SystemClient
     policy: DiscountPolicy
+    legal_entities: LegalEntities = field(default_factory=LegalEntities)
 
     async def preview(self, tenant: str, quote_id: str) -> PricingPreview:
         """The preview of a quote. Raises NotFound, or Unavailable where a system that prices it does not answer."""
@@ -83,7 +90,10 @@ class PricingPreviews:
         skus = sorted({line.sku for line in quote.lines})
         listed = await self.system.look_up_prices(tenant, quote.legal_entity, skus, quote.currency)
         tax, tax_problem = await self._tax(tenant, quote)
-        return assemble_preview(quote, listed, tax, tax_problem, self.policy)
+        preview = assemble_preview(quote, listed, tax, tax_problem, self.policy)
+        faults = amount_faults(quote, self.legal_entities.of(tenant, quote.legal_entity))
+        problems = [fault.message for fault in faults]
+        return msgspec.structs.replace(preview, orderable=preview.orderable and not problems, problems=problems)
 
     async def _tax(self, tenant: str, quote: Quote) -> tuple[TaxCalculation | None, str | None]:
         account = await self.system.find_account(tenant, quote.account_id)
@@ -93,7 +103,7 @@ class PricingPreviews:
             legal_entity=quote.legal_entity,
             buyer=account.billing_address,
             buyer_vat_id=account.vat_id,
-            lines=[TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines],
+            lines=taxed_lines(quote),
         )
         try:
             return await self.system.calculate_tax(tenant, request), None
@@ -123,15 +133,16 @@ def assemble_preview(
         lines=lines,
         net=net,
         tax=tax.total if tax else None,
-        total=net + tax.total if tax else None,
+        total=accepted_net(quote) + tax.total if tax else None,
         tax_jurisdiction=tax.jurisdiction if tax else None,
         tax_problem=tax_problem,
+        shipping=quote.shipping,
     )
 
 
 def quote_net(quote: Quote) -> Money:
     """What the quote's lines come to before tax. Raises MoneyError where that is more than money can hold."""
-    return Money.of(sum((line.net_amount.value for line in quote.lines), Decimal(0)), quote.currency)
+    return sum_of(quote.lines, quote.currency)
 
 
 def _preview_line(line: QuoteLine, listed: ListPrice | None, tax: Money | None, policy: DiscountPolicy) -> PreviewLine:

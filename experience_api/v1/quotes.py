@@ -50,7 +50,11 @@ class PricingPreviewLine(msgspec.Struct, frozen=True, kw_only=True, rename="came
 
 
 class PricingPreviewView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A quote's prices in every system. Tax and total are empty where no tax could be calculated: see `taxIssue`."""
+    """A quote's prices in every system. Tax and total are empty where no tax could be calculated: see `taxIssue`.
+
+    `netAmount` is that of the lines, `totalAmount` has shipping and tax as well. `issues` says what keeps the whole
+    quote from being ordered as it was accepted.
+    """
 
     quote_id: str
     quote_revision: int
@@ -63,6 +67,8 @@ class PricingPreviewView(msgspec.Struct, frozen=True, kw_only=True, rename="came
     tax_issue: str
     lines: list[PricingPreviewLine]
     warnings: list[str]
+    shipping_amount: DecimalTextOrEmpty = ""
+    issues: list[str] = []
 
 
 @post(
@@ -95,6 +101,8 @@ async def preview_pricing(request: Request[Principal, Any, Any], quote_id: Quote
         tax_issue=preview.tax_problem or "",
         lines=[_line_view(line) for line in preview.lines],
         warnings=warnings_for(request),
+        shipping_amount=amount_text(preview.shipping),
+        issues=preview.problems,
     )
 
 

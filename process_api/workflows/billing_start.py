@@ -1,78 +1,67 @@
-"""The order in billing: a subscription for each period of recurring lines, started, looked up, and cancelled."""
+"""The order in billing: a subscription for each period and start of recurring lines, started, looked up, cancelled."""
+
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from process_api.steps import Found
+from process_api.workflows.amounts import invoiced_at_once
 from process_api.workflows.booked_as_ordered import require_subscription
+from process_api.workflows.carried_terms import kept_terms
 from process_api.workflows.customers import link_billing_customer
-from process_api.workflows.order_checks import PERIODS, OrderSubmission
+from process_api.workflows.dates import SubscriptionGroup, first_moment, subscription_groups
+from process_api.workflows.order_checks import OrderSubmission
 from shared.canonical import (
-    Quote,
-    Recurrence,
+    QuoteLine,
     Subscription,
     SubscriptionDraft,
-    SubscriptionItem,
+    SubscriptionLine,
     SubscriptionStatus,
 )
 
+_RUNNING = {SubscriptionStatus.active, SubscriptionStatus.trialing}
+
 
 async def start_billing(context: OrderSubmission) -> Found:
-    """Start one subscription for each period that the quote has recurring lines for."""
-    quote = context.quote
-    periods = [period for period in PERIODS if quote.recurring_lines(period)]
-    if not periods:
+    """Start one subscription for each period and start that the quote has recurring lines for."""
+    groups = subscription_groups(context.quote)
+    if not groups:
         return Found("No line is recurring: there is nothing for billing to charge.", result={"skipped": True})
     customer = await link_billing_customer(context)
-    started = [await _start_subscription(context, period, customer.vendor_id) for period in periods]
-    return _billing_found(started)
+    started = [await _start_subscription(context, group, customer.vendor_id) for group in groups]
+    return _billing_found(context, groups, started)
 
 
 async def find_billing(context: OrderSubmission) -> Found | None:
-    """What a lost request may have started: done if every period's subscription runs."""
-    quote = context.quote
+    """What a lost request may have started: done if every subscription runs."""
+    quote, groups = context.quote, subscription_groups(context.quote)
+    order_id = context.order.order_id
     found = [
-        await context.system.find_subscription(context.tenant, quote.legal_entity, subscription_id(context, period))
-        for period in PERIODS
-        if quote.recurring_lines(period)
+        await context.system.find_subscription(context.tenant, quote.legal_entity, group.external_id(order_id))
+        for group in groups
     ]
-    running = all(
-        subscription.status in {SubscriptionStatus.active, SubscriptionStatus.trialing} for subscription in found
-    )
-    if not running:
+    if not all(subscription.status in _RUNNING for subscription in found):
         return None
-    for subscription in found:
-        require_subscription(subscription, _items(quote, subscription.recurrence))
-    return _billing_found(found)
+    for group, subscription in zip(groups, found, strict=True):
+        require_subscription(subscription, _lines(context, group), _expected_tax(context, group))
+    return _billing_found(context, groups, found)
 
 
 async def cancel_billing(context: OrderSubmission) -> Found:
     """Cancel whatever billing holds under this order's ids."""
     cancelled = 0
-    for period in PERIODS:
-        if context.quote.recurring_lines(period):
-            subscription = await context.system.cancel_subscription(
-                context.tenant, context.quote.legal_entity, subscription_id(context, period)
-            )
-            cancelled += subscription.status is SubscriptionStatus.cancelled
+    for group in subscription_groups(context.quote):
+        subscription = await context.system.cancel_subscription(
+            context.tenant, context.quote.legal_entity, group.external_id(context.order.order_id)
+        )
+        cancelled += subscription.status is SubscriptionStatus.cancelled
     return Found(f"{cancelled} subscription(s) cancelled.")
 
 
-def subscription_id(context: OrderSubmission, period: Recurrence) -> str:
-    """The external id of an order's subscription for a period."""
-    return f"{context.order.order_id}-{period.value}"
-
-
-async def _start_subscription(context: OrderSubmission, period: Recurrence, customer_id: str) -> Subscription:
+async def _start_subscription(context: OrderSubmission, group: SubscriptionGroup, customer_id: str) -> Subscription:
     quote = context.quote
-    external_id = subscription_id(context, period)
-    draft = SubscriptionDraft(
-        account_id=quote.account_id,
-        order_id=context.order.order_id,
-        customer_vendor_id=customer_id,
-        currency=quote.currency,
-        recurrence=period,
-        items=_items(quote, period),
-        tax_code=context.results["calculate_tax"]["code"],
-        tax_percent=context.results["calculate_tax"]["percent"],
-    )
+    external_id = group.external_id(context.order.order_id)
+    draft = _draft(context, group, customer_id)
     operation_id = await context.intents.record(
         tenant=context.tenant,
         flow_id=context.flow_id,
@@ -82,29 +71,83 @@ async def _start_subscription(context: OrderSubmission, period: Recurrence, cust
         payload=draft,
     )
     subscription = await context.system.create_subscription(context.tenant, quote.legal_entity, external_id, draft)
-    require_subscription(subscription, draft.items)
+    require_subscription(subscription, draft.items, _expected_tax(context, group))
     await context.intents.answer(context.tenant, operation_id, subscription.vendor_id)
     return subscription
 
 
-def _items(quote: Quote, period: Recurrence | None) -> list[SubscriptionItem]:
-    return [
-        SubscriptionItem(sku=line.sku, quantity=line.quantity, net_unit_price=line.net_unit_price)
-        for line in quote.lines
-        if line.recurrence is period
-    ]
-
-
-def _billing_found(subscriptions: list[Subscription]) -> Found:
-    ids = [subscription.vendor_id for subscription in subscriptions if subscription.vendor_id is not None]
-    amounts = ", ".join(
-        f"{subscription.period_amount.amount} {subscription.period_amount.currency} per {subscription.recurrence.value}"
-        for subscription in subscriptions
-        if subscription.period_amount is not None and subscription.recurrence is not None
+def _draft(context: OrderSubmission, group: SubscriptionGroup, customer_id: str) -> SubscriptionDraft:
+    quote, terms = context.quote, kept_terms(context)
+    starts_at = None if group.starts_on is None else first_moment(group.starts_on, ZoneInfo(terms.timezone))
+    return SubscriptionDraft(
+        account_id=quote.account_id,
+        order_id=context.order.order_id,
+        customer_vendor_id=customer_id,
+        currency=quote.currency,
+        recurrence=group.recurrence,
+        items=_lines(context, group),
+        tax_code=context.results["calculate_tax"]["code"],
+        tax_percent=context.results["calculate_tax"]["percent"],
+        billing_frequency=quote.billing_frequency,
+        starts_on=group.starts_on,
+        starts_at=starts_at,
+        term_months=quote.term_months,
+        days_until_due=terms.days_until_due,
+        collection=terms.collection,
+        purchase_order_number=quote.purchase_order_number,
     )
+
+
+def _lines(context: OrderSubmission, group: SubscriptionGroup) -> list[SubscriptionLine]:
+    return [_line(context, line) for line in group.lines]
+
+
+def _line(context: OrderSubmission, line: QuoteLine) -> SubscriptionLine:
+    return SubscriptionLine(
+        sku=line.sku,
+        quantity=line.quantity,
+        net_unit_price=line.net_unit_price,
+        line_id=line.line_id,
+        net_amount=invoiced_at_once(line, context.quote.billing_frequency),
+    )
+
+
+def _expected_tax(context: OrderSubmission, group: SubscriptionGroup) -> Decimal | None:
+    """The tax that was calculated on the lines; None where an invoice is for another time than their prices are."""
+    if any(invoiced_at_once(line, context.quote.billing_frequency) != line.net_amount for line in group.lines):
+        return None
+    taxes: dict[str, str] = context.results["calculate_tax"]["lines"]
+    return sum((Decimal(taxes[line.line_id]) for line in group.lines), Decimal(0))
+
+
+def _billing_found(
+    context: OrderSubmission, groups: list[SubscriptionGroup], subscriptions: list[Subscription]
+) -> Found:
+    ids = [subscription.vendor_id for subscription in subscriptions if subscription.vendor_id is not None]
     return Found(
-        f"{len(ids)} subscription(s) active: {amounts}.",
+        f"{len(ids)} subscription(s) active: {', '.join(_told(each) for each in subscriptions)}.",
         result={"vendorIds": ids},
         vendor_ids=[f"billing:{vendor_id}" for vendor_id in ids],
-        order={"subscription_ids": ids},
+        order={"subscription_ids": ids, **_taxed(context, groups, subscriptions)},
     )
+
+
+def _told(subscription: Subscription) -> str:
+    amount, rhythm = subscription.period_amount, subscription.billing_frequency or subscription.recurrence
+    charged = f"{amount.amount} {amount.currency}" if amount is not None else "an unknown amount"
+    from_then = f" from {subscription.starts_on}" if subscription.starts_on is not None else ""
+    return f"{charged} per {rhythm.value if rhythm is not None else 'period'}{from_then}"
+
+
+def _taxed(
+    context: OrderSubmission, groups: list[SubscriptionGroup], subscriptions: list[Subscription]
+) -> dict[str, Any]:
+    """The order's tax and total with what billing really charges: it may round its tax otherwise than we do."""
+    order, difference = context.order, Decimal(0)
+    for group, subscription in zip(groups, subscriptions, strict=True):
+        expected = _expected_tax(context, group)
+        if subscription.tax is not None and expected is not None:
+            difference += subscription.tax.value - expected
+    if not difference or order.tax is None or order.total is None:
+        return {}
+    return {"tax": order.tax.value + difference, "total": order.total.value + difference}

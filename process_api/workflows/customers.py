@@ -2,9 +2,9 @@
 
 from process_api.cross_reference import link
 from process_api.steps import Found
-from process_api.workflows.amounts import sum_of
+from process_api.workflows.amounts import erp_net, has_erp_lines
 from process_api.workflows.order_checks import OrderSubmission
-from shared.canonical import Account, BillingCustomer, CreditDecision, CustomerDraft, Quote
+from shared.canonical import Account, BillingCustomer, CreditDecision, CustomerDraft, Money, Quote
 from shared.problem import Rejected
 
 
@@ -48,11 +48,14 @@ async def validate_customer(context: OrderSubmission) -> Found:
 async def check_credit(context: OrderSubmission) -> Found:
     """Ask the ERP whether the customer may owe the one-off lines as well."""
     quote = context.quote
-    amount = sum_of(quote.one_off_lines(), quote.currency)
+    amount = erp_net(quote)
+    if not has_erp_lines(quote):
+        # Billing may charge in a currency that the ERP keeps no credit in: the question is only what is owed there.
+        amount = Money.of(amount.value, context.rules.currency or quote.currency)
     credit = await context.system.check_credit(context.tenant, quote.legal_entity, quote.account_id, amount)
     if credit is None or credit.decision is CreditDecision.unknown:
         reason = credit.reason if credit else "the ERP does not know the customer"
-        raise Rejected(f"The credit check has no answer: {reason}.", reason_code="credit_unknown")
+        raise Rejected(f"The credit check has no answer: {reason.rstrip('.')}.", reason_code="credit_unknown")
     if credit.decision is CreditDecision.refused:
         raise Rejected(f"Credit refused: {credit.reason}", reason_code="credit_refused")
     return Found(f"Credit for {amount.amount} {amount.currency} approved.", result={"reason": credit.reason})

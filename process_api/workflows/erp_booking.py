@@ -4,16 +4,18 @@ from decimal import Decimal
 from typing import Any
 
 from process_api.steps import Found
-from process_api.workflows.amounts import sum_of
+from process_api.workflows.amounts import SHIPPING_LINE_ID, erp_net, has_erp_lines, shipping_of
 from process_api.workflows.booked_as_ordered import require_erp_order
-from process_api.workflows.order_checks import PERIODS, OrderSubmission
-from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderLine, ErpOrderState, Money, Quote
+from process_api.workflows.carried_terms import kept_terms
+from process_api.workflows.dates import PERIODS, delivery_date
+from process_api.workflows.order_checks import OrderSubmission
+from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderLine, ErpOrderState, Money, Quote, QuoteLine
 
 
 async def book_erp_order(context: OrderSubmission) -> Found:
     """Quote and confirm the one-off lines in the ERP."""
     quote = context.quote
-    if not quote.one_off_lines():
+    if not has_erp_lines(quote):
         return Found("Every line is recurring: there is nothing for the ERP to invoice.", result={"skipped": True})
     draft = _erp_draft(context)
     external_id = context.order.order_id
@@ -43,7 +45,7 @@ async def find_erp_order(context: OrderSubmission) -> Found | None:
 
 async def cancel_erp_order(context: OrderSubmission) -> Found:
     """Cancel whatever the ERP holds under this order's id."""
-    if not context.quote.one_off_lines():
+    if not has_erp_lines(context.quote):
         return Found("The ERP holds nothing of this order.")
     order = await context.system.cancel_order(context.tenant, context.quote.legal_entity, context.order.order_id)
     if order.state is ErpOrderState.absent:
@@ -68,27 +70,49 @@ def _erp_found(context: OrderSubmission, booked: ErpOrder) -> Found:
 
 
 def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
-    quote = context.quote
-    lines = quote.one_off_lines()
+    quote, terms = context.quote, kept_terms(context)
+    lines = [_erp_line(line) for line in quote.one_off_lines()]
+    if shipping_of(quote).value and terms.shipping_sku is not None:
+        lines.append(_shipping_line(quote, terms.shipping_sku))
     taxes: dict[str, str] = context.results["calculate_tax"]["lines"]
-    tax = Money.of(sum((Decimal(taxes[line.line_id]) for line in lines), Decimal(0)), quote.currency)
+    tax = Money.of(sum((Decimal(taxes[str(line.line_id)]) for line in lines), Decimal(0)), quote.currency)
     return ErpOrderDraft(
         account_id=quote.account_id,
         customer_vendor_id=context.results["validate_customer"]["vendorId"],
         currency=quote.currency,
         tax_code=context.results["calculate_tax"]["code"],
-        lines=[
-            ErpOrderLine(
-                sku=line.sku,
-                description=line.description,
-                quantity=line.quantity,
-                net_unit_price=line.net_unit_price,
-            )
-            for line in lines
-        ],
+        lines=lines,
         expected_tax=tax,
-        expected_total=sum_of(lines, quote.currency) + tax,
+        expected_total=erp_net(quote) + tax,
         comment=_erp_comment(quote),
+        payment_terms=terms.erp_payment_terms,
+        purchase_order_number=quote.purchase_order_number,
+        requested_on=delivery_date(quote),
+        bill_to=quote.bill_to,
+        rounding_sku=terms.rounding_sku,
+    )
+
+
+def _erp_line(line: QuoteLine) -> ErpOrderLine:
+    return ErpOrderLine(
+        sku=line.sku,
+        description=line.description,
+        quantity=line.quantity,
+        net_unit_price=line.net_unit_price,
+        line_id=line.line_id,
+        net_amount=line.net_amount,
+    )
+
+
+def _shipping_line(quote: Quote, sku: str) -> ErpOrderLine:
+    price = shipping_of(quote)
+    return ErpOrderLine(
+        sku=sku,
+        description="Shipping",
+        quantity="1",
+        net_unit_price=price,
+        line_id=SHIPPING_LINE_ID,
+        net_amount=price,
     )
 
 

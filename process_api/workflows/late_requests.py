@@ -6,8 +6,9 @@ some minutes after the end the vendors are asked again, and what the order does 
 """
 
 from process_api.steps import Found, Step
-from process_api.workflows.billing_start import subscription_id
-from process_api.workflows.order_checks import PERIODS, OrderSubmission
+from process_api.workflows.amounts import has_erp_lines
+from process_api.workflows.dates import subscription_groups
+from process_api.workflows.order_checks import OrderSubmission
 from shared.canonical import OrderStatus
 
 
@@ -22,7 +23,7 @@ async def look_again(context: OrderSubmission) -> Found:
 
 
 async def _stray_erp_orders(context: OrderSubmission) -> list[str]:
-    if not context.quote.one_off_lines():
+    if not has_erp_lines(context.quote):
         return []
     order = context.order
     kept = order.erp_order_id if order.status is OrderStatus.booked else None
@@ -33,12 +34,12 @@ async def _stray_erp_orders(context: OrderSubmission) -> list[str]:
 async def _stray_subscriptions(context: OrderSubmission) -> list[str]:
     """As with the ERP's orders. Billing knows idempotency keys, but keeps them for a day, and one for each request."""
     quote, booked = context.quote, context.order.status is OrderStatus.booked
-    periods = [period for period in PERIODS if quote.recurring_lines(period)]
-    # The order names its subscriptions in the order of the periods (`start_billing`).
-    kept = context.order.subscription_ids if booked else [None] * len(periods)
+    groups = subscription_groups(quote)
+    # The order names its subscriptions in the order of the groups (`start_billing`).
+    kept = context.order.subscription_ids if booked else [None] * len(groups)
     cancelled = []
-    for period, keep in zip(periods, kept, strict=True):
-        place = context.tenant, quote.legal_entity, subscription_id(context, period)
+    for group, keep in zip(groups, kept, strict=True):
+        place = context.tenant, quote.legal_entity, group.external_id(context.order.order_id)
         found = await context.system.cancel_subscription(*place, keep=keep)
         cancelled += [f"billing:{vendor_id}" for vendor_id in found.cancelled_vendor_ids]
     return cancelled

@@ -4,6 +4,7 @@ None of these steps changes anything but the customer, which is linked or create
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from process_api.steps import Found
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.workflows.amounts import check_amounts
+from process_api.workflows.dates import check_dates
 from shared.canonical import Account, Quote, QuoteStatus, Recurrence
 from shared.canonical.subscription import SUBSCRIPTION_ITEMS_MAX
 from shared.problem import Rejected
@@ -113,7 +115,8 @@ async def check_quote(context: OrderSubmission) -> Found:
             f"{context.order.quote_id} is another spelling of {quote.quote_id}; submit that.",
             reason_code="quote_id_not_canonical",
         )
-    check_amounts(quote)
+    check_amounts(quote, context.rules)
+    check_dates(quote, datetime.now(context.rules.zone).date())
     check_recurring_lines(quote)
     return Found(f"Quote {quote.number} is accepted at revision {revision}.")
 

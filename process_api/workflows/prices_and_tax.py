@@ -1,10 +1,16 @@
 """The prices and the tax of an order, as the systems that will invoice it reckon them."""
 
+from decimal import Decimal
+
+import msgspec
+
 from process_api.steps import Found
-from process_api.workflows.amounts import sum_of
+from process_api.workflows.amounts import accepted_net, taxed_lines
+from process_api.workflows.carried_terms import carried_terms
 from process_api.workflows.customers import customer_draft
 from process_api.workflows.order_checks import OrderSubmission
-from shared.canonical import MoneyError, TaxedLine, TaxRequest
+from shared.canonical import MoneyError, Quote, TaxCalculation, TaxRequest
+from shared.canonical.money import minor_units
 from shared.problem import Rejected
 
 
@@ -34,21 +40,40 @@ async def calculate_tax(context: OrderSubmission) -> Found:
         legal_entity=quote.legal_entity,
         buyer=customer_draft(account, quote).address,
         buyer_vat_id=account.vat_id,
-        lines=[TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines],
+        lines=taxed_lines(quote),
     )
+    terms = carried_terms(quote, context.rules)
     tax = await context.system.calculate_tax(context.tenant, request)
     try:
-        total = sum_of(quote.lines, quote.currency) + tax.total
+        total = accepted_net(quote) + tax.total
     except MoneyError as error:
         raise Rejected(
             f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
         ) from error
+    _require_accepted_tax(quote, tax)
     return Found(
         f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
         result={
             "code": context.edits.get("taxCode") or tax.tax_code,
             "percent": tax.percent,
             "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
+            "terms": msgspec.to_builtins(terms),
         },
         order={"tax": tax.total.value, "total": total.value},
     )
+
+
+def _require_accepted_tax(quote: Quote, tax: TaxCalculation) -> None:
+    """Raise Rejected (`tax_differs`) where the customer accepted a tax that rounding does not make the one that is due.
+
+    A quote without a tax, or with none, was accepted before tax.
+    """
+    if quote.tax is None or not quote.tax.value:
+        return
+    rounding = Decimal(len(tax.lines)).scaleb(-minor_units(quote.currency))
+    if abs(quote.tax.value - tax.total.value) > rounding:
+        raise Rejected(
+            f"The customer accepted quote {quote.number} with {quote.tax.amount} {quote.tax.currency} of tax, but "
+            f"{tax.total.amount} {tax.total.currency} is due ({tax.jurisdiction}).",
+            reason_code="tax_differs",
+        )

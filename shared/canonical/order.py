@@ -82,7 +82,8 @@ class ErpOrderDraft(Canonical, frozen=True, kw_only=True):
     customer_vendor_id: RecordId
     currency: CurrencyCode
     tax_code: ShortText
-    lines: Annotated[list[ErpOrderLine], Meta(min_length=1, max_length=500)]
+    # 500 of the quote's, and shipping.
+    lines: Annotated[list[ErpOrderLine], Meta(min_length=1, max_length=501)]
     expected_tax: Money
     expected_total: Money
     comment: LongText = ""

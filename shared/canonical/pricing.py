@@ -52,7 +52,8 @@ class TaxRequest(Canonical, frozen=True, kw_only=True):
     legal_entity: LegalEntityCode
     buyer: Address
     buyer_vat_id: ShortText | None = None
-    lines: Annotated[list[TaxedLine], Meta(min_length=1, max_length=500)]
+    # 500 of the quote's, and shipping.
+    lines: Annotated[list[TaxedLine], Meta(min_length=1, max_length=501)]
 
 
 class TaxCalculation(Canonical, frozen=True, kw_only=True):

@@ -100,8 +100,8 @@ class Subscription(Canonical, frozen=True, kw_only=True):
     """A subscription as billing holds it. `period_amount` is what one invoice comes to, before tax.
 
     `lines` has what each of the quote's lines comes to on it, where Quoteway started the subscription. `tax` is what
-    billing charged on the latest invoice, where that invoice is for a whole period. `starts_on` is set where it has not
-    begun yet, or began on another day than it was made.
+    billing charged on the latest invoice, where that invoice is for a whole period. `starts_on` is the day that it was
+    agreed to begin on; until then it is `trialing`.
     """
 
     external_id: RecordId

@@ -26,6 +26,17 @@ from tests.process_api.system_stand_in import SystemStandIn
 from tests.worker_here import start_worker
 
 ENDED = {"booked", "rejected", "compensated", "parked"}
+LEGAL_ENTITIES = """
+[[legal_entity]]
+tenant = "nordwind"
+code = "NW-DE"
+timezone = "Europe/Berlin"
+currency = "EUR"
+shipping_sku = "SHIPPING"
+rounding_sku = "ROUNDING"
+[legal_entity.payment_terms]
+"Net 14" = { erp = "14 days net", days = 14 }
+"""
 
 
 class Switch(httpx.AsyncBaseTransport):
@@ -115,8 +126,15 @@ def issuer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProcess]
 
 
 @pytest.fixture(scope="session")
-def process_settings(postgres: PostgresEngine, redis_engine: RedisEngine, issuer: RunningProcess) -> ProcessSettings:
+def process_settings(
+    postgres: PostgresEngine,
+    redis_engine: RedisEngine,
+    issuer: RunningProcess,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> ProcessSettings:
     """The process tier's settings, on a database of its own, with little patience."""
+    rules = tmp_path_factory.mktemp("rules") / "legal_entities.toml"
+    rules.write_text(LEGAL_ENTITIES)
     database = f"process_{uuid.uuid4().hex[:8]}"
     postgres.create_database(database)
     migrate(postgres.url(database))
@@ -126,6 +144,7 @@ def process_settings(postgres: PostgresEngine, redis_engine: RedisEngine, issuer
         redis_url=redis_engine.url,
         system_url="http://system.test",
         process_client_secret_file=str(client_secret_file(issuer, "process-api")),
+        legal_entities_file=str(rules),
         connection_concurrency=6,
         step_attempts_max=3,
         # One loop runs everything here, the vendors too: that it is late on a busy machine is no overload.

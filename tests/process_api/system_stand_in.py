@@ -20,6 +20,7 @@ from shared.canonical import (
     Account,
     Address,
     BillingCustomer,
+    BookedLine,
     CreditDecision,
     CreditStatus,
     Customer,
@@ -40,6 +41,7 @@ from shared.canonical import (
     Subscription,
     SubscriptionCancellation,
     SubscriptionDraft,
+    SubscriptionItem,
     SubscriptionStatus,
     TaxCalculation,
     TaxedLine,
@@ -117,6 +119,10 @@ class SystemStandIn:
     )
     drafts: dict[str, ErpOrderDraft] = field(default_factory=dict)
     """What each order was made from."""
+    subscription_drafts: dict[str, SubscriptionDraft] = field(default_factory=dict)
+    """What each subscription was started from."""
+    billing_tax: Money | None = None
+    """The tax on the first invoice of each subscription, as billing reckons it."""
     late_orders: dict[str, list[str]] = field(default_factory=dict)
     """Vendor ids of what requests that arrived late made beside an order, by its external id."""
     late_subscriptions: dict[str, list[str]] = field(default_factory=dict)
@@ -252,6 +258,7 @@ class SystemStandIn:
                 vendor_id="42",
                 number="SO-42",
                 line_count=len(draft.lines),
+                lines=[BookedLine(line_id=line.line_id or "", net_amount=line.net) for line in draft.lines],
                 tax=draft.expected_tax,
                 total=draft.expected_total,
             )
@@ -294,14 +301,22 @@ class SystemStandIn:
         draft = msgspec.json.decode(body, type=SubscriptionDraft)
         if external_id not in self.subscriptions:
             self.journal.append(("subscription.create", external_id))
-            amount = sum((Decimal(item.quantity) * item.net_unit_price.value for item in draft.items), Decimal(0))
+            self.subscription_drafts[external_id] = draft
+            amount = sum((item.net.value for item in draft.items), Decimal(0))
             self.subscriptions[external_id] = Subscription(
                 external_id=external_id,
                 status=SubscriptionStatus.active,
                 vendor_id=f"sub_{len(self.subscriptions) + 1}",
                 recurrence=draft.recurrence,
-                items=draft.items,
+                items=[
+                    SubscriptionItem(sku=item.sku, quantity=item.quantity, net_unit_price=item.net_unit_price)
+                    for item in draft.items
+                ],
+                lines=[BookedLine(line_id=item.line_id or "", net_amount=item.net) for item in draft.items],
                 period_amount=Money.of(amount, "EUR"),
+                billing_frequency=draft.billing_frequency,
+                starts_on=draft.starts_on,
+                tax=self.billing_tax,
             )
         return self.subscriptions[external_id]
 
