@@ -2,8 +2,9 @@
 
 from process_api.steps import Found
 from process_api.workflows.amounts import sum_of
-from process_api.workflows.customers import customer_draft
+from process_api.workflows.customers import customer_draft, place_of
 from process_api.workflows.order_checks import OrderSubmission
+from process_api.workflows.tax_agreement import agree_on_tax, exempts
 from shared.canonical import MoneyError, TaxedLine, TaxRequest
 from shared.problem import Rejected
 
@@ -32,11 +33,11 @@ async def calculate_tax(context: OrderSubmission) -> Found:
     quote = context.quote
     request = TaxRequest(
         legal_entity=quote.legal_entity,
-        buyer=customer_draft(account, quote).address,
+        buyer=customer_draft(account, quote, context.rules).address,
         buyer_vat_id=account.vat_id,
         lines=[TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines],
     )
-    tax = await context.system.calculate_tax(context.tenant, request)
+    tax = await agree_on_tax(context, account, await context.system.calculate_tax(context.tenant, request))
     try:
         total = sum_of(quote.lines, quote.currency) + tax.total
     except MoneyError as error:
@@ -48,6 +49,8 @@ async def calculate_tax(context: OrderSubmission) -> Found:
         result={
             "code": context.edits.get("taxCode") or tax.tax_code,
             "percent": tax.percent,
+            "exempt": exempts(tax),
+            "place": place_of(account),
             "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
         },
         order={"tax": tax.total.value, "total": total.value},
