@@ -8,6 +8,7 @@ from process_api.account_overview import AccountOverviews
 from process_api.dead_letters import DeadLetters
 from process_api.flow_edits import FlowEdits
 from process_api.flows import Flows
+from process_api.identities import Identities
 from process_api.order_intake import OrderIntake
 from process_api.orders import Orders
 from process_api.pricing_preview import PricingPreviews
@@ -17,6 +18,7 @@ from process_api.subjects import refuse_handlers_without_subject
 from process_api.system_client import connect_system
 from process_api.token_revocations import TokenRevocations
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
+from process_api.v1.cross_references import list_cross_references, relink_account
 from process_api.v1.dead_letters import discard_dead_letter, edit_dead_letter, list_dead_letters, retry_dead_letter
 from process_api.v1.flows import discard_flow, edit_flow, get_flow, list_flows, retry_flow
 from process_api.v1.orders import get_order, start_order_submission
@@ -54,6 +56,8 @@ VERSIONS = {
             get_account_overview,
             get_credit_status,
             list_invoices,
+            list_cross_references,
+            relink_account,
             preview_pricing,
             list_flows,
             get_flow,
@@ -73,6 +77,7 @@ VERSIONS = {
 }
 TAGS = {
     "accounts": "What every system knows of a customer, side by side.",
+    "cross-references": "Which record an account is in each system, and decisions on it.",
     "dead letters": "Everything that waits for a person, and the decisions on it.",
     "flows": "Every running or finished business process, with each step, attempt and vendor id.",
     "orders": "Submit an accepted quote once, and follow what became of it.",
@@ -145,6 +150,7 @@ def create_app(
             "revocation_watch": watch,
             "system": system,
             "store": store,
+            "identities": Identities(store, system, settings.legal_entities()),
             "overviews": AccountOverviews(system, orders),
             "previews": PricingPreviews(system, settings.discount_policy(), settings.legal_entities()),
         },

@@ -54,11 +54,11 @@ class Intents:
         """Write down that a customer may be created under its account's id, and return the operation id.
 
         All orders of an account share its customer, and so this intent: it is the first order's that asked, whose
-        operation id every later one is given. Another payload is no contradiction here, as it is with an order. Name
-        and address are Salesforce's to change between two orders, and a vendor that has the customer is not written to
-        at all (`ensure_customer` only searches then), so that nothing is written over. While there is no answer the
-        hash follows the payload, since the one sent last is the one that a search may find; after it, the hash stays
-        what it was when the vendor answered first.
+        operation id every later one is given. Another payload is no contradiction here, as it is with an order: name
+        and address are Salesforce's to change between two orders, and a vendor that has the customer is told of them
+        by comparing, however often. So the intent is about the creation alone. While there is no answer the hash
+        follows the payload, since the one sent last is the one that a search may find; after it, the hash stays what
+        it was when the vendor answered first.
         """
         this, digest = f"{flow_id}:{step}:{account_id}", _digest(payload)
         same = (intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == account_id)

@@ -12,7 +12,9 @@ from shared.canonical import (
     BillingCustomer,
     CreditStatus,
     Customer,
+    CustomerCandidates,
     CustomerDraft,
+    CustomerEntry,
     ErpOrder,
     ErpOrderDraft,
     InvoicePage,
@@ -89,6 +91,33 @@ class SystemClient:
     async def ensure_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> Customer:
         """The ERP's customer of an account, created where there is none."""
         return await self._send(tenant, "PUT", f"/v1/erp/{legal_entity}/customers/{draft.account_id}", Customer, draft)
+
+    async def find_customer_candidates(
+        self, tenant: str, legal_entity: str, draft: CustomerDraft
+    ) -> list[CustomerEntry]:
+        """The ERP's customers that may be an account, the likeliest first."""
+        path = f"/v1/erp/{legal_entity}/customer-candidates"
+        return (await self._send(tenant, "POST", path, CustomerCandidates, draft, reads=True)).candidates
+
+    async def find_customer_record(
+        self, tenant: str, capability: str, legal_entity: str, vendor_id: str
+    ) -> CustomerEntry | None:
+        """A customer of the ERP or of billing by its own id there, or None."""
+        path = f"/v1/{capability}/{legal_entity}/customer-records/{vendor_id}"
+        return await self._read_or_none(tenant, path, CustomerEntry)
+
+    async def find_billing_customer(
+        self, tenant: str, legal_entity: str, draft: CustomerDraft
+    ) -> BillingCustomer | None:
+        """Billing's customer of an account in the draft's currency, or None."""
+        params = {
+            "currency": draft.currency,
+            "homeCurrency": draft.home_currency,
+            "knownVendorId": draft.known_vendor_id,
+        }
+        path = f"/v1/billing/{legal_entity}/customers/{draft.account_id}"
+        given = {name: value for name, value in params.items() if value is not None}
+        return await self._read_or_none(tenant, path, BillingCustomer, given)
 
     async def check_credit(self, tenant: str, legal_entity: str, account_id: str, amount: Money) -> CreditStatus | None:
         """Whether the customer may owe `amount` more; None where the ERP does not know it."""

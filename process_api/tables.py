@@ -127,6 +127,25 @@ cross_references = Table(
     UniqueConstraint("tenant", "entity", "system", "system_id"),
 )
 
+# What each record was in each system, what it became, and by whose decision. A trigger refuses to change a row.
+cross_reference_history = Table(
+    "cross_reference_history",
+    metadata,
+    Column("position", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("entity", Text, nullable=False),
+    Column("canonical_id", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("cause", Text, nullable=False),
+    Column("reason", Text),
+    Column("decided_by", Text),
+    Column("correlation_id", Text, nullable=False),
+    _moment("changed_at"),
+    Index(None, "tenant", "canonical_id", "position"),
+)
+
 flows = Table(
     "flows",
     metadata,

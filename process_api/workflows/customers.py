@@ -1,11 +1,37 @@
-"""The customer of an order: linked to the account in the ERP and in billing, or created there."""
+"""The customer of an order: linked to the account in the ERP and in billing, kept as Salesforce states it, or created.
 
-from process_api.cross_reference import link
+The cross-reference is asked before any system is, and what it says goes with the request: a record that is known is
+never looked for by its looks. Where a system names another record than it did, because it has merged the old one or
+lost it, the link moves (process_api.cross_reference).
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from process_api.cross_reference import Known, Pair, known, link
+from process_api.legal_entities import LegalEntity
 from process_api.steps import Found
 from process_api.workflows.amounts import erp_net, has_erp_lines
 from process_api.workflows.order_checks import OrderSubmission
-from shared.canonical import Account, BillingCustomer, CreditDecision, CustomerDraft, Money, Quote
+from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft, Money, Quote
 from shared.problem import Rejected
+
+
+def erp_system(legal_entity: str) -> str:
+    """What the cross-reference calls a legal entity's ERP."""
+    return f"erp:{legal_entity}"
+
+
+def billing_system(legal_entity: str, currency: str) -> str:
+    """What the cross-reference calls a legal entity's billing in one currency."""
+    return f"billing:{legal_entity}:{currency}"
+
+
+def all_currencies(legal_entity: str) -> str:
+    """What it called that billing before an account had a customer in each currency."""
+    return f"billing:{legal_entity}"
 
 
 async def validate_customer(context: OrderSubmission) -> Found:
@@ -17,32 +43,43 @@ async def validate_customer(context: OrderSubmission) -> Found:
             f"Account {account.account_id} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
             reason_code="legal_entity_mismatch",
         )
-    draft, system = customer_draft(account, quote), f"erp:{quote.legal_entity}"
+    customer = await ensure_erp_customer(context, account)
+    what = "created in" if customer.created else "known to"
+    result: dict[str, Any] = {"vendorId": customer.vendor_id, "code": customer.code, "place": place_of(account)}
+    if customer.tax is not None:
+        result["tax"] = msgspec.to_builtins(customer.tax)
+    return Found(
+        f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",
+        result=result,
+        vendor_ids=[f"erp:{customer.vendor_id}"],
+    )
+
+
+async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Customer:
+    """Have the ERP's customer be as Salesforce states it now, and linked to the account."""
+    quote = context.quote
+    pair = Pair(context.tenant, account.account_id, erp_system(quote.legal_entity))
+    there = await _known(context, pair)
+    draft = customer_draft(account, quote, context.rules, there)
     operation_id = await context.intents.record_customer(
         tenant=context.tenant,
         flow_id=context.flow_id,
         step="validate_customer",
-        system=system,
+        system=pair.system,
         account_id=account.account_id,
         payload=draft,
     )
     customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, draft)
     async with context.store.transaction(context.tenant) as connection:
-        await link(
-            connection,
-            tenant=context.tenant,
-            entity="customer",
-            canonical_id=account.account_id,
-            system=system,
-            system_id=customer.vendor_id,
-        )
+        await link(connection, pair, customer.vendor_id, before=there.vendor_id)
     await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
-    what = "created in" if customer.created else "known to"
-    return Found(
-        f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",
-        result={"vendorId": customer.vendor_id, "code": customer.code},
-        vendor_ids=[f"erp:{customer.vendor_id}"],
-    )
+    return customer
+
+
+def place_of(account: Account) -> str:
+    """A digest of what the tax follows from: the address, and the tax id. Neither is kept with a flow."""
+    stated = msgspec.json.encode((account.billing_address, account.vat_id), order="deterministic")
+    return hashlib.sha256(stated).hexdigest()[:16]
 
 
 async def check_credit(context: OrderSubmission) -> Found:
@@ -62,14 +99,22 @@ async def check_credit(context: OrderSubmission) -> Found:
 
 
 async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
-    """Link the account to billing's customer, creating it where billing has none."""
-    quote, system = context.quote, f"billing:{context.quote.legal_entity}"
-    draft = customer_draft(await context.account(), quote)
+    """Link the account to billing's customer in the quote's currency, creating it where billing has none."""
+    quote, account = context.quote, await context.account()
+    taxed_at = context.results["calculate_tax"].get("place")
+    if taxed_at is not None and taxed_at != place_of(account):
+        raise Rejected(
+            "The account's address or tax id was changed in Salesforce while the order was being booked. Submit the "
+            "quote again: tax, ERP and billing then go by the new one.",
+            reason_code="account_moved",
+        )
+    draft = await billing_draft(context, account)
+    pair = Pair(context.tenant, draft.account_id, billing_system(quote.legal_entity, quote.currency))
     operation_id = await context.intents.record_customer(
         tenant=context.tenant,
         flow_id=context.flow_id,
         step="start_billing",
-        system=system,
+        system=pair.system,
         account_id=draft.account_id,
         payload=draft,
     )
@@ -77,17 +122,27 @@ async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
     async with context.store.transaction(context.tenant) as connection:
         await link(
             connection,
-            tenant=context.tenant,
-            entity="customer",
-            canonical_id=draft.account_id,
-            system=system,
-            system_id=customer.vendor_id,
+            pair,
+            customer.vendor_id,
+            before=draft.known_vendor_id,
+            formerly=all_currencies(quote.legal_entity),
         )
     await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
     return customer
 
 
-def customer_draft(account: Account, quote: Quote) -> CustomerDraft:
+async def billing_draft(context: OrderSubmission, account: Account) -> CustomerDraft:
+    """What billing needs to know of the account, in the quote's currency."""
+    quote = context.quote
+    pair = Pair(context.tenant, account.account_id, billing_system(quote.legal_entity, quote.currency))
+    there = await _known(context, pair)
+    before = await _known(context, Pair(context.tenant, account.account_id, all_currencies(quote.legal_entity)))
+    draft = customer_draft(account, quote, context.rules, there)
+    exempt = bool(context.results.get("calculate_tax", {}).get("exempt"))
+    return msgspec.structs.replace(draft, earlier_vendor_id=before.vendor_id, tax_exempt=True if exempt else None)
+
+
+def customer_draft(account: Account, quote: Quote, rules: LegalEntity, there: Known | None = None) -> CustomerDraft:
     """What the ERP and billing need to know of the account. Raises Rejected without a billing address."""
     if account.billing_address is None:
         raise Rejected(
@@ -99,4 +154,14 @@ def customer_draft(account: Account, quote: Quote) -> CustomerDraft:
         address=account.billing_address,
         currency=quote.currency,
         vat_id=account.vat_id,
+        email=quote.bill_to.email if quote.bill_to else None,
+        known_vendor_id=there.vendor_id if there else None,
+        new_as=there.new_as if there else None,
+        match=rules.customer_match,
+        home_currency=rules.currency,
     )
+
+
+async def _known(context: OrderSubmission, pair: Pair) -> Known:
+    async with context.store.transaction(context.tenant) as connection:
+        return await known(connection, pair)

@@ -7,8 +7,9 @@ import msgspec
 from process_api.steps import Found
 from process_api.workflows.amounts import accepted_net, taxed_lines
 from process_api.workflows.carried_terms import carried_terms
-from process_api.workflows.customers import customer_draft
+from process_api.workflows.customers import customer_draft, place_of
 from process_api.workflows.order_checks import OrderSubmission
+from process_api.workflows.tax_agreement import agree_on_tax, exempts
 from shared.canonical import MoneyError, Quote, TaxCalculation, TaxRequest
 from shared.canonical.money import minor_units
 from shared.problem import Rejected
@@ -38,12 +39,12 @@ async def calculate_tax(context: OrderSubmission) -> Found:
     quote = context.quote
     request = TaxRequest(
         legal_entity=quote.legal_entity,
-        buyer=customer_draft(account, quote).address,
+        buyer=customer_draft(account, quote, context.rules).address,
         buyer_vat_id=account.vat_id,
         lines=taxed_lines(quote),
     )
     terms = carried_terms(quote, context.rules)
-    tax = await context.system.calculate_tax(context.tenant, request)
+    tax = await agree_on_tax(context, account, await context.system.calculate_tax(context.tenant, request))
     try:
         total = accepted_net(quote) + tax.total
     except MoneyError as error:
@@ -56,6 +57,8 @@ async def calculate_tax(context: OrderSubmission) -> Found:
         result={
             "code": context.edits.get("taxCode") or tax.tax_code,
             "percent": tax.percent,
+            "exempt": exempts(tax),
+            "place": place_of(account),
             "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
             "terms": msgspec.to_builtins(terms),
         },

@@ -24,6 +24,10 @@ from shared.canonical import (
     CreditDecision,
     CreditStatus,
     Customer,
+    CustomerCandidates,
+    CustomerDraft,
+    CustomerEntry,
+    CustomerTax,
     ErpOrder,
     ErpOrderDraft,
     ErpOrderState,
@@ -127,6 +131,16 @@ class SystemStandIn:
     """Vendor ids of what requests that arrived late made beside an order, by its external id."""
     late_subscriptions: dict[str, list[str]] = field(default_factory=dict)
     """As `late_orders`, beside a subscription."""
+    undecided: str | None = None
+    """What the ERP says of an account that looks like other customers, where nobody has decided on it."""
+    replaced: dict[str, str] = field(default_factory=dict)
+    """Customers that a vendor has merged into, or replaced by, another one."""
+    blocked: set[str] = field(default_factory=set)
+    customer_drafts: list[CustomerDraft] = field(default_factory=list)
+    """What ERP and billing were told of customers."""
+    customer_records: dict[str, CustomerEntry] = field(default_factory=dict)
+    erp_tax: CustomerTax | None = None
+    billing_exempts: bool = False
     orders: dict[str, ErpOrder] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     reports: dict[str, ReportedOrderStatus] = field(default_factory=dict)
@@ -236,8 +250,23 @@ class SystemStandIn:
 
     # -- ERP ------------------------------------------------------------------------------------------------------
 
-    def _ensure_customer(self, _body: bytes, account_id: str) -> Customer:
-        return Customer(account_id=account_id, vendor_id=f"party-{account_id}", code="C-1001", name="Acme")
+    def _ensure_customer(self, body: bytes, account_id: str) -> Customer:
+        draft = msgspec.json.decode(body, type=CustomerDraft)
+        self.customer_drafts.append(draft)
+        if draft.known_vendor_id is None and draft.new_as is None and self.undecided is not None:
+            raise NeedsDecision(self.undecided, reason_code="customer_ambiguous", what_to_do="Choose one of them.")
+        made = f"party-{account_id}" if draft.new_as is None else f"party-{draft.new_as}-{account_id}"
+        vendor_id = draft.known_vendor_id or made
+        vendor_id = self.replaced.get(vendor_id, vendor_id)
+        if vendor_id in self.blocked:
+            raise Rejected(f"Customer {vendor_id} is blocked in the ERP.", reason_code="customer_blocked")
+        return Customer(account_id=account_id, vendor_id=vendor_id, code="C-1001", name="Acme", tax=self.erp_tax)
+
+    def _find_customer_candidates(self, _body: bytes) -> CustomerCandidates:
+        return CustomerCandidates(candidates=list(self.customer_records.values()))
+
+    def _find_customer_record(self, _body: bytes, _capability: str, vendor_id: str) -> CustomerEntry | None:
+        return self.customer_records.get(vendor_id)
 
     def _check_credit(self, _body: bytes, account_id: str) -> CreditStatus:
         return CreditStatus(
@@ -294,8 +323,17 @@ class SystemStandIn:
 
     # -- billing --------------------------------------------------------------------------------------------------
 
-    def _ensure_billing_customer(self, _body: bytes, account_id: str) -> BillingCustomer:
-        return BillingCustomer(account_id=account_id, vendor_id=f"cus_{account_id}")
+    def _ensure_billing_customer(self, body: bytes, account_id: str) -> BillingCustomer:
+        draft = msgspec.json.decode(body, type=CustomerDraft)
+        self.customer_drafts.append(draft)
+        made = f"cus_{account_id}" if draft.currency == "EUR" else f"cus_{account_id}_{draft.currency}"
+        vendor_id = draft.known_vendor_id or made
+        return BillingCustomer(account_id=account_id, vendor_id=self.replaced.get(vendor_id, vendor_id))
+
+    def _find_billing_customer(self, _body: bytes, account_id: str) -> BillingCustomer | None:
+        if not self.billing_exempts:
+            return None
+        return BillingCustomer(account_id=account_id, vendor_id=f"cus_{account_id}", tax_exempt=True)
 
     def _create_subscription(self, body: bytes, external_id: str) -> Subscription:
         draft = msgspec.json.decode(body, type=SubscriptionDraft)
@@ -390,6 +428,9 @@ _ROUTES = [
     (r"/v1/crm/users/([^/]+)/record-access/([^/]+)", "GET", "record_access"),
     (r"/v1/crm/order-status/([^/]+)", "PUT", "report_order_status"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "PUT", "ensure_customer"),
+    (r"/v1/erp/NW-(?:DE|US)/customer-candidates", "POST", "find_customer_candidates"),
+    (r"/v1/(erp|billing)/NW-(?:DE|US)/customer-records/([^/]+)", "GET", "find_customer_record"),
+    (r"/v1/billing/NW-(?:DE|US)/customers/([^/]+)", "GET", "find_billing_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)/credit", "GET", "check_credit"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)/invoices", "GET", "list_invoices"),
     (r"/v1/erp/NW-(?:DE|US)/orders/([^/]+)", "PUT", "create_order"),

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
-from process_api.cross_reference import link
+from process_api.cross_reference import Pair, history_of, link
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.tables import cross_references
-from shared.problem import Rejected
+from shared.problem import NeedsDecision, Unavailable
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -30,11 +31,18 @@ def tenant() -> str:
 
 
 async def connect(
-    store: Store, tenant: str, here: str, there: str, *, entity: str = "customer", system: str = "erp:NW-DE"
+    store: Store,
+    tenant: str,
+    here: str,
+    there: str,
+    *,
+    entity: str = "customer",
+    system: str = "erp:NW-DE",
+    before: str | None = None,
 ) -> None:
     """Link two ids in a transaction of its own."""
     async with store.transaction_across_tenants() as connection:
-        await link(connection, tenant=tenant, entity=entity, canonical_id=here, system=system, system_id=there)
+        await link(connection, Pair(tenant, here, system, entity), there, before=before)
 
 
 async def links(store: Store, tenant: str) -> list[tuple[str, str, str, str]]:
@@ -56,22 +64,76 @@ async def test_a_pair_is_linked_once_however_often(store: Store, tenant: str) ->
 
 
 @pytest.mark.parametrize(
-    ("here", "there"),
-    [("001A", "9"), ("001Z", "7"), ("001A", "8")],
+    ("here", "there", "error"),
+    [("001A", "9", Unavailable), ("001Z", "7", NeedsDecision), ("001A", "8", Unavailable)],
     ids=["ours is another there", "theirs is another here", "both are somebody else's"],
 )
-async def test_a_side_that_is_linked_already_is_refused_and_stays_as_it_was(
-    store: Store, tenant: str, here: str, there: str
+async def test_a_side_that_is_linked_already_stays_as_it_was(
+    store: Store, tenant: str, here: str, there: str, error: type[Exception]
 ) -> None:
     await connect(store, tenant, "001A", "7")
     await connect(store, tenant, "001B", "8")
     before = await links(store, tenant)
 
-    with pytest.raises(Rejected, match=rf"customer {here} is {there} in erp:NW-DE now") as raised:
+    with pytest.raises(error):
         await connect(store, tenant, here, there)
 
-    assert raised.value.reason_code == "cross_reference_conflict"
     assert await links(store, tenant) == before
+
+
+async def test_a_link_moves_where_the_system_names_another_record_than_it_did(store: Store, tenant: str) -> None:
+    await connect(store, tenant, "001A", "7")
+
+    await connect(store, tenant, "001A", "9", before="7")
+
+    assert await links(store, tenant) == [("customer", "erp:NW-DE", "001A", "9")]
+    async with store.transaction_across_tenants() as connection:
+        changes = await history_of(connection, tenant, "001A", 10)
+    assert [(each.cause, each.before, each.after) for each in changes] == [
+        ("followed", "7", "9"),
+        ("linked", None, "7"),
+    ]
+
+
+async def test_a_link_does_not_move_to_another_accounts_record(store: Store, tenant: str) -> None:
+    await connect(store, tenant, "001A", "7")
+    await connect(store, tenant, "001B", "8")
+
+    with pytest.raises(NeedsDecision, match="is account 001B already") as raised:
+        await connect(store, tenant, "001A", "8", before="7")
+
+    assert raised.value.reason_code == "customer_shared"
+    assert ("customer", "erp:NW-DE", "001A", "7") in await links(store, tenant)
+
+
+async def test_a_link_that_was_moved_meanwhile_is_asked_for_again(store: Store, tenant: str) -> None:
+    await connect(store, tenant, "001A", "9")
+
+    with pytest.raises(Unavailable) as raised:
+        await connect(store, tenant, "001A", "11", before="7")
+
+    assert raised.value.reason_code == "cross_reference_moved"
+
+
+async def test_a_link_from_before_currencies_is_renamed_once_it_serves_one(store: Store, tenant: str) -> None:
+    await connect(store, tenant, "001A", "cus_1", system="billing:NW-DE")
+    async with store.transaction_across_tenants() as connection:
+        euros, dollars = (Pair(tenant, "001A", f"billing:NW-DE:{code}") for code in ("EUR", "USD"))
+        await link(connection, dollars, "cus_2", formerly="billing:NW-DE")
+        await link(connection, euros, "cus_1", formerly="billing:NW-DE")
+
+    assert await links(store, tenant) == [
+        ("customer", "billing:NW-DE:EUR", "001A", "cus_1"),
+        ("customer", "billing:NW-DE:USD", "001A", "cus_2"),
+    ]
+
+
+async def test_history_is_never_changed(store: Store, tenant: str) -> None:
+    await connect(store, tenant, "001A", "7")
+
+    with pytest.raises(DBAPIError, match="permission denied"):
+        async with store.transaction_across_tenants() as connection:
+            await connection.execute(text("UPDATE quoteway.cross_reference_history SET reason = 'x'"))
 
 
 async def test_tenants_entities_and_systems_do_not_meet(store: Store, tenant: str) -> None:
@@ -105,7 +167,8 @@ async def test_of_many_who_claim_one_record_at_once_one_gets_it(store: Store, te
     )
 
     assert sum(outcome is None for outcome in outcomes) == 1
-    assert sum(isinstance(outcome, Rejected) for outcome in outcomes) == 9
+    refused = Unavailable if contested == "ours" else NeedsDecision
+    assert sum(isinstance(outcome, refused) for outcome in outcomes) == 9
     ((_, _, here, there),) = await links(store, tenant)
     assert outcomes[pairs.index((here, there))] is None
 
@@ -113,7 +176,7 @@ async def test_of_many_who_claim_one_record_at_once_one_gets_it(store: Store, te
 async def test_a_link_is_part_of_its_callers_transaction(store: Store, tenant: str) -> None:
     async def fail_after_linking() -> None:
         async with store.transaction_across_tenants() as connection:
-            await link(connection, tenant=tenant, entity="customer", canonical_id="a", system="s", system_id="b")
+            await link(connection, Pair(tenant, "a", "s"), "b")
             raise RuntimeError("whatever came next went wrong")
 
     with pytest.raises(RuntimeError):

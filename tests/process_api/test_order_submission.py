@@ -315,7 +315,7 @@ async def test_a_customer_whose_address_changed_between_two_orders_is_no_contrad
     assert second["status"] == "booked", second["reason"]
     assert {system: (row.flow_id, row.vendor_id) for system, row in before.items()} == {
         "erp:NW-DE": (first["flowId"], f"party-{account.account_id}"),
-        "billing:NW-DE": (first["flowId"], f"cus_{account.account_id}"),
+        "billing:NW-DE:EUR": (first["flowId"], f"cus_{account.account_id}"),
     }
     after = await customer_intents(process, account.account_id)
     assert {system: row.payload_hash for system, row in after.items()} == {
@@ -324,7 +324,7 @@ async def test_a_customer_whose_address_changed_between_two_orders_is_no_contrad
 
 
 @pytest.mark.parametrize(
-    ("operation", "system"), [("ensure_customer", "erp:NW-DE"), ("ensure_billing_customer", "billing:NW-DE")]
+    ("operation", "system"), [("ensure_customer", "erp:NW-DE"), ("ensure_billing_customer", "billing:NW-DE:EUR")]
 )
 async def test_a_customers_intent_is_there_before_the_vendor_is_asked(
     process: Process, operation: str, system: str

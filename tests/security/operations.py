@@ -17,11 +17,14 @@ PATH_PARAMETERS = {
     "flowId": "flow",
     "deadLetterId": "dead letter",
 }
+# Path parameters that name no record, and what is asked for in their place.
+OTHER_PARAMETERS = {"system": "erp:NW-XX"}
 _REASON = {"reason": "the matrix tries it"}
 # The body of each operation that takes one; "{quote}" stands for a record's id.
 BODIES: dict[str, dict[str, Any]] = {
     "submitOrder": {"quoteId": "{quote}", "quoteRevision": 1},
     "startOrderSubmission": {"quoteId": "{quote}", "quoteRevision": 1},
+    "relinkAccount": {**_REASON, "vendorId": "new"},
     "retryFlow": {},
     "editFlow": _REASON,
     "discardFlow": _REASON,
@@ -53,6 +56,8 @@ class Place:
         path = self.path
         for name in PATH_PARAMETERS:
             path = path.replace(f"{{{name}}}", record_id)
+        for name, value in OTHER_PARAMETERS.items():
+            path = path.replace(f"{{{name}}}", value)
         body = self.body
         if body is not None:
             body = {key: record_id if value == f"{{{self.kind}}}" else value for key, value in body.items()}
