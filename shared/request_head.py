@@ -57,7 +57,7 @@ def guard_headers(app: ASGIApp) -> ASGIApp:
                 seen.add(name)
                 if name == b"host" and not _HOST.fullmatch(value):
                     raise _refused_header(name, "It is no host name or address with a port.")
-        if b"host" not in seen and scope["http_version"] == "1.1":  # type: ignore[typeddict-item] # HTTP only
+        if b"host" not in seen and scope["http_version"] == "1.1":
             raise _refused_header(b"host", "It is missing.")
         await app(scope, receive, send)
 
