@@ -18,7 +18,7 @@ from shared.metrics import outbound_request
 from shared.network import Answer, Network, OutboundSettings
 from shared.problem import OutcomeUnknown, Problem, QuotewayError, Unavailable, error_from_problem
 from shared.telemetry import current_correlation_id
-from shared.tracing import current_traceparent, span
+from shared.tracing import current_trace_headers, span
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
@@ -102,9 +102,7 @@ class OutboundClient:
             span(f"{method} {self.peer}", "client", {"server.name": self.peer, "http.request.method": method}) as sent,
             outbound_request(self.peer) as outcome,
         ):
-            traceparent = current_traceparent()
-            if traceparent:
-                all_headers["traceparent"] = traceparent
+            all_headers.update(current_trace_headers())
             response = await self._exchange(method, path, all_headers, params, content)
             outcome.answered(response.status_code)
             sent.note({"http.response.status_code": response.status_code})

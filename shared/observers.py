@@ -27,16 +27,12 @@ def trace_requests(tier: str, *, trust_callers: bool) -> Middleware:
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-            said, method = b"", str(scope.get("method", ""))
-            for name, value in scope["headers"]:
-                if name == b"traceparent":
-                    said = value
-                    break
+            method = str(scope.get("method", ""))
             about = {"quoteway.tier": tier, "http.request.method": method}
             if scope["path"].startswith("/health/"):  # asked every few seconds, and of interest to nobody later
                 await app(scope, receive, send)
                 return
-            with request_span(method, said, about, trust_caller=trust_callers) as position:
+            with request_span(method, scope["headers"], about, trust_caller=trust_callers) as position:
                 if position.recorded:
                     await _record(position, app, scope, receive, send)
                 else:

@@ -16,6 +16,7 @@ from shared.http_client import OutboundClient, Transport
 from shared.problem import Unavailable
 from shared.service_token import discover
 from shared.signed_token import PublicKey, TokenRefused
+from shared.weak_rsa import weakness
 
 RSA_BITS_MIN = 2048
 RSA_BITS_MAX = 8192  # a larger one makes every token cost milliseconds
@@ -196,6 +197,8 @@ def _refusal(key: Any, raw: Mapping[str, Any]) -> str | None:
     if isinstance(key, RSAKey) and not RSA_BITS_MIN <= key.public_key.key_size <= RSA_BITS_MAX:
         bits = key.public_key.key_size
         return f"has fewer than {RSA_BITS_MIN} bits" if bits < RSA_BITS_MIN else f"has more than {RSA_BITS_MAX} bits"
+    if isinstance(key, RSAKey) and (reason := weakness(key.public_key.public_numbers().n)) is not None:
+        return reason
     if not isinstance(key, RSAKey) and raw.get("crv") not in CURVES:
         return "is on a curve that we do not take"
     if raw.get("use", "sig") != "sig" or "verify" not in raw.get("key_ops", ["verify"]):

@@ -2,6 +2,7 @@
 
 A span carries the name of the function that it stands for, so that a trace reads like the list "Submit order, in seven
 files". The trace context goes on in W3C's `traceparent`, on every request that leaves and, stored with it, into a flow.
+`tracestate` goes on too, but into no flow: it is a text from outside, and those are stored nowhere.
 
 Off (no collector is set) nothing of OpenTelemetry is imported, and a span costs one look whether it is on. Of what is
 not sampled only the decision travels on: no span is made for it. Attributes hold ids and codes, never a name or a text
@@ -11,16 +12,19 @@ that came from outside, and no message of an error: it may quote somebody.
 import functools
 import inspect
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from types import MappingProxyType, TracebackType
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
+
+if TYPE_CHECKING:  # imported where something is traced: see `_Tracing`
+    from shared.trace_context import TraceContext
 
 Kind = Literal["internal", "server", "client", "consumer"]
 Attributes = Mapping[str, str | int | bool]
 T = TypeVar("T", bound=type)
 _EXPORT_TIMEOUT_S = 3.0
-_HEX = frozenset(b"0123456789abcdef")
+_SAMPLED, _RANDOM = 0x01, 0x02
 
 
 class Span(Protocol):
@@ -73,10 +77,17 @@ class _NoSpan:
 class _Unsampled(_NoSpan):
     """A request whose trace nobody records. The decision holds for everything that it causes."""
 
-    __slots__ = ("_before", "traceparent")
+    __slots__ = ("_before", "_flags", "_trace_id", "tracestate")
 
-    def __init__(self, trace_id: str) -> None:
-        self.traceparent = f"00-{trace_id}-{random.getrandbits(64) or 1:016x}-00"
+    def __init__(self, arrived: "TraceContext | None") -> None:
+        self._trace_id = arrived.trace_id if arrived is not None else f"{random.getrandbits(128) or 1:032x}"
+        self._flags = arrived.flags & _RANDOM if arrived is not None else 0
+        self.tracestate = arrived.tracestate if arrived is not None else ""
+
+    @property
+    def traceparent(self) -> str:
+        """Another one each time: what it causes are parts of their own."""
+        return f"00-{self._trace_id}-{random.getrandbits(64) or 1:016x}-{self._flags:02x}"
 
     def __enter__(self) -> Self:
         self._before = _here.set(self)
@@ -89,13 +100,12 @@ class _Unsampled(_NoSpan):
 class _RecordedSpan:
     """A span that OpenTelemetry records and exports."""
 
-    __slots__ = ("_before", "_span", "traceparent")
+    __slots__ = ("_before", "_span", "context")
     recorded = True
 
-    def __init__(self, span: Any) -> None:
+    def __init__(self, span: Any, context: "TraceContext") -> None:
         self._span = span
-        context = span.get_span_context()
-        self.traceparent = f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+        self.context = context
         self._before: Token[_Here] | None = None
 
     def __enter__(self) -> Self:
@@ -132,6 +142,10 @@ class _Tracing:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
         from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+        from shared import trace_context
+
+        self._trace_context = trace_context
+        self.arrived = trace_context.arrived_context
         self.sampling_ratio = sampling_ratio
         # What reaches the provider is sampled already: see `arrival`.
         self._provider = TracerProvider(
@@ -142,23 +156,29 @@ class _Tracing:
         self._tracer = self._provider.get_tracer("quoteway")
 
     def begin(
-        self, name: str, kind: Kind, parent: str | None, attributes: Attributes, links: tuple[str, ...] = ()
+        self, name: str, kind: Kind, parent: "TraceContext | None", attributes: Attributes, links: tuple[str, ...] = ()
     ) -> _RecordedSpan:
-        """A recorded span below `parent`, a traceparent; without one it begins a trace."""
+        """A recorded span below `parent`; without one it begins a trace. `links` are traceparents."""
         from opentelemetry import trace
 
-        context = trace.set_span_in_context(trace.NonRecordingSpan(_span_context(parent))) if parent else None
-        return _RecordedSpan(
-            self._tracer.start_span(
-                name,
-                context=context,
-                kind=trace.SpanKind[kind.upper()],
-                attributes=dict(attributes),
-                links=[trace.Link(_span_context(link)) for link in links],
-                record_exception=False,
-                set_status_on_exception=False,
-            )
+        context = trace.set_span_in_context(trace.NonRecordingSpan(parent.span_context())) if parent else None
+        span = self._tracer.start_span(
+            name,
+            context=context,
+            kind=trace.SpanKind[kind.upper()],
+            attributes=dict(attributes),
+            links=[trace.Link(self.stored(link).span_context()) for link in links],
+            record_exception=False,
+            set_status_on_exception=False,
         )
+        of_span, flags = span.get_span_context(), parent.flags if parent is not None else 0
+        state = parent.tracestate if parent is not None else ""
+        here = self._trace_context.trace_context(of_span.trace_id, of_span.span_id, flags | _SAMPLED, state)
+        return _RecordedSpan(span, here)
+
+    def stored(self, traceparent: str) -> "TraceContext":
+        """The place in a trace that `recorded_traceparent` said."""
+        return self._trace_context.TraceContext(traceparent)
 
     def stop(self) -> None:
         """Export what is left, and end."""
@@ -193,14 +213,22 @@ def tracing_is_on() -> bool:
 
 def current_traceparent() -> str:
     """The trace context of the work at hand (W3C `traceparent`), for whatever it causes; empty where none is."""
+    return current_trace_headers().get("traceparent", "")
+
+
+def current_trace_headers() -> dict[str, str]:
+    """The headers with which a request that leaves now belongs to the work at hand; none where nothing is traced."""
     here = _here.get()
-    return here.traceparent if here is not None else ""
+    if here is None:
+        return {}
+    parent, state = here.context if isinstance(here, _RecordedSpan) else (here.traceparent, here.tracestate)
+    return {"traceparent": parent, "tracestate": state} if state else {"traceparent": parent}
 
 
 def recorded_traceparent() -> str | None:
     """As current_traceparent, but only of a trace that is recorded: what is stored is worth a row's place only then."""
     here = _here.get()
-    return here.traceparent if isinstance(here, _RecordedSpan) else None
+    return here.context.traceparent if isinstance(here, _RecordedSpan) else None
 
 
 def current_trace_id() -> str:
@@ -215,7 +243,7 @@ def span(name: str, kind: Kind = "internal", attributes: Attributes = _NOTHING) 
     here = _here.get()
     if not isinstance(here, _RecordedSpan):
         return _NO_SPAN
-    return _tracing.begin(name, kind, here.traceparent, attributes)
+    return _tracing.begin(name, kind, here.context, attributes)
 
 
 def resumed_span(
@@ -228,7 +256,7 @@ def resumed_span(
     """
     if _tracing is None or traceparent is None:
         return _NO_SPAN
-    return _tracing.begin(name, "consumer", traceparent, attributes, links)
+    return _tracing.begin(name, "consumer", _tracing.stored(traceparent), attributes, links)
 
 
 def traced(kind: Kind = "internal") -> Callable[[T], T]:
@@ -243,41 +271,23 @@ def traced(kind: Kind = "internal") -> Callable[[T], T]:
     return decorate
 
 
-def request_span(name: str, said: bytes, attributes: Attributes, *, trust_caller: bool) -> Span:
-    """A span of a request that came in: in its caller's trace, or a new one, and recorded or not.
+def request_span(
+    name: str, headers: Iterable[tuple[bytes, bytes]], attributes: Attributes, *, trust_caller: bool
+) -> Span:
+    """A span of a request that came in with these headers: in its caller's trace, or a new one, and recorded or not.
 
-    `said`: its `traceparent`. `trust_caller`: whether the caller's word, that it is to be recorded, counts.
+    `trust_caller`: whether the caller's word, that it is to be recorded, counts.
     """
     if _tracing is None:
         return _NO_SPAN
-    parent = said.decode() if _is_traceparent(said) else None
+    parent = _tracing.arrived(headers)
     if parent is not None and trust_caller:
-        recorded = int(parent[53:55], 16) & 1 == 1
+        recorded = parent.flags & _SAMPLED == _SAMPLED
     else:
         recorded = random.random() < _tracing.sampling_ratio  # noqa: S311 no secret
     if not recorded:
-        return _Unsampled(parent[3:35] if parent else f"{random.getrandbits(128) or 1:032x}")
+        return _Unsampled(parent)
     return _tracing.begin(name, "server", parent, attributes)
-
-
-def _is_traceparent(text: bytes) -> bool:
-    """Whether this is W3C's `traceparent` of version 00, with ids that are not all zeros."""
-    parts = text.split(b"-")
-    return (
-        [len(part) for part in parts] == [2, 32, 16, 2]
-        and parts[0] == b"00"
-        and all(_HEX.issuperset(part) for part in parts)
-        and any(digit != 48 for digit in parts[1])
-        and any(digit != 48 for digit in parts[2])
-    )
-
-
-def _span_context(traceparent: str) -> Any:
-    from opentelemetry.trace import SpanContext, TraceFlags
-
-    return SpanContext(
-        int(traceparent[3:35], 16), int(traceparent[36:52], 16), is_remote=True, trace_flags=TraceFlags(1)
-    )
 
 
 def _in_span(name: str, code: str, kind: Kind, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from shared.audit.chain import BEGINNING, Head, Row, next_link
 from shared.audit.checkpoint import Checkpoint, origin_of
 from shared.audit.entry import leaf_input
+from shared.audit.inventory import FILE, read_inventory, signed_inventory
 from shared.audit.merkle import Tree, leaf_hash
+from shared.audit.note import NoteError
 
 _STATE = "signed.json"
 _log = logging.getLogger(__name__)
@@ -64,11 +66,17 @@ class Signer:
         """
         exported, faults = 0, []
         heads = self.reader.heads()
-        for tenant in sorted({*heads, *self._known()}):
+        listed = self._listed()
+        for tenant in sorted({*heads, *listed, *self._known()}):
             try:
+                if tenant in listed and not self._has_state(tenant):
+                    raise TamperedError(f"{tenant}: was signed before, and its folder of checkpoints is missing")
                 exported += self._sign(tenant, heads.get(tenant))
             except TamperedError as error:
                 faults.append(str(error))
+        if self.folder is not None and not listed.issuperset(known := self._known()):
+            note = signed_inventory(self.prefix, {*listed, *known}, self.key)
+            _replace(self.folder / FILE, note.encode())
         if faults:
             raise TamperedError("; ".join(faults))
         return exported
@@ -93,6 +101,18 @@ class Signer:
         self._export(tenant, Checkpoint(origin, tree.size, tree.root()).signed(self.key), tree.size)
         self._remember(tenant, Signed(size=tree.size, edge=tree.edge, chain_hash=chain_hash))
         return True
+
+    def _listed(self) -> set[str]:
+        """The tenants whose logs were signed before, by the list that was signed with them."""
+        if self.folder is None:
+            return set()
+        try:
+            return read_inventory(self.folder / FILE, self.prefix, self.key.public_key())
+        except NoteError as error:
+            raise TamperedError(f"the list of logs {self.folder / FILE} cannot be trusted: {error}") from error
+
+    def _has_state(self, tenant: str) -> bool:
+        return self.folder is not None and (self.folder / tenant / _STATE).exists()
 
     def _known(self) -> list[str]:
         if self.folder is None:

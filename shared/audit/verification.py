@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -10,9 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.audit.chain import Finding, Head, Row, check_log
 from shared.audit.checkpoint import Checkpoint, read_checkpoint
+from shared.audit.inventory import FILE, read_inventory
 from shared.audit.note import NoteError
 
 _TOLD_EVERY_S = 0.5
+# A log that began a moment ago waits for the signer's next round. It is told of, and is no finding for so long.
+UNSIGNED_FOR_S = 600.0
 
 
 class Verifiable(Protocol):
@@ -73,11 +77,29 @@ def verify(
                 continue
             progress.checkpoints += 1
             checkpoints.setdefault(tenant, []).append(checkpoint)
+    listed = set()
+    if exported is not None and exported.is_dir() and key is not None:
+        try:
+            listed = read_inventory(exported / FILE, prefix, key)
+        except NoteError as error:
+            yield Finding("*", 0, 0, f"the list of logs {exported / FILE} cannot be trusted: {error}")
     heads = reader.heads()
-    for tenant in sorted({*reader.tenants(), *checkpoints}):
+    for tenant in sorted({*reader.tenants(), *checkpoints, *listed}):
         head = heads.get(tenant)
         rows = progress.follow(tenant, reader.rows(tenant), head.size if head is not None else 0)
+        if key is not None and tenant not in checkpoints:
+            if tenant in listed or not _is_new(reader, tenant):
+                size = head.size if head is not None else 0
+                yield Finding(tenant, 1, size, "no checkpoint of this log is there: its folder was removed")
+            else:
+                progress.say(f"{tenant}: a new log, which is not signed yet.")
         yield from check_log(tenant, rows, head, checkpoints.get(tenant, []))
+
+
+def _is_new(reader: Verifiable, tenant: str) -> bool:
+    """Whether its first entry is so young that the signer need not have come round."""
+    first = next(iter(reader.rows(tenant)), None)
+    return first is not None and datetime.now(UTC) - first.recorded_at < timedelta(seconds=UNSIGNED_FOR_S)
 
 
 def _notes(exported: Path) -> Iterator[tuple[Path, str]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -163,6 +164,57 @@ async def test_the_signer_does_not_sign_what_does_not_go_on_from_what_it_signed(
     assert "4 entries were signed, and only 3 are there" in shorter.stderr
     assert "entry 5 does not go on from what was signed before" in other.stderr
     assert (log.folder / "checkpoints" / "bluefin" / "latest.checkpoint").read_text().split("\n")[1] == "2"
+
+
+OLD = "UPDATE quoteway_audit.entries SET recorded_at = now() - interval '1 hour' WHERE tenant = 'nordwind'"
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["the list is there", "the list is gone too"])
+async def test_a_log_whose_whole_folder_of_checkpoints_is_gone_is_found(log: Log, listed: bool) -> None:
+    await log.append("nordwind", *(f'{{"n":{number}}}' for number in range(4)))
+    await log.append("bluefin", "{}")
+    assert log.sign().returncode == 0
+    await log.writes.close()
+    folder = log.folder / "checkpoints"
+    shutil.rmtree(folder / "nordwind")
+    # As whoever does that would: what was signed is written anew, and nothing in the database tells.
+    log.tamper("DELETE FROM quoteway_audit.entries WHERE tenant = 'nordwind' AND sequence = 2", RECHAIN)
+    if not listed:
+        (folder / "logs.note").unlink()
+        log.tamper(OLD, RECHAIN)
+
+    verified = log.verify()
+    signed = log.sign()
+
+    assert verified.returncode == 1, verified.stderr
+    assert "FOUND nordwind: entries 1 to 3: no checkpoint of this log is there" in verified.stderr
+    assert (signed.returncode, "its folder of checkpoints is missing" in signed.stderr) == (listed, listed)
+
+
+async def test_a_log_that_began_after_the_last_signing_is_told_of_and_is_no_finding(log: Log) -> None:
+    await log.append("bluefin", "{}")
+    assert log.sign().returncode == 0
+    await log.append("nordwind", "{}")
+    await log.writes.close()
+
+    young = log.verify()
+    log.tamper(OLD, RECHAIN)
+    old = log.verify()
+
+    assert (young.returncode, old.returncode) == (0, 1)
+    assert "nordwind: a new log, which is not signed yet" in young.stderr
+
+
+async def test_a_list_of_logs_that_was_changed_is_found(log: Log) -> None:
+    await log.append("nordwind", "{}")
+    await log.append("bluefin", "{}")
+    assert log.sign().returncode == 0
+    await log.writes.close()
+    path = log.folder / "checkpoints" / "logs.note"
+    path.write_text(path.read_text().replace("2\nbluefin\n", "1\n"))
+
+    assert (log.verify().returncode, log.sign().returncode) == (1, 1)
+    assert "logs.note cannot be trusted" in log.verify().stderr
 
 
 async def test_a_forged_or_foreign_checkpoint_is_found(log: Log) -> None:
