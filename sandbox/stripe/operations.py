@@ -30,6 +30,8 @@ from sandbox.stripe.payments import (
     payouts,
     refunds,
 )
+from sandbox.stripe.previews import operations as previews
+from sandbox.stripe.schedules import operations as schedules
 
 _NOUNS = (
     coupons,
@@ -56,6 +58,8 @@ _NOUNS = (
     ledger,
     payouts,
     refunds,
+    previews,
+    schedules,
 )
 # A fixed path comes before the one whose id it could be: /v1/customers/search before /v1/customers/{id}.
 OPERATIONS = tuple(

@@ -99,6 +99,16 @@ def _lines(store: Store, record: Mapping[str, Any], shown: Record) -> Record:
     return shown
 
 
+def _schedule(store: Store, _: Mapping[str, Any], shown: Record) -> Record:
+    for phase in shown["phases"]:
+        for hidden in [name for name in phase if name.startswith("_")]:
+            del phase[hidden]
+        phase["default_tax_rates"] = _tax_rates(store, phase["default_tax_rates"])
+        for item in phase["items"]:
+            item["tax_rates"] = _tax_rates(store, item["tax_rates"])
+    return shown
+
+
 def _with_tax_rates(store: Store, record: Mapping[str, Any], shown: Record) -> Record:
     shown["tax_rates"] = _tax_rates(store, record["tax_rates"])
     return shown
@@ -112,5 +122,6 @@ _PRESENTERS: dict[str, Callable[[Store, Mapping[str, Any], Record], Record]] = {
     "invoiceitem": _with_tax_rates,
     "subscription": _subscription,
     "subscription_item": _subscription_item,
+    "subscription_schedule": _schedule,
     "tax_rate": _percent,
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.stripe.account import Account
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.invoice_drafts import subscription_of
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.proration import credit_unused
@@ -40,8 +42,26 @@ def cancel_at_once(
     for invoice in account.store.scan("invoice"):
         if subscription_of(invoice) == subscription["id"]:
             stop_advancing(account, dict(invoice))
+    _end_schedule(account, subscription, at)
     account.emit("customer.subscription.deleted", subscription)
     return subscription
+
+
+def refuse_scheduled_cancellation(subscription: Record, params: Mapping[str, Any]) -> None:
+    """Raise StripeError for a request to cancel what a schedule manages, in the words that users quote."""
+    if subscription["schedule"] is not None and {"cancel_at", "cancel_at_period_end"} & params.keys():
+        raise invalid(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any "
+            "cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
+
+
+def _end_schedule(account: Account, subscription: Record, at: int) -> None:
+    schedule = account.store.get("subscription_schedule", subscription["schedule"] or "")
+    if schedule is not None and schedule["status"] == "active":
+        schedule |= {"canceled_at": at, "current_phase": None, "status": "canceled"}
+        account.store.put(schedule)
+        account.emit("subscription_schedule.canceled", schedule)
 
 
 def stop_advancing(account: Account, invoice: Record) -> None:
