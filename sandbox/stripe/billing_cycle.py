@@ -14,6 +14,7 @@ from sandbox.stripe.account import Account, Origin
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.invoice_drafts import subscription_of
 from sandbox.stripe.invoice_lifecycle import attempt, change_status, finalize, note_finalization_failure, void
+from sandbox.stripe.meters.usage import usage_lines
 from sandbox.stripe.payments import disputes, ledger, payouts, refunds
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.schedules import running as running_schedules
@@ -155,18 +156,25 @@ def _renew(account: Account, subscription: Record, at: int) -> None:
     before = account.shown(subscription)
     due = [item for item in items_of(account.store, subscription["id"]) if item["current_period_end"] <= at]
     period = (min(item["current_period_start"] for item in due), at)
+    lines = usage_lines(account, subscription, due, at)
     for item in due:
         start_period(account, item, item["_anchor"], item["current_period_end"])
         account.store.put(item)
     if subscription["status"] == "trialing":
         subscription["status"] = "active"
-    draft(account, subscription, charge_lines(account, subscription, due), "subscription_cycle", period=period)
+    draft(account, subscription, lines + charge_lines(account, subscription, due), "subscription_cycle", period=period)
     account.store.put(subscription)
     account.emit_update("customer.subscription.updated", before, subscription)
 
 
-def _cancel(account: Account, subscription: Record, _: int) -> None:
-    cancel_at_once(account, subscription)
+def _cancel(account: Account, subscription: Record, at: int) -> None:
+    # What was used in the last period is still to be paid.
+    used = usage_lines(account, subscription, items_of(account.store, subscription["id"]), at)
+    if used:
+        draft(account, subscription, used, "subscription_cycle")
+        account.store.put(subscription)
+    invoice = subscription["latest_invoice"] if used else None
+    cancel_at_once(account, subscription, still_advancing=invoice)
 
 
 def _expire(account: Account, subscription: Record, at: int) -> None:

@@ -20,6 +20,8 @@ from sandbox.stripe import (
     test_clocks,
     webhook_endpoints,
 )
+from sandbox.stripe.meters import events as meter_events
+from sandbox.stripe.meters import meters
 from sandbox.stripe.payments import (
     charges,
     customer_balance,
@@ -60,6 +62,8 @@ _NOUNS = (
     refunds,
     previews,
     schedules,
+    meters,
+    meter_events,
 )
 # A fixed path comes before the one whose id it could be: /v1/customers/search before /v1/customers/{id}.
 OPERATIONS = tuple(

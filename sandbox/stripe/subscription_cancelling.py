@@ -8,6 +8,7 @@ from typing import Any
 from sandbox.stripe.account import Account
 from sandbox.stripe.errors import invalid
 from sandbox.stripe.invoice_drafts import subscription_of
+from sandbox.stripe.meters.usage import usage_lines
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.proration import credit_unused
 from sandbox.stripe.store import Record
@@ -22,17 +23,20 @@ def cancel_at_once(
     bill_now: bool = False,
     details: dict[str, Any] | None = None,
     reason: str = "cancellation_requested",
+    still_advancing: str | None = None,
 ) -> Record:
     """Cancel now, whatever is paid for; with `prorate` the unused time is credited, with `bill_now` on a last invoice.
 
-    Invoices that are still open stop advancing on their own (Stripe: "Cancel subscriptions").
+    A last invoice charges what metered items have used. Invoices that are still open, but for `still_advancing`, stop
+    advancing on their own (Stripe: "Cancel subscriptions").
     """
     at = account.now(subscription["test_clock"])
     if prorate and subscription["status"] in {"active", "past_due"}:
         for item in items_of(account.store, subscription["id"]):
             credit_unused(account, subscription, item, at)
     if bill_now:
-        invoice_now(account, subscription, [])
+        items = items_of(account.store, subscription["id"])
+        invoice_now(account, subscription, usage_lines(account, subscription, items, at))
     subscription["status"] = "canceled"
     subscription["cancel_at_period_end"] = False
     subscription["canceled_at"] = subscription["canceled_at"] or at
@@ -40,7 +44,7 @@ def cancel_at_once(
     subscription["cancellation_details"] |= {"reason": reason} | (details or {})
     account.store.put(subscription)
     for invoice in account.store.scan("invoice"):
-        if subscription_of(invoice) == subscription["id"]:
+        if subscription_of(invoice) == subscription["id"] and invoice["id"] != still_advancing:
             stop_advancing(account, dict(invoice))
     _end_schedule(account, subscription, at)
     account.emit("customer.subscription.deleted", subscription)

@@ -85,6 +85,8 @@ def _backdated_lines(call: Call, subscription: Record, items: list[Record], at: 
         return []
     lines = []
     for item in items:
+        if item["quantity"] is None:
+            continue
         price = call.account.fetch("price", item["price"])
         line = subscription_line(call.account, subscription, item, start, at)
         exact = Decimal(price["unit_amount_decimal"]) * item["quantity"] * _intervals(call.account, item, start, at)
@@ -118,6 +120,7 @@ def _lines_of_first_periods(call: Call, subscription: Record, items: list[Record
     lines = charge_lines(account, subscription, whole)
     if call.params.get("proration_behavior", "create_prorations") == "none":
         return lines
+    short = [item for item in short if item["quantity"] is not None]
     for item, line in zip(short, charge_lines(account, subscription, short), strict=True):
         # The discounts come off on the invoice, as they do for a whole period.
         undiscounted = item | {"discounts": []}

@@ -194,7 +194,7 @@ def _as_phase_item(item: Record) -> Record:
         "price": item["price"],
         "tax_rates": list(item["tax_rates"]),
     }
-    return shown | ({"quantity": item["quantity"]} if "quantity" in item else {})
+    return shown | ({"quantity": item["quantity"]} if item["quantity"] is not None else {})
 
 
 def subscription_params(schedule: Record, phase: Record) -> dict[str, Any]:
