@@ -31,9 +31,8 @@ from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.tables import flows, orders
 from process_api.workflows.customers import billing_system, customer_draft, erp_system
-from shared.acting_user import ActingUser
-from shared.auth import Principal
 from shared.canonical import Account, CustomerEntry
+from shared.principal import ActingUser, Principal
 from shared.problem import Conflict, NeedsDecision, NotFound, QuotewayError
 
 NEW = "new"

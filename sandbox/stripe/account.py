@@ -142,6 +142,17 @@ class Account:
         finally:
             self._origin = asked
 
+    @contextmanager
+    def dry_run(self) -> Iterator[None]:
+        """What happens inside an open transaction without anything of it being kept, told or counted."""
+        changes, happenings = self.store.changes(), list(self._happenings)
+        with self.automatically():
+            try:
+                yield
+            finally:
+                self.store.rollback(changes)
+                self._happenings = happenings
+
     def emit(self, event_type: str, record: Record, *, previous: Mapping[str, Any] | None = None) -> None:
         """Something happened to an object: an event for the webhooks and an entry for the journal."""
         shown = present(self.store, record)

@@ -14,8 +14,10 @@ from sandbox.stripe.account import Account, Origin
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.invoice_drafts import subscription_of
 from sandbox.stripe.invoice_lifecycle import attempt, change_status, finalize, note_finalization_failure, void
+from sandbox.stripe.meters.usage import usage_lines
 from sandbox.stripe.payments import disputes, ledger, payouts, refunds
 from sandbox.stripe.presentation import items_of
+from sandbox.stripe.schedules import running as running_schedules
 from sandbox.stripe.store import Record, new_id
 from sandbox.stripe.subscription_billing import charge_lines, draft
 from sandbox.stripe.subscription_cancelling import cancel_at_once
@@ -64,12 +66,49 @@ def advance(account: Account, test_clock: Record, until: int) -> None:
 def _next(account: Account, test_clock: str | None, until: int) -> _Work | None:
     """The earliest piece of work that is due; at the same moment, a cancellation before a renewal before an invoice."""
     every = (
+        *_of_schedules(account, test_clock),
         *_of_subscriptions(account, test_clock),
         *_of_invoices(account, test_clock),
         *_of_payments(account, test_clock),
     )
     due = [work for work in every if work.at <= until and work.object_id not in account.stuck]
     return min(due, key=lambda work: work.at, default=None)
+
+
+def do_next_of_customer(account: Account, customer: Record) -> bool:
+    """Do the next work on a customer's subscriptions and schedules at its time, however far away that is.
+
+    The answer is False when there is none. It is meant for dry runs: the customer's time is moved.
+    """
+    clock = customer["test_clock"]
+    ids = {
+        record["id"]
+        for kind in ("subscription", "subscription_schedule")
+        for record in account.store.scan(kind, customer=customer["id"])
+    }
+    every = (*_of_schedules(account, clock), *_of_subscriptions(account, clock))
+    work = min((each for each in every if each.object_id in ids), key=lambda each: each.at, default=None)
+    if work is None:
+        return False
+    if clock is not None:
+        test_clock = account.fetch("test_helpers.test_clock", clock)
+        account.store.put(test_clock | {"frozen_time": max(work.at, test_clock["frozen_time"])})
+        work.do(account, account.fetch(work.kind, work.object_id), work.at)
+    else:
+        with account.catching_up(work.at):
+            work.do(account, account.fetch(work.kind, work.object_id), work.at)
+    return True
+
+
+def _of_schedules(account: Account, test_clock: str | None) -> Iterator[_Work]:
+    """A phase begins before the renewal that is due at the same moment, and which charges its prices."""
+    for schedule in account.store.scan("subscription_schedule", test_clock=test_clock):
+        if schedule["status"] == "not_started":
+            at = schedule["phases"][0]["start_date"]
+            yield _Work(at, "subscription_schedule", schedule["id"], running_schedules.work)
+        elif schedule["status"] == "active":
+            at = schedule["current_phase"]["end_date"]
+            yield _Work(at, "subscription_schedule", schedule["id"], running_schedules.work)
 
 
 def _of_subscriptions(account: Account, test_clock: str | None) -> Iterator[_Work]:
@@ -117,18 +156,25 @@ def _renew(account: Account, subscription: Record, at: int) -> None:
     before = account.shown(subscription)
     due = [item for item in items_of(account.store, subscription["id"]) if item["current_period_end"] <= at]
     period = (min(item["current_period_start"] for item in due), at)
+    lines = usage_lines(account, subscription, due, at)
     for item in due:
         start_period(account, item, item["_anchor"], item["current_period_end"])
         account.store.put(item)
     if subscription["status"] == "trialing":
         subscription["status"] = "active"
-    draft(account, subscription, charge_lines(account, subscription, due), "subscription_cycle", period=period)
+    draft(account, subscription, lines + charge_lines(account, subscription, due), "subscription_cycle", period=period)
     account.store.put(subscription)
     account.emit_update("customer.subscription.updated", before, subscription)
 
 
-def _cancel(account: Account, subscription: Record, _: int) -> None:
-    cancel_at_once(account, subscription)
+def _cancel(account: Account, subscription: Record, at: int) -> None:
+    # What was used in the last period is still to be paid.
+    used = usage_lines(account, subscription, items_of(account.store, subscription["id"]), at)
+    if used:
+        draft(account, subscription, used, "subscription_cycle")
+        account.store.put(subscription)
+    invoice = subscription["latest_invoice"] if used else None
+    cancel_at_once(account, subscription, still_advancing=invoice)
 
 
 def _expire(account: Account, subscription: Record, at: int) -> None:

@@ -33,6 +33,7 @@ _REFERENCES = {
     "price": "price",
     "product": "product",
     "refund": "refund",
+    "schedule": "subscription_schedule",
     "subscription": "subscription",
     "test_clock": "test_helpers.test_clock",
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.currencies import major_text
 from sandbox.stripe.errors import invalid
-from sandbox.stripe.invoice_totals import calculate, line_amount
+from sandbox.stripe.invoice_totals import calculate, line_amount, rounded
 from sandbox.stripe.store import Record, new_id
 
 # Stripe leaves the drafts that it makes itself open to changes for an hour.
@@ -35,17 +36,20 @@ def _line(account: Account, **fields: Any) -> Record:
     } | fields
 
 
-def subscription_line(account: Account, subscription: Record, item: Record, start: int, end: int) -> Record:
-    """The line that charges a subscription item for one period."""
+def subscription_line(
+    account: Account, subscription: Record, item: Record, start: int, end: int, usage: Decimal | None = None
+) -> Record:
+    """The line that charges a subscription item for one period: its quantity, or what was used."""
+    quantity = Decimal(item["quantity"] or 0) if usage is None else usage
     price = account.fetch("price", item["price"])
     product = account.fetch("product", price["product"])
     each = f"{major_text(price['unit_amount_decimal'], price['currency'])} / {price['recurring']['interval']}"
-    amount = line_amount(price["unit_amount_decimal"], item["quantity"], price["currency"])
+    amount = line_amount(price["unit_amount_decimal"], quantity, price["currency"])
     return _line(
         account,
         amount=amount,
         currency=price["currency"],
-        description=f"{item['quantity']} × {product['name']} (at {each})",
+        description=f"{quantity:f} × {product['name']} (at {each})",
         discountable=True,
         discounts=list(item["discounts"]),
         invoice=None,
@@ -63,8 +67,8 @@ def subscription_line(account: Account, subscription: Record, item: Record, star
         },
         period={"end": end, "start": start},
         pricing=pricing(price),
-        quantity=item["quantity"],
-        quantity_decimal=str(item["quantity"]),
+        quantity=rounded(quantity),
+        quantity_decimal=format(quantity, "f"),
         subscription=subscription["id"],
         subtotal=amount,
         _tax_rates=item["tax_rates"] or None,

@@ -20,7 +20,7 @@ def rounded(amount: Decimal, step: int = 1) -> int:
     return int((amount / step).quantize(Decimal(1), ROUND_HALF_UP)) * step
 
 
-def line_amount(unit_amount_decimal: str, quantity: int, currency: str) -> int:
+def line_amount(unit_amount_decimal: str, quantity: int | Decimal, currency: str) -> int:
     """What a quantity costs at a unit amount that may have fractions of a minor unit."""
     return rounded(Decimal(unit_amount_decimal) * quantity, step(currency))
 

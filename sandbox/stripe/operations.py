@@ -20,6 +20,8 @@ from sandbox.stripe import (
     test_clocks,
     webhook_endpoints,
 )
+from sandbox.stripe.meters import events as meter_events
+from sandbox.stripe.meters import meters
 from sandbox.stripe.payments import (
     charges,
     customer_balance,
@@ -30,6 +32,8 @@ from sandbox.stripe.payments import (
     payouts,
     refunds,
 )
+from sandbox.stripe.previews import operations as previews
+from sandbox.stripe.schedules import operations as schedules
 
 _NOUNS = (
     coupons,
@@ -56,6 +60,10 @@ _NOUNS = (
     ledger,
     payouts,
     refunds,
+    previews,
+    schedules,
+    meters,
+    meter_events,
 )
 # A fixed path comes before the one whose id it could be: /v1/customers/search before /v1/customers/{id}.
 OPERATIONS = tuple(

@@ -46,7 +46,7 @@ def plan_of(price: Mapping[str, Any]) -> Record:
         "interval_count": recurring["interval_count"],
         "livemode": price["livemode"],
         "metadata": copy.deepcopy(price["metadata"]),
-        "meter": None,
+        "meter": recurring["meter"],
         "nickname": price["nickname"],
         "product": price["product"],
         "tiers_mode": None,
@@ -83,6 +83,8 @@ def _subscription_item(store: Store, record: Mapping[str, Any], shown: Record) -
         raise LookupError(f"{record['id']} refers to a price that is gone: {record['price']}")
     shown["price"] = present(store, price)
     shown["plan"] = plan_of(price)
+    if shown["quantity"] is None:
+        del shown["quantity"]
     shown["tax_rates"] = _tax_rates(store, record["tax_rates"])
     return shown
 
@@ -99,12 +101,28 @@ def _lines(store: Store, record: Mapping[str, Any], shown: Record) -> Record:
     return shown
 
 
+def _schedule(store: Store, _: Mapping[str, Any], shown: Record) -> Record:
+    for phase in shown["phases"]:
+        for hidden in [name for name in phase if name.startswith("_")]:
+            del phase[hidden]
+        phase["default_tax_rates"] = _tax_rates(store, phase["default_tax_rates"])
+        for item in phase["items"]:
+            item["tax_rates"] = _tax_rates(store, item["tax_rates"])
+    return shown
+
+
+def _meter_event(_: Store, __: Mapping[str, Any], shown: Record) -> Record:
+    del shown["id"]  # an event goes by its identifier
+    return shown
+
+
 def _with_tax_rates(store: Store, record: Mapping[str, Any], shown: Record) -> Record:
     shown["tax_rates"] = _tax_rates(store, record["tax_rates"])
     return shown
 
 
 _PRESENTERS: dict[str, Callable[[Store, Mapping[str, Any], Record], Record]] = {
+    "billing.meter_event": _meter_event,
     "coupon": _percent,
     "credit_note": _lines,
     "credit_note_line_item": _with_tax_rates,
@@ -112,5 +130,6 @@ _PRESENTERS: dict[str, Callable[[Store, Mapping[str, Any], Record], Record]] = {
     "invoiceitem": _with_tax_rates,
     "subscription": _subscription,
     "subscription_item": _subscription_item,
+    "subscription_schedule": _schedule,
     "tax_rate": _percent,
 }

@@ -38,7 +38,8 @@ _TAX_BEHAVIOR = Choice(words=("exclusive", "unspecified"))
 RECURRING: Fields = {
     "interval": Choice(words=INTERVALS, required=True),
     "interval_count": Integer(minimum=1, maximum=156),
-    "usage_type": Choice(words=("licensed",)),
+    "meter": Text(),
+    "usage_type": Choice(words=("licensed", "metered")),
 }
 # `price_data` of an invoice item; that of a subscription item has `recurring` too.
 ONE_TIME_DATA: dict[str, Param] = {
@@ -78,6 +79,7 @@ def make_price(account: Account, params: Mapping[str, Any], *, price_id: str | N
     if amount >= amount_max(params["currency"]) + 1:
         raise too_large(params["currency"], param="unit_amount" if "unit_amount" in params else "unit_amount_decimal")
     recurring = params.get("recurring")
+    _check_meter(account, recurring or {})
     price = account.new(
         "price",
         price_id or new_id("price"),
@@ -94,9 +96,9 @@ def make_price(account: Account, params: Mapping[str, Any], *, price_id: str | N
         else {
             "interval": recurring["interval"],
             "interval_count": recurring.get("interval_count", 1),
-            "meter": None,
+            "meter": recurring.get("meter"),
             "trial_period_days": None,
-            "usage_type": "licensed",
+            "usage_type": recurring.get("usage_type", "licensed"),
         },
         tax_behavior=params.get("tax_behavior", "unspecified"),
         tiers_mode=None,
@@ -107,6 +109,17 @@ def make_price(account: Account, params: Mapping[str, Any], *, price_id: str | N
     )
     account.store.put(price)
     return price
+
+
+def _check_meter(account: Account, recurring: Mapping[str, Any]) -> None:
+    """Stripe (2025-03-31.basil): a metered price counts with a meter, and a licensed one has none."""
+    metered = recurring.get("usage_type") == "metered"
+    if metered != ("meter" in recurring):
+        raise invalid(
+            "A metered price must be backed by a meter, and only a metered price has one.", param="recurring[meter]"
+        )
+    if metered and account.fetch("billing.meter", recurring["meter"], param="recurring[meter]")["status"] != "active":
+        raise invalid(f"The meter {recurring['meter']} is inactive.", param="recurring[meter]")
 
 
 def inline_price(account: Account, data: Mapping[str, Any]) -> Record:
@@ -225,7 +238,13 @@ OPERATIONS = (
             "currency": Currency(),
             "lookup_keys": Items(of=Text(), count_max=10),
             "product": Text(),
-            "recurring": Hash(fields={"interval": Choice(words=INTERVALS), "usage_type": Choice(words=("licensed",))}),
+            "recurring": Hash(
+                fields={
+                    "interval": Choice(words=INTERVALS),
+                    "meter": Text(),
+                    "usage_type": Choice(words=("licensed", "metered")),
+                }
+            ),
             "type": Choice(words=("one_time", "recurring")),
         },
     ),

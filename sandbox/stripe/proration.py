@@ -24,6 +24,8 @@ def rest_of_period(account: Account, subscription: Record, item: Record, at: int
 
     The whole interval is what the price is for, also when the running period is a shorter first one.
     """
+    if item["quantity"] is None:
+        return 0  # what is metered is charged by its usage, and nothing of it is paid ahead
     interval, count = interval_of(account, item)
     end = item["current_period_end"]
     start = boundary_before(item["_anchor"], interval, count, end)
@@ -45,6 +47,8 @@ def charge_remaining(account: Account, subscription: Record, item: Record, at: i
 
 
 def _prorate(account: Account, subscription: Record, item: Record, at: int, *, sign: int, words: str) -> None:
+    if item["quantity"] is None:
+        return
     price = account.fetch("price", item["price"])
     product = account.fetch("product", price["product"])
     customer = account.fetch_live("customer", subscription["customer"])

@@ -82,16 +82,20 @@ class Store:
         finally:
             self._undo = None
 
-    def rollback(self) -> None:
-        """Undo what the open transaction has changed so far."""
+    def rollback(self, changes_kept: int = 0) -> None:
+        """Undo what the open transaction has changed so far, but for its first `changes_kept` changes."""
         if self._undo is None:
             raise RuntimeError("no transaction of the store is open")
-        for kind, object_id, before in reversed(self._undo):
+        for kind, object_id, before in reversed(self._undo[changes_kept:]):
             if before is None:
                 self._tables[kind].pop(object_id, None)
             else:
                 self._tables[kind][object_id] = before
-        self._undo.clear()
+        del self._undo[changes_kept:]
+
+    def changes(self) -> int:
+        """How many changes the open transaction has made so far."""
+        return len(self._undo or [])
 
     def _remember(self, kind: str, object_id: str, before: Record | None) -> None:
         if self._undo is not None:

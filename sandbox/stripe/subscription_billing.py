@@ -11,10 +11,11 @@ from sandbox.stripe.store import Record
 
 
 def charge_lines(account: Account, subscription: Record, items: list[Record]) -> list[Record]:
-    """A line for the current period of each item."""
+    """A line for the current period of each item that is paid ahead, which a metered one is not."""
     return [
         subscription_line(account, subscription, item, item["current_period_start"], item["current_period_end"])
         for item in items
+        if item["quantity"] is not None
     ]
 
 

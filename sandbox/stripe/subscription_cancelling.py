@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sandbox.stripe.account import Account
+from sandbox.stripe.errors import invalid
 from sandbox.stripe.invoice_drafts import subscription_of
+from sandbox.stripe.meters.usage import usage_lines
 from sandbox.stripe.presentation import items_of
 from sandbox.stripe.proration import credit_unused
 from sandbox.stripe.store import Record
@@ -20,17 +23,20 @@ def cancel_at_once(
     bill_now: bool = False,
     details: dict[str, Any] | None = None,
     reason: str = "cancellation_requested",
+    still_advancing: str | None = None,
 ) -> Record:
     """Cancel now, whatever is paid for; with `prorate` the unused time is credited, with `bill_now` on a last invoice.
 
-    Invoices that are still open stop advancing on their own (Stripe: "Cancel subscriptions").
+    A last invoice charges what metered items have used. Invoices that are still open, but for `still_advancing`, stop
+    advancing on their own (Stripe: "Cancel subscriptions").
     """
     at = account.now(subscription["test_clock"])
     if prorate and subscription["status"] in {"active", "past_due"}:
         for item in items_of(account.store, subscription["id"]):
             credit_unused(account, subscription, item, at)
     if bill_now:
-        invoice_now(account, subscription, [])
+        items = items_of(account.store, subscription["id"])
+        invoice_now(account, subscription, usage_lines(account, subscription, items, at))
     subscription["status"] = "canceled"
     subscription["cancel_at_period_end"] = False
     subscription["canceled_at"] = subscription["canceled_at"] or at
@@ -38,10 +44,28 @@ def cancel_at_once(
     subscription["cancellation_details"] |= {"reason": reason} | (details or {})
     account.store.put(subscription)
     for invoice in account.store.scan("invoice"):
-        if subscription_of(invoice) == subscription["id"]:
+        if subscription_of(invoice) == subscription["id"] and invoice["id"] != still_advancing:
             stop_advancing(account, dict(invoice))
+    _end_schedule(account, subscription, at)
     account.emit("customer.subscription.deleted", subscription)
     return subscription
+
+
+def refuse_scheduled_cancellation(subscription: Record, params: Mapping[str, Any]) -> None:
+    """Raise StripeError for a request to cancel what a schedule manages, in the words that users quote."""
+    if subscription["schedule"] is not None and {"cancel_at", "cancel_at_period_end"} & params.keys():
+        raise invalid(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any "
+            "cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
+
+
+def _end_schedule(account: Account, subscription: Record, at: int) -> None:
+    schedule = account.store.get("subscription_schedule", subscription["schedule"] or "")
+    if schedule is not None and schedule["status"] == "active":
+        schedule |= {"canceled_at": at, "current_phase": None, "status": "canceled"}
+        account.store.put(schedule)
+        account.emit("subscription_schedule.canceled", schedule)
 
 
 def stop_advancing(account: Account, invoice: Record) -> None:

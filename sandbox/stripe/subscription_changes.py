@@ -98,10 +98,12 @@ def change_items(
     claim_currency(account, customer, subscription["currency"], apart_from=subscription["id"])
     prorates = terms.prorates and subscription["status"] in _BILLED
     for change in changes:
-        if prorates and change.costs and change.before is not None:
+        # Where the period ends at this very moment, nothing of it is left to credit or to charge.
+        prorated = prorates and change.costs and not _at_period_end(change, terms.at)
+        if prorated and change.before is not None:
             credit_unused(account, subscription, change.before, terms.at)
         _store(account, change)
-        if prorates and change.costs and change.after is not None and not change.restarts:
+        if prorated and change.after is not None and not change.restarts:
             charge_remaining(account, subscription, change.after, terms.at)
     account.store.put(subscription)
     restarted = [change.after for change in changes if change.after is not None and change.restarts]
@@ -177,6 +179,11 @@ def _join_period(account: Account, item: Record, old: list[Record], at: int) -> 
     start_period(account, item, item["_anchor"], at)
     interval, count = interval_of(account, item)
     return boundary_before(item["_anchor"], interval, count, item["current_period_end"]) != at
+
+
+def _at_period_end(change: _Change, at: int) -> bool:
+    item = change.before or change.after
+    return item is not None and bool(item["current_period_end"] <= at)
 
 
 def _store(account: Account, change: _Change) -> None:

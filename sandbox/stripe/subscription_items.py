@@ -68,8 +68,7 @@ def set_fields(
         item["price"] = inline_price(account, wanted["price_data"])["id"]
     elif ways and wanted[ways[0]] != item["price"]:
         item["price"] = usable_price(account, wanted[ways[0]], recurring=True, param=_within(param, ways[0]))["id"]
-    if "quantity" in wanted:
-        item["quantity"] = wanted["quantity"]
+    _set_quantity(account, item, wanted, param)
     if "metadata" in wanted:
         item["metadata"] = merge_metadata(item["metadata"], wanted["metadata"])
     if "tax_rates" in wanted:
@@ -89,6 +88,22 @@ def set_fields(
             param=_within(param, "discounts"),
             currency=account.fetch("price", item["price"])["currency"],
         )
+
+
+def _set_quantity(account: Account, item: Record, wanted: Mapping[str, Any], param: str) -> None:
+    metered = account.fetch("price", item["price"])["recurring"]["usage_type"] == "metered"
+    if metered and "quantity" in wanted:
+        raise invalid(
+            "Quantity should not be specified where usage_type is `metered`. Remove quantity from "
+            f"`{param or 'the subscription item'}`",
+            param=_within(param, "quantity"),
+        )
+    if metered:
+        item["quantity"] = None
+    elif "quantity" in wanted:
+        item["quantity"] = wanted["quantity"]
+    elif item["quantity"] is None:
+        item["quantity"] = 1
 
 
 def start_period(account: Account, item: Record, anchor: int, start: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.stripe import api_version, payment_methods, subscription_changes
+from sandbox.stripe import payment_methods, subscription_changes
 from sandbox.stripe.account import Account
 from sandbox.stripe.coupons import DISCOUNTS, make_discounts
 from sandbox.stripe.customer_currencies import claim_currency
@@ -13,6 +13,9 @@ from sandbox.stripe.errors import invalid, no_such
 from sandbox.stripe.invoice_sending import require_email
 from sandbox.stripe.invoices import AUTOMATIC_TAX, COLLECTION_METHOD
 from sandbox.stripe.listing import CREATED, PAGE, in_range, list_records
+from sandbox.stripe.new_subscriptions.blank import PAYMENT_SETTINGS, blank_subscription
+from sandbox.stripe.new_subscriptions.cycle import first_lines, set_cycle
+from sandbox.stripe.new_subscriptions.one_off_items import ONE_OFF_ITEMS, add_one_off_items
 from sandbox.stripe.operation import Call, Operation
 from sandbox.stripe.params import (
     Boolean,
@@ -28,13 +31,16 @@ from sandbox.stripe.params import (
     Text,
     merge_metadata,
 )
-from sandbox.stripe.periods import boundary_before
 from sandbox.stripe.presentation import items_of
-from sandbox.stripe.proration import rest_of_period
-from sandbox.stripe.store import Record, new_id
-from sandbox.stripe.subscription_billing import charge_lines, draft, settle_first, trial_lines
-from sandbox.stripe.subscription_cancelling import cancel_at_once, end_of_period, schedule_cancellation
-from sandbox.stripe.subscription_items import ITEM, check_together, interval_of, new_item, start_period
+from sandbox.stripe.store import Record
+from sandbox.stripe.subscription_billing import draft, settle_first
+from sandbox.stripe.subscription_cancelling import (
+    cancel_at_once,
+    end_of_period,
+    refuse_scheduled_cancellation,
+    schedule_cancellation,
+)
+from sandbox.stripe.subscription_items import ITEM, check_together, new_item
 from sandbox.stripe.subscription_states import ENDED
 from sandbox.stripe.tax_rates import TAX_RATES, usable_tax_rates
 
@@ -58,6 +64,7 @@ _SHARED: dict[str, Param] = {
     "metadata": Metadata(),
     "off_session": Boolean(),
     "payment_behavior": PAYMENT_BEHAVIOR,
+    "payment_settings": PAYMENT_SETTINGS,
     "proration_behavior": PRORATION_BEHAVIOR,
     "trial_end": Moment(words=("now",)),
 }
@@ -65,29 +72,37 @@ _SHARED: dict[str, Param] = {
 
 def create(call: Call) -> Record:
     """POST /v1/subscriptions: with its first invoice, charged at once unless it is to be sent"""
+    account = call.account
+    subscription, invoice = begin(call)
+    status = settle_first(account, subscription, invoice, call.params.get("payment_behavior", "allow_incomplete"))
+    trial = subscription["trial_end"] is not None
+    subscription["status"] = "trialing" if trial and status == "active" else status
+    account.store.put(subscription)
+    account.emit("customer.subscription.created", subscription)
+    return subscription
+
+
+def begin(call: Call) -> tuple[Record, Record | None]:
+    """A stored subscription that nobody has been told of, and the draft of its first invoice."""
     account, params = call.account, call.params
     customer = account.fetch_live("customer", params["customer"], param="customer")
     at = account.now(customer["test_clock"])
-    subscription = _blank(call, customer, at)
+    subscription = blank_subscription(call, customer, at)
     items = [new_item(account, wanted, subscription, f"items[{index}]") for index, wanted in enumerate(params["items"])]
     flexible = subscription["billing_mode"]["type"] == "flexible"
     subscription["currency"] = check_together(account, items, flexible=flexible)
     claim_currency(account, customer, subscription["currency"])
-    _set_cycle(call, subscription, items, at)
+    set_cycle(call, subscription, items, at)
     _apply(call, subscription, customer)
     for item in items:
         account.store.put(item)
     account.store.put(subscription)
     _set_cancellation(call, subscription)
-    trial = subscription["trial_end"] is not None
-    lines = trial_lines(account, subscription, items) if trial else _first_lines(call, subscription, items, at)
+    lines = first_lines(call, subscription, items, at)
+    add_one_off_items(call, subscription, customer)
     invoice = draft(account, subscription, lines, "subscription_create")
     account.store.put(subscription)
-    status = settle_first(account, subscription, invoice, params.get("payment_behavior", "allow_incomplete"))
-    subscription["status"] = "trialing" if trial and status == "active" else status
-    account.store.put(subscription)
-    account.emit("customer.subscription.created", subscription)
-    return subscription
+    return subscription, invoice
 
 
 def update(call: Call) -> Record:
@@ -97,6 +112,7 @@ def update(call: Call) -> Record:
     before = account.shown(subscription)
     if subscription["status"] in ENDED and set(params) - {"metadata", "cancellation_details", "expand"}:
         raise invalid("A canceled subscription can only update its cancellation_details and metadata.")
+    refuse_scheduled_cancellation(subscription, params)
     customer = account.fetch_live("customer", subscription["customer"])
     _apply(call, subscription, customer)
     _set_cancellation(call, subscription)
@@ -165,59 +181,6 @@ def _has_items(account: Account, subscription: Mapping[str, Any], params: Mappin
     )
 
 
-def _set_cycle(call: Call, subscription: Record, items: list[Record], at: int) -> None:
-    params = call.params
-    trial_end = params.get("trial_end")
-    if "trial_period_days" in params:
-        if trial_end is not None:
-            raise invalid(
-                "You may only specify one of these parameters: trial_end, trial_period_days.", param="trial_end"
-            )
-        trial_end = at + params["trial_period_days"] * 86_400
-    anchor = params.get("billing_cycle_anchor")
-    if isinstance(trial_end, int):
-        if trial_end <= at:
-            raise invalid("Invalid timestamp: must be an integer Unix timestamp in the future.", param="trial_end")
-        subscription |= {"trial_start": at, "trial_end": trial_end, "billing_cycle_anchor": anchor or trial_end}
-        trial = {"_anchor": anchor or trial_end, "current_period_start": at, "current_period_end": trial_end}
-        for item in items:
-            item.update(trial)
-        return
-    if anchor is not None:
-        if anchor < at:
-            raise invalid("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
-        subscription["billing_cycle_anchor"] = anchor
-    for item in items:
-        start_period(call.account, item, subscription["billing_cycle_anchor"], at)
-        if item["current_period_end"] < subscription["billing_cycle_anchor"]:
-            raise invalid(
-                "billing_cycle_anchor cannot be later than the next natural billing date of the subscription.",
-                param="billing_cycle_anchor",
-            )
-
-
-def _first_lines(call: Call, subscription: Record, items: list[Record], at: int) -> list[Record]:
-    """The lines of the first periods: the part up to the anchor, or nothing without proration, where they are short."""
-    account = call.account
-    whole: list[Record] = []
-    short: list[Record] = []
-    for item in items:
-        interval, count = interval_of(account, item)
-        start = boundary_before(item["_anchor"], interval, count, item["current_period_end"])
-        (whole if start == at else short).append(item)
-    lines = charge_lines(account, subscription, whole)
-    if call.params.get("proration_behavior", "create_prorations") == "none":
-        return lines
-    for item, line in zip(short, charge_lines(account, subscription, short), strict=True):
-        # The discounts come off on the invoice, as they do for a whole period.
-        undiscounted = item | {"discounts": []}
-        amount = rest_of_period(account, subscription | {"discounts": []}, undiscounted, at)
-        line |= {"amount": amount, "subtotal": amount}
-        line["parent"]["subscription_item_details"]["proration"] = True
-        lines.append(line)
-    return lines
-
-
 def _apply(call: Call, subscription: Record, customer: Record) -> None:
     account, params = call.account, call.params
     if "description" in params:
@@ -241,6 +204,8 @@ def _apply(call: Call, subscription: Record, customer: Record) -> None:
         subscription["discounts"] = make_discounts(
             account, params["discounts"], owner, at, param="discounts", currency=subscription["currency"]
         )
+    if "payment_settings" in params:
+        subscription["payment_settings"] |= params["payment_settings"]
     _apply_collection(account, params, subscription, customer)
 
 
@@ -283,58 +248,6 @@ def _set_cancellation(call: Call, subscription: Record) -> None:
         schedule_cancellation(account, subscription, at, period_end=False)
 
 
-def _blank(call: Call, customer: Record, at: int) -> Record:
-    default_mode = "flexible" if api_version.flexible_by_default(call.version) else "classic"
-    mode = call.params.get("billing_mode", {}).get("type", default_mode)
-    return call.account.new(
-        "subscription",
-        new_id("sub"),
-        on_clock=customer["test_clock"],
-        application=None,
-        application_fee_percent=None,
-        automatic_tax={"disabled_reason": None, "enabled": False, "liability": None},
-        billing_cycle_anchor=at,
-        billing_cycle_anchor_config=None,
-        billing_mode={"flexible": {"proration_discounts": "included"} if mode == "flexible" else None, "type": mode},
-        billing_schedules=[],
-        billing_thresholds=None,
-        cancel_at=None,
-        cancel_at_period_end=False,
-        canceled_at=None,
-        cancellation_details={"comment": None, "feedback": None, "reason": None},
-        collection_method="charge_automatically",
-        currency="",
-        customer=customer["id"],
-        days_until_due=None,
-        default_payment_method=None,
-        default_source=None,
-        default_tax_rates=[],
-        description=None,
-        discounts=[],
-        ended_at=None,
-        invoice_settings={"account_tax_ids": None, "custom_fields": None, "issuer": {"type": "self"}},
-        latest_invoice=None,
-        metadata={},
-        next_pending_invoice_item_invoice=None,
-        on_behalf_of=None,
-        pause_collection=None,
-        payment_settings={
-            "payment_method_options": None, "payment_method_types": None, "save_default_payment_method": "off",
-        },
-        pending_invoice_item_interval=None,
-        pending_setup_intent=None,
-        pending_update=None,
-        schedule=None,
-        start_date=at,
-        status="active",
-        test_clock=customer["test_clock"],
-        transfer_data=None,
-        trial_end=None,
-        trial_settings={"end_behavior": {"missing_payment_method": "create_invoice"}},
-        trial_start=None,
-    )  # fmt: skip
-
-
 OPERATIONS = (
     Operation(
         "POST",
@@ -342,6 +255,8 @@ OPERATIONS = (
         create,
         {
             **_SHARED,
+            "add_invoice_items": ONE_OFF_ITEMS,
+            "backdate_start_date": Integer(minimum=0),
             "billing_cycle_anchor": Integer(minimum=0),
             "billing_mode": Hash(fields={"type": Choice(words=("classic", "flexible"), required=True)}),
             "customer": Text(required=True),

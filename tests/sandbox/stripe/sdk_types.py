@@ -61,7 +61,8 @@ def check_request(method: str, url: str, body: bytes = b"") -> list[str]:
     tree = decode(body if method == "POST" else parts.query.encode())
     if operation.params is None:
         return [f"{name}: the call takes no parameters" for name in tree]
-    return list(_against_params(tree, operation.params, ""))
+    module, _, name = operation.params.rpartition(".")
+    return list(_against_params(tree, getattr(importlib.import_module(module), name), ""))
 
 
 def check_response(answer: Mapping[str, Any], where: str = "") -> list[str]:
@@ -82,7 +83,15 @@ def find_operation(method: str, path: str) -> SdkOperation | None:
 
 
 def _of_service(file: Path) -> Iterator[SdkOperation]:
-    for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    # Several folders of the SDK have parameters of the same name: the import tells which are meant.
+    modules = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef):
             continue
         for call in ast.walk(function):
@@ -92,9 +101,8 @@ def _of_service(file: Path) -> Iterator[SdkOperation]:
                     annotated = [ast.unparse(each.annotation) for each in function.args.args if each.annotation]
                     params = next((re.findall(r"\w+Params\b", text) for text in annotated if "Params" in text), [])
                     answer = ast.unparse(function.returns).strip("'\"") if function.returns else ""
-                    yield SdkOperation(
-                        _text_of(call.args[0]).upper(), path, next(iter(params), None), answer.replace('"', "")
-                    )
+                    named = f"{modules[params[0]]}.{params[0]}" if params else None
+                    yield SdkOperation(_text_of(call.args[0]).upper(), path, named, answer.replace('"', ""))
 
 
 def _text_of(node: ast.expr) -> str:
@@ -108,31 +116,13 @@ def _text_of(node: ast.expr) -> str:
 
 
 @functools.cache
-def _params_namespace() -> dict[str, Any]:
-    """Every class of `stripe.params`, by name."""
-    names: dict[str, Any] = {}
-    for file in sorted((_SDK / "params").rglob("_*_params.py")):
-        module = importlib.import_module(".".join(("stripe", *file.relative_to(_SDK).with_suffix("").parts)))
-        own = {name: value for name, value in vars(module).items() if isinstance(value, type)}
-        names |= {name: value for name, value in own.items() if value.__module__ == module.__name__}
-    return names
-
-
-@functools.cache
-def _fields_of(params: str) -> dict[str, tuple[bool, Any]]:
+def _fields_of(kind: type) -> dict[str, tuple[bool, Any]]:
     """The parameters of a `TypedDict`: whether each is required, and its type."""
-    kind = _params_namespace()[params]
     scope = {**vars(typing), **vars(typing_extensions), **vars(importlib.import_module(kind.__module__))}
-    scope |= {**_params_namespace(), "Decimal": Decimal}
-    fields = {}
-    for base in reversed([kind, *getattr(kind, "__orig_bases__", ())]):
-        for name, hint in getattr(base, "__annotations__", {}).items():
-            if name not in _OPTIONS or base is kind:
-                fields[name] = _resolved(hint, scope)
+    hints = {name: _resolved(hint, scope) for name, hint in kind.__annotations__.items() if name not in _OPTIONS}
     return {
         name: (get_origin(hint) is not typing_extensions.NotRequired, _bare(hint, scope))
-        for name, hint in fields.items()
-        if name not in _OPTIONS
+        for name, hint in hints.items()
     }
 
 
@@ -163,14 +153,14 @@ def _bare(hint: Any, scope: Mapping[str, Any]) -> Any:
     return hint
 
 
-def _against_params(tree: Mapping[str, Tree | str], params: str, within: str) -> Iterator[str]:
+def _against_params(tree: Mapping[str, Tree | str], params: type, within: str) -> Iterator[str]:
     fields = _fields_of(params)
     for name, (required, _) in fields.items():
         if required and name not in tree:
-            yield f"{_path(within, name)}: required by {params}, and missing"
+            yield f"{_path(within, name)}: required by {params.__name__}, and missing"
     for name, value in tree.items():
         if name not in fields:
-            yield f"{_path(within, name)}: {params} has no such parameter"
+            yield f"{_path(within, name)}: {params.__name__} has no such parameter"
         else:
             yield from _against_type(value, fields[name][1], _path(within, name))
 
@@ -218,7 +208,7 @@ def _against_one(value: Tree | str, hint: Any, where: str) -> Iterator[str]:
 
 def _against_hash(value: Tree | str, hint: Any, where: str) -> Iterator[str]:
     if isinstance(value, dict):
-        yield from _against_params(value, hint.__name__, where)
+        yield from _against_params(value, hint, where)
     else:
         yield f"{where}: {value!r} is no hash"
 
@@ -286,7 +276,7 @@ def _nested_of(kind: type) -> dict[str, Any]:
 
 def _against_object(answer: Mapping[str, Any], where: str) -> Iterator[str]:
     name = str(answer.get("object"))
-    if name == "list":
+    if name in {"list", "search_result"}:
         for index, element in enumerate(answer["data"]):
             yield from _against_object(element, f"{where}.data[{index}]")
         return

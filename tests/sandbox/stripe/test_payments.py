@@ -186,7 +186,7 @@ def test_an_intent_of_an_invoice_is_paid_through_the_invoice(client: stripe.Stri
 
 
 def test_a_declined_confirmation_is_kept_and_replayed(sandbox: RunningSandbox) -> None:
-    with sandbox.http(**{"Idempotency-Key": "declined-once"}) as http:
+    with sandbox.http(**{"Idempotency-Key": "declined-intent"}) as http:
         form = {"amount": "1000", "currency": "eur", "confirm": "true", "payment_method": "pm_card_chargeDeclined"}
         first, second = (http.post("/v1/payment_intents", data=form) for _ in range(2))
     assert (first.status_code, second.status_code, second.headers["Idempotent-Replayed"]) == (402, 402, "true")

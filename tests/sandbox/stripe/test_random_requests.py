@@ -44,6 +44,7 @@ _WANTS = {
     "customer": "customer",
     "default_price": "price",
     "discount": "discount",
+    "from_subscription": "subscription",
     "id": "subscription_item",
     "invoice": "invoice",
     "invoice_line_item": "line",
@@ -52,6 +53,7 @@ _WANTS = {
     "plan": "price",
     "price": "price",
     "product": "product",
+    "schedule": "subscription_schedule",
     "subscription": "subscription",
     "tax_rates": "tax_rate",
     "default_tax_rates": "tax_rate",
@@ -75,13 +77,14 @@ _CARDS = ["pm_card_visa", "pm_card_visa", "pm_card_chargeDeclined"]
 _SECOND_IDS = {"tax_id": "tax_id", "transaction": "customer_balance_transaction"}
 _DAY = 86_400
 _MONEY = (
-    "subscriptions",
-    "subscription_items",
-    "invoices",
-    "invoiceitems",
     "credit_notes",
+    "invoiceitems",
+    "invoices",
     "payment_intents",
     "refunds",
+    "subscription_items",
+    "subscription_schedules",
+    "subscriptions",
 )
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 # What there is before the dice are thrown: the ways to an invoice are long, and chance alone seldom goes them.
@@ -136,6 +139,8 @@ class Caller:
             assert not left, f"{operation.method} {operation.path} was refused and left something behind"
         else:
             json.dumps(answer)
+            kept = operation.path != "/v1/invoices/create_preview" or self._held() == before
+            assert kept, "a preview left something behind"
             self.answers += 1
 
     def _held(self) -> str:

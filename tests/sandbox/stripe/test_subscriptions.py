@@ -7,9 +7,8 @@ from decimal import Decimal
 import pytest
 import stripe
 
+from tests.sandbox.stripe.clocked import DAY, START, Clocked, day, monthly_price, shape
 from tests.sandbox.stripe.conftest import NewCustomer, invoice_of, items_of
-
-DAY = 86_400
 
 
 def test_a_card_that_works_makes_it_active_and_paid(
@@ -238,3 +237,44 @@ def test_a_price_that_is_withdrawn_or_one_time_is_refused(
         with pytest.raises(stripe.InvalidRequestError, match=words) as refused:
             client.v1.subscriptions.create({"customer": new_customer().id, "items": [{"price": price}]})
         assert refused.value.param == "items[0][price]"
+
+
+def test_a_backdated_beginning_is_charged_with_the_first_period(client: stripe.StripeClient) -> None:
+    clocked = Clocked(client)
+    price = monthly_price(client, 3100)
+    since = day(4, 17)  # a month, and 15 of 31 days
+    subscription = clocked.subscribe(price, backdate_start_date=since, expand=["latest_invoice"])
+    assert (subscription.start_date, subscription.billing_cycle_anchor) == (since, START)
+    invoice = invoice_of(subscription)
+    assert shape(invoice) == [
+        ("1 × Monitoring Standard, per sensor and month (at 31.00 EUR / month)", 3100, START, day(7)),
+        ("1 × Monitoring Standard, per sensor and month (at 31.00 EUR / month)", 3100 + 1500, since, START),
+    ]
+    free = clocked.subscribe(price, backdate_start_date=since, proration_behavior="none", expand=["latest_invoice"])
+    assert invoice_of(free).total == 3100
+    with pytest.raises(stripe.InvalidRequestError, match="cannot be in the future"):
+        clocked.subscribe(price, backdate_start_date=START + DAY)
+
+
+def test_one_off_items_are_on_the_first_invoice_only(client: stripe.StripeClient) -> None:
+    clocked = Clocked(client)
+    setup = client.v1.prices.list({"lookup_keys": ["INSTALL-DAY-EUR-none"]}).data[0]
+    one_off = [{"price": setup.id, "quantity": 2}]
+    clocked.subscribe(monthly_price(client, 1000), add_invoice_items=one_off)
+    clocked.advance(day(7, 2))
+    assert clocked.totals() == [1000 + 2 * 98_000, 1000]
+
+
+def test_payment_settings_are_kept(client: stripe.StripeClient, new_customer: NewCustomer) -> None:
+    made = client.v1.subscriptions.create(
+        {
+            "customer": new_customer().id,
+            "items": [{"price": monthly_price(client, 1000)}],
+            "payment_settings": {
+                "payment_method_types": ["card"],
+                "save_default_payment_method": "on_subscription",
+            },
+        }
+    )
+    assert made.payment_settings is not None
+    assert made.payment_settings.save_default_payment_method == "on_subscription"

@@ -1,0 +1,1 @@
+"""Usage-based billing: meters, the events they count, and what metered prices charge for them."""

@@ -1,0 +1,1 @@
+"""Previews of invoices: what would be charged, without anything being kept."""

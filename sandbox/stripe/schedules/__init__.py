@@ -1,0 +1,1 @@
+"""Subscription schedules: phases that begin and change a subscription as time passes."""
