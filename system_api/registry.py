@@ -30,6 +30,7 @@ from system_api.crm.contract import Crm
 from system_api.crm.salesforce import Salesforce
 from system_api.erp.contract import Erp
 from system_api.erp.tryton import Tryton
+from system_api.findings import Finding
 from system_api.tax.contract import Tax
 from system_api.tax.jurisdictions import Jurisdictions
 
@@ -65,6 +66,21 @@ class Registry:
     def tax(self, tenant: str, legal_entity: str) -> Tax:
         """The engine that knows the legal entity's tax. Raises Rejected where none is connected."""
         return _chosen(self.taxes, "tax engine", tenant, legal_entity)
+
+    async def check(self, connection: Connection) -> list[Finding]:
+        """What the vendor's side of one of the connections lacks, in plain sentences."""
+        key = (connection.tenant, connection.legal_entity)
+        if isinstance(connection, TrytonConnection):
+            return await self.erps[key].check(self._tax_codes(*key))
+        if isinstance(connection, StripeConnection):
+            return await self.billings[key].check()
+        if isinstance(connection, SalesforceConnection):
+            return await self.crms[key].check()
+        return await self.taxes[key].check()
+
+    def _tax_codes(self, tenant: str, legal_entity: str) -> list[str]:
+        tax = self.taxes.get((tenant, legal_entity)) or self.taxes.get((tenant, EVERY_LEGAL_ENTITY))
+        return tax.tax_codes(legal_entity) if tax else []
 
     def capability_checks(self) -> dict[str, ReadyCheck]:
         """A check for each capability, over all its connections: health is public, so it names no tenant."""

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.salesforce import collections, composite_tree, query, replication, sobjects
+from sandbox.salesforce import collections, composite_tree, query, replication, sobjects, tooling
 from sandbox.salesforce.composite import Composite
 from sandbox.salesforce.controls import Controls
 from sandbox.salesforce.errors import SalesforceError
@@ -60,6 +60,7 @@ def _build_api() -> RestApi:
     api.add(replication.RESOURCES)
     api.add(sobjects.RESOURCES)
     api.add(collections.RESOURCES)
+    api.add(tooling.RESOURCES)
     api.add(composite_tree.RESOURCES)
     api.add(Composite(api).resources())
     return api

@@ -14,10 +14,14 @@ from shared.canonical import (
     SubscriptionDraft,
     WebhookNotice,
 )
+from system_api.findings import Finding
 
 
 class Billing(Protocol):
     """One legal entity's billing account. Errors and external ids as in the ERP's contract."""
+
+    async def check(self) -> list[Finding]:
+        """What the billing account lacks for Quoteway, in plain sentences."""
 
     async def ready(self) -> str | None:
         """None if billing answers with our credentials, else one sentence about what is missing."""

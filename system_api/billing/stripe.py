@@ -31,6 +31,7 @@ from shared.problem import OutcomeUnknown, Rejected
 from shared.tracing import traced
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe_catalogue import StripeCatalogue
+from system_api.billing.stripe_check import check_account
 from system_api.billing.stripe_customers import StripeCustomers, made_lately, quoted
 from system_api.billing.stripe_invoices import StripeInvoices
 from system_api.billing.stripe_money import from_minor_units
@@ -45,6 +46,7 @@ from system_api.billing.stripe_records import (
 )
 from system_api.billing.stripe_subscriptions import compared, subscription_params
 from system_api.connections import StripeConnection
+from system_api.findings import Finding
 from system_api.vendor_reply import after_write, decode_reply, understanding
 from system_api.webhooks import require_stripe_signature
 
@@ -54,6 +56,7 @@ class Stripe:
     """One Stripe account, for one legal entity. Implements `system_api.billing.contract.Billing`."""
 
     def __init__(self, connection: StripeConnection, transport: Transport | None = None) -> None:
+        self._connection = connection
         self._webhook_secret = connection.webhook_secret
         self._api = StripeApi(connection, transport)
         self._catalogue = StripeCatalogue(self._api)
@@ -68,6 +71,10 @@ class Stripe:
         """None if Stripe answers with our key."""
         await self._api.get("/v1/tax_rates", Page[TaxRateRecord], {"limit": 1})
         return None
+
+    async def check(self) -> list[Finding]:
+        """What the account lacks for Quoteway."""
+        return await check_account(self._connection, self._api)
 
     async def ensure_customer(self, draft: CustomerDraft) -> BillingCustomer:
         """The account's customer in the draft's currency, kept as the CRM states it; created where there is none."""

@@ -72,6 +72,14 @@ class StripeApi:
             raise _error(response, writes=False)
         return decode_reply(response.content, shape, vendor=VENDOR, writes=False)
 
+    async def account_version(self) -> str:
+        """The version in which the account answers a request that names none; "" where it does not say."""
+        headers = {name: value for name, value in self._headers.items() if name != "Stripe-Version"}
+        response = await self._client.send("GET", "/v1/tax_rates", headers=headers, params={"limit": 1})
+        if not response.is_success:
+            raise _error(response, writes=False)
+        return str(response.headers.get("Stripe-Version", ""))
+
     async def list_all(self, path: str, shape: type[Page[T]], params: Params) -> AsyncIterator[T]:
         """Every element of a list, page after page, newest first. The elements must have an `id`."""
         after: dict[str, Any] = {}

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
+from system_api.findings import Finding
 
 
 class Crm(Protocol):
@@ -10,6 +11,9 @@ class Crm(Protocol):
 
     async def ready(self) -> str | None:
         """None if the CRM answers with our credentials, else one sentence about what is missing."""
+
+    async def check(self) -> list[Finding]:
+        """What the CRM lacks for Quoteway, in plain sentences: for whoever sets the connection up."""
 
     async def find_quote(self, quote_id: str) -> Quote | None:
         """The quote with its lines, or None."""

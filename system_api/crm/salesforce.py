@@ -13,12 +13,14 @@ from shared.tracing import traced
 from system_api.connections import SalesforceConnection
 from system_api.crm.salesforce_accounts import ACCESS_FIELDS, AccessPage, AccountPlan, account_of
 from system_api.crm.salesforce_api import SalesforceApi
+from system_api.crm.salesforce_check import check_org
 from system_api.crm.salesforce_errors import RULE_VIOLATED, VENDOR
 from system_api.crm.salesforce_merges import Fate, fate_of
 from system_api.crm.salesforce_orders import HeldOrder, OrderPlan, UpsertAnswer, differing_fields, order_fields
 from system_api.crm.salesforce_org import SalesforceOrg
 from system_api.crm.salesforce_quotes import QuotePlan, quote_of
 from system_api.crm.salesforce_rows import Page, Record
+from system_api.findings import Finding
 from system_api.vendor_reply import after_write, understanding
 
 _SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
@@ -37,6 +39,7 @@ class Salesforce:
     def __init__(self, connection: SalesforceConnection, transport: Transport | None = None) -> None:
         self._api = SalesforceApi(connection, transport)
         self._org = SalesforceOrg(connection, self._api)
+        self._connection = connection
         self._objects = connection.objects
         self._account_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -48,6 +51,10 @@ class Salesforce:
         """None if the org answers with our credentials."""
         await self._api.get("/limits", dict)
         return None
+
+    async def check(self) -> list[Finding]:
+        """What the org lacks for Quoteway."""
+        return await check_org(self._connection, self._api, self._org)
 
     async def find_quote(self, quote_id: str) -> Quote | None:
         """The quote with all of its lines, or None. Raises Rejected (`incomplete_record`) where it lacks something."""

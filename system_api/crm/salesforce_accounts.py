@@ -17,7 +17,7 @@ from system_api.salesforce_map import SalesforceFields, SalesforceObjects
 
 ACCESS_FIELDS = "RecordId, HasReadAccess, HasEditAccess"
 # An org has codes or free text, and a currency on each record or one for all.
-_EITHER = frozenset({"currency", "country_code", "country", "state_code", "state"})
+EITHER = frozenset({"currency", "country_code", "country", "state_code", "state"})
 _REGION = re.compile(r"[A-Z0-9]{1,3}")
 
 
@@ -46,7 +46,7 @@ async def plan_accounts(schema: OrgSchema, objects: SalesforceObjects, fields: S
     """The plan for this org. Raises Unavailable where it lacks what the map names, with every fault at once."""
     account = Selection(schema, objects.account)
     await account.require_object()
-    await account.take_all(fields.account, but=frozenset(), optional=_EITHER)
+    await account.take_all(fields.account, but=frozenset(), optional=EITHER)
     require_fields(account)
     if not {"country_code", "country"} & set(account.paths):
         raise fields_missing([f"{fields.account.country_code or fields.account.country} of {objects.account}"])

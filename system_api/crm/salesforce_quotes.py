@@ -14,8 +14,8 @@ from system_api.decimal_text import plain, unit_price
 from system_api.salesforce_map import SalesforceFields, SalesforceObjects
 
 W = TypeVar("W", bound=StrEnum)
-_CONTACTS = ("bill_to", "sold_to", "contact", "account_bill_to")
-_NO_MATTER = frozenset({"name"})  # of a contact or product whose name is hidden, the rest is read all the same
+CONTACTS = ("bill_to", "sold_to", "contact", "account_bill_to")
+NO_MATTER = frozenset({"name"})  # of a contact or product whose name is hidden, the rest is read all the same
 # Only Accepted is an acceptance: a status that an org has added, or an internal approval, is none.
 _STATUSES = {
     "presented": QuoteStatus.presented,
@@ -65,13 +65,13 @@ async def plan_quotes(schema: OrgSchema, objects: SalesforceObjects, fields: Sal
     quote, line = Selection(schema, objects.quote), Selection(schema, objects.line)
     await quote.require_object()
     await line.require_object()
-    await quote.take_all(fields.quote, but=frozenset(_CONTACTS), optional=frozenset({"currency"}))
-    for name in _CONTACTS:
-        await quote.take_parent(name, getattr(fields.quote, name), fields.contact, optional=_NO_MATTER)
+    await quote.take_all(fields.quote, but=frozenset(CONTACTS), optional=frozenset({"currency"}))
+    for name in CONTACTS:
+        await quote.take_parent(name, getattr(fields.quote, name), fields.contact, optional=NO_MATTER)
     await line.take_all(
         fields.line, but=frozenset({"product", "position"}), optional=frozenset({"description", "changed_at"})
     )
-    await line.take_parent("product", fields.line.product, fields.product, optional=_NO_MATTER)
+    await line.take_parent("product", fields.line.product, fields.product, optional=NO_MATTER)
     position = await schema.find(objects.line, fields.line.position) if fields.line.position else None
     described = await schema.describe(objects.quote)
     lines_name = described.child_relationship(objects.line, fields.line.quote) if described else None

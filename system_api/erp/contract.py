@@ -1,5 +1,6 @@
 """What Quoteway needs of an ERP: one small contract, one file per vendor."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from shared.canonical import (
     Money,
 )
 from shared.canonical.money import minor_units
+from system_api.findings import Finding
 
 
 class Erp(Protocol):
@@ -26,6 +28,9 @@ class Erp(Protocol):
     One Rejected is different: `read_back_mismatch` means that the ERP made a record which, read back, is not what was
     ordered. The record exists until the saga's undo, registered before the step, cancels it.
     """
+
+    async def check(self, tax_codes: Sequence[str]) -> list[Finding]:
+        """What the ERP lacks for Quoteway; `tax_codes` are those that orders may bear."""
 
     async def ready(self) -> str | None:
         """None if the ERP answers with our credentials, else one sentence about what is missing."""

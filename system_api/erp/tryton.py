@@ -1,5 +1,7 @@
 """Tryton as an ERP."""
 
+from collections.abc import Sequence
+
 from shared.canonical import (
     CreditStatus,
     Customer,
@@ -14,6 +16,7 @@ from shared.http_client import Transport
 from shared.problem import InvalidRequest
 from shared.tracing import traced
 from system_api.connections import TrytonConnection
+from system_api.erp.tryton_check import check_company
 from system_api.erp.tryton_parties import TrytonParties, customer_of
 from system_api.erp.tryton_records import (
     INVOICE_FIELDS,
@@ -27,6 +30,7 @@ from system_api.erp.tryton_records import (
 )
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
 from system_api.erp.tryton_sales import TrytonSales
+from system_api.findings import Finding
 from system_api.vendor_reply import understanding
 
 _CURSOR_DIGITS_MAX = 12
@@ -63,6 +67,10 @@ class Tryton:
                 f"{self._connection.unit_price_digits}."
             )
         return None
+
+    async def check(self, tax_codes: Sequence[str]) -> list[Finding]:
+        """What the company lacks for Quoteway."""
+        return await check_company(self._connection, self._rest, self.ready, tax_codes)
 
     async def find_customer(self, account_id: str) -> Customer | None:
         """The account's party, active or not, merges followed; or None."""

@@ -28,6 +28,7 @@ from shared.canonical.wire import CountryCode
 from shared.problem import Rejected
 from system_api.connections import ConnectionsError, JurisdictionsConnection
 from system_api.decimal_text import plain
+from system_api.findings import Finding, Findings
 from system_api.vat import MEMBER_STATES, is_northern_ireland, member_state_of, outside_vat_area
 
 _Rate = Annotated[str, Meta(pattern=r"^(0|0?\.[0-9]{1,6}|0\.[0-9]{1,6}|1)$")]
@@ -59,6 +60,19 @@ class Jurisdictions:
     def __init__(self, connection: JurisdictionsConnection) -> None:
         self._sellers = connection.sellers
         self._rows = _load(connection.table)
+
+    def tax_codes(self, legal_entity: str) -> list[str]:
+        """The codes of the rows for the country that the legal entity is established in."""
+        seller = self._sellers.get(legal_entity)
+        return list(dict.fromkeys(row.code for row in self._rows if row.seller == seller))
+
+    async def check(self) -> list[Finding]:
+        """Legal entities that no row of the table is for."""
+        findings = Findings()
+        for legal_entity, country in self._sellers.items():
+            if not self.tax_codes(legal_entity):
+                findings.lacks(f"The table has no row for sales of {legal_entity}, which is established in {country}.")
+        return findings.found
 
     async def calculate(self, request: TaxRequest) -> TaxCalculation:
         """The tax of each line, rounded per line. Raises Rejected (`no_tax_jurisdiction`) where no row fits."""

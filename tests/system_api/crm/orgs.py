@@ -44,7 +44,7 @@ class Org:
         found: list[dict[str, Any]] = answer.json()["records"]
         return found
 
-    async def control(self, method: str, path: str, **content: Any) -> None:
+    async def control(self, method: str, path: str, /, **content: Any) -> None:
         answer = await self.rest.request(method, f"{URL}/_sandbox/{path}", json=content)
         assert answer.is_success, answer.text
 
