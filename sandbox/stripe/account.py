@@ -214,7 +214,7 @@ class Account:
         self.journal.record(
             action="seeded" if origin.seeding and happening.action == "created" else happening.action,
             object_type=shown["object"],
-            object_id=shown.get("id", shown["object"]),  # the balance is the only one, and has no id
+            object_id=str(shown.get("id", shown["object"])),  # the balance is the only one, and has no id
             request_id=origin.request_id,
             external_id=(shown.get("metadata") or {}).get(self.settings.external_id_key),
             idempotency_key=origin.idempotency_key,

@@ -48,7 +48,9 @@ ONE_TIME_DATA: dict[str, Param] = {
     "product": Text(required=True),
     "tax_behavior": _TAX_BEHAVIOR,
 }
-RECURRING_DATA: dict[str, Param] = {**ONE_TIME_DATA, "recurring": Hash(fields=RECURRING, required=True)}
+# An inline price is licensed: Stripe takes `usage_type` and `meter` only for a price that is made by itself.
+_INLINE_RECURRING: Fields = {name: RECURRING[name] for name in ("interval", "interval_count")}
+RECURRING_DATA: dict[str, Param] = {**ONE_TIME_DATA, "recurring": Hash(fields=_INLINE_RECURRING, required=True)}
 _CHANGEABLE: dict[str, Param] = {
     "active": Boolean(),
     "lookup_key": Text(chars_max=200),

@@ -14,7 +14,7 @@ from sandbox.stripe.amounts import check_chargeable
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.listing import CREATED, PAGE, list_records
 from sandbox.stripe.operation import Call, Operation
-from sandbox.stripe.params import Boolean, Choice, Currency, Hash, Integer, Items, Metadata, Param, Text, merge_metadata
+from sandbox.stripe.params import Boolean, Choice, Currency, Hash, Integer, Metadata, Param, Text, merge_metadata
 from sandbox.stripe.payments import charges
 from sandbox.stripe.store import Record, new_id
 
@@ -266,7 +266,6 @@ OPERATIONS = (
             "currency": Currency(required=True),
             "customer": Text(),
             "off_session": Boolean(),
-            "payment_method_types": Items(of=Choice(words=("card",))),
         },
     ),
     Operation(

@@ -18,6 +18,7 @@ from sandbox.stripe.presentation import items_of
 from sandbox.stripe.schedules import running
 from sandbox.stripe.schedules.phases import (
     INVOICE_SETTINGS,
+    NEW_PHASES,
     PHASES,
     PRORATION_BEHAVIOR,
     make_phases,
@@ -264,6 +265,7 @@ OPERATIONS = (
         create,
         {
             **_SHARED,
+            "phases": NEW_PHASES,
             "billing_mode": Hash(fields={"type": Choice(words=("classic", "flexible"), required=True)}),
             "customer": Text(),
             "from_subscription": Text(),

@@ -62,6 +62,10 @@ _PHASE: dict[str, Param] = {
     "trial_end": Moment(words=("now",)),
 }
 PHASES = Items(of=Hash(fields=_PHASE), count_max=10)
+# The first phase of a new schedule begins with the schedule, and each other one where the one before it ends.
+NEW_PHASES = Items(
+    of=Hash(fields={name: param for name, param in _PHASE.items() if name != "start_date"}), count_max=10
+)
 
 
 def make_phases(account: Account, wanted: list[Mapping[str, Any]], start: int) -> list[Record]:

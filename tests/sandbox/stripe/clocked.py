@@ -50,7 +50,7 @@ class Clocked:
     def subscribe(self, *prices: str, **params: Any) -> stripe.Subscription:
         """A subscription to some prices."""
         items = [{"price": price} for price in prices]
-        return self.client.v1.subscriptions.create({"customer": self.customer, "items": items, **params})  # type: ignore[typeddict-item]
+        return self.client.v1.subscriptions.create({"customer": self.customer, "items": items, **params})  # type: ignore[arg-type]
 
     def read(self, subscription: str) -> stripe.Subscription:
         """The subscription as it is now."""
@@ -69,10 +69,10 @@ class Clocked:
 def monthly_price(client: stripe.StripeClient, amount: int, interval: str = "month") -> str:
     """A price of its own."""
     return client.v1.prices.create(
-        {"product": "MON-STD", "currency": "eur", "unit_amount": amount, "recurring": {"interval": interval}}  # type: ignore[typeddict-item]
+        {"product": "MON-STD", "currency": "eur", "unit_amount": amount, "recurring": {"interval": interval}}
     ).id
 
 
 def shape(invoice: stripe.Invoice) -> list[tuple[str | None, int, int, int]]:
     """What an invoice charges: description, amount and period of each line."""
-    return sorted((line.description, line.amount, line.period.start, line.period.end) for line in invoice.lines.data)  # type: ignore[return-value]
+    return sorted((line.description, line.amount, line.period.start, line.period.end) for line in invoice.lines.data)

@@ -71,8 +71,10 @@ def running_sandbox(*arguments: str, key: str = KEY) -> Iterator[RunningSandbox]
 class CheckingTransport(stripe.RequestsClient):
     """The SDK's own transport; every good answer is checked against the SDK's resource classes on its way."""
 
-    def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> tuple[bytes, int, Any]:
-        content, status, answered = super().request(method, url, headers, post_data)
+    def request(  # type: ignore[override] # the SDK's own class is typed otherwise than its base, too
+        self, method: str, url: str, headers: Any, post_data: Any = None, **others: Any
+    ) -> tuple[bytes, int, Any]:
+        content, status, answered = super().request(method, url, headers, post_data, **others)
         if status == 200:
             complaints = check_response(json.loads(content))
             assert not complaints, f"{method} {url}: {complaints[:5]}"

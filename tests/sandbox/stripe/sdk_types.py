@@ -192,7 +192,7 @@ def _against_one(value: Tree | str, hint: Any, where: str) -> Iterator[str]:
         yield from _against_hash(value, hint, where)
     elif origin is list:
         yield from _against_list(value, get_args(hint)[0], where)
-    elif origin is dict or (inspect.isclass(hint) and issubclass(origin or hint, StripeObject)):
+    elif _is_structured(hint):
         if not isinstance(value, dict):
             yield f"{where}: {value!r} is no hash"
     elif isinstance(value, dict):
@@ -251,8 +251,16 @@ def class_of(object_name: str) -> type[StripeObject] | None:
     return None if found is None else getattr(importlib.import_module(found[0]), found[1])
 
 
-@functools.cache
 def _attributes_of(kind: type[StripeObject]) -> dict[str, Any]:
+    if kind not in _ATTRIBUTES:
+        _ATTRIBUTES[kind] = _read_attributes(kind)
+    return _ATTRIBUTES[kind]
+
+
+_ATTRIBUTES: dict[type[StripeObject], dict[str, Any]] = {}
+
+
+def _read_attributes(kind: type[StripeObject]) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
         if issubclass(base, StripeObject) and base.__module__ not in _PLUMBING:

@@ -22,7 +22,7 @@ def new_meter(client: stripe.StripeClient, formula: str = "sum") -> stripe.billi
     """A meter with an event name of its own."""
     name = f"readings_{secrets.token_hex(4)}"
     return client.v1.billing.meters.create(
-        {"display_name": "Readings", "event_name": name, "default_aggregation": {"formula": formula}}  # type: ignore[typeddict-item]
+        {"display_name": "Readings", "event_name": name, "default_aggregation": {"formula": formula}}
     )
 
 

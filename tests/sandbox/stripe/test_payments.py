@@ -27,7 +27,7 @@ def open_invoice(client: stripe.StripeClient, new_customer: NewCustomer) -> obje
 
     def make(card: str | None = "pm_card_visa", **fields: object) -> stripe.Invoice:
         customer = new_customer(card=card).id
-        invoice = client.v1.invoices.create({"customer": customer, "currency": "eur", **fields})  # type: ignore[typeddict-item]
+        invoice = client.v1.invoices.create({"customer": customer, "currency": "eur", **fields})  # type: ignore[arg-type]
         client.v1.invoice_items.create({"invoice": invoice.id, "amount": 2000})
         return client.v1.invoices.finalize_invoice(str(invoice.id))
 

@@ -95,7 +95,7 @@ def test_a_subscription_that_has_not_begun_is_previewed(client: stripe.StripeCli
     seen = preview(client, customer=clocked.customer, subscription_details=details)
     assert (seen.subtotal, seen.total, seen.parent) == (2997, 3566, None)
     made = client.v1.subscriptions.create(
-        {"customer": clocked.customer, **details, "expand": ["latest_invoice"]}  # type: ignore[typeddict-item]
+        {"customer": clocked.customer, **details, "expand": ["latest_invoice"]}  # type: ignore[arg-type]
     )
     assert isinstance(made.latest_invoice, stripe.Invoice)
     assert made.latest_invoice.total == seen.total
@@ -158,7 +158,7 @@ def test_where_nothing_comes_there_is_no_upcoming_invoice(client: stripe.StripeC
         {"subscription": client.v1.subscriptions.cancel(clocked.subscribe(monthly_price(client, 1)).id).id},
     ):
         with pytest.raises(stripe.InvalidRequestError) as refused:
-            preview(client, **params)  # type: ignore[arg-type]
+            preview(client, **params)
         assert (refused.value.http_status, refused.value.code) == (404, "invoice_upcoming_none")
     with pytest.raises(stripe.InvalidRequestError, match="at least one of customer"):
         preview(client, currency="eur")

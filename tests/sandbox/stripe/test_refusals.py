@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import stripe
@@ -15,7 +16,7 @@ from sandbox.stripe.invoice_totals import line_amount, rounded
 from tests.sandbox.stripe.conftest import NewCustomer
 from tests.sandbox.stripe.running_sandbox import UNLIMITED, RunningSandbox, running_sandbox, sdk
 
-SENT = {"collection_method": "send_invoice", "days_until_due": 30}
+SENT: dict[str, Any] = {"collection_method": "send_invoice", "days_until_due": 30}
 
 
 def refused(call: object, *arguments: object) -> stripe.InvalidRequestError:
@@ -50,7 +51,7 @@ def test_a_customer_without_email_gets_no_sent_invoice(
     client: stripe.StripeClient, new_customer: NewCustomer, monthly: stripe.Price
 ) -> None:
     nobody = new_customer(email="")
-    items = [{"price": monthly.id}]
+    items: Any = [{"price": monthly.id}]
     charged = client.v1.subscriptions.create({"customer": nobody.id, "items": items})
     for call, arguments in (
         (client.v1.subscriptions.create, ({"customer": nobody.id, "items": items, **SENT},)),
@@ -68,7 +69,7 @@ def test_a_missing_email_is_remembered_under_the_key(
     client: stripe.StripeClient, new_customer: NewCustomer, monthly: stripe.Price
 ) -> None:
     nobody = new_customer(email="")
-    wanted = {"customer": nobody.id, "items": [{"price": monthly.id}], **SENT}
+    wanted: Any = {"customer": nobody.id, "items": [{"price": monthly.id}], **SENT}
     refused(client.v1.subscriptions.create, wanted, {"idempotency_key": f"to-{nobody.id}"})
     client.v1.customers.update(nobody.id, {"email": "ap@acme.example"})
     told = refused(client.v1.subscriptions.create, wanted, {"idempotency_key": f"to-{nobody.id}"})
@@ -89,7 +90,7 @@ def test_a_second_currency_is_refused_while_the_first_runs(
 ) -> None:
     customer = new_customer()
     first = client.v1.subscriptions.create({"customer": customer.id, "items": [{"price": monthly.id}]})
-    in_dollars = {"customer": customer.id, "items": [{"price": usd_monthly.id}]}
+    in_dollars: Any = {"customer": customer.id, "items": [{"price": usd_monthly.id}]}
     told = refused(client.v1.subscriptions.create, in_dollars)
     assert "You cannot combine currencies on a single customer" in str(told.user_message)
     assert "with currency eur" in str(told.user_message)
@@ -107,7 +108,7 @@ def test_a_pending_item_holds_its_currency(
 ) -> None:
     customer = new_customer()
     item = client.v1.invoice_items.create({"customer": customer.id, "currency": "eur", "amount": 100})
-    in_dollars = {"customer": customer.id, "items": [{"price": usd_monthly.id}]}
+    in_dollars: Any = {"customer": customer.id, "items": [{"price": usd_monthly.id}]}
     assert "with currency eur" in str(refused(client.v1.subscriptions.create, in_dollars).user_message)
     client.v1.invoice_items.delete(str(item.id))
     assert client.v1.subscriptions.create(in_dollars).currency == "usd"
@@ -264,7 +265,7 @@ def test_a_line_is_whole_coins_nearest_to_what_it_costs(currency: str, unit: Dec
 def test_a_tax_id_has_the_format_of_its_type(
     client: stripe.StripeClient, type_: str, good: str, bad: str, country: str
 ) -> None:
-    made = client.v1.customers.create({"tax_id_data": [{"type": type_, "value": good}], "expand": ["tax_ids"]})  # type: ignore[typeddict-item]
+    made = client.v1.customers.create({"tax_id_data": [{"type": type_, "value": good}], "expand": ["tax_ids"]})
     assert made.tax_ids is not None
     assert [tax_id.country for tax_id in made.tax_ids.data] == [country]
     told = refused(client.v1.customers.tax_ids.create, made.id, {"type": type_, "value": bad})
@@ -353,6 +354,6 @@ def test_a_lenient_sandbox_refuses_none_of_the_three(lenient: RunningSandbox) ->
                 {"product": product, "currency": currency, "unit_amount": 100, "recurring": {"interval": "month"}}
             ).id
             made = client.v1.subscriptions.create(
-                {"customer": customer, "items": [{"price": price}, {"price": price}], **SENT}  # type: ignore[typeddict-item]
+                {"customer": customer, "items": [{"price": price}, {"price": price}], **SENT}  # type: ignore[arg-type]
             )
             assert (made.status, made.currency) == ("active", currency)

@@ -123,11 +123,11 @@ def test_the_current_phase_changes_at_once_and_begins_when_it_began(
     clocked.advance(START + 10 * DAY)
     phase = {"items": [{"price": price, "quantity": 2}], "end_date": day(7)}
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        client.v1.subscription_schedules.update(schedule.id, {"phases": [{**phase, "start_date": START + DAY}]})  # type: ignore[typeddict-item]
+        client.v1.subscription_schedules.update(schedule.id, {"phases": [{**phase, "start_date": START + DAY}]})  # type: ignore[arg-type]
     assert refused.value.param == "phases[0][start_date]"
     client.v1.subscription_schedules.update(
         schedule.id,
-        {"phases": [{**phase, "start_date": START}], "proration_behavior": "always_invoice"},  # type: ignore[typeddict-item]
+        {"phases": [{**phase, "start_date": START}], "proration_behavior": "always_invoice"},  # type: ignore[arg-type]
     )
     assert clocked.sold(str(schedule.subscription)) == {price: 2}
     assert clocked.totals() == [3000, 2000]
@@ -185,7 +185,7 @@ def test_a_schedule_that_sends_invoices_needs_an_email_and_a_term(
     term = {**sent, "invoice_settings": {"days_until_due": 14}}
     assert "Missing email" in str(_refused(client, {**wanted, "default_settings": term}).user_message)
     client.v1.customers.update(clocked.customer, {"email": "ap@acme.example"})
-    made = client.v1.subscription_schedules.create({**wanted, "default_settings": term, "start_date": "now"})  # type: ignore[typeddict-item]
+    made = client.v1.subscription_schedules.create({**wanted, "default_settings": term, "start_date": "now"})  # type: ignore[arg-type]
     subscription = clocked.read(str(made.subscription))
     assert (subscription.collection_method, subscription.days_until_due) == ("send_invoice", 14)
 
