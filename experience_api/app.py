@@ -87,7 +87,8 @@ def create_app(
             transport=issuer_transport,
             revocations=RevocationWatch(feed.read, settings.revocations_stale_s),
         ),
-        ready={"process": process.ready},
+        # Not under `ready`: with all instances out of their load balancer, nobody would be told what is away.
+        vendors={"process": process.ready},
         plain_problems=True,
         acting_user=act_for_token_user,
         tags=TAGS,

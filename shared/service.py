@@ -41,7 +41,7 @@ from shared.front import (
     matched_operation,
     routed_as_matched,
 )
-from shared.health import ReadyCheck, health_handlers
+from shared.health import HealthWatch, ReadyCheck, health_handlers
 from shared.observers import observers
 from shared.operation import policy_of
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
@@ -124,16 +124,17 @@ def create_service(
             await tier.audit.stop()
 
     watch = tier.authenticator.revocations
+    health = _health_watch(tier)
     resource = publish_resource(tier.title, tier.authenticator, tier.public_url)
     answer = answer_problem(plain=tier.plain_problems, public_url=tier.public_url, discreet=tier.discreet)
     app = Litestar(
-        route_handlers=[*health_handlers(*_health_checks(tier)), resource, *CONTRACT_HANDLERS, *handlers],
+        route_handlers=[*health_handlers(health), resource, *CONTRACT_HANDLERS, *handlers],
         before_request=routed_as_matched,
         exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,
         openapi_config=contract_config(title=tier.title, version=tier.version, description=tier.description),
         on_startup=[*on_startup, *([watch.start] if watch is not None else []), start],
-        on_shutdown=[*([watch.stop] if watch is not None else []), *on_shutdown, close],
+        on_shutdown=[health.stop, *([watch.stop] if watch is not None else []), *on_shutdown, close],
         logging_config=None,  # each process sets up its own, once (shared.telemetry)
     )
     app.state.update({**state, "tier": tier})
@@ -172,8 +173,8 @@ def create_service(
     return app
 
 
-def _health_checks(tier: Tier) -> tuple[dict[str, ReadyCheck], dict[str, ReadyCheck]]:
-    """Without which a tier serves nobody, and without which it still serves some or for some time."""
+def _health_watch(tier: Tier) -> HealthWatch:
+    """Without what a tier serves nobody, and without what it still serves some or for some time."""
     watch = tier.authenticator.revocations
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
     degrading = dict(tier.vendors)
@@ -182,7 +183,7 @@ def _health_checks(tier: Tier) -> tuple[dict[str, ReadyCheck], dict[str, ReadyCh
     if tier.audit is not None:
         # Without the audit log reads go on, and writes are refused.
         degrading["audit"] = tier.audit.ready
-    return ready_checks, degrading
+    return HealthWatch(ready_checks, degrading)
 
 
 def refuse_handlers_without_policy(app: Litestar) -> None:

@@ -73,11 +73,14 @@ class PublishedKeys:
         await self._client.close()
 
     async def ready(self) -> str | None:
-        """None once keys are known, else what is missing."""
+        """None once keys are known, however long their owner may hang after that; else what is missing."""
+        if self._keys:
+            self.refresh_in_time()
+            return None
         try:
             await self._fetch()
         except Unavailable as error:
-            return None if self._keys else error.detail
+            return error.detail
         return None
 
     async def find(self, kid: str) -> PublicKey | None:

@@ -1,9 +1,9 @@
 """RSA moduli that can be factored although they are long, and how to tell.
 
-ROCA (CVE-2017-15361): Infineon's library made primes p = k * M + (65537^a mod M), M being the product of the first primes.
-So a modulus of two of them is a power of 65537 modulo M, which of others about one in 2^150 is. M. Nemec, M. Sys,
-P. Svenda, D. Klinec, V. Matyas: The Return of Coppersmith's Attack, ACM CCS 2017, section 2.2 (the fingerprint); their
-tool is https://github.com/crocs-muni/roca. Wycheproof has keys of this kind.
+ROCA (CVE-2017-15361): Infineon's library made primes p = k * M + (65537^a mod M), where M is the product of the first
+primes. So a modulus of two of them is a power of 65537 modulo M; of others about one in 2^150 is. M. Nemec, M. Sys,
+P. Svenda, D. Klinec and V. Matyas: The Return of Coppersmith's Attack, ACM CCS 2017, section 2.2 (the fingerprint);
+their tool is https://github.com/crocs-muni/roca. Wycheproof has keys of this kind.
 """
 
 from math import gcd, isqrt, prod

@@ -196,6 +196,7 @@ class Scenes:
             self.system.ask(
                 Asked("findCustomer", "erp_away", "The ERP is away", 503, {**account, "legalEntity": ENTITY})
             )
+            self._until_found(self.system, "erp")
             self.system.ask(Asked("getReadiness", "vendor_away", "A vendor is away: everyone else is served"))
         order: Parameters = {"legalEntity": ENTITY, "externalId": "ord_lost"}
         found = self.system.send(Asked("findCustomer", "", "", parameters={**account, "legalEntity": ENTITY})).json()
@@ -211,13 +212,18 @@ class Scenes:
             self.experience.ask(Asked("getOrder", "no_answer", "The process API does not answer", 503,
                                       {"orderId": self.order_id}))  # fmt: skip
         with self._stopped("process"):
-            self.experience.ask(Asked("getReadiness", "tier_away", "The next tier does not answer", 503))
+            self._until_found(self.experience, "process")
+            self.experience.ask(
+                Asked("getReadiness", "tier_away", "The next tier does not answer: what is remembered is still served")
+            )
         with self._stopped("system"):
+            self._until_found(self.process, "system")
             self.process.ask(Asked("getReadiness", "tier_away", "The next tier does not answer: orders are taken"))
-        for recorder in (self.process, self.system):
+        for recorder in (self.experience, self.process, self.system):
             self.landscape.processes[recorder.tier].stop()
             with self._stopped("issuer"):
                 self.landscape.start_tier(recorder.tier)
+                self._until_found(recorder, "issuer")
                 recorder.ask(Asked("getReadiness", "issuer_away", "The issuer's keys are not known yet", 503))
         order_read = Asked("getOrder", "", "", parameters={"orderId": self.order_id})
         record_refusals(self.experience, reads=order_read, writes=Asked("submitOrder", "", ""),
@@ -295,6 +301,16 @@ class Scenes:
         self.landscape.faults(vendor).put(Rule(fault=Fault.refuse))
         yield
         self.landscape.faults(vendor).clear()
+
+    def _until_found(self, recorder: Recorder, name: str) -> None:
+        """Wait until a tier has found out that this is away: until then it says what it knew before."""
+        for _ in range(300):
+            health = recorder.send(Asked("getReadiness", "", "")).json()
+            found = {**health["missing"], **health["degraded"]}
+            if name in found and "yet" not in "".join(found.values()):
+                return
+            time.sleep(0.1)
+        raise RecordingError(f"{recorder.tier} never finds out that {name} is away")
 
     @contextmanager
     def _stopped(self, name: str) -> Iterator[None]:

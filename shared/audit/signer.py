@@ -69,9 +69,7 @@ class Signer:
         listed = self._listed()
         for tenant in sorted({*heads, *listed, *self._known()}):
             try:
-                if tenant in listed and not self._has_state(tenant):
-                    raise TamperedError(f"{tenant}: was signed before, and its folder of checkpoints is missing")
-                exported += self._sign(tenant, heads.get(tenant))
+                exported += self._sign(tenant, heads.get(tenant), listed=tenant in listed)
             except TamperedError as error:
                 faults.append(str(error))
         if self.folder is not None and not listed.issuperset(known := self._known()):
@@ -81,7 +79,9 @@ class Signer:
             raise TamperedError("; ".join(faults))
         return exported
 
-    def _sign(self, tenant: str, head: Head | None) -> bool:
+    def _sign(self, tenant: str, head: Head | None, *, listed: bool) -> bool:
+        if listed and not self._has_state(tenant):
+            raise TamperedError(f"{tenant}: was signed before, and its folder of checkpoints is missing")
         before = self._last(tenant)
         if head is None or head.size < before.size:
             has = head.size if head is not None else 0

@@ -8,7 +8,7 @@ import pytest
 from litestar import Litestar
 
 from shared import health
-from shared.health import ReadyCheck, health_handlers
+from shared.health import HealthWatch, ReadyCheck, health_handlers
 from shared.problem import Unavailable
 from tests.app_lifespan import asgi_transport
 
@@ -33,9 +33,12 @@ async def hanging() -> str | None:
 async def ask(
     checks: Mapping[str, ReadyCheck], path: str = "/health/ready", vendors: Mapping[str, ReadyCheck] | None = None
 ) -> httpx.Response:
-    app = Litestar(health_handlers(checks, vendors or {}), openapi_config=None, logging_config=None)
+    watch = HealthWatch(checks, vendors or {})
+    app = Litestar(health_handlers(watch), openapi_config=None, logging_config=None, on_shutdown=[watch.stop])
     async with httpx.AsyncClient(transport=asgi_transport(app), base_url="http://tier.test") as client:
-        return await client.get(path)
+        answer = await client.get(path)
+    await watch.stop()
+    return answer
 
 
 async def test_live_needs_nothing_but_the_process() -> None:
@@ -52,6 +55,7 @@ async def test_ready_when_everything_is() -> None:
 
 async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "READY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(health, "READY_ANSWER_S", 30.0)
 
     answer = await ask({"database": lacking, "erp": failing, "billing": hanging, "crm": fine})
 
@@ -68,19 +72,24 @@ async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_dependencies_are_asked_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "READY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(health, "READY_ANSWER_S", 30.0)
+    every = asyncio.Barrier(10)
 
-    async with asyncio.timeout(0.6):
-        answer = await ask({str(number): hanging for number in range(10)})
+    async def meeting() -> str | None:
+        await every.wait()
+        return "was asked with the others"
 
-    assert len(answer.json()["missing"]) == 10
+    answer = await ask({str(number): meeting for number in range(10)})
+
+    assert set(answer.json()["missing"].values()) == {"was asked with the others"}
 
 
 async def test_whoever_asks_again_at_once_gets_what_was_found_and_asks_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Health is public, never limited and never shed: it must not be a way to load vendors and databases."""
-    monkeypatch.setattr(health, "READY_REMEMBERED_S", 0.2)
+    monkeypatch.setattr(health, "READY_REMEMBERED_S", 600.0)
+    monkeypatch.setattr(health, "READY_ANSWER_S", 30.0)
     asked = 0
     found: str | None = "away"
 
@@ -90,14 +99,15 @@ async def test_whoever_asks_again_at_once_gets_what_was_found_and_asks_nobody(
         await asyncio.sleep(0.01)
         return found
 
-    app = Litestar(health_handlers({"database": count}, {"erp": count}), openapi_config=None, logging_config=None)
+    watch = HealthWatch({"database": count}, {"erp": count})
+    app = Litestar(health_handlers(watch), openapi_config=None, logging_config=None)
     async with httpx.AsyncClient(transport=asgi_transport(app), base_url="http://tier.test") as client:
         answers = await asyncio.gather(*(client.get("/health/ready") for _ in range(20)))
         assert (await client.get("/health/ready")).json() == answers[0].json()
         assert asked == 2
 
         found = None
-        await asyncio.sleep(0.2)
+        monkeypatch.setattr(health, "READY_REMEMBERED_S", 0.0)
         assert (await client.get("/health/ready")).status_code == 200
     assert asked == 4
     assert {answer.status_code for answer in answers} == {503}
@@ -112,3 +122,53 @@ async def test_a_vendor_that_is_away_degrades_the_tier_and_no_more() -> None:
         "missing": {},
         "degraded": {"erp": "the ERP does not answer"},
     }
+
+
+async def test_what_hangs_is_told_from_memory_and_then_as_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READY_REMEMBERED_S", 0.0)
+    monkeypatch.setattr(health, "READY_ANSWER_S", 0.05)
+    monkeypatch.setattr(health, "READY_TIMEOUT_S", 0.5)
+    hold = asyncio.Event()
+    hold.set()
+
+    async def held() -> str | None:
+        await hold.wait()
+        return None
+
+    watch = HealthWatch({"database": held}, {"erp": held})
+    async with asyncio.timeout(30):
+        while (before := await watch.health()).degraded:
+            pass
+    hold.clear()
+    at_once = await watch.health()
+    async with asyncio.timeout(30):
+        while not (later := await watch.health()).missing:
+            pass
+    monkeypatch.setattr(health, "READY_KNOWN_FOR_S", -1.0)
+    forgotten = await watch.health()
+    await watch.stop()
+
+    assert (before.status, at_once.status) == ("ready", "ready")
+    assert later.missing == {"database": "does not answer within 0 s"}
+    assert later.degraded == {"erp": "does not answer within 0 s"}
+    assert forgotten.missing["database"].startswith("has not been looked at for")
+
+
+async def test_before_anything_is_known_a_tier_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "READY_ANSWER_S", 0.05)
+
+    answer = await ask({"database": hanging}, vendors={"erp": hanging})
+
+    assert answer.status_code == 503
+    assert answer.json()["missing"] == {"database": "has not answered yet"}
+    assert answer.json()["degraded"] == {"erp": "has not answered yet"}
+
+
+async def test_a_check_with_a_defect_hides_none_of_the_others() -> None:
+    async def broken() -> str | None:
+        raise ZeroDivisionError
+
+    answer = await ask({"database": fine}, vendors={"erp": broken, "crm": failing})
+
+    assert answer.status_code == 200
+    assert answer.json()["degraded"] == {"erp": "cannot be looked at", "crm": "the ERP does not answer"}

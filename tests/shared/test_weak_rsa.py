@@ -45,9 +45,8 @@ def first_prime(candidate: Callable[[], int]) -> int:
 
 def roca_prime() -> int:
     """A prime as the library made them: 1024 bits, which its form leaves a few dozen to choose."""
-    return first_prime(
-        lambda: random.randrange(3 * 2**1022, 2**1024) // M * M + pow(65537, random.randrange(2**200), M)
-    )
+    multiples = 3 * 2**1022 // M, 2**1024 // M
+    return first_prime(lambda: random.randrange(*multiples) * M + pow(65537, random.randrange(2**200), M))
 
 
 def next_prime(number: int) -> int:

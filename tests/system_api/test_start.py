@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -97,7 +98,10 @@ def test_it_says_when_it_serves_and_ends_in_order(
     process = start_process("system", command, env=environment, log_path=tmp_path / "log", ready="json line")
     with process:
         assert httpx.get(f"{process.url}/health/live").json()["status"] == "live"
-        ready = httpx.get(f"{process.url}/health/ready", timeout=10)
+        deadline = time.monotonic() + 60
+        while "yet" in (ready := httpx.get(f"{process.url}/health/ready", timeout=10)).json()["missing"]["issuer"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         assert ready.status_code == 503
         assert "issuer does not answer" in ready.json()["missing"]["issuer"]
         assert ready.json()["missing"]["revocations"] == "which tokens were revoked is not known yet; nobody is let in"
