@@ -10,6 +10,7 @@ look-up that misses a record just made would make a second one, or leave one beh
 """
 
 import time
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -85,9 +86,11 @@ class Stripe:
             return BillingCustomer(account_id=draft.account_id, vendor_id=made.id, created=True)
         return BillingCustomer(account_id=draft.account_id, vendor_id=found.id)
 
-    async def list_prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], Money]:
+    async def list_prices(
+        self, wanted: Mapping[str, Collection[Recurrence]], currency: str
+    ) -> dict[tuple[str, Recurrence], Money]:
         """The recurring list prices, by the month and by the year."""
-        found = await self._catalogue.prices(skus, currency)
+        found = await self._catalogue.prices_lately(wanted, currency)
         with understanding(VENDOR, writes=False):
             return {sold: price.amount for sold, price in found.items()}
 
@@ -262,7 +265,7 @@ class Stripe:
         ) from error
 
     async def _subscription_params(self, external_id: str, draft: SubscriptionDraft) -> dict[str, object]:
-        prices = await self._catalogue.prices([item.sku for item in draft.items], draft.currency)
+        prices = await self._catalogue.prices({item.sku: (draft.recurrence,) for item in draft.items}, draft.currency)
         items = []
         for item in draft.items:
             price = price_in(prices, item.sku, draft.recurrence)
