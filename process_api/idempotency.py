@@ -77,6 +77,11 @@ async def claim_key(
     return str(found.order_id)
 
 
+async def is_claimed(connection: AsyncConnection, tenant: str, key: IdempotencyKey) -> bool:
+    """Whether a finished request has claimed the key."""
+    return await _find(connection, tenant, key) is not None
+
+
 async def prune_keys(store: Store, kept_days: int) -> int:
     """Forget the keys older than `kept_days`, on the database's clock, and return how many those were.
 
