@@ -11,7 +11,7 @@ from experience_api.v1.accounts import get_account_overview
 from experience_api.v1.credit import get_credit_status
 from experience_api.v1.invoices import list_invoices
 from experience_api.v1.orders import get_order, submit_order
-from experience_api.v1.quotes import preview_pricing
+from experience_api.v1.quotes import check_readiness, preview_pricing
 from experience_api.v2 import accounts
 from shared.acting_user import act_for_token_user, publish_keys
 from shared.admission import Load
@@ -43,6 +43,7 @@ VERSIONS = {
             get_credit_status,
             list_invoices,
             preview_pricing,
+            check_readiness,
         ),
         retirements={
             "getAccountOverview": Retirement(
@@ -58,7 +59,7 @@ VERSIONS = {
 TAGS = {
     "accounts": "One customer across Salesforce, the ERP and billing.",
     "orders": "Submit an accepted quote once, and follow what becomes of it.",
-    "quotes": "What a quote costs in every system, before anyone orders it.",
+    "quotes": "What a quote costs in every system, and what would keep it from being ordered.",
 }
 
 

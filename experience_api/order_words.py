@@ -1,5 +1,8 @@
 """What an order's status and its reason mean, in the words of a sales user."""
 
+from collections.abc import Sequence
+
+from experience_api.process_answers import Fault
 from shared.canonical import OrderStatus
 
 STATUS_TEXTS = {
@@ -57,11 +60,16 @@ REASON_TEXTS = {
     "outcome_unknown": "A system took a request of this order, but its answer was lost.",
     "rejected": "A system refused the order.",
 }
+# Codes of single faults have no text here: their sentences name the line and the field.
 _NO_REASON = "The order could not be booked, and no reason was given."
 
 
-def what_went_wrong(status: OrderStatus, reason_code: str | None, reason: str | None) -> str:
-    """One sentence for a sales user; the process API's own words where we have none. Empty where all is well."""
+def what_went_wrong(
+    status: OrderStatus, reason_code: str | None, reason: str | None, faults: Sequence[Fault] = ()
+) -> str:
+    """One sentence for a sales user, or one for each fault of the quote. Empty where all is well."""
+    if faults and status in _FAILED:
+        return " ".join(fault.message for fault in faults)
     if reason_code is None and reason is None:
         return _NO_REASON if status in _FAILED else ""
     return REASON_TEXTS.get(reason_code or "") or reason or _NO_REASON

@@ -44,6 +44,34 @@ class TimelineEntry(_Answer, frozen=True, kw_only=True):
     message: str
 
 
+class Fault(_Answer, frozen=True, kw_only=True):
+    """One thing that keeps a quote from being ordered."""
+
+    code: str
+    message: str
+    line_id: str | None = None
+    field: str | None = None
+    system: str | None = None
+
+
+class Unchecked(_Answer, frozen=True, kw_only=True):
+    """A system that could not be asked."""
+
+    system: str
+    message: str
+
+
+class Readiness(_Answer, frozen=True, kw_only=True):
+    """Whether a quote could be ordered now, and all that keeps it from that."""
+
+    quote_id: str
+    quote_revision: int
+    ready: bool
+    total: Amount
+    faults: list[Fault] = []
+    unchecked: list[Unchecked] = []
+
+
 class Order(_Answer, frozen=True, kw_only=True):
     """An order with its timeline, oldest entry first."""
 
@@ -63,6 +91,7 @@ class Order(_Answer, frozen=True, kw_only=True):
     subscription_ids: list[str] = []
     reason_code: str | None = None
     reason: str | None = None
+    faults: list[Fault] = []
 
 
 class Credit(_Answer, frozen=True, kw_only=True):

@@ -9,7 +9,15 @@ from typing import Any, Self, TypeVar
 import msgspec
 from litestar import Request
 
-from experience_api.process_answers import AcceptedOrder, Credit, InvoicePage, Order, Overview, PricingPreview
+from experience_api.process_answers import (
+    AcceptedOrder,
+    Credit,
+    InvoicePage,
+    Order,
+    Overview,
+    PricingPreview,
+    Readiness,
+)
 from experience_api.settings import ExperienceSettings
 from shared.acting_user import handed_on
 from shared.auth import Principal
@@ -55,9 +63,20 @@ class Caller:
         return cls(principal.tenant, state["received_at"] + DEADLINE_S, acting, anew)
 
 
-class _OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Seen(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What a user saw of a quote: the total, where the caller says it, and the currency that it was shown in."""
+
+    expected_total: str | None = None
+    expected_currency: str | None = None
+
+
+class _OrderSubmission(Seen, frozen=True, kw_only=True):
     quote_id: str
     quote_revision: int
+
+
+class _ReadinessRequest(Seen, frozen=True, kw_only=True):
+    quote_revision: int | None = None
 
 
 @traced()
@@ -75,10 +94,10 @@ class ProcessClient:
     signer: TransactionTokenSigner
 
     async def submit_order(
-        self, caller: Caller, idempotency_key: str, quote_id: str, quote_revision: int
+        self, caller: Caller, idempotency_key: str, quote_id: str, quote_revision: int, seen: Seen
     ) -> AcceptedOrder:
         """Start the order of a quote revision, or find the one that the key or the revision stands for already."""
-        body = _OrderSubmission(quote_id=quote_id, quote_revision=quote_revision)
+        body = _OrderSubmission(quote_id=quote_id, quote_revision=quote_revision, **msgspec.structs.asdict(seen))
         headers = {"Idempotency-Key": idempotency_key}
         try:
             return await self._send(caller, "POST", "/v1/orders", AcceptedOrder, body=body, headers=headers)
@@ -109,6 +128,11 @@ class ProcessClient:
     async def preview_pricing(self, caller: Caller, quote_id: str) -> PricingPreview:
         """A quote's prices in every system."""
         return await self._send(caller, "POST", f"/v1/quotes/{quote_id}/pricing-preview", PricingPreview, reads=True)
+
+    async def check_readiness(self, caller: Caller, quote_id: str, quote_revision: int | None, seen: Seen) -> Readiness:
+        """Everything that would keep a quote from being ordered now."""
+        body = _ReadinessRequest(quote_revision=quote_revision, **msgspec.structs.asdict(seen))
+        return await self._send(caller, "POST", f"/v1/quotes/{quote_id}/readiness", Readiness, body=body, reads=True)
 
     async def ready(self) -> str | None:
         """None if the process API can serve, else what it lacks."""

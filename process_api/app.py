@@ -12,9 +12,11 @@ from process_api.identities import Identities
 from process_api.order_intake import OrderIntake
 from process_api.orders import Orders
 from process_api.pricing_preview import PricingPreviews
+from process_api.quote_readiness import QuoteExaminer
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.subjects import refuse_handlers_without_subject
+from process_api.submission_check import SubmissionCheck
 from process_api.system_client import connect_system
 from process_api.token_revocations import TokenRevocations
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
@@ -22,7 +24,7 @@ from process_api.v1.cross_references import list_cross_references, relink_accoun
 from process_api.v1.dead_letters import discard_dead_letter, edit_dead_letter, list_dead_letters, retry_dead_letter
 from process_api.v1.flows import discard_flow, edit_flow, get_flow, list_flows, retry_flow
 from process_api.v1.orders import get_order, start_order_submission
-from process_api.v1.quotes import preview_pricing
+from process_api.v1.quotes import check_readiness, preview_pricing
 from process_api.v1.token_revocations import get_revoked_tokens, list_token_revocations, revoke_tokens
 from process_api.v1.webhooks import receive_stripe_webhook
 from process_api.visibility import Visibility, show_only_what_is_visible
@@ -59,6 +61,7 @@ VERSIONS = {
             list_cross_references,
             relink_account,
             preview_pricing,
+            check_readiness,
             list_flows,
             get_flow,
             retry_flow,
@@ -81,7 +84,7 @@ TAGS = {
     "dead letters": "Everything that waits for a person, and the decisions on it.",
     "flows": "Every running or finished business process, with each step, attempt and vendor id.",
     "orders": "Submit an accepted quote once, and follow what became of it.",
-    "quotes": "What a quote would cost in every system, before anyone orders it.",
+    "quotes": "What a quote would cost in every system, and what would keep it from being ordered.",
     "tokens": "Access tokens that count no longer.",
     "webhooks": "What vendors tell us, taken by their signature.",
 }
@@ -100,6 +103,7 @@ def create_app(
     system = connect_system(settings, system_transport, issuer_transport)
     orders = Orders(store)
     letters = DeadLetters(store)
+    policy, legal_entities = settings.discount_policy(), settings.legal_entities()
 
     revocations = TokenRevocations(store)
     watch = RevocationWatch(revocations.read, settings.revocations_stale_s)
@@ -141,18 +145,19 @@ def create_app(
         tier,
         [mount(version) for version in VERSIONS.values()],
         state={
-            "intake": OrderIntake(store),
+            "intake": OrderIntake(store, SubmissionCheck(system, policy, legal_entities)),
             "orders": orders,
             "flows": Flows(store),
             "dead_letters": letters,
-            "flow_edits": FlowEdits(letters, system, settings.discount_policy()),
+            "flow_edits": FlowEdits(letters, system, policy),
             "revocations": revocations,
             "revocation_watch": watch,
             "system": system,
             "store": store,
-            "identities": Identities(store, system, settings.legal_entities()),
+            "identities": Identities(store, system, legal_entities),
             "overviews": AccountOverviews(system, orders),
-            "previews": PricingPreviews(system, settings.discount_policy(), settings.legal_entities()),
+            "previews": PricingPreviews(system, policy, legal_entities),
+            "examiner": QuoteExaminer(system, policy, legal_entities),
         },
         on_shutdown=[close],
     )

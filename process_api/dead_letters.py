@@ -221,7 +221,7 @@ class DeadLetters:
             connection, flow.flow_id, status=FlowStatus.queued, generation=generation, what_to_do=None, **cleared
         )
         await change_flow(connection, flow.flow_id, decision_traceparent=recorded_traceparent())
-        await change_order(connection, flow.subject, status=status, step=step, message=message, **cleared)
+        await change_order(connection, flow.subject, status=status, step=step, message=message, faults=None, **cleared)
         if await step_state(connection, flow.flow_id, STEPS[0].name) is StepState.done:
             await join_line(connection, flow.flow_id, generation)
         else:

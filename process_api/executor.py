@@ -42,6 +42,7 @@ from process_api.workflows.order_submission import (
     STEPS,
     VENDOR_WRITES,
     step_begun,
+    step_refused,
     step_settled,
 )
 from shared.http_client import Transport
@@ -383,4 +384,4 @@ def _order_saga(settings: ProcessSettings, store: Store, system: SystemClient, l
     patience = Patience(
         settings.step_attempts_max, settings.step_backoff_s, settings.step_backoff_max_s, settings.settle_s
     )
-    return Saga(STEPS, store, patience, lease, load, step_begun, step_settled)
+    return Saga(STEPS, store, patience, lease, load, step_begun, step_settled, step_refused)

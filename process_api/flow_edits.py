@@ -169,8 +169,8 @@ class FlowEdits:
         changed = [(old.sku, new) for old, new in zip(quote.lines, corrected.lines, strict=True) if old.sku != new.sku]
         if not changed:
             return
-        skus = sorted({line.sku for _, line in changed})
-        listed = await self.system.look_up_prices(tenant, quote.legal_entity, skus, quote.currency)
+        asked = msgspec.structs.replace(quote, lines=[line for _, line in changed])
+        listed = await self.system.look_up_prices(tenant, asked)
         for old_sku, line in changed:
             _, problem = self.policy.judge(line, listed.price_for(line.sku, line.recurrence))
             if problem is not None:

@@ -99,6 +99,12 @@ async def claim_key(
     return str(found.record_id)
 
 
+async def is_claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
+    """Whether a finished request has claimed the key."""
+    found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
+    return found is not None
+
+
 async def prune_keys(store: Store, kept_days: int) -> int:
     """Forget the keys older than `kept_days`, on the database's clock, and return how many those were.
 

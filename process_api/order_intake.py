@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from decimal import Decimal
 
 import msgspec
 from sqlalchemy import select
@@ -10,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.flow_queues import enqueue, in_intake
 from process_api.flows import FlowStatus, authority_of
-from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key
+from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed
 from process_api.orders import order_record
 from process_api.store import Store
+from process_api.submission_check import SubmissionCheck
 from process_api.tables import flows, order_timeline, orders
+from process_api.workflows.readiness.examination import Submitted
 from shared.canonical import OrderStatus
 from shared.principal import ActingUser, Principal
 from shared.telemetry import current_correlation_id
@@ -22,11 +25,18 @@ from shared.tracing import recorded_traceparent
 ORDER_FLOW = "order_submission"
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
-    """What a caller submits."""
+class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a caller submits. What it leaves out is not part of the body's hash: keys of earlier releases stay right."""
 
     quote_id: str
     quote_revision: int
+    expected_total: str | None = None
+    expected_currency: str | None = None
+
+    def submitted(self) -> Submitted:
+        """The same, for an examination of the quote."""
+        total = None if self.expected_total is None else Decimal(self.expected_total)
+        return Submitted(self.quote_id, self.quote_revision, total, self.expected_currency)
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class OrderIntake:
     """Accepts submissions; workers do the rest."""
 
     store: Store
+    check: SubmissionCheck
 
     async def accept(
         self,
@@ -57,8 +68,22 @@ class OrderIntake:
 
         Raises IdempotencyMismatch where the key was used with another body, Conflict while another request with it is
         being worked on, Unavailable without a database: sent again with the same key, the request then finds what the
-        first one committed, if it did.
+        first one committed, if it did. Raises as `SubmissionCheck.require` does where the quote cannot be ordered;
+        no key is claimed then, so that the same request may be sent again once it can.
         """
+        if not await self._is_known(KeyScope.of(principal, acting_user, ORDER_FLOW), key, submission):
+            await self.check.require(principal.tenant, submission.submitted())
+        return await self._take_in(principal, key, submission, acting_user)
+
+    async def _is_known(self, scope: KeyScope, key: IdempotencyKey, submission: Submission) -> bool:
+        """Whether the key or the quote revision stands for an order already, whatever became of the quote since."""
+        async with self.store.transaction(scope.tenant) as connection:
+            known = await self._known_order(connection, scope.tenant, submission)
+            return known is not None or await is_claimed(connection, scope, key)
+
+    async def _take_in(
+        self, principal: Principal, key: IdempotencyKey, submission: Submission, acting_user: ActingUser | None
+    ) -> Accepted:
         order_id = f"ord_{uuid.uuid4().hex}"
         async with self.store.transaction(principal.tenant) as connection:
             known = await self._known_order(connection, principal.tenant, submission)
@@ -74,7 +99,7 @@ class OrderIntake:
             if await self._insert(connection, principal, acting_user, order_id, submission):
                 return Accepted(order_id, OrderStatus.received, replayed=False)
         # Another key took the same quote revision between our look and our insert: nothing of ours was committed.
-        return await self.accept(principal, key, submission, acting_user)
+        return await self._take_in(principal, key, submission, acting_user)
 
     async def _known_order(self, connection: AsyncConnection, tenant: str, submission: Submission) -> Accepted | None:
         query = select(orders).where(
@@ -106,6 +131,8 @@ class OrderIntake:
                 tenant=principal.tenant,
                 quote_id=submission.quote_id,
                 quote_revision=submission.quote_revision,
+                expected_total=submission.submitted().expected_total,
+                expected_currency=submission.expected_currency,
                 flow_id=flow_id,
                 status=OrderStatus.received,
                 version=1,

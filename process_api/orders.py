@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.readiness_fault import ReadinessFault
 from process_api.store import Store
 from process_api.tables import order_timeline, orders
 from shared.canonical import Money, OrderStatus, Quote
@@ -46,6 +47,9 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     subscription_ids: list[str] = msgspec.field(default_factory=list)
     reason_code: str | None = None
     reason: str | None = None
+    faults: list[ReadinessFault] = msgspec.field(default_factory=list)
+    expected_total: Decimal | None = None
+    expected_currency: str | None = None
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,6 +137,13 @@ async def change_order(
     return version
 
 
+async def keep_faults(connection: AsyncConnection, flow_id: str, faults: list[ReadinessFault]) -> None:
+    """Keep with a flow's order what its quote was refused for, in the caller's transaction."""
+    await connection.execute(
+        update(orders).where(orders.c.flow_id == flow_id).values(faults=msgspec.to_builtins(faults))
+    )
+
+
 def order_record(row: Row[Any]) -> OrderRecord:
     """An order from its row."""
     return OrderRecord(
@@ -156,6 +167,9 @@ def order_record(row: Row[Any]) -> OrderRecord:
         subscription_ids=list(row.subscription_ids),
         reason_code=row.reason_code,
         reason=row.reason,
+        faults=msgspec.convert(row.faults or [], list[ReadinessFault]),
+        expected_total=row.expected_total,
+        expected_currency=row.expected_currency,
     )
 
 

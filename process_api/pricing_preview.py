@@ -87,8 +87,7 @@ class PricingPreviews:
 
     async def _preview(self, tenant: str, quote: Quote) -> PricingPreview:
         quote_net(quote)  # before anyone is asked for prices or tax
-        skus = sorted({line.sku for line in quote.lines})
-        listed = await self.system.look_up_prices(tenant, quote.legal_entity, skus, quote.currency)
+        listed = await self.system.look_up_prices(tenant, quote)
         tax, tax_problem = await self._tax(tenant, quote)
         preview = assemble_preview(quote, listed, tax, tax_problem, self.policy)
         faults = amount_faults(quote, self.legal_entities.of(tenant, quote.legal_entity))

@@ -74,7 +74,10 @@ class Outcome(TypedDict):
 
 @dataclass(frozen=True)
 class Saga(Generic[C]):
-    """A saga's steps and how to run them. `load` makes the context; `settled` writes what a step found to the order."""
+    """A saga's steps and how to run them.
+
+    `load` makes the context; `settled` writes what a step found to the order, `refused` why one was refused.
+    """
 
     steps: tuple[Step[C], ...]
     store: Store
@@ -83,6 +86,7 @@ class Saga(Generic[C]):
     load: Callable[[str], Awaitable[C]]
     begun: Callable[[Any, C, Step[C], Direction], Awaitable[None]]
     settled: Callable[[Any, C, Step[C], Found], Awaitable[None]]
+    refused: Callable[[Any, str, QuotewayError], Awaitable[None]]
     local_turns: LocalTurns = field(default_factory=LocalTurns)
 
     async def run(self, flow_id: str, *, resumed: bool = False, through: str | None = None) -> Ending:
@@ -188,7 +192,8 @@ class Saga(Generic[C]):
             set_correlation_id(context.correlation_id)
             return await self._attempt_when_in_turn(context, step, direction, attempt)
         except QuotewayError as error:
-            return await self._failed(flow_id, step, direction, attempt, self._judge(error, attempt), _said(error))
+            outcome = self._judge(error, attempt)
+            return await self._failed(flow_id, step, direction, attempt, outcome, _said(error), error)
         except Exception as error:  # noqa: BLE001 see below
             # A defect of ours. Left to itself it would end the workflow and leave the order unfinished for ever.
             _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
@@ -196,11 +201,20 @@ class Saga(Generic[C]):
             return await self._failed(flow_id, step, direction, attempt, _outcome("defect", "defect"), detail)
 
     async def _failed(
-        self, flow_id: str, step: Step[C], direction: Direction, attempt: int, outcome: Outcome, detail: str
+        self,
+        flow_id: str,
+        step: Step[C],
+        direction: Direction,
+        attempt: int,
+        outcome: Outcome,
+        detail: str,
+        error: QuotewayError | None = None,
     ) -> Outcome:
         with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
             async with self.store.transaction(tenant_of(flow_id)) as connection:
                 await self.lease.fence(connection)
+                if outcome["kind"] == "rejected" and error is not None:
+                    await self.refused(connection, flow_id, error)
                 await self._end(connection, flow_id, step, direction, attempt, outcome, detail)
         return outcome
 

@@ -24,6 +24,7 @@ from shared.canonical import (
     PriceList,
     Quote,
     RecordAccess,
+    Recurrence,
     ReportedOrderStatus,
     Subscription,
     SubscriptionCancellation,
@@ -42,9 +43,15 @@ T = TypeVar("T")
 _PEER = "system API"
 
 
-class _PriceLookup(msgspec.Struct, frozen=True):
+class _SoldAs(msgspec.Struct, frozen=True):
+    sku: str
+    recurrence: Recurrence
+
+
+class _PriceLookup(msgspec.Struct, frozen=True, rename="camel"):
     skus: list[str]
     currency: str
+    sold_as: list[_SoldAs]
 
 
 class _Health(msgspec.Struct, frozen=True):
@@ -192,10 +199,13 @@ class SystemClient:
         path = f"/v1/{source.value}/{legal_entity}/customers/{account_id}/invoices"
         return await self._send(tenant, "GET", path, InvoicePage, params=params)
 
-    async def look_up_prices(self, tenant: str, legal_entity: str, skus: list[str], currency: str) -> PriceList:
-        """The list prices of ERP and billing, side by side."""
-        path = f"/v1/pricing/{legal_entity}/price-lookups"
-        return await self._send(tenant, "POST", path, PriceList, _PriceLookup(skus, currency), reads=True)
+    async def look_up_prices(self, tenant: str, quote: Quote) -> PriceList:
+        """The list prices of what a quote sells: each line's from the system that invoices it, beside the ERP's."""
+        sold = sorted({(line.sku, line.recurrence) for line in quote.lines})
+        skus = sorted({sku for sku, _ in sold})
+        path = f"/v1/pricing/{quote.legal_entity}/price-lookups"
+        lookup = _PriceLookup(skus, quote.currency, [_SoldAs(sku, recurrence) for sku, recurrence in sold])
+        return await self._send(tenant, "POST", path, PriceList, lookup, reads=True)
 
     async def calculate_tax(self, tenant: str, request: TaxRequest) -> TaxCalculation:
         """The tax on these lines. Raises Rejected where no jurisdiction fits."""

@@ -57,6 +57,11 @@ orders = Table(
     Column("subscription_ids", ARRAY(Text), nullable=False, server_default="{}"),
     Column("reason_code", Text),
     Column("reason", Text),
+    # Every fault that its quote was refused for (process_api.workflows.readiness).
+    Column("faults", JSONB),
+    # What the submitting user saw, where the caller said it.
+    Column("expected_total", Numeric(18, 6)),
+    Column("expected_currency", Text),
     _moment("created_at"),
     _moment("updated_at"),
     Index(None, "tenant", "account_id", "status"),

@@ -155,12 +155,13 @@ class Conflict(QuotewayError):
 
     status, slug, title = 409, "conflict", "The record's state does not allow this"
 
-    def __init__(self, detail: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(self, detail: str, *, retry_after_s: int | None = None, reason_code: str = "") -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)} if retry_after_s else {})
         self.retry_after_s = retry_after_s
+        self.reason_code = reason_code
 
     def _members(self) -> dict[str, Any]:
-        return {"retry_after_seconds": self.retry_after_s or 0}
+        return {"retry_after_seconds": self.retry_after_s or 0, "reason_code": self.reason_code}
 
 
 class RequestTimeout(QuotewayError):
@@ -367,7 +368,8 @@ def error_from_problem(problem: Problem) -> QuotewayError | None:
             what_to_do=problem.what_to_do,
         )
     if family is Conflict:
-        return Conflict(problem.detail, retry_after_s=problem.retry_after_seconds or None)
+        retry_after_s = problem.retry_after_seconds or None
+        return Conflict(problem.detail, retry_after_s=retry_after_s, reason_code=problem.reason_code)
     if family is InvalidRequest:
         return InvalidRequest(problem.detail, problem.errors)
     return family(problem.detail)

@@ -10,8 +10,9 @@ from msgspec import Meta
 
 from experience_api import process_answers, salesforce_id
 from experience_api.order_words import FINISHED, STATUS_TEXTS, ask_again_after_s, next_step, what_went_wrong
-from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
+from experience_api.process_client import Caller, ProcessClient, Seen
+from experience_api.v1.amounts import CurrencyCode, CurrencyTextOrEmpty, DecimalText, DecimalTextOrEmpty, amount_text
+from experience_api.v1.faults import QuoteFault, fault_views
 from shared.auth import Principal
 from shared.canonical import OrderStatus
 from shared.canonical.wire import END
@@ -44,6 +45,10 @@ class OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         ),
     ]
     quote_revision: Annotated[int, Meta(ge=1, le=1_000_000, description="The revision the user saw.", examples=[1])]
+    expected_total: (
+        Annotated[DecimalText, Meta(description="The total the user saw; a quote at another total is refused.")] | None
+    ) = None
+    currency_iso_code: Annotated[CurrencyCode, Meta(description="The currency of that total.")] | None = None
 
 
 class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -100,6 +105,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     version: int
     retry_after_seconds: int
     warnings: list[str]
+    faults: list[QuoteFault]
 
 
 @post(
@@ -116,11 +122,13 @@ async def submit_order(
     """Order an accepted quote. The answer comes at once; follow the order at its `statusUrl`.
 
     One quote revision becomes one order: submitting it again, even with another key, answers with that order, unless
-    it was rejected.
+    it was rejected. A quote that tells by itself that it cannot be ordered (another revision, not accepted, expired,
+    another total) is refused at once; the key stays free.
     """
     process: ProcessClient = request.app.state.process
     quote_id = salesforce_id.canonical_id(data.quote_id, "/quoteId")
-    accepted = await process.submit_order(Caller.of(request), idempotency_key, quote_id, data.quote_revision)
+    seen = Seen(expected_total=data.expected_total, expected_currency=data.currency_iso_code)
+    accepted = await process.submit_order(Caller.of(request), idempotency_key, quote_id, data.quote_revision, seen)
     view = OrderAccepted(
         order_id=accepted.order_id,
         status=accepted.status,
@@ -162,9 +170,10 @@ def order_view(order: process_answers.Order, warnings: list[str]) -> OrderView:
         status=order.status,
         status_text=STATUS_TEXTS[order.status],
         finished=order.status in FINISHED,
-        what_went_wrong=what_went_wrong(order.status, order.reason_code, order.reason),
+        what_went_wrong=what_went_wrong(order.status, order.reason_code, order.reason, order.faults),
         reason_code=order.reason_code or "",
         reason_detail=order.reason or "",
+        faults=fault_views(order.faults),
         next_step=next_step(order.status),
         order_number=order.erp_order_number or "",
         subscription_ids=order.subscription_ids,

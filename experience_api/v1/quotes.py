@@ -1,14 +1,16 @@
-"""Quotes: what each line costs in every system, before anyone orders it."""
+"""Quotes: what each line costs in every system, and what would keep the quote from being ordered."""
 
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, post
-from litestar.params import PathParameter
+from litestar.params import JSONBody, PathParameter
+from msgspec import Meta
 
 from experience_api import process_answers
-from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.amounts import AmountText, CurrencyCode, DecimalTextOrEmpty, amount_text
+from experience_api.process_client import Caller, ProcessClient, Seen
+from experience_api.v1.amounts import AmountText, CurrencyCode, DecimalText, DecimalTextOrEmpty, amount_text
+from experience_api.v1.faults import QuoteFault, fault_views
 from shared.auth import Principal
 from shared.canonical import Recurrence
 from shared.canonical.wire import END, Quantity
@@ -123,4 +125,70 @@ def _line_view(line: process_answers.PreviewLine) -> PricingPreviewLine:
         difference_percent=line.difference_percent or "",
         within_policy=line.within_policy,
         issue=line.problem or "",
+    )
+
+
+class ReadinessRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What the user sees of the quote. Where it is said, another revision or another total is a fault."""
+
+    quote_revision: (
+        Annotated[int, Meta(ge=1, le=1_000_000, description="The revision the user sees.", examples=[1])] | None
+    ) = None
+    expected_total: Annotated[DecimalText, Meta(description="The total the user sees.")] | None = None
+    currency_iso_code: Annotated[CurrencyCode, Meta(description="The currency of that total.")] | None = None
+
+
+class UncheckedSystem(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A system that could not be asked, and why: what it would refuse is not known."""
+
+    system_name: str
+    message: str
+
+
+class ReadinessView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Whether the quote could be ordered now, with everything to mend before it can.
+
+    It is not ready while a system could not be asked. `totalAmount` is what the customer accepted.
+    """
+
+    quote_id: str
+    quote_revision: int
+    ready: bool
+    total_amount: AmountText
+    currency_iso_code: CurrencyCode
+    faults: list[QuoteFault]
+    unchecked_systems: list[UncheckedSystem]
+    warnings: list[str]
+
+
+@post(
+    "/v1/quotes/{quoteId:str}/readiness",
+    operation_id="checkReadiness",
+    tags=["quotes"],
+    status_code=200,
+    opt=operation(
+        owner="salesforce-experience",
+        capability="order-submission",
+        scopes=["quotes:read"],
+        rate="expensive",
+        cost=5,
+        problems=[404, 422],
+    ),
+)
+async def check_readiness(
+    request: Request[Principal, Any, Any], quote_id: QuoteIdParameter, data: JSONBody[ReadinessRequest]
+) -> ReadinessView:
+    """Ask every system what would keep the quote from being ordered now. Changes nothing."""
+    process: ProcessClient = request.app.state.process
+    seen = Seen(expected_total=data.expected_total, expected_currency=data.currency_iso_code)
+    found = await process.check_readiness(Caller.of(request), quote_id, data.quote_revision, seen)
+    return ReadinessView(
+        quote_id=found.quote_id,
+        quote_revision=found.quote_revision,
+        ready=found.ready,
+        total_amount=found.total.amount,
+        currency_iso_code=found.total.currency,
+        faults=fault_views(found.faults),
+        unchecked_systems=[UncheckedSystem(system_name=each.system, message=each.message) for each in found.unchecked],
+        warnings=warnings_for(request),
     )

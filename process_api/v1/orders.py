@@ -10,10 +10,11 @@ from msgspec import Meta
 from process_api.idempotency import IdempotencyKey, parse_key
 from process_api.order_intake import OrderIntake, Submission
 from process_api.orders import OrderRecord, TimelineEntry
+from process_api.readiness_fault import ReadinessFault
 from process_api.subjects import about_order, about_quote_in_body
 from shared.auth import Principal
 from shared.canonical import Money, OrderStatus
-from shared.canonical.wire import END, RecordId
+from shared.canonical.wire import END, CurrencyCode, DecimalText, RecordId
 from shared.contract_headers import STATUS_ADDRESS
 from shared.idempotency_key import IdempotencyKeyHeader
 from shared.operation import operation
@@ -32,10 +33,15 @@ OrderIdParameter = Annotated[
 
 
 class OrderSubmission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """An accepted quote to be ordered, at the revision the caller saw."""
+    """An accepted quote to be ordered, at the revision the caller saw.
+
+    `expected_total` is what its user saw the quote come to; a quote that comes to anything else is refused.
+    """
 
     quote_id: RecordId
     quote_revision: Annotated[int, Meta(ge=1, le=1_000_000, examples=[1])]
+    expected_total: DecimalText | None = None
+    expected_currency: CurrencyCode | None = None
 
 
 class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -77,6 +83,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     subscription_ids: list[str] = msgspec.field(default_factory=list)
     reason_code: str | None = None
     reason: str | None = None
+    faults: list[ReadinessFault] = msgspec.field(default_factory=list)
 
 
 @post(
@@ -101,13 +108,20 @@ async def start_order_submission(
     """Claim the key and the quote revision, and start the flow that books the order.
 
     One quote revision becomes one order, whatever the key: another key for the same revision answers with that order.
+    What one read of the quote tells is refused at once, and the key stays free: 404 without such a quote, 409 at
+    another revision, 422 where it is not accepted, has expired, was changed since, or comes to another total.
     """
     key: IdempotencyKey = parse_key(idempotency_key)
     intake: OrderIntake = request.app.state.intake
     accepted = await intake.accept(
         request.user,
         key,
-        Submission(quote_id=data.quote_id, quote_revision=data.quote_revision),
+        Submission(
+            quote_id=data.quote_id,
+            quote_revision=data.quote_revision,
+            expected_total=data.expected_total,
+            expected_currency=data.expected_currency,
+        ),
         request.state.acting_user,
     )
     view = OrderAccepted(
@@ -158,4 +172,5 @@ def order_view(record: OrderRecord, timeline: list[TimelineEntry]) -> OrderView:
         subscription_ids=record.subscription_ids,
         reason_code=record.reason_code,
         reason=record.reason,
+        faults=record.faults,
     )

@@ -62,6 +62,16 @@ def erp_net(quote: Quote) -> Money:
     return sum_of(quote.one_off_lines(), quote.currency) + shipping_of(quote)
 
 
+def amount_owed(quote: Quote, rules: LegalEntity) -> Money:
+    """What the customer will owe in the ERP, for the credit check, in the currency that the ERP keeps credit in.
+
+    Without anything for the ERP to invoice it is nothing, and billing may charge in a currency that the ERP does not
+    keep.
+    """
+    net = erp_net(quote)
+    return net if has_erp_lines(quote) else Money.of(net.value, rules.currency or quote.currency)
+
+
 def has_erp_lines(quote: Quote) -> bool:
     """Whether there is anything for the ERP to invoice."""
     return bool(quote.one_off_lines()) or shipping_of(quote).value != 0

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from process_api.legal_entities import LegalEntity
-from process_api.workflows.amounts import shipping_of
 from process_api.workflows.order_checks import OrderSubmission
+from process_api.workflows.readiness.faults import NotReady
+from process_api.workflows.readiness.terms_and_contacts import terms_faults
 from shared.canonical import Collection, Quote
-from shared.problem import Rejected
 
 
 class CarriedTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -27,20 +27,11 @@ class CarriedTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def carried_terms(quote: Quote, rules: LegalEntity) -> CarriedTerms:
-    """The terms. Raises Rejected for payment terms without a meaning here, and for shipping without a product."""
+    """The terms. Raises NotReady for payment terms without a meaning here, and for shipping without a product."""
+    faults = terms_faults(quote, rules)
+    if faults:  # the rules have changed since the quote was examined
+        raise NotReady(faults)
     agreed = rules.payment_terms.get(quote.payment_terms) if quote.payment_terms else None
-    if quote.payment_terms and agreed is None:
-        known = ", ".join(rules.payment_terms) or "none are set up"
-        raise Rejected(
-            f'{quote.legal_entity} has no payment terms "{quote.payment_terms}". Known are: {known}.',
-            reason_code="unknown_payment_terms",
-        )
-    if shipping_of(quote).value and rules.shipping_sku is None:
-        raise Rejected(
-            f"Quote {quote.number} charges {shipping_of(quote).amount} {quote.currency} for shipping, but "
-            f"{quote.legal_entity} has no product that shipping is invoiced as.",
-            reason_code="shipping_not_configured",
-        )
     return CarriedTerms(
         erp_payment_terms=agreed.erp if agreed else None,
         days_until_due=agreed.days if agreed else rules.days_until_due,

@@ -13,9 +13,9 @@ import msgspec
 from process_api.cross_reference import Known, Pair, known, link
 from process_api.legal_entities import LegalEntity
 from process_api.steps import Found
-from process_api.workflows.amounts import erp_net, has_erp_lines
+from process_api.workflows.amounts import amount_owed
 from process_api.workflows.order_checks import OrderSubmission
-from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft, Money, Quote
+from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft, Quote
 from shared.problem import Rejected
 
 
@@ -85,10 +85,7 @@ def place_of(account: Account) -> str:
 async def check_credit(context: OrderSubmission) -> Found:
     """Ask the ERP whether the customer may owe the one-off lines as well."""
     quote = context.quote
-    amount = erp_net(quote)
-    if not has_erp_lines(quote):
-        # Billing may charge in a currency that the ERP keeps no credit in: the question is only what is owed there.
-        amount = Money.of(amount.value, context.rules.currency or quote.currency)
+    amount = amount_owed(quote, context.rules)
     credit = await context.system.check_credit(context.tenant, quote.legal_entity, quote.account_id, amount)
     if credit is None or credit.decision is CreditDecision.unknown:
         reason = credit.reason if credit else "the ERP does not know the customer"

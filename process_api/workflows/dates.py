@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from process_api.readiness_fault import ReadinessFault
 from shared.canonical import Quote, QuoteLine, Recurrence
-from shared.problem import Rejected
 
 PERIODS = (Recurrence.month, Recurrence.year)
 # Billing platforms take a start so many days ahead (Stripe: two years).
@@ -56,13 +55,6 @@ def first_moment(day: str, zone: ZoneInfo) -> str:
     """The moment at which a day begins there, in UTC, as RFC 3339 writes it."""
     begins = datetime.combine(date.fromisoformat(day), time.min, tzinfo=zone)
     return begins.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def check_dates(quote: Quote, today: date) -> None:
-    """Raise Rejected where the systems cannot keep the quote's dates, with every reason."""
-    faults = date_faults(quote, today)
-    if faults:
-        raise Rejected(" ".join(fault.message for fault in faults), reason_code=faults[0].code)
 
 
 def date_faults(quote: Quote, today: date) -> list[ReadinessFault]:

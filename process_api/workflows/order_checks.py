@@ -4,8 +4,6 @@ None of these steps changes anything but the customer, which is linked or create
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -17,10 +15,9 @@ from process_api.orders import OrderRecord
 from process_api.steps import Found
 from process_api.store import Store
 from process_api.system_client import SystemClient
-from process_api.workflows.amounts import check_amounts
-from process_api.workflows.dates import check_dates
-from shared.canonical import Account, Quote, QuoteStatus, Recurrence
-from shared.canonical.subscription import SUBSCRIPTION_ITEMS_MAX
+from process_api.workflows.readiness.examination import Examination, Submitted
+from process_api.workflows.readiness.examine import examine
+from shared.canonical import Account, Quote, Recurrence
 from shared.problem import Rejected
 
 PERIODS = (Recurrence.month, Recurrence.year)
@@ -95,45 +92,12 @@ def correct(quote: Quote, skus: dict[str, str]) -> Quote:
 
 
 async def check_quote(context: OrderSubmission) -> Found:
-    """Refuse the quote unless it is accepted, and still what was submitted."""
-    quote, revision = context.quote, context.order.quote_revision
-    if quote.status is not QuoteStatus.accepted:
-        raise Rejected(
-            f"Quote {quote.number} is {quote.status.value}; only an accepted quote can be ordered.",
-            reason_code="quote_not_accepted",
-        )
-    if quote.revision != revision:
-        raise Rejected(
-            f"Quote {quote.number} is at revision {quote.revision} now; revision {revision} was submitted.",
-            reason_code="quote_revision_changed",
-        )
-    if not quote.lines:
-        raise Rejected(f"Quote {quote.number} has no lines.", reason_code="quote_empty")
-    if quote.quote_id != context.order.quote_id:
-        # Two spellings of one id would be two orders: the id as the CRM writes it is the only one.
-        raise Rejected(
-            f"{context.order.quote_id} is another spelling of {quote.quote_id}; submit that.",
-            reason_code="quote_id_not_canonical",
-        )
-    check_amounts(quote, context.rules)
-    check_dates(quote, datetime.now(context.rules.zone).date())
-    check_recurring_lines(quote)
-    return Found(f"Quote {quote.number} is accepted at revision {revision}.")
+    """Refuse the quote unless it is what was submitted and every system would take it: nothing is written before.
 
-
-def check_recurring_lines(quote: Quote) -> None:
-    """Raise Rejected where no subscription can be made of the recurring lines: better now than after the ERP booked."""
-    for period in (Recurrence.month, Recurrence.year):
-        lines = quote.recurring_lines(period)
-        if len(lines) > SUBSCRIPTION_ITEMS_MAX:
-            raise Rejected(
-                f"Quote {quote.number} has {len(lines)} lines per {period.value}; a subscription takes "
-                f"{SUBSCRIPTION_ITEMS_MAX}.",
-                reason_code="too_many_recurring_lines",
-            )
-        for line in lines:
-            if Decimal(line.quantity) != Decimal(line.quantity).to_integral_value():
-                raise Rejected(
-                    f"{line.quantity} of {line.sku} cannot be charged: billing counts whole units.",
-                    reason_code="quantity_not_whole",
-                )
+    Raises NotReady with every fault at once.
+    """
+    quote, order = context.quote, context.order
+    submitted = Submitted(order.quote_id, order.quote_revision, order.expected_total, order.expected_currency)
+    exam = Examination(context.tenant, quote, submitted, context.rules, context.policy, context.system)
+    (await examine(exam)).require()
+    return Found(f"Quote {quote.number} is accepted at revision {quote.revision}, and every system would take it.")

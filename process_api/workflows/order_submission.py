@@ -2,7 +2,7 @@
 
     step                what it does                                              undo
     load_quote          read the quote and keep it with the order                 -
-    check_quote         is it accepted, and still what was submitted?             -
+    check_quote         is it what was submitted, and would every system take it? -
     validate_customer   link the account to the ERP's customer, or create it      - (a customer is a fact of its own)
     check_credit        ask the ERP whether the customer may owe the one-off sum  -
     align_prices        hold every line against the list, within the policy       -
@@ -18,7 +18,7 @@ payments are written from here; what is (customers, orders, subscriptions) has i
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.orders import change_order, order_status
+from process_api.orders import change_order, keep_faults, order_status
 from process_api.steps import Direction, Found, Step
 from process_api.workflows.billing_start import cancel_billing, find_billing, start_billing
 from process_api.workflows.crm_report import report_ending, report_to_crm
@@ -26,7 +26,9 @@ from process_api.workflows.customers import check_credit, validate_customer
 from process_api.workflows.erp_booking import book_erp_order, cancel_erp_order, find_erp_order
 from process_api.workflows.order_checks import OrderSubmission, check_quote, load_quote
 from process_api.workflows.prices_and_tax import align_prices, calculate_tax
+from process_api.workflows.readiness.faults import NotReady
 from shared.canonical import OrderStatus
+from shared.problem import QuotewayError
 
 # What may leave something at a vendor that an undo, or a second look, has to take away.
 VENDOR_WRITES = ("book_erp_order", "start_billing")
@@ -59,6 +61,12 @@ async def step_begun(
         await change_order(
             connection, context.order.order_id, status=status, step=step.name, message=f"Now {status.value}."
         )
+
+
+async def step_refused(connection: AsyncConnection, flow_id: str, error: QuotewayError) -> None:
+    """Keep every fault of a quote that is not ready with its order."""
+    if isinstance(error, NotReady):
+        await keep_faults(connection, flow_id, error.readiness_faults)
 
 
 async def step_settled(

@@ -18,8 +18,7 @@ from shared.problem import Rejected
 async def align_prices(context: OrderSubmission) -> Found:
     """Hold every line against the list price of the system that will invoice it."""
     quote = context.quote
-    skus = sorted({line.sku for line in quote.lines})
-    listed = await context.system.look_up_prices(context.tenant, quote.legal_entity, skus, quote.currency)
+    listed = await context.system.look_up_prices(context.tenant, quote)
     unsold: list[str] = []
     outside: list[str] = []
     for line in quote.lines:

@@ -76,12 +76,17 @@ class Scenes:
             recorder.ask(Asked("getReadiness", "ready", "Everything it depends on is there"))
 
     def quotes(self) -> None:
-        """What a quote would cost."""
+        """What a quote would cost, and what would keep it from being ordered."""
         for recorder in (self.experience, self.process):
             ask = "previewPricing"
             recorder.ask(Asked(ask, "orderable", "A quote that can be ordered", parameters={"quoteId": QUOTE}))
             recorder.ask(Asked(ask, "no_quote", "No such quote", 404, parameters={"quoteId": UNKNOWN_QUOTE}))
             recorder.ask(Asked(ask, "no_id", "Not a Salesforce id", 400, parameters={"quoteId": "quote-1"}))
+            ask = "checkReadiness"
+            recorder.ask(Asked(ask, "ready", "A quote that can be ordered", parameters={"quoteId": QUOTE}, body={}))
+            recorder.ask(Asked(ask, "not_ready", "Everything there is to mend", parameters={"quoteId": DRAFT}, body={}))
+            recorder.ask(Asked(ask, "no_quote", "No such quote", 404, {"quoteId": UNKNOWN_QUOTE}, {}))
+            recorder.ask(Asked(ask, "no_id", "Not a Salesforce id", 400, {"quoteId": "quote-1"}, {}))
 
     def orders(self) -> None:
         """An order that is booked, one that is refused, and what the key protects from."""
@@ -93,6 +98,10 @@ class Scenes:
             other = {**body, "quoteRevision": 2}
             recorder.ask(Asked(submit, "key_reused", "The key stands for another request", 422, dict(key), other))
             recorder.ask(Asked(submit, "no_key", "No Idempotency-Key", 400, body=body))
+            draft, free = {**body, "quoteId": DRAFT}, {"Idempotency-Key": "never-claimed"}
+            recorder.ask(Asked(submit, "not_accepted", "A quote nobody has accepted", 422, dict(free), draft))
+            none = {**body, "quoteId": UNKNOWN_QUOTE}
+            recorder.ask(Asked(submit, "no_quote", "No such quote", 404, dict(free), none))
             wrong = {"quoteId": "quote 1", "quoteRevision": 1}
             recorder.ask(Asked(submit, "wrong_id", "A quote id that is none", 400, {"Idempotency-Key": "k2"}, wrong))
             unknown = {**body, "discount": "5"}

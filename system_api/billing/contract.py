@@ -1,5 +1,6 @@
 """What Quoteway needs of a billing platform."""
 
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from shared.canonical import (
@@ -43,8 +44,13 @@ class Billing(Protocol):
     async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
         """The customer of that id as a person would recognise it; None where there is none, or it was deleted."""
 
-    async def list_prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], Money]:
-        """The list prices of `skus` in `currency`, one for each recurrence at which billing sells them."""
+    async def list_prices(
+        self, wanted: Mapping[str, Collection[Recurrence]], currency: str
+    ) -> dict[tuple[str, Recurrence], Money]:
+        """The list prices in `currency` of the SKUs `wanted`, for each of their recurrences that billing sells.
+
+        What was answered shortly before may be answered again: a price that is charged is read anew when it is used.
+        """
 
     async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Subscription:
         """Start the subscription, read back and compared: item count and period amount."""

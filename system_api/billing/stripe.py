@@ -10,6 +10,7 @@ look-up that misses a record just made would make a second one, or leave one beh
 """
 
 import time
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -90,9 +91,11 @@ class Stripe:
         """The customer of that id; None where there is none, or it was deleted."""
         return await self._customers.entry(vendor_id)
 
-    async def list_prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], Money]:
+    async def list_prices(
+        self, wanted: Mapping[str, Collection[Recurrence]], currency: str
+    ) -> dict[tuple[str, Recurrence], Money]:
         """The recurring list prices, by the month and by the year."""
-        found = await self._catalogue.prices(skus, currency)
+        found = await self._catalogue.prices_lately(wanted, currency)
         with understanding(VENDOR, writes=False):
             return {sold: price.amount for sold, price in found.items()}
 
@@ -253,7 +256,7 @@ class Stripe:
         ) from error
 
     async def _subscription_params(self, external_id: str, draft: SubscriptionDraft) -> dict[str, object]:
-        prices = await self._catalogue.prices([item.sku for item in draft.items], draft.currency)
+        prices = await self._catalogue.prices({item.sku: (draft.recurrence,) for item in draft.items}, draft.currency)
         tax_rate = await self._catalogue.tax_rate(draft.tax_code, draft.tax_percent)
         return subscription_params(external_id, draft, prices, tax_rate, self._api.now_s())
 

@@ -5,8 +5,11 @@ account, can be moved to a new price when the price rises, and is read consisten
 """
 
 import asyncio
+from collections.abc import Collection, Mapping
 from decimal import Decimal
+from time import monotonic
 
+from shared.brief_memory import BriefMemory
 from shared.canonical import Recurrence
 from shared.problem import Rejected
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
@@ -15,8 +18,10 @@ from system_api.side_by_side import side_by_side
 
 _LOOKUP_KEYS_MAX = 10
 _REQUESTS_AT_ONCE_MAX = 4
-_RECURRENCES = (Recurrence.month, Recurrence.year)
 _DISPLAY_NAME_CHARS_MAX = 50
+
+
+Wanted = Mapping[str, Collection[Recurrence]]
 
 
 class StripeCatalogue:
@@ -25,16 +30,24 @@ class StripeCatalogue:
     def __init__(self, api: StripeApi) -> None:
         self._api = api
         self._few_at_once = asyncio.Semaphore(_REQUESTS_AT_ONCE_MAX)
+        self._lately: BriefMemory[str, PriceRecord] = BriefMemory()
 
-    async def prices(self, skus: list[str], currency: str) -> dict[tuple[str, Recurrence], PriceRecord]:
-        """The active recurring prices of `skus` in `currency`."""
-        wanted = {f"{sku}-{currency}-{period.value}": (sku, period) for sku in skus for period in _RECURRENCES}
-        keys = list(wanted)
-        chunks = [keys[start : start + _LOOKUP_KEYS_MAX] for start in range(0, len(keys), _LOOKUP_KEYS_MAX)]
-        async with side_by_side() as reads:
-            pages = [reads.create_task(self._by_lookup_keys(chunk)) for chunk in chunks]
-        found = [price for page in pages for price in page.result()]
-        return {wanted[price.lookup_key]: price for price in found if price.lookup_key in wanted}
+    async def prices(self, wanted: Wanted, currency: str) -> dict[tuple[str, Recurrence], PriceRecord]:
+        """The active recurring prices of the SKUs `wanted` in `currency`, read now."""
+        by_key = _lookup_keys(wanted, currency)
+        found = await self._read(list(by_key))
+        return {by_key[key]: price for key, price in found.items()}
+
+    async def prices_lately(self, wanted: Wanted, currency: str) -> dict[tuple[str, Recurrence], PriceRecord]:
+        """The same, but what was read in the last half minute is not read again.
+
+        A long list takes more requests than Stripe allows at once. Each page that was answered is kept, so that the
+        next attempt at the list asks for the others only.
+        """
+        by_key = _lookup_keys(wanted, currency)
+        known = {key: price for key in by_key if (price := self._lately.find(key)) is not None}
+        found = await self._read([key for key in by_key if key not in known])
+        return {by_key[key]: price for key, price in {**known, **found}.items()}
 
     async def tax_rate(self, tax_code: str, percent: str) -> str:
         """The id of the rate that adds `percent` for that jurisdiction, made where there is none."""
@@ -54,10 +67,26 @@ class StripeCatalogue:
         key = idempotency_key("create-tax-rate", tax_code, {**params, "instead_of": archived})
         return (await self._api.post("/v1/tax_rates", TaxRateRecord, params, key=key)).id
 
-    async def _by_lookup_keys(self, keys: list[str]) -> list[PriceRecord]:
+    async def _read(self, keys: list[str]) -> dict[str, PriceRecord]:
+        pages = [keys[start : start + _LOOKUP_KEYS_MAX] for start in range(0, len(keys), _LOOKUP_KEYS_MAX)]
+        async with side_by_side() as reads:
+            answers = [reads.create_task(self._by_lookup_keys(page)) for page in pages]
+        return {key: price for answer in answers for key, price in answer.result().items()}
+
+    async def _by_lookup_keys(self, keys: list[str]) -> dict[str, PriceRecord]:
         async with self._few_at_once:
+            asked_at = monotonic()
             params = {"lookup_keys": keys, "active": True, "limit": len(keys)}
-            return (await self._api.get("/v1/prices", Page[PriceRecord], params)).data
+            prices = (await self._api.get("/v1/prices", Page[PriceRecord], params)).data
+        found = {price.lookup_key: price for price in prices if price.lookup_key in keys}
+        for key, price in found.items():
+            self._lately.keep(key, price, asked_at)
+        return found
+
+
+def _lookup_keys(wanted: Wanted, currency: str) -> dict[str, tuple[str, Recurrence]]:
+    """What each lookup key that is asked for stands for."""
+    return {f"{sku}-{currency}-{period.value}": (sku, period) for sku, periods in wanted.items() for period in periods}
 
 
 def price_in(prices: dict[tuple[str, Recurrence], PriceRecord], sku: str, recurrence: Recurrence) -> PriceRecord:

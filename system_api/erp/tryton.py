@@ -100,11 +100,7 @@ class Tryton:
             return {}
         # No code holds a NUL, and Tryton answers 500 to whoever asks for one: PostgreSQL's text cannot hold it.
         wanted = sorted({sku for sku in skus if "\0" not in sku})
-        if not wanted:
-            return {}
-        found = await self._rest.search(
-            "product.product", [["code", "in", wanted]], PRODUCT_FIELDS, ProductRecord, limit=2 * len(wanted)
-        )
+        found = await self._rest.search_each("product.product", "code", wanted, PRODUCT_FIELDS, ProductRecord, limit=2)
         with understanding(VENDOR, writes=False):
             prices = {product.code: price_of(product, currency) for product in found}
         return {sku: price for sku, price in prices.items() if price is not None}

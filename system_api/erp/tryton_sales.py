@@ -196,9 +196,7 @@ class TrytonSales:
         wanted = sorted(set(skus))
         if any("\0" in sku for sku in wanted):  # no code holds one, and Tryton answers 500 to it
             raise _rejected("The ERP sells nothing whose code holds a NUL.", "product_not_sold")
-        found = await self._rest.search(
-            "product.product", [["code", "in", wanted]], PRODUCT_FIELDS, ProductRecord, limit=2 * len(wanted)
-        )
+        found = await self._rest.search_each("product.product", "code", wanted, PRODUCT_FIELDS, ProductRecord, limit=2)
         products = {product.code: product for product in found if product.salable}
         missing = [sku for sku in wanted if sku not in products]
         if missing:

@@ -1,6 +1,6 @@
 """List prices of ERP and billing side by side: made from the two adapters, which know nothing of each other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from shared.canonical import ListPrice, Money, PriceList, Recurrence
@@ -16,19 +16,33 @@ class ListPrices:
     """The list prices of one legal entity."""
 
     erp: Erp
-    billing: Billing
+    billing: Callable[[], Billing]
 
-    async def look_up(self, skus: list[str], currency: str) -> PriceList:
+    async def look_up(
+        self, skus: list[str], currency: str, recurrences: Mapping[str, Collection[Recurrence]] | None = None
+    ) -> PriceList:
         """Each of `skus` with its price in either system, in the order asked; None where a system does not sell it.
+
+        `recurrences` says how products are to be sold: of those it names, billing is asked for what recurs only, and
+        where nothing does, none needs to be connected. The ERP is asked for each, since it lists what billing charges.
 
         Raises Unavailable or Rejected as the adapters do: half a list could pass for a whole one.
         """
+        periods = _periods_of(skus, recurrences or {})
         async with side_by_side() as reads:
             erp = reads.create_task(self.erp.list_prices(skus, currency))
-            billing = reads.create_task(self.billing.list_prices(skus, currency))
-        one_off, recurring = erp.result(), billing.result()
+            billing = reads.create_task(self.billing().list_prices(periods, currency)) if periods else None
+        one_off, recurring = erp.result(), billing.result() if billing is not None else {}
         prices = [price for sku in skus for price in prices_of(sku, one_off.get(sku), recurring)]
         return PriceList(currency=currency, prices=prices)
+
+
+def _periods_of(
+    skus: list[str], recurrences: Mapping[str, Collection[Recurrence]]
+) -> dict[str, tuple[Recurrence, ...]]:
+    """What billing is to be asked for: each product that recurs, with its periods."""
+    wanted = {sku: tuple(each for each in _PERIODS if each in recurrences.get(sku, _PERIODS)) for sku in skus}
+    return {sku: periods for sku, periods in wanted.items() if periods}
 
 
 def prices_of(sku: str, erp: Money | None, billing: Mapping[tuple[str, Recurrence], Money]) -> list[ListPrice]:

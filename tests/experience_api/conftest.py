@@ -27,6 +27,7 @@ OPERATIONS = [
     ("GET", f"/v1/accounts/{ACCOUNT_ID}/credit-status", None),
     ("GET", f"/v1/accounts/{ACCOUNT_ID}/invoices", None),
     ("POST", f"/v1/quotes/{QUOTE_ID}/pricing-preview", None),
+    ("POST", f"/v1/quotes/{QUOTE_ID}/readiness", {}),
 ]
 
 

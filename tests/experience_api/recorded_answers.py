@@ -80,6 +80,7 @@ BOOKED_ORDER: dict[str, Any] = {
     "subscriptionIds": ["sub_0001"],
     "reasonCode": None,
     "reason": None,
+    "faults": [],
 }
 REJECTED_ORDER: dict[str, Any] = {
     **BOOKED_ORDER,
@@ -101,6 +102,7 @@ REJECTED_ORDER: dict[str, Any] = {
     "subscriptionIds": [],
     "reasonCode": "credit_refused",
     "reason": "Credit refused: 4000.00 EUR of 5000.00 EUR are owed.",
+    "faults": [],
 }
 NEW_ORDER: dict[str, Any] = {
     **REJECTED_ORDER,
@@ -111,6 +113,7 @@ NEW_ORDER: dict[str, Any] = {
     "legalEntity": None,
     "reasonCode": None,
     "reason": None,
+    "faults": [],
 }
 
 CREDIT: dict[str, Any] = {
@@ -205,6 +208,29 @@ OVERVIEW_WITHOUT_ERP: dict[str, Any] = {
     },
 }
 
+READINESS: dict[str, Any] = {
+    "quoteId": QUOTE_ID,
+    "quoteRevision": 1,
+    "ready": False,
+    "total": eur("5699.00"),
+    "faults": [
+        {
+            "code": "quantity_not_whole",
+            "message": "Line 2 (MON-STD): 1.5 of it cannot be charged, billing counts whole units.",
+            "lineId": "0QLQW0000000002AAA",
+            "field": "quantity",
+            "system": "billing",
+        },
+        {
+            "code": "quote_expired",
+            "message": "Quote 00001001 was valid until 2026-11-30. Extend it, or make a new one.",
+            "lineId": None,
+            "field": "expiresOn",
+            "system": None,
+        },
+    ],
+    "unchecked": [{"system": "tax", "message": "tax did not answer in time."}],
+}
 PRICING_PREVIEW: dict[str, Any] = {
     "quoteId": QUOTE_ID,
     "quoteRevision": 1,

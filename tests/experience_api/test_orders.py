@@ -14,6 +14,7 @@ from tests.experience_api.recorded_answers import (
     NEW_ORDER,
     ORDER_ID,
     QUOTE_ID,
+    READINESS,
     REJECTED_ORDER,
     accepted,
     problem,
@@ -150,6 +151,7 @@ async def test_a_booked_order_shows_what_a_sales_user_looks_for(experience: Expe
         "version": 14,
         "retryAfterSeconds": 0,
         "warnings": [],
+        "faults": [],
     }
 
 
@@ -232,3 +234,26 @@ async def test_an_impossible_order_id_is_refused_before_the_process_api_hears_of
 
 def test_every_status_has_words() -> None:
     assert set(STATUS_TEXTS) == set(OrderStatus)
+
+
+async def test_the_total_that_the_user_saw_is_handed_on(experience: Experience) -> None:
+    experience.process.will_answer(accepted(), 202)
+
+    answer = await experience.submit({**SUBMISSION, "expectedTotal": "4129.00", "currencyIsoCode": "EUR"})
+
+    assert answer.status_code == 202
+    sent = json.loads(experience.process.requests[0].content)
+    assert sent == {**SUBMISSION, "expectedTotal": "4129.00", "expectedCurrency": "EUR"}
+
+
+async def test_every_fault_of_a_quote_is_told_with_the_order(experience: Experience) -> None:
+    faults = READINESS["faults"]
+    experience.process.will_answer({**REJECTED_ORDER, "reasonCode": "not_ready", "faults": faults})
+
+    order = (await experience.get(f"/v1/orders/{ORDER_ID}")).json()
+
+    assert order["whatWentWrong"] == f"{faults[0]['message']} {faults[1]['message']}"
+    assert [(fault["code"], fault["lineId"], fault["fieldName"]) for fault in order["faults"]] == [
+        ("quantity_not_whole", "0QLQW0000000002AAA", "quantity"),
+        ("quote_expired", "", "expiresOn"),
+    ]

@@ -1,7 +1,9 @@
-"""The pricing preview."""
+"""The pricing preview, and the readiness of a quote."""
+
+import json
 
 from tests.experience_api.conftest import Experience
-from tests.experience_api.recorded_answers import PRICING_PREVIEW, QUOTE_ID, problem
+from tests.experience_api.recorded_answers import PRICING_PREVIEW, QUOTE_ID, READINESS, problem
 
 
 async def test_each_line_shows_its_price_in_every_system(experience: Experience) -> None:
@@ -73,3 +75,47 @@ async def test_what_is_no_salesforce_id_is_refused(experience: Experience) -> No
 
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["pointer"] == "path/quoteId"
+
+
+async def test_readiness_names_every_fault_with_its_line_and_field(experience: Experience) -> None:
+    experience.process.will_answer(READINESS)
+
+    answer = await experience.post(f"/v1/quotes/{QUOTE_ID}/readiness", {})
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "quoteId": QUOTE_ID,
+        "quoteRevision": 1,
+        "ready": False,
+        "totalAmount": "5699.00",
+        "currencyIsoCode": "EUR",
+        "faults": [
+            {
+                "code": "quantity_not_whole",
+                "message": "Line 2 (MON-STD): 1.5 of it cannot be charged, billing counts whole units.",
+                "lineId": "0QLQW0000000002AAA",
+                "fieldName": "quantity",
+                "systemName": "billing",
+            },
+            {
+                "code": "quote_expired",
+                "message": "Quote 00001001 was valid until 2026-11-30. Extend it, or make a new one.",
+                "lineId": "",
+                "fieldName": "expiresOn",
+                "systemName": "",
+            },
+        ],
+        "uncheckedSystems": [{"systemName": "tax", "message": "tax did not answer in time."}],
+        "warnings": [],
+    }
+
+
+async def test_readiness_hands_on_what_the_user_saw_and_nothing_else(experience: Experience) -> None:
+    experience.process.will_answer(READINESS)
+    seen = {"quoteRevision": 2, "expectedTotal": "5699.00", "currencyIsoCode": "EUR"}
+
+    await experience.post(f"/v1/quotes/{QUOTE_ID}/readiness", seen)
+    await experience.post(f"/v1/quotes/{QUOTE_ID}/readiness", {})
+
+    sent = [json.loads(request.content) for request in experience.process.requests]
+    assert sent == [{"quoteRevision": 2, "expectedTotal": "5699.00", "expectedCurrency": "EUR"}, {}]

@@ -7,6 +7,7 @@ import pytest
 
 from process_api.account_overview import Overview
 from process_api.pricing_preview import PricingPreview
+from process_api.quote_readiness import QuoteReadiness
 from process_api.v1.orders import OrderAccepted, OrderView
 from shared.canonical import CreditStatus, InvoicePage
 from shared.problem import Problem
@@ -27,6 +28,7 @@ from tests.experience_api import recorded_answers as recorded
         (recorded.OVERVIEW, Overview),
         (recorded.OVERVIEW_WITHOUT_ERP, Overview),
         (recorded.PRICING_PREVIEW, PricingPreview),
+        (recorded.READINESS, QuoteReadiness),
         (recorded.problem("not-found", 404, "There is no order x."), Problem),
     ],
 )

@@ -21,6 +21,7 @@ from shared.canonical import (
     Address,
     BillingCustomer,
     BookedLine,
+    Contact,
     CreditDecision,
     CreditStatus,
     Customer,
@@ -90,6 +91,7 @@ def mixed_quote() -> Quote:
         account_id=ACCOUNT_ID,
         legal_entity="NW-DE",
         currency="EUR",
+        bill_to=Contact(name="Petra Muster", email="buchhaltung@acme.example"),
         lines=[
             line("l1", "GATEWAY-EDGE", "2", "1490.00", Recurrence.none, "5"),
             line("l2", "MON-STD", "20", "4.90", Recurrence.month),

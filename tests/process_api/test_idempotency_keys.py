@@ -4,15 +4,19 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from decimal import Decimal
 
 import httpx
 import pytest
 from sqlalchemy import text
 
 from process_api import idempotency
+from process_api.discount_policy import DiscountPolicy
 from process_api.housekeeping import Housekeeping
 from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, prune_keys
+from process_api.legal_entities import LegalEntities
 from process_api.order_intake import ORDER_FLOW, OrderIntake, Submission
+from process_api.submission_check import SubmissionCheck
 from shared.principal import ActingUser, OwnToken, Principal
 from shared.problem import Conflict, IdempotencyMismatch
 from tests.process_api.conftest import Process
@@ -170,7 +174,8 @@ async def test_one_key_for_two_operations_is_two_requests(process: Process) -> N
 
 async def kept_by_the_version_before(process: Process, key: str, acting: ActingUser | None) -> str:
     """An order whose key is where versions before 0017 kept it."""
-    intake, quote = OrderIntake(process.worker.store), process.system.quote_id
+    check = SubmissionCheck(process.worker.system, DiscountPolicy(Decimal(20), Decimal(1)), LegalEntities())
+    intake, quote = OrderIntake(process.worker.store, check), process.system.quote_id
     accepted = await intake.accept(service(), IdempotencyKey(key), Submission(quote_id=quote, quote_revision=1), acting)
     async with process.worker.store.transaction("nordwind") as connection:
         await connection.execute(

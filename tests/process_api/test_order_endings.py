@@ -160,6 +160,7 @@ async def test_a_rejected_order_frees_its_revision_for_another_key(process: Proc
     accepted = system.quote
     system.quote = msgspec.structs.replace(accepted, status=QuoteStatus.draft)
     key = uuid.uuid4().hex
+    system.fail("find_quote", "unavailable")  # at the submission, which would refuse it at once
     refused = await submit_and_end(process, key=key)
     assert refused["status"] == "rejected"
     system.quote = accepted
@@ -195,6 +196,7 @@ async def test_another_spelling_of_the_quotes_id_is_not_another_order(process: P
     spelled = process.system.quote_id
     process.system.quote = msgspec.structs.replace(process.system.quote, quote_id=spelled)
     process.system.spellings = {spelled.upper(): spelled}
+    process.system.fail("find_quote", "unavailable")  # at the submission, which would refuse it at once
 
     order = await submit_and_end(process, quoteId=spelled.upper())
 

@@ -100,6 +100,8 @@ async def test_the_timeline_and_the_flow_tell_the_story(process: Process) -> Non
 
 @pytest.mark.parametrize("operation", READS + WRITES)
 async def test_a_refusal_at_any_step_leaves_nothing_over(process: Process, operation: str) -> None:
+    if operation == "find_quote":
+        process.system.fail(operation, "unavailable")  # else it would be the submission that reads the refusal
     process.system.fail(operation, "rejected")
 
     order = await submit_and_end(process)
@@ -248,6 +250,7 @@ async def test_what_salesforce_must_say_before_an_order_begins(process: Process)
     ]
     for quote, reason_code in cases:
         system.quote = msgspec.structs.replace(quote, quote_id=f"0Q0{uuid.uuid4().hex[:15]}")
+        system.fail("find_quote", "unavailable")  # at the submission, which would refuse some of them at once
         order = await submit_and_end(process)
         assert (order["status"], order["reasonCode"]) == ("rejected", reason_code), order["reason"]
         assert order["reason"]

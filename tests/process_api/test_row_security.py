@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import cast
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from process_api.order_intake import OrderIntake, Submission
 from process_api.row_security import APPLICATION_ROLE, SCHEMA
 from process_api.settings import ProcessSettings
 from process_api.store import Store
+from process_api.submission_check import SubmissionCheck
 from process_api.tables import (
     dead_letter_decisions,
     flow_attempts,
@@ -43,6 +45,13 @@ class TwoTenants:
     foreign: str
 
 
+class AnyQuote:
+    """Lets every submission pass: there is no Salesforce here."""
+
+    async def require(self, _tenant: str, _submitted: object) -> None:
+        """Refuse nothing."""
+
+
 def principal(tenant: str) -> Principal:
     """Someone of that tenant."""
     return Principal("service", "service", tenant, frozenset())
@@ -50,7 +59,7 @@ def principal(tenant: str) -> Principal:
 
 async def submit(store: Store, tenant: str, key: str = "key-1") -> str:
     """Take an order in, with the key and all that is written with it."""
-    accepted = await OrderIntake(store).accept(
+    accepted = await OrderIntake(store, cast("SubmissionCheck", AnyQuote())).accept(
         principal(tenant), IdempotencyKey(key), Submission(quote_id="0Q01", quote_revision=1)
     )
     return accepted.order_id

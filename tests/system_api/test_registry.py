@@ -2,6 +2,7 @@
 
 import pytest
 
+from shared.canonical import Recurrence
 from shared.problem import Rejected, Unavailable
 from system_api import registry as registry_module
 from system_api.connections import Connection
@@ -77,4 +78,4 @@ async def test_every_adapter_is_closed(registry: Registry) -> None:
     await registry.close()
 
     with pytest.raises(RuntimeError, match="closed"):
-        await registry.billing("nordwind", "NW-DE").list_prices(["A"], "EUR")
+        await registry.billing("nordwind", "NW-DE").list_prices({"A": [Recurrence.month]}, "EUR")

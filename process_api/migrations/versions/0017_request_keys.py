@@ -10,7 +10,7 @@ from alembic import op
 from process_api.row_security import isolate, lift_isolation
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

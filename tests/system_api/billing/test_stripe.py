@@ -68,20 +68,26 @@ async def test_ids_that_differ_in_capitals_are_different_accounts(
     assert other is None
 
 
+def recurring(*skus: str) -> dict[str, tuple[Recurrence, ...]]:
+    return dict.fromkeys(skus, (Recurrence.month, Recurrence.year))
+
+
 async def test_list_prices_are_what_billing_sells_in_that_currency(billing: Stripe) -> None:
-    prices = await billing.list_prices(["MON-STD", "SUPPORT-PREM", "GATEWAY-EDGE", "MON-LEGACY", "NONE"], "USD")
+    prices = await billing.list_prices(
+        recurring("MON-STD", "SUPPORT-PREM", "GATEWAY-EDGE", "MON-LEGACY", "NONE"), "USD"
+    )
 
     assert prices == {
         ("MON-STD", Recurrence.month): Money(amount="5.50", currency="USD"),
         ("SUPPORT-PREM", Recurrence.year): Money(amount="1320.00", currency="USD"),
     }
-    assert await billing.list_prices(["MON-STD"], "GBP") == {}
+    assert await billing.list_prices(recurring("MON-STD"), "GBP") == {}
 
 
 async def test_more_prices_than_one_request_takes(billing: Stripe) -> None:
     skus = [f"NONE-{number}" for number in range(60)]
 
-    assert set(await billing.list_prices([*skus, "MON-STD"], "EUR")) == {("MON-STD", Recurrence.month)}
+    assert set(await billing.list_prices(recurring(*skus, "MON-STD"), "EUR")) == {("MON-STD", Recurrence.month)}
 
 
 # -- subscriptions ----------------------------------------------------------------------------------------------------
@@ -337,5 +343,5 @@ async def test_an_account_that_is_away_is_unavailable(dead_url: str, customer_dr
     with pytest.raises(Unavailable):
         await billing.ensure_customer(customer_draft)
     with pytest.raises(Unavailable):
-        await billing.list_prices(["MON-STD"], "EUR")
+        await billing.list_prices(recurring("MON-STD"), "EUR")
     await billing.close()

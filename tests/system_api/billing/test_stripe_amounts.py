@@ -218,7 +218,7 @@ def krona_price(stripe_account: Simulator) -> None:
 async def test_a_company_in_isk_sells_at_its_list_price(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
-    listed = (await billing.list_prices(["MON-STD"], "ISK"))["MON-STD", Recurrence.month]
+    listed = (await billing.list_prices({"MON-STD": (Recurrence.month,)}, "ISK"))["MON-STD", Recurrence.month]
     customer = await billing.ensure_customer(customer_draft)
     lines = [accepted(1, "20", "590", currency="ISK"), accepted(2, "7", "590", "7.77", currency="ISK")]
     draft = monthly(customer.vendor_id, customer_draft.account_id, currency="ISK", items=lines)

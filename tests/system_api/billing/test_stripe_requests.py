@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from shared.canonical import CustomerDraft
-from system_api.billing import stripe
+from system_api.billing import stripe_customers
 from system_api.billing.stripe import Stripe
 from system_api.billing.stripe_api import form_pairs
 from tests.sandbox.stripe.sdk_types import check_request, find_operation
@@ -29,7 +29,7 @@ async def test_a_misspelt_parameter_of_the_adapter_is_found(
     billing: Stripe, customer_draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation: what the check of each test would say of a customer with a misspelt field."""
-    params_of, found = stripe._customer_params, list[str]()
+    params_of, found = stripe_customers._params, list[str]()
 
     def misspelt(draft: CustomerDraft) -> dict[str, Any]:
         params = params_of(draft)
@@ -42,7 +42,7 @@ async def test_a_misspelt_parameter_of_the_adapter_is_found(
         found.extend(check_request("POST", path, body))
         return await post(path, shape, params_of(customer_draft), key=key)
 
-    monkeypatch.setattr(stripe, "_customer_params", misspelt)
+    monkeypatch.setattr(stripe_customers, "_params", misspelt)
     monkeypatch.setattr(billing._api, "post", checked)
     await billing.ensure_customer(customer_draft)
     assert found

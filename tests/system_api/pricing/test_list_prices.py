@@ -18,7 +18,7 @@ async def test_each_product_has_the_prices_of_the_systems_that_sell_it(
     erp = Tryton(connection_of(tryton, "NW-US", "USD"))
     billing = Stripe(stripe_connection(stripe_account.url, stripe_account.credentials["key"]))
 
-    found = await ListPrices(erp, billing).look_up(["SUPPORT-PREM", "MON-LEGACY", "GATEWAY-EDGE"], "USD")
+    found = await ListPrices(erp, lambda: billing).look_up(["SUPPORT-PREM", "MON-LEGACY", "GATEWAY-EDGE"], "USD")
 
     price = Money(amount="1320.00", currency="USD")
     assert found.currency == "USD"
@@ -36,6 +36,6 @@ async def test_half_a_list_is_none(tryton: TrytonServer, dead_url: str) -> None:
     billing = Stripe(stripe_connection(dead_url))
 
     with pytest.raises(Unavailable):
-        await ListPrices(erp, billing).look_up(["GATEWAY-EDGE"], "USD")
+        await ListPrices(erp, lambda: billing).look_up(["GATEWAY-EDGE"], "USD")
     await erp.close()
     await billing.close()

@@ -1,0 +1,49 @@
+"""What one read of the quote tells before an order is taken in: refused at once is better than a second later.
+
+Only what is certain is refused here. While Salesforce cannot be read, and where the quote lacks something that no order
+can do without, the order is taken in as before: its flow comes to the end that it would have come to, and Salesforce is
+told of it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from process_api.discount_policy import DiscountPolicy
+from process_api.legal_entities import LegalEntities
+from process_api.system_client import SystemClient
+from process_api.workflows.readiness.examination import Examination, Submitted
+from process_api.workflows.readiness.faults import NotReady
+from process_api.workflows.readiness.quote_state import REVISION_CHANGED, quote_state, wrong_quote
+from shared.problem import Conflict, NotFound, Rejected, Unavailable
+
+# A caller of the experience API waits for 8 s in all, of which finding out who sees the quote may take 4.
+READ_TIMEOUT_S = 2.5
+
+
+@dataclass(frozen=True)
+class SubmissionCheck:
+    """Reads the quote of a submission."""
+
+    system: SystemClient
+    policy: DiscountPolicy
+    legal_entities: LegalEntities
+
+    async def require(self, tenant: str, submitted: Submitted) -> None:
+        """Let a submission pass unless its quote tells by itself that it cannot be ordered.
+
+        Raises NotFound where there is no such quote, Conflict where it is at another revision, NotReady otherwise.
+        """
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                quote = await self.system.find_quote(tenant, submitted.quote_id)
+        except (TimeoutError, Unavailable, Rejected):
+            return
+        if quote is None:
+            raise NotFound(f"There is no quote {submitted.quote_id}.")
+        rules = self.legal_entities.of(tenant, quote.legal_entity)
+        exam = Examination(tenant, quote, submitted, rules, self.policy, self.system)
+        faults = wrong_quote(exam) or quote_state(exam)
+        if [fault.code for fault in faults] == [REVISION_CHANGED]:
+            raise Conflict(faults[0].message, reason_code=REVISION_CHANGED)
+        if faults:
+            raise NotReady(faults)

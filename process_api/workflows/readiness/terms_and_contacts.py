@@ -1,0 +1,66 @@
+"""Whether what was agreed beside the lines can be carried over: payment terms, shipping, whom invoices go to."""
+
+from process_api.legal_entities import LegalEntity
+from process_api.readiness_fault import ReadinessFault
+from process_api.workflows.amounts import shipping_of
+from process_api.workflows.readiness.examination import BILLING, ERP, Examination
+from shared.canonical import Quote, Recurrence
+
+
+async def terms(exam: Examination) -> list[ReadinessFault]:
+    """Whether payment terms and shipping can be carried over."""
+    return terms_faults(exam.quote, exam.rules)
+
+
+def terms_faults(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
+    """What keeps the quote's payment terms and shipping from being carried over to ERP and billing."""
+    return [*_payment_terms(quote, rules), *_shipping(quote, rules)]
+
+
+def _payment_terms(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
+    agreed = quote.payment_terms
+    if not agreed or agreed in rules.payment_terms:
+        return []
+    known = ", ".join(rules.payment_terms) or "none are set up"
+    return [
+        ReadinessFault(
+            code="unknown_payment_terms",
+            message=f'{quote.legal_entity} has no payment terms "{agreed}". Known are: {known}.',
+            field="paymentTerms",
+            system=ERP,
+        )
+    ]
+
+
+def _shipping(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
+    """Shipping is invoiced as a line of a product of its own."""
+    charged = shipping_of(quote)
+    if charged.value == 0 or rules.shipping_sku is not None:
+        return []
+    return [
+        ReadinessFault(
+            code="shipping_not_configured",
+            message=f"Quote {quote.number} charges {charged.amount} {charged.currency} for shipping, but "
+            f"{quote.legal_entity} has no product that shipping is invoiced as. Take it off the quote, or ask the "
+            "integration team.",
+            field="shipping",
+            system=ERP,
+        )
+    ]
+
+
+async def invoice_address(exam: Examination) -> list[ReadinessFault]:
+    """Whether billing can mail its invoices: it refuses to send one to nobody."""
+    quote = exam.quote
+    recurring = any(line.recurrence is not Recurrence.none for line in quote.lines)
+    if not recurring or exam.rules.collection != "send_invoice" or (quote.bill_to is not None and quote.bill_to.email):
+        return []
+    return [
+        ReadinessFault(
+            code="bill_to_email_missing",
+            message=f"Quote {quote.number} names nobody with an e-mail address to send the invoices of its recurring "
+            "lines to. Choose a contact with an e-mail address.",
+            field="billTo.email",
+            system=BILLING,
+        )
+    ]
