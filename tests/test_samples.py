@@ -88,7 +88,7 @@ def test_the_sample_legal_entities_show_every_setting_and_can_be_used() -> None:
 
 @pytest.mark.parametrize("path", [CONNECTIONS, LEGAL_ENTITIES], ids=lambda path: path.name)
 def test_a_sample_says_what_a_setting_is_for_where_its_name_does_not(path: Path) -> None:
-    """Each setting of a connection or a legal entity is explained beside it; of a record's fields, most need no words."""
+    """Each setting of a connection or a legal entity is explained beside it; most fields of a record need no words."""
     text = path.read_text()
     explained = set(re.findall(r"^(\w+) = .*#", text, re.MULTILINE))
     kinds = [LegalEntity] if path == LEGAL_ENTITIES else list(_KINDS.values())
