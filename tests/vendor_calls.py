@@ -37,8 +37,13 @@ ADAPTERS = (
         "salesforce",
         "system_api/crm/salesforce*.py",
         {
-            **{"get": "GET", "record": "GET", "query": "query", "rows": "query", "next_page": "next_page"},
-            **{"upsert": "PATCH", "post": "POST"},
+            "get": "GET",
+            "record": "GET",
+            "query": "query",
+            "rows": "query",
+            "next_page": "next_page",
+            "upsert": "PATCH",
+            "post": "POST",
         },
     ),
     Adapter(
