@@ -36,7 +36,15 @@ ADAPTERS = (
     Adapter(
         "salesforce",
         "system_api/crm/salesforce*.py",
-        {"get": "GET", "query": "query", "next_page": "next_page", "upsert": "PATCH", "post": "POST"},
+        {
+            "get": "GET",
+            "record": "GET",
+            "query": "query",
+            "rows": "query",
+            "next_page": "next_page",
+            "upsert": "PATCH",
+            "post": "POST",
+        },
     ),
     Adapter(
         "tryton",

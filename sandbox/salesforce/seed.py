@@ -166,13 +166,15 @@ def _seed_quote(
         "Revision__c": Decimal(quote["revision"]),
         "Legal_Entity__c": customer["legal_entity"],
         "CurrencyIsoCode": quote["currency"],
-        "Accepted_At__c": store.now() if quote["status"] == "Accepted" else None,
         "ShippingHandling": Decimal(quote["shipping"]) if "shipping" in quote else None,
     }
     store.seed(catalogue.QUOTE, values, owner_id)
     store.skip_numbers_to(catalogue.QUOTE, "QuoteNumber", int(quote["number"]))
     for place, line in enumerate(quote["line"], start=1):
         _seed_line(store, values, line, place, prices, owner_id)
+    if quote["status"] == "Accepted":
+        # After its lines: what is changed later than the acceptance was not accepted.
+        store.seed(catalogue.QUOTE, {**values, "Accepted_At__c": store.now()}, owner_id)
 
 
 def _seed_line(

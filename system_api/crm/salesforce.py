@@ -19,7 +19,7 @@ from system_api.crm.salesforce_merges import Fate, fate_of
 from system_api.crm.salesforce_orders import HeldOrder, OrderPlan, UpsertAnswer, differing_fields, order_fields
 from system_api.crm.salesforce_org import SalesforceOrg
 from system_api.crm.salesforce_quotes import QuotePlan, quote_of
-from system_api.crm.salesforce_rows import Page, Record
+from system_api.crm.salesforce_rows import Page, Record, Row
 from system_api.findings import Finding
 from system_api.vendor_reply import after_write, understanding
 
@@ -127,7 +127,7 @@ class Salesforce:
         """
         if not _EXTERNAL_ID.fullmatch(order_id) or _ONLY_DOTS.fullmatch(order_id):
             raise InvalidRequest(f"{order_id!r} is no order id.")
-        lock = self._account_locks.setdefault(report.account_id, asyncio.Lock())
+        lock = self._account_locks.setdefault(report.account_id or report.quote_id, asyncio.Lock())
         async with lock:
             return await self._org.with_orders(lambda plan: self._report(plan, order_id, report))
 
@@ -152,7 +152,7 @@ class Salesforce:
 
     async def _upsert(self, plan: OrderPlan, path: str, report: ReportedOrderStatus, *, new: bool) -> None:
         """Write the report. What it refers to may have been merged or deleted meanwhile: it is told all the same."""
-        links = {"account": report.account_id, "quote": report.quote_id}
+        links = await self._links(report)
         try:
             await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
         except Rejected as error:
@@ -160,6 +160,18 @@ class Salesforce:
                 raise
             links = await self._living(links)
             await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
+
+    async def _links(self, report: ReportedOrderStatus) -> dict[str, str]:
+        """The account and the quote. The account of a quote that could not be used is not reported: the org knows it."""
+        account = report.account_id or await self._account_of_quote(report.quote_id)
+        return {"quote": report.quote_id} | ({"account": account} if account else {})
+
+    async def _account_of_quote(self, quote_id: str) -> str | None:
+        if not _SALESFORCE_ID.fullmatch(quote_id):
+            return None
+        found = await self._org.schema.find(self._objects.quote, self._connection.fields.quote.account)
+        record = await self._only(f"Id, {found.path}", self._objects.quote, quote_id) if found else None
+        return Row(record, {"account": found.path}).text("account") if found and record else None
 
     async def _living(self, links: dict[str, str]) -> dict[str, str]:
         """The same records, or what they were merged into; without those that are gone."""

@@ -109,7 +109,9 @@ def order_fields(plan: OrderPlan, report: ReportedOrderStatus, *, new: bool, lin
         "failure_reason": _cut(report.failure_reason) or None,
     }
     writable = plan.createable if new else plan.updateable
-    return {plan.paths[name]: value for name, value in values.items() if name in writable}
+    # Not emptied where the quote could not be used: Salesforce may require them, and may know more.
+    unknown = {name for name in ("account", "currency") if values[name] is None}
+    return {plan.paths[name]: value for name, value in values.items() if name in writable - unknown}
 
 
 def differing_fields(plan: OrderPlan, held: HeldOrder, report: ReportedOrderStatus) -> list[str]:

@@ -155,7 +155,7 @@ QUOTE_LINE_ITEM = SObject(
         Field("Description", "string"),
         Field("ServiceDate", "date"),
         Field("SortOrder", "int", precision=9),
-        Field("Bundle_Parent__c", "reference", reference_to=_LINE),
+        Field("Bundle_Parent__c", "string", length=18),
         read_only_money("Subtotal", _line_subtotal),
         read_only_money("TotalPrice", _line_total),
         CURRENCY,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from shared.canonical import Address, Money, OrderStatus, QuoteStatus, Recurrence, ReportedOrderStatus
@@ -397,6 +398,18 @@ async def test_an_order_is_told_though_its_quote_and_account_are_gone(tmp_path: 
 
     assert told.applied
     assert (order["Account__c"], order["Quote__c"], order["Status__c"]) == (None, None, "rejected")
+
+
+@pytest.mark.parametrize("profiles", [(), ("single-currency",)])
+async def test_an_order_is_told_though_its_quote_could_not_be_used(tmp_path: Path, profiles: tuple[str, ...]) -> None:
+    """Neither account nor currency are known then: the org knows the account, by the quote."""
+    async with org_of(tmp_path, *profiles) as org:
+        told = msgspec.structs.replace(report(status=OrderStatus.rejected, total=None), account_id=None, currency=None)
+        answer = await org.crm.report_order_status("ord-1", told)
+        (order,) = await org.records("SELECT Account__c, Quote__c, Status__c FROM Quoteway_Order__c")
+
+    assert answer.applied
+    assert (order["Account__c"], order["Quote__c"]) == (ACME, "0Q0QW00000000010AA")
 
 
 async def test_an_org_is_described_once(tmp_path: Path) -> None:
