@@ -16,7 +16,7 @@ from sandbox.stripe.invoice_totals import line_amount, rounded
 from tests.sandbox.stripe.conftest import NewCustomer
 from tests.sandbox.stripe.running_sandbox import UNLIMITED, RunningSandbox, running_sandbox, sdk
 
-SENT: dict[str, Any] = {"collection_method": "send_invoice", "days_until_due": 30}
+SENT: Any = {"collection_method": "send_invoice", "days_until_due": 30}
 
 
 def refused(call: object, *arguments: object) -> stripe.InvalidRequestError:
