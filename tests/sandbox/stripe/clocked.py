@@ -69,7 +69,12 @@ class Clocked:
 def monthly_price(client: stripe.StripeClient, amount: int, interval: str = "month") -> str:
     """A price of its own."""
     return client.v1.prices.create(
-        {"product": "MON-STD", "currency": "eur", "unit_amount": amount, "recurring": {"interval": interval}}
+        {
+            "product_data": {"name": "Monitoring Standard, per sensor and month"},
+            "currency": "eur",
+            "unit_amount": amount,
+            "recurring": {"interval": interval},
+        }
     ).id
 
 

@@ -44,7 +44,7 @@ def counted(clocked: Clocked, meter: stripe.billing.Meter, start: int, end: int,
 def metered_price(client: stripe.StripeClient, meter: stripe.billing.Meter, unit: str) -> str:
     return client.v1.prices.create(
         {
-            "product": "MON-STD",
+            "product_data": {"name": "Monitoring Standard, per sensor and month"},
             "currency": "eur",
             "unit_amount_decimal": Decimal(unit),
             "recurring": {"interval": "month", "usage_type": "metered", "meter": meter.id},
@@ -194,7 +194,11 @@ def test_a_metered_item_has_no_quantity_and_a_licensed_price_no_meter(
     with pytest.raises(stripe.InvalidRequestError, match="Quantity should not be specified"):
         client.v1.subscriptions.create({"customer": clocked.customer, "items": [{"price": price, "quantity": 1}]})
     for recurring in ({"usage_type": "metered"}, {"meter": meter.id}):
-        wanted = {"product": "MON-STD", "currency": "eur", "unit_amount": 1}
+        wanted = {
+            "product_data": {"name": "Monitoring Standard, per sensor and month"},
+            "currency": "eur",
+            "unit_amount": 1,
+        }
         with pytest.raises(stripe.InvalidRequestError) as told:
             client.v1.prices.create({**wanted, "recurring": {"interval": "month", **recurring}})  # type: ignore[typeddict-item]
         assert told.value.param == "recurring[meter]"

@@ -16,7 +16,7 @@ from sandbox.stripe.invoice_totals import line_amount, rounded
 from tests.sandbox.stripe.conftest import NewCustomer
 from tests.sandbox.stripe.running_sandbox import UNLIMITED, RunningSandbox, running_sandbox, sdk
 
-SENT: dict[str, Any] = {"collection_method": "send_invoice", "days_until_due": 30}
+SENT: Any = {"collection_method": "send_invoice", "days_until_due": 30}
 
 
 def refused(call: object, *arguments: object) -> stripe.InvalidRequestError:
@@ -36,7 +36,7 @@ def tenth(client: stripe.StripeClient) -> stripe.Price:
     """A price that no other test has, in tenths of a cent."""
     return client.v1.prices.create(
         {
-            "product": "MON-STD",
+            "product_data": {"name": "Monitoring Standard, per sensor and month"},
             "currency": "eur",
             "unit_amount_decimal": Decimal("0.1"),
             "recurring": {"interval": "month"},
@@ -165,7 +165,10 @@ def test_a_subscription_has_whole_units_only(
 
 
 def test_an_unknown_currency_is_refused_with_the_known_ones(client: stripe.StripeClient) -> None:
-    told = refused(client.v1.prices.create, {"product": "MON-STD", "currency": "xyz", "unit_amount": 1})
+    told = refused(
+        client.v1.prices.create,
+        {"product_data": {"name": "Monitoring Standard, per sensor and month"}, "currency": "xyz", "unit_amount": 1},
+    )
     assert str(told.user_message).startswith("Invalid currency: xyz. Stripe currently supports these currencies: aed,")
 
 
@@ -175,7 +178,7 @@ def test_an_unknown_currency_is_refused_with_the_known_ones(client: stripe.Strip
 def test_a_price_has_no_coins_smaller_than_its_currency(
     client: stripe.StripeClient, currency: str, bad: int | None, good: int
 ) -> None:
-    wanted = {"product": "MON-STD", "currency": currency}
+    wanted = {"product_data": {"name": "Monitoring Standard, per sensor and month"}, "currency": currency}
     if bad is not None:
         assert refused(client.v1.prices.create, {**wanted, "unit_amount": bad}).param == "unit_amount"
     made = client.v1.prices.create({**wanted, "unit_amount": good})  # type: ignore[typeddict-item]
@@ -184,7 +187,7 @@ def test_a_price_has_no_coins_smaller_than_its_currency(
 
 @pytest.mark.parametrize(("currency", "most"), [("eur", 99_999_999), ("idr", 999_999_999_999)])
 def test_a_price_has_as_many_digits_as_can_be_charged(client: stripe.StripeClient, currency: str, most: int) -> None:
-    wanted = {"product": "MON-STD", "currency": currency}
+    wanted = {"product_data": {"name": "Monitoring Standard, per sensor and month"}, "currency": currency}
     assert client.v1.prices.create({**wanted, "unit_amount": most}).unit_amount == most  # type: ignore[typeddict-item]
     assert refused(client.v1.prices.create, {**wanted, "unit_amount": most + 1}).code == "amount_too_large"
 
