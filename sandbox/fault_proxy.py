@@ -3,7 +3,8 @@
     python -m sandbox.fault_proxy --target http://127.0.0.1:8000 --port 0 --seed 7
 
 PUT /_faults with a list of rules (sandbox.faults.rules) says what shall go wrong, DELETE lets everything pass, GET says
-what happened. Where the vendor itself cannot be reached the connection is reset, as without a proxy it would be.
+what happened, POST lets what is to arrive late arrive now and answers once it has. Where the vendor itself cannot be
+reached the connection is reset, as without a proxy it would be.
 """
 
 import argparse
@@ -61,6 +62,7 @@ class FaultProxy:
     target: str
     plan: FaultPlan
     _late: set[asyncio.Task[None]] = field(default_factory=set)
+    _late_enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.target)
@@ -86,7 +88,7 @@ class FaultProxy:
         connection = h11.Connection(h11.SERVER)
         while (request := await _read_request(connection, reader)) is not None:
             if request.target == PATH:
-                await _write(connection, writer, self._control(request))
+                await _write(connection, writer, await self._control(request))
             else:
                 await self._pass_on(request, connection, writer)
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
@@ -95,19 +97,27 @@ class FaultProxy:
 
     # -- control --------------------------------------------------------------------------------------------------
 
-    def _control(self, request: _Message) -> _Message:
+    async def _control(self, request: _Message) -> _Message:
         if request.method == "GET":
             return _answer(200, msgspec.json.encode(self.plan.statistics()))
         if request.method == "DELETE":
             self.plan.replace([])
             return _answer(200, b"{}")
+        if request.method == "POST":
+            await self._land()
+            return _answer(200, b"{}")
         if request.method != "PUT":
-            return _answer(405, b'{"error": "GET, PUT or DELETE"}')
+            return _answer(405, b'{"error": "GET, PUT, POST or DELETE"}')
         try:
             self.plan.replace(msgspec.json.decode(request.body, type=list[Rule]))
         except msgspec.DecodeError as error:
             return _answer(400, json.dumps({"error": f"send a list of rules: {error}"}).encode())
         return _answer(200, b"{}")
+
+    async def _land(self) -> None:
+        self._late_enough.set()
+        await asyncio.gather(*self._late)
+        self._late_enough = asyncio.Event()
 
     # -- passing on -----------------------------------------------------------------------------------------------
 
@@ -160,7 +170,9 @@ class FaultProxy:
                 raise _NoAnswerError
 
     async def _forward_late(self, request: _Message, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._late_enough.wait()
         with suppress(_NoAnswerError):
             await self._forward(request)
 

@@ -72,6 +72,8 @@ class Landscape:
     proxied: frozenset[str] = frozenset()
     """Which of tryton, stripe, salesforce, system and process (the two APIs) are reached through a fault proxy."""
     fault_seed: int = 0
+    token_life_s: int = 600
+    """For how long the issuer's access tokens count."""
     light_erp: bool = False
     """Start the ERP's stand-in in place of Tryton; `tryton` is then what the proxy in front of it is called."""
     unthrottled: bool = False
@@ -271,7 +273,11 @@ class Landscape:
             starts: list[Future[object]] = [
                 pool.submit(self._start_erp),
                 pool.submit(self._start_redis),
-                pool.submit(self._start_sandbox, "issuer", ["--state", str(self.run_dir / "issuer")]),
+                pool.submit(
+                    self._start_sandbox,
+                    "issuer",
+                    ["--state", str(self.run_dir / "issuer"), "--ttl-s", str(self.token_life_s)],
+                ),
                 pool.submit(
                     self._start_sandbox,
                     "salesforce",

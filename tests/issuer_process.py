@@ -9,6 +9,7 @@ import httpx
 from sandbox.issuer.user_token import user_token
 from sandbox.process import RunningProcess, start_process
 from shared.signing_keys import rotate_keys
+from tests.patience import HANG_S, TOKEN_LIFE_S
 
 
 def state_folder(issuer: RunningProcess) -> Path:
@@ -18,8 +19,8 @@ def state_folder(issuer: RunningProcess) -> Path:
 
 def start_issuer(folder: Path) -> RunningProcess:
     """Start an issuer with fresh secrets below `folder`."""
-    command = [sys.executable, "-m", "sandbox.issuer", "--state", str(folder / "state")]
-    return start_process("issuer", command, log_path=folder / "issuer.log", ready="json line")
+    command = [sys.executable, "-m", "sandbox.issuer", "--state", str(folder / "state"), "--ttl-s", str(TOKEN_LIFE_S)]
+    return start_process("issuer", command, log_path=folder / "issuer.log", ready="json line", timeout_s=HANG_S)
 
 
 def client_secret_file(issuer: RunningProcess, client_id: str) -> Path:
@@ -41,7 +42,7 @@ def signing_keys_file(issuer: RunningProcess) -> Path:
 async def bearer(issuer: RunningProcess, client_id: str, audience: str, **parameters: str) -> dict[str, str]:
     """The Authorization header with a fresh token of that client."""
     secret = client_secret_file(issuer, client_id).read_text()
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=HANG_S) as client:
         answer = await client.post(
             f"{issuer.url}/token",
             data={"grant_type": "client_credentials", "audience": audience, **parameters},

@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import psycopg
+import pytest
 from litestar import Litestar
 
 import experience_api.app
@@ -16,14 +18,19 @@ import process_api.app
 import process_api.settings
 import system_api.app
 import system_api.settings
+from experience_api import process_client
+from process_api import account_overview
 from sandbox.demo import access_token
 from sandbox.landscape import Landscape
 from sandbox.oracle import Oracle
+from shared import redis_connection
+from shared.cache import ResponseCache
 from shared.http_client import Transport
 from shared.settings import load_settings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.journeys.org import Org
 from tests.nothing_revoked import nothing_revoked
+from tests.patience import HANG_S, LONG_LEASE_S
 from tests.worker_here import start_worker
 
 ENDED = {"booked", "rejected", "compensated", "parked"}
@@ -34,6 +41,8 @@ TIER_SETTINGS = {
     "QUOTEWAY_STEP_BACKOFF_MAX_S": "1",
     "QUOTEWAY_SETTLE_S": "0.2",
     "QUOTEWAY_LEASE_S": "3",
+    # That a process is late on a busy machine is no overload.
+    "QUOTEWAY_LOOP_LAG_MAX_S": "3600",
     "QUOTEWAY_LOG_LEVEL": "WARNING",
 }
 
@@ -48,6 +57,7 @@ class Sales:
     landscape: Landscape
     org: Org
     oracle: Oracle
+    caches: tuple[ResponseCache, ...]
 
     async def submit(self, quote_id: str, key: str | None = None) -> httpx.Response:
         """Submit a quote at revision 1; with a new key unless one is given."""
@@ -64,9 +74,17 @@ class Sales:
         found: dict[str, Any] = answer.json()
         return found
 
-    async def ended(self, order_id: str, timeout_s: float = 60) -> dict[str, Any]:
+    async def idle(self) -> None:
+        """Wait until every flow has come to its end, with all that follows the end."""
+        url = self.landscape.postgres.url(self.landscape.database)
+        at_work = "SELECT FROM dbos.workflow_status WHERE status IN ('ENQUEUED', 'PENDING') LIMIT 1"
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection, asyncio.timeout(HANG_S):
+            while (await connection.execute(at_work)).rowcount:  # noqa: ASYNC110 the database has no way to wait
+                await asyncio.sleep(0.05)
+
+    async def ended(self, order_id: str) -> dict[str, Any]:
         """The order once it has come to an end."""
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(HANG_S):
             # Polled as a Salesforce developer would.
             while (order := await self.order(order_id))["status"] not in ENDED:  # noqa: ASYNC110 see above
                 await asyncio.sleep(0.1)
@@ -91,14 +109,36 @@ class StartsLater(httpx.AsyncBaseTransport):
         return await self.target.handle_async_request(request)
 
 
+@contextmanager
+def patient_tiers(redis_within_s: float) -> Iterator[None]:
+    """Have tiers in this process, which is slow or held up by a test, give up on nobody who does answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis_connection, "_SCRIPT_TIMEOUT_S", redis_within_s)
+        patch.setattr(redis_connection, "_SILENCE_S", max(redis_connection._SILENCE_S, redis_within_s))
+        patch.setattr(process_client, "DEADLINE_S", HANG_S)
+        patch.setattr(account_overview, "PART_DEADLINE_S", HANG_S)
+        patch.setattr(account_overview, "CRM_DEADLINE_S", HANG_S)
+        yield
+
+
 @asynccontextmanager
-async def running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
-    """The three apps and a worker in this process. Only one worker can run in a process at a time."""
+async def running_tiers(vendors: Landscape, redis_within_s: float = HANG_S) -> AsyncIterator[Sales]:
+    """The three apps and a worker in this process. Only one worker can run in a process at a time.
+
+    `redis_within_s` is for tests in which Redis does not answer.
+    """
+    with patient_tiers(redis_within_s):
+        async with _running_tiers(vendors) as sales:
+            yield sales
+
+
+@asynccontextmanager
+async def _running_tiers(vendors: Landscape) -> AsyncIterator[Sales]:
     later = StartsLater()
     system = system_app(vendors, later)
-    settings = load_settings(
-        process_api.settings.ProcessSettings, {**vendors.settings("process"), "QUOTEWAY_SYSTEM_URL": "http://system"}
-    )
+    # The tests share the worker's loop: while one of them holds it up, the lease is not renewed.
+    own = {"QUOTEWAY_SYSTEM_URL": "http://system", "QUOTEWAY_LEASE_S": f"{LONG_LEASE_S:g}"}
+    settings = load_settings(process_api.settings.ProcessSettings, {**vendors.settings("process"), **own})
     async with running_app(system), running_callers(vendors, settings, asgi_transport(system), later) as sales:
         worker = await start_worker(settings, transport=asgi_transport(system))
         try:
@@ -153,4 +193,5 @@ async def running_callers(
         httpx.AsyncClient(transport=transport, base_url=settings.system_url) as system_client,
     ):
         with Org(vendors) as org:
-            yield Sales(client, process_client, system_client, vendors, org, Oracle(vendors))
+            caches = tuple(each.state.tier.cache for each in (process, experience))
+            yield Sales(client, process_client, system_client, vendors, org, Oracle(vendors), caches)

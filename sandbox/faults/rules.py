@@ -19,7 +19,8 @@ class Fault(StrEnum):
     lose_answer = "lose_answer"
     """Forwarded and done; the connection is held for `delay_s` and then closed without an answer."""
     arrive_late = "arrive_late"
-    """The connection is closed at once, and the request arrives `delay_s` later: after the retry, if there is one."""
+    """The connection is closed at once, and the request arrives `delay_s` later (after the retry, if there is one), or
+    when it is told to land."""
     cut_body = "cut_body"
     """Forwarded and done; half of the answer's body arrives."""
     delay = "delay"

@@ -10,7 +10,7 @@ from sandbox.faults.run import Result, Run
 
 RECOVERED_WITHIN_S = 30.0
 _POLL_S = 0.1
-_FLOWS_WITHIN_S = 30.0
+_FLOWS_WITHIN_S = 120.0
 # An executor's id has its process id in it. PENDING: a flow that has begun and not ended.
 _FLOWS_OF = "SELECT workflow_uuid FROM dbos.workflow_status WHERE status = 'PENDING' AND executor_id LIKE %s"
 
@@ -39,7 +39,8 @@ async def _pause(run: Run, name: str, ordering: asyncio.Task[list[Acknowledged]]
     flows = await _flows_at_work(run, worker.pid, ordering, findings)
     os.kill(worker.pid, signal.SIGSTOP)
     paused = time.monotonic()
-    taken_s = await _taken_over(run, worker.pid, flows, run.scale.pause_s, findings)
+    # It stays paused until they are: a busy machine may need longer for that than the pause of a short run lasts.
+    taken_s = await _taken_over(run, worker.pid, flows, max(run.scale.pause_s, RECOVERED_WITHIN_S), findings)
     await asyncio.sleep(max(0.0, run.scale.pause_s - (time.monotonic() - paused)))
     os.kill(worker.pid, signal.SIGCONT)
     return taken_s

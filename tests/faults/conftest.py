@@ -1,17 +1,21 @@
 """The landscape of the fault tests: every vendor behind a fault proxy, the tiers in this process."""
 
+import asyncio
 import os
 import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from process_api.migrate import migrate
 from sandbox.landscape import Landscape
 from system_api.billing import stripe
 from tests.faults.ordering import Ordering
 from tests.faults.worker_plant import WorkerPlant, running_plant
+from tests.patience import HANG_S, TOKEN_LIFE_S
 from tests.running_tiers import TIER_SETTINGS, Sales, running_tiers
 
 VENDORS = ("tryton", "stripe", "salesforce")
@@ -33,6 +37,7 @@ def vendors(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Iterator[Lan
         tier_settings=TIER_SETTINGS,
         proxied=frozenset({*VENDORS, "system"}),
         fault_seed=seed,
+        token_life_s=TOKEN_LIFE_S,
     )
     try:
         landscape.start_vendors()
@@ -41,36 +46,50 @@ def vendors(tmp_path_factory: pytest.TempPathFactory, seed: int) -> Iterator[Lan
         landscape.stop()
 
 
+@pytest.fixture(scope="module")
+def redis_within_s() -> float:
+    """For how long a tier waits for Redis on the way to something else."""
+    return HANG_S
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def running(vendors: Landscape) -> AsyncIterator[Sales]:
+async def running(vendors: Landscape, redis_within_s: float) -> AsyncIterator[Sales]:
     """The three apps and a worker in this process."""
-    async with running_tiers(vendors) as sales:
+    async with running_tiers(vendors, redis_within_s) as sales:
         yield sales
 
 
-@pytest.fixture
-def ordering(running: Sales) -> Iterator[Ordering]:
-    """Orders under faults; afterwards everything passes again."""
+@pytest_asyncio.fixture(loop_scope="session")
+async def ordering(running: Sales) -> AsyncIterator[Ordering]:
+    """Orders under faults; afterwards everything passes again, and no flow is left to meet the next test's faults."""
     yield Ordering(running)
     for name in VENDORS:
         running.landscape.faults(name).clear()
+    await running.idle()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_plant(vendors: Landscape, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[WorkerPlant]:
-    """The tiers, without a worker."""
-    async with running_plant(vendors, tmp_path_factory.mktemp("plant")) as plant:
-        yield plant
+@pytest.fixture(scope="package")
+def migrated(vendors: Landscape) -> Iterator[str]:
+    """A migrated database to copy."""
+    name = f"plant_{uuid.uuid4().hex[:8]}"
+    vendors.postgres.create_database(name)
+    migrate(vendors.postgres.url(name))
+    yield name
+    vendors.postgres.drop_database(name)
 
 
-@pytest.fixture
-def plant(shared_plant: WorkerPlant) -> Iterator[WorkerPlant]:
-    """For one test: no order is known, no worker runs, and afterwards everything passes again."""
-    shared_plant.ordering.acknowledged.clear()
-    yield shared_plant
-    shared_plant.processes.close()
-    for name in VENDORS:
-        shared_plant.ordering.faults(name).clear()
+@pytest_asyncio.fixture(loop_scope="session")
+async def plant(vendors: Landscape, migrated: str, tmp_path: Path) -> AsyncIterator[WorkerPlant]:
+    """The tiers, without a worker, on a database of the test's own: the next one's workers find nothing left over."""
+    name = f"plant_{uuid.uuid4().hex[:8]}"
+    await asyncio.to_thread(vendors.postgres.create_database, name, migrated)
+    try:
+        async with running_plant(vendors, tmp_path, vendors.postgres.url(name)) as plant:
+            yield plant
+    finally:
+        for vendor in VENDORS:
+            vendors.faults(vendor).clear()
+        await asyncio.to_thread(vendors.postgres.drop_database, name)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """A worker that ends, or pauses, at one named point of its work; with one guard switched off, if asked.
 
 QUOTEWAY_TEST_POINT     where: one of POINTS, followed by `:<step>` where it is about a step
-QUOTEWAY_TEST_SIGNAL    what happens there: SIGKILL or SIGSTOP
-QUOTEWAY_TEST_MARKER    the file that says that it has happened: it happens once, whoever comes there next
+QUOTEWAY_TEST_SIGNAL    what happens there: SIGKILL, SIGSTOP or HOLD (before a call): that call waits, the rest lives on
+QUOTEWAY_TEST_MARKER    the file that says that it has happened: it happens once, whoever comes there next. A call that
+                        is held goes on once there is one whose name ends in `.go`; one whose name ends in `.left`
+                        says that the execution of the flow has ended that came there
 QUOTEWAY_TEST_AGAIN     it happens to every worker that comes there
 QUOTEWAY_TEST_WITHOUT   the guard to switch off: one of GUARDS
 """
@@ -11,10 +13,12 @@ import asyncio
 import datetime as dt
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import dbos._dbos
 import psycopg
 from dbos import DBOS
 from dbos._sys_db_postgres import PostgresSystemDatabase
@@ -30,14 +34,33 @@ from shared.http_client import OutboundClient
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings, variable
 
+HOLD = "HOLD"
+MARKER = Path(os.environ.get("QUOTEWAY_TEST_MARKER", os.devnull))
+GO, LEFT = MARKER.with_suffix(".go"), MARKER.with_suffix(".left")
+# Often enough that a test need not wait for a beat, however long the lease is.
+_BEATS_PER_S = 1.5
+
+
+def _is_where(point: str) -> bool:
+    again = "QUOTEWAY_TEST_AGAIN" in os.environ
+    return os.environ.get("QUOTEWAY_TEST_POINT") == point and (again or not MARKER.exists())
+
 
 def reached(point: str) -> None:
     """End or pause here, if here is where."""
-    marker = Path(os.environ.get("QUOTEWAY_TEST_MARKER", os.devnull))
-    again = "QUOTEWAY_TEST_AGAIN" in os.environ
-    if os.environ.get("QUOTEWAY_TEST_POINT") == point and (again or not marker.exists()):
-        marker.touch()
+    if _is_where(point):
+        MARKER.touch()
         os.kill(os.getpid(), signal.Signals[os.environ["QUOTEWAY_TEST_SIGNAL"]])
+
+
+async def reached_or_held(point: str) -> None:
+    """The same, or wait here until the test lets it go on."""
+    if _is_where(point) and os.environ["QUOTEWAY_TEST_SIGNAL"] == HOLD:
+        await asyncio.to_thread(MARKER.touch)
+        while not GO.exists():  # noqa: ASYNC110 a file calls nobody
+            await asyncio.sleep(0.05)
+    else:
+        reached(point)
 
 
 # -- points -------------------------------------------------------------------------------------------------------
@@ -47,7 +70,7 @@ def around_a_call(call: Any) -> Any:
     """`before_call` and `after_answer` of a step, forwards."""
 
     async def watched(step: Any, direction: str, context: Any) -> Any:
-        reached(f"before_call:{step.name}")
+        await reached_or_held(f"before_call:{step.name}")
         found = await call(step, direction, context)
         reached(f"after_answer:{step.name}")
         return found
@@ -120,6 +143,42 @@ def after_locking(do_execute: Any) -> Any:
     return watched
 
 
+def before_waiting(wait: Any) -> Any:
+    """`pausing`: in the middle of the pause before another attempt."""
+
+    async def watched(pause_s: float) -> None:
+        reached("pausing")
+        await wait(pause_s)
+
+    return watched
+
+
+def after_recording(record_sleep: Any) -> Any:
+    """`pausing`, where the workflow engine has written down until when."""
+
+    def watched(*arguments: Any) -> float:
+        duration_s: float = record_sleep(*arguments)
+        reached("pausing")
+        return duration_s
+
+    return watched
+
+
+def leaving(flow: Any) -> Any:
+    """Say when the execution of a flow has ended that came to the point."""
+
+    @contextmanager
+    def watched(self: lease.Lease) -> Iterator[None]:
+        try:
+            with flow(self):
+                yield
+        finally:
+            if "QUOTEWAY_TEST_MARKER" in os.environ and MARKER.exists():
+                LEFT.touch()
+
+    return watched
+
+
 POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (saga, "_call", around_a_call),
     (saga.Saga, "_attempt_once", after_write_down),
@@ -128,6 +187,9 @@ POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (DefaultDialect, "do_execute", after_locking),
     (executor, "join_line", before_handing_on),
     (order_ending, "_end_order_once", after_the_end),
+    (saga, "_wait", before_waiting),
+    (dbos._dbos, "record_sleep", after_recording),
+    (lease.Lease, "flow", leaving),
 ]
 
 
@@ -217,7 +279,9 @@ def main() -> None:
     # The points first: `after_the_end` is before what a mutation does later.
     for owner, name, replacement in [*POINTS, *chosen]:
         setattr(owner, name, replacement(getattr(owner, name)))
-    asyncio.run(run_worker(load_settings(ProcessSettings, os.environ)))
+    settings = load_settings(ProcessSettings, os.environ)
+    setattr(lease, "_HEARTBEATS_PER_LEASE", max(lease._HEARTBEATS_PER_LEASE, settings.lease_s * _BEATS_PER_S))  # noqa: B010 an int there
+    asyncio.run(run_worker(settings))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,16 @@ from sandbox.faults.scenarios import SCENARIOS
 pytestmark = pytest.mark.servers
 
 
-def harness(*arguments: str, timeout_s: float = 280) -> subprocess.CompletedProcess[str]:
+# A whole run of every scenario, on a machine that is busy with others: ends a hang.
+HARNESS_HANG_S = 3000.0
+
+
+def harness(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sandbox.faults", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HARNESS_HANG_S, check=False)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(HARNESS_HANG_S + 60)
 def test_nothing_is_doubled_and_nothing_is_lost(seed: int) -> None:
     shown = harness("--short", "--seed", str(seed))
 
@@ -23,19 +27,18 @@ def test_nothing_is_doubled_and_nothing_is_lost(seed: int) -> None:
     assert [name for name in SCENARIOS if f"✓ {name}:" not in shown.stdout] == []
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(HARNESS_HANG_S + 60)
 def test_nothing_is_doubled_in_the_real_erp(seed: int) -> None:
-    shown = harness("--short", "--real-erp", "--only", "lost-answers-20", "--seed", str(seed), timeout_s=160)
+    shown = harness("--short", "--real-erp", "--only", "lost-answers-20", "--seed", str(seed))
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(HARNESS_HANG_S + 60)
 def test_without_the_search_by_external_id_the_duplicates_are_seen(seed: int) -> None:
     shown = harness(
         *("--short", "--only", "lost-answers-20", "--without-search", "--orders", "16"),
         *("--seed", str(seed)),
-        timeout_s=160,
     )
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
@@ -43,7 +46,7 @@ def test_without_the_search_by_external_id_the_duplicates_are_seen(seed: int) ->
 
 
 def test_a_name_that_is_no_scenario_is_refused() -> None:
-    shown = harness("--only", "nonsense", timeout_s=30)
+    shown = harness("--only", "nonsense")
 
     assert shown.returncode == 2
     assert "random-kills" in shown.stderr

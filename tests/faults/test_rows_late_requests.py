@@ -4,7 +4,6 @@ Every guard has its mutation: with it off, the comparison with the vendors' own 
 """
 
 import asyncio
-import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -25,17 +24,18 @@ from tests.faults.test_rows_vendor_writes import (
     _make_without_looking_back,
     leave_the_others,
 )
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.servers
+# It arrives when the test lets it land.
+LATE = Rule(fault=Fault.arrive_late, methods=["POST"], path=STRIPE_START, times=1, delay_s=600.0)
 
 
 async def test_row_08_a_late_first_request_meets_the_vendors_own_uniqueness(ordering: Ordering) -> None:
-    ordering.faults("stripe").put(
-        Rule(fault=Fault.arrive_late, methods=["POST"], path=STRIPE_START, times=1, delay_s=2.0)
-    )
+    ordering.faults("stripe").put(LATE)
 
     order = await ordering.order(SENSOR, MONTHLY)
-    await arrived(ordering)
+    await asyncio.to_thread(ordering.faults("stripe").land)
 
     assert order["status"] == "booked", order
     assert ordering.findings().violations == []
@@ -43,12 +43,10 @@ async def test_row_08_a_late_first_request_meets_the_vendors_own_uniqueness(orde
 
 @pytest.mark.usefixtures("keys_that_never_repeat")
 async def test_row_08_mutation_without_the_key_both_requests_make_one(ordering: Ordering) -> None:
-    ordering.faults("stripe").put(
-        Rule(fault=Fault.arrive_late, methods=["POST"], path=STRIPE_START, times=1, delay_s=2.0)
-    )
+    ordering.faults("stripe").put(LATE)
 
     await ordering.order(SENSOR, MONTHLY)
-    await arrived(ordering)
+    await asyncio.to_thread(ordering.faults("stripe").land)
 
     assert any("2 subscriptions" in found for found in ordering.findings().duplicates)
 
@@ -70,9 +68,7 @@ def exchanged_meanwhile(request: pytest.FixtureRequest, ordering: Ordering, monk
         return await params_of(self, external_id, draft)
 
     monkeypatch.setattr(stripe.Stripe, "_subscription_params", exchange_and_ask)
-    ordering.faults("stripe").put(
-        Rule(fault=Fault.arrive_late, methods=["POST"], path=STRIPE_START, times=1, delay_s=2.0)
-    )
+    ordering.faults("stripe").put(LATE)
 
 
 @pytest.mark.usefixtures("exchanged_meanwhile")
@@ -80,7 +76,7 @@ async def test_row_08_a_late_first_request_that_names_what_has_been_exchanged_st
     ordering: Ordering,
 ) -> None:
     order = await ordering.order(SENSOR, MONTHLY)
-    await arrived(ordering)
+    await asyncio.to_thread(ordering.faults("stripe").land)
 
     assert order["status"] == "booked", order
     assert ordering.findings().violations == []
@@ -93,18 +89,16 @@ async def test_row_08_mutation_a_key_that_speaks_of_what_was_exchanged_lets_both
     monkeypatch.setattr(stripe, "idempotency_key", lambda *_: f"mutation-{uuid.uuid4().hex}")
 
     await ordering.order(SENSOR, MONTHLY)
-    await arrived(ordering)
+    await asyncio.to_thread(ordering.faults("stripe").land)
 
     assert any("2 subscriptions" in found for found in ordering.findings().duplicates)
 
 
 def exchange_tax_rates(ordering: Ordering, external_id: str) -> None:
     """Once the first request has arrived, archive what there is; the adapter makes another one."""
+    ordering.faults("stripe").land()
     with stripe_account(ordering) as account:
-        until = time.monotonic() + 20
-        while not has_subscription(account, external_id):
-            assert time.monotonic() < until, "the late request has not arrived"
-            time.sleep(0.05)
+        assert has_subscription(account, external_id), "the late request has not arrived"
         for rate in account.get("/v1/tax_rates", params={"active": "true", "limit": 100}).json()["data"]:
             account.post(f"/v1/tax_rates/{rate['id']}", data={"active": "false"}).raise_for_status()
 
@@ -129,7 +123,7 @@ def stripe_account(ordering: Ordering) -> Iterator[httpx.Client]:
     """The account, as its owner works with it."""
     landscape = ordering.sales.landscape
     key = (landscape.run_dir / "stripe.key").read_text().strip()
-    with httpx.Client(base_url=landscape.url("stripe"), auth=(key, "")) as client:
+    with httpx.Client(base_url=landscape.url("stripe"), auth=(key, ""), timeout=HANG_S) as client:
         yield client
 
 
@@ -182,9 +176,3 @@ def land_before_the_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(TrytonSales, "create", remember)
     monkeypatch.setattr(TrytonSales, "confirm", land_and_confirm)
-
-
-async def arrived(ordering: Ordering) -> None:
-    """Wait until the late request has landed for sure."""
-    assert ordering.faults("stripe").statistics().log
-    await asyncio.sleep(2.5)

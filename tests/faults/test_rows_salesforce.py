@@ -10,8 +10,10 @@ from sandbox.faults.rules import Fault, Rule
 from shared.http_client import Response
 from system_api.crm import salesforce_errors
 from system_api.crm.salesforce_api import SalesforceApi
+from system_api.erp.tryton_sales import TrytonSales
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 from tests.journeys.org import ACCOUNTS
+from tests.patience import HANG_S, until
 
 pytestmark = pytest.mark.servers
 
@@ -24,7 +26,9 @@ LOCKED = (
 def hold_account(ordering: Ordering) -> None:
     """The next write that needs the account is answered UNABLE_TO_LOCK_ROW, by the org itself."""
     lock = {"record_id": ACCOUNTS["acme"], "times": 1}
-    httpx.post(f"{ordering.sales.landscape.url('salesforce')}/_sandbox/lock", json=lock).raise_for_status()
+    httpx.post(
+        f"{ordering.sales.landscape.url('salesforce')}/_sandbox/lock", json=lock, timeout=HANG_S
+    ).raise_for_status()
 
 
 async def test_row_11_a_locked_row_loses_no_status(ordering: Ordering) -> None:
@@ -72,7 +76,8 @@ async def test_row_19_mutation_without_the_renewal_the_flow_does_not_end_well(
 
 def end_sessions(ordering: Ordering) -> None:
     """As when an administrator ends all sessions."""
-    httpx.delete(f"{ordering.sales.landscape.url('salesforce')}/_sandbox/sessions").raise_for_status()
+    sessions = f"{ordering.sales.landscape.url('salesforce')}/_sandbox/sessions"
+    httpx.delete(sessions, timeout=HANG_S).raise_for_status()
     # The sales user's session has ended too: the next quote needs a new one.
     ordering.sales.org._client.close()
     ordering.sales.org.__post_init__()
@@ -80,13 +85,20 @@ def end_sessions(ordering: Ordering) -> None:
 
 async def end_sessions_mid_flow(ordering: Ordering) -> None:
     """Every session of the org is ended while the ERP is being written to."""
+    create, writing, ended = TrytonSales.create, asyncio.Event(), asyncio.Event()
+
+    async def create_later(self: TrytonSales, *arguments: Any) -> Any:
+        writing.set()
+        await ended.wait()
+        return await create(self, *arguments)
+
     quote_id = ordering.quote(SENSOR, MONTHLY)
-    ordering.faults("tryton").put(Rule(fault=Fault.delay, methods=["POST"], path=r"/sale\.sale$", times=1, delay_s=1.0))
-    answer = await ordering.sales.submit(quote_id)
-    async with asyncio.timeout(30):
-        # The proxy has no way to wait; the request before the delayed one is the last that Salesforce must answer.
-        # Polled as a Salesforce developer would: the API has no way to wait.
-        while (await ordering.sales.order(answer.json()["orderId"]))["status"] != "booking":  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    end_sessions(ordering)
-    ordering.remember(await ordering.sales.ended(answer.json()["orderId"]), SENSOR, MONTHLY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrytonSales, "create", create_later)
+        answer = await ordering.sales.submit(quote_id)
+        try:
+            await until(writing.is_set)
+            end_sessions(ordering)
+        finally:
+            ended.set()
+        ordering.remember(await ordering.sales.ended(answer.json()["orderId"]), SENSOR, MONTHLY)

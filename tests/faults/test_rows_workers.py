@@ -1,6 +1,5 @@
 """FAILURES.md, rows 5, 9, 10, 15 and 18: workers that die, sleep, or have a wrong clock, at the very point."""
 
-import asyncio
 import signal
 from typing import Any
 
@@ -10,6 +9,7 @@ from sandbox.faults.rules import Fault, Rule
 from system_api.erp.tryton_sales import TrytonSales, _compared
 from tests.faults.test_rows_vendor_writes import TRYTON_SALE, _make_without_looking_back, leave_the_others
 from tests.faults.worker_plant import LEASE_S, WorkerPlant
+from tests.patience import LONG_LEASE_S, until
 
 pytestmark = pytest.mark.servers
 # Longer than it takes the living to notice a death, and much shorter than 30 s.
@@ -91,8 +91,8 @@ async def pause_at_sending(plant: WorkerPlant, *, without: str = "") -> tuple[li
     await plant.end(order_ids)
     before = plant.ordering.faults("stripe").statistics().requests
     plant.wake(paused)
-    # Its write has to arrive, and then what it would go on with.
-    await asyncio.sleep(LEASE_S * 1.5)
+    # Its write has arrived by then, and what it would go on with has been asked for.
+    await plant.execution_ended()
     return order_ids, plant.ordering.faults("stripe").statistics().requests - before
 
 
@@ -148,11 +148,7 @@ async def publish_after_dying_at(plant: WorkerPlant, point: str, *, without: str
     """The events of an order as committed, and as read by a consumer, where a worker died there."""
     order_ids = await die_at(plant, point, without=without)
     assert await plant.end(order_ids) == ["booked"]
-
-    async def none_waits() -> bool:
-        return not plant.rows("SELECT FROM quoteway.events WHERE published_at IS NULL")
-
-    await plant.until(none_waits, 20)
+    await until(lambda: not plant.rows("SELECT FROM quoteway.events WHERE published_at IS NULL"))
     return plant.committed(order_ids[0]), await plant.published(order_ids[0])
 
 
@@ -191,19 +187,15 @@ async def test_row_15_mutation_written_apart_from_the_state_an_event_is_lost(pla
 
 async def two_clocks(plant: WorkerPlant, *, without: str = "") -> tuple[list[str], int]:
     """Orders with two workers whose clocks are two hours apart. Returns how many attempts were taken over, too."""
-    # So slow a vendor that the second worker comes, and beats a few times, in the middle of the first one's attempt.
-    slow = Rule(fault=Fault.delay, methods=["POST"], path="/confirm$", times=1, delay_s=4 * LEASE_S)
-    plant.ordering.faults("tryton").put(slow)
-    await plant.start_worker(clock_s=-HOUR_S, without=without)
+    chosen: dict[str, Any] = {"without": without, "lease_s": LONG_LEASE_S}
+    await plant.start_worker(point="before_call:book_erp_order", fatal=None, clock_s=-HOUR_S, **chosen)
     order_ids = await plant.submit()
-
-    async def under_way() -> bool:
-        begun = "SELECT FROM quoteway.flow_steps WHERE step = 'book_erp_order' AND flow_id LIKE %s"
-        return bool(plant.rows(begun, f"%{order_ids[0]}"))
-
-    await plant.until(under_way, 30)
-    await plant.start_worker(clock_s=HOUR_S, without=without)
+    await plant.point_reached()
+    # The second worker comes, and looks a few times who is dead, in the middle of the first one's attempt.
+    other = await plant.start_worker(clock_s=HOUR_S, **chosen)
+    await plant.beaten(other, 3)
     order_ids += await plant.submit()
+    plant.go_on()
     await plant.end(order_ids)
     query = "SELECT FROM quoteway.flow_attempts WHERE resumed AND flow_id LIKE ANY(%s)"
     return order_ids, len(plant.rows(query, [f"%{order_id}" for order_id in order_ids]))
@@ -236,18 +228,11 @@ async def die_while_pausing(plant: WorkerPlant, *, without: str = "") -> list[st
     plant.ordering.faults("tryton").put(
         Rule(fault=Fault.too_many_requests, methods=["POST"], path=TRYTON_SALE, times=1)
     )
-    dying = await plant.start_worker(
-        clock_s=HOUR_S, without=without, step_backoff_s=LEASE_S, step_backoff_max_s=LEASE_S
+    await plant.start_worker(
+        point="pausing", clock_s=HOUR_S, without=without, step_backoff_s=LEASE_S, step_backoff_max_s=LEASE_S
     )
     order_ids = await plant.submit()
-
-    async def pausing() -> bool:
-        query = "SELECT FROM quoteway.flow_attempts WHERE outcome = 'unavailable' AND flow_id LIKE %s"
-        return bool(plant.rows(query, f"%{order_ids[0]}"))
-
-    await plant.until(pausing, 60)
-    await asyncio.sleep(LEASE_S / 4)  # the pause itself has been written down
-    dying.kill()
+    await plant.point_reached()
     await plant.start_worker(without=without)
     return order_ids
 

@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +27,14 @@ from sandbox.faults.ledger import Findings
 from sandbox.landscape import Landscape
 from sandbox.process import RunningProcess, start_process
 from shared.settings import load_settings, variable
+from tests.faults.doomed_worker import HOLD
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
+from tests.patience import HANG_S, until
 from tests.running_tiers import ENDED, running_callers, system_app
 
 ROOT = Path(__file__).resolve().parents[2]
+# So short that the living soon notice a death. On a busy machine the living may lose it too: where nobody may, a test
+# asks for LONG_LEASE_S.
 LEASE_S = 2.0
 
 
@@ -49,18 +53,21 @@ class WorkerPlant:
         self,
         *,
         point: str = "",
-        fatal: signal.Signals = signal.SIGKILL,
+        fatal: signal.Signals | None = signal.SIGKILL,
         again: bool = False,
         without: str = "",
         clock_s: float = 0.0,
         **settings: Any,
     ) -> RunningProcess:
-        """Start a worker; `settings` differ from the plant's own, the rest is explained in doomed_worker.py."""
+        """Start a worker; `settings` differ from the plant's own, the rest is explained in doomed_worker.py.
+
+        `fatal` None: it is held at its point.
+        """
         chosen = {**msgspec.to_builtins(self.settings), **settings}
         environment = {variable(name): str(value) for name, value in chosen.items()}
         if point:
             self.marker = self.folder / f"reached-{uuid.uuid4().hex[:6]}"
-            environment |= {"QUOTEWAY_TEST_POINT": point, "QUOTEWAY_TEST_SIGNAL": fatal.name}
+            environment |= {"QUOTEWAY_TEST_POINT": point, "QUOTEWAY_TEST_SIGNAL": fatal.name if fatal else HOLD}
             environment["QUOTEWAY_TEST_MARKER"] = str(self.marker)
         if again:
             environment["QUOTEWAY_TEST_AGAIN"] = "1"
@@ -75,7 +82,7 @@ class WorkerPlant:
             env={"PATH": os.environ["PATH"], **environment},
             log_path=self.folder / f"worker-{uuid.uuid4().hex[:6]}.log",
             ready="json line",
-            timeout_s=60,
+            timeout_s=HANG_S,
             cwd=ROOT,
         )
         self.processes.callback(worker.kill)
@@ -95,12 +102,28 @@ class WorkerPlant:
 
     async def point_reached(self) -> None:
         """Wait until the last worker has come to its point."""
-        await self.until(self._marked, 30)
+        await until(self.marker.exists)
 
-    async def _marked(self) -> bool:
-        return self.marker.exists()
+    def go_on(self) -> None:
+        """Let the worker go on that is held at its point."""
+        self.marker.with_suffix(".go").touch()
 
-    async def end(self, order_ids: list[str], within_s: float = 30) -> list[str]:
+    async def execution_ended(self) -> None:
+        """Wait until the execution of the flow that came to the point has ended, or has been laid aside."""
+        await until(self.marker.with_suffix(".left").exists)
+
+    async def beaten(self, worker: RunningProcess, times: int) -> None:
+        """Wait until a worker has renewed its lease so often; each time, and once less, it then looks who is dead."""
+        seen: set[Any] = set()
+
+        def so() -> bool:
+            query = "SELECT expires_at FROM quoteway.executors WHERE executor_id = %s"
+            seen.update(row["expires_at"] for row in self.rows(query, worker.ready["executorId"]))
+            return len(seen) > times
+
+        await until(so)
+
+    async def end(self, order_ids: list[str], within_s: float = HANG_S) -> list[str]:
         """Wait for the orders' ends, and count them as acknowledged. Raises TimeoutError. Returns their statuses."""
 
         async def ended() -> bool:
@@ -111,14 +134,8 @@ class WorkerPlant:
                 self.ordering.remember(order, SENSOR, MONTHLY)
             return True
 
-        await self.until(ended, within_s)
+        await until(ended, within_s)
         return [order.status for order in self.ordering.acknowledged]
-
-    async def until(self, so: Callable[[], Awaitable[bool]], within_s: float) -> None:
-        """Wait until it is so. Raises TimeoutError."""
-        async with asyncio.timeout(within_s):
-            while not await so():  # noqa: ASYNC110 what is waited for happens in other processes
-                await asyncio.sleep(0.05)
 
     def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
         """What Quoteway's database says."""
@@ -158,10 +175,9 @@ class WorkerPlant:
 
 @asynccontextmanager
 async def running_plant(
-    vendors: Landscape, folder: Path, *, database_url: str | None = None, way_url: str | None = None
+    vendors: Landscape, folder: Path, url: str, *, way_url: str | None = None
 ) -> AsyncIterator[WorkerPlant]:
-    """A plant without workers. `way_url`: how the process API comes to the database, if otherwise."""
-    url = database_url or vendors.postgres.url(vendors.database)
+    """A plant without workers, on that database. `way_url`: how the process API comes to it, if otherwise."""
     with _served(system_app(vendors)) as system_url:
         environment = {**vendors.settings("process"), "QUOTEWAY_SYSTEM_URL": system_url}
         settings = replace_settings(

@@ -6,13 +6,14 @@ import pytest
 import pytest_asyncio
 
 from sandbox.landscape import Landscape
+from tests.patience import TOKEN_LIFE_S
 from tests.running_tiers import TIER_SETTINGS, Sales, running_tiers
 
 
 @pytest.fixture(scope="package")
 def vendors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landscape]:
     """Everything but Quoteway itself."""
-    landscape = Landscape(tmp_path_factory.mktemp("landscape"), tier_settings=TIER_SETTINGS)
+    landscape = Landscape(tmp_path_factory.mktemp("landscape"), tier_settings=TIER_SETTINGS, token_life_s=TOKEN_LIFE_S)
     try:
         landscape.start_vendors()
         yield landscape
@@ -27,7 +28,8 @@ async def running(vendors: Landscape) -> AsyncIterator[Sales]:
         yield sales
 
 
-@pytest.fixture
-def sales(running: Sales) -> Sales:
-    """The running landscape, as a Salesforce developer meets it."""
-    return running
+@pytest_asyncio.fixture(loop_scope="session")
+async def sales(running: Sales) -> AsyncIterator[Sales]:
+    """The running landscape, as a Salesforce developer meets it. No flow is left to the next test."""
+    yield running
+    await running.idle()

@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 
 from sandbox.landscape import Landscape
+from tests.patience import HANG_S
 
 ACCOUNTS = {
     "acme": "001QW0000000001",
@@ -43,9 +44,12 @@ class Org:
                 "client_id": credentials["client_id"],
                 "client_secret": credentials["client_secret"],
             },
+            timeout=HANG_S,
         ).raise_for_status()
         self._client = httpx.Client(
-            base_url=f"{base}/services/data/v67.0", headers={"Authorization": f"Bearer {token.json()['access_token']}"}
+            base_url=f"{base}/services/data/v67.0",
+            headers={"Authorization": f"Bearer {token.json()['access_token']}"},
+            timeout=HANG_S,
         )
 
     def __enter__(self) -> Self:
@@ -96,7 +100,7 @@ class Org:
 
     def refuse(self, **what: Any) -> None:
         """Let the org refuse its next matching requests."""
-        answer = httpx.post(f"{self.landscape.url('salesforce')}/_sandbox/refuse", json=what)
+        answer = httpx.post(f"{self.landscape.url('salesforce')}/_sandbox/refuse", json=what, timeout=HANG_S)
         answer.raise_for_status()
 
     def _product(self, sku: str) -> str:

@@ -13,6 +13,7 @@ from sandbox.demo import access_token
 from sandbox.issuer.user_token import user_token
 from shared.transaction_token import HEADER
 from tests.journeys.org import Line
+from tests.patience import HANG_S
 from tests.running_tiers import Sales
 
 pytestmark = pytest.mark.servers
@@ -70,7 +71,7 @@ async def test_a_services_order_is_the_services_whatever_it_says_of_a_user(sales
 async def test_what_the_process_tier_is_told_past_the_experience_tier_is_refused(sales: Sales) -> None:
     """With the experience API's own access token in hand, a user still cannot be made up."""
     landscape = sales.landscape
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=HANG_S) as client:
         answer = await client.post(
             f"{landscape.url('issuer')}/token",
             data={"grant_type": "client_credentials", "audience": "quoteway-process", "tenant": "nordwind"},

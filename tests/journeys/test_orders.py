@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.journeys.org import Line
+from tests.patience import HANG_S
 from tests.running_tiers import Sales
 
 pytestmark = pytest.mark.servers
@@ -24,7 +25,7 @@ def story(order: dict[str, Any]) -> str:
 
 async def told_salesforce(sales: Sales, order: dict[str, Any]) -> dict[str, Any]:
     """What Salesforce has been told of an order; of a bad end it is told after the end, so that takes a moment."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG_S):
         # Salesforce has no way to wait for a record.
         while not (records := await asyncio.to_thread(sales.oracle.crm_orders, order["orderId"])):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
@@ -140,7 +141,7 @@ async def test_billing_refuses_after_the_erp_booked_so_the_erp_order_is_cancelle
         "code": "card_declined",
         "message": "Your card was declined.",
     }
-    async with httpx.AsyncClient(base_url=sales.landscape.url("stripe")) as stripe:
+    async with httpx.AsyncClient(base_url=sales.landscape.url("stripe"), timeout=HANG_S) as stripe:
         (await stripe.post("/_sandbox/refuse", json=refusal)).raise_for_status()
 
     order = await sales.submit_and_end(sales.org.make_quote("acme", "EUR", MIXED))

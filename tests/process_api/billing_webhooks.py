@@ -16,6 +16,7 @@ from process_api.steps import Patience
 from process_api.webhook_inbox import InboxWorker
 from sandbox.stripe.webhooks import signature
 from shared.canonical import Subscription, SubscriptionStatus
+from tests.patience import HANG_S, until
 
 if TYPE_CHECKING:
     from tests.process_api.conftest import Process
@@ -79,37 +80,39 @@ class Billing:
             with suppress(asyncio.CancelledError):
                 await working
 
-    async def reads(self, number: int, timeout_s: float = 5) -> None:
-        """Wait until billing has been asked so often for a subscription. Raises TimeoutError where it is not."""
-        async with asyncio.timeout(timeout_s):
-            while self.asked() < number:  # noqa: ASYNC110 a journal calls nobody
-                await asyncio.sleep(0.01)
+    async def reads(self, number: int) -> None:
+        """Wait until billing has been asked so often for a subscription."""
+        await until(lambda: self.asked() >= number)
 
     def asked(self) -> int:
         """How often billing has answered for a subscription."""
         return self.process.system.calls.count("find_subscription")
 
-    async def becomes(self, subject: str, status: str, timeout_s: float = 5) -> None:
+    async def becomes(self, subject: str, status: str, timeout_s: float = HANG_S) -> None:
         """Wait until the subscription's kept status is that. Raises TimeoutError where it does not become so."""
-        async with asyncio.timeout(timeout_s):
-            while (await self.mirrored(subject)).get(subject) != status:  # noqa: ASYNC110 the database has no way to wait
-                await asyncio.sleep(0.02)
+
+        async def so() -> bool:
+            return (await self.mirrored(subject)).get(subject) == status
+
+        await until(so, timeout_s)
 
     async def query(self, statement: str, **values: Any) -> list[Any]:
         """Rows of the process tier's database."""
         async with self.process.worker.store.transaction_across_tenants() as connection:
             return list((await connection.execute(text(statement), values)).all())
 
-    async def apply_all(self, timeout_s: float = 20) -> None:
+    async def apply_all(self) -> None:
         """Have two workers apply what is in the inbox, until nothing but dead ones and those behind them is left."""
         workers = [asyncio.create_task(self.worker().run()) for _ in range(2)]
         waiting = (
             "SELECT 1 FROM quoteway.webhook_inbox w WHERE status = 'received' AND NOT EXISTS (SELECT FROM"
             " quoteway.webhook_inbox d WHERE d.subject = w.subject AND d.status = 'dead' AND d.position < w.position)"
         )
-        async with asyncio.timeout(timeout_s):
-            while await self.query(waiting):  # noqa: ASYNC110 the database has no way to wait
-                await asyncio.sleep(0.05)
+
+        async def applied() -> bool:
+            return not await self.query(waiting)
+
+        await until(applied)
         for worker in workers:
             worker.cancel()
             with suppress(asyncio.CancelledError):

@@ -12,6 +12,7 @@ import pytest_asyncio
 from litestar import Litestar
 from sqlalchemy import text
 
+from process_api import lease
 from process_api.app import create_app
 from process_api.executor import Worker
 from process_api.migrate import migrate
@@ -20,6 +21,7 @@ from sandbox.engines import PostgresEngine, RedisEngine
 from sandbox.process import RunningProcess
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, client_secret_file, start_issuer
+from tests.patience import HANG_S, LONG_LEASE_S
 from tests.process_api.billing_webhooks import Billing
 from tests.process_api.outbox import Outbox
 from tests.process_api.system_stand_in import SystemStandIn
@@ -91,7 +93,7 @@ class Process:
 
     async def idle(self) -> None:
         """Wait until every flow has come to its end, with all that follows the end."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_S):
             while await self.flows_at_work():  # noqa: ASYNC110 the database has no way to wait
                 await asyncio.sleep(0.05)
 
@@ -102,7 +104,7 @@ class Process:
         found: dict[str, Any] = answer.json()
         return found
 
-    async def ended(self, order_id: str, timeout_s: float = 30) -> dict[str, Any]:
+    async def ended(self, order_id: str, timeout_s: float = HANG_S) -> dict[str, Any]:
         """The order once it has come to an end."""
         async with asyncio.timeout(timeout_s):
             # Polled as a caller would: the process API has no way to wait.
@@ -149,6 +151,7 @@ def process_settings(
         step_attempts_max=3,
         # One loop runs everything here, the vendors too: that it is late on a busy machine is no overload.
         loop_lag_max_s=3600.0,
+        lease_s=LONG_LEASE_S,
         step_backoff_s=0.05,
         step_backoff_max_s=0.2,
         settle_s=0.05,
@@ -161,6 +164,9 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
     """The app and its worker, for this package: a process can have one worker only, and the journeys have theirs."""
     switch = Switch()
     app = create_app(process_settings, system_transport=switch)
+    beats = pytest.MonkeyPatch()
+    # What is laid aside goes on with the next beat: as often as under a lease of production's length.
+    beats.setattr(lease, "_HEARTBEATS_PER_LEASE", LONG_LEASE_S / 5)
     worker = await start_worker(process_settings, transport=switch)
     try:
         submitter = await bearer(issuer, "experience-api", "quoteway-process", tenant="nordwind")
@@ -172,6 +178,7 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
             yield Process(app, client, switch, process_settings, worker, submitter, operator)
     finally:
         await worker.stop(drain_s=1)
+        beats.undo()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

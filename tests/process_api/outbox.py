@@ -60,6 +60,10 @@ class Outbox:
             query = text("SELECT count(*) FROM quoteway.events WHERE tenant = :tenant AND published_at IS NULL")
             return int(await connection.scalar(query, {"tenant": self.tenant}) or 0)
 
+    async def is_empty(self) -> bool:
+        """Whether no event waits."""
+        return await self.unpublished() == 0
+
     def assert_complete(self, published: Events) -> None:
         """Every committed event is there, nothing else is, and a subject's events first appear in sequence."""
         assert {(event.id, event.subject, int(event.sequence)) for event in published} == set(self.committed)

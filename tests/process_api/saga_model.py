@@ -31,6 +31,7 @@ from shared.canonical import (
     SubscriptionStatus,
 )
 from shared.problem import Rejected
+from tests.patience import HANG_S
 from tests.process_api.conftest import ENDED, Process
 from tests.process_api.system_stand_in import Fault, SystemStandIn, mixed_quote
 
@@ -292,7 +293,7 @@ class Driver:
 
     async def idle(self) -> None:
         """Wait until nothing is at work."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_S):
             while await self.process.flows_at_work():  # noqa: ASYNC110 the database has no way to wait
                 await asyncio.sleep(0.02)
         for order in self.orders:

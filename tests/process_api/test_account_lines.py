@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from process_api import account_lines
+from process_api.flow_queues import BOOKING_WORKFLOW
 from process_api.housekeeping import Housekeeping
+from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import ACCOUNT_ID, mixed_quote
 from tests.process_api.test_connection_lanes import all_ended, submitted
@@ -22,20 +24,22 @@ async def submitted_of_one_account(process: Process, count: int) -> list[str]:
     return [answer.json()["orderId"] for answer in answers]
 
 
-async def neighbour_of_a_busy_account(process: Process, timeout_s: float) -> dict[str, Any]:
+async def neighbour_of_a_busy_account(process: Process, timeout_s: float = HANG_S) -> dict[str, Any]:
     """What becomes of another account's order while more orders of one account than the lane has places hang."""
     hanging = process.switch.hold(f"/customers/{ACCOUNT_ID}")
     busy = await submitted_of_one_account(process, process.settings.connection_concurrency + 3)
     try:
-        async with asyncio.timeout(20):
-            while process.system.calls.count("find_quote") < len(busy):  # noqa: ASYNC110 the stand-in tells nobody
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)  # five looks into the queue: whoever is let into the lane is in it
+        let_in = min(account_lines.AT_ONCE_MAX, process.settings.connection_concurrency)
+
+        async def as_full_as_it_gets() -> bool:
+            return await in_line(process) == len(busy) and await in_lane(process) >= let_in
+
+        await until(as_full_as_it_gets)
         (neighbour,) = await all_ended(process, await submitted(process, "NW-DE", 1), timeout_s)
         return neighbour
     finally:
         hanging.set()
-        ended = await all_ended(process, busy, 60)
+        ended = await all_ended(process, busy)
         assert {order["status"] for order in ended} == {"booked"}
 
 
@@ -44,8 +48,15 @@ async def in_line(process: Process) -> int:
         return int(await connection.scalar(text("SELECT count(*) FROM quoteway.account_lines")) or 0)
 
 
+async def in_lane(process: Process) -> int:
+    """How many flows have been taken out of the queue of their lane, and have not ended."""
+    taken_out = text("SELECT count(*) FROM dbos.workflow_status WHERE name = :name AND status = 'PENDING'")
+    async with process.worker.store.engine.connect() as connection:
+        return int(await connection.scalar(taken_out, {"name": BOOKING_WORKFLOW}) or 0)
+
+
 async def test_orders_of_one_account_leave_places_to_others(process: Process) -> None:
-    neighbour = await neighbour_of_a_busy_account(process, timeout_s=15)
+    neighbour = await neighbour_of_a_busy_account(process)
 
     assert neighbour["status"] == "booked"
     await process.idle()
@@ -67,9 +78,10 @@ async def test_who_parks_leaves_and_stands_in_line_again_when_tried_again(proces
 
     await process.client.post(f"/v1/flows/{order['flowId']}/retry", json={}, headers=process.operator_headers)
 
-    async with asyncio.timeout(30):
-        while (order := await process.order(order["orderId"]))["status"] != "booked":  # noqa: ASYNC110 as a caller
-            await asyncio.sleep(0.05)
+    async def booked() -> bool:
+        return str((await process.order(order["orderId"]))["status"]) == "booked"
+
+    await until(booked)
     await process.idle()
     assert await in_line(process) == 0
 
@@ -105,9 +117,11 @@ async def test_who_waits_behind_one_that_ended_without_leaving_is_let_in_by_hous
     with monkeypatch.context() as patch:
         patch.setattr(account_lines, "_still_at_work", leaves_it_so)  # the defect comes after the joining
         (order_id,) = await submitted_of_one_account(process, 1)
-        async with asyncio.timeout(20):
-            while await in_line(process) <= account_lines.AT_ONCE_MAX:  # noqa: ASYNC110 the database tells nobody
-                await asyncio.sleep(0.05)
+
+        async def waits_in_line() -> bool:
+            return await in_line(process) > account_lines.AT_ONCE_MAX
+
+        await until(waits_in_line)
         await asyncio.sleep(0.5)  # in which the process's own housekeeping lets nobody in either
         assert (await process.order(order_id))["status"] != "booked"
 

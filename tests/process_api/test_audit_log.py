@@ -18,6 +18,7 @@ from process_api.migrate import migrate
 from sandbox.engines import PostgresEngine
 from shared.audit.log import AuditLog
 from shared.problem import Unavailable
+from tests.patience import HANG_S
 from tests.process_api.conftest import Process
 
 pytestmark = pytest.mark.servers
@@ -43,7 +44,7 @@ class Log:
             env={"PATH": os.environ["PATH"], **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_S,
             check=False,
         )
 
@@ -324,7 +325,7 @@ def run_audit() -> Callable[..., "subprocess.CompletedProcess[str]"]:
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "shared.audit", *arguments]
         environment = {"PATH": os.environ["PATH"]}
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=HANG_S, check=False)
 
     return run
 

@@ -10,6 +10,7 @@ import pytest
 from process_api import account_lines
 from process_api.flow_queues import in_booking, in_intake
 from shared.canonical import Account
+from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import mixed_quote
 
@@ -33,31 +34,29 @@ async def submitted(process: Process, legal_entity: str, count: int) -> list[str
     return order_ids
 
 
-async def all_ended(process: Process, order_ids: list[str], timeout_s: float) -> list[dict[str, Any]]:
+async def all_ended(process: Process, order_ids: list[str], timeout_s: float = HANG_S) -> list[dict[str, Any]]:
     return list(await asyncio.gather(*(process.ended(order_id, timeout_s) for order_id in order_ids)))
 
 
-async def neighbours_while_the_erp_hangs(process: Process, timeout_s: float) -> list[dict[str, Any]]:
+async def neighbours_while_the_erp_hangs(process: Process, timeout_s: float = HANG_S) -> list[dict[str, Any]]:
     """What becomes of orders of NW-US while more orders of NW-DE than its lane has room for hang in their ERP."""
     hanging = process.switch.hold("/v1/erp/NW-DE/")
     stuck = await submitted(process, "NW-DE", process.settings.connection_concurrency + 2)
     try:
-        async with asyncio.timeout(20):
-            room = process.settings.connection_concurrency
-            while process.system.calls.count("find_account") < room:  # noqa: ASYNC110 the stand-in tells nobody
-                await asyncio.sleep(0.05)
+        room = process.settings.connection_concurrency
+        await until(lambda: process.system.calls.count("find_account") >= room)
         free = await submitted(process, "NW-US", 3)
         orders = await all_ended(process, free, timeout_s)
         assert {(await process.order(order_id))["status"] for order_id in stuck} <= {"received", "validating"}
         return orders
     finally:
         hanging.set()
-        ended = await all_ended(process, stuck, 30)
+        ended = await all_ended(process, stuck)
         assert {order["status"] for order in ended} == {"booked"}
 
 
 async def test_orders_of_another_legal_entity_keep_their_pace_while_an_erp_hangs(process: Process) -> None:
-    orders = await neighbours_while_the_erp_hangs(process, timeout_s=15)
+    orders = await neighbours_while_the_erp_hangs(process)
     assert {order["status"] for order in orders} == {"booked"}
 
 
@@ -74,16 +73,13 @@ async def test_a_lane_takes_no_more_flows_than_it_is_configured_for(process: Pro
     hanging = process.switch.hold("/v1/erp/NW-DE/")
     stuck = await submitted(process, "NW-DE", process.settings.connection_concurrency + 3)
     try:
-        async with asyncio.timeout(20):
-            calls, limit = process.system.calls, process.settings.connection_concurrency
-            # The stand-in tells nobody.
-            while calls.count("find_quote") < len(stuck) or calls.count("find_account") < limit:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        calls, limit = process.system.calls, process.settings.connection_concurrency
+        await until(lambda: calls.count("find_quote") >= len(stuck) and calls.count("find_account") >= limit)
         await asyncio.sleep(0.5)  # five looks into the queue: time enough for one flow too many
         assert calls.count("find_account") == limit
     finally:
         hanging.set()
-        await all_ended(process, stuck, 30)
+        await all_ended(process, stuck)
 
 
 def test_a_lane_is_a_tenant_before_the_quote_is_read_and_its_legal_entity_after() -> None:

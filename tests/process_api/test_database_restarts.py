@@ -16,6 +16,7 @@ from process_api.store import Store
 from sandbox.engines import PostgresEngine, RedisEngine
 from sandbox.process import RunningProcess
 from shared.problem import Unavailable
+from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
 from tests.process_api.system_server import running_system
 from tests.process_api.system_stand_in import mixed_quote
@@ -28,7 +29,7 @@ ORDERS = 20
 async def submit_stubbornly(plant: Plant, quote_id: str) -> str:
     """Submit as a client should: the same key again until there is an answer that says what became of it."""
     key = uuid.uuid4().hex
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(HANG_S):
         while True:
             answer = await plant.submit(key, quote_id)
             if answer.status_code == 202:
@@ -46,16 +47,12 @@ async def test_a_restart_of_postgresql_in_the_middle_of_orders_loses_none(
             quotes = [mixed_quote() for _ in range(ORDERS)]
             server.system.more_quotes = quotes
             submissions = asyncio.gather(*(submit_stubbornly(plant, quote.quote_id) for quote in quotes))
-
-            async def under_way() -> bool:
-                return server.system.calls.count("create_order") >= 2
-
-            await plant.until(under_way, 20)
+            await until(lambda: server.system.calls.count("create_order") >= 2)
             await asyncio.to_thread(postgres.restart)
 
             order_ids = await submissions
             assert len(set(order_ids)) == ORDERS
-            await plant.all_booked(order_ids, within_s=60)
+            await plant.all_booked(order_ids)
             assert worker.is_running
             plant.assert_exactly_once(order_ids)
             await plant.assert_told_once(order_ids)
@@ -108,9 +105,9 @@ async def test_redis_stopped_and_flushed_in_the_middle_of_orders_changes_nothing
             await asyncio.to_thread(redis.flush)
             await asyncio.to_thread(redis.stop)
             without = await plant.submitted(3)
-            await plant.all_booked(before + without, within_s=30)
+            await plant.all_booked(before + without)
             await asyncio.to_thread(redis.start)
             after = await plant.submitted(1)
-            await plant.all_booked(after, within_s=30)
+            await plant.all_booked(after)
             plant.assert_exactly_once(before + without + after)
             await plant.assert_told_once(before + without + after)

@@ -17,6 +17,7 @@ from process_api.event_delivery import stream_of
 from sandbox.engines import RedisEngine
 from shared.events import EVENTS
 from shared.redis_connection import RedisStreams
+from tests.patience import until
 from tests.process_api.outbox import Outbox
 
 pytestmark = pytest.mark.servers
@@ -117,9 +118,7 @@ async def test_two_relays_publish_everything_once_and_in_sequence(outbox: Outbox
     relays = [asyncio.create_task(outbox.relay(worker).run()) for worker in (0, 1)]
     for _ in range(150):
         await outbox.commit(f"ord_{chance.randrange(5)}")
-    async with asyncio.timeout(20):
-        while await outbox.unpublished():  # noqa: ASYNC110 the database has no way to wait
-            await asyncio.sleep(0.02)
+    await until(outbox.is_empty)
     for relay in relays:
         relay.cancel()
         with suppress(asyncio.CancelledError):
@@ -164,26 +163,27 @@ async def test_without_the_claim_it_would_be_seen(outbox: Outbox, monkeypatch: p
 async def test_while_redis_is_away_events_wait_and_it_is_said_once(
     outbox: Outbox, redis_engine: RedisEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def said() -> list[str]:
+        return [record.message for record in caplog.records if record.name == "process_api.event_delivery"]
+
     redis_engine.stop()
     with caplog.at_level(logging.WARNING, logger="process_api.event_delivery"):
         relay = asyncio.create_task(outbox.relay().run())
         for _ in range(10):
             await outbox.commit("ord_1")  # the business goes on
-            await asyncio.sleep(0.05)
+        await until(lambda: bool(said()))
         assert await outbox.unpublished() == 10
         redis_engine.start()
-        async with asyncio.timeout(20):
-            while await outbox.unpublished():  # noqa: ASYNC110 the database has no way to wait
-                await asyncio.sleep(0.05)
+        await until(outbox.is_empty)
+        await until(lambda: "events are published again" in said())
         relay.cancel()
         with suppress(asyncio.CancelledError):
             await relay
 
     outbox.assert_exactly_once(await outbox.stream())
-    said = [record.message for record in caplog.records if record.name == "process_api.event_delivery"]
-    assert len(said) == 2, said
-    assert "wait in the outbox" in said[0]
-    assert said[1] == "events are published again"
+    assert len(said()) == 2, said()
+    assert "wait in the outbox" in said()[0]
+    assert said()[1] == "events are published again"
 
 
 async def test_a_tenant_whose_stream_refuses_does_not_hold_up_the_others(outbox: Outbox) -> None:
@@ -196,9 +196,7 @@ async def test_a_tenant_whose_stream_refuses_does_not_hold_up_the_others(outbox:
     await outbox.commit("ord_2")
     relay = asyncio.create_task(outbox.relay().run())
     outbox.tenant = healthy
-    async with asyncio.timeout(10):
-        while await outbox.unpublished():  # noqa: ASYNC110 the database has no way to wait
-            await asyncio.sleep(0.02)
+    await until(outbox.is_empty)
     relay.cancel()
     with suppress(asyncio.CancelledError):
         await relay

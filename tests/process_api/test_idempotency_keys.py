@@ -19,6 +19,7 @@ from process_api.order_intake import ORDER_FLOW, OrderIntake, Submission
 from process_api.submission_check import SubmissionCheck
 from shared.principal import ActingUser, OwnToken, Principal
 from shared.problem import Conflict, IdempotencyMismatch
+from tests.patience import HANG_S
 from tests.process_api.conftest import Process
 
 pytestmark = pytest.mark.servers
@@ -58,7 +59,7 @@ def assert_told_to_come_back(answer: httpx.Response) -> None:
 async def test_a_key_in_flight_is_a_conflict_that_names_when_to_come_back(process: Process) -> None:
     key = uuid.uuid4().hex
     async with in_flight(process, key):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             assert_told_to_come_back(await process.submit(key))
         assert (await process.submit()).status_code == 202, "another key is not held up"
     again = await process.submit(key)
@@ -256,6 +257,6 @@ async def test_housekeeping_goes_on_after_a_failed_round(process: Process, monke
     monkeypatch.setattr("process_api.housekeeping.prune_keys", failing)
     housekeeping = Housekeeping(process.worker.store, 30, every_s=0.01)
     housekeeping.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         await enough.wait()
     await housekeeping.stop()

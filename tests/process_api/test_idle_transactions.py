@@ -10,6 +10,7 @@ from sqlalchemy import text
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from shared.problem import Unavailable
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.servers
 _LOCK = text("SELECT pg_advisory_xact_lock(4711)")
@@ -30,7 +31,7 @@ async def test_a_transaction_that_is_idle_is_ended_and_its_locks_with_it(stores:
     async def pause_with_a_lock() -> None:
         async with idle.transaction("nordwind") as connection:
             await connection.execute(_LOCK)
-            async with asyncio.timeout(10), other.transaction("nordwind") as another:
+            async with asyncio.timeout(HANG_S), other.transaction("nordwind") as another:
                 await another.execute(_LOCK)
             await connection.execute(_LOCK)
 
@@ -39,7 +40,7 @@ async def test_a_transaction_that_is_idle_is_ended_and_its_locks_with_it(stores:
 
 
 async def test_a_connection_goes_back_without_that_limit(stores: tuple[Store, Store]) -> None:
-    idle, _ = stores
+    _, idle = stores
     async with idle.transaction("nordwind"):
         pass
     async with idle.engine.connect() as connection:

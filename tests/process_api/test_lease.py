@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from process_api.lease import Lease, LeaseLost, new_executor_id
+from tests.patience import HANG_S, LONG_LEASE_S, until
 from tests.process_api.conftest import Process
 
 pytestmark = pytest.mark.servers
@@ -20,7 +21,7 @@ async def let_it_end(process: Process) -> str:
         lease.require()
     lease._flow_laid_aside, epoch = False, lease._epoch
     order_id = str((await process.submit()).json()["orderId"])
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not lease._flow_laid_aside and lease._epoch == epoch:
             lease._ends_at = float("-inf")  # again: it may have been renewed before the flow met it
             await asyncio.sleep(0.01)
@@ -30,7 +31,7 @@ async def let_it_end(process: Process) -> str:
 async def test_a_flow_laid_aside_is_taken_up_again_although_the_lease_was_renewed(process: Process) -> None:
     epoch = process.worker.lease._epoch
     order_id = await let_it_end(process)
-    order = await process.ended(order_id, timeout_s=20)
+    order = await process.ended(order_id)
     assert order["status"] == "booked"
     assert process.worker.lease._epoch > epoch
     assert len(process.system.orders) == 1
@@ -53,11 +54,18 @@ async def test_a_transaction_under_an_older_epoch_is_refused(process: Process) -
         assert len(list(rows)) == 1
 
 
-async def expired_lease(process: Process) -> Lease:
-    """A lease of another worker, which has ended."""
-    lease = Lease(process.worker.store, new_executor_id(), lease_s=1.0)
+async def other_workers_lease(process: Process) -> Lease:
+    """A lease of another worker, which will end when the test says so."""
+    lease = Lease(process.worker.store, new_executor_id(), LONG_LEASE_S)
     await lease._take()
     return lease
+
+
+async def let_lease_end(process: Process, lease: Lease) -> None:
+    """As the database has it, its time is over."""
+    async with process.worker.store.transaction_across_tenants() as connection:
+        ended = text("UPDATE quoteway.executors SET expires_at = now() WHERE executor_id = :id")
+        await connection.execute(ended, {"id": lease.executor_id})
 
 
 async def is_kept(process: Process, lease: Lease) -> bool:
@@ -68,12 +76,12 @@ async def is_kept(process: Process, lease: Lease) -> bool:
 
 async def test_the_living_do_not_wait_for_a_row_that_a_paused_worker_holds(process: Process) -> None:
     """Each would lose its own lease over it, and all of them would stand still with the paused one."""
-    paused = await expired_lease(process)
+    paused = await other_workers_lease(process)
     async with process.worker.store.engine.begin() as connection:
         held = text("SELECT FROM quoteway.executors WHERE executor_id = :id FOR KEY SHARE")
         await connection.execute(held, {"id": paused.executor_id})
-        await asyncio.sleep(paused.lease_s)
-        async with asyncio.timeout(2):
+        await let_lease_end(process, paused)
+        async with asyncio.timeout(HANG_S):
             await process.worker.lease._take_over_orphans()
         assert await is_kept(process, paused)
     await process.worker.lease._take_over_orphans()
@@ -82,14 +90,18 @@ async def test_the_living_do_not_wait_for_a_row_that_a_paused_worker_holds(proce
 
 async def test_a_worker_paused_in_a_transaction_loses_it_with_its_lease(process: Process) -> None:
     """It would keep its flows from everyone for as long as it is paused, or until TCP notices that it is gone."""
-    paused = await expired_lease(process)
+    paused = await other_workers_lease(process)
+    paused.lease_s = 1.0  # for how long its transactions may be idle
     connection = await process.worker.store.engine.connect()
     with paused.flow():
         await paused.fence(connection)
-    async with asyncio.timeout(paused.lease_s + 5):
-        while await is_kept(process, paused):
-            await asyncio.sleep(0.2)
-            await process.worker.lease._take_over_orphans()
+    await let_lease_end(process, paused)
+
+    async def is_gone() -> bool:
+        await process.worker.lease._take_over_orphans()
+        return not await is_kept(process, paused)
+
+    await until(is_gone)
     with pytest.raises(DBAPIError):
         await connection.execute(text("SELECT 1"))
     await connection.invalidate()

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from process_api import migrate
 from process_api.migrations import online
 from sandbox.engines import PostgresEngine
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.servers
 WRITE = (
@@ -37,15 +38,15 @@ class Database:
         """A connection of the version before."""
         return await psycopg.AsyncConnection.connect(self.url)
 
-    async def write(self) -> None:
+    async def write(self, within_s: float) -> None:
         """What a process of the version before does all the time. Raises QueryCanceled where it has to wait."""
         async with await self.connect() as connection:
-            await connection.execute("SET statement_timeout = '5s'")
+            await connection.execute(f"SET statement_timeout = '{within_s:g}s'".encode())
             await connection.execute(WRITE, [uuid.uuid4().hex])
 
     async def waits_for_a_lock(self) -> None:
         """Wait until somebody waits for a lock, or, as a concurrent build does, for a transaction."""
-        async with asyncio.timeout(20), await self.connect() as connection:
+        async with asyncio.timeout(HANG_S), await self.connect() as connection:
             await connection.set_autocommit(True)
             waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             while not await (await connection.execute(waiting)).fetchone():  # noqa: ASYNC110 the database tells nobody
@@ -59,14 +60,14 @@ async def database(postgres: PostgresEngine) -> AsyncIterator[Database]:
     yield Database(postgres.url(name))
 
 
-async def write_while_it_waits(database: Database, revision: str) -> None:
+async def write_while_it_waits(database: Database, revision: str, within_s: float = HANG_S) -> None:
     """Migrate while a long transaction has written to the table, and write to it meanwhile."""
     async with await database.connect() as long:
         await long.execute(WRITE, [uuid.uuid4().hex])
         migrating = asyncio.create_task(database.at(revision))
         try:
             await database.waits_for_a_lock()
-            await database.write()
+            await database.write(within_s)
             assert not migrating.done()
         finally:
             await long.rollback()
@@ -91,6 +92,7 @@ async def test_a_lock_is_waited_for_briefly_and_asked_for_again(
 ) -> None:
     monkeypatch.setattr(online, "LOCK_TIMEOUT_S", 0.5)
     monkeypatch.setattr(migrate, "LOCK_PAUSE_S", 0.2)
+    monkeypatch.setattr(migrate, "LOCK_ATTEMPTS_MAX", 10_000)  # it must not give up before the test has written
     await database.at(THE_INDEXES)
 
     await write_while_it_waits(database, WITH_A_COLUMN_MORE)
@@ -103,7 +105,7 @@ async def test_without_a_limit_they_would_all_wait_behind_the_migration(
     await database.at(THE_INDEXES)
 
     with pytest.raises(psycopg.errors.QueryCanceled):
-        await write_while_it_waits(database, WITH_A_COLUMN_MORE)
+        await write_while_it_waits(database, WITH_A_COLUMN_MORE, within_s=5)
 
 
 async def test_a_table_that_is_never_free_ends_the_migration_with_nothing_half_done(
@@ -137,7 +139,7 @@ async def test_a_migration_waits_for_the_one_under_way_and_says_so(
         await under_way.execute("SELECT pg_advisory_lock(hashtext('quoteway.migrate'))")
         second = asyncio.create_task(asyncio.to_thread(migrate.migrate, database.url))
         said = ""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while "waiting for its end" not in said:
                 await asyncio.sleep(0.05)
                 said += capfd.readouterr().err

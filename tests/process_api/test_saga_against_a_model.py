@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from process_api.workflows.order_submission import STEPS
 from tests.faults.late_undo import register_undo_afterwards
+from tests.patience import HANG_S
 from tests.process_api.conftest import Process
 from tests.process_api.saga_model import CRASH_POINTS, OPERATIONS, Driver, ModelVendors, Plan, quick_recovery
 from tests.process_api.system_stand_in import Fault
@@ -44,7 +45,7 @@ class Orders(RuleBasedStateMachine):
 
     def do(self, work: Coroutine[Any, Any, None]) -> None:
         """Have it done in the tests' event loop, where the process tier lives."""
-        asyncio.run_coroutine_threadsafe(work, self.loop).result(90)
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(HANG_S)
 
     @precondition(lambda self: not self.driver.is_late())
     @rule(plans=st.lists(PLANS, min_size=1, max_size=4))
@@ -110,15 +111,15 @@ async def driver(process: Process, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
             yield Driver(process, vendors)
 
 
-async def explore(driver: Driver, examples: int = EXAMPLES) -> Counter[str]:
-    """Run so many examples. Returns what was seen."""
-    loop, more = asyncio.get_running_loop(), examples > 12
-    driver.late_at = time.monotonic() + _BUDGET_S
+async def explore(driver: Driver, budget_s: float = float("inf")) -> Counter[str]:
+    """Run the examples, as many as are begun in `budget_s` seconds. Returns what was seen."""
+    loop, more = asyncio.get_running_loop(), EXAMPLES > 12
+    driver.late_at = time.monotonic() + budget_s
     await asyncio.to_thread(
         run_state_machine_as_test,
         cast("type[Orders]", lambda: Orders(driver, loop)),  # whatever makes one will do
         settings=settings(
-            max_examples=examples,
+            max_examples=EXAMPLES,
             stateful_step_count=6,
             deadline=None,
             database=None,
@@ -133,9 +134,9 @@ async def explore(driver: Driver, examples: int = EXAMPLES) -> Counter[str]:
     return driver.seen
 
 
-@pytest.mark.timeout(max(180, EXAMPLES * 20))
+@pytest.mark.timeout(max(1800, EXAMPLES * 20))
 async def test_any_faults_in_any_order_leave_every_order_where_it_belongs(driver: Driver) -> None:
-    seen = await explore(driver)
+    seen = await explore(driver, _BUDGET_S)
 
     crashes = sum(plan.crashed for plan in driver.vendors.plans.values())
     if driver.is_late():

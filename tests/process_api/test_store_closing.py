@@ -5,8 +5,10 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+import process_api.store
 from process_api.store import Store
 from sandbox.engines import PostgresEngine
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.servers
 
@@ -18,7 +20,8 @@ def database_url(postgres: PostgresEngine) -> str:
     return postgres.url("closed_stores")
 
 
-async def test_a_transaction_under_way_is_waited_for(database_url: str) -> None:
+async def test_a_transaction_under_way_is_waited_for(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_api.store, "_CLOSED_WITHIN_S", HANG_S)
     store, begun, order = Store(database_url), asyncio.Event(), []
 
     async def work() -> None:

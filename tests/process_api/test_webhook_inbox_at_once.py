@@ -1,6 +1,9 @@
 """The webhook inbox at work on several subjects: none holds up another, each keeps its order, pauses grow."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from process_api.steps import Patience
 from process_api.store import IDLE_TRANSACTION_S
 from process_api.webhook_inbox import InboxWorker, receive
 from shared.canonical import SubscriptionStatus, WebhookNotice
+from tests.patience import HANG_S, until
 from tests.process_api.billing_webhooks import Billing, Webhook, prefix
 from tests.process_api.system_stand_in import Fault
 
@@ -20,7 +24,7 @@ REFUSED: Fault = "rejected"
 ACTIVE, PAST_DUE = SubscriptionStatus.active, SubscriptionStatus.past_due
 
 
-async def hanging_and_healthy(billing: Billing, at_once: int) -> None:
+async def hanging_and_healthy(billing: Billing, at_once: int, within_s: float = HANG_S) -> None:
     """One subject whose billing does not answer, delivered first, and another one."""
     hanging, healthy = f"{prefix()}-month", f"{prefix()}-month"
     await billing.deliver(billing.move(hanging, ACTIVE))
@@ -28,7 +32,7 @@ async def hanging_and_healthy(billing: Billing, at_once: int) -> None:
     answering = billing.process.switch.hold(hanging)
     try:
         async with billing.working(at_once):
-            await billing.becomes(healthy, "active", timeout_s=2)
+            await billing.becomes(healthy, "active", within_s)
             assert await billing.mirrored(hanging) == {}
             answering.set()
             await billing.becomes(hanging, "active")
@@ -43,10 +47,10 @@ async def test_a_subject_whose_billing_does_not_answer_holds_up_no_other(billing
 async def test_one_at_a_time_the_other_subject_would_wait(billing: Billing) -> None:
     """Mutation: the bound is one."""
     with pytest.raises(TimeoutError):
-        await hanging_and_healthy(billing, at_once=1)
+        await hanging_and_healthy(billing, at_once=1, within_s=2)
 
 
-async def two_legal_entities(billing: Billing) -> None:
+async def two_legal_entities(billing: Billing, within_s: float = HANG_S) -> None:
     """As many subjects of one billing that does not answer as there are places, and then one of another billing."""
     mark, other = prefix(), f"{prefix()}-month"
     for number in range(4):
@@ -60,7 +64,7 @@ async def two_legal_entities(billing: Billing) -> None:
     answering = billing.process.switch.hold("/billing/NW-DE/subscriptions")
     try:
         async with billing.working(at_once=4):
-            await billing.becomes(other, "active", timeout_s=2)
+            await billing.becomes(other, "active", within_s)
             assert await billing.mirrored(mark) == {}
             answering.set()
             for number in range(4):
@@ -79,7 +83,7 @@ async def test_without_a_share_one_billing_would_take_all_places(
     """Mutation: no billing ever has too many."""
     monkeypatch.setattr(InboxWorker, "_busy", lambda _self: [])
     with pytest.raises(TimeoutError):
-        await two_legal_entities(billing)
+        await two_legal_entities(billing, within_s=2)
 
 
 async def test_one_read_serves_all_that_wait_for_the_subject(billing: Billing) -> None:
@@ -254,18 +258,32 @@ def test_a_pause_after_an_outage_of_weeks_is_the_longest_one() -> None:
 async def test_an_empty_inbox_is_looked_into_by_one_at_a_time(
     billing: Billing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, claim = 0, webhook_inbox.claim
+    looks, waits, waiting, most, claim = 0, 0, 0, 0, webhook_inbox.claim
 
     async def counted(*arguments: Any) -> Any:
         nonlocal looks
         looks += 1
         return await claim(*arguments)
 
-    monkeypatch.setattr(webhook_inbox, "claim", counted)
-    worker = billing.worker(at_once=8)
-    worker.poll_s = 0.1
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1):
-            await worker.run()
+    @asynccontextmanager
+    async def one_more_waits(within_s: float) -> AsyncIterator[None]:
+        nonlocal waits, waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        try:
+            async with asyncio.timeout(within_s):
+                yield
+        finally:
+            waiting, waits = waiting - 1, waits + 1
 
-    assert 8 < looks < 8 + 10 + 5, "each looks once at first, and then one of them ten times a second"
+    monkeypatch.setattr(webhook_inbox, "claim", counted)
+    own = SimpleNamespace(TaskGroup=asyncio.TaskGroup, sleep=asyncio.sleep, timeout=one_more_waits)
+    monkeypatch.setattr(webhook_inbox, "asyncio", own)
+    working = asyncio.create_task(billing.worker(at_once=8).run())
+    await until(lambda: looks >= 8 and waits >= 10)
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+    assert most == 1, "the others wait until that one has waited"
+    assert looks <= 8 + waits, "each looks once at first, and then once after each wait"

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from sandbox.process import RunningProcess, start_process
 from shared.settings import variable
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer
+from tests.patience import HANG_S, until
 from tests.process_api.system_server import SystemServer
 from tests.process_api.system_stand_in import mixed_quote
 
@@ -53,7 +54,9 @@ class Plant:
             env={"PATH": os.environ["PATH"], **environment},
             log_path=self.folder / f"worker-{uuid.uuid4().hex[:6]}.log",
             ready="json line",
+            timeout_s=HANG_S,
             cwd=ROOT,
+            grace_s=HANG_S,  # on a busy machine one that is asked to stop is not killed for being slow
         )
         self.processes.callback(worker.kill)
         return worker
@@ -81,7 +84,7 @@ class Plant:
         found: dict[str, Any] = answer.json()
         return found
 
-    async def all_booked(self, order_ids: list[str], within_s: float) -> None:
+    async def all_booked(self, order_ids: list[str], within_s: float = HANG_S) -> None:
         """Wait until all of them are booked. Raises TimeoutError."""
 
         async def booked() -> bool:
@@ -89,21 +92,16 @@ class Plant:
             assert states & ENDED <= {"booked"}, states
             return states == {"booked"}
 
-        await self.until(booked, within_s)
-
-    async def until(self, so: Callable[[], Awaitable[bool]], within_s: float) -> None:
-        """Wait until it is so. Raises TimeoutError."""
-        async with asyncio.timeout(within_s):
-            while not await so():  # noqa: ASYNC110 what is waited for happens in other processes
-                await asyncio.sleep(0.05)
+        await until(booked, within_s)
 
     async def held_back(self, count: int = 1) -> None:
         """Wait until the system API holds that many answers back."""
+        await until(lambda: self.server.held >= count)
 
-        async def held() -> bool:
-            return self.server.held >= count
-
-        await self.until(held, 20)
+    async def is_alive(self, worker: RunningProcess) -> bool:
+        """Whether the worker's lease, as the database has it, holds."""
+        alive = "SELECT FROM quoteway.executors WHERE executor_id = :id AND expires_at > now()"
+        return bool(await self.rows(alive, id=worker.ready["executorId"]))
 
     async def rows(self, query: str, **values: Any) -> list[Any]:
         """What the database says."""

@@ -120,6 +120,17 @@ def test_a_late_request_arrives_after_its_caller_has_given_up(vendor: Vendor, pr
     assert vendor.done == [("POST", "/orders", b"late")]
 
 
+def test_a_late_request_arrives_before_its_time_where_it_is_told_to_land(vendor: Vendor, proxy: RunningProcess) -> None:
+    control = FaultControl(proxy.url)
+    control.put(Rule(fault=Fault.arrive_late, times=2, delay_s=600))
+    for body in (b"first", b"second"):
+        with pytest.raises(httpx.ReadError):
+            httpx.post(f"{proxy.url}/orders", content=body)
+        assert len(vendor.done) == (body == b"second")
+        control.land()
+    assert vendor.done == [("POST", "/orders", b"first"), ("POST", "/orders", b"second")]
+
+
 @pytest.mark.parametrize(
     ("rule", "status", "header"),
     [

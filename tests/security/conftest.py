@@ -12,6 +12,7 @@ import pytest_asyncio
 from sandbox.issuer.user_token import user_token
 from sandbox.landscape import Landscape
 from tests.app_lifespan import asgi_transport, running_app
+from tests.patience import TOKEN_LIFE_S
 from tests.running_tiers import TIER_SETTINGS, running_tiers, system_app
 from tests.security.two_tenants import write_records
 
@@ -54,6 +55,7 @@ def vendors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landscape]:
         second_tenant=True,
         unthrottled=True,
         tier_settings=TIER_SETTINGS,
+        token_life_s=TOKEN_LIFE_S,
     )
     try:
         landscape.start_vendors()
