@@ -102,7 +102,7 @@ class ProcessClient:
         try:
             return await self._send(caller, "POST", "/v1/orders", AcceptedOrder, body=body, headers=headers)
         except OutcomeUnknown as error:
-            raise OutcomeUnknown(f"{error.detail}. {_SAME_KEY}.", reason_code=error.reason_code) from error
+            raise OutcomeUnknown(f"{error.detail.rstrip('.')}. {_SAME_KEY}.", reason_code=error.reason_code) from error
 
     async def get_order(self, caller: Caller, order_id: str) -> Order:
         """An order with its timeline."""

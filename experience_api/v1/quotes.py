@@ -68,9 +68,9 @@ class PricingPreviewView(msgspec.Struct, frozen=True, kw_only=True, rename="came
     tax_jurisdiction: str
     tax_issue: str
     lines: list[PricingPreviewLine]
+    shipping_amount: DecimalTextOrEmpty
+    issues: list[str]
     warnings: list[str]
-    shipping_amount: DecimalTextOrEmpty = ""
-    issues: list[str] = []
 
 
 @post(

@@ -12,6 +12,7 @@ from process_api.workflows.customers import link_billing_customer
 from process_api.workflows.dates import SubscriptionGroup, first_moment, subscription_groups
 from process_api.workflows.order_checks import OrderSubmission
 from shared.canonical import (
+    Quote,
     QuoteLine,
     Subscription,
     SubscriptionDraft,
@@ -99,16 +100,17 @@ def _draft(context: OrderSubmission, group: SubscriptionGroup, customer_id: str)
 
 
 def _lines(context: OrderSubmission, group: SubscriptionGroup) -> list[SubscriptionLine]:
-    return [_line(context, line) for line in group.lines]
+    return [recurring_line(context.quote, line) for line in group.lines]
 
 
-def _line(context: OrderSubmission, line: QuoteLine) -> SubscriptionLine:
+def recurring_line(quote: Quote, line: QuoteLine) -> SubscriptionLine:
+    """A line as billing is to charge it: at the amount that the customer accepted, times the periods of an invoice."""
     return SubscriptionLine(
         sku=line.sku,
         quantity=line.quantity,
         net_unit_price=line.net_unit_price,
         line_id=line.line_id,
-        net_amount=invoiced_at_once(line, context.quote.billing_frequency),
+        net_amount=invoiced_at_once(line, quote.billing_frequency),
     )
 
 

@@ -71,7 +71,7 @@ def _erp_found(context: OrderSubmission, booked: ErpOrder) -> Found:
 
 def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
     quote, terms = context.quote, kept_terms(context)
-    lines = [_erp_line(line) for line in quote.one_off_lines()]
+    lines = [one_off_line(line) for line in quote.one_off_lines()]
     if shipping_of(quote).value and terms.shipping_sku is not None:
         lines.append(_shipping_line(quote, terms.shipping_sku))
     taxes: dict[str, str] = context.results["calculate_tax"]["lines"]
@@ -93,7 +93,8 @@ def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
     )
 
 
-def _erp_line(line: QuoteLine) -> ErpOrderLine:
+def one_off_line(line: QuoteLine) -> ErpOrderLine:
+    """A line as the ERP is to book it: at the amount that the customer accepted."""
     return ErpOrderLine(
         sku=line.sku,
         description=line.description,

@@ -26,6 +26,7 @@ class Line:
     quantity: str
     unit_price: str
     discount_percent: str = "0"
+    service_date: str | None = None
 
 
 @dataclass
@@ -59,9 +60,16 @@ class Org:
         self._client.close()
 
     def make_quote(
-        self, account: str, currency: str, lines: list[Line], *, status: str = "Accepted", legal_entity: str = "NW-DE"
+        self,
+        account: str,
+        currency: str,
+        lines: list[Line],
+        *,
+        status: str = "Accepted",
+        legal_entity: str = "NW-DE",
+        fields: dict[str, Any] | None = None,
     ) -> str:
-        """A new quote for one of the seeded accounts, at revision 1. Returns its id."""
+        """A new quote for one of the seeded accounts, at revision 1, with further fields. Returns its id."""
         opportunity = self._create(
             "Opportunity",
             {
@@ -81,6 +89,7 @@ class Org:
                 "CurrencyIsoCode": currency,
                 "Revision__c": 1,
                 "Legal_Entity__c": legal_entity,
+                **(fields or {}),
             },
         )
         for position, line in enumerate(lines, start=1):
@@ -94,9 +103,15 @@ class Org:
                     "Discount": float(line.discount_percent),
                     "SortOrder": position,
                     "Description": line.sku,
+                    "ServiceDate": line.service_date,
                 },
             )
         return quote
+
+    def quote(self, quote_id: str) -> dict[str, Any]:
+        """A quote as the customer accepted it, with what Salesforce reckons."""
+        found: dict[str, Any] = self._client.get(f"/sobjects/Quote/{quote_id}").raise_for_status().json()
+        return found
 
     def refuse(self, **what: Any) -> None:
         """Let the org refuse its next matching requests."""
