@@ -162,7 +162,7 @@ class Salesforce:
             await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
 
     async def _links(self, report: ReportedOrderStatus) -> dict[str, str]:
-        """The account and the quote. The account of a quote that could not be used is not reported: the org knows it."""
+        """The account and the quote. The org knows the account of a quote that could not be used."""
         account = report.account_id or await self._account_of_quote(report.quote_id)
         return {"quote": report.quote_id} | ({"account": account} if account else {})
 
