@@ -11,12 +11,14 @@ import httpx
 import pytest
 
 from process_api.workflows import prices_and_tax
+from sandbox.engines import PostgresEngine
 from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.tryton.rest import RestClient
 from sandbox.tryton.rpc import TrytonSession
 from shared.canonical import CustomerDraft
 from shared.record_ids import canonical_spelling
 from system_api.billing import stripe_customers
+from system_api.billing.stripe_api import idempotency_key
 from system_api.billing.stripe_customers import StripeCustomers
 from system_api.erp.tryton_addresses import TrytonAddresses
 from system_api.erp.tryton_identity import TrytonIdentity
@@ -56,6 +58,7 @@ class Books:
 
     def __init__(self, ordering: Ordering, legal_entity: str = "NW-DE") -> None:
         landscape = ordering.sales.landscape
+        assert isinstance(landscape.postgres, PostgresEngine)
         server, access = landscape.tryton, TrytonCredentials.read(landscape.postgres.data_dir / FILE_NAME)
         tenant = access.tenants["nordwind"]
         company = tenant.companies[legal_entity]
@@ -298,7 +301,7 @@ async def test_row_29_mutation_who_believes_a_replayed_answer_charges_a_customer
 ) -> None:
     async def believing(self: StripeCustomers, draft: CustomerDraft, _gone: list[str]) -> Any:
         params = stripe_customers._params(draft)
-        key = stripe_customers.idempotency_key("create-customer", stripe_customers.external_id(draft), params)
+        key = idempotency_key("create-customer", stripe_customers.external_id(draft), params)
         return await self._api.post("/v1/customers", stripe_customers.CustomerRecord, params, key=key)
 
     monkeypatch.setattr(StripeCustomers, "_make", believing)
@@ -376,7 +379,12 @@ async def exempt(ordering: Ordering) -> str:
     """An account whose customer the ERP exempts from tax."""
     account_id, books = new_account(ordering, OAKLAND), Books(ordering, "NW-US")
     assert (await order(ordering, account_id, US_GATEWAY, american=True))["status"] == "booked"
-    values = {"name": "Exempt", "company": books.admin.company, "kind": "sale", "lines": [("create", [{}])]}
+    values: dict[str, Any] = {
+        "name": "Exempt",
+        "company": books.admin.company,
+        "kind": "sale",
+        "lines": [("create", [{}])],
+    }
     rule = books.admin.create_one("account.tax.rule", values)
     [party] = books.parties(account_id)
     books.admin.write("party.party", [party["id"]], {"customer_tax_rule": rule})

@@ -251,7 +251,7 @@ async def test_what_the_erp_exempts_is_taxed_nowhere(process: Process) -> None:
     assert order["status"] == "booked", order["reason"]
     assert Decimal(order["tax"]["amount"]) == 0
     [erp] = [each for each in process.system.drafts.values() if each.account_id == account_id]
-    assert (erp.tax_code, erp.expected_tax.value) == ("UNTAXED", 0)
+    assert (erp.tax_code, erp.expected_tax.value) == ("UNTAXED", Decimal(0))
     assert process.system.customer_drafts[-1].tax_exempt
 
 

@@ -125,7 +125,7 @@ async def test_a_deleted_customer_is_replaced_the_same_day(
 async def test_a_customer_deleted_twice_is_replaced_twice(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
-    seen = []
+    seen: list[str] = []
     for _ in range(3):
         known = seen[-1] if seen else None
         seen.append((await billing.ensure_customer(changed(customer_draft, known_vendor_id=known))).vendor_id)

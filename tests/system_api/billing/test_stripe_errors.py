@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from shared.problem import OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.billing.stripe_api import Page, StripeApi, form_pairs, idempotency_key
-from system_api.billing.stripe_records import CustomerRecord, SubscriptionRecord, subscription_of
+from system_api.billing.stripe_customers import CustomerRecord
+from system_api.billing.stripe_records import SubscriptionRecord, subscription_of
 from tests.system_api.conftest import Mute, stripe_connection
 from tests.system_api.transports import Scripted, html, said
 
