@@ -59,7 +59,8 @@ async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Cus
     """Have the ERP's customer be as Salesforce states it now, and linked to the account."""
     quote = context.quote
     pair = Pair(context.tenant, account.account_id, erp_system(quote.legal_entity))
-    there = await _known(context, pair)
+    async with context.store.transaction(context.tenant) as connection:
+        there = await known(connection, pair)
     draft = customer_draft(account, quote, context.rules, there)
     operation_id = await context.intents.record_customer(
         tenant=context.tenant,
@@ -132,8 +133,10 @@ async def billing_draft(context: OrderSubmission, account: Account) -> CustomerD
     """What billing needs to know of the account, in the quote's currency."""
     quote = context.quote
     pair = Pair(context.tenant, account.account_id, billing_system(quote.legal_entity, quote.currency))
-    there = await _known(context, pair)
-    before = await _known(context, Pair(context.tenant, account.account_id, all_currencies(quote.legal_entity)))
+    async with context.store.transaction(context.tenant) as connection:
+        there = await known(connection, pair)
+        earlier = Pair(context.tenant, account.account_id, all_currencies(quote.legal_entity))
+        before = await known(connection, earlier)
     draft = customer_draft(account, quote, context.rules, there)
     exempt = bool(context.results.get("calculate_tax", {}).get("exempt"))
     return msgspec.structs.replace(draft, earlier_vendor_id=before.vendor_id, tax_exempt=True if exempt else None)
@@ -157,8 +160,3 @@ def customer_draft(account: Account, quote: Quote, rules: LegalEntity, there: Kn
         match=rules.customer_match,
         home_currency=rules.currency,
     )
-
-
-async def _known(context: OrderSubmission, pair: Pair) -> Known:
-    async with context.store.transaction(context.tenant) as connection:
-        return await known(connection, pair)

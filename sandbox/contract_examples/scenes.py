@@ -60,6 +60,7 @@ class Scenes:
         self.quotes()
         self.orders()
         self.accounts()
+        self.identities()
         self.parked()
         self.tokens()
         self.webhooks()
@@ -131,6 +132,23 @@ class Scenes:
         paged: Parameters = {"accountId": ACME, "openOnly": True}
         self.experience.ask(Asked("listInvoices", "open", "Unpaid ones, by pages", parameters={**paged, "pageSize": 1}))
         self.process.ask(Asked("listInvoices", "open", "Unpaid ones, by pages", parameters={**paged, "limit": 1}))
+
+    def identities(self) -> None:
+        """Which records an account is in each system, and a decision on one."""
+        account: Parameters = {"accountId": ACME}
+        ask, shown = self.process.ask, "listCrossReferences"
+        found = ask(Asked(shown, "linked", "A customer with orders", parameters=dict(account)))
+        ask(Asked(shown, "no_account", "No such account", 404, {"accountId": UNKNOWN_ACCOUNT}))
+        linked = {each["system"]: each["vendorId"] for each in found["crossReferences"]}
+        erp, decide = f"erp:{ENTITY}", "relinkAccount"
+        there: Parameters = {**account, "system": erp, "Idempotency-Key": "a4b7b2f0-relink"}
+        reason = "Confirmed with the credit desk."
+        body = {"vendorId": linked[erp], "reason": reason}
+        ask(Asked(decide, "decided", "The customer that it is", 200, dict(there), body))
+        other: Parameters = {**there, "Idempotency-Key": "a4b7b2f0-relink-2"}
+        ask(Asked(decide, "not_there", "No such customer", 409, dict(other), {**body, "vendorId": "999999"}))
+        ask(Asked(decide, "no_reason", "No reason given", 400, dict(other), {"vendorId": "new"}))
+        ask(Asked(decide, "no_system", "Nothing of the account's", 404, {**other, "system": "erp:NW-XX"}, body))
 
     def parked(self) -> None:
         """Orders that stop because the ERP is away, and what an operator does about them."""

@@ -39,6 +39,14 @@ def _erp(system: Recorder) -> None:
     ask(Asked("ensureCustomer", "known", "A customer it has", parameters=dict(customer), body=drafts.customer(ACME)))
     other: Parameters = {"accountId": "001QW0000000098", "legalEntity": ENTITY}
     ask(Asked("ensureCustomer", "two_accounts", "Path and body differ", 400, dict(other), drafts.customer(ACME)))
+    place: Parameters = {"legalEntity": ENTITY}
+    alike = {**drafts.customer("001QW0000000096"), "vatId": "DE811193231"}
+    ask(Asked("findCustomerCandidates", "alike", "A customer with the same tax id", parameters=dict(place), body=alike))
+    ask(Asked("ensureCustomer", "ambiguous", "Other customers may be it", 409,
+              {**place, "accountId": "001QW0000000096"}, alike))  # fmt: skip
+    record: Parameters = {**place, "vendorId": found["vendorId"]}
+    ask(Asked("findCustomerRecord", "customer", "A customer by the ERP's own id", parameters=dict(record)))
+    ask(Asked("findCustomerRecord", "no_record", "No such customer", 404, {**record, "vendorId": "999999"}))
     asked: Parameters = {**customer, "amount": "1859.00", "currency": "EUR"}
     ask(Asked("checkCredit", "approved", "Within the limit", parameters=dict(asked)))
     ask(Asked("checkCredit", "refused", "Over the limit", parameters={**asked, "accountId": TIDEWATER,
@@ -66,6 +74,13 @@ def _billing(system: Recorder) -> None:
     ask, customer = system.ask, {"legalEntity": ENTITY, "accountId": "001QW0000000097"}
     made = ask(Asked("ensureBillingCustomer", "created", "A new customer", parameters=dict(customer),
                      body=drafts.customer("001QW0000000097")))  # fmt: skip
+    euros: Parameters = {**customer, "currency": "EUR"}
+    ask(Asked("findBillingCustomer", "customer", "A customer in euro", parameters=dict(euros)))
+    ask(Asked("findBillingCustomer", "no_customer", "None in dollars", 404,
+              {**euros, "currency": "USD", "homeCurrency": "EUR"}))  # fmt: skip
+    record: Parameters = {"legalEntity": ENTITY, "vendorId": made["vendorId"]}
+    ask(Asked("findBillingCustomerRecord", "customer", "A customer by billing's own id", parameters=dict(record)))
+    ask(Asked("findBillingCustomerRecord", "no_record", "No such customer", 404, {**record, "vendorId": "cus_none"}))
     named: Parameters = {"legalEntity": ENTITY, "externalId": "ord_example:month"}
     draft = drafts.subscription(made["vendorId"])
     ask(Asked("createSubscription", "started", "Started", parameters=dict(named), body=draft))

@@ -87,14 +87,17 @@ class CustomerTax(Canonical, frozen=True, kw_only=True):
 
 
 class Customer(Canonical, frozen=True, kw_only=True):
-    """An account as an ERP's legal entity books it. `tax` is None where the ERP leaves the taxes to the order."""
+    """An account as an ERP's legal entity books it. `blocked`: the ERP has taken the customer out of use.
+
+    `tax` is None where the ERP leaves the taxes to the order.
+    """
 
     account_id: RecordId
     vendor_id: RecordId
     code: ShortText
     name: ShortText
     created: bool = False
-    active: bool = True
+    blocked: bool = False
     tax: CustomerTax | None = None
 
 

@@ -218,7 +218,7 @@ def customer_of(
         code=party.code,
         name=party.name or party.code,
         created=created,
-        active=party.active,
+        blocked=not party.active,
         tax=tax,
     )
 

@@ -34,7 +34,8 @@ def euros(amount: str) -> dict[str, str]:
 
 def customer_draft(account_id: str) -> dict[str, Any]:
     address = {"street": "Werkstrasse 5", "postalCode": "70435", "city": "Stuttgart", "country": "DE"}
-    return {"accountId": account_id, "name": "Acme", "address": address, "currency": "EUR"}
+    name = "Acme Industriewerke GmbH" if account_id == ACME else f"Acme {account_id}"
+    return {"accountId": account_id, "name": name, "address": address, "currency": "EUR"}
 
 
 def order_draft(customer: str) -> dict[str, Any]:
@@ -73,6 +74,7 @@ BODIES = {
     },
     "ensureCustomer": customer_draft("NW-DE"),
     "ensureBillingCustomer": customer_draft("NW-DE"),
+    "findCustomerCandidates": customer_draft("NW-DE"),
     "createOrder": order_draft("1"),
     "createSubscription": subscription_draft("cus_1"),
     "calculateTax": {

@@ -46,7 +46,8 @@ async def test_the_erp(system: System) -> None:
     confirmed = await system.call("POST", f"{base}/orders/{order}/confirm")
     cancelled = await system.call("POST", f"{base}/orders/{order}/cancel")
 
-    assert ensured.json() == {**customer, "created": False}
+    assert {**ensured.json(), "tax": None} == customer, "and only what is ensured is told of the tax"
+    assert ensured.json()["tax"]["codes"] == ["DE"]
     assert credit["decision"] == "approved"
     assert invoices == {"invoices": [], "nextCursor": None}
     assert absent["state"] == "absent"

@@ -1,8 +1,10 @@
 """VAT ids, as far as their look goes."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from system_api.vat import compact_vat_id, member_state_of
+from system_api.vat import MEMBER_STATES, compact_vat_id, member_state_of, outside_vat_area, tax_id_of
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,52 @@ def test_the_member_state_that_an_id_claims(vat_id: str | None, state: str | Non
 
 def test_an_id_is_written_as_registers_write_it() -> None:
     assert compact_vat_id(" atu 135.856-27 ") == "ATU13585627"
+
+
+@pytest.mark.parametrize(
+    ("country", "postal_code", "region", "city", "territory"),
+    [
+        ("ES", "35001", None, "Las Palmas", "the Canary Islands"),
+        ("ES", "38 003", None, "Santa Cruz", "the Canary Islands"),
+        ("ES", "28001", "CN", "Madrid?", "the Canary Islands"),
+        ("ES", "51001", None, "Ceuta", "Ceuta"),
+        ("ES", "52001", None, "Melilla", "Melilla"),
+        ("ES", "28001", None, "Madrid", None),
+        ("ES", "07001", "PM", "Palma", None),
+        ("FI", "22100", None, "Mariehamn", "Åland"),
+        ("FI", "00100", None, "Helsinki", None),
+        ("FR", "97400", None, "Saint-Denis", "the French overseas territories"),
+        ("FR", "75001", "RE", "?", "the French overseas territories"),
+        ("FR", "98000", None, "Monaco", None),
+        ("DE", "78266", None, "Büsingen am Hochrhein", "Büsingen"),
+        ("DE", "27498", None, "Helgoland", "Heligoland"),
+        ("DE", "78247", None, "Hilzingen", None),
+        ("IT", "23041", None, "Livigno", "Livigno"),
+        ("IT", "23030", None, "Livigno (SO)", "Livigno"),
+        ("IT", "23030", None, "Valfurva", None),
+        ("IT", "22061", None, "Campione d'Italia", "Campione d'Italia"),
+        ("GR", "630 86", None, "Karyes", "Mount Athos"),
+        ("DK", "3900", None, "Nuuk", "Greenland"),
+        ("AT", "35001", None, "Wien", None),
+        ("ES", "35", None, "?", None),
+        ("ES", "", None, "", None),
+    ],
+)
+def test_territories_outside_the_vat_area(
+    country: str, postal_code: str, region: str | None, city: str, territory: str | None
+) -> None:
+    assert outside_vat_area(country, postal_code, region, city) == territory
+
+
+@given(country=st.sampled_from(sorted(MEMBER_STATES)), digits=st.integers(0, 10**13).map(str))
+def test_digits_alone_are_of_the_countrys_own_register_or_of_none(country: str, digits: str) -> None:
+    found = tax_id_of(digits, country)
+
+    assert found is None or (found.register == country and found.number.removeprefix("U") == digits)
+
+
+@given(stated=st.text(max_size=20), country=st.sampled_from(["DE", "GB", "CH", "NO", "US", "GR", "AT"]))
+def test_any_text_is_a_tax_id_of_one_register_or_none(stated: str, country: str) -> None:
+    found = tax_id_of(stated, country)
+
+    assert found is None or (found.number and tax_id_of(f" {stated.lower()} ", country) == found)

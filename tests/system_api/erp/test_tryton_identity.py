@@ -74,7 +74,7 @@ async def test_a_deactivated_customer_is_refused_by_its_number(erp: Tryton, rest
     assert raised.value.reason_code == "customer_blocked"
     found = await erp.find_customer(draft.account_id)
     assert found is not None
-    assert (found.code, found.active) == (blocked, False)
+    assert (found.code, found.blocked) == (blocked, True)
 
 
 async def test_a_sale_to_a_customer_deactivated_meanwhile_is_refused(erp: Tryton, rest: RestClient) -> None:

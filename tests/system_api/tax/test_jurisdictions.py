@@ -34,7 +34,7 @@ def request(
 ) -> TaxRequest:
     return TaxRequest(
         legal_entity=seller,
-        buyer=Address(street="s", postal_code="1", city="c", **{"country": "DE", **place}),
+        buyer=Address(**{"street": "s", "postal_code": "1", "city": "c", "country": "DE", **place}),
         buyer_vat_id=vat_id,
         lines=[
             TaxedLine(line_id=str(place), net=Money(amount=net, currency=currency)) for place, net in enumerate(nets)
@@ -61,6 +61,23 @@ async def test_the_first_rule_that_fits_is_owed(
     assert (calculation.tax_code, calculation.percent, calculation.total.amount) == (code, percent, total)
 
 
+async def test_a_row_that_names_the_place_fits_outside_the_vat_area(write_file: Any) -> None:
+    row = '[[jurisdiction]]\ncode="{}"\nname="n"\nseller="DE"\nbuyer="{}"\nrate="{}"\n{}'
+    table = "\n".join(
+        [
+            row.format("EU", "EU", "0", ""),
+            row.format("ES", "ES", "0.21", ""),
+            row.format("IC", "ES", "0", 'postal_codes = ["35", "38"]'),
+        ]
+    )
+    tax = Jurisdictions(connection(write_file("taxes.toml", table)))
+
+    islands = await tax.calculate(request("1.00", country="ES", postal_code="35 001", city="Las Palmas"))
+    madrid = await tax.calculate(request("1.00", country="ES", postal_code="28001", city="Madrid"))
+
+    assert (islands.tax_code, madrid.tax_code) == ("IC", "EU")
+
+
 async def test_each_line_is_rounded_half_up_on_its_own(tax: Jurisdictions) -> None:
     calculation = await tax.calculate(request("0.50", "0.50", "0.50", "0.00"))
 
@@ -76,6 +93,15 @@ async def test_each_line_is_rounded_half_up_on_its_own(tax: Jurisdictions) -> No
         (request("1.00", country="AT", vat_id="DE811193231"), "the buyer has no VAT id of another member state"),
         (request("1.00", country="AT", vat_id="12345"), "the buyer has no VAT id of another member state"),
         (request("1.00", country="CH", vat_id="CHE123456789"), "from DE to CH."),
+        (
+            request("1.00", country="ES", postal_code="35001", city="Las Palmas", vat_id="ESA12345674"),
+            "from DE to ES: the Canary Islands (postal code 35001) is outside the European Union's VAT area",
+        ),
+        (request("1.00", postal_code="78266", city="Büsingen"), "Büsingen (postal code 78266) is outside"),
+        (
+            request("1.00", country="GB", postal_code="BT1 1AA"),
+            "in Northern Ireland the union's VAT rules hold for goods",
+        ),
         (request("1.00", seller="NW-US", country="US", region="TX"), "from US to US-TX."),
         (request("1.00", seller="NW-US", country="US"), "from US to US."),
         (request("1.00", seller="NW-FR"), "It is not known where NW-FR is established"),
