@@ -13,6 +13,7 @@ from shared.canonical.account import (
     CustomerDraft,
     RecordAccess,
 )
+from shared.canonical.connection import Connections, ConnectionSummary
 from shared.canonical.invoice import Invoice, InvoicePage, InvoiceSource, InvoiceStatus
 from shared.canonical.money import Money, MoneyError, round_money
 from shared.canonical.order import (
@@ -49,6 +50,8 @@ __all__ = [
     "Address",
     "BillingCustomer",
     "BillingFrequency",
+    "ConnectionSummary",
+    "Connections",
     "Contact",
     "CreditDecision",
     "CreditStatus",

@@ -40,16 +40,16 @@ from system_api.billing.stripe_records import (
     ORDER_ID,
     SKU,
     CustomerRecord,
-    EventRecord,
     ItemRecord,
     SubscriptionRecord,
     TaxRateRecord,
     subscription_of,
 )
+from system_api.billing.stripe_webhooks import read_event
 from system_api.connections import StripeConnection
 from system_api.decimal_text import to_minor_units
 from system_api.vat import compact_vat_id, member_state_of
-from system_api.vendor_reply import after_write, decode_reply, understanding
+from system_api.vendor_reply import after_write, understanding
 from system_api.webhooks import require_stripe_signature
 
 DAYS_UNTIL_DUE = 30
@@ -165,16 +165,7 @@ class Stripe:
                 vendor=VENDOR,
             )
         require_stripe_signature(self._webhook_secret.value, signature, payload, now_s=time.time())
-        event = decode_reply(payload, EventRecord, vendor=VENDOR, writes=False)
-        with understanding(VENDOR, writes=False):
-            return msgspec.convert(
-                {
-                    "eventId": event.id,
-                    "type": event.type,
-                    "subscriptionExternalId": event.subscription_external_id,
-                },
-                WebhookNotice,
-            )
+        return read_event(payload)
 
     async def _find_customer(self, account_id: str) -> CustomerRecord | None:
         query = {"query": f'metadata["{ACCOUNT_ID}"]:"{_quoted(account_id)}"', "limit": 100}
