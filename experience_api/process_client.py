@@ -22,6 +22,7 @@ from experience_api.settings import ExperienceSettings
 from shared.acting_user import handed_on
 from shared.auth import Principal
 from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
+from shared.paths import path_of
 from shared.principal import ActingClient, ActingUser
 from shared.problem import OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
@@ -106,15 +107,15 @@ class ProcessClient:
 
     async def get_order(self, caller: Caller, order_id: str) -> Order:
         """An order with its timeline."""
-        return await self._send(caller, "GET", f"/v1/orders/{order_id}", Order)
+        return await self._send(caller, "GET", path_of("/v1/orders/{}", order_id), Order)
 
     async def get_overview(self, caller: Caller, account_id: str) -> Overview:
         """What every system knows of an account."""
-        return await self._send(caller, "GET", f"/v1/accounts/{account_id}/overview", Overview)
+        return await self._send(caller, "GET", path_of("/v1/accounts/{}/overview", account_id), Overview)
 
     async def get_credit_status(self, caller: Caller, account_id: str) -> Credit:
         """The customer's credit."""
-        return await self._send(caller, "GET", f"/v1/accounts/{account_id}/credit-status", Credit)
+        return await self._send(caller, "GET", path_of("/v1/accounts/{}/credit-status", account_id), Credit)
 
     async def list_invoices(
         self, caller: Caller, account_id: str, *, open_only: bool, page_size: int, cursor: str
@@ -123,11 +124,15 @@ class ProcessClient:
         params: dict[str, Any] = {"openOnly": str(open_only).lower(), "limit": page_size}
         if cursor:
             params["cursor"] = cursor
-        return await self._send(caller, "GET", f"/v1/accounts/{account_id}/invoices", InvoicePage, params=params)
+        return await self._send(
+            caller, "GET", path_of("/v1/accounts/{}/invoices", account_id), InvoicePage, params=params
+        )
 
     async def preview_pricing(self, caller: Caller, quote_id: str) -> PricingPreview:
         """A quote's prices in every system."""
-        return await self._send(caller, "POST", f"/v1/quotes/{quote_id}/pricing-preview", PricingPreview, reads=True)
+        return await self._send(
+            caller, "POST", path_of("/v1/quotes/{}/pricing-preview", quote_id), PricingPreview, reads=True
+        )
 
     async def check_readiness(self, caller: Caller, quote_id: str, quote_revision: int | None, seen: Seen) -> Readiness:
         """Everything that would keep a quote from being ordered now."""

@@ -28,6 +28,7 @@ from process_api.v1.quotes import check_readiness, preview_pricing
 from process_api.v1.token_revocations import get_revoked_tokens, list_token_revocations, revoke_tokens
 from process_api.v1.webhooks import receive_stripe_webhook
 from process_api.visibility import Visibility, show_only_what_is_visible
+from process_api.webhook_connections import WebhookConnections
 from shared.acting_user import act_for_handed_user
 from shared.admission import Load
 from shared.audit.log import AuditLog
@@ -46,7 +47,7 @@ from shared.versions import Version, mount
 # The experience tier is one client for everyone behind it.
 RATE_LIMITS = (
     "tenant=60000/minute, client=60000/minute, user=1200/minute, "
-    "read=60000/minute, write=12000/minute, expensive=12000/minute"
+    "read=60000/minute, write=12000/minute, expensive=12000/minute, address=6000/minute"
 )
 # The experience API is ours: it bears to be asked more often than an issuer, so that its key may change at any moment.
 KEYS_REFETCH_MIN_S = 5.0
@@ -105,6 +106,8 @@ def create_app(
     letters = DeadLetters(store)
     policy, legal_entities = settings.discount_policy(), settings.legal_entities()
 
+    webhook_connections = WebhookConnections(lambda: system.list_connections(settings.platform_tenant))
+
     revocations = TokenRevocations(store)
     watch = RevocationWatch(revocations.read, settings.revocations_stale_s)
     users = connect_users(settings, watch, experience_transport)
@@ -152,6 +155,7 @@ def create_app(
             "flow_edits": FlowEdits(letters, system, policy),
             "revocations": revocations,
             "revocation_watch": watch,
+            "webhook_connections": webhook_connections,
             "system": system,
             "store": store,
             "identities": Identities(store, system, legal_entities),
@@ -159,7 +163,8 @@ def create_app(
             "previews": PricingPreviews(system, policy, legal_entities),
             "examiner": QuoteExaminer(system, policy, legal_entities),
         },
-        on_shutdown=[close],
+        on_startup=[webhook_connections.start],
+        on_shutdown=[webhook_connections.stop, close],
     )
     refuse_handlers_without_subject(app)
     return app

@@ -43,6 +43,11 @@ _WORKFLOW_AT_WORK = text(
     " WHERE workflow_uuid = ANY(:workflow_ids) AND status IN ('ENQUEUED', 'PENDING', 'DELAYED'))"
 ).bindparams(bindparam("workflow_ids"))
 
+_MEND_AND_RETRY = "Mend what the reason names, then have it tried again: later webhooks of its subject wait."
+_LOOK_AND_DISCARD = (
+    "Look at the event in billing by its id, mend what the reason names, and discard this: its text is not kept."
+)
+
 
 class DeadLetterKind(StrEnum):
     """What a dead letter is."""
@@ -333,7 +338,7 @@ def _dead_webhook(row: Row[Any]) -> DeadLetter:
         owner=OWNER,
         since=rfc3339(row.received_at),
         reason=row.reason or "",
-        what_to_do="Mend what the reason names, then have it tried again: later webhooks of its subject wait.",
+        what_to_do=_MEND_AND_RETRY if row.subject else _LOOK_AND_DISCARD,
         step=row.type,
     )
 

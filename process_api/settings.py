@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from process_api.discount_policy import DiscountPolicy
 from process_api.legal_entities import LegalEntities, check_legal_entities_file, load_legal_entities
+from shared.canonical.wire import PlatformTenant
 from shared.inbound_settings import InboundSettings
 from shared.settings import SecretFile, TrustDomain, read_secret
 
@@ -31,6 +32,7 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     ] = ""
     system_url: Annotated[str, Meta(pattern="^https?://", description="the system API's address")]
     process_client_secret_file: SecretFile
+    platform_tenant: PlatformTenant = "quoteway"
     process_client_id: Annotated[str, Meta(description="this service's OAuth client id")] = "process-api"
     process_audience: Annotated[str, Meta(description="the audience that callers' tokens must name")] = (
         "quoteway-process"

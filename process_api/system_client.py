@@ -10,6 +10,7 @@ from process_api.settings import ProcessSettings
 from shared.canonical import (
     Account,
     BillingCustomer,
+    Connections,
     CreditStatus,
     Customer,
     CustomerCandidates,
@@ -35,6 +36,7 @@ from shared.canonical import (
     WebhookNotice,
 )
 from shared.http_client import READS, OutboundClient, Response, Transport, decode_json, raise_for_problem
+from shared.paths import path_of
 from shared.problem import NotFound, OutcomeUnknown, Unavailable
 from shared.service_token import ServiceTokens
 from shared.tracing import traced
@@ -77,40 +79,44 @@ class SystemClient:
 
     async def find_quote(self, tenant: str, quote_id: str) -> Quote | None:
         """The quote with its lines, or None."""
-        return await self._read_or_none(tenant, f"/v1/crm/quotes/{quote_id}", Quote)
+        return await self._read_or_none(tenant, path_of("/v1/crm/quotes/{}", quote_id), Quote)
 
     async def find_account(self, tenant: str, account_id: str) -> Account | None:
         """The account, or None."""
-        return await self._read_or_none(tenant, f"/v1/crm/accounts/{account_id}", Account)
+        return await self._read_or_none(tenant, path_of("/v1/crm/accounts/{}", account_id), Account)
 
     async def record_access(self, tenant: str, user_id: str, record_id: str) -> RecordAccess:
         """What a user of the CRM may do with a record; nothing where there is none."""
-        return await self._send(tenant, "GET", f"/v1/crm/users/{user_id}/record-access/{record_id}", RecordAccess)
+        return await self._send(
+            tenant, "GET", path_of("/v1/crm/users/{}/record-access/{}", user_id, record_id), RecordAccess
+        )
 
     async def report_order_status(self, tenant: str, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
         """Tell the CRM where an order is."""
-        return await self._send(tenant, "PUT", f"/v1/crm/order-status/{order_id}", OrderStatusReport, report)
+        return await self._send(tenant, "PUT", path_of("/v1/crm/order-status/{}", order_id), OrderStatusReport, report)
 
     async def find_customer(self, tenant: str, legal_entity: str, account_id: str) -> Customer | None:
         """The ERP's customer of an account, or None."""
-        return await self._read_or_none(tenant, f"/v1/erp/{legal_entity}/customers/{account_id}", Customer)
+        return await self._read_or_none(tenant, path_of("/v1/erp/{}/customers/{}", legal_entity, account_id), Customer)
 
     async def ensure_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> Customer:
         """The ERP's customer of an account, created where there is none."""
-        return await self._send(tenant, "PUT", f"/v1/erp/{legal_entity}/customers/{draft.account_id}", Customer, draft)
+        return await self._send(
+            tenant, "PUT", path_of("/v1/erp/{}/customers/{}", legal_entity, draft.account_id), Customer, draft
+        )
 
     async def find_customer_candidates(
         self, tenant: str, legal_entity: str, draft: CustomerDraft
     ) -> list[CustomerEntry]:
         """The ERP's customers that may be an account, the likeliest first."""
-        path = f"/v1/erp/{legal_entity}/customer-candidates"
+        path = path_of("/v1/erp/{}/customer-candidates", legal_entity)
         return (await self._send(tenant, "POST", path, CustomerCandidates, draft, reads=True)).candidates
 
     async def find_customer_record(
         self, tenant: str, capability: str, legal_entity: str, vendor_id: str
     ) -> CustomerEntry | None:
         """A customer of the ERP or of billing by its own id there, or None."""
-        path = f"/v1/{capability}/{legal_entity}/customer-records/{vendor_id}"
+        path = path_of("/v1/{}/{}/customer-records/{}", capability, legal_entity, vendor_id)
         return await self._read_or_none(tenant, path, CustomerEntry)
 
     async def find_billing_customer(
@@ -122,63 +128,67 @@ class SystemClient:
             "homeCurrency": draft.home_currency,
             "knownVendorId": draft.known_vendor_id,
         }
-        path = f"/v1/billing/{legal_entity}/customers/{draft.account_id}"
+        path = path_of("/v1/billing/{}/customers/{}", legal_entity, draft.account_id)
         given = {name: value for name, value in params.items() if value is not None}
         return await self._read_or_none(tenant, path, BillingCustomer, given)
 
     async def check_credit(self, tenant: str, legal_entity: str, account_id: str, amount: Money) -> CreditStatus | None:
         """Whether the customer may owe `amount` more; None where the ERP does not know it."""
         params = {"amount": amount.amount, "currency": amount.currency}
-        path = f"/v1/erp/{legal_entity}/customers/{account_id}/credit"
+        path = path_of("/v1/erp/{}/customers/{}/credit", legal_entity, account_id)
         return await self._read_or_none(tenant, path, CreditStatus, params)
 
     async def create_order(self, tenant: str, legal_entity: str, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
         """Book an order in the ERP as a quotation, or find the one booked before."""
-        return await self._send(tenant, "PUT", f"/v1/erp/{legal_entity}/orders/{external_id}", ErpOrder, draft)
+        return await self._send(
+            tenant, "PUT", path_of("/v1/erp/{}/orders/{}", legal_entity, external_id), ErpOrder, draft
+        )
 
     async def find_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
         """The ERP's order, possibly absent."""
-        return await self._send(tenant, "GET", f"/v1/erp/{legal_entity}/orders/{external_id}", ErpOrder)
+        return await self._send(tenant, "GET", path_of("/v1/erp/{}/orders/{}", legal_entity, external_id), ErpOrder)
 
     async def confirm_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
         """Confirm the ERP's quotation."""
-        return await self._send(tenant, "POST", f"/v1/erp/{legal_entity}/orders/{external_id}/confirm", ErpOrder)
+        return await self._send(
+            tenant, "POST", path_of("/v1/erp/{}/orders/{}/confirm", legal_entity, external_id), ErpOrder
+        )
 
     async def cancel_order(
         self, tenant: str, legal_entity: str, external_id: str, *, keep: str | None = None
     ) -> ErpOrder:
         """Cancel the ERP's orders under that id, but for the one to keep; an absent one is left alone."""
-        path = f"/v1/erp/{legal_entity}/orders/{external_id}/cancel"
+        path = path_of("/v1/erp/{}/orders/{}/cancel", legal_entity, external_id)
         return await self._send(tenant, "POST", path, ErpOrder, params={"keep": keep} if keep else None)
 
     async def ensure_billing_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> BillingCustomer:
         """Billing's customer of an account, created where there is none."""
-        path = f"/v1/billing/{legal_entity}/customers/{draft.account_id}"
+        path = path_of("/v1/billing/{}/customers/{}", legal_entity, draft.account_id)
         return await self._send(tenant, "PUT", path, BillingCustomer, draft)
 
     async def create_subscription(
         self, tenant: str, legal_entity: str, external_id: str, draft: SubscriptionDraft
     ) -> Subscription:
         """Start a subscription, or find the one started before."""
-        path = f"/v1/billing/{legal_entity}/subscriptions/{external_id}"
+        path = path_of("/v1/billing/{}/subscriptions/{}", legal_entity, external_id)
         return await self._send(tenant, "PUT", path, Subscription, draft)
 
     async def find_subscription(self, tenant: str, legal_entity: str, external_id: str) -> Subscription:
         """Billing's subscription, possibly absent."""
-        path = f"/v1/billing/{legal_entity}/subscriptions/{external_id}"
+        path = path_of("/v1/billing/{}/subscriptions/{}", legal_entity, external_id)
         return await self._send(tenant, "GET", path, Subscription)
 
     async def cancel_subscription(
         self, tenant: str, legal_entity: str, external_id: str, *, keep: str | None = None
     ) -> SubscriptionCancellation:
         """Undo the start of the subscriptions under that id, but for the one to keep; an absent one is left alone."""
-        path = f"/v1/billing/{legal_entity}/subscriptions/{external_id}/cancel"
+        path = path_of("/v1/billing/{}/subscriptions/{}/cancel", legal_entity, external_id)
         params = {"keep": keep} if keep else None
         return await self._send(tenant, "POST", path, SubscriptionCancellation, params=params)
 
     async def list_subscriptions(self, tenant: str, legal_entity: str, account_id: str) -> list[Subscription]:
         """The account's subscriptions that are not cancelled."""
-        path = f"/v1/billing/{legal_entity}/customers/{account_id}/subscriptions"
+        path = path_of("/v1/billing/{}/customers/{}/subscriptions", legal_entity, account_id)
         return (await self._send(tenant, "GET", path, _Subscriptions)).subscriptions
 
     async def list_invoices(
@@ -196,14 +206,14 @@ class SystemClient:
         params: dict[str, Any] = {"openOnly": str(open_only).lower(), "limit": limit}
         if cursor:
             params["cursor"] = cursor
-        path = f"/v1/{source.value}/{legal_entity}/customers/{account_id}/invoices"
+        path = path_of("/v1/{}/{}/customers/{}/invoices", source.value, legal_entity, account_id)
         return await self._send(tenant, "GET", path, InvoicePage, params=params)
 
     async def look_up_prices(self, tenant: str, quote: Quote) -> PriceList:
         """The list prices of what a quote sells: each line's from the system that invoices it, beside the ERP's."""
         sold = sorted({(line.sku, line.recurrence) for line in quote.lines})
         skus = sorted({sku for sku, _ in sold})
-        path = f"/v1/pricing/{quote.legal_entity}/price-lookups"
+        path = path_of("/v1/pricing/{}/price-lookups", quote.legal_entity)
         lookup = _PriceLookup(skus, quote.currency, [_SoldAs(sku, recurrence) for sku, recurrence in sold])
         return await self._send(tenant, "POST", path, PriceList, lookup, reads=True)
 
@@ -213,8 +223,12 @@ class SystemClient:
 
     async def verify_webhook(self, tenant: str, legal_entity: str, message: WebhookMessage) -> WebhookNotice:
         """What a webhook is about. Raises Rejected where its sender did not sign it."""
-        path = f"/v1/billing/{legal_entity}/webhook-verifications"
+        path = path_of("/v1/billing/{}/webhook-verifications", legal_entity)
         return await self._send(tenant, "POST", path, WebhookNotice, message, reads=True)
+
+    async def list_connections(self, platform_tenant: str) -> Connections:
+        """Every tenant's connections, with a token that is no tenant's."""
+        return await self._send(platform_tenant, "GET", "/v1/connections", Connections)
 
     async def ready(self) -> str | None:
         """None if the system API can serve, or could if it had heard from us which tokens are revoked.

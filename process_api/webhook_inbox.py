@@ -28,7 +28,9 @@ from process_api.system_client import SystemClient
 from process_api.tables import orders, subscription_states, webhook_inbox
 from shared.canonical import Subscription, WebhookNotice
 from shared.events import SubscriptionChanged
-from shared.problem import Unavailable
+from shared.http_client import UNEXPECTED_ANSWER
+from shared.metrics import WEBHOOKS
+from shared.problem import Conflict, Unavailable
 from shared.telemetry import current_correlation_id, set_correlation_id
 
 _log = logging.getLogger(__name__)
@@ -49,8 +51,17 @@ class InboxStatus(StrEnum):
 
 
 async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, notice: WebhookNotice) -> None:
-    """Keep a verified webhook. One that came before changes nothing; one about nothing of ours is done at once."""
-    subject = notice.subscription_external_id
+    """Keep a verified webhook. One that came before changes nothing; one about nothing of ours is done at once.
+
+    One that is not understood is dead at once: it would be no other when it is sent again, or when we look again.
+    """
+    subject, unreadable = notice.subscription_external_id, notice.unreadable
+    if unreadable is not None:
+        status = InboxStatus.dead
+        _log.warning("webhook %s:%s is not understood", source, notice.event_id)
+    else:
+        status = InboxStatus.received if subject else InboxStatus.done
+    WEBHOOKS.labels(source, "not_understood" if unreadable is not None else "kept").inc()
     async with store.transaction(tenant) as connection:
         await connection.execute(
             insert(webhook_inbox)
@@ -61,8 +72,9 @@ async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, 
                 legal_entity=legal_entity,
                 type=notice.type,
                 subject=subject or "",
-                status=InboxStatus.received if subject else InboxStatus.done,
-                finished_at=None if subject else func.now(),
+                status=status,
+                reason=unreadable,
+                finished_at=func.now() if status is InboxStatus.done else None,
                 correlation_id=current_correlation_id(),
             )
             .on_conflict_do_nothing()
@@ -110,6 +122,8 @@ class InboxWorker:
                 await self._apply(connection, row)
             finally:
                 self._at_work[billing] -= 1
+                if not self._at_work[billing]:
+                    del self._at_work[billing]
         self._more.set()
         return True
 
@@ -168,6 +182,7 @@ class InboxWorker:
                 subscription = await self._read(row)
                 await _mirror(connection, row, subscription)
                 await _end(connection, row, InboxStatus.done, behind)
+            WEBHOOKS.labels(row.source, "applied").inc(1 + len(behind))
         except Exception as error:  # noqa: BLE001 whatever one webhook causes must not hold up the others
             _log.warning("webhook %s:%s was not applied: %s", row.source, row.event_id, error)
             # Still under the lock: nobody else may try it before this attempt is counted.
@@ -175,11 +190,13 @@ class InboxWorker:
 
     async def _put_off(self, connection: AsyncConnection, row: Row[Any], error: Exception) -> None:
         """Try again later, each time after a longer pause; what no outage explains is dead after a few attempts."""
-        outage = isinstance(error, Unavailable)
+        # Another tier's refusal of what we asked is none that passes.
+        outage = isinstance(error, Unavailable) and error.reason_code != UNEXPECTED_ANSWER
         asked = error.retry_after_s if isinstance(error, Unavailable) else None
         attempts = row.attempts if outage else row.attempts + 1
         dead = attempts >= self.patience.attempts_max
         pause_s = self.patience.pause_s(row.put_offs + 1, asked)
+        WEBHOOKS.labels(row.source, "dead" if dead else "put_off").inc()
         await connection.execute(
             update(webhook_inbox)
             .where(*_is(row.tenant, row.source, row.event_id))
@@ -269,7 +286,15 @@ async def find_webhook(connection: AsyncConnection, tenant: str, source: str, ev
 
 
 async def revive(connection: AsyncConnection, row: Row[Any]) -> None:
-    """Have a dead webhook tried again, with as many attempts as a new one."""
+    """Have a dead webhook tried again, with as many attempts as a new one.
+
+    Raises Conflict where it was not understood.
+    """
+    if not row.subject:
+        raise Conflict(
+            "This event was not understood, and its text is not kept: nothing can be tried again. Look at it in "
+            "billing by its id, and discard it here."
+        )
     values = {"status": InboxStatus.received, "attempts": 0, "put_offs": 0, "next_attempt_at": func.now()}
     await connection.execute(update(webhook_inbox).where(*_is(row.tenant, row.source, row.event_id)).values(**values))
 

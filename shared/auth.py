@@ -17,7 +17,7 @@ from shared.issuers import TrustedIssuer
 from shared.principal import Principal
 from shared.problem import Unauthenticated
 from shared.revocation import RevocationWatch, marks_of
-from shared.signed_token import TOKEN_BYTES_MAX, TokenRefused, check_audience, check_times, read_token
+from shared.signed_token import TOKEN_BYTES_MAX, TokenExpired, TokenRefused, check_audience, check_times, read_token
 from shared.token_keys import PublishedKeys
 
 __all__ = ["Authenticator", "Principal"]
@@ -28,6 +28,7 @@ TOKEN_LIFE_MAX_S = 86_400.0
 VERIFIED_MAX = 5_000
 _log = logging.getLogger(__name__)
 _INVALID = "The token is not valid for this service."
+_EXPIRED = "The access token has expired. Get a new one from the issuer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,9 @@ class Authenticator:
         if found is None:
             try:
                 found = await self._verify(token)
+            except TokenExpired as error:
+                # Of a token that was good: whoever has it knows when it ends.
+                raise Unauthenticated(_EXPIRED, error="invalid_token") from error
             except TokenRefused as error:
                 # The reason goes to our log; the caller learns only what RFC 6750 allows.
                 _log.info("token refused: %s", error)

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from shared.body_faults import faults_of, sentence_of
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge
 
 BODY_BYTES_MAX = 1_000_000
@@ -18,6 +19,8 @@ BODY_TIMEOUT_S = 10.0
 DEPTH_MAX = 32
 # Lines of an order, and items of any other array.
 ITEMS_MAX = 500
+# Ids are segments of addresses to the tiers behind, where these have a meaning of their own (shared.paths).
+_DOT_SEGMENTS = frozenset({".", ".."})
 _MEMBER = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
 # A whole string, or what there is of one that never ends, or a bracket. Possessive, so that the time is linear in the
 # body: with ordinary repetition 1 MB of `\"` would be searched from every one of its quotes to the end, for an hour.
@@ -65,12 +68,12 @@ def _read_object(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def _find_fault(content: Any, at: str = "") -> Fault | None:
-    """The first repeated field or too long array below the JSON pointer (RFC 6901) `at`; None where there is none."""
+    """The first repeated field, too long array or id that is a dot segment, below the JSON pointer (RFC 6901) `at`."""
     if isinstance(content, _Repeated):
         return Fault(pointer=f"{at}/{_escaped(content)}", detail="This field is given more than once.")
     if isinstance(content, list):
         if len(content) > ITEMS_MAX:
-            return Fault(pointer=at, detail=f"Expected at most {ITEMS_MAX} items, got {len(content)}")
+            return Fault(pointer=at, detail=f"Expected at most {ITEMS_MAX} items, got {len(content)}.")
         members: Any = enumerate(content)
     elif isinstance(content, dict):
         members = content.items()
@@ -78,6 +81,8 @@ def _find_fault(content: Any, at: str = "") -> Fault | None:
         return None
     for name, value in members:
         # Only what can hold a fault is looked into: most values are texts and numbers.
+        if type(value) is str and value in _DOT_SEGMENTS and str(name).endswith("Id"):
+            return Fault(pointer=f"{at}/{_escaped(str(name))}", detail="No record has this id.")
         if isinstance(value, (dict, list, _Repeated)):
             fault = _find_fault(value, f"{at}/{_escaped(str(name))}")
             if fault is not None:
@@ -98,7 +103,7 @@ def _invalid(detail: str) -> InvalidRequest:
 
 
 def check_shape(body: bytes, kind: Any) -> None:
-    """Raise InvalidRequest, with a pointer, unless `body` is exactly of `kind`.
+    """Raise InvalidRequest, with every fault and a pointer to it, unless `body` is exactly of `kind`.
 
     The framework decodes leniently (`"1"` is a number to it), which the published contract does not say.
     """
@@ -106,16 +111,26 @@ def check_shape(body: bytes, kind: Any) -> None:
         msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         detail, _, path = str(error).partition(" - at `$")
-        raise InvalidRequest("The request is not valid.", [shape_fault(path.rstrip("`"), detail)]) from error
+        # A fault that is not found by going through the type is still told, as the decoder has it.
+        faults = _all_faults(body, kind) or [shape_fault(path.rstrip("`"), detail)]
+        raise InvalidRequest("The request is not valid.", faults) from error
     except msgspec.DecodeError as error:  # half of a surrogate pair, which Python's own parser lets through
         raise _invalid(f"The body is not JSON: {error}.") from error
+
+
+def _all_faults(body: bytes, kind: Any) -> list[Fault]:
+    """None where the body is no JSON behind the first of them."""
+    try:
+        return faults_of(msgspec.json.decode(body), kind)
+    except msgspec.DecodeError:
+        return []
 
 
 def shape_fault(path: str, detail: str) -> Fault:
     """What msgspec found at `path`; a missing or unknown field is pointed at itself, not at what holds it."""
     pointer = json_pointer(path)
     member = _MEMBER.match(detail)
-    return Fault(pointer=f"{pointer}/{member['name']}" if member else pointer, detail=detail)
+    return Fault(pointer=f"{pointer}/{member['name']}" if member else pointer, detail=sentence_of(detail))
 
 
 def json_pointer(path: str) -> str:

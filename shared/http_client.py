@@ -125,6 +125,11 @@ class OutboundClient:
         return OutcomeUnknown(f"{self.peer} took the request, but its answer was lost ({kind})", vendor=self.peer)
 
 
+# The reason of what another tier of ours refuses for what we ask: asked again, it would be no other.
+UNEXPECTED_ANSWER = "unexpected_answer"
+_PASSING = frozenset({401, 403, 408, 425, 429})
+
+
 def raise_for_problem(response: Response, peer: str, *, safe: bool) -> None:
     """Raise what another tier of ours answered. Does nothing on success.
 
@@ -140,7 +145,9 @@ def raise_for_problem(response: Response, peer: str, *, safe: bool) -> None:
         raise error
     said = f"{peer} answered {response.status_code}" + (f": {problem.detail}" if problem else "")
     if safe or response.status_code in {401, 403, 429, 503}:
-        raise Unavailable(said, vendor=peer, retry_after_s=retry_after_s(response))
+        ours = 400 <= response.status_code < 500 and response.status_code not in _PASSING
+        code = UNEXPECTED_ANSWER if ours else "unavailable"
+        raise Unavailable(said, reason_code=code, vendor=peer, retry_after_s=retry_after_s(response))
     raise OutcomeUnknown(said, vendor=peer)
 
 

@@ -41,7 +41,7 @@ class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
         str,
         Meta(
             description="limits that replace the tier's own, such as `client=600/minute, nordwind.read=50/second, "
-            "user=off`; the buckets are tenant, client, user, read, write and expensive",
+            "user=off`; the buckets are tenant, client, user, read, write, expensive and address",
             extra={"check": check_rate_limits},
         ),
     ] = ""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from limits import RateLimitItem, parse_many
 
-BUCKETS = ("tenant", "client", "user", "read", "write", "expensive")
+# `address` is for what needs no token and costs something: whoever calls is known by nothing else.
+BUCKETS = ("tenant", "client", "user", "read", "write", "expensive", "address")
 _OFF = "off"
 
 

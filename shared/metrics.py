@@ -46,6 +46,11 @@ QUOTA_REFUSALS = Counter(
 )
 
 # -- orders and money ---------------------------------------------------------------------------------------------
+WEBHOOKS = Counter(
+    "quoteway_webhooks_total",
+    "Webhooks, each time something became of one: kept, not_understood, refused, unknown, applied, put_off, dead.",
+    ["source", "outcome"],
+)
 ORDERS_ENDED = Counter(
     "quoteway_orders_ended_total", "Orders that came to an end, or were parked, in this worker.", ["status", "reason"]
 )

@@ -15,6 +15,7 @@ _KEY = "quoteway_operation"
 _PROBLEMS_KEY = "quoteway_problems"
 _RAW_BODY_KEY = "quoteway_raw_body"
 _PUBLIC_AUDIT_KEY = "quoteway_public_audit"
+_PUBLIC_LIMITED_KEY = "quoteway_public_limited"
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,28 @@ def operation(
     return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit, cost, cache), _PROBLEMS_KEY: problems}
 
 
-def public(*, problems: Sequence[int] = (), raw_body: str = "", audit: AuditClass = "none") -> dict[str, Any]:
+def public(
+    *, problems: Sequence[int] = (), raw_body: str = "", audit: AuditClass = "none", limited: bool = False
+) -> dict[str, Any]:
     """The `opt` of a handler that answers without a token: health, the contract, and webhooks, which are signed.
 
     `problems`: every status but 500 with which it can refuse; the policies for callers do not concern it. `raw_body`
     describes a JSON object that the handler takes by its very bytes. Where it is audited, the handler puts the
-    principal that it has found out itself into `scope["user"]`.
+    principal that it has found out itself into `scope["user"]`. `limited`: by the caller's address, since it costs
+    something.
     """
-    return {_KEY: None, _PROBLEMS_KEY: problems, _RAW_BODY_KEY: raw_body, _PUBLIC_AUDIT_KEY: audit}
+    return {
+        _KEY: None,
+        _PROBLEMS_KEY: problems,
+        _RAW_BODY_KEY: raw_body,
+        _PUBLIC_AUDIT_KEY: audit,
+        _PUBLIC_LIMITED_KEY: limited,
+    }
+
+
+def is_limited_by_address(opt: dict[str, Any]) -> bool:
+    """Whether a public operation is limited by its callers' addresses."""
+    return bool(opt.get(_PUBLIC_LIMITED_KEY, False))
 
 
 def raw_body_of(opt: dict[str, Any]) -> str:

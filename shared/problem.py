@@ -42,7 +42,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One thing wrong with a request. `pointer` is a JSON pointer into the body (RFC 6901), or names a parameter."""
 
     pointer: Annotated[str, Meta(examples=["/lines/0/quantity"])]
-    detail: Annotated[str, Meta(examples=["Expected `str`, got `int`"])]
+    detail: Annotated[str, Meta(examples=["Expected a text, got a number."])]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

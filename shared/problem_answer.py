@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import ParameterKwarg
 
 from shared.body import BODY_BYTES_MAX, shape_fault
+from shared.body_faults import sentence_of
 from shared.problem import (
     PROBLEM_MEDIA_TYPE,
     Fault,
@@ -102,7 +103,7 @@ def _faults(exception: HTTPException, request: Request[Any, Any, Any]) -> list[F
 
 def _body_fault(item: dict[str, Any]) -> Fault:
     key = str(item.get("key", ""))
-    return shape_fault("" if key == "data" else key, str(item.get("message", "is not valid")))
+    return shape_fault("" if key == "data" else key, str(item.get("message", "This is not valid.")))
 
 
 def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> Fault:
@@ -115,4 +116,4 @@ def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> F
         name, source = definition.name or argument, definition.param_type.value
     if name in request.path_params:
         source = "path"
-    return Fault(pointer=f"{source}/{name}", detail=str(item.get("message", "is not valid")))
+    return Fault(pointer=f"{source}/{name}", detail=sentence_of(str(item.get("message", "This is not valid."))))

@@ -1,8 +1,10 @@
 """How often callers may ask: limits for a tenant, a client, a user, and a client's operations of one class.
 
-A request has to fit into all of them. Its cost is the operation's.
+A request has to fit into all of them. Its cost is the operation's. What needs no token and costs something is limited
+by the address that it comes from, which behind a proxy is the proxy's (docs/operations/proxy limits by the real one).
 """
 
+import ipaddress
 import time
 from dataclasses import dataclass
 
@@ -13,9 +15,11 @@ from shared.front import Middleware, add_headers, matched_operation
 from shared.inbound_settings import InboundSettings
 from shared.limit_strings import RateLimits
 from shared.metrics import RATE_LIMIT_REFUSALS
+from shared.operation import is_limited_by_address
 from shared.problem import QuotaExceeded
 from shared.quota_lease import Exhausted, Lease, QuotaLeases
 
+_ADDRESS = "address"
 # Callers whose leases are remembered; beyond it all are forgotten, which only loses what was leased.
 _CALLERS_MAX = 20_000
 
@@ -69,7 +73,7 @@ class RateLimiter:
             self._callers.clear()
             self._leases.clear()
         tenant, client, user, rate = caller
-        wanted = [("tenant",), ("client", client), (rate, client)]
+        wanted = [("tenant",), ("client", client), (rate, client)] if rate != _ADDRESS else [(_ADDRESS, client)]
         if user:
             wanted.insert(2, ("user", user))
         leases = [lease for bucket, *who in wanted for lease in self._leases_of(tenant, bucket, who)]
@@ -112,12 +116,19 @@ def open_rate_limiter(settings: InboundSettings, tier: str, defaults: str) -> Ra
 def limit_rate(limiter: RateLimiter) -> Middleware:
     """Inbound policy: refuse callers that ask too often, and tell all others how much is left.
 
-    What is public (health, contract documents, webhooks that prove themselves by signature) has no caller to count.
+    What is public and costs something (webhooks) is limited by address. Health, contract documents and lists that
+    other tiers cannot do without are not.
     """
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
             operation = matched_operation(scope)
+            if operation is not None and is_limited_by_address(operation.handler.opt):
+                try:
+                    await limiter.admit(("", _network_of(scope), "", _ADDRESS), 1)
+                except QuotaExceeded:
+                    RATE_LIMIT_REFUSALS.labels(operation.operation_id).inc()
+                    raise
             if operation is not None and operation.policy is not None:
                 principal: Principal = scope["user"]
                 acting_user = scope["state"].get("acting_user")
@@ -135,3 +146,17 @@ def limit_rate(limiter: RateLimiter) -> Middleware:
         return middleware
 
     return wrap
+
+
+def _network_of(scope: Scope) -> str:
+    """Whom an address stands for: an IPv6 caller has a whole network of them (64 bits) to choose from."""
+    client = scope.get("client")
+    text = client[0] if client else ""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return "unknown"
+    if address.version == 4:
+        return text
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped is not None else str(ipaddress.ip_network((address, 64), strict=False))

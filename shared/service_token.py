@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     from authlib.integrations.httpx_client import AsyncOAuth2Client
 
 _RENEW_BEFORE_S = 30.0
+_TENANTS_MAX = 10_000
 # All tenants wait for one token that is being fetched.
 _ISSUER = OutboundSettings(answer_timeout_s=10.0)
 
@@ -77,6 +78,8 @@ class ServiceTokens:
             if held is not None:
                 return held
             token, lifetime_s = await self._fetch(tenant)
+            if len(self._tokens) >= _TENANTS_MAX:
+                del self._tokens[next(iter(self._tokens))]  # asked for anew when it is needed
             self._tokens[tenant] = (token, time.monotonic() + lifetime_s - _RENEW_BEFORE_S)
             return token
 

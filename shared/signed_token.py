@@ -32,6 +32,10 @@ class TokenRefused(Exception):
     """A token that is not to be believed. The text is for our log: a caller learns only that it is so."""
 
 
+class TokenExpired(TokenRefused):
+    """The token was good, for all that was looked at before, and is no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
     """A token whose signature nobody has looked at: good for finding out whose key to look for, and nothing else."""
@@ -82,7 +86,7 @@ def check_times(claims: Mapping[str, Any], *, now: float, leeway_s: float, life_
     """Raise TokenRefused unless the token is valid now (seconds since 1970) and lives no longer than `life_max_s`."""
     issued_at, expires_at = read_moment(claims, "iat"), read_moment(claims, "exp")
     if expires_at <= now - leeway_s:
-        raise TokenRefused("it has expired")
+        raise TokenExpired("it has expired")
     if issued_at > now + leeway_s:
         raise TokenRefused("it was issued in the future")
     if expires_at - issued_at > life_max_s:

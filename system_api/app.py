@@ -18,11 +18,11 @@ from shared.revocation import RevocationFeed, RevocationWatch
 from shared.service import Tier, create_service
 from shared.vendor_quota import prioritise
 from shared.versions import Version, mount
-from system_api.connections import load_connections
+from system_api.connections import ConnectionsError, load_connections
 from system_api.discretion import discreet, mind_persons
 from system_api.registry import build_registry
 from system_api.settings import SystemSettings
-from system_api.v1 import billing, crm, erp, pricing, tax
+from system_api.v1 import billing, connections, crm, erp, pricing, tax
 
 # The process tier's only, as a last bound: what a vendor allows is in its connection's quota.
 RATE_LIMITS = (
@@ -56,11 +56,13 @@ VERSIONS = {
             billing.verify_billing_webhook,
             tax.calculate_tax,
             pricing.look_up_prices,
+            connections.list_connections,
         )
     )
 }
 TAGS = {
     "billing": "The billing platform of a legal entity, in canonical terms.",
+    "connections": "Which vendor serves which tenant and legal entity.",
     "crm": "The CRM, in canonical terms.",
     "erp": "The ERP of a legal entity, in canonical terms.",
     "pricing": "List prices of ERP and billing, side by side.",
@@ -82,8 +84,11 @@ def create_app(
     PostgreSQL.
     """
     scripts = RedisScripts(settings.redis_url)
+    found = load_connections(Path(settings.system_connections), os.environ)
+    if any(each.tenant == settings.platform_tenant for each in found):
+        raise ConnectionsError([f"No tenant may be called {settings.platform_tenant}: see QUOTEWAY_PLATFORM_TENANT."])
     registry = build_registry(
-        load_connections(Path(settings.system_connections), os.environ),
+        found,
         transports,
         scripts=scripts,
         local_share=settings.quota_local_share,
@@ -120,6 +125,6 @@ def create_app(
                 middleware=[prioritise, mind_persons],
             )
         ],
-        state={"registry": registry},
+        state={"registry": registry, "platform_tenant": settings.platform_tenant},
         on_shutdown=[registry.close, scripts.close, feed.close],
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from shared.canonical import ConnectionSummary
 from shared.health import ReadyCheck
 from shared.http_client import Transport, open_network
 from shared.problem import QuotewayError, Rejected
@@ -49,6 +50,7 @@ class Registry:
     crms: dict[_Key, Crm] = field(default_factory=dict)
     taxes: dict[_Key, Tax] = field(default_factory=dict)
     ready_checks: dict[str, ReadyCheck] = field(default_factory=dict)
+    connections: list[ConnectionSummary] = field(default_factory=list)
     _closing: list[Tryton | Stripe | Salesforce] = field(default_factory=list)
 
     def erp(self, tenant: str, legal_entity: str) -> Erp:
@@ -114,6 +116,15 @@ class Registry:
     def add(self, connection: Connection, transport: Transport | None) -> None:
         """Build the connection's adapter. `transport` replaces its network."""
         key = (connection.tenant, connection.legal_entity)
+        self.connections.append(
+            ConnectionSummary(
+                tenant=connection.tenant,
+                capability=connection.capability,
+                legal_entity=connection.legal_entity,
+                adapter=connection.adapter,
+                takes_webhooks=getattr(connection, "webhook_secret", None) is not None,
+            )
+        )
         match connection:
             case TrytonConnection():
                 tryton = Tryton(connection, transport)

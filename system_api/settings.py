@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from shared.canonical.wire import PlatformTenant
 from shared.inbound_settings import InboundSettings
 
 
@@ -30,6 +31,7 @@ class SystemSettings(InboundSettings, frozen=True, kw_only=True):
         str,
         Meta(pattern="^https?://", description="the process API's address, where revoked tokens are listed"),
     ]
+    platform_tenant: PlatformTenant = "quoteway"
     system_host: Annotated[str, Meta(min_length=1, description="the address to listen on")] = "127.0.0.1"
     system_port: Annotated[
         int, Meta(ge=0, le=65535, description="the port to listen on; 0 takes a free one and says which")

@@ -9,12 +9,15 @@ from litestar.params import HeaderParameter, PathParameter
 
 from process_api.store import Store
 from process_api.system_client import SystemClient
+from process_api.webhook_connections import WebhookConnections
 from process_api.webhook_inbox import receive
 from shared.canonical import WebhookMessage
+from shared.canonical.webhook import WEBHOOK_BYTES_MAX
 from shared.canonical.wire import END
+from shared.metrics import WEBHOOKS
 from shared.operation import public
 from shared.principal import Principal
-from shared.problem import Fault, InvalidRequest, NotFound, Rejected, Unavailable
+from shared.problem import Fault, InvalidRequest, NotFound, PayloadTooLarge, Rejected
 
 SOURCE = "stripe"
 _SIGNATURE = Fault(pointer="header/Stripe-Signature", detail="Sign the body with this connection's webhook secret.")
@@ -44,7 +47,10 @@ class WebhookAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     tags=["webhooks"],
     status_code=202,
     opt=public(
-        problems=[400, 404, 408, 413, 503, 504], raw_body="Stripe's event, its bytes unchanged.", audit="financial"
+        problems=[400, 404, 408, 413, 429, 503, 504],
+        raw_body="Stripe's event, its bytes unchanged.",
+        audit="financial",
+        limited=True,
     ),
 )
 async def receive_stripe_webhook(
@@ -52,13 +58,23 @@ async def receive_stripe_webhook(
 ) -> WebhookAccepted:
     """Keep a webhook that Stripe signed within the last five minutes; one sent twice is kept once.
 
-    Needs no token: the signature is the proof. Answers 400 to a body that this connection's account did not sign, and
-    503 while that cannot be found out, so that Stripe sends it again.
+    Needs no token: the signature is the proof. Answers 404 to an address that no connection of ours takes webhooks at,
+    400 to a body that this connection's account did not sign, and 503 while that cannot be found out, so that Stripe
+    sends it again. A signed event that is not understood is taken, and waits for a person: sent again it would be no
+    other.
     """
     system: SystemClient = request.app.state.system
     store: Store = request.app.state.store
     tenant, _, legal_entity = connection.partition(".")
+    connections: WebhookConnections = request.app.state.webhook_connections
+    try:
+        connections.require(tenant, legal_entity)
+    except NotFound:
+        WEBHOOKS.labels(SOURCE, "unknown").inc()
+        raise
     payload = await request.body()
+    if len(payload) > WEBHOOK_BYTES_MAX:
+        raise PayloadTooLarge(f"The event has {len(payload)} bytes; at most {WEBHOOK_BYTES_MAX} are taken.")
     if not payload:
         raise InvalidRequest("A JSON body is needed.", [Fault(pointer="", detail="The body is missing.")])
     message = WebhookMessage(payload=base64.b64encode(payload).decode(), signature=signature)
@@ -66,12 +82,9 @@ async def receive_stripe_webhook(
         notice = await system.verify_webhook(tenant, legal_entity, message)
     except Rejected as error:
         if error.reason_code == "webhook_signature":
+            WEBHOOKS.labels(SOURCE, "refused").inc()
             raise InvalidRequest(error.detail, [_SIGNATURE]) from error
         raise NotFound(f"No account that sends webhooks is connected as {connection}.") from error
-    except Unavailable as error:
-        if error.reason_code == "no_service_token":
-            raise NotFound(f"No account that sends webhooks is connected as {connection}.") from error
-        raise
     # The signature says who writes; what the endpoint's address says was anyone's claim until now.
     request.scope["user"] = Principal(f"{SOURCE}:{connection}", SOURCE, tenant, frozenset())
     await receive(store, tenant=tenant, source=SOURCE, legal_entity=legal_entity, notice=notice)

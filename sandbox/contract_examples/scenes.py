@@ -74,6 +74,7 @@ class Scenes:
         """Each tier, live and ready."""
         for recorder in (self.experience, self.process, self.system):
             recorder.ask(Asked("getLiveness", "live", "The process runs"))
+            self._until_known(recorder)
             recorder.ask(Asked("getReadiness", "ready", "Everything it depends on is there"))
 
     def quotes(self) -> None:
@@ -332,12 +333,20 @@ class Scenes:
     def _until_found(self, recorder: Recorder, name: str) -> None:
         """Wait until a tier has found out that this is away: until then it says what it knew before."""
         for _ in range(300):
-            health = recorder.send(Asked("getReadiness", "", "")).json()
-            found = {**health["missing"], **health["degraded"]}
-            if name in found and "yet" not in "".join(found.values()):
+            if name in self._until_known(recorder):
                 return
             time.sleep(0.1)
         raise RecordingError(f"{recorder.tier} never finds out that {name} is away")
+
+    def _until_known(self, recorder: Recorder) -> set[str]:
+        """Wait until a tier has looked at everything once. Returns what is away."""
+        for _ in range(300):
+            health = recorder.send(Asked("getReadiness", "", "")).json()
+            found = {**health["missing"], **health["degraded"]}
+            if "yet" not in "".join(found.values()):
+                return set(found)
+            time.sleep(0.1)
+        raise RecordingError(f"{recorder.tier} never finds out what is there")
 
     @contextmanager
     def _stopped(self, name: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ from sandbox.contract_examples.records import ACME, ENTITY, QUOTE, TIDEWATER, UN
 
 def ask_the_vendors(system: Recorder) -> None:
     """CRM, ERP, billing, tax and prices, in an order in which the later ones find what the earlier ones made."""
+    system.ask(Asked("listConnections", "own", "A tenant's own"))
     _crm(system)
     _erp(system)
     _billing(system)

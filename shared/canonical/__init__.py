@@ -17,6 +17,7 @@ from shared.canonical.account import (
     CustomerTax,
     RecordAccess,
 )
+from shared.canonical.connection import Connections, ConnectionSummary
 from shared.canonical.invoice import Invoice, InvoicePage, InvoiceSource, InvoiceStatus
 from shared.canonical.money import Money, MoneyError, round_money
 from shared.canonical.order import (
@@ -59,6 +60,8 @@ __all__ = [
     "BillingFrequency",
     "BookedLine",
     "Collection",
+    "ConnectionSummary",
+    "Connections",
     "Contact",
     "CreditDecision",
     "CreditStatus",

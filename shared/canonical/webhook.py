@@ -6,8 +6,9 @@ from msgspec import Meta
 
 from shared.canonical.wire import END, Canonical, RecordId, ShortText
 
-# What a body of ours can hold, once it is written in base64.
-_PAYLOAD_CHARS_MAX = 900_000
+# What a body of ours (shared.body.BODY_BYTES_MAX) can hold, once it is written in base64.
+WEBHOOK_BYTES_MAX = 675_000
+_PAYLOAD_CHARS_MAX = WEBHOOK_BYTES_MAX // 3 * 4
 _BASE64_PATTERN = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END
 
 
@@ -19,8 +20,12 @@ class WebhookMessage(Canonical, frozen=True, kw_only=True):
 
 
 class WebhookNotice(Canonical, frozen=True, kw_only=True):
-    """A webhook that its sender really signed: its id there, and our id of the subscription it is about, if of any."""
+    """A webhook that its sender really signed: its id there, and our id of the subscription it is about, if of any.
+
+    `unreadable` says why it is not understood, where it is not; it will be no other when it is sent again.
+    """
 
     event_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,100}" + END)]
     type: ShortText
     subscription_external_id: RecordId | None = None
+    unreadable: Annotated[str, Meta(max_length=500)] | None = None

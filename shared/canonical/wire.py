@@ -55,6 +55,14 @@ BusinessDate = Annotated[
     ),
 ]
 TenantCode = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}" + END, examples=["nordwind"])]
+PlatformTenant = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9-]{1,40}" + END,
+        description="the name in tokens that stand for no tenant, with which the process API asks for every tenant's "
+        "connections; no tenant may be called so",
+    ),
+]
 # Whatever a cursor is made of, it is printable and without spaces.
 CURSOR_PATTERN = r"^[!-~]*" + END
 ShortText = Annotated[str, Meta(max_length=255)]

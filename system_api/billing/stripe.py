@@ -39,16 +39,16 @@ from system_api.billing.stripe_money import from_minor_units
 from system_api.billing.stripe_records import (
     EXTERNAL_ID,
     ChargedInvoiceRecord,
-    EventRecord,
     ItemRecord,
     SubscriptionRecord,
     TaxRateRecord,
     subscription_of,
 )
 from system_api.billing.stripe_subscriptions import compared, subscription_params
+from system_api.billing.stripe_webhooks import read_event
 from system_api.connections import StripeConnection
 from system_api.findings import Finding
-from system_api.vendor_reply import after_write, decode_reply, understanding
+from system_api.vendor_reply import after_write, understanding
 from system_api.webhooks import require_stripe_signature
 
 
@@ -173,16 +173,7 @@ class Stripe:
                 vendor=VENDOR,
             )
         require_stripe_signature(self._webhook_secret.value, signature, payload, now_s=time.time())
-        event = decode_reply(payload, EventRecord, vendor=VENDOR, writes=False)
-        with understanding(VENDOR, writes=False):
-            return msgspec.convert(
-                {
-                    "eventId": event.id,
-                    "type": event.type,
-                    "subscriptionExternalId": event.subscription_external_id,
-                },
-                WebhookNotice,
-            )
+        return read_event(payload)
 
     async def _find_all(self, external_id: str) -> list[SubscriptionRecord]:
         """Every subscription under that external id, oldest first."""

@@ -101,6 +101,11 @@ class Billing:
         async with self.process.worker.store.transaction_across_tenants() as connection:
             return list((await connection.execute(text(statement), values)).all())
 
+    async def query_and_change(self, statement: str, **values: Any) -> None:
+        """Change rows of the process tier's database, as a version before may have left them."""
+        async with self.process.worker.store.transaction_across_tenants() as connection:
+            await connection.execute(text(statement), values)
+
     async def apply_all(self) -> None:
         """Have two workers apply what is in the inbox, until nothing but dead ones and those behind them is left."""
         workers = [asyncio.create_task(self.worker().run()) for _ in range(2)]

@@ -175,6 +175,7 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
             running_app(app),
             httpx.AsyncClient(transport=asgi_transport(app), base_url="http://process.test") as client,
         ):
+            await app.state.webhook_connections.refresh()
             yield Process(app, client, switch, process_settings, worker, submitter, operator)
     finally:
         await worker.stop(drain_s=1)

@@ -325,3 +325,19 @@ async def test_a_token_that_lives_for_longer_than_a_day_is_refused(authenticator
     now = int(time.time())
     await authenticator.authenticate(f"Bearer {sign(RSA, claims(iat=now, exp=now + 86_400))}")
     await refusal(authenticator, sign(RSA, claims(iat=now, exp=now + 86_401)))
+
+
+async def test_an_expired_token_says_so_and_a_forged_one_that_has_expired_does_not() -> None:
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(RSA).transport())
+    past = {"iat": int(time.time()) - 900, "exp": int(time.time()) - 600}
+    good, forged = sign(RSA, claims(**past)), sign(rsa_key(), claims(**past))
+
+    said = []
+    for token in (good, forged, sign(RSA, claims(aud="another", **past))):
+        with pytest.raises(Unauthenticated) as refused:
+            await authenticator.authenticate(f"Bearer {token}")
+        said.append(refused.value.detail)
+    await authenticator.close()
+
+    assert said[0] == "The access token has expired. Get a new one from the issuer."
+    assert set(said[1:]) == {"The token is not valid for this service."}

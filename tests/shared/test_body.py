@@ -119,13 +119,18 @@ def test_a_repeated_field_is_pointed_at(body: bytes, pointer: str) -> None:
 @pytest.mark.parametrize(
     ("body", "pointer", "detail"),
     [
-        (b"[]", "", "Expected `object`, got `array`"),
-        (b"{}", "/quoteId", "Object missing required field `quoteId`"),
-        (b'{"quoteId":1}', "/quoteId", "Expected `str`, got `int`"),
-        (b'{"quoteId":"1","zz":1}', "/zz", "Object contains unknown field `zz`"),
-        (b'{"quoteId":"1","lines":[{"unitPrice":1},{"unitPrice":"2"}]}', "/lines/1/unitPrice", "Expected `int`"),
-        (b'{"quoteId":"1","lines":[{}]}', "/lines/0/unitPrice", "missing required field"),
-        (b'{"quoteId":"1","tags":{"a":"b"}}', "/tags", "Expected `int`, got `str`"),
+        (b"[]", "", "Expected an object, got a list."),
+        (b"{}", "/quoteId", "This field is required."),
+        (b'{"quoteId":1}', "/quoteId", "Expected a text, got a number."),
+        (b'{"quoteId":"1","zz":1}', "/zz", "There is no field of this name here."),
+        (
+            b'{"quoteId":"1","lines":[{"unitPrice":1},{"unitPrice":"2"}]}',
+            "/lines/1/unitPrice",
+            "Expected a whole number",
+        ),
+        (b'{"quoteId":"1","lines":[{}]}', "/lines/0/unitPrice", "This field is required."),
+        (b'{"quoteId":"1","tags":{"a":"b"}}', "/tags/a", "Expected a whole number, got a text."),
+        (b'{"quoteId":"1","tags":{"a/b":true}}', "/tags/a~1b", "Expected a whole number, got true."),
         (b'{"quoteId":"\\ud800"}', "", "The body is not JSON"),
     ],
 )
@@ -145,3 +150,15 @@ def test_a_body_of_another_shape_is_refused_with_a_pointer(body: bytes, pointer:
 )  # fmt: skip
 def test_json_pointer(path: str, pointer: str) -> None:
     assert json_pointer(path) == pointer
+
+
+@pytest.mark.parametrize("value", [".", ".."])
+def test_an_id_that_is_a_dot_segment_is_pointed_at(value: str) -> None:
+    for body, pointer in [
+        ({"quoteId": value}, "/quoteId"),
+        ({"lines": [{"lineId": "1"}, {"lineId": value}]}, "/lines/1/lineId"),
+    ]:
+        with pytest.raises(InvalidRequest) as refusal:
+            check_json_body(json.dumps(body).encode())
+        assert [fault.pointer for fault in refusal.value.faults] == [pointer]
+    check_json_body(json.dumps({"reason": value, "ids": [value], "quoteId": "..."}).encode())

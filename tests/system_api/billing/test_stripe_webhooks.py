@@ -10,12 +10,15 @@ import httpx
 import msgspec
 import pytest
 import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sandbox.process import LOOPBACK
 from sandbox.stripe.webhooks import signature
-from shared.canonical import CustomerDraft
-from shared.problem import Rejected, Unavailable
+from shared.canonical import CustomerDraft, WebhookNotice
+from shared.problem import Rejected
 from system_api.billing.stripe import Stripe
+from system_api.billing.stripe_webhooks import read_event
 from system_api.connections import Secret
 from system_api.webhooks import TOLERANCE_S, require_stripe_signature
 from tests.system_api.billing.conftest import external_id, monthly
@@ -95,14 +98,51 @@ async def test_without_a_secret_no_webhook_is_taken() -> None:
     await billing.close()
 
 
+def of_subscription(external_id: object) -> bytes:
+    content = {"object": "subscription", "metadata": {"quoteway_external_id": external_id}}
+    return json.dumps({"id": "evt_1", "type": "x", "data": {"object": content}}).encode()
+
+
 @pytest.mark.parametrize(
-    "body", [b"[]", b'{"id": "evt_1"}', b"\xff", b'{"id":"a b","type":"x","data":{"object":{"object":"y"}}}']
+    ("body", "event_id"),
+    [
+        (b"[]", "body-"),
+        (b"\xff", "body-"),
+        (b"[" * 100_000, "body-"),
+        (b"{", "body-"),
+        (b'{"id": "evt_1"}', "evt_1"),
+        (b'{"id":"evt_1","object":"v2.core.event","type":"v2.x","related_object":{"id":"sub_1"}}', "evt_1"),
+        (b'{"id":"a b","type":"x","data":{"object":{"object":"y"}}}', "body-"),
+        (of_subscription(""), "evt_1"),
+        (of_subscription("ord_1 month"), "evt_1"),
+        (of_subscription(".."), "evt_1"),
+        (of_subscription("."), "evt_1"),
+        (of_subscription("a/../b"), "evt_1"),
+        (of_subscription("x" * 65), "evt_1"),
+        (of_subscription(7), "evt_1"),
+    ],
 )
-async def test_a_signed_body_of_another_shape_is_not_understood(body: bytes) -> None:
+async def test_a_signed_event_that_is_not_understood_says_why_and_is_no_fault_that_passes(
+    body: bytes, event_id: str
+) -> None:
     billing = with_secret("http://stripe.test", "sk_test_0123456789", SECRET)
-    with pytest.raises(Unavailable):
-        await billing.read_webhook(body, signature(SECRET, int(time.time()), body))
+
+    notice, again = [await billing.read_webhook(body, signature(SECRET, int(time.time()), body)) for _ in range(2)]
     await billing.close()
+
+    assert notice == again
+    assert notice.event_id.startswith(event_id)
+    assert notice.subscription_external_id is None
+    assert notice.unreadable is not None
+    assert notice.unreadable.startswith("The event is not understood: ")
+
+
+@given(st.binary(max_size=300) | st.from_type(dict[str, str]).map(lambda found: json.dumps(found).encode()))
+@settings(deadline=None)
+def test_any_signed_bytes_are_a_notice_that_the_process_tier_can_keep(body: bytes) -> None:
+    notice = read_event(body)
+
+    assert msgspec.convert(msgspec.to_builtins(notice), WebhookNotice) == notice
 
 
 def header(change: Callable[[str], str] = str, *, stamp: int = 1000, secret: str = SECRET) -> str:
