@@ -15,7 +15,6 @@ import asyncio
 import logging
 import random
 import re
-import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 from math import ceil
+from time import monotonic
 from typing import NamedTuple
 
 from litestar.enums import ScopeType
@@ -161,13 +161,13 @@ class VendorQuota:
             await self._run(_NOTE_DAY, [self._key("day")], [told[1], told[2], _DAY_USE_KEPT_S])
 
     async def _wait_for_turn(self, permit_id: str) -> bool:
-        waits_until = time.monotonic() + _WAIT_MAX_S * _priority.get().value.of_limits
+        waits_until = monotonic() + _WAIT_MAX_S * _priority.get().value.of_limits
         while True:
             try:
                 return await self._take(permit_id)
             except _Refused as refused:
                 pause_s = refused.again_in_s + random.uniform(0.01, 0.05)  # noqa: S311 jitter is no secret
-                if time.monotonic() + pause_s > waits_until or refused.limit == "day":
+                if monotonic() + pause_s > waits_until or refused.limit == "day":
                     raise self._overflow(refused) from refused
                 await asyncio.sleep(pause_s)
 
@@ -205,7 +205,7 @@ class VendorQuota:
         if self.limits.requests_per_second_max is None:
             return
         burst, rate = _paced(self.limits.requests_per_second_max * self.limits.local_share)
-        now = time.monotonic()
+        now = monotonic()
         tokens = min(burst, self._tokens + (now - self._tokens_at) * rate)
         missing = _kept_free(burst, share) + 1 - tokens
         if missing > 0:
@@ -214,12 +214,12 @@ class VendorQuota:
 
     async def _run(self, script: str, keys: list[str], values: list[str | int | float]) -> list[str] | None:
         """Run a script, or None where Redis is away; it is then left alone for a while, so that no request waits."""
-        if self.scripts is None or time.monotonic() < self._redis_from:
+        if self.scripts is None or monotonic() < self._redis_from:
             return None
         try:
             answer = await self.scripts.run(script, keys, values)
         except Unavailable as away:
-            self._redis_from = time.monotonic() + _WITHOUT_REDIS_S
+            self._redis_from = monotonic() + _WITHOUT_REDIS_S
             _log.warning("%s: quota from this process's own share, %s", self.name, away.detail)
             return None
         return answer if isinstance(answer, list) else []
