@@ -32,8 +32,12 @@ ENDED = {"booked", "rejected", "compensated", "parked"}
 @pytest.fixture(scope="module")
 def tiers(vendors: Landscape) -> Iterator[Landscape]:
     """The three tiers and a worker as processes, in front of the vendors."""
+    before = vendors.tier_settings
+    # Until a tier that is started again is there, on a machine that takes its time for it, no order is given up.
+    vendors.tier_settings = {**before, "QUOTEWAY_STEP_ATTEMPTS_MAX": "50", "QUOTEWAY_STEP_BACKOFF_MAX_S": "10"}
     vendors.start_tiers()
     yield vendors
+    vendors.tier_settings = before
     for name in ("experience", "worker", "process", "system"):
         vendors.processes.pop(name).stop()
 

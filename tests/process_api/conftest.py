@@ -19,6 +19,7 @@ from process_api.migrate import migrate
 from process_api.settings import ProcessSettings
 from sandbox.engines import PostgresEngine, RedisEngine
 from sandbox.process import RunningProcess
+from shared import token_keys
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, client_secret_file, start_issuer
 from tests.patience import HANG_S, LONG_LEASE_S
@@ -164,9 +165,11 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
     """The app and its worker, for this package: a process can have one worker only, and the journeys have theirs."""
     switch = Switch()
     app = create_app(process_settings, system_transport=switch)
-    beats = pytest.MonkeyPatch()
+    patience = pytest.MonkeyPatch()
+    # The first request asks the issuer for its keys, in a process that is busy with starting.
+    patience.setattr(token_keys, "KEYS_TIMEOUT_S", HANG_S)
     # What is laid aside goes on with the next beat: as often as under a lease of production's length.
-    beats.setattr(lease, "_HEARTBEATS_PER_LEASE", LONG_LEASE_S / 5)
+    patience.setattr(lease, "_HEARTBEATS_PER_LEASE", LONG_LEASE_S / 5)
     worker = await start_worker(process_settings, transport=switch)
     try:
         submitter = await bearer(issuer, "experience-api", "quoteway-process", tenant="nordwind")
@@ -179,7 +182,7 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
             yield Process(app, client, switch, process_settings, worker, submitter, operator)
     finally:
         await worker.stop(drain_s=1)
-        beats.undo()
+        patience.undo()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

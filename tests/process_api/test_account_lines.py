@@ -21,14 +21,16 @@ pytestmark = pytest.mark.servers
 async def submitted_of_one_account(process: Process, count: int) -> list[str]:
     process.system.more_quotes += [mixed_quote() for _ in range(count)]
     answers = [await process.submit(quoteId=quote.quote_id) for quote in process.system.more_quotes[-count:]]
+    assert [answer.text for answer in answers if answer.status_code != 202] == []
     return [answer.json()["orderId"] for answer in answers]
 
 
 async def neighbour_of_a_busy_account(process: Process, timeout_s: float = HANG_S) -> dict[str, Any]:
     """What becomes of another account's order while more orders of one account than the lane has places hang."""
     hanging = process.switch.hold(f"/customers/{ACCOUNT_ID}")
-    busy = await submitted_of_one_account(process, process.settings.connection_concurrency + 3)
+    busy: list[str] = []
     try:
+        busy = await submitted_of_one_account(process, process.settings.connection_concurrency + 3)
         let_in = min(account_lines.AT_ONCE_MAX, process.settings.connection_concurrency)
 
         async def as_full_as_it_gets() -> bool:
@@ -40,7 +42,7 @@ async def neighbour_of_a_busy_account(process: Process, timeout_s: float = HANG_
     finally:
         hanging.set()
         ended = await all_ended(process, busy)
-        assert {order["status"] for order in ended} == {"booked"}
+        assert {order["status"] for order in ended} <= {"booked"}
 
 
 async def in_line(process: Process) -> int:

@@ -30,6 +30,7 @@ async def submitted(process: Process, legal_entity: str, count: int) -> list[str
         process.system.more_accounts.append(account)
         process.system.more_quotes.append(quote)
         answer = await process.submit(quoteId=quote.quote_id)
+        assert answer.status_code == 202, answer.text
         order_ids.append(answer.json()["orderId"])
     return order_ids
 
