@@ -87,6 +87,16 @@ async def test_shipping_is_booked_with_its_tax(sales: Sales) -> None:
     assert sale.tax == Decimal("38.76")
 
 
+async def test_a_product_on_two_lines_at_its_list_price_is_charged_for_both(sales: Sales) -> None:
+    quote_id = sales.org.make_quote("donau", "EUR", [Line("MON-STD", "20", "4.90"), Line("MON-STD", "5", "4.90")])
+
+    order = await sales.submit_and_end(quote_id)
+
+    assert_booked_as_signed(sales, quote_id, order, "122.50")
+    (subscription,) = sales.oracle.subscriptions(order["orderId"])
+    assert [item["quantity"] for item in subscription["items"]["data"]] == [20, 5]
+
+
 async def test_terms_purchase_order_and_frequency_are_in_the_books(sales: Sales) -> None:
     fields = {
         "PO_Number__c": "4500012345",

@@ -26,10 +26,17 @@ START = (datetime.now(UTC) + timedelta(days=60)).date().isoformat()
 LATER = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
 
 
+def in_pounds() -> list[QuoteLine]:
+    """The quote's lines, priced in another currency than its legal entity's."""
+    pounds = Money(amount="1490.00", currency="GBP")
+    return [msgspec.structs.replace(each, unit_price=pounds) for each in mixed_quote().lines]
+
+
 async def ordered(process: Process, *lines: QuoteLine, **changes: Any) -> dict[str, Any]:
     """The order of a quote with these lines, once it has ended and Salesforce knows."""
-    lines = lines or tuple(mixed_quote().lines)
-    process.system.quote = msgspec.structs.replace(mixed_quote(), lines=list(lines), **changes)
+    process.system.quote = msgspec.structs.replace(mixed_quote(), **changes)
+    if lines:
+        process.system.quote = msgspec.structs.replace(process.system.quote, lines=list(lines))
     answer = await process.submit()
     assert answer.status_code == 202, answer.text
     order = await process.ended(answer.json()["orderId"])
@@ -89,7 +96,7 @@ async def test_shipping_alone_is_an_order_of_the_erp(process: Process) -> None:
     ("changes", "reason"),
     [
         ({"grand_total": euros("4128.99")}, "grand_total_mismatch"),
-        ({"currency": "GBP"}, "wrong_currency"),
+        ({"currency": "GBP", "lines": in_pounds()}, "wrong_currency"),
         ({"payment_terms": "Net 45"}, "unknown_payment_terms"),
         ({"start_date": "2020-01-01"}, "start_date_past"),
         ({"tax": euros("1.00"), "grand_total": euros("4130.00")}, "tax_differs"),
@@ -106,7 +113,7 @@ async def test_what_cannot_be_carried_over_is_refused_before_anything_is_booked(
 
 
 async def test_another_currency_is_told_before_credit_is_asked(process: Process) -> None:
-    order = await ordered(process, currency="GBP")
+    order = await ordered(process, currency="GBP", lines=in_pounds())
 
     assert "check_credit" not in process.system.calls
     assert "is in GBP; NW-DE sells in EUR." in order["reason"]
