@@ -95,9 +95,9 @@ class Landscape:
     """The real ERP; not with `light_erp`."""
     erp_server: TrytonServer | ErpStandIn = field(init=False)
     erp: TenantAccess = field(init=False)
-    second_erp: TenantAccess = field(init=False)
+    second_erp: TenantAccess = field(init=False, repr=False)
     """The second tenant's access to the ERP: of the real one, a company of its own; else a stand-in of its own."""
-    second_erp_server: TrytonServer | ErpStandIn = field(init=False)
+    second_erp_server: TrytonServer | ErpStandIn = field(init=False, repr=False)
     processes: dict[str, RunningProcess] = field(init=False, default_factory=dict)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
     # Bound and not listened on, so that no other program is given the port before the tier that it is for starts.
