@@ -127,7 +127,7 @@ class Salesforce:
         """
         if not _EXTERNAL_ID.fullmatch(order_id) or _ONLY_DOTS.fullmatch(order_id):
             raise InvalidRequest(f"{order_id!r} is no order id.")
-        lock = self._account_locks.setdefault(report.account_id, asyncio.Lock())
+        lock = self._account_locks.setdefault(report.account_id or report.quote_id, asyncio.Lock())
         async with lock:
             return await self._org.with_orders(lambda plan: self._report(plan, order_id, report))
 
@@ -152,7 +152,9 @@ class Salesforce:
 
     async def _upsert(self, plan: OrderPlan, path: str, report: ReportedOrderStatus, *, new: bool) -> None:
         """Write the report. What it refers to may have been merged or deleted meanwhile: it is told all the same."""
-        links = {"account": report.account_id, "quote": report.quote_id}
+        links = {"quote": report.quote_id}
+        if report.account_id is not None:
+            links["account"] = report.account_id
         try:
             await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
         except Rejected as error:

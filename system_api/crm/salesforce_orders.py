@@ -108,7 +108,9 @@ def order_fields(plan: OrderPlan, report: ReportedOrderStatus, *, new: bool, lin
         "subscription_ids": _joined(report.subscription_ids) or None,
         "failure_reason": _cut(report.failure_reason) or None,
     }
-    writable = plan.createable if new else plan.updateable
+    # Not known where the quote could not be used: not emptied, since Salesforce may require them or know more.
+    unknown = {name for name, known in (("account", report.account_id), ("currency", report.currency)) if known is None}
+    writable = (plan.createable if new else plan.updateable) - unknown
     return {plan.paths[name]: value for name, value in values.items() if name in writable}
 
 

@@ -154,6 +154,8 @@ class SystemStandIn:
     vendor_said: str | None = None
     """The vendor's own words with a refusal, a decision or an outage to come."""
     what_to_do: str = ""
+    attempts_max: int | None = None
+    """What the connection allows, told with an outage."""
     ended_tokens: set[str] = field(default_factory=set)
     query: dict[str, str] = field(default_factory=dict)
     """The query of the present request."""
@@ -219,7 +221,9 @@ class SystemStandIn:
             return Rejected(said, reason_code="test_refusal", vendor_said=self.vendor_said)
         if fault == "unavailable":
             said, to_do = f"{operation} is not available", self.what_to_do
-            return Unavailable(said, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do)
+            error = Unavailable(said, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do)
+            error.attempts_max = self.attempts_max
+            return error
         return NeedsDecision(
             f"{operation} needs a decision",
             reason_code="test_decision",
