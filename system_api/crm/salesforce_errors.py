@@ -111,7 +111,7 @@ def _meaningless(response: Response, said: str, *, writes: bool) -> QuotewayErro
 def version_retired(which: str, said: str = "") -> Unavailable:
     """The connection's version of the API does not answer."""
     return Unavailable(
-        f"{VENDOR} does not speak the API version {which}: set api_version of the connection to one that it does.",
+        f"{VENDOR} does not speak the API version {which}.",
         reason_code="api_version_retired",
         vendor=VENDOR,
         vendor_said=said,
@@ -123,9 +123,10 @@ def wrong_org(found: str, pinned: str) -> Unavailable:
     """The credentials lead to another org than the connection is for. Nothing was asked of it, nothing written."""
     return Unavailable(
         f"The connection is for the {VENDOR} org {pinned}, but its credentials lead to the org {found}. Nothing was "
-        "read or written there. A refreshed sandbox has production's settings: check url, client_id and org_id.",
+        "read or written there.",
         reason_code="wrong_org",
         vendor=VENDOR,
+        what_to_do="A refreshed sandbox has production's settings: check the connection's url, client_id and org_id.",
     )
 
 
