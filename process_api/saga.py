@@ -69,7 +69,9 @@ class Outcome(TypedDict):
     kind: OutcomeKind
     reason_code: str
     pause_s: float
-    what_to_do: NotRequired[str]  # outcomes kept by workers of an earlier release have none
+    # Outcomes kept by workers of an earlier release have none of these.
+    what_to_do: NotRequired[str]
+    attempts_max: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,10 @@ class Saga(Generic[C]):
                     break
                 continue
             if outcome["kind"] == "rejected" and past_pivot:
-                return _parked(step, outcome, f"{step.name} was refused after there was no way back")
+                return _parked(step, outcome, "This was refused after there was no way back")
             if outcome["kind"] == "rejected":
                 return await self._compensate(flow_id, Ending("rejected", step.name, outcome["reason_code"]))
-            return _parked(
-                step, outcome, "" if outcome["kind"] == "decision" else f"{step.name} did not come to an end"
-            )
+            return _parked(step, outcome, "" if outcome["kind"] == "decision" else "This did not come to an end")
         return Ending("succeeded")
 
     async def _compensate(self, flow_id: str, ending: Ending) -> Ending:
@@ -127,8 +127,8 @@ class Saga(Generic[C]):
                 continue
             outcome = await self.settle(flow_id, step, "undo")
             if outcome["kind"] != "done":
-                why = f"{ending.step} was refused" if ending.kind == "rejected" else "the flow was discarded"
-                return _parked(step, outcome, f"{why}, and {step.name} could not be undone")
+                why = "The order was refused" if ending.kind == "rejected" else "The order was given up"
+                return _parked(step, outcome, f"{why}, and what was booked could not be taken back")
         return ending
 
     async def settle(
@@ -139,21 +139,21 @@ class Saga(Generic[C]):
         `look_first`: it may have happened before, so it is looked for, which takes no attempt of our patience.
         `tried`: how many attempts an earlier workflow has made at it, so that these are counted on from there.
         """
-        attempts_max = self.patience.attempts_max * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1)
         unknown = look_first and direction == "forward" and step.find is not None
-        attempts_max += unknown
-        outcome: Outcome | None = None
-        for attempt in range(1, attempts_max + 1):
+        free_looks, attempt = int(unknown), 0
+        while True:
+            attempt += 1
             looking = unknown and direction == "forward" and step.find is not None
             outcome = await self._attempt(flow_id, step, "find" if looking else direction, tried + attempt)
             if outcome["kind"] in {"done", "rejected", "decision", "defect"}:
                 return outcome
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
-            if attempt < attempts_max and outcome["kind"] != "absent":
+            allowed = outcome.get("attempts_max") or self.patience.attempts_max
+            if attempt >= allowed * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1) + free_looks:
+                return outcome
+            if outcome["kind"] != "absent":
                 await pause(outcome["pause_s"])
-        assert outcome is not None  # noqa: S101 attempts_max is at least 1
-        return outcome
 
     async def _attempt(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
         options: StepOptions = {"name": f"{step.name}.{direction}"}
@@ -314,7 +314,8 @@ class Saga(Generic[C]):
         if isinstance(error, Unavailable | Conflict):
             what_to_do = error.what_to_do if isinstance(error, Unavailable) else ""
             pause_s = self.patience.pause_s(attempt, error.retry_after_s)
-            return _outcome("unavailable", "unavailable", pause_s, what_to_do)
+            outcome = _outcome("unavailable", "unavailable", pause_s, what_to_do)
+            return {**outcome, "attempts_max": error.attempts_max or 0} if isinstance(error, Unavailable) else outcome
         if isinstance(error, NeedsDecision):
             return _outcome("decision", error.reason_code, what_to_do=error.what_to_do)
         # Another tier of ours does not understand us: a defect, which the same request would meet again.
@@ -366,5 +367,5 @@ def _parked(step: Step[Any], outcome: Outcome, preamble: str) -> Ending:
         outcome["reason_code"] or "unavailable",
         preamble,
         outcome.get("what_to_do")
-        or "Look at the attempts of this step, mend the system it names, then have the flow tried again.",
+        or f"Look at the attempts of {step.name}, mend the system they name, then have the flow tried again.",
     )

@@ -61,6 +61,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     retry_after_seconds: int = 0
     vendor_said: str = ""
     what_to_do: str = ""
+    attempts_max: int = 0
 
 
 class QuotewayError(Exception):
@@ -234,6 +235,8 @@ class VendorError(QuotewayError):
         self.retry_after_s = retry_after_s
         self.vendor_said = vendor_said
         self.what_to_do = what_to_do
+        # How often a step is tried in all that meets this; None: as often as the process tier is set to.
+        self.attempts_max: int | None = None
 
     def _members(self) -> dict[str, Any]:
         return {
@@ -241,6 +244,7 @@ class VendorError(QuotewayError):
             "retry_after_seconds": self.retry_after_s or 0,
             "vendor_said": self.vendor_said or "",
             "what_to_do": self.what_to_do,
+            "attempts_max": self.attempts_max or 0,
         }
 
 
@@ -360,13 +364,15 @@ def error_from_problem(problem: Problem) -> QuotewayError | None:
             vendor_said=problem.vendor_said or None,
         )
     if issubclass(family, VendorError):
-        return family(
+        error = family(
             problem.detail,
             reason_code=problem.reason_code or family.slug.replace("-", "_"),
             retry_after_s=problem.retry_after_seconds or None,
             vendor_said=problem.vendor_said or None,
             what_to_do=problem.what_to_do,
         )
+        error.attempts_max = problem.attempts_max or None
+        return error
     if family is Conflict:
         retry_after_s = problem.retry_after_seconds or None
         return Conflict(problem.detail, retry_after_s=retry_after_s, reason_code=problem.reason_code)

@@ -32,12 +32,18 @@ _MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?
 
 
 def answer_problem(
-    *, plain: bool, public_url: str = "", discreet: Callable[[str], str] | None = None
+    *,
+    plain: bool,
+    public_url: str = "",
+    discreet: Callable[[str], str] | None = None,
+    complete: Callable[[VendorError], None] | None = None,
 ) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
     """The handler that turns every exception into a problem answer. Its arguments: see Tier."""
 
     def handler(request: Request[Any, Any, Any], exception: Exception) -> Response[Problem]:
         error = _as_quoteway_error(exception, request)
+        if complete is not None and isinstance(error, VendorError):
+            complete(error)
         # Without one, no route matched, so the policy list did not run.
         correlation_id = request.scope["state"].get("correlation_id") or set_correlation_id(
             request.headers.get("x-correlation-id")
@@ -62,7 +68,7 @@ def answer_problem(
 def _told(problem: Problem, discreet: Callable[[str], str] | None) -> Problem:
     """What is told of a vendor's error: its own words only by a tier that takes persons out of them first."""
     if discreet is None:
-        return msgspec.structs.replace(problem, vendor_said="", what_to_do="")
+        return msgspec.structs.replace(problem, vendor_said="", what_to_do="", attempts_max=0)
     candidates = [Fault(pointer=fault.pointer, detail=discreet(fault.detail)) for fault in problem.errors]
     return msgspec.structs.replace(
         problem, detail=discreet(problem.detail), vendor_said=discreet(problem.vendor_said), errors=candidates

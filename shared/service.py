@@ -44,7 +44,7 @@ from shared.front import (
 from shared.health import HealthWatch, ReadyCheck, health_handlers
 from shared.observers import observers
 from shared.operation import policy_of, raw_body_of
-from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
+from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout, VendorError
 from shared.problem_answer import answer_problem
 from shared.query import guard_query
 from shared.rate_limit import RateLimiter, limit_rate
@@ -68,7 +68,8 @@ class Tier:
     `rate_limiter` callers are not limited, without a `load` everything is taken, without a `cache` every read is
     answered anew, without an `audit` nothing is written down. `acting_user` finds out on whose behalf a request is
     made, `visibility` hides the records that this user may not see, `discreet` takes persons out of what a vendor
-    said. `public_url` is where callers reach the tier; empty: wherever they say.
+    said, and `complete` puts on a vendor's error what the tier knows of the vendor. `public_url` is where callers reach
+    the tier; empty: wherever they say.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Tier:
     cache: ResponseCache | None = None
     audit: AuditWriter | None = None
     discreet: Callable[[str], str] | None = None
+    complete: Callable[[VendorError], None] | None = None
 
 
 def create_service(
@@ -126,7 +128,9 @@ def create_service(
     watch = tier.authenticator.revocations
     health = _health_watch(tier)
     resource = publish_resource(tier.title, tier.authenticator, tier.public_url)
-    answer = answer_problem(plain=tier.plain_problems, public_url=tier.public_url, discreet=tier.discreet)
+    answer = answer_problem(
+        plain=tier.plain_problems, public_url=tier.public_url, discreet=tier.discreet, complete=tier.complete
+    )
     app = Litestar(
         route_handlers=[*health_handlers(health), resource, *CONTRACT_HANDLERS, *handlers],
         before_request=routed_as_matched,

@@ -20,6 +20,7 @@ from shared.vendor_quota import prioritise
 from shared.versions import Version, mount
 from system_api.connections import ConnectionsError, load_connections
 from system_api.discretion import discreet, mind_persons
+from system_api.patience import forget_use, tell_patience
 from system_api.registry import build_registry
 from system_api.settings import SystemSettings
 from system_api.v1 import billing, connections, crm, erp, pricing, tax
@@ -110,6 +111,7 @@ def create_app(
         ),
         vendors=registry.capability_checks(),
         discreet=discreet,
+        complete=tell_patience,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
@@ -122,7 +124,7 @@ def create_app(
             Router(
                 "/",
                 route_handlers=[mount(version) for version in VERSIONS.values()],
-                middleware=[prioritise, mind_persons],
+                middleware=[prioritise, mind_persons, forget_use],
             )
         ],
         state={"registry": registry, "platform_tenant": settings.platform_tenant},

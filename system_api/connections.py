@@ -13,6 +13,8 @@
 
     concurrency_max = 8                 # requests at once and (where the vendor counts them) requests a second, over
     requests_per_second_max = 25        # all our processes together; each adapter has defaults of its own
+    settle_s = 15                       # in which a lost request arrives, and is looked up after it; and how often a
+    attempts_max = 12                   # step is tried: without, as the process tier is set
 
 Paths are relative to the file's own folder. A file with faults is refused as a whole, with every fault named.
 """
@@ -75,12 +77,15 @@ class VendorConnection(Connection, frozen=True, kw_only=True):
 
     concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 8
     requests_per_second_max: Annotated[float, Meta(gt=0, le=10_000)] | None = None
+    settle_s: Annotated[int, Meta(ge=1, le=3600)] | None = None
+    attempts_max: Annotated[int, Meta(ge=1, le=100)] | None = None
 
 
 class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
     """A company in a Tryton database. `currency` is the company's own; `payment_term` is what new customers get.
 
     `unit_price_digits` are those that Tryton keeps of a unit price (`price_decimal` in its section `product`).
+    `sales_of_one_reference_max` is how many sales are looked at to find those that late requests have made beside one.
     """
 
     capability_served: ClassVar[str] = "erp"
@@ -91,6 +96,7 @@ class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
     key: Secret
     payment_term: Text = "30 days net"
     unit_price_digits: Annotated[int, Meta(ge=0, le=12)] = 4
+    sales_of_one_reference_max: Annotated[int, Meta(ge=1, le=1000)] = 50
 
 
 class StripeConnection(VendorConnection, frozen=True, kw_only=True):
@@ -103,6 +109,8 @@ class StripeConnection(VendorConnection, frozen=True, kw_only=True):
     key: Secret
     url: Url = "https://api.stripe.com"
     webhook_secret: Secret | None = None
+    # Stripe, "Search": data freshness. An index that an outage has held up trails the writes by up to an hour.
+    search_lag_s: Annotated[int, Meta(ge=60, le=86_400)] = 7200
     concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 20
     # Stripe, "Rate limits": 100 a second in live mode, but 25 in a sandbox, and 25 for each endpoint.
     requests_per_second_max: Annotated[float, Meta(gt=0, le=10_000)] | None = 25.0

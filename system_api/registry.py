@@ -20,6 +20,7 @@ from system_api.billing.contract import Billing
 from system_api.billing.stripe import Stripe
 from system_api.connections import (
     EVERY_LEGAL_ENTITY,
+    Capability,
     Connection,
     JurisdictionsConnection,
     SalesforceConnection,
@@ -32,6 +33,7 @@ from system_api.crm.salesforce import Salesforce
 from system_api.erp.contract import Erp
 from system_api.erp.tryton import Tryton
 from system_api.findings import Finding
+from system_api.patience import note_use
 from system_api.tax.contract import Tax
 from system_api.tax.jurisdictions import Jurisdictions
 
@@ -51,23 +53,33 @@ class Registry:
     taxes: dict[_Key, Tax] = field(default_factory=dict)
     ready_checks: dict[str, ReadyCheck] = field(default_factory=dict)
     connections: list[ConnectionSummary] = field(default_factory=list)
+    vendors: dict[str, VendorConnection] = field(default_factory=dict)
     _closing: list[Tryton | Stripe | Salesforce] = field(default_factory=list)
 
     def erp(self, tenant: str, legal_entity: str) -> Erp:
         """The ERP with the legal entity's books. Raises Rejected where none is connected."""
-        return _chosen(self.erps, "ERP", tenant, legal_entity)
+        return self._chosen(self.erps, "erp", "ERP", tenant, legal_entity)
 
     def billing(self, tenant: str, legal_entity: str) -> Billing:
         """The platform that charges for the legal entity. Raises Rejected where none is connected."""
-        return _chosen(self.billings, "billing platform", tenant, legal_entity)
+        return self._chosen(self.billings, "billing", "billing platform", tenant, legal_entity)
 
     def crm(self, tenant: str) -> Crm:
         """The tenant's CRM. Raises Rejected where none is connected."""
-        return _chosen(self.crms, "CRM", tenant, EVERY_LEGAL_ENTITY)
+        return self._chosen(self.crms, "crm", "CRM", tenant, EVERY_LEGAL_ENTITY)
 
     def tax(self, tenant: str, legal_entity: str) -> Tax:
         """The engine that knows the legal entity's tax. Raises Rejected where none is connected."""
-        return _chosen(self.taxes, "tax engine", tenant, legal_entity)
+        return self._chosen(self.taxes, "tax", "tax engine", tenant, legal_entity)
+
+    def _chosen(self, adapters: dict[_Key, A], capability: Capability, what: str, tenant: str, legal_entity: str) -> A:
+        for served in (legal_entity, EVERY_LEGAL_ENTITY):
+            adapter = adapters.get((tenant, served))
+            if adapter is not None:
+                note_use(self.vendors.get(f"{tenant}/{capability}/{served}"))
+                return adapter
+        where = "" if legal_entity == EVERY_LEGAL_ENTITY else f" for the legal entity {legal_entity}"
+        raise Rejected(f"No {what} is connected{where}.", reason_code="no_connection")
 
     async def check(self, connection: Connection) -> list[Finding]:
         """What the vendor's side of one of the connections lacks, in plain sentences."""
@@ -143,7 +155,8 @@ class Registry:
             case _:
                 raise AssertionError(f"{connection.name}: every kind in system_api.connections has an adapter here")
 
-    def _open(self, connection: Connection, adapter: Tryton | Stripe | Salesforce) -> None:
+    def _open(self, connection: VendorConnection, adapter: Tryton | Stripe | Salesforce) -> None:
+        self.vendors[connection.name] = connection
         self._closing.append(adapter)
         self.ready_checks[connection.name] = _remembered(adapter.ready)
 
@@ -186,11 +199,3 @@ def _remembered(check: ReadyCheck) -> ReadyCheck:
         return missing
 
     return ask
-
-
-def _chosen(adapters: dict[_Key, A], what: str, tenant: str, legal_entity: str) -> A:
-    own = adapters.get((tenant, legal_entity)) or adapters.get((tenant, EVERY_LEGAL_ENTITY))
-    if own is None:
-        where = "" if legal_entity == EVERY_LEGAL_ENTITY else f" for the legal entity {legal_entity}"
-        raise Rejected(f"No {what} is connected{where}.", reason_code="no_connection")
-    return own

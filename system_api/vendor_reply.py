@@ -31,14 +31,23 @@ def understanding(vendor: str, *, writes: bool) -> Iterator[None]:
     # RecursionError: a proxy's nonsense may be nested deeper than any answer. ArithmeticError: amounts such as NaN.
     # ValueError: bytes that are not UTF-8, money out of bounds, a word where one of a few was meant.
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
-        raise trustless(vendor, f"answered something that cannot be understood: {error}", writes=writes) from error
+        what = "answered something that cannot be understood."
+        raise trustless(vendor, what, writes=writes, vendor_said=str(error)) from error
 
 
-def trustless(vendor: str, what: str, *, writes: bool, retry_after_s: int | None = None) -> VendorError:
+def trustless(
+    vendor: str, what: str, *, writes: bool, retry_after_s: int | None = None, vendor_said: str | None = None
+) -> VendorError:
     """The error for an answer that says nothing about what was done. `what` continues a sentence about the vendor."""
     if writes:
-        return OutcomeUnknown(f"{vendor} {what}", vendor=vendor)
-    return Unavailable(f"{vendor} {what}", vendor=vendor, retry_after_s=retry_after_s)
+        return OutcomeUnknown(f"{vendor} {what}", vendor=vendor, vendor_said=vendor_said)
+    return Unavailable(f"{vendor} {what}", vendor=vendor, retry_after_s=retry_after_s, vendor_said=vendor_said)
+
+
+def failure(vendor: str, status: int, said: str, *, writes: bool, retry_after_s: int | None = None) -> VendorError:
+    """The error for an answer that comes from something in between, or from a vendor that is out of order."""
+    what = f"does not answer as it should (HTTP status {status})."
+    return trustless(vendor, what, writes=writes, retry_after_s=retry_after_s, vendor_said=said)
 
 
 @contextmanager
@@ -48,7 +57,9 @@ def after_write(vendor: str, what: str) -> Iterator[None]:
         yield
     except Unavailable as error:
         raise OutcomeUnknown(
-            f"{vendor} took {what}, which could not be read back: {error.detail}", vendor=vendor
+            f"{vendor} took {what}, which could not be read back.",
+            vendor=vendor,
+            vendor_said=" ".join(part for part in (error.detail, error.vendor_said) if part),
         ) from error
 
 

@@ -59,11 +59,11 @@ class Sales:
     oracle: Oracle
     caches: tuple[ResponseCache, ...]
 
-    async def submit(self, quote_id: str, key: str | None = None) -> httpx.Response:
-        """Submit a quote at revision 1; with a new key unless one is given."""
+    async def submit(self, quote_id: str, key: str | None = None, **seen: str) -> httpx.Response:
+        """Submit a quote at revision 1, with what the user saw of it; with a new key unless one is given."""
         return await self.client.post(
             "/v1/orders",
-            json={"quoteId": quote_id, "quoteRevision": 1},
+            json={"quoteId": quote_id, "quoteRevision": 1, **seen},
             headers={"Idempotency-Key": key or uuid.uuid4().hex},
         )
 

@@ -11,8 +11,11 @@ async def report_to_crm(context: OrderSubmission) -> Found:
 
 
 async def report_ending(context: OrderSubmission) -> Found:
-    """Tell Salesforce that the order is not booked, and why."""
-    if context.order.quote is None:
+    """Tell Salesforce that the order is not booked, and why.
+
+    Also where the quote could not be used: its id is known from the submission, so its seller sees what became of it.
+    """
+    if context.order.quote is None and context.order.reason_code == "quote_not_found":
         return Found("Salesforce has no quote that this could be reported on.")
     return await _report(context, context.order.status)
 
@@ -20,11 +23,11 @@ async def report_ending(context: OrderSubmission) -> Found:
 async def _report(context: OrderSubmission, status: OrderStatus) -> Found:
     order = context.order
     report = ReportedOrderStatus(
-        account_id=context.quote.account_id,
+        account_id=order.account_id,
         quote_id=order.quote_id,
         status=status,
         version=order.version + 1,  # the version that the order has once this report is on its timeline
-        currency=context.quote.currency,
+        currency=order.currency,
         total=order.total,
         erp_order_id=order.erp_order_id,
         erp_order_number=order.erp_order_number,

@@ -122,13 +122,16 @@ class ErpOrder(Canonical, frozen=True, kw_only=True):
 
 
 class ReportedOrderStatus(Canonical, frozen=True, kw_only=True):
-    """What the CRM is told of an order. `version` only grows: an older report never overwrites a newer one."""
+    """What the CRM is told of an order. `version` only grows: an older report never overwrites a newer one.
 
-    account_id: RecordId
+    Account and currency are not known where the quote could not be used.
+    """
+
     quote_id: RecordId
     status: OrderStatus
     version: Annotated[int, Meta(ge=0, le=2_147_483_647)]
-    currency: CurrencyCode
+    account_id: RecordId | None = None
+    currency: CurrencyCode | None = None
     total: Money | None = None
     erp_order_id: RecordId | None = None
     erp_order_number: ShortText | None = None

@@ -6,7 +6,7 @@ look-up that misses a record just made would make a second one, or leave one beh
 
 * a subscription whose customer is known is found in that customer's list, which is never behind;
 * a customer, and a subscription of which only the external id is known, is searched for, and where the search has
-  nothing, looked for in the list of everything made in the last two hours.
+  nothing, looked for in the list of everything made lately (the connection's `search_lag_s`).
 """
 
 import time
@@ -168,7 +168,7 @@ class Stripe:
         """What a webhook is about. Raises Rejected where Stripe did not sign it, or no secret is connected."""
         if self._webhook_secret is None:
             raise Rejected(
-                "This connection takes no webhooks: it has no webhook_secret.",
+                "This connection takes no webhooks: no secret of theirs is set.",
                 reason_code="no_webhook_secret",
                 vendor=VENDOR,
             )

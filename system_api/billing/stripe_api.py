@@ -14,9 +14,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from shared.http_client import OutboundClient, Response, Transport, retry_after_s
-from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from shared.problem import OutcomeUnknown, QuotewayError
+from system_api.billing.stripe_errors import meaning_of
 from system_api.connections import StripeConnection
-from system_api.vendor_reply import decode_reply, excerpt, jittered_s, trustless
+from system_api.vendor_meaning import refusal
+from system_api.vendor_reply import decode_reply, excerpt, failure
 
 VENDOR = "Stripe"
 PAGE_SIZE = 100
@@ -52,6 +54,7 @@ class StripeApi:
             "Stripe-Version": connection.api_version,
             "Accept": "application/json",
         }
+        self.search_lag_s = connection.search_lag_s
         self._ahead_s = 0.0
 
     def now_s(self) -> float:
@@ -148,35 +151,30 @@ def _error(response: Response, *, writes: bool) -> QuotewayError:
     fault = _fault(response)
     if fault is None or not 400 <= status < 500:
         return _trustless(response, fault, writes=writes)
-    said = f"{VENDOR} refused: {fault.message or fault.code or fault.type}"
-    if status in {401, 403}:
-        said = f"{VENDOR} refuses our key: {fault.message}. Check the connection's key and what it may do."
-        return Unavailable(said, reason_code="credentials_refused", vendor=VENDOR)
-    if status in {409, 429}:
-        # 409: a first request with our key is still being worked on. 429: a quota, or a lock on the object.
-        return Unavailable(
-            said,
-            reason_code=fault.code or "rate_limit",
-            vendor=VENDOR,
-            retry_after_s=retry_after_s(response) or jittered_s(1, 4),
-        )
-    if status == 402:
-        return Rejected(said, reason_code="payment_declined", vendor=VENDOR)
-    return Rejected(said, reason_code=fault.code or fault.type or "rejected", vendor=VENDOR)
+    code, sentence = fault.code or fault.type or "rejected", fault.message or ""
+    meaning = meaning_of(status, fault.code or "", sentence)
+    return refusal(
+        meaning,
+        VENDOR,
+        code=code,
+        sentence=sentence,
+        vendor_said=" ".join(part for part in (sentence, f"({status} {code})") if part),
+        retry_after_s=retry_after_s(response),
+    )
 
 
 def _trustless(response: Response, fault: _Fault | None, *, writes: bool) -> QuotewayError:
-    said = fault.message or fault.type if fault else excerpt(response.content)
+    said = (fault.message or fault.type if fault else "") or excerpt(response.content)
     if writes and response.headers.get("Idempotent-Replayed") == "true":
         # Stripe keeps a 500 under its key too. The first request may have done its work before it failed, and asking
         # again under this key brings the same answer: only a look-up can tell.
         return OutcomeUnknown(
-            f"{VENDOR} replays the {response.status_code} of an earlier request: {said}",
+            f"{VENDOR} repeats the failure of an earlier request, which may have done its work.",
             reason_code="replayed_failure",
             vendor=VENDOR,
+            vendor_said=f"{response.status_code}, replayed: {said}",
         )
-    what = f"answered {response.status_code}: {said}"
-    return trustless(VENDOR, what, writes=writes, retry_after_s=retry_after_s(response))
+    return failure(VENDOR, response.status_code, said, writes=writes, retry_after_s=retry_after_s(response))
 
 
 def _fault(response: Response) -> _Fault | None:

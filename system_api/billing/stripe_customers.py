@@ -22,7 +22,6 @@ from system_api.discretion import note_person
 from system_api.same_text import same_text
 from system_api.vendor_reply import after_write
 
-_SEARCH_MAY_LAG_S = 7200
 _REPLACED_MAX = 5
 _ID_CHARS_MAX = 64
 
@@ -199,7 +198,7 @@ def external_id(draft: CustomerDraft) -> str:
 
 def made_lately(api: StripeApi) -> dict[str, object]:
     """The filter of a list for what the search may not know yet."""
-    return {"created": {"gte": int(api.now_s()) - _SEARCH_MAY_LAG_S}}
+    return {"created": {"gte": int(api.now_s()) - api.search_lag_s}}
 
 
 def quoted(text: str) -> str:

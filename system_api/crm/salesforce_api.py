@@ -9,7 +9,7 @@ from urllib.parse import quote_plus, urlencode
 import msgspec
 
 from shared.http_client import OutboundClient, Response, Transport
-from shared.problem import Rejected
+from shared.problem import Rejected, Unavailable
 from system_api.connections import SalesforceConnection
 from system_api.crm.salesforce_errors import (
     ABSENT_CODES,
@@ -116,9 +116,10 @@ class SalesforceApi:
         response = await self._send("PATCH", self._root + path, content=self._number_encoder.encode(body))
         if response.status_code == 300:
             raise Rejected(
-                f"{VENDOR} holds several records under {path.rpartition('/')[2]}: merge them there first.",
+                f"{VENDOR} holds several records of this order: merge them there first.",
                 reason_code="duplicate_external_id",
                 vendor=VENDOR,
+                vendor_said=f"300 for {path}",
             )
         if not response.is_success:
             raise error_of(response, writes=True)
@@ -233,5 +234,11 @@ def _org_of(identity_url: str) -> str:
 
 def _found(answer: T | None, what: str) -> T:
     if answer is None:
-        raise Rejected(f"{VENDOR} has no {what} resource at this address.", reason_code="not_found", vendor=VENDOR)
+        raise Unavailable(
+            f"{VENDOR} has nothing at our address.",
+            reason_code="not_found_here",
+            vendor=VENDOR,
+            vendor_said=f"no resource {what}",
+            what_to_do="Check the connection's url and api_version.",
+        )
     return answer

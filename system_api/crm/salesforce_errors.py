@@ -8,6 +8,7 @@ import msgspec
 
 from shared.http_client import Response, retry_after_s
 from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from system_api.vendor_meaning import Meaning, refusal
 from system_api.vendor_reply import excerpt, jittered_s
 
 VENDOR = "Salesforce"
@@ -25,6 +26,7 @@ _TRANSIENT = {
     "DUPLICATE_VALUE": ("concurrent_upsert", "was told of this record twice at once"),
     "SERVER_UNAVAILABLE": ("unavailable", "is not available at the moment"),
     "QUERY_TIMEOUT": ("query_timeout", "took too long to answer"),
+    "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE": ("unavailable", "is being maintained"),
 }
 # What is wrong with the org, its rights or its settings, whatever record is asked for: an administrator mends it.
 _ORG = {
@@ -40,7 +42,11 @@ _ORG = {
     "API_CURRENTLY_DISABLED": "has its API switched off",
     "FUNCTIONALITY_NOT_ENABLED": "has a feature switched off that Quoteway uses",
     "STORAGE_LIMIT_EXCEEDED": "has no storage left",
+    "ORG_LOCKED": "has locked the org",
 }
+_MEND = "Have an administrator of the org give Quoteway's user what Salesforce names, or map it in the connection."
+# What we spell wrongly: the next request would be as wrong.
+_OURS = frozenset({"MALFORMED_QUERY", "JSON_PARSER_ERROR", "METHOD_NOT_ALLOWED", "INVALID_QUERY_LOCATOR"})
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -81,8 +87,14 @@ def error_of(response: Response, *, writes: bool) -> QuotewayError:
     if code in _ORG:
         named = f" ({', '.join(fault.fields)})" if fault.fields else ""
         return Unavailable(
-            f"{VENDOR} {_ORG[code]}{named}.", reason_code=code.lower(), vendor=VENDOR, vendor_said=fault.message
+            f"{VENDOR} {_ORG[code]}{named}.",
+            reason_code=code.lower(),
+            vendor=VENDOR,
+            vendor_said=fault.message,
+            what_to_do=_MEND,
         )
+    if code in _OURS:
+        return refusal(Meaning("our_request"), VENDOR, code=code.lower(), sentence=fault.message)
     if not 400 <= status < 500:
         return _meaningless(response, f"{code}: {fault.message}", writes=writes)
     return _rejected(fault)
@@ -99,10 +111,11 @@ def _meaningless(response: Response, said: str, *, writes: bool) -> QuotewayErro
 def version_retired(which: str, said: str = "") -> Unavailable:
     """The connection's version of the API does not answer."""
     return Unavailable(
-        f"{VENDOR} does not speak the API version {which}: set api_version of the connection to one that it does.",
+        f"{VENDOR} does not speak the API version {which}.",
         reason_code="api_version_retired",
         vendor=VENDOR,
         vendor_said=said,
+        what_to_do="Set api_version of the connection to one that the org still speaks.",
     )
 
 
@@ -110,16 +123,23 @@ def wrong_org(found: str, pinned: str) -> Unavailable:
     """The credentials lead to another org than the connection is for. Nothing was asked of it, nothing written."""
     return Unavailable(
         f"The connection is for the {VENDOR} org {pinned}, but its credentials lead to the org {found}. Nothing was "
-        "read or written there. A refreshed sandbox has production's settings: check url, client_id and org_id.",
+        "read or written there.",
         reason_code="wrong_org",
         vendor=VENDOR,
+        what_to_do="A refreshed sandbox has production's settings: check the connection's url, client_id and org_id.",
     )
 
 
 def credentials_refused(why: str) -> Unavailable:
     """Our own credentials do not work."""
     said = f"{VENDOR} refuses our credentials. Check the connection's client_id and client_secret."
-    return Unavailable(said, reason_code="credentials_refused", vendor=VENDOR, vendor_said=why)
+    return Unavailable(
+        said,
+        reason_code="credentials_refused",
+        vendor=VENDOR,
+        vendor_said=why,
+        what_to_do="Check the connection's client_id and client_secret, and the integration user's profile.",
+    )
 
 
 def _limit_exceeded(fault: Fault) -> Unavailable:

@@ -44,7 +44,7 @@ class Tryton:
         self._connection = connection
         self._rest = TrytonRest(connection, transport)
         self._parties = TrytonParties(self._rest, connection)
-        self._sales = TrytonSales(self._rest, self._parties, connection.company, connection.unit_price_digits)
+        self._sales = TrytonSales(self._rest, self._parties, connection)
 
     async def close(self) -> None:
         """Close the connections."""

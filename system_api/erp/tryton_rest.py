@@ -12,9 +12,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from shared.http_client import OutboundClient, Response, Transport, retry_after_s
-from shared.problem import OutcomeUnknown, QuotewayError, Rejected, Unavailable
+from shared.problem import OutcomeUnknown, QuotewayError
 from system_api.connections import TrytonConnection
-from system_api.vendor_reply import decode_reply, excerpt, jittered_s, trustless
+from system_api.erp.tryton_errors import BY_STATUS, LOCKED, meaning_of
+from system_api.vendor_meaning import refusal
+from system_api.vendor_reply import decode_reply, excerpt, failure, jittered_s
 
 VENDOR = "Tryton"
 T = TypeVar("T")
@@ -22,12 +24,6 @@ Domain = Sequence[Any]
 # SKUs have up to 64 characters, and base64 makes four thirds of them: 6.8 kB at most.
 _VALUES_A_PAGE = 75
 _TAGS = re.compile(rb"<[^>]*>")
-_LOCKED = "could not obtain lock"
-_CREDIT_LIMIT = re.compile(r"will exceed their .* credit limit")
-# 423: another transaction changed the record. 429: failed logins slow it down. Neither did anything.
-_TRANSIENT = {423: "concurrent_change", 429: "rate_limit"}
-# Our key, our rights, or an address that leads elsewhere: nothing happened, and a person has to look.
-_ACCESS = {401: "credentials_refused", 403: "not_allowed", 404: "not_found_here", 405: "not_found_here"}
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -128,34 +124,27 @@ def _error(response: Response, *, writes: bool) -> QuotewayError:
     said = excerpt(_TAGS.sub(b" ", response.content))
     if status in {400, 409}:
         return _refused(response, said, writes=writes)
-    if status in _TRANSIENT or (status == 503 and _LOCKED in said):
-        # Confirming locks whole tables without waiting; whoever comes second is turned away with nothing done.
-        return Unavailable(
-            f"{VENDOR} is busy: {said}",
-            reason_code=_TRANSIENT.get(status, "row_locked"),
-            vendor=VENDOR,
-            retry_after_s=retry_after_s(response) or jittered_s(1, 3),
-        )
-    if status in _ACCESS:
-        what = f"{VENDOR} answered {status}: {said}. Check the connection's url, database, company and key."
-        return Unavailable(what, reason_code=_ACCESS[status], vendor=VENDOR)
-    return trustless(VENDOR, f"answered {status}: {said}", writes=writes, retry_after_s=retry_after_s(response))
+    locked, busy = LOCKED
+    meaning = busy if status == 503 and locked in said else BY_STATUS.get(status)
+    if meaning is not None:
+        wait_s = retry_after_s(response) or (jittered_s(1, 3) if meaning.about == "passing" else None)
+        return refusal(meaning, VENDOR, code="", sentence=f"{status}: {said}", retry_after_s=wait_s)
+    return failure(VENDOR, status, said, writes=writes, retry_after_s=retry_after_s(response))
 
 
 def _refused(response: Response, said: str, *, writes: bool) -> QuotewayError:
-    """A business reason in the ERP's own sentence; UserWarnings are refusals too, since nobody is there to confirm."""
+    """A business reason in the ERP's own sentence, or a right that our user lacks."""
     try:
-        refusal = msgspec.json.decode(response.content, type=_Refusal)
+        refused = msgspec.json.decode(response.content, type=_Refusal)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return trustless(VENDOR, f"answered {response.status_code}: {said}", writes=writes)
-    sentence = " ".join(f"{refusal.message} {refusal.description or ''}".split())
-    reason = "credit_limit" if _CREDIT_LIMIT.search(refusal.message) else "refused_by_erp"
-    return Rejected(f"{VENDOR} refused: {sentence}", reason_code=reason, vendor=VENDOR)
+        return failure(VENDOR, response.status_code, said, writes=writes)
+    sentence = " ".join(f"{refused.message} {refused.description or ''}".split())
+    return refusal(meaning_of(sentence), VENDOR, code="refused_by_erp", sentence=sentence)
 
 
 def unreadable(what: str) -> OutcomeUnknown:
     """For a record that was made or changed, and is not there to be read back."""
-    return OutcomeUnknown(f"{VENDOR} took {what}, but does not show it", vendor=VENDOR)
+    return OutcomeUnknown(f"{VENDOR} took {what}, but does not show it.", vendor=VENDOR)
 
 
 def _base64_json(value: Any) -> str:

@@ -17,6 +17,7 @@ import msgspec
 
 from shared.canonical import UNTAXED, ErpOrder, ErpOrderDraft, ErpOrderState
 from shared.problem import Rejected, Unavailable
+from system_api.connections import TrytonConnection
 from system_api.erp.contract import tax_rounding
 from system_api.erp.tryton_addresses import delivery_address, invoice_address
 from system_api.erp.tryton_lines import dates_and_terms, line_rule, sale_lines, skus_of
@@ -36,7 +37,6 @@ from system_api.line_prices import LineRule
 from system_api.side_by_side import side_by_side
 from system_api.vendor_reply import after_write, understanding
 
-_SALES_OF_ONE_REFERENCE_MAX = 50
 _ADVANCES_MAX = 3
 _STEPS = {
     "quote": ("draft", {"quotation", "confirmed", "processing", "done"}),
@@ -48,11 +48,12 @@ _TO_CANCEL = {"confirmed": ("draft", "cancel"), "quotation": ("cancel",), "draft
 class TrytonSales:
     """The sales of one company."""
 
-    def __init__(self, rest: TrytonRest, parties: TrytonParties, company: int, unit_price_digits: int = 4) -> None:
+    def __init__(self, rest: TrytonRest, parties: TrytonParties, connection: TrytonConnection) -> None:
         self._rest = rest
         self._parties = parties
-        self._company = company
-        self._unit_price_digits = unit_price_digits
+        self._company = connection.company
+        self._sales_max = connection.sales_of_one_reference_max
+        self._unit_price_digits = connection.unit_price_digits
 
     async def find(self, external_id: str) -> ErpOrder:
         """The order under that reference, possibly absent."""
@@ -182,7 +183,7 @@ class TrytonSales:
     async def _under(self, external_id: str) -> list[SaleRecord]:
         """Every sale of this company under that reference, oldest first."""
         domain = [["reference", "=", external_id], ["company", "=", self._company]]
-        return await self._rest.search("sale.sale", domain, SALE_FIELDS, SaleRecord, limit=_SALES_OF_ONE_REFERENCE_MAX)
+        return await self._rest.search("sale.sale", domain, SALE_FIELDS, SaleRecord, limit=self._sales_max)
 
     async def _read_back(self, external_id: str) -> SaleRecord:
         with after_write(VENDOR, external_id):

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.journeys.org import Line
+from tests.journeys.org import ACCOUNTS, Line
 from tests.patience import HANG_S
 from tests.running_tiers import Sales
 
@@ -110,18 +110,17 @@ async def test_a_quote_submitted_by_many_at_once_is_one_order(sales: Sales) -> N
 
 
 @pytest.mark.parametrize(
-    ("account", "lines", "status", "reason"),
+    ("account", "lines", "reason"),
     [
-        ("tidewater", [Line("GATEWAY-EDGE", "12", "1490.00")], "Accepted", "credit"),
-        ("acme", [Line("GATEWAY-EDGE", "1", "1490.00", "45")], "Accepted", "discount"),
-        ("acme", [Line("MON-LEGACY", "3", "3.90")], "Accepted", "MON-LEGACY"),
-        ("acme", [Line("SENSOR-TEMP", "4", "89.50")], "Draft", "accepted"),
+        ("tidewater", [Line("GATEWAY-EDGE", "12", "1490.00")], "credit"),
+        ("acme", [Line("GATEWAY-EDGE", "1", "1490.00", "45")], "below the list price"),
+        ("acme", [Line("MON-LEGACY", "3", "3.90")], "MON-LEGACY"),
     ],
 )
 async def test_a_refused_order_says_why_and_leaves_nothing_over(
-    sales: Sales, account: str, lines: list[Line], status: str, reason: str
+    sales: Sales, account: str, lines: list[Line], reason: str
 ) -> None:
-    order = await sales.submit_and_end(sales.org.make_quote(account, "EUR", lines, status=status))
+    order = await sales.submit_and_end(sales.org.make_quote(account, "EUR", lines))
 
     assert order["status"] == "rejected"
     assert reason.lower() in str(order).lower(), story(order)
@@ -130,6 +129,30 @@ async def test_a_refused_order_says_why_and_leaves_nothing_over(
     record = await told_salesforce(sales, order)
     assert record["Status__c"] == "rejected"
     assert record["Failure_Reason__c"]
+
+
+async def test_what_the_quote_tells_is_refused_at_the_submission(sales: Sales) -> None:
+    lines = [Line("SENSOR-TEMP", "4", "89.50")]
+    draft = sales.org.make_quote("acme", "EUR", lines, status="Draft")
+    accepted = sales.org.make_quote("acme", "EUR", lines)
+
+    not_accepted = await sales.submit(draft)
+    of_an_account = await sales.submit(ACCOUNTS["acme"])
+    other_total = await sales.submit(accepted, expectedTotal="1.00")
+
+    assert (not_accepted.status_code, not_accepted.json()["reasonCode"]) == (422, "quote_not_accepted")
+    assert of_an_account.status_code == 404
+    assert (other_total.status_code, other_total.json()["reasonCode"]) == (422, "total_changed")
+
+
+async def test_an_org_out_of_order_is_no_business_no(sales: Sales) -> None:
+    quote_id = sales.org.make_quote("acme", "EUR", [Line("SENSOR-TEMP", "1", "89.50")])
+    retired = {"status": 410, "errorCode": "UNSUPPORTED_API_VERSION", "message": "The requested version is retired."}
+    sales.org.refuse(method="GET", path="/query", times=2, **retired)
+
+    order = await sales.submit_and_end(quote_id)
+
+    assert order["status"] == "booked", story(order)
 
 
 async def test_billing_refuses_after_the_erp_booked_so_the_erp_order_is_cancelled(sales: Sales) -> None:

@@ -156,6 +156,8 @@ class SystemStandIn:
     vendor_said: str | None = None
     """The vendor's own words with a refusal, a decision or an outage to come."""
     what_to_do: str = ""
+    attempts_max: int | None = None
+    """What the connection allows, told with an outage."""
     ended_tokens: set[str] = field(default_factory=set)
     tenants_asked_for: set[str] = field(default_factory=set)
     """Of the tokens with which anything was asked."""
@@ -226,7 +228,9 @@ class SystemStandIn:
             return Rejected(said, reason_code="test_refusal", vendor_said=self.vendor_said)
         if fault == "unavailable":
             said, to_do = f"{operation} is not available", self.what_to_do
-            return Unavailable(said, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do)
+            error = Unavailable(said, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do)
+            error.attempts_max = self.attempts_max
+            return error
         return NeedsDecision(
             f"{operation} needs a decision",
             reason_code="test_decision",

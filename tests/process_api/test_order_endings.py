@@ -14,9 +14,9 @@ from process_api import system_client
 from process_api.account_turns import end_turn
 from process_api.steps import Found
 from shared import http_client
-from shared.canonical import ErpOrderState, QuoteStatus, Recurrence, SubscriptionStatus
+from shared.canonical import ErpOrderState, OrderStatus, QuoteStatus, Recurrence, SubscriptionStatus
 from tests.process_api.conftest import Process
-from tests.process_api.system_stand_in import line
+from tests.process_api.system_stand_in import Fault, line
 
 
 async def submit_and_end(process: Process, **body: Any) -> dict[str, Any]:
@@ -34,7 +34,7 @@ async def test_a_refusal_past_the_pivot_undoes_nothing(process: Process) -> None
     order = await submit_and_end(process)
 
     assert order["status"] == "parked"
-    assert "report_to_crm was refused after there was no way back" in order["reason"]
+    assert "This was refused after there was no way back" in order["reason"]
     assert [each.state for each in process.system.orders.values()] == [ErpOrderState.confirmed]
     assert {each.status for each in process.system.subscriptions.values()} == {SubscriptionStatus.active}
 
@@ -102,6 +102,35 @@ async def test_what_mends_an_outage_is_what_the_operator_is_told_to_do(process: 
     assert order["status"] == "parked"
     flow = await process.flow(order["flowId"])
     assert flow["flow"]["whatToDo"] == process.system.what_to_do
+
+
+async def test_salesforce_is_told_of_an_order_whose_quote_cannot_be_used(process: Process) -> None:
+    process.system.fail("find_quote", "rejected", "rejected")  # as for a quote without a legal entity
+
+    order = await submit_and_end(process)
+
+    assert (order["status"], order["reasonCode"]) == ("rejected", "test_refusal")
+    told = process.system.reports[order["orderId"]]
+    assert (told.status, told.quote_id, told.account_id) == (OrderStatus.rejected, process.system.quote_id, None)
+    assert told.failure_reason == order["reason"]
+
+
+@pytest.mark.parametrize(
+    ("connection", "attempts"),
+    [(None, 3), (1, 1), (5, 5)],
+)
+async def test_a_connection_says_how_often_a_step_is_tried(
+    process: Process, connection: int | None, attempts: int
+) -> None:
+    process.system.attempts_max = connection
+    outages: list[Fault] = ["unavailable"] * 5
+    process.system.fail("create_order", *outages)
+
+    order = await submit_and_end(process)
+
+    flow = await process.flow(order["flowId"])
+    made = [attempt for attempt in flow["attempts"] if attempt["step"] == "book_erp_order"]
+    assert (order["status"], len(made)) == ("parked", attempts)
 
 
 async def test_a_defect_of_ours_parks_the_order_at_once(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +208,10 @@ async def test_what_billing_would_refuse_is_refused_before_the_erp_books(process
     assert system.quote is not None
     good = system.quote
     cases = [
-        ([line(f"l{n}", "MON-STD", "1", "4.90", Recurrence.month) for n in range(21)], "too_many_recurring_lines"),
+        (
+            [line(f"l{n}", "MON-STD", "1", "4.90", Recurrence.month, str(n / 2)) for n in range(21)],
+            "too_many_recurring_lines",
+        ),
         ([line("l1", "MON-STD", "1.5", "4.90", Recurrence.month)], "quantity_not_whole"),
         ([line("l1", "GATEWAY-EDGE", "999999999999", "1490.00", Recurrence.none)], "amounts_too_large"),
     ]

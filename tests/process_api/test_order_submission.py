@@ -142,7 +142,7 @@ async def test_an_erp_that_stays_away_parks_the_order(process: Process) -> None:
     order = await submit_and_end(process)
 
     assert order["status"] == "parked"
-    assert "book_erp_order did not come to an end" in order["reason"]
+    assert "This did not come to an end" in order["reason"]
     assert process.system.journal == [("report", f"{order['orderId']}:parked")]
     flow = await process.flow(order["flowId"])
     assert flow["flow"]["status"] == "parked"
@@ -219,7 +219,7 @@ async def test_an_undo_that_never_succeeds_parks_the_order(process: Process) -> 
     order = await submit_and_end(process)
 
     assert order["status"] == "parked"
-    assert "start_billing was refused, and book_erp_order could not be undone" in order["reason"]
+    assert "The order was refused, and what was booked could not be taken back" in order["reason"]
 
 
 async def test_what_salesforce_must_say_before_an_order_begins(process: Process) -> None:

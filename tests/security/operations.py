@@ -25,6 +25,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "submitOrder": {"quoteId": "{quote}", "quoteRevision": 1},
     "startOrderSubmission": {"quoteId": "{quote}", "quoteRevision": 1},
     "relinkAccount": {**_REASON, "vendorId": "new"},
+    "checkReadiness": {},
     "retryFlow": {},
     "editFlow": _REASON,
     "discardFlow": _REASON,

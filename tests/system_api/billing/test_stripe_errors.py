@@ -11,7 +11,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.problem import OutcomeUnknown, Rejected, Unavailable, VendorError
+from shared.problem import NeedsDecision, OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.billing.stripe_api import Page, StripeApi, form_pairs, idempotency_key
 from system_api.billing.stripe_customers import CustomerRecord
 from system_api.billing.stripe_records import SubscriptionRecord, subscription_of
@@ -40,7 +40,13 @@ def refused(
 @pytest.mark.parametrize(
     ("answer", "family", "reason"),
     [
-        (refused(400, "parameter_unknown"), Rejected, "parameter_unknown"),
+        (refused(400, "parameter_unknown"), NeedsDecision, "parameter_unknown"),
+        (refused(400), Rejected, "invalid_request_error"),
+        (refused(400, "customer_max_subscriptions"), Rejected, "customer_max_subscriptions"),
+        (refused(400, "livemode_mismatch"), Unavailable, "wrong_mode"),
+        (refused(401, "api_key_expired"), Unavailable, "credentials_refused"),
+        (refused(403, "account_invalid"), Unavailable, "account_restricted"),
+        (refused(400, "lock_timeout"), Unavailable, "lock_timeout"),
         (refused(400, None, "idempotency_error"), Rejected, "idempotency_error"),
         (refused(401), Unavailable, "credentials_refused"),
         (refused(403), Unavailable, "credentials_refused"),
@@ -79,6 +85,34 @@ async def test_a_read_is_never_an_unknown_outcome(api: StripeApi, vendor: Script
 
     with pytest.raises(Unavailable):
         await api.get("/v1/customers", Page[CustomerRecord])
+
+
+@pytest.mark.parametrize(
+    ("sentence", "family", "reason"),
+    [
+        ("Unrecognized request URL (GET: /v9/customers).", Unavailable, "not_found_here"),
+        ("Invalid Stripe API version: 2099-01-01.", Unavailable, "api_version_retired"),
+        ("Received unknown parameter: itmes", NeedsDecision, "parameter_unknown"),
+        ("Missing required param: items.", NeedsDecision, "parameter_missing"),
+        (
+            "No such price: 'price_1'; a similar object exists in live mode, but a test mode key was used for this.",
+            Unavailable,
+            "wrong_mode",
+        ),
+        ("Missing email. In order to create invoices that are sent, the customer must have an email.", Rejected, ""),
+    ],
+)
+async def test_what_only_a_sentence_tells_is_sorted_by_it(
+    api: StripeApi, vendor: Scripted, sentence: str, family: type[VendorError], reason: str
+) -> None:
+    fault = {"type": "invalid_request_error", "message": sentence}
+    vendor.on("POST", "/v1/customers", said(400, {"error": fault}))
+
+    with pytest.raises(family) as raised:
+        await api.post("/v1/customers", CustomerRecord, {"name": "x"}, key="k")
+
+    assert raised.value.reason_code == (reason or "invalid_request_error")
+    assert sentence in (raised.value.vendor_said or "")
 
 
 async def test_the_wait_that_stripe_names_is_the_wait(api: StripeApi, vendor: Scripted) -> None:

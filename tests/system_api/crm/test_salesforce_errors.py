@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from shared.canonical import Money, OrderStatus, ReportedOrderStatus
-from shared.problem import InvalidRequest, OutcomeUnknown, Rejected, Unavailable, VendorError
+from shared.problem import InvalidRequest, NeedsDecision, OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.crm.salesforce import Salesforce
 from tests.system_api.conftest import Mute, salesforce_connection
 from tests.system_api.crm.described_org import TOKEN, described_org
@@ -101,6 +101,10 @@ def one_line(**changes: Any) -> dict[str, Any]:
         (error(400, "REQUIRED_FIELD_MISSING"), Unavailable, "required_field_missing"),
         (error(400, "INVALID_CROSS_REFERENCE_ID"), Rejected, "invalid_cross_reference_id"),
         (error(410, "UNSUPPORTED_API_VERSION"), Unavailable, "api_version_retired"),
+        (error(403, "API_DISABLED_FOR_ORG"), Unavailable, "api_disabled_for_org"),
+        (error(403, "ORG_LOCKED"), Unavailable, "org_locked"),
+        (error(400, "STORAGE_LIMIT_EXCEEDED"), Unavailable, "storage_limit_exceeded"),
+        (error(400, "JSON_PARSER_ERROR"), NeedsDecision, "json_parser_error"),
         (said(300, ["/a", "/b"]), Rejected, "duplicate_external_id"),
         (error(500, "UNKNOWN_EXCEPTION"), OutcomeUnknown, "outcome_unknown"),
         (html(502), OutcomeUnknown, "outcome_unknown"),
@@ -133,6 +137,7 @@ async def test_an_answer_to_a_write_is_sorted(
         (said(200, {"records": [{"Id": 7}]}), Unavailable),
         (error(400, "QUERY_TIMEOUT"), Unavailable),
         (error(400, "INVALID_FIELD", "No such column 'Legal_Entity__c'"), Unavailable),
+        (error(400, "MALFORMED_QUERY", "unexpected token: SELCT"), NeedsDecision),
     ],
 )
 async def test_an_answer_to_a_read_is_never_an_unknown_outcome(

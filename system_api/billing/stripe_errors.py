@@ -1,0 +1,75 @@
+"""What each of Stripe's refusals is about: this record, or us and the account.
+
+Source: Stripe's API reference, "Errors", and its list of error codes ("Error codes"). What is not listed is about the
+record: Stripe explains a refused customer or subscription with a code, or with a sentence alone.
+"""
+
+from system_api.vendor_meaning import Meaning
+
+_KEY = "Check the connection's key: whether it is the right account's, valid, and may do what it is used for."
+_ACCOUNT = "Look at the account in Stripe's dashboard: what it lacks before it may charge is named there."
+
+BY_CODE = {
+    # the key and the account
+    "api_key_expired": Meaning("setup", "Billing does not accept our key.", "credentials_refused", _KEY),
+    "platform_api_key_expired": Meaning("setup", "Billing does not accept our key.", "credentials_refused", _KEY),
+    "secret_key_required": Meaning("setup", "Billing does not accept our key.", "credentials_refused", _KEY),
+    "livemode_mismatch": Meaning("setup", "Billing's test and live data are mixed up.", "wrong_mode", _KEY),
+    "testmode_charges_only": Meaning("setup", "The billing account is for tests only.", "account_restricted", _ACCOUNT),
+    "account_invalid": Meaning("setup", "The billing account cannot be used.", "account_restricted", _ACCOUNT),
+    "account_closed": Meaning("setup", "The billing account cannot be used.", "account_restricted", _ACCOUNT),
+    "platform_account_required": Meaning(
+        "setup", "The billing account cannot be used.", "account_restricted", _ACCOUNT
+    ),
+    "not_allowed_on_standard_account": Meaning(
+        "setup", "The billing account may not do this.", "account_restricted", _ACCOUNT
+    ),
+    "tls_version_unsupported": Meaning(
+        "setup", "Billing does not accept our connection.", "not_allowed", "Have the integration team update Quoteway."
+    ),
+    # passing
+    "rate_limit": Meaning("passing", "Billing is asked as often as it allows."),
+    "lock_timeout": Meaning("passing", "Billing is working on the same record."),
+    "idempotency_key_in_use": Meaning("passing", "Billing is still working on the first request."),
+    # our own spelling
+    "parameter_unknown": Meaning("our_request"),
+    "parameter_missing": Meaning("our_request"),
+    "parameter_invalid_empty": Meaning("our_request"),
+    "parameter_invalid_integer": Meaning("our_request"),
+    "parameter_invalid_string_blank": Meaning("our_request"),
+    "parameter_invalid_string_empty": Meaning("our_request"),
+    "parameters_exclusive": Meaning("our_request"),
+    "url_invalid": Meaning("our_request"),
+}
+BY_STATUS = {
+    401: Meaning("setup", "Billing does not accept our key.", "credentials_refused", _KEY),
+    402: Meaning("record", reason_code="payment_declined"),
+    403: Meaning("setup", "Billing does not let us do this.", "credentials_refused", _KEY),
+    409: Meaning("passing", "Billing is still working on the first request."),
+    429: Meaning("passing", "Billing is asked as often as it allows.", "rate_limit"),
+}
+BY_SENTENCE = {
+    # 404 or 400 without a code of its own, told apart by the beginning of what Stripe says.
+    "Unrecognized request URL": Meaning(
+        "setup", "Billing has no such operation.", "not_found_here", "Check the connection's url and api_version."
+    ),
+    "Invalid Stripe API version": Meaning(
+        "setup",
+        "Billing does not speak this version any more.",
+        "api_version_retired",
+        "Check the connection's api_version.",
+    ),
+    "Received unknown parameter": Meaning("our_request", reason_code="parameter_unknown"),
+    "Missing required param": Meaning("our_request", reason_code="parameter_missing"),
+}
+# Stripe says of an id of the other mode that a similar object exists there, and that the key is of this one.
+OTHER_MODE = "a similar object exists in"
+ANYTHING_ELSE = Meaning("record")
+
+
+def meaning_of(status: int, code: str, sentence: str) -> Meaning:
+    """What a refusal of that status, code and sentence is about."""
+    if OTHER_MODE in sentence:
+        return BY_CODE["livemode_mismatch"]
+    by_sentence = next((found for begin, found in BY_SENTENCE.items() if sentence.startswith(begin)), None)
+    return BY_CODE.get(code) or BY_STATUS.get(status) or by_sentence or ANYTHING_ELSE

@@ -1,0 +1,41 @@
+"""How long a connection wants to be waited for, told with each of its errors.
+
+The process tier decides when a lost request is looked up and how often a step is tried, and knows no connection. So an
+error carries what the connection that it came over is set to; where it is set to nothing, the process tier's own
+settings hold.
+"""
+
+from contextvars import ContextVar
+
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from shared.problem import OutcomeUnknown, Unavailable, VendorError
+from system_api.connections import VendorConnection
+
+_used: ContextVar[VendorConnection | None] = ContextVar("connection_used", default=None)
+
+
+def note_use(connection: VendorConnection | None) -> None:
+    """Remember over which connection the present request goes on."""
+    _used.set(connection)
+
+
+def forget_use(app: ASGIApp) -> ASGIApp:
+    """An inbound policy: no request goes on over the connection of the one before."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        _used.set(None)
+        await app(scope, receive, send)
+
+    return middleware
+
+
+def tell_patience(error: VendorError) -> None:
+    """Put on an error how long the connection that it came over wants to be waited for."""
+    connection = _used.get()
+    if connection is None:
+        return
+    if isinstance(error, OutcomeUnknown) and error.retry_after_s is None:
+        error.retry_after_s = connection.settle_s
+    if isinstance(error, Unavailable):
+        error.attempts_max = connection.attempts_max
