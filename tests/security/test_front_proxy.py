@@ -97,9 +97,7 @@ def front(
             return asyncio.run(_answer_to(port, GOOD)).startswith(b"HTTP/1.1 200")
         return False
 
-    with start_process(
-        request.param, argv, env={**os.environ, **places}, log_path=folder / "log", ready=lambda: listens() or None
-    ):
+    with start_process(request.param, argv, env={**os.environ, **places}, log_path=folder / "log", ready=listens):
         yield Front(request.param, port)
 
 
