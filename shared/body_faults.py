@@ -137,7 +137,8 @@ def _of_dict(kind: inspect.DictType, value: Any, at: str) -> Iterator[Fault]:
     yield from _of_length(kind, value, at, "fields")
     for name, item in value.items():
         below = f"{at}/{_escaped(name)}"
-        yield from (Fault(below, f"Its name: {fault.detail}") for fault in _faults(kind.key_type, name, below))
+        for fault in _faults(kind.key_type, name, below):
+            yield Fault(pointer=below, detail=f"Its name: {fault.detail}")
         yield from _faults(kind.value_type, item, below)
 
 

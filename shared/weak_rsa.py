@@ -32,7 +32,8 @@ def weakness(modulus: int) -> str | None:
 
 def _powers(prime: int) -> dict[int, int]:
     """The exponent of every power of the generator modulo a prime."""
-    found, power = {}, 1 % prime
+    found: dict[int, int] = {}
+    power = 1 % prime
     while power not in found:
         found[power] = len(found)
         power = power * _GENERATOR % prime

@@ -1,7 +1,8 @@
 """FAILURES.md, row 35: one vendor hangs, and every instance of every tier stays in its load balancer."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from shared import health
 from shared.health import HealthWatch, ReadyCheck, health_handlers
 from tests.app_lifespan import asgi_transport
 
-Ask = Callable[[], Awaitable[httpx.Response]]
+Ask = Callable[[], Coroutine[Any, Any, httpx.Response]]
 
 
 class Vendor:

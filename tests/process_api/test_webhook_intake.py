@@ -215,8 +215,8 @@ async def asked_with(value: str) -> list[tuple[str, bool]]:
     seen: list[str] = []
 
     class Recorder(SystemClient):
-        async def _send(self, _tenant: str, _method: str, path: str, *_: Any, **__: Any) -> Any:
-            seen.append(path)
+        async def _send(self, *asked: Any, **_: Any) -> Any:
+            seen.append(asked[2])
             raise NotFound("recorded")
 
     client = Recorder(None, None)  # type: ignore[arg-type]  # nothing is sent

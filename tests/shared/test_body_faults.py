@@ -46,6 +46,7 @@ class Whole(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     flag: bool = False
     ratio: Annotated[float, Meta(gt=0)] = 1.0
     named: dict[str, int] = {}
+    short: dict[Annotated[str, Meta(max_length=2)], int] = {}
 
 
 FORM = "This does not have the form that is needed."
@@ -74,6 +75,7 @@ GOOD: dict[str, Any] = {"recordId": "001", "currency": "EUR"}
         ({"flag": 1}, "/flag", "Expected true or false, got a number."),
         ({"ratio": 0}, "/ratio", "Expected more than 0, got 0."),
         ({"named": {"a/b": None}}, "/named/a~1b", "Expected a whole number, got null."),
+        ({"short": {"abc": 1}}, "/short/abc", "Its name: Expected at most 2 characters, got 3."),
         ({"zz": 1}, "/zz", "There is no field of this name here."),
         ({"recordId": None}, "/recordId", "Expected a text, got null."),
     ],
