@@ -79,7 +79,7 @@ async def ensure_customer(
     operation_id="findCustomerCandidates",
     tags=["erp"],
     status_code=200,
-    opt=_READ,
+    opt=operation(owner=OWNER, capability="erp", scopes=["erp:read"], problems=[422]),
 )
 async def find_customer_candidates(
     request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, data: JSONBody[CustomerDraft]

@@ -59,13 +59,13 @@ NO_RECORD = "it names no record: what it knows nothing of, its answer leaves out
 CHANGES_NOTHING = "without an answer it is not done, and may be repeated: 503"
 NEVER_409 = "two writes for one external id are told apart by the vendor or by the adapter, never refused for being two"
 WITHOUT: dict[str, dict[str, str]] = {
-    "404": dict.fromkeys(("verifyBillingWebhook", "lookUpPrices", "calculateTax"), NO_RECORD),
+    "404": dict.fromkeys(("findCustomerCandidates", "verifyBillingWebhook", "lookUpPrices", "calculateTax"), NO_RECORD),
     "422": {},
     "504": dict.fromkeys(
         (
             *("findAccount", "findQuote", "getRecordAccess", "findCustomer", "checkCredit", "listErpInvoices"),
             *("findOrder", "listBillingInvoices", "listSubscriptions", "findSubscription"),
-            *("findCustomerRecord", "findBillingCustomer", "findBillingCustomerRecord"),
+            *("findCustomerCandidates", "findCustomerRecord", "findBillingCustomer", "findBillingCustomerRecord"),
             *("verifyBillingWebhook", "lookUpPrices", "calculateTax"),
         ),
         CHANGES_NOTHING,
