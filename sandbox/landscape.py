@@ -299,7 +299,6 @@ class Landscape:
         return [
             *("--seed", str(seed), "--secret-key-file", str(self.run_dir / key)),
             *("--external-id-key", "quoteway_external_id"),
-            "--no-require-email",  # until the adapter sends the bill-to e-mail
             *(_WITHOUT_QUOTA if self.unthrottled else ()),
         ]
 

@@ -63,7 +63,6 @@ def stripe_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulat
     command = [sys.executable, "-m", "sandbox.stripe", "--seed", "sandbox/data"]
     command += ["--secret-key-file", str(folder / "key"), "--external-id-key", "quoteway_external_id"]
     command += ["--search-lag-s", str(SEARCH_LAG_S)]
-    command += ["--no-require-email"]  # until the adapter sends the bill-to e-mail
     for limit in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit"):
         command += [limit, "10000/second"]
     with start_process("stripe", command, log_path=folder / "log", ready="json line") as process:
