@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ RUN_DIR = BUILD / "demo"
 REPORT = BUILD / "demo.json"
 ADA = "005QW0000000001"
 QUOTE_ID = "0Q0QW0000000001"
+ROUNDING_QUOTE_ID = "0Q0QW0000000008"
+SIGNED = Decimal("85.03")
+ONE_CURRENCY_QUOTE_ID = "0Q0SW0000000001"
 ACCOUNT_ID = "001QW0000000001"
 ENDED = {"booked", "rejected", "compensated", "parked"}
 ORDER_TIMEOUT_S = 90
@@ -69,6 +73,8 @@ class Story:
         self._step("Stripe: one subscription, active", self._check_billing)
         self._step("Stripe's webhook: verified, and published as an event", self._check_webhook)
         self._step("Salesforce: one record, with the ids", self._check_crm)
+        self._step("A discount that rounds: the ERP books what was signed", self._rounding)
+        self._step("Another tenant, whose org has one currency and no picklists", self._one_currency)
         self._step("The account at a glance", self._overview)
         self._step("The audit log: who ordered, signed and verified", self._check_audit)
         self.report["outcome"] = "booked everywhere, once each"
@@ -110,18 +116,20 @@ class Story:
         return f"accepted as {self.order_id}; status at {accepted['statusUrl']}"
 
     def _follow(self) -> str:
+        order = self.report["order"] = self._until_booked(self.order_id, self._client)
+        return " → ".join(dict.fromkeys(entry["status"] for entry in order["timeline"]))
+
+    def _until_booked(self, order_id: str, client: httpx.Client) -> dict[str, Any]:
         deadline = time.monotonic() + ORDER_TIMEOUT_S
         while True:
-            order = self._answer("GET", f"/v1/orders/{self.order_id}", 200)
+            order = self._answer("GET", f"/v1/orders/{order_id}", 200, client)
+            if order["status"] == "booked":
+                return order
             if order["status"] in ENDED:
-                break
+                raise StoryError(f"the order is {order['status']}: {json.dumps(order)}")
             if time.monotonic() > deadline:
                 raise StoryError(f"the order is still {order['status']} after {ORDER_TIMEOUT_S} s")
             time.sleep(0.25)
-        self.report["order"] = order
-        if order["status"] != "booked":
-            raise StoryError(f"the order is {order['status']}: {json.dumps(order)}")
-        return " → ".join(dict.fromkeys(entry["status"] for entry in order["timeline"]))
 
     def _submit_again(self) -> str:
         again = self._submission()
@@ -182,6 +190,32 @@ class Story:
         self.report["ids"]["crmRecord"] = records[0]["Id"]
         return f"{records[0]['Id']}: {records[0]['ERP_Order_Number__c']}, {records[0]['Subscription__c']}"
 
+    def _rounding(self) -> str:
+        """Half a cent up in Salesforce, to even in the ERP: the price that is sent makes both come to the same."""
+        order = self._order(ROUNDING_QUOTE_ID, self._client)
+        (sale,) = Oracle(self.landscape).sales(order["orderId"])
+        (record,) = Oracle(self.landscape).crm_orders(order["orderId"])
+        self.report["rounding"] = {"order": order, "erpUntaxed": str(sale.untaxed), "erpTotal": str(sale.total)}
+        told = Decimal(str(record["Order_Total__c"]))
+        if sale.untaxed != SIGNED or told != sale.total:
+            raise StoryError(f"signed {SIGNED}, booked {sale.untaxed}, Salesforce is told {told} of {sale.total}")
+        return f"1 × 89.50 less 5 %: signed {SIGNED}, booked {sale.untaxed}; with tax {sale.total} everywhere"
+
+    def _one_currency(self) -> str:
+        token = access_token(self.landscape, "suedwind-lightning", "quoteway-experience")
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=self.landscape.url("experience"), headers=headers, timeout=15) as client:
+            order = self._order(ONE_CURRENCY_QUOTE_ID, client)
+        (sale,) = Oracle(self.landscape).sales(order["orderId"])
+        self.report["oneCurrency"] = {"order": order, "erpTotal": str(sale.total)}
+        return f"no CurrencyIsoCode, country as free text; sale {sale.number} over {sale.total} {sale.currency}"
+
+    def _order(self, quote_id: str, client: httpx.Client) -> dict[str, Any]:
+        """Submit a quote and follow its order until it is booked."""
+        body, headers = {"quoteId": quote_id, "quoteRevision": 1}, {"Idempotency-Key": f"demo-{quote_id}"}
+        accepted = self._answer("POST", "/v1/orders", 202, client, json=body, headers=headers)
+        return self._until_booked(accepted["orderId"], client)
+
     def _overview(self) -> str:
         overview = self._answer("GET", f"/v1/accounts/{ACCOUNT_ID}/overview", 200)
         self.report["overview"] = overview
@@ -213,8 +247,10 @@ class Story:
         headers = {"Idempotency-Key": "demo-acme-cold-chain"}
         return self._answer("POST", "/v1/orders", 202, json=body, headers=headers)
 
-    def _answer(self, method: str, path: str, status: int, **options: Any) -> dict[str, Any]:
-        answer = self._client.request(method, path, **options)
+    def _answer(
+        self, method: str, path: str, status: int, client: httpx.Client | None = None, **options: Any
+    ) -> dict[str, Any]:
+        answer = (client or self._client).request(method, path, **options)
         if answer.status_code != status:
             raise StoryError(f"{method} {path} answered {answer.status_code}: {answer.text[:500]}")
         found: dict[str, Any] = answer.json()
@@ -286,7 +322,7 @@ def main() -> int:
         ports = chosen_ports()
         BUILD.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(RUN_DIR, ignore_errors=True)
-        with Landscape(RUN_DIR, ports, Progress(), webhooks=True) as landscape:
+        with Landscape(RUN_DIR, ports, Progress(), webhooks=True, second_tenant=True) as landscape:
             landscape.start_audit_signer()
             return _tell(landscape, console, once=once)
     except ProcessError as error:
