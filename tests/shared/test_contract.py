@@ -138,7 +138,8 @@ async def test_the_page_and_all_it_needs_come_from_this_tier() -> None:
 
 @pytest.mark.parametrize("name", ["missing.js", "..%2F__init__.py", "%2e%2e"])
 async def test_no_other_file_is_served(name: str) -> None:
-    assert (await ask(f"/docs/assets/{name}")).status_code == 404
+    # An address with two readings is refused before anyone looks for the file (shared/request_head.py).
+    assert (await ask(f"/docs/assets/{name}")).status_code == (404 if name == "missing.js" else 400)
 
 
 def test_a_policy_is_declared_or_public_or_an_error() -> None:
@@ -156,8 +157,9 @@ async def test_each_version_has_a_document_of_its_own() -> None:
 
     assert set(one["paths"]) == {"/health/live", "/health/ready", "/v1/offers", "/v1/offers/{offerId}"}
     assert one == build_document(app(), "v1")
-    for address in ("/openapi/v2.json", "/openapi/v1", "/openapi/..%2Fopenapi.json"):
+    for address in ("/openapi/v2.json", "/openapi/v1"):
         assert (await ask(address)).status_code == 404
+    assert (await ask("/openapi/..%2Fopenapi.json")).status_code == 400
 
 
 async def test_the_page_offers_every_version() -> None:
