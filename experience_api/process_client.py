@@ -137,7 +137,9 @@ class ProcessClient:
     async def check_readiness(self, caller: Caller, quote_id: str, quote_revision: int | None, seen: Seen) -> Readiness:
         """Everything that would keep a quote from being ordered now."""
         body = _ReadinessRequest(quote_revision=quote_revision, **msgspec.structs.asdict(seen))
-        return await self._send(caller, "POST", f"/v1/quotes/{quote_id}/readiness", Readiness, body=body, reads=True)
+        return await self._send(
+            caller, "POST", path_of("/v1/quotes/{}/readiness", quote_id), Readiness, body=body, reads=True
+        )
 
     async def ready(self) -> str | None:
         """None if the process API can serve, else what it lacks."""

@@ -240,7 +240,9 @@ async def test_a_read_is_given_up_before_the_database_ends_the_transaction(
 async def test_one_that_is_tried_again_begins_with_a_short_pause(billing: Billing) -> None:
     patience = Patience(attempts_max=3, backoff_s=100, backoff_max_s=10_000, settle_s=0)
     await pauses(billing, REFUSED, 3, patience)
-    (dead,) = await billing.query("SELECT tenant, source, event_id FROM quoteway.webhook_inbox WHERE status = 'dead'")
+    (dead,) = await billing.query(
+        "SELECT tenant, source, event_id, subject FROM quoteway.webhook_inbox WHERE status = 'dead'"
+    )
     async with billing.process.worker.store.transaction_across_tenants() as connection:
         await webhook_inbox.revive(connection, dead)
     billing.process.system.fail("find_subscription", AWAY)

@@ -1,7 +1,7 @@
 """Idempotency keys of one client, acting user and operation each, in a table of their own
 
 Revision ID: 0017
-Revises: 0013
+Revises: 0016
 """
 
 import sqlalchemy as sa
