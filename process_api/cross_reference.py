@@ -107,7 +107,7 @@ async def link(
     )
     if held == system_id:
         return
-    if held is not None and held != before:
+    if held != before:  # moved meanwhile, or forgotten by a person's decision, which must not be written over
         raise _moved(pair)
     if held is not None:
         await move(connection, pair, held, system_id, cause="followed")
@@ -124,7 +124,7 @@ async def link(
         .returning(cross_references.c.system_id)
     )
     if made is not None:
-        await _write_down(connection, pair, before, system_id, "followed" if before else "linked")
+        await _write_down(connection, pair, None, system_id, "linked")
         return
     now = await connection.scalar(select(cross_references.c.system_id).where(*pair.where(cross_references)))
     if now is None:

@@ -26,6 +26,7 @@ from process_api.pricing_preview import quote_net
 from process_api.system_client import SystemClient
 from process_api.tables import flow_steps, intents, orders
 from process_api.workflows.amounts import check_amounts
+from process_api.workflows.dates import subscription_groups
 from process_api.workflows.order_checks import correct
 from shared.auth import Principal
 from shared.canonical import ErpOrderState, Money, Quote, QuoteStatus, SubscriptionStatus
@@ -69,6 +70,7 @@ class FlowEdits:
             raise Conflict(f"Flow {flow_id} is being undone: it can be tried again, but not edited.")
         await self._require_unwritten(order)
         quote = await self._corrected(order, edit)
+        await self._require_same_subscriptions(order, quote)
         before = EditedValues(
             quote_revision=order.quote_revision,
             net_total=quote_net(order.quote) if order.quote else None,
@@ -134,6 +136,23 @@ class FlowEdits:
                     f"{row.system} already holds {row.external_id} as {vendor_id}, which an edit would change. "
                     "Discard the flow, which undoes it, and submit the quote again."
                 )
+
+    async def _require_same_subscriptions(self, order: OrderRecord, quote: Quote) -> None:
+        """Raise Conflict where a request for a subscription was sent that the corrected quote does not make.
+
+        Were it to arrive late after all, nobody would look for it any more: neither an undo nor the second look.
+        """
+        query = select(intents.c.external_id).where(
+            _of_order(order.tenant, order.order_id), intents.c.system.startswith("billing:")
+        )
+        async with self.letters.store.transaction(order.tenant) as connection:
+            sent = set((await connection.execute(query)).scalars())
+        kept = {group.external_id(order.order_id) for group in subscription_groups(quote)}
+        if sent - kept:
+            raise Conflict(
+                f"Quote {quote.number} begins on another day now than when {min(sent - kept)} was sent to billing. "
+                "Discard the flow, which undoes it, and submit the quote again."
+            )
 
     async def _corrected(self, order: OrderRecord, edit: FlowEdit) -> Quote:
         """The quote as Salesforce has it now, with the corrections. Raises Conflict or InvalidRequest."""

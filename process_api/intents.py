@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 
 from process_api.store import Store
 from process_api.tables import intents
-from shared.problem import Rejected
+from shared.problem import NeedsDecision
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Intents:
     ) -> str:
         """Write the intent down and return its operation id. Recording the same intent again changes nothing.
 
-        Raises Rejected where this external id was meant for another payload before: a flow that changes its mind half
-        way must not write over what it wrote.
+        Raises NeedsDecision where this external id was meant for another payload before: a flow that changes its mind
+        half way, or goes on in a later release that writes more, must not write over what it wrote.
         """
         operation_id, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
         async with self.store.transaction(tenant) as connection:
@@ -43,8 +43,11 @@ class Intents:
                 )
             )
         if known != digest:
-            raise Rejected(
-                f"{external_id} was meant for another request to {system} before.", reason_code="intent_changed"
+            raise NeedsDecision(
+                f"{external_id} was meant for another request to {system} before.",
+                reason_code="intent_changed",
+                what_to_do=f"Look whether {system} holds {external_id}. Where it does not, edit the flow, which reads "
+                "the quote anew. Where it does, discard the flow, which takes it back, and submit the quote again.",
             )
         return operation_id
 

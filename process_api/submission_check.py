@@ -14,7 +14,7 @@ from process_api.system_client import SystemClient
 from process_api.workflows.readiness.examination import Examination, Submitted
 from process_api.workflows.readiness.faults import NotReady
 from process_api.workflows.readiness.quote_state import REVISION_CHANGED, quote_state, wrong_quote
-from shared.problem import Conflict, NotFound, Rejected, Unavailable
+from shared.problem import Conflict, NotFound, VendorError
 
 # A caller of the experience API waits for 8 s in all, of which finding out who sees the quote may take 4.
 READ_TIMEOUT_S = 2.5
@@ -36,7 +36,7 @@ class SubmissionCheck:
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):
                 quote = await self.system.find_quote(tenant, submitted.quote_id)
-        except (TimeoutError, Unavailable, Rejected):
+        except (TimeoutError, VendorError):
             return
         if quote is None:
             raise NotFound(f"There is no quote {submitted.quote_id}.")

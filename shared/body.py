@@ -18,7 +18,7 @@ BODY_BYTES_MAX = 1_000_000
 BODY_TIMEOUT_S = 10.0
 DEPTH_MAX = 32
 # Lines of an order, and items of any other array.
-ITEMS_MAX = 500
+ITEMS_MAX = 1500
 # Ids are segments of addresses to the tiers behind, where these have a meaning of their own (shared.paths).
 _DOT_SEGMENTS = frozenset({".", ".."})
 _MEMBER = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")

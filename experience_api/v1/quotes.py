@@ -7,7 +7,7 @@ from litestar import Request, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
-from experience_api import process_answers
+from experience_api import process_answers, salesforce_id
 from experience_api.process_client import Caller, ProcessClient, Seen
 from experience_api.v1.amounts import AmountText, CurrencyCode, DecimalText, DecimalTextOrEmpty, amount_text
 from experience_api.v1.faults import QuoteFault, fault_views
@@ -181,6 +181,7 @@ async def check_readiness(
     """Ask every system what would keep the quote from being ordered now. Changes nothing."""
     process: ProcessClient = request.app.state.process
     seen = Seen(expected_total=data.expected_total, expected_currency=data.currency_iso_code)
+    quote_id = salesforce_id.canonical_id(quote_id, "path/quoteId")
     found = await process.check_readiness(Caller.of(request), quote_id, data.quote_revision, seen)
     return ReadinessView(
         quote_id=found.quote_id,

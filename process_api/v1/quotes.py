@@ -15,6 +15,7 @@ from process_api.workflows.readiness.examination import Submitted
 from shared.auth import Principal
 from shared.canonical.wire import END, CurrencyCode, DecimalText
 from shared.operation import operation
+from shared.record_ids import canonical_spelling
 
 QuoteIdParameter = Annotated[
     str,
@@ -76,5 +77,5 @@ async def check_readiness(
     """Everything that would keep the quote from being ordered now, asked of every system. Changes nothing."""
     examiner: QuoteExaminer = request.app.state.examiner
     total = None if data.expected_total is None else Decimal(data.expected_total)
-    submitted = Submitted(quote_id, data.quote_revision, total, data.expected_currency)
+    submitted = Submitted(canonical_spelling(quote_id), data.quote_revision, total, data.expected_currency)
     return await examiner.readiness(request.user.tenant, submitted)

@@ -29,17 +29,16 @@ def amount_faults(quote: Quote, rules: LegalEntity | None = None) -> list[Readin
     if shipping_of(quote).currency != quote.currency:
         return shipping
     try:
-        total = accepted_net(quote)
+        return [
+            *_wrong_currency(quote, rules),
+            *_unpayable_lines(quote),
+            *shipping,
+            *_other_grand_total(quote, accepted_net(quote)),
+            *_indivisible(quote),
+        ]
     except MoneyError:
         message = f"The amounts of quote {quote.number} are too large."
         return [ReadinessFault(code="amounts_too_large", message=message)]
-    return [
-        *_wrong_currency(quote, rules),
-        *_unpayable_lines(quote),
-        *shipping,
-        *_other_grand_total(quote, total),
-        *_indivisible(quote),
-    ]
 
 
 def sum_of(lines: list[QuoteLine], currency: str) -> Money:
@@ -60,16 +59,6 @@ def accepted_net(quote: Quote) -> Money:
 def erp_net(quote: Quote) -> Money:
     """What the ERP will invoice before tax: the one-off lines and shipping."""
     return sum_of(quote.one_off_lines(), quote.currency) + shipping_of(quote)
-
-
-def amount_owed(quote: Quote, rules: LegalEntity) -> Money:
-    """What the customer will owe in the ERP, for the credit check, in the currency that the ERP keeps credit in.
-
-    Without anything for the ERP to invoice it is nothing, and billing may charge in a currency that the ERP does not
-    keep.
-    """
-    net = erp_net(quote)
-    return net if has_erp_lines(quote) else Money.of(net.value, rules.currency or quote.currency)
 
 
 def has_erp_lines(quote: Quote) -> bool:

@@ -1,13 +1,13 @@
 """The order in billing: a subscription for each period and start of recurring lines, started, looked up, cancelled."""
 
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from process_api.steps import Found
 from process_api.workflows.amounts import invoiced_at_once
 from process_api.workflows.booked_as_ordered import require_subscription
 from process_api.workflows.carried_terms import kept_terms
+from process_api.workflows.charged_tax import TAX_DIFFERENCE, order_taxed
 from process_api.workflows.customers import link_billing_customer
 from process_api.workflows.dates import SubscriptionGroup, first_moment, subscription_groups
 from process_api.workflows.order_checks import OrderSubmission
@@ -126,11 +126,12 @@ def _billing_found(
     context: OrderSubmission, groups: list[SubscriptionGroup], subscriptions: list[Subscription]
 ) -> Found:
     ids = [subscription.vendor_id for subscription in subscriptions if subscription.vendor_id is not None]
+    difference = _tax_difference(context, groups, subscriptions)
     return Found(
         f"{len(ids)} subscription(s) active: {', '.join(_told(each) for each in subscriptions)}.",
-        result={"vendorIds": ids},
+        result={"vendorIds": ids, TAX_DIFFERENCE: f"{difference:f}"},
         vendor_ids=[f"billing:{vendor_id}" for vendor_id in ids],
-        order={"subscription_ids": ids, **_taxed(context, groups, subscriptions)},
+        order={"subscription_ids": ids, **order_taxed(context, "start_billing", difference)},
     )
 
 
@@ -141,15 +142,13 @@ def _told(subscription: Subscription) -> str:
     return f"{charged} per {rhythm.value if rhythm is not None else 'period'}{from_then}"
 
 
-def _taxed(
+def _tax_difference(
     context: OrderSubmission, groups: list[SubscriptionGroup], subscriptions: list[Subscription]
-) -> dict[str, Any]:
-    """The order's tax and total with what billing really charges: it may round its tax otherwise than we do."""
-    order, difference = context.order, Decimal(0)
+) -> Decimal:
+    """How far the tax that billing really charges is from what was reckoned: it may round otherwise than we do."""
+    difference = Decimal(0)
     for group, subscription in zip(groups, subscriptions, strict=True):
         expected = _expected_tax(context, group)
         if subscription.tax is not None and expected is not None:
             difference += subscription.tax.value - expected
-    if not difference or order.tax is None or order.total is None:
-        return {}
-    return {"tax": order.tax.value + difference, "total": order.total.value + difference}
+    return difference

@@ -13,7 +13,7 @@ import msgspec
 from process_api.cross_reference import Known, Pair, known, link
 from process_api.legal_entities import LegalEntity
 from process_api.steps import Found
-from process_api.workflows.amounts import amount_owed
+from process_api.workflows.amounts import erp_net, has_erp_lines
 from process_api.workflows.order_checks import OrderSubmission
 from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft, Quote
 from shared.problem import Rejected
@@ -86,7 +86,9 @@ def place_of(account: Account) -> str:
 async def check_credit(context: OrderSubmission) -> Found:
     """Ask the ERP whether the customer may owe the one-off lines as well."""
     quote = context.quote
-    amount = amount_owed(quote, context.rules)
+    if not has_erp_lines(quote):
+        return Found("Every line is charged by billing: nothing will be owed in the ERP.")
+    amount = erp_net(quote)
     credit = await context.system.check_credit(context.tenant, quote.legal_entity, quote.account_id, amount)
     if credit is None or credit.decision is CreditDecision.unknown:
         reason = credit.reason if credit else "the ERP does not know the customer"

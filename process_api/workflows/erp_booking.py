@@ -7,6 +7,7 @@ from process_api.steps import Found
 from process_api.workflows.amounts import SHIPPING_LINE_ID, erp_net, has_erp_lines, shipping_of
 from process_api.workflows.booked_as_ordered import require_erp_order
 from process_api.workflows.carried_terms import kept_terms
+from process_api.workflows.charged_tax import TAX_DIFFERENCE, order_taxed
 from process_api.workflows.dates import PERIODS, delivery_date
 from process_api.workflows.order_checks import OrderSubmission
 from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderLine, ErpOrderState, Money, Quote, QuoteLine
@@ -55,15 +56,15 @@ async def cancel_erp_order(context: OrderSubmission) -> Found:
 
 def _erp_found(context: OrderSubmission, booked: ErpOrder) -> Found:
     total = f"{booked.total.amount} {booked.total.currency}" if booked.total else "unknown"
-    order = context.order
     columns: dict[str, Any] = {"erp_order_id": booked.vendor_id, "erp_order_number": booked.number}
-    if booked.tax is not None and order.tax is not None and order.total is not None:
+    difference = Decimal(0)
+    if booked.tax is not None:
         # The ERP may round its tax otherwise than we do; the customer will pay what the ERP invoices.
         difference = booked.tax.value - _erp_draft(context).expected_tax.value
-        columns |= {"tax": order.tax.value + difference, "total": order.total.value + difference}
+        columns |= order_taxed(context, "book_erp_order", difference)
     return Found(
         f"ERP order {booked.number} confirmed over {total}.",
-        result={"vendorId": booked.vendor_id, "number": booked.number},
+        result={"vendorId": booked.vendor_id, "number": booked.number, TAX_DIFFERENCE: f"{difference:f}"},
         vendor_ids=[f"erp:{booked.vendor_id}"],
         order=columns,
     )

@@ -1,7 +1,5 @@
 """The prices and the tax of an order, as the systems that will invoice it reckon them."""
 
-from decimal import Decimal
-
 import msgspec
 
 from process_api.steps import Found
@@ -9,9 +7,10 @@ from process_api.workflows.amounts import accepted_net, taxed_lines
 from process_api.workflows.carried_terms import carried_terms
 from process_api.workflows.customers import customer_draft, place_of
 from process_api.workflows.order_checks import OrderSubmission
+from process_api.workflows.readiness.faults import NotReady
+from process_api.workflows.readiness.prices import tax_faults
 from process_api.workflows.tax_agreement import agree_on_tax, exempts
-from shared.canonical import MoneyError, Quote, TaxCalculation, TaxRequest
-from shared.canonical.money import minor_units
+from shared.canonical import MoneyError, TaxRequest
 from shared.problem import Rejected
 
 
@@ -50,7 +49,9 @@ async def calculate_tax(context: OrderSubmission) -> Found:
         raise Rejected(
             f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
         ) from error
-    _require_accepted_tax(quote, tax)
+    faults = tax_faults(quote, tax)
+    if faults:  # the ERP's rule takes another tax than the address does
+        raise NotReady(faults)
     return Found(
         f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
         result={
@@ -63,19 +64,3 @@ async def calculate_tax(context: OrderSubmission) -> Found:
         },
         order={"tax": tax.total.value, "total": total.value},
     )
-
-
-def _require_accepted_tax(quote: Quote, tax: TaxCalculation) -> None:
-    """Raise Rejected (`tax_differs`) where the customer accepted a tax that rounding does not make the one that is due.
-
-    A quote without a tax, or with none, was accepted before tax.
-    """
-    if quote.tax is None or not quote.tax.value:
-        return
-    rounding = Decimal(len(tax.lines)).scaleb(-minor_units(quote.currency))
-    if abs(quote.tax.value - tax.total.value) > rounding:
-        raise Rejected(
-            f"The customer accepted quote {quote.number} with {quote.tax.amount} {quote.tax.currency} of tax, but "
-            f"{tax.total.amount} {tax.total.currency} is due ({tax.jurisdiction}).",
-            reason_code="tax_differs",
-        )

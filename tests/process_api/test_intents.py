@@ -15,7 +15,7 @@ from process_api.intents import Intents
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.tables import flows, intents
-from shared.problem import Rejected
+from shared.problem import NeedsDecision
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -154,7 +154,7 @@ async def test_an_external_id_never_stands_for_two_payloads(writing: Writing) ->
     await writing.record(Payload("2"))
     before = await writing.rows()
 
-    with pytest.raises(Rejected, match="ord_1 was meant for another request to erp:NW-DE before") as raised:
+    with pytest.raises(NeedsDecision, match="ord_1 was meant for another request to erp:NW-DE before") as raised:
         await writing.record(Payload("3"))
 
     assert raised.value.reason_code == "intent_changed"
@@ -163,7 +163,7 @@ async def test_an_external_id_never_stands_for_two_payloads(writing: Writing) ->
 
 async def test_another_step_may_not_use_the_external_id_for_something_else_either(writing: Writing) -> None:
     await writing.record(Payload("2"))
-    with pytest.raises(Rejected):
+    with pytest.raises(NeedsDecision):
         await writing.record(Payload("3"), step="book_it_otherwise")
     assert len(await writing.rows()) == 1
 
@@ -189,7 +189,7 @@ async def test_of_two_payloads_at_once_one_is_meant(writing: Writing) -> None:
     outcomes = await asyncio.gather(
         *(writing.record(Payload(str(number))) for number in range(6)), return_exceptions=True
     )
-    assert sum(isinstance(outcome, Rejected) for outcome in outcomes) == 5
+    assert sum(isinstance(outcome, NeedsDecision) for outcome in outcomes) == 5
     assert len(await writing.rows()) == 1
 
 

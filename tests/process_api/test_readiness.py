@@ -197,7 +197,7 @@ async def test_a_total_that_the_user_did_not_see_is_a_fault(
     assert [fault.code for fault in found.faults] == codes
     for fault in found.faults:
         assert "4129.00 EUR" in fault.message
-        assert f"{expected} {currency or 'EUR'}" in fault.message
+        assert f"{expected} {currency or 'EUR'} as it was seen" in fault.message
 
 
 async def test_what_was_accepted_is_the_grand_total_or_else_the_lines_totals() -> None:

@@ -1,7 +1,7 @@
 """An order keeps every fault that its quote was refused for, and the total that its user saw
 
 Revision ID: 0016
-Revises: 0013
+Revises: 0015
 """
 
 import sqlalchemy as sa

@@ -11,7 +11,7 @@ from process_api.discount_policy import DiscountPolicy
 from process_api.legal_entities import LegalEntity
 from process_api.readiness_fault import ReadinessFault
 from process_api.system_client import SystemClient
-from process_api.workflows.amounts import amount_owed, taxed_lines
+from process_api.workflows.amounts import erp_net, taxed_lines
 from shared.canonical import (
     Account,
     CreditStatus,
@@ -20,7 +20,7 @@ from shared.canonical import (
     TaxCalculation,
     TaxRequest,
 )
-from shared.problem import Rejected, Unavailable
+from shared.problem import NeedsDecision, Rejected, Unavailable
 
 CRM, ERP, BILLING, TAX, PRICE_LISTS = "Salesforce", "ERP", "billing", "tax", "price lists"
 A = TypeVar("A")
@@ -51,7 +51,7 @@ class Examination:
     system: SystemClient
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     refusals: list[ReadinessFault] = field(default_factory=list, init=False)
-    unavailable: dict[str, Unavailable] = field(default_factory=dict, init=False)
+    unavailable: dict[str, Unavailable | NeedsDecision] = field(default_factory=dict, init=False)
     _reads: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict, init=False)
 
     @property
@@ -70,7 +70,7 @@ class Examination:
     async def credit(self) -> CreditStatus | None:
         """Whether the customer may owe the one-off lines as well; None where the ERP has no such customer yet."""
         quote = self.quote
-        amount = amount_owed(quote, self.rules)
+        amount = erp_net(quote)
         ask = self.system.check_credit
         return await self._read("credit", ERP, lambda: ask(self.tenant, quote.legal_entity, quote.account_id, amount))
 
@@ -99,7 +99,7 @@ class Examination:
         except Rejected as error:
             self.note_refusal(system, error)
             raise
-        except Unavailable as error:
+        except (Unavailable, NeedsDecision) as error:
             self.unavailable.setdefault(system, error)
             raise
 

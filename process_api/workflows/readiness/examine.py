@@ -11,7 +11,7 @@ from process_api.workflows.readiness import customer, line_shapes, prices, terms
 from process_api.workflows.readiness.examination import CRM, ERP, PRICE_LISTS, TAX, Examination
 from process_api.workflows.readiness.faults import NotReady
 from process_api.workflows.readiness.quote_state import quote_state, wrong_quote
-from shared.problem import Rejected, Unavailable
+from shared.problem import NeedsDecision, Rejected, Unavailable
 
 # With these the vendors cannot be asked about the quote at all.
 _UNASKABLE = frozenset({"quote_empty", "too_many_lines", "amounts_too_large", "wrong_currency"})
@@ -33,6 +33,7 @@ OWN_CHECKS = (
     Check(line_shapes.kinds_of_lines),
     Check(terms_and_contacts.terms),
     Check(terms_and_contacts.invoice_address),
+    Check(terms_and_contacts.invoice_owner),
 )
 # What a system has to be asked for: each is a read or a dry run. A further one is one line here.
 SYSTEM_CHECKS = (
@@ -55,7 +56,7 @@ class Findings:
     """Every fault that was found, and the systems that could not be asked."""
 
     faults: list[ReadinessFault]
-    unavailable: dict[str, Unavailable]
+    unavailable: dict[str, Unavailable | NeedsDecision]
 
     @property
     def unchecked(self) -> list[Unchecked]:
@@ -63,7 +64,7 @@ class Findings:
         return [Unchecked(system=system, message=error.detail) for system, error in self.unavailable.items()]
 
     def require(self) -> None:
-        """Raise NotReady where there are faults, and Unavailable where a system could not be asked."""
+        """Raise NotReady where there are faults; Unavailable or NeedsDecision where a system could not be asked."""
         if self.faults:
             away = ", ".join(self.unavailable)
             raise NotReady(self.faults, f"There may be more: {away} could not be asked." if away else "")
@@ -102,7 +103,7 @@ async def _faults(exam: Examination, check: Check, within_s: float | None) -> li
     except Rejected as error:
         if all(fault.message != error.detail for fault in exam.refusals):
             exam.note_refusal(check.system, error)
-    except Unavailable as error:
+    except (Unavailable, NeedsDecision) as error:  # the latter: asked, and only the integration team can mend it
         if error not in exam.unavailable.values():
             exam.unavailable.setdefault(check.system, error)
     except TimeoutError:

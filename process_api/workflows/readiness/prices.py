@@ -1,9 +1,12 @@
 """Whether the systems that will invoice the lines sell them, at a price within the policy, and with tax."""
 
+from decimal import Decimal
+
 from process_api.readiness_fault import ReadinessFault
 from process_api.workflows.readiness.examination import BILLING, ERP, Examination
 from process_api.workflows.readiness.faults import line_fault
-from shared.canonical import Recurrence
+from shared.canonical import Quote, Recurrence, TaxCalculation
+from shared.canonical.money import minor_units
 
 
 async def list_prices(exam: Examination) -> list[ReadinessFault]:
@@ -21,5 +24,19 @@ async def list_prices(exam: Examination) -> list[ReadinessFault]:
 
 async def tax(exam: Examination) -> list[ReadinessFault]:
     """Whether tax can be calculated: a refusal of the tax engine is a fault as it stands."""
-    await exam.tax()
-    return []
+    found = await exam.tax()
+    return [] if found is None else tax_faults(exam.quote, found)
+
+
+def tax_faults(quote: Quote, tax: TaxCalculation) -> list[ReadinessFault]:
+    """Whether the customer accepted the tax that is due, but for rounding. Without tax, it was accepted before tax."""
+    if quote.tax is None or not quote.tax.value:
+        return []
+    rounding = Decimal(len(tax.lines)).scaleb(-minor_units(quote.currency))
+    if abs(quote.tax.value - tax.total.value) <= rounding:
+        return []
+    message = (
+        f"The customer accepted quote {quote.number} with {quote.tax.amount} {quote.tax.currency} of tax, but "
+        f"{tax.total.amount} {tax.total.currency} is due ({tax.jurisdiction})."
+    )
+    return [ReadinessFault(code="tax_differs", message=message, field="tax")]

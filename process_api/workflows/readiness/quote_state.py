@@ -6,7 +6,7 @@ from decimal import Decimal
 from process_api.readiness_fault import ReadinessFault
 from process_api.workflows.readiness.examination import Examination
 from process_api.workflows.readiness.faults import line_fault
-from shared.canonical import Money, Quote, QuoteKind, QuoteStatus
+from shared.canonical import Money, MoneyError, Quote, QuoteKind, QuoteStatus, round_money
 
 REVISION_CHANGED = "quote_revision_changed"
 TOTAL_CHANGED = "total_changed"
@@ -103,7 +103,10 @@ def changed_total(exam: Examination) -> list[ReadinessFault]:
     quote, submitted = exam.quote, exam.submitted
     if submitted.expected_total is None:
         return []
-    total = total_of(quote)
+    try:
+        total = total_of(quote)
+    except MoneyError:  # which is a fault of its own (`amounts_too_large`)
+        return []
     currency = submitted.expected_currency or quote.currency
     if submitted.expected_total == total.value and currency == quote.currency:
         return []
@@ -111,7 +114,7 @@ def changed_total(exam: Examination) -> list[ReadinessFault]:
         ReadinessFault(
             code=TOTAL_CHANGED,
             message=f"Quote {quote.number} comes to {total.amount} {total.currency} now, not to "
-            f"{submitted.expected_total:f} {currency} as it was seen. Look at it again.",
+            f"{_plainly(submitted.expected_total, currency)} {currency} as it was seen. Look at it again.",
             field="grandTotal",
         )
     ]
@@ -123,3 +126,9 @@ def total_of(quote: Quote) -> Money:
         return quote.grand_total
     amounts = ((line.total or line.net_amount).value for line in quote.lines)
     return Money.of(sum(amounts, Decimal(0)), quote.currency)
+
+
+def _plainly(amount: Decimal, currency: str) -> str:
+    """The amount with the currency's digits, as people write it; with all of its own where it has more."""
+    rounded = round_money(amount, currency)
+    return f"{rounded if rounded == amount else amount.normalize():f}"

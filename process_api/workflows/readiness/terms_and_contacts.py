@@ -5,6 +5,7 @@ from process_api.readiness_fault import ReadinessFault
 from process_api.workflows.amounts import shipping_of
 from process_api.workflows.readiness.examination import BILLING, ERP, Examination
 from shared.canonical import Quote, Recurrence
+from shared.record_ids import canonical_spelling
 
 
 async def terms(exam: Examination) -> list[ReadinessFault]:
@@ -62,5 +63,21 @@ async def invoice_address(exam: Examination) -> list[ReadinessFault]:
             "lines to. Choose a contact with an e-mail address.",
             field="billTo.email",
             system=BILLING,
+        )
+    ]
+
+
+async def invoice_owner(exam: Examination) -> list[ReadinessFault]:
+    """Whether the account that buys is the one that is invoiced: another one cannot be carried over yet."""
+    quote = exam.quote
+    owner = quote.invoice_owner_id
+    if owner is None or canonical_spelling(owner) == canonical_spelling(quote.account_id):
+        return []
+    return [
+        ReadinessFault(
+            code="invoice_owner_not_supported",
+            message=f"Quote {quote.number} is to be invoiced to another account, {owner}, which cannot be ordered yet. "
+            "Take the invoice owner off the quote, or make the quote for that account.",
+            field="invoiceOwnerId",
         )
     ]
