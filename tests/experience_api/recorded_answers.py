@@ -160,6 +160,10 @@ SUBSCRIPTION: dict[str, Any] = {
     "periodAmount": eur("98.00"),
     "currentPeriodEndsAt": "2026-04-02T09:15:05Z",
     "orderId": ORDER_ID,
+    "billingFrequency": None,
+    "startsOn": None,
+    "lines": [],
+    "tax": None,
 }
 OVERVIEW: dict[str, Any] = {
     "accountId": ACCOUNT_ID,
@@ -236,6 +240,8 @@ PRICING_PREVIEW: dict[str, Any] = {
     "quoteRevision": 1,
     "currency": "EUR",
     "orderable": False,
+    "shipping": None,
+    "problems": [],
     "lines": [
         {
             "lineId": "0QLQW0000000001AAA",

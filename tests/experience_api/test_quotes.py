@@ -22,6 +22,8 @@ async def test_each_line_shows_its_price_in_every_system(experience: Experience)
         "totalAmount": "",
         "taxJurisdiction": "",
         "taxIssue": "The account has no billing address, so no tax can be calculated.",
+        "shippingAmount": "",
+        "issues": [],
         "lines": [
             {
                 "lineId": "0QLQW0000000001AAA",
