@@ -88,6 +88,7 @@ def _quote(opportunity: str, products: Mapping[str, str]) -> dict[str, Any]:
         "Name": "Faults",
         "OpportunityId": opportunity,
         "Status": "Accepted",
+        "Email": "rechnung@faults.example",  # billing mails its invoices there
         "CurrencyIsoCode": "EUR",
         "Revision__c": 1,
         "Legal_Entity__c": "NW-DE",
