@@ -38,6 +38,7 @@ from tests.process_api.system_stand_in import Fault, SystemStandIn, mixed_quote
 # What each step asks of the vendors, in the saga's order.
 STEP_OPERATIONS = {
     "load_quote": ("find_quote",),
+    "check_quote": ("find_account", "check_credit", "look_up_prices", "calculate_tax"),
     "validate_customer": ("find_account", "ensure_customer"),
     "check_credit": ("check_credit",),
     "align_prices": ("look_up_prices",),
@@ -47,7 +48,7 @@ STEP_OPERATIONS = {
     "report_to_crm": ("report_order_status",),
 }
 UNDOS = ("cancel_order", "cancel_subscription")
-OPERATIONS = tuple(operation for operations in STEP_OPERATIONS.values() for operation in operations) + UNDOS
+OPERATIONS = tuple(dict.fromkeys(name for names in STEP_OPERATIONS.values() for name in names)) + UNDOS
 TENANT = "nordwind"
 # About as many as an order without faults passes.
 CRASH_POINTS = 150

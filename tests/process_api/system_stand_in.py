@@ -57,6 +57,7 @@ from shared.canonical import (
     WebhookNotice,
 )
 from shared.problem import NeedsDecision, QuotewayError, Rejected, Unavailable
+from shared.record_ids import canonical_spelling
 from system_api.billing.stripe_webhooks import read_event
 from system_api.webhooks import require_stripe_signature
 
@@ -83,10 +84,15 @@ def line(line_id: str, sku: str, quantity: str, price: str, recurrence: Recurren
     )
 
 
+def new_quote_id() -> str:
+    """An id of no other quote, as Salesforce spells it."""
+    return canonical_spelling(f"0Q0{uuid.uuid4().hex[:12]}")
+
+
 def mixed_quote() -> Quote:
     """An accepted quote with one-off and recurring lines, with an id of its own: a quote is ordered only once."""
     return Quote(
-        quote_id=f"0Q0{uuid.uuid4().hex[:15]}",
+        quote_id=new_quote_id(),
         number="00001001",
         revision=1,
         status=QuoteStatus.accepted,

@@ -16,7 +16,7 @@ from process_api.steps import Found
 from shared import http_client
 from shared.canonical import ErpOrderState, OrderStatus, QuoteStatus, Recurrence, SubscriptionStatus
 from tests.process_api.conftest import Process
-from tests.process_api.system_stand_in import Fault, line
+from tests.process_api.system_stand_in import Fault, line, new_quote_id
 
 
 async def submit_and_end(process: Process, **body: Any) -> dict[str, Any]:
@@ -216,7 +216,7 @@ async def test_what_billing_would_refuse_is_refused_before_the_erp_books(process
         ([line("l1", "GATEWAY-EDGE", "999999999999", "1490.00", Recurrence.none)], "amounts_too_large"),
     ]
     for lines, reason_code in cases:
-        system.quote = msgspec.structs.replace(good, lines=lines, quote_id=f"0Q0{uuid.uuid4().hex[:15]}")
+        system.quote = msgspec.structs.replace(good, lines=lines, quote_id=new_quote_id())
         order = await submit_and_end(process)
         assert (order["status"], order["reasonCode"]) == ("rejected", reason_code), order["reason"]
     assert not system.orders

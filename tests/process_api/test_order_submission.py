@@ -19,7 +19,7 @@ from shared.canonical import (
     SubscriptionStatus,
 )
 from tests.process_api.conftest import Process
-from tests.process_api.system_stand_in import Fault, line, mixed_quote
+from tests.process_api.system_stand_in import Fault, line, mixed_quote, new_quote_id
 
 pytestmark = pytest.mark.servers
 
@@ -249,7 +249,7 @@ async def test_what_salesforce_must_say_before_an_order_begins(process: Process)
         ),
     ]
     for quote, reason_code in cases:
-        system.quote = msgspec.structs.replace(quote, quote_id=f"0Q0{uuid.uuid4().hex[:15]}")
+        system.quote = msgspec.structs.replace(quote, quote_id=new_quote_id())
         system.fail("find_quote", "unavailable")  # at the submission, which would refuse some of them at once
         order = await submit_and_end(process)
         assert (order["status"], order["reasonCode"]) == ("rejected", reason_code), order["reason"]
