@@ -21,6 +21,7 @@ CODE_PREFIX = "SF-"
 """Before the account's id in the code of a party that the gateway has made."""
 _FOUND_MAX, _MERGES_MAX = 50, 10
 _BY_TAX_ID, _BY_NAME = "tax id", "name and postal code"
+_CH_DIGITS, _CH_SUFFIXES = 9, ("MWST", "TVA", "IVA", "TPV")
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 
 
@@ -149,5 +150,23 @@ def note_party(party: PartyRecord) -> None:
 
 
 def _written(stated: TaxId) -> list[str]:
-    """How identifiers of several types write the same tax id: with the country's letters, and without."""
-    return list(dict.fromkeys([stated.written, stated.register + stated.number, stated.number]))
+    """How identifiers of several types write the same tax id, compact: with letters before or behind it, and without.
+
+    Source: `compact` of python-stdnum's modules, by which Tryton keeps `code_compact`.
+    """
+    number = stated.number
+    numbers = [number]
+    match stated.register:
+        case "BE":  # the numbers had nine digits, and have a nought in front since 2005
+            numbers += [number.zfill(10), number.removeprefix("0")]
+        case "GR":
+            numbers += [number.zfill(9), number.removeprefix("0")]
+        case "NL":
+            numbers += [number.zfill(12)]
+        case "NO":
+            numbers += [f"{number}MVA"]
+        case "CH":
+            company = number[:_CH_DIGITS]
+            numbers += [company, *(company + suffix for suffix in _CH_SUFFIXES)]
+    letters = [stated.written.removesuffix(number), stated.register, *(["CHE"] if stated.register == "CH" else []), ""]
+    return list(dict.fromkeys(before + each for each in numbers for before in letters))

@@ -14,7 +14,9 @@ from sandbox.tryton.server import TrytonServer
 from shared.canonical import Address
 from shared.problem import Rejected
 from system_api.erp.tryton import Tryton
+from system_api.erp.tryton_identity import _written
 from system_api.erp.tryton_tax_ids import identifier_of
+from system_api.vat import tax_id_of
 from tests.system_api.erp.conftest import connection_of, new_customer
 
 WIEN = Address(street="Handelskai 94", postal_code="1200", city="Wien", country="AT")
@@ -112,19 +114,38 @@ async def test_a_customers_own_rule_counts(
     assert (tax.codes, tax.percent) == ([values["name"] if each == "new" else each for each in codes], percent)
 
 
-@pytest.mark.parametrize(
-    ("stated", "country", "kept"),
-    [
-        ("811193231", "DE", ("eu_vat", "DE811193231")),
-        ("EL094259216", "GR", ("eu_vat", "EL094259216")),
-        ("XI980780684", "GB", ("eu_vat", "XI980780684")),
-        ("980780684", "GB", ("gb_vat", "980780684")),
-        ("CHE-100.155.212 MWST", "CH", ("ch_vat", "CHE100155212MWST")),
-        ("CHE100155212", "CH", ("ch_uid", "CHE100155212")),
-        ("995525828", "NO", ("no_vat", "995525828MVA")),
-        ("04-2103594", "US", ("us_ein", "042103594")),
-    ],
-)
+# A tax id as it is stated, and the type and the compact code under which Tryton keeps it.
+KEPT = [
+    ("811193231", "DE", ("eu_vat", "DE811193231")),
+    ("EL094259216", "GR", ("eu_vat", "EL094259216")),
+    ("XI980780684", "GB", ("eu_vat", "XI980780684")),
+    ("980780684", "GB", ("gb_vat", "980780684")),
+    ("CHE-100.155.212 MWST", "CH", ("ch_vat", "CHE100155212MWST")),
+    ("CHE100155212", "CH", ("ch_uid", "CHE100155212")),
+    ("995525828", "NO", ("no_vat", "995525828MVA")),
+    ("04-2103594", "US", ("us_ein", "042103594")),
+    ("BE403019261", "BE", ("eu_vat", "BE0403019261")),
+    ("NL4495445B01", "NL", ("eu_vat", "NL004495445B01")),
+]
+
+
+@pytest.mark.parametrize(("stated", "country", "kept"), KEPT)
+def test_a_kept_tax_id_is_among_the_forms_that_are_searched(stated: str, country: str, kept: tuple[str, str]) -> None:
+    found = tax_id_of(stated, country)
+
+    assert found is not None
+    assert kept[1] in _written(found)
+
+
+@pytest.mark.parametrize("suffix", ["", "MWST", "TVA", "IVA", "TPV"])
+def test_a_swiss_number_is_searched_with_and_without_every_suffix(suffix: str) -> None:
+    found = tax_id_of("CHE-107.787.577 IVA", "CH")
+
+    assert found is not None
+    assert f"CHE107787577{suffix}" in _written(found)
+
+
+@pytest.mark.parametrize(("stated", "country", "kept"), KEPT)
 def test_each_register_has_the_type_that_tryton_takes(
     tryton: TrytonServer, stated: str, country: str, kept: tuple[str, str]
 ) -> None:
