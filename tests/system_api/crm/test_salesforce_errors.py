@@ -236,6 +236,25 @@ async def test_a_report_that_was_taken_and_not_kept_is_noticed(
     assert raised.value.reason_code == "read_back_mismatch"
 
 
+@pytest.mark.parametrize(("told", "kept"), [("0", 5.0), ("5", 0)])
+async def test_a_total_of_nothing_is_held_against_another(
+    crm: Salesforce, vendor: Scripted, told: str, kept: float
+) -> None:
+    report = msgspec.structs.replace(REPORT, total=Money(amount=told, currency="EUR"))
+    vendor.on("GET", "/ord-1", ABSENT, held(Order_Total__c=kept)).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
+
+    with pytest.raises(Rejected) as raised:
+        await crm.report_order_status("ord-1", report)
+
+    assert raised.value.reason_code == "read_back_mismatch"
+
+
+async def test_an_org_that_names_no_version_is_a_finding(crm: Salesforce, vendor: Scripted) -> None:
+    vendor.on("GET", "/services/data", said(200, []))
+
+    assert any("names no version" in each.what for each in await crm.check())
+
+
 async def test_what_cannot_be_read_back_is_an_unknown_outcome(crm: Salesforce, vendor: Scripted) -> None:
     vendor.on("PATCH", "/ord-1", said(201, {"id": "a00"}))
     with pytest.raises(OutcomeUnknown):
