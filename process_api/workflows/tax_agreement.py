@@ -45,6 +45,8 @@ def _with_the_erp(context: OrderSubmission, erp: CustomerTax, tax: TaxCalculatio
     if by_rule == percent:
         # Under the ERP's own name for it: an invoice with another one is posted by nobody.
         return msgspec.structs.replace(tax, tax_code=erp.codes[0] if erp.codes else UNTAXED)
+    if by_rule == 0 and erp.instead_of and tax.tax_code not in erp.instead_of:
+        return tax  # the rule takes other taxes away than the order's
     if by_rule == 0:
         return _untaxed(erp, tax)
     number = context.results["validate_customer"]["code"]

@@ -78,12 +78,14 @@ class CustomerDraft(Canonical, frozen=True, kw_only=True):
 class CustomerTax(Canonical, frozen=True, kw_only=True):
     """What an ERP taxes a customer with where its goods go to: its taxes' names, and their rates in all.
 
-    `rule` is what the ERP calls its reason. Without `codes` nothing is taxed.
+    `rule` is what the ERP calls its reason. Without `codes` nothing is taxed. `instead_of` names the taxes that it
+    takes the place of; where it names none, it takes the place of every one.
     """
 
     rule: ShortText
     codes: list[ShortText]
     percent: Percent
+    instead_of: list[ShortText] = msgspec.field(default_factory=list)
 
 
 class Customer(Canonical, frozen=True, kw_only=True):

@@ -84,7 +84,9 @@ class StripeCustomers:
 
     async def of_account(self, account_id: str) -> list[CustomerRecord]:
         """The account's customers in every currency, oldest first."""
-        return await self._search(account_id) or await self._made_lately(account_id)
+        found, lately = await self._search(account_id), await self._made_lately(account_id)
+        known = {one.id for one in lately}
+        return [*(one for one in found if one.id not in known), *lately]
 
     async def entry(self, customer_id: str) -> CustomerEntry | None:
         """A customer as a person would recognise it; None where there is none, or it was deleted."""

@@ -12,12 +12,12 @@ from system_api.crm.salesforce_fields import checked, incomplete, required
 from system_api.crm.salesforce_places import country_code, has_states, state_code
 from system_api.crm.salesforce_rows import Record, Row
 from system_api.crm.salesforce_schema import OrgSchema
-from system_api.crm.salesforce_selection import Selection, fields_missing, require_fields
+from system_api.crm.salesforce_selection import Selection, absent_currency, fields_missing, require_fields
 from system_api.salesforce_map import SalesforceFields, SalesforceObjects
 
 ACCESS_FIELDS = "RecordId, HasReadAccess, HasEditAccess"
-# An org has codes or free text, and a currency on each record or one for all.
-EITHER = frozenset({"currency", "country_code", "country", "state_code", "state"})
+# An org has codes or free text.
+_PLACES = frozenset({"country_code", "country", "state_code", "state"})
 _REGION = re.compile(r"[A-Z0-9]{1,3}")
 
 
@@ -42,11 +42,16 @@ class AccountPlan:
     paths: dict[str, str]
 
 
+def may_be_absent(fields: SalesforceFields) -> frozenset[str]:
+    """Our names of the fields that an org may be without: of a place written in two ways, and of its currency."""
+    return _PLACES | absent_currency(fields.account.currency)
+
+
 async def plan_accounts(schema: OrgSchema, objects: SalesforceObjects, fields: SalesforceFields) -> AccountPlan:
     """The plan for this org. Raises Unavailable where it lacks what the map names, with every fault at once."""
     account = Selection(schema, objects.account)
     await account.require_object()
-    await account.take_all(fields.account, but=frozenset(), optional=EITHER)
+    await account.take_all(fields.account, but=frozenset(), optional=may_be_absent(fields))
     require_fields(account)
     if not {"country_code", "country"} & set(account.paths):
         raise fields_missing([f"{fields.account.country_code or fields.account.country} of {objects.account}"])

@@ -8,12 +8,12 @@ import msgspec
 
 from shared.problem import VendorError
 from system_api.connections import SalesforceConnection
-from system_api.crm.salesforce_accounts import EITHER
+from system_api.crm.salesforce_accounts import may_be_absent
 from system_api.crm.salesforce_api import SalesforceApi
 from system_api.crm.salesforce_orders import NEEDED, plan_orders
 from system_api.crm.salesforce_org import SalesforceOrg
 from system_api.crm.salesforce_quotes import CONTACTS, NO_MATTER, plan_quotes
-from system_api.crm.salesforce_selection import Selection
+from system_api.crm.salesforce_selection import Selection, absent_currency
 from system_api.findings import Finding, Findings, Level
 
 _RELEASES_SUPPORTED = 9
@@ -61,6 +61,9 @@ async def check_org(connection: SalesforceConnection, api: SalesforceApi, org: S
 async def _check_version(connection: SalesforceConnection, api: SalesforceApi, findings: Findings) -> None:
     spoken = [each.version for each in await api.versions()]
     ours = connection.api_version.removeprefix("v")
+    if not spoken:
+        findings.lacks("The org names no version of the API that it speaks: the connection's url may lead elsewhere.")
+        return
     if ours not in spoken:
         findings.lacks(
             f"The org does not speak {connection.api_version} of the API (api_version); it speaks v{spoken[0]} to "
@@ -82,13 +85,14 @@ async def _check_quotes(connection: SalesforceConnection, org: SalesforceOrg, fi
     if missing:
         _lack_objects(missing, findings)
         return
-    await quote.take_all(fields.quote, but=frozenset(CONTACTS), optional=frozenset({"currency"}))
+    optional = absent_currency(fields.quote.currency)
+    await quote.take_all(fields.quote, but=frozenset(CONTACTS), optional=optional)
     for name in CONTACTS:
         await quote.take_parent(name, getattr(fields.quote, name), fields.contact, optional=NO_MATTER)
     await line.take_all(fields.line, but=frozenset({"product"}), optional=frozenset({"description", "position"}))
     await line.take_parent("product", fields.line.product, fields.product, optional=NO_MATTER)
     _lack_fields(quote.missing + line.missing, findings)
-    if "currency" not in quote.paths:
+    if optional - quote.paths.keys():
         findings.notes(f"The org has one currency: amounts are in {await org.currency()}.")
     if not quote.missing and not line.missing:
         await plan_quotes(org.schema, objects, fields)  # whether the lines are found from their quote
@@ -99,7 +103,7 @@ async def _check_accounts(connection: SalesforceConnection, org: SalesforceOrg, 
     if await org.schema.describe(account.object_name) is None:
         _lack_objects([account.object_name], findings)
         return
-    await account.take_all(connection.fields.account, but=frozenset(), optional=EITHER)
+    await account.take_all(connection.fields.account, but=frozenset(), optional=may_be_absent(connection.fields))
     _lack_fields(account.missing, findings)
     if "country_code" in account.paths:
         return
@@ -122,7 +126,7 @@ async def _check_orders(connection: SalesforceConnection, org: SalesforceOrg, fi
     for own, path in msgspec.structs.asdict(connection.fields.order).items():
         if own in NEEDED or not path:
             continue
-        if own not in plan.paths and own == "currency":
+        if own not in plan.paths and own in absent_currency(path):
             continue
         if own not in plan.paths:
             findings.warns(f"{path} of {name} is not there, or leads elsewhere: it is not told of an order.")

@@ -35,6 +35,8 @@ _ORG = {
     "INVALID_FIELD_FOR_INSERT_UPDATE": "does not let Quoteway write a field",
     "REQUIRED_FIELD_MISSING": "wants a field of a record that Quoteway knows nothing of",
     "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY": "runs a trigger or a flow on the record, which failed",
+    "CANNOT_EXECUTE_FLOW_TRIGGER": "runs a flow on the record, which failed",
+    "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST": "does not have a value in a picklist that Quoteway writes",
     "INSUFFICIENT_ACCESS_OR_READONLY": "does not let Quoteway's user change the record",
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": "does not let Quoteway's user refer to a record",
     "INSUFFICIENT_ACCESS": "does not give Quoteway's user the right to do this",
@@ -44,6 +46,10 @@ _ORG = {
     "STORAGE_LIMIT_EXCEEDED": "has no storage left",
     "ORG_LOCKED": "has locked the org",
 }
+# Of what a read is refused with, what is about the id that was asked for, and so the caller's.
+_OF_THE_ID = frozenset({"INVALID_QUERY_FILTER_OPERATOR", "MALFORMED_ID", "INVALID_ID_FIELD"}) | ABSENT_CODES
+# Signed out, without rights, too often: refused at the door, whatever record is meant.
+_AT_THE_DOOR = frozenset({401, 403, 429})
 _MEND = "Have an administrator of the org give Quoteway's user what Salesforce names, or map it in the connection."
 # What we spell wrongly: the next request would be as wrong.
 _OURS = frozenset({"MALFORMED_QUERY", "JSON_PARSER_ERROR", "METHOD_NOT_ALLOWED", "INVALID_QUERY_LOCATOR"})
@@ -97,7 +103,22 @@ def error_of(response: Response, *, writes: bool) -> QuotewayError:
         return refusal(Meaning("our_request"), VENDOR, code=code.lower(), sentence=fault.message)
     if not 400 <= status < 500:
         return _meaningless(response, f"{code}: {fault.message}", writes=writes)
+    if status in _AT_THE_DOOR or (not writes and code not in _OF_THE_ID):
+        return _not_of_the_record(response, fault)
     return _rejected(fault)
+
+
+def _not_of_the_record(response: Response, fault: Fault) -> Unavailable:
+    """A refusal by a code that is not known here, and that no record can be the reason of."""
+    reason = fault.error_code.lower()
+    return Unavailable(
+        f"{VENDOR} refused a request of Quoteway's ({reason.replace('_', ' ')}), whatever record it was about.",
+        reason_code=reason,
+        vendor=VENDOR,
+        vendor_said=f"{response.status_code}: {fault.message}",
+        retry_after_s=retry_after_s(response),
+        what_to_do=_MEND,
+    )
 
 
 def _meaningless(response: Response, said: str, *, writes: bool) -> QuotewayError:

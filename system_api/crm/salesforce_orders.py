@@ -121,7 +121,9 @@ def differing_fields(plan: OrderPlan, held: HeldOrder, report: ReportedOrderStat
         return differing
     total = report.total.value if report.total else None
     # The org keeps two digits after the point, whatever the currency has.
-    if (held.total is None) != (total is None) or (held.total and total and abs(held.total - total) >= _CENT):
+    if (held.total is None) != (total is None) or (
+        held.total is not None and total is not None and abs(held.total - total) >= _CENT
+    ):
         differing.append(plan.paths["total"])
     return differing
 

@@ -9,7 +9,7 @@ from shared.canonical import BillingFrequency, Contact, Money, Quote, QuoteKind,
 from system_api.crm.salesforce_fields import checked, incomplete, required
 from system_api.crm.salesforce_rows import Page, Record, Row, page_within
 from system_api.crm.salesforce_schema import OrgSchema
-from system_api.crm.salesforce_selection import Selection, object_missing, require_fields
+from system_api.crm.salesforce_selection import Selection, absent_currency, object_missing, require_fields
 from system_api.decimal_text import plain, unit_price
 from system_api.salesforce_map import SalesforceFields, SalesforceObjects
 
@@ -65,7 +65,7 @@ async def plan_quotes(schema: OrgSchema, objects: SalesforceObjects, fields: Sal
     quote, line = Selection(schema, objects.quote), Selection(schema, objects.line)
     await quote.require_object()
     await line.require_object()
-    await quote.take_all(fields.quote, but=frozenset(CONTACTS), optional=frozenset({"currency"}))
+    await quote.take_all(fields.quote, but=frozenset(CONTACTS), optional=absent_currency(fields.quote.currency))
     for name in CONTACTS:
         await quote.take_parent(name, getattr(fields.quote, name), fields.contact, optional=NO_MATTER)
     await line.take_all(

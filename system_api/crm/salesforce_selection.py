@@ -13,6 +13,15 @@ from shared.problem import Unavailable
 from system_api.crm.salesforce_errors import VENDOR
 from system_api.crm.salesforce_schema import Found, OrgSchema
 
+_CURRENCY = "CurrencyIsoCode"
+
+
+def absent_currency(path: str) -> frozenset[str]:
+    """Our name of the currency where an org may be without it: an org with one currency has no standard field of it,
+    but a field that somebody has mapped has to be there."""
+    standard = path.rpartition(".")[2].casefold() == _CURRENCY.casefold()
+    return frozenset({"currency"}) if standard or not path else frozenset()
+
 
 @dataclass
 class Selection:

@@ -20,7 +20,9 @@ from system_api.vendor_reply import understanding
 CODE_PREFIX = "SF-"
 """Before the account's id in the code of a party that the gateway has made."""
 _FOUND_MAX, _MERGES_MAX = 50, 10
+_ID_DIGITS_MAX = 18  # what fits into PostgreSQL's bigint
 _BY_TAX_ID, _BY_NAME = "tax id", "name and postal code"
+_CH_DIGITS, _CH_SUFFIXES = 9, ("MWST", "TVA", "IVA", "TPV")
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 
 
@@ -39,8 +41,9 @@ class TrytonIdentity:
             ["identifiers.code", "in", [ACCOUNT_PREFIX + each for each in ids]],
             ["code", "in", [CODE_PREFIX + each for each in ids]],
         ]
-        if party_id is not None and party_id.isdecimal():
-            domain.append(["id", "=", int(party_id)])
+        known = party_number(party_id or "")
+        if known is not None:
+            domain.append(["id", "=", known])
         return await self._search(domain)
 
     async def by_account(self, account_id: str) -> PartyRecord | None:
@@ -141,6 +144,11 @@ class TrytonIdentity:
         return found
 
 
+def party_number(party: str) -> int | None:
+    """The id of a party as a number; None for what is none, or is longer than Tryton's ids can be."""
+    return int(party) if party.isdecimal() and len(party) <= _ID_DIGITS_MAX else None
+
+
 def note_party(party: PartyRecord) -> None:
     """Remember that whatever the ERP says while this party is worked on may name it, or where it lives."""
     note_person(party.name)
@@ -149,5 +157,23 @@ def note_party(party: PartyRecord) -> None:
 
 
 def _written(stated: TaxId) -> list[str]:
-    """How identifiers of several types write the same tax id: with the country's letters, and without."""
-    return list(dict.fromkeys([stated.written, stated.register + stated.number, stated.number]))
+    """How identifiers of several types write the same tax id, compact: with letters before or behind it, and without.
+
+    Source: `compact` of python-stdnum's modules, by which Tryton keeps `code_compact`.
+    """
+    number = stated.number
+    numbers = [number]
+    match stated.register:
+        case "BE":  # the numbers had nine digits, and have a nought in front since 2005
+            numbers += [number.zfill(10), number.removeprefix("0")]
+        case "GR":
+            numbers += [number.zfill(9), number.removeprefix("0")]
+        case "NL":
+            numbers += [number.zfill(12)]
+        case "NO":
+            numbers += [f"{number}MVA"]
+        case "CH":
+            company = number[:_CH_DIGITS]
+            numbers += [company, *(company + suffix for suffix in _CH_SUFFIXES)]
+    letters = [stated.written.removesuffix(number), stated.register, *(["CHE"] if stated.register == "CH" else []), ""]
+    return list(dict.fromkeys(before + each for each in numbers for before in letters))

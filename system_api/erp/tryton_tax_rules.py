@@ -17,7 +17,7 @@ from system_api.erp.tryton_rest import VENDOR, TrytonRest
 from system_api.vendor_reply import understanding
 
 _LINE_FIELDS = (
-    "origin_tax.id",
+    "origin_tax.name",
     "keep_origin",
     "group.id",
     "start_date",
@@ -39,13 +39,17 @@ class _Tax(msgspec.Struct, frozen=True):
     rate: TrytonDecimal | None = None
 
 
+class _Name(msgspec.Struct, frozen=True):
+    name: str
+
+
 class _Code(msgspec.Struct, frozen=True):
     code: str | None
 
 
 class _Line(msgspec.Struct, frozen=True):
     tax: _Tax | None
-    origin_tax: Id | None = None
+    origin_tax: _Name | None = None
     keep_origin: bool | None = False
     group: Id | None = None
     start_date: TrytonDate | None = None
@@ -60,7 +64,12 @@ class _Line(msgspec.Struct, frozen=True):
     @property
     def is_conditional(self) -> bool:
         """Whether it depends on more than the place of delivery: on the product's own tax, or the warehouse."""
-        return any((self.origin_tax, self.group, self.from_country, self.from_subdivision, self.from_organization))
+        return self.origin_tax is not None or self.depends_on_the_unknown
+
+    @property
+    def depends_on_the_unknown(self) -> bool:
+        """Whether it depends on what an order does not tell: the group of the product's tax, or the warehouse."""
+        return any((self.group, self.from_country, self.from_subdivision, self.from_organization))
 
     @property
     def takes_tax_away(self) -> bool:
@@ -97,8 +106,7 @@ class TrytonTaxRules:
             in_force = [line for line in rule.lines if line.holds_on(today)]
         lines = [line for line in in_force if await self._leads_to(line, country, region)]
         if lines and all(line.takes_tax_away for line in lines):
-            names = [line.tax.name for line in lines if line.tax is not None]
-            return CustomerTax(rule=rule.name, codes=names[:1], percent="0")
+            return _exemption(rule.name, lines)
         first = lines[0] if lines else None
         if first is None or first.is_conditional or first.keep_origin:
             return None
@@ -125,3 +133,21 @@ class TrytonTaxRules:
             domain = [["model", "=", "account.tax.rule.line"], ["name", "=", "to_country"]]
             self._knows_places = bool(await self._rest.search("ir.model.field", domain, ["id"], Id, limit=1))
         return self._knows_places
+
+
+def _exemption(rule: str, lines: list[_Line]) -> CustomerTax | None:
+    """What lines come to that all take tax away: an exemption from every tax, from some by name, or nothing known."""
+    if any(not line.is_conditional for line in lines):
+        names = [line.tax.name for line in lines if line.tax is not None]
+        return CustomerTax(rule=rule, codes=names[:1], percent="0")
+    certain = [line for line in lines if line.origin_tax is not None and not line.depends_on_the_unknown]
+    if not certain:
+        return None
+    # What takes the place of another tax by another name is left to the order: one answer has one name.
+    alike = [line for line in certain if line.tax == certain[0].tax]
+    return CustomerTax(
+        rule=rule,
+        codes=[line.tax.name for line in alike[:1] if line.tax is not None],
+        percent="0",
+        instead_of=list(dict.fromkeys(line.origin_tax.name for line in alike if line.origin_tax is not None)),
+    )

@@ -232,6 +232,23 @@ def test_the_integration_user_may_read_all_and_write_orders() -> None:
     }
 
 
+def test_the_integration_user_may_read_every_object_and_change_only_orders() -> None:
+    """A new user's minimum access profile reads no object; the right to an opportunity is needed for that to a quote,
+    whose lines follow it."""
+    path = PACKAGE / "permissionsets/Quoteway_Integration.permissionset-meta.xml"
+    rights = {
+        plain(each, "object"): {
+            name for name in ("Create", "Edit", "Delete", "Read") if plain(each, f"allow{name}") == "true"
+        }
+        for each in ET.parse(path).getroot().iter("{http://soap.sforce.com/2006/04/metadata}objectPermissions")  # noqa: S314 our own file
+    }
+
+    orders = rights.pop("Quoteway_Order__c")
+    assert orders == {"Create", "Edit", "Read"}
+    assert set(rights) == set(OBJECT_OF.values()) - {"QuoteLineItem", "Quoteway_Order__c"} | {"Opportunity"}
+    assert all(each == {"Read"} for each in rights.values())
+
+
 def test_a_seller_cannot_change_what_the_package_keeps() -> None:
     path = PACKAGE / "permissionsets/Quoteway_Seller.permissionset-meta.xml"
     root = ET.parse(path).getroot()  # noqa: S314 our own file

@@ -255,6 +255,19 @@ async def test_what_the_erp_exempts_is_taxed_nowhere(process: Process) -> None:
     assert process.system.customer_drafts[-1].tax_exempt
 
 
+@pytest.mark.parametrize(("instead_of", "taxed"), [(["DE"], False), (["DE-7"], True), (["DE-7", "DE"], False)])
+async def test_an_exemption_from_some_taxes_exempts_only_orders_with_them(
+    process: Process, instead_of: list[str], taxed: bool
+) -> None:
+    take_new_account(process)
+    process.system.erp_tax = CustomerTax(rule="Exempt", codes=[], percent="0", instead_of=instead_of)
+
+    order = await ordered(process)
+
+    assert order["status"] == "booked", order["reason"]
+    assert (Decimal(order["tax"]["amount"]) > 0) is taxed
+
+
 @pytest.mark.parametrize(
     ("erp", "billing", "said"),
     [

@@ -25,6 +25,26 @@ def changed(draft: CustomerDraft, **values: Any) -> CustomerDraft:
     return msgspec.structs.replace(draft, **values)
 
 
+async def test_a_customer_that_the_search_does_not_know_yet_is_among_the_accounts(
+    billing: Stripe, customer_draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search knows the older customer only: the one in another currency was made a moment ago."""
+    customers = billing._customers
+    made = [
+        (await customers.ensure(changed(customer_draft, home_currency="EUR", currency=currency))).vendor_id
+        for currency in ("EUR", "USD")
+    ]
+    search = customers._search
+
+    async def behind(account_id: str) -> list[stripe_customers.CustomerRecord]:
+        lately = await customers._made_lately(account_id)
+        return [each for each in [*await search(account_id), *lately] if each.id == made[0]][:1]
+
+    monkeypatch.setattr(customers, "_search", behind)
+
+    assert [each.id for each in await customers.of_account(customer_draft.account_id)] == made
+
+
 # -- currencies -------------------------------------------------------------------------------------------------------
 
 

@@ -229,6 +229,20 @@ async def test_a_hidden_field_is_named_and_no_refusal_of_the_quote(tmp_path: Pat
     assert without is not None
 
 
+async def test_a_mapped_currency_that_is_hidden_is_missing(tmp_path: Path) -> None:
+    """Only the standard field says by its absence that the org has one currency."""
+    fields = SalesforceFields(account=AccountFields(currency="Trade__c"), quote=QuoteFields(currency="Trade__c"))
+    async with org_of(tmp_path, "single-currency", fields=fields) as org:
+        quote = await refused(org.crm, "find_quote", DEMO)
+        account = await refused(org.crm, "find_account", ACME)
+        found = [each.what for each in await org.crm.check()]
+
+    assert (quote.reason_code, account.reason_code) == ("field_missing", "field_missing")
+    for name in ("Quote", "Account"):
+        assert any(f"Trade__c of {name} is not there" in each for each in found)
+    assert not any("has one currency" in each for each in found)
+
+
 async def test_every_missing_field_is_named_at_once(tmp_path: Path) -> None:
     fields = SalesforceFields(
         account=AccountFields(vat_id="Tax_Number__c"),

@@ -100,6 +100,16 @@ def one_line(**changes: Any) -> dict[str, Any]:
         (error(403, "INSUFFICIENT_ACCESS_OR_READONLY"), Unavailable, "insufficient_access_or_readonly"),
         (error(400, "REQUIRED_FIELD_MISSING"), Unavailable, "required_field_missing"),
         (error(400, "INVALID_CROSS_REFERENCE_ID"), Rejected, "invalid_cross_reference_id"),
+        (error(400, "CANNOT_EXECUTE_FLOW_TRIGGER"), Unavailable, "cannot_execute_flow_trigger"),
+        (
+            error(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
+            Unavailable,
+            "invalid_or_null_for_restricted_picklist",
+        ),
+        (error(400, "SOME_CODE_OF_NEXT_YEAR"), Rejected, "some_code_of_next_year"),
+        (error(401, "SOME_CODE_OF_NEXT_YEAR"), Unavailable, "some_code_of_next_year"),
+        (error(403, "SOME_CODE_OF_NEXT_YEAR"), Unavailable, "some_code_of_next_year"),
+        (error(429, "SOME_CODE_OF_NEXT_YEAR"), Unavailable, "some_code_of_next_year"),
         (error(410, "UNSUPPORTED_API_VERSION"), Unavailable, "api_version_retired"),
         (error(403, "API_DISABLED_FOR_ORG"), Unavailable, "api_disabled_for_org"),
         (error(403, "ORG_LOCKED"), Unavailable, "org_locked"),
@@ -138,6 +148,9 @@ async def test_an_answer_to_a_write_is_sorted(
         (error(400, "QUERY_TIMEOUT"), Unavailable),
         (error(400, "INVALID_FIELD", "No such column 'Legal_Entity__c'"), Unavailable),
         (error(400, "MALFORMED_QUERY", "unexpected token: SELCT"), NeedsDecision),
+        (error(400, "SOME_CODE_OF_NEXT_YEAR"), Unavailable),
+        (error(403, "SOME_CODE_OF_NEXT_YEAR"), Unavailable),
+        (error(403, "MALFORMED_ID"), Unavailable),
     ],
 )
 async def test_an_answer_to_a_read_is_never_an_unknown_outcome(
@@ -147,6 +160,13 @@ async def test_an_answer_to_a_read_is_never_an_unknown_outcome(
 
     with pytest.raises(family):
         await crm.find_quote(QUOTE_ID)
+
+
+@pytest.mark.parametrize("code", ["MALFORMED_ID", "INVALID_ID_FIELD", "INVALID_QUERY_FILTER_OPERATOR"])
+async def test_an_id_that_salesforce_cannot_have_is_not_found(crm: Salesforce, vendor: Scripted, code: str) -> None:
+    vendor.on("GET", "/query", error(400, code))
+
+    assert await crm.find_quote(QUOTE_ID) is None
 
 
 CODES = [
@@ -214,6 +234,25 @@ async def test_a_report_that_was_taken_and_not_kept_is_noticed(
     with pytest.raises(Rejected) as raised:
         await crm.report_order_status("ord-1", REPORT)
     assert raised.value.reason_code == "read_back_mismatch"
+
+
+@pytest.mark.parametrize(("told", "kept"), [("0", 5.0), ("5", 0)])
+async def test_a_total_of_nothing_is_held_against_another(
+    crm: Salesforce, vendor: Scripted, told: str, kept: float
+) -> None:
+    report = msgspec.structs.replace(REPORT, total=Money(amount=told, currency="EUR"))
+    vendor.on("GET", "/ord-1", ABSENT, held(Order_Total__c=kept)).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
+
+    with pytest.raises(Rejected) as raised:
+        await crm.report_order_status("ord-1", report)
+
+    assert raised.value.reason_code == "read_back_mismatch"
+
+
+async def test_an_org_that_names_no_version_is_a_finding(crm: Salesforce, vendor: Scripted) -> None:
+    vendor.on("GET", "/services/data", said(200, []))
+
+    assert any("names no version" in each.what for each in await crm.check())
 
 
 async def test_what_cannot_be_read_back_is_an_unknown_outcome(crm: Salesforce, vendor: Scripted) -> None:

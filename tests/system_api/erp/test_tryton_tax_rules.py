@@ -14,8 +14,13 @@ from sandbox.tryton.server import TrytonServer
 from shared.canonical import Address
 from shared.problem import Rejected
 from system_api.erp.tryton import Tryton
+from system_api.erp.tryton_identity import _written
+from system_api.erp.tryton_rest import TrytonRest
 from system_api.erp.tryton_tax_ids import identifier_of
-from tests.system_api.erp.conftest import connection_of, new_customer
+from system_api.erp.tryton_tax_rules import TrytonTaxRules
+from system_api.vat import tax_id_of
+from tests.system_api.erp.conftest import connection_of, new_customer, tryton_connection
+from tests.system_api.transports import Scripted, said
 
 WIEN = Address(street="Handelskai 94", postal_code="1200", city="Wien", country="AT")
 HAMBURG = Address(street="Kai 1", postal_code="20457", city="Hamburg", country="DE")
@@ -110,21 +115,80 @@ async def test_a_customers_own_rule_counts(
         return
     assert tax is not None
     assert (tax.codes, tax.percent) == ([values["name"] if each == "new" else each for each in codes], percent)
+    assert tax.instead_of == [line["origin_tax"] for line in lines if "origin_tax" in line]
 
 
 @pytest.mark.parametrize(
-    ("stated", "country", "kept"),
+    ("lines", "instead_of"),
     [
-        ("811193231", "DE", ("eu_vat", "DE811193231")),
-        ("EL094259216", "GR", ("eu_vat", "EL094259216")),
-        ("XI980780684", "GB", ("eu_vat", "XI980780684")),
-        ("980780684", "GB", ("gb_vat", "980780684")),
-        ("CHE-100.155.212 MWST", "CH", ("ch_vat", "CHE100155212MWST")),
-        ("CHE100155212", "CH", ("ch_uid", "CHE100155212")),
-        ("995525828", "NO", ("no_vat", "995525828MVA")),
-        ("04-2103594", "US", ("us_ein", "042103594")),
+        ([{"origin_tax": "DE"}], ["DE"]),
+        ([{"origin_tax": "DE"}, {}], []),
+        ([{"group": 1}, {}], []),
+        ([{"origin_tax": "DE"}, {"origin_tax": "DE-7"}], ["DE", "DE-7"]),
+        ([{"origin_tax": "DE"}, {"origin_tax": "DE-7", "tax": "ZERO"}], ["DE"]),
+        ([{"origin_tax": "DE"}, {"group": 1}], ["DE"]),
+        ([{"origin_tax": "DE", "group": 1}], None),
+        ([{"group": 1}], None),
+        ([{"from_country": 1}], None),
+        ([{"from_subdivision": 1}], None),
+        ([{"from_organization": 1}], None),
     ],
 )
+async def test_a_rule_exempts_from_the_taxes_that_it_takes_away(
+    lines: list[dict[str, Any]], instead_of: list[str] | None
+) -> None:
+    """An exemption from some taxes names them; one whose conditions an order does not tell is none."""
+
+    def record(line: dict[str, Any]) -> dict[str, Any]:
+        taken = {"name": line.get("tax"), "type": "percentage", "rate": {"__class__": "Decimal", "decimal": "0"}}
+        origin = {"name": line["origin_tax"]} if "origin_tax" in line else None
+        others = {name: {"id": value} for name, value in line.items() if isinstance(value, int)}
+        return {"tax": taken if "tax" in line else None, "origin_tax": origin, **others}
+
+    told = said(200, [{"name": "Own rule", "lines": [record(line) for line in lines]}])
+    vendor = Scripted().on("GET", "/account.tax.rule", told).on("GET", "/ir.model.field", said(200, [{"id": 1}]))
+    rest = TrytonRest(tryton_connection("http://erp.test"), vendor)
+
+    tax = await TrytonTaxRules(rest).tax(1, "DE", None)
+    await rest.close()
+
+    assert (None if tax is None else (tax.percent, tax.instead_of)) == (
+        None if instead_of is None else ("0", instead_of)
+    )
+
+
+# A tax id as it is stated, and the type and the compact code under which Tryton keeps it.
+KEPT = [
+    ("811193231", "DE", ("eu_vat", "DE811193231")),
+    ("EL094259216", "GR", ("eu_vat", "EL094259216")),
+    ("XI980780684", "GB", ("eu_vat", "XI980780684")),
+    ("980780684", "GB", ("gb_vat", "980780684")),
+    ("CHE-100.155.212 MWST", "CH", ("ch_vat", "CHE100155212MWST")),
+    ("CHE100155212", "CH", ("ch_uid", "CHE100155212")),
+    ("995525828", "NO", ("no_vat", "995525828MVA")),
+    ("04-2103594", "US", ("us_ein", "042103594")),
+    ("BE403019261", "BE", ("eu_vat", "BE0403019261")),
+    ("NL4495445B01", "NL", ("eu_vat", "NL004495445B01")),
+]
+
+
+@pytest.mark.parametrize(("stated", "country", "kept"), KEPT)
+def test_a_kept_tax_id_is_among_the_forms_that_are_searched(stated: str, country: str, kept: tuple[str, str]) -> None:
+    found = tax_id_of(stated, country)
+
+    assert found is not None
+    assert kept[1] in _written(found)
+
+
+@pytest.mark.parametrize("suffix", ["", "MWST", "TVA", "IVA", "TPV"])
+def test_a_swiss_number_is_searched_with_and_without_every_suffix(suffix: str) -> None:
+    found = tax_id_of("CHE-107.787.577 IVA", "CH")
+
+    assert found is not None
+    assert f"CHE107787577{suffix}" in _written(found)
+
+
+@pytest.mark.parametrize(("stated", "country", "kept"), KEPT)
 def test_each_register_has_the_type_that_tryton_takes(
     tryton: TrytonServer, stated: str, country: str, kept: tuple[str, str]
 ) -> None:
