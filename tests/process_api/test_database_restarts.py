@@ -60,8 +60,8 @@ async def test_a_restart_of_postgresql_in_the_middle_of_orders_loses_none(
 
 @asynccontextmanager
 async def commit_answers_are_lost(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """The next transaction commits, and whoever committed it is told that the connection broke."""
-    transaction = Store.transaction
+    """The transaction that takes an order in commits, and whoever committed it is told that the connection broke."""
+    transaction, take_in = Store.transaction, OrderIntake._take_in
 
     @asynccontextmanager
     async def committed_and_lost(store: Store, tenant: str) -> AsyncIterator[AsyncConnection]:
@@ -69,8 +69,13 @@ async def commit_answers_are_lost(monkeypatch: pytest.MonkeyPatch) -> AsyncItera
             yield connection
         raise Unavailable("the database does not answer", vendor="postgresql")
 
+    async def taken_in_and_lost(intake: OrderIntake, *arguments: Any) -> Accepted:
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "transaction", committed_and_lost)
+            return await take_in(intake, *arguments)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "transaction", committed_and_lost)
+        patch.setattr(OrderIntake, "_take_in", taken_in_and_lost)
         yield
 
 
