@@ -20,6 +20,7 @@ from system_api.vendor_reply import understanding
 CODE_PREFIX = "SF-"
 """Before the account's id in the code of a party that the gateway has made."""
 _FOUND_MAX, _MERGES_MAX = 50, 10
+_ID_DIGITS_MAX = 18  # what fits into PostgreSQL's bigint
 _BY_TAX_ID, _BY_NAME = "tax id", "name and postal code"
 _CH_DIGITS, _CH_SUFFIXES = 9, ("MWST", "TVA", "IVA", "TPV")
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
@@ -40,8 +41,9 @@ class TrytonIdentity:
             ["identifiers.code", "in", [ACCOUNT_PREFIX + each for each in ids]],
             ["code", "in", [CODE_PREFIX + each for each in ids]],
         ]
-        if party_id is not None and party_id.isdecimal():
-            domain.append(["id", "=", int(party_id)])
+        known = party_number(party_id or "")
+        if known is not None:
+            domain.append(["id", "=", known])
         return await self._search(domain)
 
     async def by_account(self, account_id: str) -> PartyRecord | None:
@@ -140,6 +142,11 @@ class TrytonIdentity:
         for party in found:
             note_party(party)
         return found
+
+
+def party_number(party: str) -> int | None:
+    """The id of a party as a number; None for what is none, or is longer than Tryton's ids can be."""
+    return int(party) if party.isdecimal() and len(party) <= _ID_DIGITS_MAX else None
 
 
 def note_party(party: PartyRecord) -> None:

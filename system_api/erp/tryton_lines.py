@@ -40,9 +40,9 @@ def sale_lines(
 
 
 def dates_and_terms(
-    draft: ErpOrderDraft, products: Mapping[str, ProductRecord], company: CompanyRecord
+    draft: ErpOrderDraft, lines: list[dict[str, Any]], products: Mapping[str, ProductRecord], company: CompanyRecord
 ) -> dict[str, Any]:
-    """The sale's fields for its purchase order, its comment and its date.
+    """The sale's fields for its purchase order, its comment and its date. `lines` are what `sale_lines` has made.
 
     What is wanted later is not invoiced before. Goods are invoiced when they are sent. Services have no such moment in
     Tryton, which would invoice them at once, so somebody has to press the button then.
@@ -53,7 +53,8 @@ def dates_and_terms(
     requested_on = date.fromisoformat(draft.requested_on) if draft.requested_on else None
     # Tryton refuses a shipping date before the sale's own, which is the day in the company's time zone.
     if requested_on is not None and requested_on > datetime.now(_zone(company)).date():
-        only_goods = all(products[line.sku].type == "goods" for line in draft.lines)
+        sold = {line["product"] for line in lines}  # what rounding has added too
+        only_goods = all(product.type == "goods" for product in products.values() if product.id in sold)
         fields["shipping_date"] = date_object(requested_on)
         fields["invoice_method"] = "fulfillment" if only_goods else "manual"
     return fields

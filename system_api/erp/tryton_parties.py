@@ -8,7 +8,7 @@ from shared.record_ids import spellings
 from system_api.connections import TrytonConnection
 from system_api.decimal_text import unit_price
 from system_api.erp.tryton_addresses import TrytonAddresses, delivery_address, region_of
-from system_api.erp.tryton_identity import CODE_PREFIX, TrytonIdentity
+from system_api.erp.tryton_identity import CODE_PREFIX, TrytonIdentity, party_number
 from system_api.erp.tryton_records import ACCOUNT_PREFIX, PARTY_FIELDS, Id, PartyRecord
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
 from system_api.erp.tryton_tax_ids import identifier_of
@@ -43,14 +43,16 @@ class TrytonParties:
 
         Raises Rejected where there is none (`unknown_customer`) or it is deactivated (`customer_blocked`).
         """
-        found = await self._identity.by_id(int(party)) if party.isdecimal() else None
+        number = party_number(party)
+        found = None if number is None else await self._identity.by_id(number)
         if found is None:
             raise _rejected(f"There is no customer {party} in the ERP.", "unknown_customer")
         return _active(await self._identity.master(found))
 
     async def entry(self, party: str) -> CustomerEntry | None:
         """A party as a person would recognise it; None where there is none. A merged one is what it was merged into."""
-        found = await self._identity.by_id(int(party)) if party.isdecimal() else None
+        number = party_number(party)
+        found = None if number is None else await self._identity.by_id(number)
         return None if found is None else self._identity.entry(await self._identity.master(found))
 
     async def candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:

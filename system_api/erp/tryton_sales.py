@@ -117,6 +117,7 @@ class TrytonSales:
                 f"Customer {party.code} has no address in the ERP: add one there.", "customer_without_address"
             )
         theirs = party.customer_payment_term
+        lines = sale_lines(draft, products, reading_tax.result(), self._rule(company))
         return {
             "company": self._company,
             "party": party.id,
@@ -125,8 +126,8 @@ class TrytonSales:
             "currency": company.currency.id,
             "payment_term": reading_terms.result() or (theirs.id if theirs else await self._parties.payment_term()),
             "reference": external_id,
-            "lines": [["create", sale_lines(draft, products, reading_tax.result(), self._rule(company))]],
-            **dates_and_terms(draft, products, company),
+            "lines": [["create", lines]],
+            **dates_and_terms(draft, lines, products, company),
         }
 
     def _rule(self, company: CompanyRecord) -> LineRule:

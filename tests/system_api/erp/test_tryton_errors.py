@@ -152,6 +152,19 @@ async def test_amounts_that_are_none_are_not_passed_on(vendor: Scripted, amount:
     await erp.close()
 
 
+@pytest.mark.parametrize("party", ["9" * 19, "9" * 5000, "x", ""])
+async def test_an_id_that_tryton_cannot_have_is_not_asked_for(vendor: Scripted, party: str) -> None:
+    erp = Tryton(tryton_connection("http://tryton.test"), vendor)
+
+    assert await erp._parties.entry(party) is None
+    with pytest.raises(Rejected) as raised:
+        await erp._parties.by_id(party)
+
+    assert raised.value.reason_code == "unknown_customer"
+    assert vendor.requests == []
+    await erp.close()
+
+
 async def test_a_state_that_is_not_known_is_not_guessed(vendor: Scripted) -> None:
     erp = Tryton(tryton_connection("http://tryton.test"), vendor)
     vendor.on("GET", "/sale.sale", said(200, [{**SALE, "state": "invented_later"}]))
