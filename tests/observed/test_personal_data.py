@@ -1,5 +1,8 @@
 """Personal data and secrets appear in no log, span, metric, error, event or table, whatever fails.
 
+But for one column: an order is a business record with a retention of its own, and keeps the quote that it was made of
+with the contact whom that is invoiced to. Flows, attempts, the timeline, the outbox and the audit log stay free of it.
+
 They are planted in a Salesforce account, in what every vendor says when it refuses, and in every secret that the
 landscape has; then orders are made, some of which fail, and everything that is written anywhere is searched.
 """
@@ -41,6 +44,11 @@ def plant(observed: Observed) -> str:
         "Phone": PHONE,
     }
     account: str = observed.org._create("Account", fields)
+    contact = {"FirstName": "Zarquilla", "LastName": "Quillfeather", "Email": EMAIL, "AccountId": account}
+    contact_id = observed.org._create("Contact", contact)
+    observed.org._client.patch(
+        f"/sobjects/Account/{account}", json={"Bill_To_Contact__c": contact_id}
+    ).raise_for_status()
     ACCOUNTS["planted"] = account
     return account
 
@@ -111,8 +119,17 @@ async def orders_that_end_in_every_way(observed: Observed, answers: list[str]) -
     return ended
 
 
+def without_bill_to_contact(row: str) -> str:
+    """An order's row without the name and e-mail address of its quote's `billTo`: no more than these may be there."""
+    order = json.loads(row)
+    contact = (order["quote"] or {}).get("billTo") or {}
+    for field in ("name", "email"):
+        contact.pop(field, None)
+    return json.dumps(order, ensure_ascii=False)
+
+
 def table_contents(landscape: Landscape) -> dict[str, str]:
-    """Every row of every table, ours and the workflow engine's, as text; by table."""
+    """Every row of every table, ours and the workflow engine's, as text; by table. Orders without whom they bill."""
     found = {}
     with psycopg.connect(landscape.settings("process")["QUOTEWAY_DATABASE_URL"]) as connection:
         tables = connection.execute(
@@ -122,6 +139,8 @@ def table_contents(landscape: Landscape) -> dict[str, str]:
         for schema, table in tables:
             rows = connection.execute(f'SELECT t::text FROM "{schema}"."{table}" AS t').fetchall()
             found[f"{schema}.{table}"] = "\n".join(row[0] for row in rows)
+        orders = connection.execute("SELECT to_jsonb(o)::text FROM quoteway.orders AS o").fetchall()
+        found["quoteway.orders"] = "\n".join(without_bill_to_contact(row[0]) for row in orders)
     return found
 
 

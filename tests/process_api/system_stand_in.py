@@ -64,6 +64,11 @@ from system_api.webhooks import require_stripe_signature
 # `lost` is the fault that matters most: the vendor does the work, and the answer does not arrive.
 Fault = Literal["rejected", "unavailable", "lost", "not_sent", "garbage", "token_ended", "decision"]
 ACCOUNT_ID = "001QW0000000001AAA"
+# What the ERP's connector tells an operator whose order parks over a customer that it cannot tell.
+CHOOSE = (
+    "Read the account's cross-references, which list the candidates, choose one of them (or a new one) with relink, "
+    "then have the flow tried again."
+)
 
 
 def euros(amount: str) -> Money:
@@ -273,7 +278,7 @@ class SystemStandIn:
         draft = msgspec.json.decode(body, type=CustomerDraft)
         self.customer_drafts.append(draft)
         if draft.known_vendor_id is None and draft.new_as is None and self.undecided is not None:
-            raise NeedsDecision(self.undecided, reason_code="customer_ambiguous", what_to_do="Choose one of them.")
+            raise NeedsDecision(self.undecided, reason_code="customer_ambiguous", what_to_do=CHOOSE)
         made = f"party-{account_id}" if draft.new_as is None else f"party-{draft.new_as}-{account_id}"
         vendor_id = draft.known_vendor_id or made
         vendor_id = self.replaced.get(vendor_id, vendor_id)

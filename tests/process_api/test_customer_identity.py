@@ -12,7 +12,7 @@ import pytest
 from shared.canonical import Address, Contact, CustomerEntry, CustomerTax
 from shared.record_ids import canonical_spelling
 from tests.process_api.conftest import Process
-from tests.process_api.system_stand_in import mixed_quote
+from tests.process_api.system_stand_in import CHOOSE, mixed_quote
 
 SAID = "The ERP may know this account already: C-1003 (Tidewater, limit 5000.00 EUR, the same tax id)."
 
@@ -90,7 +90,7 @@ async def test_a_likely_duplicate_parks_at_once_and_shows_its_candidates(process
     assert process.system.calls.count("ensure_customer") == 1, "asking again would be told the same"
     assert process.system.journal == [("report", f"{order['orderId']}:parked")]
     flow = (await process.flow(order["flowId"]))["flow"]
-    assert "relink" in flow["whatToDo"]
+    assert flow["whatToDo"] == CHOOSE
     [waiting] = (await identity(process, account_id))["undecided"]
     assert (waiting["system"], waiting["flowId"], waiting["candidatesKnown"]) == ("erp:NW-DE", order["flowId"], True)
     assert [(each["number"], each["city"]) for each in waiting["candidates"]] == [("C-1003", "Hamburg")]

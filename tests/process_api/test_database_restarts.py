@@ -5,12 +5,14 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.order_intake import Accepted, OrderIntake
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from sandbox.engines import PostgresEngine, RedisEngine

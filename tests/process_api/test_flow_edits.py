@@ -153,7 +153,7 @@ async def test_without_asking_the_vendors_an_edit_would_meet_what_they_hold(
         ({"skus": {"NOT-IN-IT": "GATEWAY-EDGE"}}, "/skus/NOT-IN-IT"),
         ({"skus": {"GATEWAY-EDGE": "NOT-SOLD"}}, "/skus/GATEWAY-EDGE"),
         ({"skus": {"GATEWAY-EDGE": "MON-STD"}}, "/skus/GATEWAY-EDGE"),  # sold, but for 4.90
-        ({"reason": ""}, "/reason"),
+        ({"reason": "ok"}, "/reason"),  # two letters
         ({"taxCode": "DE\x00"}, "/taxCode"),
         ({"price": "1.00"}, "/price"),
     ],
@@ -161,6 +161,19 @@ async def test_without_asking_the_vendors_an_edit_would_meet_what_they_hold(
 async def test_corrections_that_do_not_fit_are_refused(process: Process, body: dict[str, Any], pointer: str) -> None:
     order = await parked(process, "create_order")
     assert fault(await edited(process, order, **body))[0] == pointer
+    assert (await process.order(order["orderId"]))["status"] == "parked"
+
+
+async def test_an_edit_without_a_reason_is_refused_with_every_fault_of_the_reason(process: Process) -> None:
+    order = await parked(process, "create_order")
+
+    answer = await edited(process, order, reason="")
+
+    assert answer.status_code == 400, answer.text
+    empty, form = answer.json()["errors"]
+    assert empty == {"pointer": "/reason", "detail": "This may not be empty."}
+    assert form["pointer"] == "/reason"
+    assert form["detail"].endswith("Why, for whoever asks later.")
     assert (await process.order(order["orderId"]))["status"] == "parked"
 
 

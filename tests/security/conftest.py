@@ -78,9 +78,11 @@ async def tiers(vendors: Landscape) -> AsyncIterator[Tiers]:
         yield Tiers(clients, vendors)
 
 
-def draft_invoice(landscape: Landscape, customer: str) -> str:
-    """The id of a new draft invoice in Stripe, of that customer."""
-    key = (landscape.run_dir / "stripe.key").read_text().strip()
-    url = f"{landscape.url('stripe')}/v1/invoices"
+def draft_invoice(landscape: Landscape, tenant: str, customer: str) -> str:
+    """The id of a new draft invoice in that tenant's own Stripe account, of that customer."""
+    account = "suedwind-stripe" if tenant == "suedwind" else "stripe"
+    key = (landscape.run_dir / f"{account}.key").read_text().strip()
+    url = f"{landscape.url(account)}/v1/invoices"
     answer = httpx.post(url, data={"customer": customer, "currency": "eur"}, auth=(key, ""), timeout=10)
-    return str(answer.raise_for_status().json()["id"])
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])

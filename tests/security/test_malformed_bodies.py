@@ -5,6 +5,7 @@ A new operation is covered as soon as it is there.
 """
 
 import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from tests.app_lifespan import running_app
 from tests.shared.json_corner_cases import ACCEPTED, REFUSED
 
 _WHOLE = '{"a":[1,-2.5e3,true,false,null,"\\u00e9\\n","é€"],"b":{"c":"d","e":[[],{}]}}'.encode()
+_REQUESTS = itertools.count()
 _NO_CONTROL = b"\t\n\r "
 # What a decimal of ours is never: not finite, not bounded, not plain, not ASCII, or not a text.
 NO_DECIMALS: list[Any] = [
@@ -123,13 +125,13 @@ class Client:
 
 @pytest.fixture(autouse=True)
 def known_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Someone who may do everything, and is a new one for each request, so that no limit is met."""
-    count = 0
+    """Someone who may do everything, and is a new one every hundred requests, so that no limit is met.
+
+    Over all tests: one that began again with the first would add to what others have just used of the same minute.
+    """
 
     async def authenticate(*_: Any) -> Principal:
-        nonlocal count
-        count += 1
-        return Principal("s", "tests", f"t-{count // 100}", frozenset())
+        return Principal("s", "tests", f"t-{next(_REQUESTS) // 100}", frozenset())
 
     monkeypatch.setattr(Authenticator, "authenticate", authenticate)
     monkeypatch.setattr(Principal, "require", lambda *_: None)

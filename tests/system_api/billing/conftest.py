@@ -41,6 +41,7 @@ def account_id() -> str:
 @pytest.fixture
 def customer_draft(account_id: str) -> CustomerDraft:
     return CustomerDraft(
+        email="ap@kunde.example",
         account_id=account_id,
         name="Acme Industriewerke GmbH",
         address=Address(street="Werkstrasse 5", postal_code="70435", city="Stuttgart", country="DE"),

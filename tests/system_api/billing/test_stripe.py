@@ -326,8 +326,9 @@ async def test_a_refusal_is_sorted(
 async def test_a_wrong_key_says_which_setting_to_check(stripe_account: Simulator) -> None:
     billing = Stripe(stripe_connection(stripe_account.url))
 
-    with pytest.raises(Unavailable, match="Check the connection's key") as raised:
+    with pytest.raises(Unavailable, match="does not accept our key") as raised:
         await billing.ready()
+    assert "key" in raised.value.what_to_do
 
     assert raised.value.reason_code == "credentials_refused"
     await billing.close()
