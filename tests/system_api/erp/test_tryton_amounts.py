@@ -62,21 +62,6 @@ def sale(rest: RestClient, reference: str, *fields: str) -> dict[str, Any]:
         ([("SENSOR-TEMP", "1", "89.50", "5"), ("SENSOR-TEMP", "1", "89.50", "5")], "170.06", None),
     ],
 )
-@pytest.mark.parametrize(("kind", "method"), [("goods", "fulfillment"), ("service", "manual")])
-def test_a_later_sale_goes_by_the_product_of_its_rounding_too(kind: str, method: str) -> None:
-    goods = ProductRecord(id=1, code="S", salable=True, list_price_used=None, sale_uom=Id(1))
-    rounding = msgspec.structs.replace(goods, id=2, code="R", type=kind)
-    unused = msgspec.structs.replace(goods, id=3, code="U", type="service")
-    products = {"S": goods, "R": rounding, "U": unused}
-    company = CompanyRecord(id=1, currency=Currency(id=1, code="EUR"))
-    later = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
-    draft = hardware("1", requested_on=later)
-    lines: list[dict[str, Any]] = [{"product": 1}, {"product": 2}]
-
-    assert dates_and_terms(draft, lines, products, company)["invoice_method"] == method
-    assert dates_and_terms(draft, lines[:1], products, company)["invoice_method"] == "fulfillment"
-
-
 async def test_an_order_comes_to_what_was_accepted_line_by_line(
     erp: Tryton,
     acme: Customer,
@@ -229,3 +214,18 @@ def test_money_of_a_draft_without_net_amounts_is_its_product() -> None:
     line = ErpOrderLine(sku="S", description="S", quantity="3", net_unit_price=Money(amount="0.3350", currency="EUR"))
 
     assert line.net == euros("1.01")
+
+
+@pytest.mark.parametrize(("kind", "method"), [("goods", "fulfillment"), ("service", "manual")])
+def test_a_later_sale_goes_by_the_product_of_its_rounding_too(kind: str, method: str) -> None:
+    goods = ProductRecord(id=1, code="S", salable=True, list_price_used=None, sale_uom=Id(1))
+    rounding = msgspec.structs.replace(goods, id=2, code="R", type=kind)
+    unused = msgspec.structs.replace(goods, id=3, code="U", type="service")
+    products = {"S": goods, "R": rounding, "U": unused}
+    company = CompanyRecord(id=1, currency=Currency(id=1, code="EUR"))
+    later = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    draft = hardware("1", requested_on=later)
+    lines: list[dict[str, Any]] = [{"product": 1}, {"product": 2}]
+
+    assert dates_and_terms(draft, lines, products, company)["invoice_method"] == method
+    assert dates_and_terms(draft, lines[:1], products, company)["invoice_method"] == "fulfillment"
