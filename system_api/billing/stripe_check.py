@@ -12,7 +12,7 @@ from system_api.billing.stripe_api import Page, StripeApi
 from system_api.connections import EVERY_LEGAL_ENTITY, StripeConnection
 from system_api.findings import Finding, Findings
 
-_READ = ("customers", "subscriptions", "invoices", "prices", "tax_rates", "credit_notes")
+READ = ("customers", "subscriptions", "invoices", "prices", "tax_rates", "credit_notes")
 EVENTS = frozenset(f"customer.subscription.{change}" for change in ("created", "updated", "deleted"))
 
 
@@ -31,7 +31,7 @@ class _Endpoint(msgspec.Struct, frozen=True):
 async def check_account(connection: StripeConnection, api: StripeApi) -> list[Finding]:
     """Everything that is to be mended, at once; each part is asked although another one failed."""
     findings = Findings()
-    for resource in _READ:
+    for resource in READ:
         with findings.asking():
             await api.get(f"/v1/{resource}", Page[_Any], _filter(resource))
     with findings.asking():

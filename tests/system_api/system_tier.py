@@ -35,7 +35,7 @@ def euros(amount: str) -> dict[str, str]:
 def customer_draft(account_id: str) -> dict[str, Any]:
     address = {"street": "Werkstrasse 5", "postalCode": "70435", "city": "Stuttgart", "country": "DE"}
     name = "Acme Industriewerke GmbH" if account_id == ACME else f"Acme {account_id}"
-    return {"accountId": account_id, "name": name, "address": address, "currency": "EUR"}
+    return {"accountId": account_id, "name": name, "address": address, "currency": "EUR", "email": "ap@kunde.example"}
 
 
 def order_draft(customer: str) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def tax_connection(table: Path, **sellers: str) -> JurisdictionsConnection:
         ({"company": 999}, ["no company 999", "no tax named DE", "no tax named EU-REVERSE-CHARGE"]),
         ({"payment_term": "60 days"}, ["no payment term 60 days", "It has: 30 days net"]),
         ({"unit_price_digits": 6}, ["keeps unit prices to 4 digits"]),
-        ({"key": Secret("wrong")}, ["answered 401"]),
+        ({"key": Secret("wrong")}, ["does not accept our key"]),
     ],
 )
 async def test_a_check_says_what_an_erp_company_lacks(
@@ -184,7 +184,7 @@ async def test_a_check_says_what_a_billing_account_lacks(stripe_account: Simulat
     connection = stripe_of(stripe_account)
     name = connection.name
 
-    assert all("refuses our key" in each.what for each in (await check([wrong]))[name])
+    assert all("does not accept our key" in each.what for each in (await check([wrong]))[name])
     assert ["No webhooks are taken" in each for each in of(Level.warns, (await check([without]))[name])] == [True]
     (missing,) = of(Level.lacks, (await check([connection]))[name])
     assert "no webhook endpoint whose address ends in /v1/webhooks/stripe/checked.NW-DE" in missing

@@ -112,7 +112,7 @@ def with_other_currency(draft: dict[str, Any], field: str) -> dict[str, Any]:
             "/items/0/netUnitPrice/currency",
         ),
         ("/v1/billing/NW-DE/subscriptions/s", {**subscription_draft("c"), "taxPercent": "119"}, "/taxPercent"),
-        ("/v1/crm/order-status/o", {"status": "booked"}, "/accountId"),
+        ("/v1/crm/order-status/o", {"status": "booked", "version": 1}, "/quoteId"),
     ],
 )
 async def test_a_wrong_body_is_400_with_a_pointer(system: System, path: str, body: Any, pointer: str) -> None:

@@ -203,7 +203,7 @@ async def test_an_email_that_nobody_states_is_left_as_it_is(
 ) -> None:
     customer = await billing.ensure_customer(changed(customer_draft, email="invoices@acme.example"))
 
-    await billing.ensure_customer(customer_draft)
+    await billing.ensure_customer(changed(customer_draft, email=None))
 
     assert stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}")["email"] == "invoices@acme.example"
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 
 from shared.canonical import CustomerDraft
-from system_api.billing import stripe_customers
+from system_api.billing import stripe_check, stripe_customers
 from system_api.billing.stripe import Stripe
 from system_api.billing.stripe_api import form_pairs
 from tests.sandbox.stripe.sdk_types import check_request, find_operation
@@ -53,6 +53,8 @@ def test_every_call_in_the_adapters_source_is_one_of_the_sdks() -> None:
     (adapter,) = (each for each in ADAPTERS if each.vendor == "stripe")
     calls = adapter.calls()
     assert len(calls) > 10
+    # The check asks for the list that a key may or may not read; which ones is in `stripe_check`.
+    calls = calls - {"GET /v1/{}"} | {f"GET /v1/{resource}" for resource in stripe_check.READ}
     unknown = [call for call in calls if find_operation(*call.replace("{}", "x_1").split(" ", 1)) is None]
     assert not unknown
 
