@@ -62,13 +62,13 @@ WITHOUT: dict[str, dict[str, str]] = {
     "404": dict.fromkeys(
         ("findCustomerCandidates", "verifyBillingWebhook", "lookUpPrices", "calculateTax", "listConnections"), NO_RECORD
     ),
-    "422": {},
+    "422": {"listConnections": "it asks no vendor"},
     "504": dict.fromkeys(
         (
             *("findAccount", "findQuote", "getRecordAccess", "findCustomer", "checkCredit", "listErpInvoices"),
             *("findOrder", "listBillingInvoices", "listSubscriptions", "findSubscription"),
             *("findCustomerCandidates", "findCustomerRecord", "findBillingCustomer", "findBillingCustomerRecord"),
-            *("verifyBillingWebhook", "lookUpPrices", "calculateTax"),
+            *("verifyBillingWebhook", "lookUpPrices", "calculateTax", "listConnections"),
         ),
         CHANGES_NOTHING,
     ),
