@@ -65,7 +65,7 @@ async def test_a_services_order_is_the_services_whatever_it_says_of_a_user(sales
     flow = await submitted(sales, service, **{"X-User-Id": ADA, HEADER: await token_of_ada(sales)})
 
     assert flow["requested_by"] == "experience-api"
-    assert (flow["authority"]["user"], flow["authority"]["client"]) == (None, "experience-api")
+    assert (flow["authority"]["user"], flow["authority"]["client"]) == (None, "salesforce-lightning")
 
 
 async def test_what_the_process_tier_is_told_past_the_experience_tier_is_refused(sales: Sales) -> None:

@@ -152,7 +152,7 @@ def test_conditions_obey_the_laws_of_logic(runner: QueryRunner, one: str, other:
         return {str(row["Id"]) for row in runner.run(f"SELECT Id FROM QuoteLineItem WHERE {condition}").records}
 
     everything = found("Id != null")
-    assert len(everything) == 13
+    assert len(everything) == 14
     assert found(f"NOT {one}") == everything - found(one)
     assert found(f"{one} AND {other}") == found(one) & found(other)
     assert found(f"{one} OR {other}") == found(one) | found(other)

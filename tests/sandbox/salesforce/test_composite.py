@@ -99,7 +99,7 @@ async def test_all_or_none_takes_everything_back(org: Org) -> None:
         assert results[name]["httpHeaders"] == {}
     records = await org.records("SELECT Order_Id__c, Status__c FROM Quoteway_Order__c")
     assert [(one["Order_Id__c"], one["Status__c"]) for one in records] == [("existing", "before")]
-    assert (await org.query("SELECT COUNT() FROM QuoteLineItem"))["totalSize"] == 13
+    assert (await org.query("SELECT COUNT() FROM QuoteLineItem"))["totalSize"] == 14
     assert len((await org.http.get("/_sandbox/journal")).json()["entries"]) == 1
     assert (await org.http.get("/_sandbox/events")).json() == {"events": []}
     # The indexes are back in step too: the old external id is found, the names tried are free.

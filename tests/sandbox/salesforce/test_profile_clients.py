@@ -45,7 +45,7 @@ def test_the_client_describes_and_reads_cpq(salesforce: Salesforce) -> None:
     relationships = {each["relationshipName"]: each["childSObject"] for each in described["childRelationships"]}
     assert relationships["SBQQ__LineItems__r"] == "SBQQ__QuoteLine__c"
     found = _query(salesforce, "SELECT Name, (SELECT Id FROM SBQQ__LineItems__r) FROM SBQQ__Quote__c ORDER BY Name")
-    assert found["totalSize"] == 7
+    assert found["totalSize"] == 8
     assert found["records"][0]["SBQQ__LineItems__r"]["totalSize"] == 4
 
 

@@ -115,7 +115,7 @@ async def test_without_the_package_there_is_nothing_of_it(org_with: Orgs) -> Non
         assert await error_of_query(org, "SELECT Id FROM Quoteway_Order__c") == (400, "INVALID_TYPE")
         for name in ("Account", "Quote", "QuoteLineItem", "Product2"):
             assert not any(field.endswith("__c") for field in await described(org, name))
-        assert len(await org.records("SELECT Id FROM Quote")) == 7
+        assert len(await org.records("SELECT Id FROM Quote")) == 8
 
 
 async def test_cpq_has_the_same_quotes_on_its_own_objects(org_with: Orgs) -> None:

@@ -240,7 +240,7 @@ async def test_totals_follow_the_lines(org: Org) -> None:
     record = (await org.call("GET", path)).json()
     # The price is stored with two places, rounded half up: 0.34. 3 x 0.34 = 1.02, less 12.5 % is 0.8925.
     assert (record["Subtotal"], record["GrandTotal"], record["LineItemCount"]) == (1.02, 0.89, 1)
-    assert (record["QuoteNumber"], record["AccountId"], record["Status"]) == ("00001008", ACME, "Draft")
+    assert (record["QuoteNumber"], record["AccountId"], record["Status"]) == ("00001016", ACME, "Draft")
     await org.call("DELETE", f"/sobjects/QuoteLineItem/{line_id}")
     record = (await org.call("GET", path)).json()
     assert (record["GrandTotal"], record["LineItemCount"]) == (0.0, 0)
