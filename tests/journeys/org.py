@@ -89,6 +89,7 @@ class Org:
                 "CurrencyIsoCode": currency,
                 "Revision__c": 1,
                 "Legal_Entity__c": legal_entity,
+                "Email": "rechnung@journeys.example",
                 **(fields or {}),
             },
         )

@@ -378,7 +378,7 @@ async def test_a_refused_order_reads_in_plain_words(sales: Sales) -> None:
     )
 
     assert (order["status"], order["statusText"], order["finished"]) == ("rejected", "Not booked.", True)
-    assert order["whatWentWrong"].startswith("A price on the quote is further from the price list")
+    assert order["whatWentWrong"].startswith("Line 1 (GATEWAY-EDGE): GATEWAY-EDGE is 45.00 % below the list price")
     assert order["reasonCode"] == "price_outside_policy"
     assert "GATEWAY-EDGE is 45.00 % below the list price" in order["reasonDetail"]
     assert order["nextStep"].startswith("Mend what went wrong, then submit")
