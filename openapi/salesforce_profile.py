@@ -19,7 +19,7 @@ _ABOUT = (
 # Words of JSON Schema that mean the same in both.
 _SAME = frozenset(
     """
-    type format pattern minLength maxLength minimum maximum multipleOf minItems maxItems enum required
+    type format pattern minLength maxLength minimum maximum multipleOf minItems maxItems enum
     minProperties maxProperties uniqueItems
     default description deprecated title
     """.split()  # noqa: SIM905 a list of words reads better as text
@@ -192,6 +192,8 @@ _CONVERSIONS: dict[str, Callable[[Any, str], Document]] = {
     "exclusiveMinimum": lambda value, _: {"minimum": value, "exclusiveMinimum": True},
     "exclusiveMaximum": lambda value, _: {"maximum": value, "exclusiveMaximum": True},
     "pattern": lambda value, _: {"pattern": _END.sub("$", value)},
+    # OpenAPI 3.0 takes no empty list here.
+    "required": lambda value, _: {"required": value} if value else {},
 }
 
 

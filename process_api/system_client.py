@@ -126,7 +126,7 @@ class SystemClient:
         params = {
             "currency": draft.currency,
             "homeCurrency": draft.home_currency,
-            "knownVendorId": draft.known_vendor_id,
+            "crossReference": draft.known_vendor_id,
         }
         path = path_of("/v1/billing/{}/customers/{}", legal_entity, draft.account_id)
         given = {name: value for name, value in params.items() if value is not None}

@@ -58,7 +58,7 @@ HomeCurrencyQuery = Annotated[
 KnownQuery = Annotated[
     str | None,
     QueryParameter(
-        name="knownVendorId",
+        name="crossReference",
         required=False,
         description="What the cross-reference says that the account is there.",
         **_bounds(RecordId),
