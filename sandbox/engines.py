@@ -18,15 +18,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from sandbox.ports import LOOPBACK
 from sandbox.postgres_install import data_location, postgres_account, program_folder
-from sandbox.process import (
-    LOOPBACK,
-    ProcessError,
-    RunningProcess,
-    remove_when_done,
-    start_on_port,
-    start_process,
-)
+from sandbox.process import ProcessError, RunningProcess, remove_when_done, start_on_port, start_process
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
 
 __all__ = [

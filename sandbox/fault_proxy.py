@@ -27,6 +27,7 @@ import msgspec
 
 from sandbox.faults.control import PATH
 from sandbox.faults.rules import Fault, FaultPlan, Injected, Rule
+from sandbox.ports import free_port
 
 _Head = TypeVar("_Head", h11.Request, h11.Response)
 _CHUNK = 65_536
@@ -307,7 +308,7 @@ async def run(target: str, host: str, port: int, seed: int) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    server = await asyncio.start_server(proxy.serve, host, port)
+    server = await asyncio.start_server(proxy.serve, host, port or free_port())
     address = server.sockets[0].getsockname()
     print(json.dumps({"ready": True, "url": f"http://{address[0]}:{address[1]}", "seed": seed}), flush=True)
     await stopping.wait()

@@ -24,7 +24,8 @@ from sandbox.connections_file import SECOND_TENANT, TENANT, connection_files
 from sandbox.engines import ExternalPostgres, PostgresEngine, run_database, start_postgres
 from sandbox.erp_stand_in.server import ErpStandIn
 from sandbox.faults.control import FaultControl
-from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
+from sandbox.ports import LOOPBACK, bind_free_port
+from sandbox.process import ProcessError, RunningProcess, start_process
 from sandbox.progress import Progress
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
 from sandbox.tier_environment import tier_environment
@@ -201,7 +202,7 @@ class Landscape:
             with self._reserving:  # tiers are started beside each other, and must be told the same of each
                 if name not in self._reserved:
                     reserved = self._reserved[name] = socket.socket()
-                    reserved.bind((LOOPBACK, 0))
+                    bind_free_port(reserved)
                 port = self._reserved[name].getsockname()[1]
         return f"http://{LOOPBACK}:{port}"
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO, Literal, Self
 
 from sandbox import process_guardian
+from sandbox.ports import LOOPBACK, free_port
 
-LOOPBACK = "127.0.0.1"
 _ATTEMPTS_MAX = 5
 _POLL_S = 0.02
 _LOG_LINES_SHOWN = 15
@@ -30,13 +30,6 @@ Ready = Literal["json line"] | Callable[[], bool]
 
 class ProcessError(RuntimeError):
     """A process did not start, or ended, and a person has to know why. The message names the log file."""
-
-
-def free_port() -> int:
-    """A TCP port nobody listens on now. Another program may take it: bind soon, and be ready to try again."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def require_free_port(port: int, purpose: str) -> None:

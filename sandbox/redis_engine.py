@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_on_port, start_process
+from sandbox.ports import LOOPBACK
+from sandbox.process import ProcessError, RunningProcess, start_on_port, start_process
 
 REDIS_URL_VARIABLE = "QUOTEWAY_SANDBOX_REDIS_URL"
 _TIMEOUT_S = 5.0

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
+from sandbox.ports import bind_free_port
+
 _GRACE_S = 1
 
 
@@ -66,7 +68,10 @@ def _listener(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, type_, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        if port:
+            listener.bind(address)
+        else:
+            bind_free_port(listener, str(address[0]))
     except OSError:
         listener.close()
         raise

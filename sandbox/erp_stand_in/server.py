@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_process
+from sandbox.ports import LOOPBACK
+from sandbox.process import ProcessError, RunningProcess, start_process
 from sandbox.tryton.credentials import TenantAccess, TrytonCredentials
 from sandbox.tryton.data import DATA_FOLDER, load_seed_data
 from sandbox.tryton.rest import RestClient

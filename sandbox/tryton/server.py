@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from sandbox.engines import Postgres
-from sandbox.process import LOOPBACK, ProcessError, RunningProcess, start_on_port, start_process
+from sandbox.ports import LOOPBACK
+from sandbox.process import ProcessError, RunningProcess, start_on_port, start_process
 from sandbox.progress import Progress
 from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.tryton.environment import tryton_python

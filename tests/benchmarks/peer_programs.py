@@ -12,7 +12,8 @@ import httpx
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import RSAKey
 
-from sandbox.process import LOOPBACK, ProcessError, RunningProcess, free_port, start_process
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.process import ProcessError, RunningProcess, start_process
 from sandbox.progress import Progress
 from tests.benchmarks.load import find
 

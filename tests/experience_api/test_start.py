@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from experience_api.settings import ExperienceSettings
-from sandbox.process import RunningProcess, free_port, start_process
+from sandbox.ports import free_port
+from sandbox.process import RunningProcess, start_process
 from shared.settings import SettingsError, load_settings
 from tests.experience_api.conftest import SUBMISSION, Experience
 from tests.issuer_process import bearer, client_secret_file, signing_keys_file

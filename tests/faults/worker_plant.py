@@ -25,6 +25,7 @@ from process_api.settings import ProcessSettings
 from sandbox.connections_file import TENANT
 from sandbox.faults.ledger import Findings
 from sandbox.landscape import Landscape
+from sandbox.ports import bind_free_port
 from sandbox.process import RunningProcess, start_process
 from shared.settings import load_settings, variable
 from tests.faults.doomed_worker import HOLD
@@ -201,7 +202,7 @@ def replace_settings(settings: ProcessSettings, **changes: Any) -> ProcessSettin
 def _served(app: Litestar) -> Iterator[str]:
     """The app on a free port of the loopback interface, in a thread of this process, so that a test can change it."""
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        bind_free_port(listener)
         config = uvicorn.Config(cast("Any", app), log_config=None, access_log=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

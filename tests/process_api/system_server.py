@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from sandbox.ports import bind_free_port
 from tests.process_api.system_stand_in import SystemStandIn
 
 
@@ -41,8 +42,9 @@ class SystemServer:
             answer = httpx.Response(200)
         else:
             answer = self.system.answer(httpx.Request(scope["method"], "http://system" + path, content=body))
+            asked = self.system.calls[-1:]  # before the pause: a test may begin anew meanwhile
             await asyncio.sleep(self.pause_s)
-            if self.system.calls[-1] in self.hold:
+            if self.hold.intersection(asked):
                 self.held += 1
                 while not self.release.is_set():  # noqa: ASYNC110 set by the test's own thread
                     await asyncio.sleep(0.02)
@@ -56,7 +58,7 @@ def running_system() -> Iterator[SystemServer]:
     """Serve a fresh stand-in on a free port of the loopback interface, from a thread of its own."""
     server = SystemServer()
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        bind_free_port(listener)
         server.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         serving = uvicorn.Server(
             uvicorn.Config(

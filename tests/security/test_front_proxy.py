@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.process import RunningProcess, free_port, start_process
+from sandbox.ports import free_port
+from sandbox.process import RunningProcess, start_process
 from shared.request_head import SINGLE_HEADERS
 
 CONFIGURATIONS = Path(__file__).parents[2] / "docs" / "operations" / "proxy"

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.process import LOOPBACK, RunningProcess, start_process
+from sandbox.ports import LOOPBACK
+from sandbox.process import RunningProcess, start_process
 from shared.auth import Authenticator, Principal
 from shared.problem import Unauthenticated
 from shared.service_token import ServiceTokens

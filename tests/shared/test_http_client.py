@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 
-from sandbox.process import free_port
+from sandbox.ports import free_port
 from shared import http_client, network
 from shared.http_client import OutboundClient, raise_for_problem, retry_after_s
 from shared.network import Answer, Network, OutboundSettings

@@ -15,7 +15,7 @@ from shared.problem import Unauthenticated, Unavailable
 from shared.revocation import RevocationWatch, RevokedToken, RevokedTokens, mark
 from shared.signing_keys import rotate_keys
 from shared.transaction_token import TransactionTokenSigner, TransactionTokenVerifier
-from tests.shared.tokens import ABSENT, rsa_key, sign
+from tests.shared.tokens import ABSENT, FromNow, claim_values, rsa_key, sign
 from tests.shared.transaction_tokens import ADA, DESK, EXPERIENCE, OWN_TOKEN, Publisher
 
 KEY = rsa_key()
@@ -49,7 +49,7 @@ def content(**changes: Any) -> dict[str, Any]:
         "rctx": requester(),
         **changes,
     }
-    return {name: value for name, value in found.items() if value is not ABSENT}
+    return claim_values(found, now)
 
 
 async def test_the_user_arrives_as_it_was_handed_on(
@@ -120,11 +120,11 @@ async def test_a_service_that_calls_in_nobodys_name_is_handed_on_by_its_own(
         {"rctx": requester(iat="yesterday")},
         {"rctx": requester(jti=7)},
         {"rctx": ABSENT},
-        {"exp": int(time.time()) - 6, "iat": int(time.time()) - 30},
-        {"exp": int(time.time()) + 600},
+        {"exp": FromNow(-6), "iat": FromNow(-30)},
+        {"exp": FromNow(600)},
         {"exp": ABSENT},
         {"iat": ABSENT},
-        {"iat": int(time.time()) + 600, "exp": int(time.time()) + 630},
+        {"iat": FromNow(600), "exp": FromNow(630)},
         {"sub": ABSENT},
         {"sub": ""},
         {"sub": "005QW0000000001"},
@@ -132,7 +132,7 @@ async def test_a_service_that_calls_in_nobodys_name_is_handed_on_by_its_own(
         {"txn": ABSENT},
         {"scope": ["orders:read"]},
     ],
-    ids=str,
+    ids=", ".join,
 )
 async def test_a_token_with_a_wrong_claim_is_refused(
     publisher: Publisher, verifier: TransactionTokenVerifier, changes: dict[str, Any]

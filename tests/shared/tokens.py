@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -14,6 +15,22 @@ METADATA_URL = f"{ISSUER}/.well-known/oauth-authorization-server"
 AUDIENCE = "quoteway-test"
 Key = RSAKey | ECKey | OKPKey | OctKey
 ABSENT = object()
+
+
+@dataclass(frozen=True)
+class FromNow:
+    """A time claim, counted from when the token is made: a test may run long after it was collected."""
+
+    seconds: int
+
+
+def claim_values(stated: dict[str, Any], now: int) -> dict[str, Any]:
+    """Return the claims as they are signed: what is ABSENT left out, times filled in."""
+    return {
+        name: now + value.seconds if isinstance(value, FromNow) else value
+        for name, value in stated.items()
+        if value is not ABSENT
+    }
 
 
 def rsa_key(bits: int = 2048) -> RSAKey:
@@ -39,7 +56,7 @@ def claims(**changes: Any) -> dict[str, Any]:
         "exp": now + 300,
         **changes,
     }
-    return {name: value for name, value in found.items() if value is not ABSENT}
+    return claim_values(found, now)
 
 
 def sign(key: Key, content: dict[str, Any] | None = None, *, alg: str = "RS256", **header: Any) -> str:

@@ -13,7 +13,8 @@ import pytest
 import pytest_asyncio
 
 from sandbox.engines import RedisEngine
-from sandbox.process import LOOPBACK, RunningProcess, free_port, start_process
+from sandbox.ports import LOOPBACK, free_port
+from sandbox.process import RunningProcess, start_process
 from sandbox.tryton.server import TrytonServer
 from system_api.app import create_app
 from system_api.connections import SalesforceConnection, Secret, StripeConnection

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.process import LOOPBACK, start_process
+from sandbox.ports import LOOPBACK
+from sandbox.process import start_process
 from shared.settings import SettingsError, load_settings
 from system_api.settings import SystemSettings
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sandbox.engines import PostgresEngine
-from sandbox.process import RunningProcess, free_port, start_process
+from sandbox.ports import free_port
+from sandbox.process import RunningProcess, start_process
 from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.tryton.http import send
 from sandbox.tryton.rest import RestClient

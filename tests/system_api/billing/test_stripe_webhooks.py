@@ -13,7 +13,7 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandbox.process import LOOPBACK
+from sandbox.ports import LOOPBACK
 from sandbox.stripe.webhooks import signature
 from shared.canonical import CustomerDraft, WebhookNotice
 from shared.problem import Rejected
