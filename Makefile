@@ -1,5 +1,6 @@
 # The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
 PYTHON ?= python3
+WORKERS ?= 2
 RUN = $(PYTHON) sandbox/first_run.py
 CODE = experience_api process_api system_api shared sandbox openapi tests
 
@@ -11,8 +12,8 @@ help: ## this list
 demo: ## start everything, play the story, stay up until Ctrl-C (ONCE=1: play it and exit)
 	@ONCE=$(ONCE) $(RUN) -m sandbox.demo
 
-test: ## the whole test suite, engines and ERP included
-	@$(RUN) -m pytest
+test: ## the whole test suite, engines and ERP included, on two processes (WORKERS=4; WORKERS=0: one after the other)
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 unit: ## only the tests that need no server: seconds
 	@$(RUN) -m pytest -m "not servers" -q

@@ -18,6 +18,8 @@ from sandbox.tryton.database import TEMPLATE, golden_cluster
 from sandbox.tryton.server import DATABASE, TrytonServer
 
 _SERVER_FOLDERS = ("sandbox", "journeys", "faults", "fuzz")
+# Folders whose tests share what takes long to start. Each stays on one process of a parallel run, the longest first.
+_SHARING_FOLDERS = ("faults", "process_api", "journeys", "fuzz", "observed", "system_api")
 _SERVER_FIXTURES = {"postgres", "redis_engine", "tryton", "books", "vendors", "running"}
 
 
@@ -38,9 +40,11 @@ class _Defects(logging.Handler):
 _defects = _Defects()
 
 
-def pytest_configure() -> None:
-    """Listen to the tiers' unexpected errors."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen to the tiers' unexpected errors. Before a parallel run, build what it copies: its output is unseen."""
     logging.getLogger("shared.problem_answer").addHandler(_defects)
+    if config.getoption("numprocesses", None) and not config.option.collectonly:
+        golden_cluster(Progress(sys.stderr))
 
 
 def pytest_runtest_setup() -> None:
@@ -62,10 +66,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a real server, so that `make unit` can leave it out: by where a test lies or what it asks for."""
     here = Path(__file__).parent
+    items.sort(key=lambda item: _rank(item.path.relative_to(here).parts[0]))
     for item in items:
         folder = item.path.relative_to(here).parts[0]
+        item.add_marker(pytest.mark.xdist_group(folder if folder in _SHARING_FOLDERS else item.path.stem))
         if folder in _SERVER_FOLDERS or _SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
+
+
+def _rank(folder: str) -> int:
+    return _SHARING_FOLDERS.index(folder) if folder in _SHARING_FOLDERS else len(_SHARING_FOLDERS)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

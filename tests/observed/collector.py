@@ -13,6 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from tests.patience import HANG_S
+
 
 @dataclass(frozen=True)
 class Received:
@@ -89,7 +91,7 @@ class Collector:
         """The spans of a trace, in the order in which they began."""
         return sorted((span for span in list(self.spans) if span.trace_id == trace_id), key=lambda span: span.begun)
 
-    def wait_for(self, wanted: Callable[[Received], bool], timeout_s: float = 20) -> Received:
+    def wait_for(self, wanted: Callable[[Received], bool], timeout_s: float = HANG_S) -> Received:
         """A span that is wanted, as soon as it has come in."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:

@@ -14,6 +14,7 @@ import pytest
 from sandbox.faults.control import FaultControl
 from sandbox.faults.rules import Fault, Rule
 from sandbox.process import RunningProcess, start_process
+from tests.patience import HANG_S
 
 BODY = b'{"made": "' + b"x" * 2000 + b'"}'
 
@@ -114,7 +115,7 @@ def test_a_late_request_arrives_after_its_caller_has_given_up(vendor: Vendor, pr
     with pytest.raises(httpx.ReadError):
         httpx.post(f"{proxy.url}/orders", content=b"late")
     assert vendor.done == []
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HANG_S
     while not vendor.done and time.monotonic() < deadline:
         time.sleep(0.02)
     assert vendor.done == [("POST", "/orders", b"late")]

@@ -15,6 +15,7 @@ from shared.auth import Authenticator
 from shared.operation import AuditClass, RateClass, operation, public
 from shared.service import Tier, create_service
 from tests.app_lifespan import asgi_transport, running_app
+from tests.patience import HANG_S, until
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 
 KEY = rsa_key()
@@ -36,7 +37,7 @@ class Service:
         """As many requests at work as are asked for."""
         before = self.load.at_work
         held = [asyncio.create_task(self.client.post(path, headers=headers)) for _ in range(count)]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             while self.load.at_work < before + count:  # noqa: ASYNC110 the requests tell no event that they are at work
                 await asyncio.sleep(0.01)
         return held
@@ -142,22 +143,30 @@ async def test_a_refusal_is_a_problem_that_says_when_to_come_back() -> None:
     assert problem["correlationId"] == answer.headers["x-correlation-id"]
 
 
-async def test_a_late_event_loop_sheds_too_and_recovers() -> None:
-    async with service(lag_max_s=0.2) as found:
-        assert found.load.lag_s < 0.1
-        ends = time.monotonic() + 10
-        while found.load.lag_s < 0.2 * 0.76:
-            assert time.monotonic() < ends
-            time.sleep(0.19)  # noqa: ASYNC251 this is what makes it late
-            await asyncio.sleep(0)
+async def test_a_late_event_loop_sheds_reads_before_what_moves_money() -> None:
+    async with service(lag_max_s=10.0) as found:
+        await found.load.stop()  # its measure is tested below, whatever else the machine has to do
+        found.load.lag_s = 8.0
         late = await found.client.get("/read")
         money = await found.client.post("/financial")
-        async with asyncio.timeout(10):
-            while not found.load.has_room_for("batch"):  # noqa: ASYNC110 the probe tells no event
-                await asyncio.sleep(0.05)
+        found.load.lag_s = 0.0
         after = await found.client.get("/read")
 
     assert [late.status_code, money.status_code, after.status_code] == [503, 200, 200]
+
+
+async def test_the_lateness_of_the_loop_is_measured_and_forgotten_again() -> None:
+    load = Load(at_once_max=1, lag_max_s=1.0)
+    await load.start()
+    try:
+        ends = time.monotonic() + HANG_S
+        while load.lag_s < 0.1:
+            assert time.monotonic() < ends
+            time.sleep(0.19)  # noqa: ASYNC251 this is what makes it late
+            await asyncio.sleep(0)
+        await until(lambda: load.lag_s < 0.05)
+    finally:
+        await load.stop()
 
 
 async def test_a_caller_without_a_token_is_shed_before_the_token_is_looked_at() -> None:

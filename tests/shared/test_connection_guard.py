@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.process import RunningProcess, start_process
+from tests.patience import HANG_S
 
 PROGRAM = """
 import asyncio
@@ -62,7 +63,7 @@ async def opened(thing: RunningProcess) -> tuple[asyncio.StreamReader, asyncio.S
 async def answer_to(thing: RunningProcess, *parts: bytes, pause_s: float = 0.0) -> bytes:
     """Everything the server says until it closes the connection, which it has to do within 5 s."""
     reader, writer = await opened(thing)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         with contextlib.suppress(ConnectionError):
             for part in parts:
                 writer.write(part)

@@ -18,6 +18,7 @@ from shared.revocation import (
     mark,
     marks_of,
 )
+from tests.patience import HANG_S
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 
 KEY = rsa_key()
@@ -60,7 +61,7 @@ def authenticator(watch: RevocationWatch) -> Authenticator:
 
 
 async def refused(authenticator: Authenticator, token: str) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while True:
             try:
                 await authenticator.authenticate(token)
@@ -193,7 +194,7 @@ async def test_a_process_that_starts_while_nobody_tells_it_anything_lets_nobody_
     assert await watch.late() is None
 
     revoker.away = False
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(HANG_S):
         while await watch.ready() is not None:  # noqa: ASYNC110 as a load balancer would
             await asyncio.sleep(0.01)
     await refused(authenticator, bad)
@@ -217,7 +218,7 @@ async def test_until_the_first_answer_it_is_asked_for_soon_and_then_ever_more_se
     watch = RevocationWatch(revoker.read, stale_max_s=60)
     monkeypatch.setattr("shared.revocation.asyncio.sleep", note)
     await watch.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while len(waits) < 11:
             await asleep(0)
     await watch.stop()
@@ -237,7 +238,7 @@ async def test_a_defect_does_not_end_the_watch(revoker: Revoker, caplog: pytest.
     watch = RevocationWatch(break_once, stale_max_s=60, every_s=0.01)
     await watch.start()
     revoker.revoke(mark("token", "t", "x"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while not watch._revoked:  # noqa: ASYNC110 the watch tells nobody
             await asyncio.sleep(0.01)
     await watch.stop()

@@ -15,6 +15,7 @@ from sandbox.ports import LOOPBACK
 from sandbox.process import start_process
 from shared.settings import SettingsError, load_settings
 from system_api.settings import SystemSettings
+from tests.patience import HANG_S
 
 CONNECTIONS = """
 [[connection]]
@@ -99,7 +100,7 @@ def test_it_says_when_it_serves_and_ends_in_order(
     process = start_process("system", command, env=environment, log_path=tmp_path / "log", ready="json line")
     with process:
         assert httpx.get(f"{process.url}/health/live").json()["status"] == "live"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANG_S
         while "yet" in (ready := httpx.get(f"{process.url}/health/ready", timeout=10)).json()["missing"]["issuer"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sandbox.cache_dir import cache_dir
+from tests.patience import HANG_S
 from tests.sandbox.stripe.running_sandbox import ROOT
 
 _LOCK = ROOT / "requirements" / "localstripe.txt"
@@ -65,4 +66,4 @@ def running_localstripe() -> Iterator[str]:
             yield match[1]
         finally:
             process.terminate()
-            process.communicate(timeout=5)
+            process.communicate(timeout=HANG_S)

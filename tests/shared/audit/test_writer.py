@@ -10,6 +10,7 @@ from shared.audit.entry import Entry
 from shared.audit.writer import AuditWriter, Window
 from shared.problem import Unavailable
 from tests.kept_audit_log import KeptAuditLog
+from tests.patience import HANG_S
 
 
 def entry(**changes: str | int) -> Entry:
@@ -138,7 +139,7 @@ async def test_stopping_writes_what_is_gathered(kept: KeptAuditLog) -> None:
     await writer.stop()
 
     assert {each["record"] for each in kept.entries} >= {"a", "r"}
-    await asyncio.wait([waiting], timeout=1)
+    await asyncio.wait([waiting], timeout=HANG_S)
     assert waiting.done()
 
 

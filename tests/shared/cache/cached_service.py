@@ -22,6 +22,7 @@ from shared.redis_connection import RedisCache
 from shared.service import Tier, create_service
 from shared.shared_answers import SharedAnswers
 from tests.app_lifespan import asgi_transport, running_app
+from tests.patience import HANG_S
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 
 KEY = rsa_key()
@@ -61,13 +62,13 @@ class Service:
 
     async def settled(self) -> None:
         """Once everything is done that no caller waits for."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             while len(self.cache._tasks) > 1:  # noqa: ASYNC110 nothing else tells of it
                 await asyncio.sleep(0.01)
 
     async def linked(self) -> None:
         """Once purges reach the process."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             while not self.cache._linked:  # noqa: ASYNC110 nothing else tells of it
                 await asyncio.sleep(0.01)
 

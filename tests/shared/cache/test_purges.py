@@ -8,6 +8,7 @@ import pytest
 from sandbox.engines import RedisEngine
 from shared.cache_policy import CachePolicy, tags_of_event
 from shared.redis_connection import RedisCache
+from tests.patience import HANG_S
 from tests.shared.cache.cached_service import OTHERS, Service, Thing, bearer, service
 
 pytestmark = pytest.mark.servers
@@ -26,7 +27,7 @@ async def test_an_event_ends_what_speaks_of_it_in_all_processes(redis_engine: Re
         assert await one.ask("/v1/things/b") == 2
         assert await one.ask(**OTHERS["another tenant"]()) == 3
         await publisher.purge("nordwind", tags_of_event({"accountId": "a", "orderId": "o"}))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             while await one.ask() == 1 or await two.ask() == 1:  # noqa: ASYNC110 a purge tells no event
                 await asyncio.sleep(0.01)
         assert thing.asked <= 5, "each of them at most once"

@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.engines import RedisEngine
 from shared import cache as cache_module
+from tests.patience import HANG_S
 from tests.shared.cache.cached_service import Service, forget_shared
 
 pytestmark = pytest.mark.servers
@@ -56,7 +57,7 @@ async def test_a_stale_answer_is_given_while_it_is_renewed(
     monkeypatch.setattr(cache_module, "monotonic", lambda: clock() + passed)
     passed = 12.0
     assert await found.ask() == 1, "at once, though it is stale"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_S):
         while await found.ask() == 1:  # noqa: ASYNC110 a renewal tells no event
             await asyncio.sleep(0.01)
     assert found.thing.asked == 2

@@ -12,6 +12,7 @@ from redis import Redis
 from sandbox.engines import RedisEngine
 from shared import cache as cache_module
 from shared.shared_answers import SharedAnswers
+from tests.patience import HANG_S
 from tests.shared.cache.cached_service import NOWHERE, Service, bearer, keys_of, service
 
 pytestmark = pytest.mark.servers
@@ -67,7 +68,7 @@ async def test_when_redis_goes_old_answers_go_and_when_it_is_back_they_are_share
             redis.stop()
         else:
             os.kill(redis.pid, signal.SIGSTOP)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG_S):
             while found.cache._linked:  # noqa: ASYNC110 nothing else tells of it
                 await asyncio.sleep(0.02)
         begun = time.monotonic()
@@ -78,7 +79,7 @@ async def test_when_redis_goes_old_answers_go_and_when_it_is_back_they_are_share
         else:
             os.kill(redis.pid, signal.SIGCONT)
         await found.linked()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(HANG_S):
             while not keys_of(redis):
                 await found.ask(**{"Cache-Control": "no-cache"})
                 await found.settled()

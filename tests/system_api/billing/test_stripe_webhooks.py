@@ -21,6 +21,7 @@ from system_api.billing.stripe import Stripe
 from system_api.billing.stripe_webhooks import read_event
 from system_api.connections import Secret
 from system_api.webhooks import TOLERANCE_S, require_stripe_signature
+from tests.patience import HANG_S
 from tests.system_api.billing.conftest import external_id, monthly
 from tests.system_api.conftest import Simulator, stripe_connection
 
@@ -75,7 +76,7 @@ async def test_what_stripe_sends_of_a_subscription_and_its_invoice_names_our_sub
     await billing.create_subscription(name, monthly(customer.vendor_id, customer_draft.account_id))
     wanted = {"customer.subscription.created", "invoice.created"}
     found: dict[str, str | None] = {}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG_S):
         while not wanted <= found.keys():
             await asyncio.sleep(0.1)
             notices = [await billing.read_webhook(body, header) for body, header in receiver.received]
