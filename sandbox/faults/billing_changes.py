@@ -47,7 +47,8 @@ class BillingChanges:
         found = self._get("/v1/prices", {"lookup_keys[]": f"{_SKU}-EUR-month"})["data"]
         for number in range(self.count):
             # A customer each, as with orders: reading one subscription anew reads its customer's whole list.
-            customer = self._post("/v1/customers", {"name": f"Webhooks {self.mark} {number}"})["id"]
+            name = f"Webhooks {self.mark} {number}"
+            customer = self._post("/v1/customers", {"name": name, "email": "storm@customer.example"})["id"]
             values = {
                 "customer": customer,
                 "items[0][price]": found[0]["id"],
