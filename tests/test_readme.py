@@ -1,6 +1,6 @@
 """The documents say what is there: every setting with its default and meaning, and only files that exist.
 
-`python -m tests.test_readme` writes the README's table of settings anew.
+`python -m tests.test_readme` writes the table of settings in docs/settings.md anew.
 """
 
 import re
@@ -20,6 +20,8 @@ from system_api.settings import SystemSettings
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
+README_LINES_MAX = 120
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BEGIN, END = "tests/test_readme.py -->\n", "\n<!-- end of settings -->"
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -53,11 +55,11 @@ def settings_table() -> str:
 
 
 def with_settings(text: str) -> str:
-    """The README's text with the table as it has to be."""
+    """The settings page's text with the table as it has to be."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    assert begin, f"the README has lost the line that ends in {BEGIN!r}"
-    assert end, f"the README has lost the line {END!r}"
+    assert begin, f"docs/settings.md has lost the line that ends in {BEGIN!r}"
+    assert end, f"docs/settings.md has lost the line {END!r}"
     return before + begin + settings_table() + end + after
 
 
@@ -87,9 +89,15 @@ def _is_there(path: str) -> bool:
     )
 
 
-def test_the_readme_lists_every_setting() -> None:
+def test_the_settings_page_lists_every_setting() -> None:
+    text = SETTINGS.read_text()
+    assert text == with_settings(text), "run `python -m tests.test_readme`, which writes the table anew"
+
+
+def test_the_readme_is_short_and_leads_to_the_settings() -> None:
     text = README.read_text()
-    assert text == with_settings(text), "run `python -m tests.test_readme`, which writes the README's table anew"
+    assert len(text.splitlines()) < README_LINES_MAX
+    assert "docs/settings.md" in text
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
@@ -114,4 +122,4 @@ def test_a_name_of_nothing_is_found(text: str, found: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    README.write_text(with_settings(README.read_text()))
+    SETTINGS.write_text(with_settings(SETTINGS.read_text()))
