@@ -25,7 +25,7 @@ def drawn(report: dict[str, Any]) -> str:
     console.print(Text("$ make demo", style="bold"))
     for step in report["steps"]:
         console.print(f"[green]✓[/] {step['step']} [dim]{step['seconds']:.1f} s[/]")
-        console.print(Text(f"    {step['detail']}", style="dim", overflow="ellipsis", no_wrap=True))
+        console.print(Text(f"    {step['detail']}", style="dim"), no_wrap=True, overflow="ellipsis")
     console.print(Text(str(report["outcome"]), style="bold"))
     picture: str = inspect.signature(console.export_svg).parameters["code_format"].default
     return console.export_svg(title="Quoteway", code_format=_FONTS.sub("", picture), unique_id="demo")
