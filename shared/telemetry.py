@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.metrics import serve_metrics
+from shared.otel_environment import tracing_is_wanted
 from shared.settings import LogLevel
 from shared.tracing import current_trace_id, start_tracing
 
@@ -32,11 +33,18 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern="^(https?://.+)?$",
-            description="an OpenTelemetry collector's OTLP/HTTP address, without /v1/traces; no traces where empty",
+            description="an OpenTelemetry collector's OTLP/HTTP address, without /v1/traces; no traces where empty. "
+            "OTEL_EXPORTER_OTLP_ENDPOINT and the specification's other OTEL_* variables come first",
         ),
     ] = ""
     trace_sampling: Annotated[
-        float, Meta(ge=0, le=1, description="the share of requests that is traced, where no caller has decided")
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="the share of requests that is traced, where no caller has decided; OTEL_TRACES_SAMPLER comes "
+            "first",
+        ),
     ] = 0.01
     metrics_host: Annotated[str, Meta(description="the address on which Prometheus is answered")] = "127.0.0.1"
     metrics_port: Annotated[
@@ -57,8 +65,12 @@ def start_telemetry(settings: TelemetrySettings, service: str) -> dict[str, str]
     address of the metrics cannot be had, the process ends with status 2 and says why.
     """
     log_to_stderr(settings.log_level)
-    if settings.otlp_url:
-        start_tracing(service, settings.otlp_url, settings.trace_sampling)
+    if tracing_is_wanted(settings.otlp_url):
+        try:
+            start_tracing(service, settings.otlp_url, settings.trace_sampling)
+        except ValueError as error:
+            sys.stderr.write(f"{service} cannot start: {error}\n")
+            sys.exit(2)
     if settings.metrics_port < 0:
         return {}
     try:

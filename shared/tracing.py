@@ -17,13 +17,14 @@ from contextvars import ContextVar, Token
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
+from shared.otel_environment import names_collector, sampling
+
 if TYPE_CHECKING:  # imported where something is traced: see `_Tracing`
     from shared.trace_context import TraceContext
 
 Kind = Literal["internal", "server", "client", "consumer"]
 Attributes = Mapping[str, str | int | bool]
 T = TypeVar("T", bound=type)
-_EXPORT_TIMEOUT_S = 3.0
 _SAMPLED, _RANDOM = 0x01, 0x02
 
 
@@ -100,20 +101,28 @@ class _Unsampled(_NoSpan):
 class _RecordedSpan:
     """A span that OpenTelemetry records and exports."""
 
-    __slots__ = ("_before", "_span", "context")
+    __slots__ = ("_attached", "_before", "_span", "context")
     recorded = True
 
     def __init__(self, span: Any, context: "TraceContext") -> None:
         self._span = span
         self.context = context
         self._before: Token[_Here] | None = None
+        self._attached: Any = None
 
     def __enter__(self) -> Self:
+        from opentelemetry import context, trace
+
         self._before = _here.set(self)
+        # The spans of the database driver and of redis find their parent here.
+        self._attached = context.attach(trace.set_span_in_context(self._span))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
         if self._before is not None:
+            from opentelemetry import context
+
+            context.detach(self._attached)
             _here.reset(self._before)
         if kind is not None:
             self.fail(str(getattr(error, "slug", kind.__name__)))
@@ -133,27 +142,17 @@ class _RecordedSpan:
 
 
 class _Tracing:
-    """OpenTelemetry at work. `sampling_ratio` decides where nobody before us has."""
+    """OpenTelemetry at work."""
 
     def __init__(self, service: str, otlp_url: str, sampling_ratio: float) -> None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-        from opentelemetry.sdk.trace.sampling import ALWAYS_ON
-
         from shared import trace_context
+        from shared.span_export import SpanExport
 
         self._trace_context = trace_context
         self.arrived = trace_context.arrived_context
-        self.sampling_ratio = sampling_ratio
-        # What reaches the provider is sampled already: see `arrival`.
-        self._provider = TracerProvider(
-            resource=Resource({"service.name": service, "service.namespace": "quoteway"}), sampler=ALWAYS_ON
-        )
-        exporter = OTLPSpanExporter(f"{otlp_url.rstrip('/')}/v1/traces", timeout=_EXPORT_TIMEOUT_S)
-        self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
-        self._tracer = self._provider.get_tracer("quoteway")
+        self.sampling = sampling(sampling_ratio)
+        self._export = SpanExport(service, "" if names_collector() else f"{otlp_url.rstrip('/')}/v1/traces")
+        self._tracer = self._export.tracer
 
     def begin(
         self, name: str, kind: Kind, parent: "TraceContext | None", attributes: Attributes, links: tuple[str, ...] = ()
@@ -182,7 +181,7 @@ class _Tracing:
 
     def stop(self) -> None:
         """Export what is left, and end."""
-        self._provider.shutdown()
+        self._export.stop()
 
 
 _Here = _RecordedSpan | _Unsampled | None
@@ -193,7 +192,11 @@ _tracing: _Tracing | None = None
 
 
 def start_tracing(service: str, otlp_url: str, sampling_ratio: float) -> None:
-    """Record and export spans from now on. `otlp_url`: a collector's OTLP/HTTP address, without /v1/traces."""
+    """Record and export spans from now on, those of the database driver and of redis among them.
+
+    `otlp_url`: a collector's OTLP/HTTP address, without /v1/traces. The specification's OTEL_* variables come first.
+    Raises ValueError where one of them is wrong.
+    """
     global _tracing  # noqa: PLW0603 a process is traced as a whole, or not at all
     _tracing = _Tracing(service, otlp_url, sampling_ratio)
 
@@ -281,10 +284,11 @@ def request_span(
     if _tracing is None:
         return _NO_SPAN
     parent = _tracing.arrived(headers)
-    if parent is not None and trust_caller:
+    ratio, follows_caller = _tracing.sampling
+    if parent is not None and trust_caller and follows_caller:
         recorded = parent.flags & _SAMPLED == _SAMPLED
     else:
-        recorded = random.random() < _tracing.sampling_ratio  # noqa: S311 no secret
+        recorded = random.random() < ratio  # noqa: S311 no secret
     if not recorded:
         return _Unsampled(parent)
     return _tracing.begin(name, "server", parent, attributes)

@@ -30,6 +30,7 @@ class Received:
     failed: bool
     attributes: dict[str, Any]
     links: list[str]
+    resource: dict[str, Any]
 
     @property
     def code(self) -> str:
@@ -85,7 +86,7 @@ class Collector:
         for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             about = {each.key: _value(each.value) for each in resource.resource.attributes}
             for scope in resource.scope_spans:
-                self.spans += [_received(str(about["service.name"]), span) for span in scope.spans]
+                self.spans += [_received(about, span) for span in scope.spans]
 
     def trace(self, trace_id: str) -> list[Received]:
         """The spans of a trace, in the order in which they began."""
@@ -102,9 +103,9 @@ class Collector:
         raise AssertionError(f"no such span among {sorted({span.name for span in self.spans})}")
 
 
-def _received(service: str, span: Any) -> Received:
+def _received(resource: dict[str, Any], span: Any) -> Received:
     return Received(
-        service=service,
+        service=str(resource["service.name"]),
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),
@@ -114,6 +115,7 @@ def _received(service: str, span: Any) -> Received:
         failed=span.status.code == 2,
         attributes={each.key: _value(each.value) for each in span.attributes},
         links=[link.trace_id.hex() for link in span.links],
+        resource=resource,
     )
 
 
