@@ -30,7 +30,7 @@ from process_api.orders import OrderRecord, order_record
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.tables import flows, orders
-from process_api.workflows.customers import billing_system, customer_draft, erp_system
+from process_api.workflows.customer_drafts import BILLING_CUSTOMER_SHARED, billing_system, customer_draft, erp_system
 from shared.canonical import Account, CustomerEntry
 from shared.principal import ActingUser, Principal
 from shared.problem import Conflict, NeedsDecision, NotFound, QuotewayError
@@ -40,7 +40,7 @@ RELINK = "relinkAccount"
 SYSTEM_PATTERN = r"^(erp:[A-Z0-9][A-Z0-9-]{0,31}|billing:[A-Z0-9][A-Z0-9-]{0,31}:[A-Z]{3})"
 _SYSTEM = re.compile(r"(?P<capability>erp|billing):(?P<legal_entity>[A-Z0-9-]+)(?::(?P<currency>[A-Z]{3}))?")
 # What a flow is parked with while a person has to say which customer an account is.
-UNDECIDED = ("customer_ambiguous", "customer_gone", "customer_shared")
+UNDECIDED = ("customer_ambiguous", "customer_gone", "customer_shared", BILLING_CUSTOMER_SHARED)
 BILLING_STEP = "start_billing"
 _HISTORY_MAX, _UNDECIDED_MAX = 100, 20
 
@@ -179,10 +179,11 @@ class Identities:
 
     async def _undecided(self, order: OrderRecord, reason_code: str, step: str) -> Undecided:
         candidates: list[CustomerEntry] | None = None
+        in_billing = step == BILLING_STEP or reason_code == BILLING_CUSTOMER_SHARED
         legal_entity, quote = order.legal_entity or "", order.quote
         try:
             account = await self.system.find_account(order.tenant, order.account_id or "")
-            if step != BILLING_STEP and account is not None and quote is not None:
+            if not in_billing and account is not None and quote is not None:
                 rules = self.legal_entities.of(order.tenant, legal_entity)
                 draft = customer_draft(account, quote, rules)
                 candidates = await self.system.find_customer_candidates(order.tenant, legal_entity, draft)
@@ -190,7 +191,7 @@ class Identities:
             candidates = None
         currency = quote.currency if quote is not None else ""
         return Undecided(
-            system=billing_system(legal_entity, currency) if step == BILLING_STEP else erp_system(legal_entity),
+            system=billing_system(legal_entity, currency) if in_billing else erp_system(legal_entity),
             flow_id=order.flow_id,
             order_id=order.order_id,
             reason_code=reason_code,

@@ -98,6 +98,6 @@ async def check_quote(context: OrderSubmission) -> Found:
     """
     quote, order = context.quote, context.order
     submitted = Submitted(order.quote_id, order.quote_revision, order.expected_total, order.expected_currency)
-    exam = Examination(context.tenant, quote, submitted, context.rules, context.policy, context.system)
+    exam = Examination(context.tenant, quote, submitted, context.rules, context.policy, context.system, context.store)
     (await examine(exam)).require()
     return Found(f"Quote {quote.number} is accepted at revision {quote.revision}, and every system would take it.")

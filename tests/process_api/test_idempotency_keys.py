@@ -175,8 +175,9 @@ async def test_one_key_for_two_operations_is_two_requests(process: Process) -> N
 
 async def kept_by_the_version_before(process: Process, key: str, acting: ActingUser | None) -> str:
     """An order whose key is where versions before 0017 kept it."""
-    check = SubmissionCheck(process.worker.system, DiscountPolicy(Decimal(20), Decimal(1)), LegalEntities())
-    intake, quote = OrderIntake(process.worker.store, check), process.system.quote_id
+    store = process.worker.store
+    check = SubmissionCheck(process.worker.system, DiscountPolicy(Decimal(20), Decimal(1)), LegalEntities(), store)
+    intake, quote = OrderIntake(store, check), process.system.quote_id
     accepted = await intake.accept(service(), IdempotencyKey(key), Submission(quote_id=quote, quote_revision=1), acting)
     async with process.worker.store.transaction("nordwind") as connection:
         await connection.execute(

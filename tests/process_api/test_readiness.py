@@ -37,7 +37,8 @@ class Desk:
         saga_system = self.process.worker.system
         policy = self.process.settings.discount_policy()
         asked = submitted or Submitted(quote.quote_id, quote.revision)
-        return await examine(Examination("nordwind", quote, asked, self.rules, policy, saga_system, now))
+        store = self.process.worker.store
+        return await examine(Examination("nordwind", quote, asked, self.rules, policy, saga_system, store, now))
 
     async def codes(self, quote: Quote, **more: Any) -> list[str]:
         """The codes of what is found about the quote."""
@@ -104,7 +105,7 @@ async def test_what_the_quote_tells_is_a_fault_in_a_sentence(desk: Desk, quote: 
         (changed(payment_terms="Net 30"), {"payment_terms": {"Net 30": PaymentTerm(erp="30 days net", days=30)}}),
         (changed(shipping=euros("25.00")), {"shipping_sku": "SHIPPING"}),
         (changed(shipping=euros("0.00")), {}),
-        (changed(bill_to=None), {"collection": "charge_automatically"}),
+        (changed(bill_to=None, lines=mixed_quote().lines[:1]), {"collection": "charge_automatically"}),
         (changed(bill_to=None, lines=mixed_quote().lines[:1]), {}),
         (changed(expires_on="2026-12-01"), {}),
         (changed(billing_frequency=BillingFrequency.month), {}),

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from process_api.discount_policy import DiscountPolicy
 from process_api.legal_entities import LegalEntity
 from process_api.readiness_fault import ReadinessFault
+from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.workflows.amounts import erp_net, taxed_lines
 from shared.canonical import (
@@ -49,9 +50,12 @@ class Examination:
     rules: LegalEntity
     policy: DiscountPolicy
     system: SystemClient
+    store: Store
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     refusals: list[ReadinessFault] = field(default_factory=list, init=False)
     unavailable: dict[str, Unavailable | NeedsDecision] = field(default_factory=dict, init=False)
+    decisions: list[NeedsDecision] = field(default_factory=list, init=False)
+    """What only a person can decide. Each is among the faults as well."""
     _reads: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict, init=False)
 
     @property
