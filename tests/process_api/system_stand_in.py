@@ -136,6 +136,8 @@ class SystemStandIn:
     prices: dict[str, str] = field(
         default_factory=lambda: {"GATEWAY-EDGE": "1490.00", "MON-STD": "4.90", "SUPPORT-PREM": "1200.00"}
     )
+    quantity_digits: dict[str, int] = field(default_factory=dict)
+    """Of the ERP's units, by product."""
     drafts: dict[str, ErpOrderDraft] = field(default_factory=dict)
     """What each order was made from."""
     subscription_drafts: dict[str, SubscriptionDraft] = field(default_factory=dict)
@@ -448,6 +450,7 @@ class SystemStandIn:
                 erp=euros(self.prices[sku]),
                 billing=euros(self.prices[sku]),
                 billing_recurrence=recurrences.get(sku, Recurrence.none),
+                quantity_digits=self.quantity_digits.get(sku),
             )
             if sku in self.prices
             else ListPrice(sku=sku)

@@ -85,6 +85,7 @@ async def test_a_quote_that_every_system_takes_has_no_fault(desk: Desk) -> None:
         (changed(shipping=euros("25.00")), "shipping_not_configured"),
         (with_line(quantity="1.5"), "quantity_not_whole"),
         (with_line(usage=True), "usage_not_supported"),
+        (with_line(in_arrears=True), "arrears_not_supported"),
         (with_line(bundle_parent_id="elsewhere"), "bundle_incomplete"),
         (with_line(sku="MON-RETIRED"), "unknown_product"),
         (with_line(unit_price=euros("9.90")), "price_outside_policy"),
@@ -109,6 +110,7 @@ async def test_what_the_quote_tells_is_a_fault_in_a_sentence(desk: Desk, quote: 
         (changed(bill_to=None, lines=mixed_quote().lines[:1]), {}),
         (changed(expires_on="2026-12-01"), {}),
         (changed(billing_frequency=BillingFrequency.month), {}),
+        (changed(lines=[msgspec.structs.replace(mixed_quote().lines[0], in_arrears=True)]), {}),
     ],
 )
 async def test_what_the_rules_allow_is_no_fault(process: Process, quote: Quote, rules: dict[str, Any]) -> None:
@@ -155,6 +157,31 @@ async def test_an_address_that_cannot_be_invoiced_is_a_fault(desk: Desk, address
     desk.process.system.account = account
 
     assert await desk.codes(mixed_quote()) == [code]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "digits", "codes"),
+    [
+        ("1.5", 0, ["quantity_not_whole"]),
+        ("-0.1", 0, ["quantity_not_whole"]),
+        ("2.00", 0, []),
+        ("1.255", 2, ["quantity_too_fine"]),
+        ("1.25", 2, []),
+        ("1.2500", 2, []),
+        ("0.0001", None, []),
+    ],
+)
+async def test_a_quantity_finer_than_the_erps_unit_is_a_fault(
+    desk: Desk, quantity: str, digits: int | None, codes: list[str]
+) -> None:
+    lines = [line("l1", "GATEWAY-EDGE", quantity, "1490.00", Recurrence.none)]
+    desk.process.system.quantity_digits = {} if digits is None else {"GATEWAY-EDGE": digits}
+
+    found = await desk.examine(changed(lines=lines))
+
+    told = [fault for fault in found.faults if fault.field == "quantity"]
+    assert [(fault.code, fault.line_id, fault.system) for fault in told] == [(code, "l1", "ERP") for code in codes]
+    assert all(f"Line 1 (GATEWAY-EDGE): {quantity} of it cannot be sold" in fault.message for fault in told)
 
 
 async def test_one_product_twice_at_the_list_price_can_be_ordered(desk: Desk) -> None:

@@ -42,6 +42,7 @@ SYSTEM_CHECKS = (
     Check(identity.erp_customer, ERP),
     Check(identity.billing_customer, BILLING),
     Check(prices.list_prices, PRICE_LISTS),
+    Check(prices.quantities, PRICE_LISTS),
     Check(prices.tax, TAX),
 )
 
