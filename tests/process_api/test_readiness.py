@@ -148,7 +148,13 @@ async def test_a_line_changed_after_acceptance_is_a_fault(desk: Desk, changed_at
         (Address(street="", postal_code="", city="", country="DE"), "address_incomplete"),
         (Address(street="Main St 1", postal_code="1", city="", country="DE"), "address_incomplete"),
         (Address(street="Main St 1", postal_code="1", city="Ulm", country="US", region="ZZ"), "unknown_state"),
-        (Address(street="Main St 1", postal_code="1", city="Ulm", country="CA", region="NY"), "unknown_state"),
+        *(
+            (Address(street="Main St 1", postal_code="1", city="Ulm", country=country, region=region), "unknown_state")
+            for country, region in [
+                *(("CA", "NY"), ("AU", "XX"), ("BR", "XX"), ("CN", "99"), ("IE", "XX"), ("IN", "XX"), ("IT", "XX")),
+                ("MX", "XX"),
+            ]
+        ),
     ],
 )
 async def test_an_address_that_cannot_be_invoiced_is_a_fault(desk: Desk, address: Address | None, code: str) -> None:

@@ -73,6 +73,28 @@ async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fiel
     assert said in error.detail
 
 
+@pytest.mark.parametrize(
+    ("profiles", "fields", "region"),
+    [
+        (["no-picklists"], {"BillingCountry": "México", "BillingState": "Nuevo Leon"}, "NLE"),
+        (["no-picklists"], {"BillingCountry": "Italy", "BillingState": "Milan"}, "MI"),
+        ([], {"BillingCountryCode": "MX", "BillingStateCode": "DF"}, "CMX"),
+        ([], {"BillingCountryCode": "CN", "BillingStateCode": "31"}, "SH"),
+        ([], {"BillingCountryCode": "IN", "BillingStateCode": "XX"}, "XX"),
+    ],
+)
+async def test_states_of_other_countries_are_isos(
+    tmp_path: Path, profiles: list[str], fields: dict[str, str], region: str
+) -> None:
+    async with org_of(tmp_path, *profiles) as org:
+        await org.change("Account", ACME, **fields)
+        account = await org.crm.find_account(ACME)
+
+    assert account is not None
+    assert account.billing_address is not None
+    assert account.billing_address.region == region
+
+
 async def test_a_german_state_in_free_text_is_not_needed(tmp_path: Path) -> None:
     async with org_of(tmp_path, "no-picklists") as org:
         await org.change("Account", ACME, BillingState="Baden-Württemberg")
