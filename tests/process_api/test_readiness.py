@@ -1,15 +1,17 @@
 """Readiness: what a later system would refuse is known before the first write, every fault of it at once."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import update
 
 from process_api.legal_entities import LegalEntity, PaymentTerm
 from process_api.settings import ProcessSettings
+from process_api.tables import orders
 from process_api.workflows.readiness.examination import Examination, Submitted
 from process_api.workflows.readiness.examine import Findings, examine
 from process_api.workflows.readiness.faults import NOT_READY, NotReady
@@ -124,6 +126,45 @@ async def test_a_quote_expires_by_the_day_of_the_legal_entity(process: Process) 
 
     assert await in_new_york.codes(quote, now=late_on_the_30th) == []
     assert await Desk(process).codes(quote, now=late_on_the_30th) == ["quote_expired"]
+
+
+@pytest.mark.parametrize(
+    ("taken_in", "codes"),
+    [
+        ("2026-11-30T22:59:59Z", []),  # still the 30th in Berlin
+        ("2026-11-30T23:00:00Z", ["quote_expired"]),
+    ],
+)
+async def test_an_order_that_waits_is_held_to_the_day_it_was_submitted(
+    desk: Desk, taken_in: str, codes: list[str]
+) -> None:
+    quote = changed(expires_on="2026-11-30")
+    submitted = Submitted(quote.quote_id, quote.revision, at=datetime.fromisoformat(taken_in))
+
+    assert await desk.codes(quote, submitted=submitted, now=NOON) == codes
+
+
+async def test_a_start_date_is_held_to_the_day_on_which_billing_would_begin(desk: Desk) -> None:
+    quote = changed(start_date="2026-11-30", lines=mixed_quote().lines[1:])
+    submitted = Submitted(quote.quote_id, quote.revision, at=datetime(2026, 11, 29, 12, tzinfo=UTC))
+
+    assert set(await desk.codes(quote, submitted=submitted)) == {"start_date_past"}
+
+
+async def test_an_order_taken_in_before_its_quote_expired_is_booked_after(process: Process) -> None:
+    assert process.system.quote is not None
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    process.system.quote = msgspec.structs.replace(process.system.quote, expires_on=f"{yesterday:%Y-%m-%d}")
+    gate = process.switch.hold("/v1/crm/quotes/")  # the submission does without, and the flow waits
+    answer = await process.submit()
+    order_id = answer.json()["orderId"]
+    async with process.worker.store.transaction("nordwind") as connection:
+        await connection.execute(update(orders).where(orders.c.order_id == order_id).values(created_at=yesterday))
+    gate.set()
+
+    order = await process.ended(order_id)
+
+    assert order["status"] == "booked", order["reason"]
 
 
 @pytest.mark.parametrize(

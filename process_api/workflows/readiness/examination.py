@@ -29,12 +29,16 @@ A = TypeVar("A")
 
 @dataclass(frozen=True)
 class Submitted:
-    """What a caller submitted: the quote by which id, at which revision, and the total that its user saw."""
+    """What a caller submitted: the quote by which id, at which revision, and the total that its user saw.
+
+    `at` is when it was taken in; None for what is being submitted, or asked about, now.
+    """
 
     quote_id: str
     quote_revision: int | None = None
     expected_total: Decimal | None = None
     expected_currency: str | None = None
+    at: datetime | None = None
 
 
 @dataclass
@@ -62,6 +66,11 @@ class Examination:
     def today(self) -> date:
         """The business date: the day in the time zone of the legal entity that sells."""
         return self.now.astimezone(self.rules.zone).date()
+
+    @property
+    def submitted_on(self) -> date:
+        """The business date on which the quote was submitted: an order that has to wait does not expire meanwhile."""
+        return (self.submitted.at or self.now).astimezone(self.rules.zone).date()
 
     async def account(self) -> Account | None:
         """The quote's account as Salesforce has it; None where it has none."""
