@@ -154,6 +154,29 @@ async def test_the_same_decision_sent_again_changes_nothing(process: Process) ->
     assert [each["cause"] for each in history if each["system"] == "erp:NW-DE"] == ["relinked", "linked"]
 
 
+@pytest.mark.parametrize("choice", ["other", "new"])
+async def test_a_decision_sent_again_gets_its_first_answer_and_asks_nobody(process: Process, choice: str) -> None:
+    account_id, key = take_new_account(process), uuid.uuid4().hex
+    await ordered(process)
+    other = f"other-{account_id}" if choice == "other" else "new"
+    process.system.customer_records = {other: candidate(other)}
+    first = await relink(process, account_id, other, key=key)
+    # By now another decision holds, and nothing can be asked.
+    third = f"third-{account_id}"
+    process.system.customer_records = {third: candidate(third)}
+    assert (await relink(process, account_id, third)).status_code == 200
+    process.system.account, process.system.customer_records = None, {}
+    asked = len(process.system.calls)
+
+    again = await relink(process, account_id, other, key=key)
+    different = await relink(process, account_id, third, key=key)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert first.json()["before"] == f"party-{account_id}"
+    assert different.status_code == 422
+    assert len(process.system.calls) == asked
+
+
 @pytest.mark.parametrize(
     ("records", "system", "said"),
     [
