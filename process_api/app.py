@@ -148,7 +148,7 @@ def create_app(
         tier,
         [mount(version) for version in VERSIONS.values()],
         state={
-            "intake": OrderIntake(store, SubmissionCheck(system, policy, legal_entities)),
+            "intake": OrderIntake(store, SubmissionCheck(system, policy, legal_entities, store)),
             "orders": orders,
             "flows": Flows(store),
             "dead_letters": letters,
@@ -161,7 +161,7 @@ def create_app(
             "identities": Identities(store, system, legal_entities),
             "overviews": AccountOverviews(system, orders),
             "previews": PricingPreviews(system, policy, legal_entities),
-            "examiner": QuoteExaminer(system, policy, legal_entities),
+            "examiner": QuoteExaminer(system, policy, legal_entities, store),
         },
         on_startup=[webhook_connections.start],
         on_shutdown=[webhook_connections.stop, close],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -117,6 +117,7 @@ async def link(
         gone = delete(cross_references).where(*old.where(cross_references), cross_references.c.system_id == system_id)
         if await connection.scalar(gone.returning(cross_references.c.system_id)) is not None:
             await _write_down(connection, old, system_id, None, "system_renamed")
+    await require_nobodys(connection, pair, system_id)
     made = await connection.scalar(
         insert_or_not(cross_references)
         .values(**pair.values(), system_id=system_id)
@@ -144,6 +145,7 @@ async def move(
     decided_by: str | None = None,
 ) -> None:
     """Have the record be another one of the system from now on. Raises NeedsDecision where that is somebody else's."""
+    await require_nobodys(connection, pair, after)
     try:
         async with connection.begin_nested():
             moved = update(cross_references).where(*pair.where(cross_references)).values(system_id=after)
@@ -162,13 +164,13 @@ async def forget(connection: AsyncConnection, pair: Pair, before: str | None, *,
 
 
 async def require_nobodys(connection: AsyncConnection, pair: Pair, system_id: str) -> None:
-    """Raise NeedsDecision where the system's record is another one of ours already."""
+    """Raise NeedsDecision where the system's record is another one of ours already, under any name of that system."""
     columns = cross_references.c
     owner = await connection.scalar(
         select(columns.canonical_id).where(
             columns.tenant == pair.tenant,
             columns.entity == pair.entity,
-            columns.system == pair.system,
+            _is_in(pair.system),
             columns.system_id == system_id,
             columns.canonical_id != pair.canonical_id,
         )
@@ -180,6 +182,16 @@ async def require_nobodys(connection: AsyncConnection, pair: Pair, system_id: st
             reason_code="customer_shared",
             what_to_do="Merge the accounts in Salesforce or relink one of them, then have the flow tried again.",
         )
+
+
+def _is_in(system: str) -> ColumnElement[bool]:
+    """The rows of a system: of a billing, under its name in each currency and under the one it had before those."""
+    capability, _, place = system.partition(":")
+    if capability != "billing":
+        return cross_references.c.system == system
+    before = f"{capability}:{place.partition(':')[0]}"
+    column = cross_references.c.system
+    return or_(column == before, column.startswith(f"{before}:", autoescape=True))
 
 
 async def links_of(connection: AsyncConnection, tenant: str, canonical_id: str) -> list[Link]:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.flows import FlowStatus, StepState
 from process_api.tables import flow_attempts, flow_steps, flows
+from shared.shortened import DETAIL_CHARS_MAX, shortened
 
 
 async def begin_attempt(
@@ -65,7 +66,7 @@ async def end_attempt(
             flow_attempts.c.generation == _generation_of(flow_id),
             flow_attempts.c.attempt == attempt,
         )
-        .values(outcome=outcome, detail=detail[:1000], finished_at=func.clock_timestamp())
+        .values(outcome=outcome, detail=shortened(detail, DETAIL_CHARS_MAX), finished_at=func.clock_timestamp())
     )
 
 

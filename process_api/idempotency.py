@@ -26,6 +26,9 @@ _ESCAPED = re.compile(r"\\(.)")
 _IN_FLIGHT = "Another request with this idempotency key is being worked on. Send the same request again in a moment."
 _IN_FLIGHT_RETRY_S = 1
 _PRUNED_AT_ONCE = 1000
+# The one operation whose keys versions before 0017 kept (process_api.order_intake.ORDER_FLOW).
+_OPERATION_OF_BEFORE = "order_submission"
+_ANOTHER_REQUEST = "This idempotency key stands for another request. Use a new key for a new intent."
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,19 @@ async def claim_key(
         # Committed by another request between our look and our lock.
         found = await _find(connection, scope, key)
     if found is None or found.body_hash != digest:
-        raise IdempotencyMismatch("This idempotency key stands for another request. Use a new key for a new intent.")
+        raise IdempotencyMismatch(_ANOTHER_REQUEST)
     return str(found.record_id)
+
+
+async def claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey, digest: str) -> str | None:
+    """What a finished request claimed the key for, so that it is answered before anybody is asked; None if it is free.
+
+    Raises IdempotencyMismatch where it was used with another body.
+    """
+    found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
+    if found is not None and found.body_hash != digest:
+        raise IdempotencyMismatch(_ANOTHER_REQUEST)
+    return None if found is None else str(found.record_id)
 
 
 async def is_claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
@@ -152,6 +166,8 @@ async def _find_of_before(connection: AsyncConnection, scope: KeyScope, key: Ide
 
     Those versions knew of one operation, and a service that came through another tier of ours by that tier's name only.
     """
+    if scope.operation != _OPERATION_OF_BEFORE:
+        return None
     client, user = flows.c.authority["client"].astext, flows.c.authority["user"].astext
     query = (
         select(idempotency_keys.c.body_hash, idempotency_keys.c.order_id.label("record_id"))

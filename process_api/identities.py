@@ -24,13 +24,13 @@ from process_api.cross_reference import (
     require_nobodys,
 )
 from process_api.flows import FlowStatus
-from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key
+from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, claimed
 from process_api.legal_entities import LegalEntities
 from process_api.orders import OrderRecord, order_record
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.tables import flows, orders
-from process_api.workflows.customers import billing_system, customer_draft, erp_system
+from process_api.workflows.customer_drafts import BILLING_CUSTOMER_SHARED, billing_system, customer_draft, erp_system
 from shared.canonical import Account, CustomerEntry
 from shared.principal import ActingUser, Principal
 from shared.problem import Conflict, NeedsDecision, NotFound, QuotewayError
@@ -40,7 +40,7 @@ RELINK = "relinkAccount"
 SYSTEM_PATTERN = r"^(erp:[A-Z0-9][A-Z0-9-]{0,31}|billing:[A-Z0-9][A-Z0-9-]{0,31}:[A-Z]{3})"
 _SYSTEM = re.compile(r"(?P<capability>erp|billing):(?P<legal_entity>[A-Z0-9-]+)(?::(?P<currency>[A-Z]{3}))?")
 # What a flow is parked with while a person has to say which customer an account is.
-UNDECIDED = ("customer_ambiguous", "customer_gone", "customer_shared")
+UNDECIDED = ("customer_ambiguous", "customer_gone", "customer_shared", BILLING_CUSTOMER_SHARED)
 BILLING_STEP = "start_billing"
 _HISTORY_MAX, _UNDECIDED_MAX = 100, 20
 
@@ -130,30 +130,38 @@ class Identities:
     ) -> Relinked:
         """Have an account be that record of a system from now on, or a new one. Deciding so again changes nothing.
 
+        A decision sent again with its key gets its first answer, whatever the systems say by now.
         Raises NotFound where there is no such account, or the system is of no legal entity that it buys from and the
         caller sees; Conflict where the record is not there, is blocked, is for another currency, or is another
         account's already.
         """
-        account = await self._require_account(principal.tenant, decision.account_id)
+        nothing = NotFound(f"Account {decision.account_id} is nothing in {decision.system}.")
         place = _SYSTEM.fullmatch(decision.system)
+        if place is None or not _is_of(decision.system, principal.legal_entities):
+            raise nothing
+        scope, digest = KeyScope.of(principal, acting_user, RELINK), body_hash(decision)
+        async with self.store.transaction(principal.tenant) as connection:
+            answered = await claimed(connection, scope, key, digest)
+        if answered is not None:
+            return msgspec.json.decode(answered, type=Relinked)
         pair = Pair(principal.tenant, decision.account_id, decision.system)
-        if (
-            place is None
-            or not _is_of(decision.system, principal.legal_entities)
-            or not (place["legal_entity"] == account.legal_entity or await self._was_linked(pair))
-        ):
-            raise NotFound(f"Account {decision.account_id} is nothing in {decision.system}.")
+        account = await self._require_account(principal.tenant, decision.account_id)
+        if place["legal_entity"] != account.legal_entity and not await self._was_linked(pair):
+            raise nothing
         if decision.vendor_id != NEW:
             await self._require_usable(principal.tenant, place, decision.vendor_id)
         async with self.store.transaction(principal.tenant) as connection:
-            scope = KeyScope.of(principal, acting_user, RELINK)
-            sent_again = await claim_key(connection, scope, key, body_hash(decision), decision.system)
             held = await known(connection, pair)
-            if sent_again is None:
-                by = principal.subject if acting_user is None else acting_user.user_id
-                await _carry_out(connection, by, pair, held, decision)
-        after = None if decision.vendor_id == NEW else decision.vendor_id
-        return Relinked(account_id=decision.account_id, system=decision.system, vendor_id=after, before=held.vendor_id)
+            after = None if decision.vendor_id == NEW else decision.vendor_id
+            answer = Relinked(
+                account_id=decision.account_id, system=decision.system, vendor_id=after, before=held.vendor_id
+            )
+            answered = await claim_key(connection, scope, key, digest, msgspec.json.encode(answer).decode())
+            if answered is not None:  # by the same request, which was under way when this one came
+                return msgspec.json.decode(answered, type=Relinked)
+            by = principal.subject if acting_user is None else acting_user.user_id
+            await _carry_out(connection, by, pair, held, decision)
+        return answer
 
     async def _require_account(self, tenant: str, account_id: str) -> Account:
         account = await self.system.find_account(tenant, account_id)
@@ -179,10 +187,11 @@ class Identities:
 
     async def _undecided(self, order: OrderRecord, reason_code: str, step: str) -> Undecided:
         candidates: list[CustomerEntry] | None = None
+        in_billing = step == BILLING_STEP or reason_code == BILLING_CUSTOMER_SHARED
         legal_entity, quote = order.legal_entity or "", order.quote
         try:
             account = await self.system.find_account(order.tenant, order.account_id or "")
-            if step != BILLING_STEP and account is not None and quote is not None:
+            if not in_billing and account is not None and quote is not None:
                 rules = self.legal_entities.of(order.tenant, legal_entity)
                 draft = customer_draft(account, quote, rules)
                 candidates = await self.system.find_customer_candidates(order.tenant, legal_entity, draft)
@@ -190,7 +199,7 @@ class Identities:
             candidates = None
         currency = quote.currency if quote is not None else ""
         return Undecided(
-            system=billing_system(legal_entity, currency) if step == BILLING_STEP else erp_system(legal_entity),
+            system=billing_system(legal_entity, currency) if in_billing else erp_system(legal_entity),
             flow_id=order.flow_id,
             order_id=order.order_id,
             reason_code=reason_code,

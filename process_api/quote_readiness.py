@@ -7,6 +7,7 @@ import msgspec
 from process_api.discount_policy import DiscountPolicy
 from process_api.legal_entities import LegalEntities
 from process_api.readiness_fault import ReadinessFault
+from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.workflows.readiness.examination import Examination, Submitted
 from process_api.workflows.readiness.examine import Unchecked, examine
@@ -40,6 +41,7 @@ class QuoteExaminer:
     system: SystemClient
     policy: DiscountPolicy
     legal_entities: LegalEntities
+    store: Store
 
     async def readiness(self, tenant: str, submitted: Submitted) -> QuoteReadiness:
         """The readiness of a quote. Raises NotFound, Rejected where it lacks what no quote can do without, and
@@ -48,7 +50,7 @@ class QuoteExaminer:
         if quote is None:
             raise NotFound(f"There is no quote {submitted.quote_id}.")
         rules = self.legal_entities.of(tenant, quote.legal_entity)
-        exam = Examination(tenant, quote, submitted, rules, self.policy, self.system)
+        exam = Examination(tenant, quote, submitted, rules, self.policy, self.system, self.store)
         found = await examine(exam, ANSWER_WITHIN_S)
         return QuoteReadiness(
             quote_id=quote.quote_id,

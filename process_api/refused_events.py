@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.steps import Patience
 from process_api.tables import events
+from shared.shortened import DETAIL_CHARS_MAX, shortened
 
 # CloudEvents 1.0, "Size Limits": what every intermediary has to forward, and more than any consumer must accept.
 EVENT_BYTES_MAX = 64 * 1024
@@ -60,7 +61,7 @@ async def put_off(connection: AsyncConnection, row: Row[Any], reason: str, patie
         .where(_events.event_id == row.event_id)
         .values(
             attempts=attempts,
-            reason=reason[:1000],
+            reason=shortened(reason, DETAIL_CHARS_MAX),
             next_attempt_at=func.clock_timestamp() + timedelta(seconds=patience.pause_s(attempts, None)),
             dead_at=func.clock_timestamp() if dead else None,
         )

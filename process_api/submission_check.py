@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from process_api.discount_policy import DiscountPolicy
 from process_api.legal_entities import LegalEntities
+from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.workflows.readiness.examination import Examination, Submitted
 from process_api.workflows.readiness.faults import NotReady
@@ -27,6 +28,7 @@ class SubmissionCheck:
     system: SystemClient
     policy: DiscountPolicy
     legal_entities: LegalEntities
+    store: Store
 
     async def require(self, tenant: str, submitted: Submitted) -> None:
         """Let a submission pass unless its quote tells by itself that it cannot be ordered.
@@ -41,7 +43,7 @@ class SubmissionCheck:
         if quote is None:
             raise NotFound(f"There is no quote {submitted.quote_id}.")
         rules = self.legal_entities.of(tenant, quote.legal_entity)
-        exam = Examination(tenant, quote, submitted, rules, self.policy, self.system)
+        exam = Examination(tenant, quote, submitted, rules, self.policy, self.system, self.store)
         faults = wrong_quote(exam) or quote_state(exam)
         if [fault.code for fault in faults] == [REVISION_CHANGED]:
             raise Conflict(faults[0].message, reason_code=REVISION_CHANGED)

@@ -103,7 +103,7 @@ request_keys = Table(
     Column("operation", Text, primary_key=True),
     Column("idempotency_key", Text, primary_key=True),
     Column("body_hash", Text, nullable=False),
-    # What the request made, or found: an order, of the operation that there is.
+    # What the request made or found, such as an order; of an operation that makes nothing, its answer.
     Column("record_id", Text, nullable=False),
     _moment("created_at"),
     Index(None, "created_at"),

@@ -31,6 +31,7 @@ from shared.events import SubscriptionChanged
 from shared.http_client import UNEXPECTED_ANSWER
 from shared.metrics import WEBHOOKS
 from shared.problem import Conflict, Unavailable
+from shared.shortened import DETAIL_CHARS_MAX, shortened
 from shared.telemetry import current_correlation_id, set_correlation_id
 
 _log = logging.getLogger(__name__)
@@ -204,7 +205,7 @@ class InboxWorker:
                 status=InboxStatus.dead if dead else InboxStatus.received,
                 attempts=attempts,
                 put_offs=row.put_offs + 1,
-                reason=(str(error) or type(error).__name__)[:1000],
+                reason=shortened(str(error) or type(error).__name__, DETAIL_CHARS_MAX),
                 next_attempt_at=func.clock_timestamp() + timedelta(seconds=pause_s),
             )
         )

@@ -76,6 +76,8 @@ class ProductFields(_Names, frozen=True, kw_only=True):
 class LineFields(_Names, frozen=True, kw_only=True):
     """A line of a quote. `recurrence` and `usage` are for orgs that keep them on the line, not on the product.
 
+    `billing_type` is whether a recurring line is charged before its period or after it, such as CPQ's Arrears.
+
     `price_multiplier` is a factor between a line's price and its total, such as CPQ's for a price that covers several
     months. A line with another factor than 1 is refused.
     """
@@ -93,6 +95,7 @@ class LineFields(_Names, frozen=True, kw_only=True):
     position: FieldPath = "SortOrder"
     recurrence: FieldPath = ""
     usage: FieldPath = ""
+    billing_type: FieldPath = ""
     price_multiplier: FieldPath = ""
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from shared.problem import OutcomeUnknown, Unavailable, VendorError
+from shared.shortened import shortened
 
 T = TypeVar("T")
 _SAID_CHARS_MAX = 300
@@ -65,7 +66,8 @@ def after_write(vendor: str, what: str) -> Iterator[None]:
 
 def excerpt(content: bytes) -> str:
     """The beginning of an answer, for an operator's eyes: one line, no more than 300 characters."""
-    return " ".join(content[: 4 * _SAID_CHARS_MAX].decode(errors="replace").split())[:_SAID_CHARS_MAX]
+    read = content[: 4 * (_SAID_CHARS_MAX + 1)]  # a character has four bytes at most
+    return shortened(" ".join(read.decode(errors="replace").split()), _SAID_CHARS_MAX)
 
 
 def jittered_s(at_least: int, at_most: int) -> int:

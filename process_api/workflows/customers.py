@@ -10,28 +10,13 @@ from typing import Any
 
 import msgspec
 
-from process_api.cross_reference import Known, Pair, known, link
-from process_api.legal_entities import LegalEntity
+from process_api.cross_reference import Pair, known, link
 from process_api.steps import Found
 from process_api.workflows.amounts import erp_net, has_erp_lines
+from process_api.workflows.customer_drafts import all_currencies, billing_system, customer_draft, erp_system
 from process_api.workflows.order_checks import OrderSubmission
-from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft, Quote
+from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft
 from shared.problem import Rejected
-
-
-def erp_system(legal_entity: str) -> str:
-    """What the cross-reference calls a legal entity's ERP."""
-    return f"erp:{legal_entity}"
-
-
-def billing_system(legal_entity: str, currency: str) -> str:
-    """What the cross-reference calls a legal entity's billing in one currency."""
-    return f"billing:{legal_entity}:{currency}"
-
-
-def all_currencies(legal_entity: str) -> str:
-    """What it called that billing before an account had a customer in each currency."""
-    return f"billing:{legal_entity}"
 
 
 async def validate_customer(context: OrderSubmission) -> Found:
@@ -142,23 +127,3 @@ async def billing_draft(context: OrderSubmission, account: Account) -> CustomerD
     draft = customer_draft(account, quote, context.rules, there)
     exempt = bool(context.results.get("calculate_tax", {}).get("exempt"))
     return msgspec.structs.replace(draft, earlier_vendor_id=before.vendor_id, tax_exempt=True if exempt else None)
-
-
-def customer_draft(account: Account, quote: Quote, rules: LegalEntity, there: Known | None = None) -> CustomerDraft:
-    """What the ERP and billing need to know of the account. Raises Rejected without a billing address."""
-    if account.billing_address is None:
-        raise Rejected(
-            f"Account {account.account_id} has no billing address in Salesforce.", reason_code="billing_address_missing"
-        )
-    return CustomerDraft(
-        account_id=account.account_id,
-        name=account.name,
-        address=account.billing_address,
-        currency=quote.currency,
-        vat_id=account.vat_id,
-        email=quote.bill_to.email if quote.bill_to else None,
-        known_vendor_id=there.vendor_id if there else None,
-        new_as=there.new_as if there else None,
-        match=rules.customer_match,
-        home_currency=rules.currency,
-    )

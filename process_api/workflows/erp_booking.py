@@ -11,6 +11,10 @@ from process_api.workflows.charged_tax import TAX_DIFFERENCE, order_taxed
 from process_api.workflows.dates import PERIODS, delivery_date
 from process_api.workflows.order_checks import OrderSubmission
 from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderLine, ErpOrderState, Money, Quote, QuoteLine
+from shared.shortened import shortened
+
+# What the contract with the system tier takes (shared.canonical.wire.LongText).
+_COMMENT_CHARS_MAX = 2000
 
 
 async def book_erp_order(context: OrderSubmission) -> Found:
@@ -125,4 +129,4 @@ def _erp_comment(quote: Quote) -> str:
         for line in quote.recurring_lines(period)
     ]
     charged = f" Charged by billing, not here: {', '.join(recurring)}." if recurring else ""
-    return f"Quote {quote.number} revision {quote.revision}.{charged}"[:2000]
+    return shortened(f"Quote {quote.number} revision {quote.revision}.{charged}", _COMMENT_CHARS_MAX)

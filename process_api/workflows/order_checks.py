@@ -4,6 +4,7 @@ None of these steps changes anything but the customer, which is linked or create
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -97,7 +98,10 @@ async def check_quote(context: OrderSubmission) -> Found:
     Raises NotReady with every fault at once.
     """
     quote, order = context.quote, context.order
-    submitted = Submitted(order.quote_id, order.quote_revision, order.expected_total, order.expected_currency)
-    exam = Examination(context.tenant, quote, submitted, context.rules, context.policy, context.system)
+    taken_in_at = datetime.fromisoformat(order.created_at)
+    submitted = Submitted(
+        order.quote_id, order.quote_revision, order.expected_total, order.expected_currency, taken_in_at
+    )
+    exam = Examination(context.tenant, quote, submitted, context.rules, context.policy, context.system, context.store)
     (await examine(exam)).require()
     return Found(f"Quote {quote.number} is accepted at revision {quote.revision}, and every system would take it.")

@@ -5,7 +5,8 @@ import msgspec
 from process_api.steps import Found
 from process_api.workflows.amounts import accepted_net, taxed_lines
 from process_api.workflows.carried_terms import carried_terms
-from process_api.workflows.customers import customer_draft, place_of
+from process_api.workflows.customer_drafts import customer_draft
+from process_api.workflows.customers import place_of
 from process_api.workflows.order_checks import OrderSubmission
 from process_api.workflows.readiness.faults import NotReady
 from process_api.workflows.readiness.prices import tax_faults

@@ -11,12 +11,17 @@ from shared.canonical.wire import Canonical, CurrencyCode, LegalEntityCode, Perc
 
 
 class ListPrice(Canonical, frozen=True, kw_only=True):
-    """A product's price in each system; a price is absent where that system does not sell the product."""
+    """A product's price in each system; a price is absent where that system does not sell the product.
+
+    `quantity_digits` is how many digits a quantity has behind the point in the ERP's unit of the product; absent where
+    the ERP sets no limit or does not sell it.
+    """
 
     sku: Sku
     erp: Money | None = None
     billing: Money | None = None
     billing_recurrence: Recurrence | None = None
+    quantity_digits: Annotated[int, Meta(ge=0, le=12)] | None = None
 
 
 class PriceList(Canonical, frozen=True, kw_only=True):

@@ -70,7 +70,8 @@ class QuoteLine(Canonical, frozen=True, kw_only=True):
 
     `total` is what the customer accepted for the line, before tax; None where the CRM keeps no total for a line.
     `start_date` is when it is delivered or begins (RFC 3339 full date), where that differs from the quote's.
-    `usage` lines are charged for what is used, at `unit_price` a unit. `changed_at` is when the line was last written.
+    `usage` lines are charged for what is used, at `unit_price` a unit. A recurring line `in_arrears` is charged after
+    each period, others before. `changed_at` is when the line was last written.
     """
 
     line_id: RecordId
@@ -83,6 +84,7 @@ class QuoteLine(Canonical, frozen=True, kw_only=True):
     total: Money | None = None
     start_date: BusinessDate | None = None
     usage: bool = False
+    in_arrears: bool = False
     bundle_parent_id: RecordId | None = None
     changed_at: ShortText | None = None
 

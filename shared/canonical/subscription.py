@@ -35,12 +35,16 @@ class Collection(StrEnum):
 
 
 class BillingCustomer(Canonical, frozen=True, kw_only=True):
-    """An account as billing charges it, in one currency. `tax_exempt`: billing charges it no tax, whatever its rate."""
+    """An account as billing charges it, in one currency. `tax_exempt`: billing charges it no tax, whatever its rate.
+
+    `has_payment_method`: whether billing could charge it without sending an invoice; None where that is not known.
+    """
 
     account_id: RecordId
     vendor_id: RecordId
     created: bool = False
     tax_exempt: bool = False
+    has_payment_method: bool | None = None
 
 
 class SubscriptionItem(Canonical, frozen=True, kw_only=True):

@@ -34,6 +34,10 @@ class _Address(msgspec.Struct, frozen=True):
     country: str | None = None
 
 
+class _InvoiceSettings(msgspec.Struct, frozen=True):
+    default_payment_method: str | None = None
+
+
 class CustomerRecord(msgspec.Struct, frozen=True):
     """A customer. `currency` is the one that Stripe has charged it in; None before its first invoice."""
 
@@ -45,11 +49,23 @@ class CustomerRecord(msgspec.Struct, frozen=True):
     address: _Address | None = None
     currency: str | None = None
     tax_exempt: str | None = None
+    invoice_settings: _InvoiceSettings | None = None
+    default_source: str | None = None
 
     @property
     def known_currency(self) -> str | None:
         """The currency that it is for, where anything says so."""
         return self.metadata.get(CURRENCY) or (self.currency.upper() if self.currency else None)
+
+    @property
+    def has_payment_method(self) -> bool:
+        """Whether Stripe has what it charges automatically: the default for invoices, else the default source.
+
+        Without either, Stripe refuses a subscription: "This customer has no attached payment source or default payment
+        method." One that is only attached is not charged. Source: the API reference, "The Customer object".
+        """
+        chosen = self.invoice_settings.default_payment_method if self.invoice_settings else None
+        return bool(chosen or self.default_source)
 
 
 class StripeCustomers:
@@ -263,4 +279,5 @@ def _customer(record: CustomerRecord, account_id: str, *, created: bool = False)
         vendor_id=record.id,
         created=created,
         tax_exempt=record.tax_exempt in {"exempt", "reverse"},
+        has_payment_method=record.has_payment_method,
     )

@@ -6,6 +6,7 @@ import msgspec
 
 from shared.canonical import WebhookNotice
 from shared.paths import is_path_segment
+from shared.shortened import shortened
 from system_api.billing.stripe_records import EventRecord
 
 _MORE = 300
@@ -38,7 +39,7 @@ def _unreadable(payload: bytes, reason: str) -> WebhookNotice:
         found = _notice(event.id, event.type[:255], None)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         found = _notice(f"body-{hashlib.sha256(payload).hexdigest()[:40]}", "unknown", None)
-    return msgspec.structs.replace(found, unreadable=f"The event is not understood: {reason}"[:_MORE])
+    return msgspec.structs.replace(found, unreadable=shortened(f"The event is not understood: {reason}", _MORE))
 
 
 def _notice(event_id: str, type_: str, external_id: str | None) -> WebhookNotice:

@@ -8,8 +8,9 @@ import msgspec
 from msgspec import field
 
 from shared.canonical import Account, Address
+from shared.canonical.states import COUNTRIES_WITH_STATES, state_code
 from system_api.crm.salesforce_fields import checked, incomplete, required
-from system_api.crm.salesforce_places import country_code, has_states, state_code
+from system_api.crm.salesforce_places import country_code
 from system_api.crm.salesforce_rows import Record, Row
 from system_api.crm.salesforce_schema import OrgSchema
 from system_api.crm.salesforce_selection import Selection, absent_currency, fields_missing, require_fields
@@ -96,11 +97,16 @@ def _address(row: Row, what: str) -> Address | None:
 
 
 def _region(row: Row, country: str, what: str) -> str | None:
-    """The state's code. Free text has to be understood only where the state decides about tax."""
+    """The state's code by ISO 3166-2. Free text has to be understood only where addresses or taxes need a state.
+
+    A code of the org's own is told as it stands: readiness names it (`unknown_state`).
+    """
     code, written = row.text("state_code"), row.text("state")
-    if code or not written:
-        return code
-    if has_states(country):
+    if code:
+        return state_code(country, code) or code
+    if not written:
+        return None
+    if country in COUNTRIES_WITH_STATES:
         found = state_code(country, written)
         if found is None:
             raise incomplete(f"{what}: {row.paths['state']} is {written!r}, which is not a state of {country}")

@@ -8,6 +8,7 @@ import msgspec
 
 from shared.canonical import ReportedOrderStatus
 from shared.problem import Unavailable
+from shared.shortened import shortened
 from system_api.crm.salesforce_errors import VENDOR
 from system_api.crm.salesforce_rows import Record, Row
 from system_api.crm.salesforce_schema import FieldDescription, OrgSchema
@@ -147,6 +148,4 @@ def _joined(subscription_ids: list[str]) -> str:
 
 
 def _cut(text: str | None) -> str:
-    if text is None or len(text) <= FAILURE_REASON_CHARS_MAX:
-        return text or ""
-    return text[: FAILURE_REASON_CHARS_MAX - 1] + "…"
+    return shortened(text or "", FAILURE_REASON_CHARS_MAX)

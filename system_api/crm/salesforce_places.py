@@ -1,10 +1,10 @@
-"""Countries and states as people write them, where an org has no State and Country picklists to choose from.
+"""Countries as people write them, where an org has no State and Country picklists to choose from.
 
 Names are those of ISO 3166-1 (English short names), of Salesforce's own picklist where it has another, and spellings
 that customers use. A text that is none of them is refused by name: an address must not end up in another country.
 """
 
-import unicodedata
+from shared.canonical.states import codes_by_name, spelled
 
 _COUNTRIES = """
 AD Andorra|AE United Arab Emirates;UAE|AF Afghanistan|AG Antigua and Barbuda|AL Albania|AM Armenia|AO Angola
@@ -44,54 +44,9 @@ US United States;USA;United States of America;America
 UY Uruguay|UZ Uzbekistan|VA Vatican City;Holy See|VC Saint Vincent and the Grenadines|VE Venezuela|VN Vietnam;Viet Nam
 VU Vanuatu|WS Samoa|YE Yemen|ZA South Africa|ZM Zambia|ZW Zimbabwe
 """
-_STATES = {
-    "US": """
-AL Alabama|AK Alaska|AZ Arizona|AR Arkansas|CA California|CO Colorado|CT Connecticut|DE Delaware|FL Florida|GA Georgia
-HI Hawaii|ID Idaho|IL Illinois|IN Indiana|IA Iowa|KS Kansas|KY Kentucky|LA Louisiana|ME Maine|MD Maryland
-MA Massachusetts|MI Michigan|MN Minnesota|MS Mississippi|MO Missouri|MT Montana|NE Nebraska|NV Nevada|NH New Hampshire
-NJ New Jersey|NM New Mexico|NY New York|NC North Carolina|ND North Dakota|OH Ohio|OK Oklahoma|OR Oregon|PA Pennsylvania
-RI Rhode Island|SC South Carolina|SD South Dakota|TN Tennessee|TX Texas|UT Utah|VT Vermont|VA Virginia|WA Washington
-WV West Virginia|WI Wisconsin|WY Wyoming|DC District of Columbia;Washington DC;Washington, D.C.|PR Puerto Rico|GU Guam
-AS American Samoa|VI Virgin Islands;US Virgin Islands|MP Northern Mariana Islands
-AA Armed Forces Americas|AE Armed Forces Europe|AP Armed Forces Pacific
-""",
-    "CA": """
-AB Alberta|BC British Columbia|MB Manitoba|NB New Brunswick|NL Newfoundland and Labrador;Newfoundland|NS Nova Scotia
-NT Northwest Territories|NU Nunavut|ON Ontario|PE Prince Edward Island|QC Quebec;Québec|SK Saskatchewan
-YT Yukon;Yukon Territories
-""",
-}
-
-
-def _spelled(text: str) -> str:
-    """As texts are compared: without accents, capitals, dots and doubled blanks."""
-    plain = unicodedata.normalize("NFKD", text)
-    plain = "".join(each for each in plain if not unicodedata.combining(each) and each != ".")
-    return " ".join(plain.casefold().split())
-
-
-def _table(text: str) -> dict[str, str]:
-    codes: dict[str, str] = {}
-    for entry in text.replace("\n", "|").split("|"):
-        code, _, names = entry.strip().partition(" ")
-        codes |= {_spelled(name): code for name in [code, *names.split(";")] if name}
-    return codes
-
-
-_COUNTRY_CODES = _table(_COUNTRIES)
-_STATE_CODES = {country: _table(text) for country, text in _STATES.items()}
+_COUNTRY_CODES = codes_by_name(_COUNTRIES)
 
 
 def country_code(text: str) -> str | None:
     """The ISO 3166-1 code of a country's name or code; None where it is not known."""
-    return _COUNTRY_CODES.get(_spelled(text))
-
-
-def state_code(country: str, text: str) -> str | None:
-    """The ISO 3166-2 code of a state's name or code, without its country; None where it is not known."""
-    return _STATE_CODES.get(country, {}).get(_spelled(text))
-
-
-def has_states(country: str) -> bool:
-    """Whether the states of the country are known here: those whose tax depends on the state."""
-    return country in _STATE_CODES
+    return _COUNTRY_CODES.get(spelled(text))

@@ -44,6 +44,7 @@ _RECURRENCES = (
     | dict.fromkeys(_YEARLY, Recurrence.year)
 )
 _USAGE = frozenset({"true", "usage"})
+_ARREARS = frozenset({"arrears", "in arrears"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,7 @@ def _line_of(row: Row, currency: str, quote: str) -> QuoteLine:
         total=_money(row, "total", currency),
         start_date=row.day("start_date"),
         usage=row.word("usage") in _USAGE or row.word("product_usage") in _USAGE,
+        in_arrears=row.word("billing_type") in _ARREARS,
         bundle_parent_id=row.text("bundle_parent"),
         changed_at=row.moment("changed_at"),
     )

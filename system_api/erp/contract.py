@@ -1,6 +1,7 @@
 """What Quoteway needs of an ERP: one small contract, one file per vendor."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
@@ -16,6 +17,17 @@ from shared.canonical import (
 )
 from shared.canonical.money import minor_units
 from system_api.findings import Finding
+
+
+@dataclass(frozen=True)
+class SoldProduct:
+    """How an ERP sells a product: its list price, and how many digits a quantity of its unit has behind the point.
+
+    `quantity_digits` is None where the ERP sets no limit.
+    """
+
+    price: Money
+    quantity_digits: int | None = None
 
 
 class Erp(Protocol):
@@ -56,8 +68,8 @@ class Erp(Protocol):
     async def check_credit(self, account_id: str, amount: Money) -> CreditStatus | None:
         """Whether `amount` more fits under the customer's limit; None where the ERP has no such customer."""
 
-    async def list_prices(self, skus: list[str], currency: str) -> dict[str, Money]:
-        """The list price of each of `skus` that this legal entity sells in `currency`."""
+    async def list_prices(self, skus: list[str], currency: str) -> dict[str, SoldProduct]:
+        """The list price and unit of each of `skus` that this legal entity sells in `currency`."""
 
     async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
         """Book the order as a quotation, read it back and compare line count, net amount and, but for rounding, tax.

@@ -16,6 +16,7 @@ from shared.http_client import Transport
 from shared.problem import InvalidRequest
 from shared.tracing import traced
 from system_api.connections import TrytonConnection
+from system_api.erp.contract import SoldProduct
 from system_api.erp.tryton_check import check_company
 from system_api.erp.tryton_parties import TrytonParties, customer_of
 from system_api.erp.tryton_records import (
@@ -26,7 +27,7 @@ from system_api.erp.tryton_records import (
     InvoiceRecord,
     ProductRecord,
     invoice_of,
-    price_of,
+    sold_as,
 )
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
 from system_api.erp.tryton_sales import TrytonSales
@@ -94,16 +95,16 @@ class Tryton:
         party = await self._parties.find(account_id)
         return self._parties.credit(party, account_id, amount) if party else None
 
-    async def list_prices(self, skus: list[str], currency: str) -> dict[str, Money]:
-        """The list prices of what this company sells; in another currency than its own it sells nothing."""
+    async def list_prices(self, skus: list[str], currency: str) -> dict[str, SoldProduct]:
+        """The list prices and units of what this company sells; in another currency than its own it sells nothing."""
         if currency != self._connection.currency:
             return {}
         # No code holds a NUL, and Tryton answers 500 to whoever asks for one: PostgreSQL's text cannot hold it.
         wanted = sorted({sku for sku in skus if "\0" not in sku})
         found = await self._rest.search_each("product.product", "code", wanted, PRODUCT_FIELDS, ProductRecord, limit=2)
         with understanding(VENDOR, writes=False):
-            prices = {product.code: price_of(product, currency) for product in found}
-        return {sku: price for sku, price in prices.items() if price is not None}
+            sold = {product.code: sold_as(product, currency) for product in found}
+        return {sku: each for sku, each in sold.items() if each is not None}
 
     async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
         """Book a sale as a quotation; `external_id` is its reference."""

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from shared.canonical import ErpOrderDraft, ErpOrderLine
 from shared.canonical.money import minor_units
 from shared.problem import Rejected
+from shared.shortened import shortened
 from system_api.erp.tryton_records import CompanyRecord, ProductRecord, date_object, decimal_object, line_note
 from system_api.erp.tryton_rest import VENDOR
 from system_api.line_prices import LinePart, LineRule, price_line
@@ -106,7 +107,7 @@ def _comment(draft: ErpOrderDraft) -> str:
         lines.append(f"Invoice to: {named}")
     if draft.requested_on:
         lines.append(f"Requested for {draft.requested_on}; not to be invoiced before.")
-    return "\n".join(line for line in lines if line)[:COMMENT_CHARS_MAX]
+    return shortened("\n".join(line for line in lines if line), COMMENT_CHARS_MAX)
 
 
 def _zone(company: CompanyRecord) -> ZoneInfo:

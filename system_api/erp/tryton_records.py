@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from shared.canonical import BookedLine, ErpOrder, ErpOrderState, Invoice, InvoiceSource, InvoiceStatus, Money
+from shared.canonical import BookedLine, ErpOrder, ErpOrderState, Invoice, InvoiceSource, InvoiceStatus
 from system_api.decimal_text import unit_price
+from system_api.erp.contract import SoldProduct
 
 ACCOUNT_PREFIX = "SF:"
 """Marks the identifier that carries the CRM's account id: Tryton's own identifier types are official registers."""
@@ -32,7 +33,7 @@ INVOICE_FIELDS = (
     *("number", "state", "invoice_date", "total_amount", "amount_to_pay", "currency.code"),
     *("lines_to_pay.maturity_date", "sales.reference"),
 )
-PRODUCT_FIELDS = ("code", "type", "list_price_used", "salable", "sale_uom.id")
+PRODUCT_FIELDS = ("code", "type", "list_price_used", "salable", "sale_uom.id", "sale_uom.digits")
 COMPANY_FIELDS = ("currency.code", "currency.rounding", "timezone")
 
 _LINE_NOTE = re.compile(r"Quote line ([A-Za-z0-9_.:-]{1,64})(?!\S)")
@@ -147,6 +148,13 @@ class PartyRecord(msgspec.Struct, frozen=True):
     customer_tax_rule: Id | None = None
 
 
+class UnitRecord(msgspec.Struct, frozen=True):
+    """A unit of measure; `digits` is how many a quantity of it has behind the point."""
+
+    id: int
+    digits: int | None = None
+
+
 class ProductRecord(msgspec.Struct, frozen=True):
     """A product, with its price in the context's company's currency."""
 
@@ -154,7 +162,7 @@ class ProductRecord(msgspec.Struct, frozen=True):
     code: str
     salable: bool
     list_price_used: TrytonDecimal | None
-    sale_uom: Id | None
+    sale_uom: UnitRecord | None
     type: str = "goods"
 
 
@@ -300,8 +308,9 @@ def invoice_of(record: InvoiceRecord) -> Invoice:
     )
 
 
-def price_of(product: ProductRecord, currency: str) -> Money | None:
-    """The list price; None for what is not sold, or has no price in this company."""
+def sold_as(product: ProductRecord, currency: str) -> SoldProduct | None:
+    """How the product is sold; None for what is not sold, or has no price in this company."""
     if not product.salable or product.list_price_used is None:
         return None
-    return unit_price(product.list_price_used.decimal, currency)
+    price = unit_price(product.list_price_used.decimal, currency)
+    return SoldProduct(price, product.sale_uom.digits if product.sale_uom else None)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared.canonical import ListPrice, Money, PriceList, Recurrence
 from system_api.billing.contract import Billing
-from system_api.erp.contract import Erp
+from system_api.erp.contract import Erp, SoldProduct
 from system_api.side_by_side import side_by_side
 
 _PERIODS = (Recurrence.month, Recurrence.year)
@@ -45,16 +45,23 @@ def _periods_of(
     return {sku: periods for sku, periods in wanted.items() if periods}
 
 
-def prices_of(sku: str, erp: Money | None, billing: Mapping[tuple[str, Recurrence], Money]) -> list[ListPrice]:
+def prices_of(sku: str, in_erp: SoldProduct | None, billing: Mapping[tuple[str, Recurrence], Money]) -> list[ListPrice]:
     """A product's prices, one for each recurrence at which billing sells it.
 
     The ERP has one price. It stands beside the recurrence whose price it is; where it is that of none, beside each.
     """
+    erp, digits = (in_erp.price, in_erp.quantity_digits) if in_erp is not None else (None, None)
     sold = {period: billing[sku, period] for period in _PERIODS if (sku, period) in billing}
     if not sold:
-        return [ListPrice(sku=sku, erp=erp)]
+        return [ListPrice(sku=sku, erp=erp, quantity_digits=digits)]
     agreeing = [period for period, price in sold.items() if price == erp] or list(sold)
     return [
-        ListPrice(sku=sku, erp=erp if period in agreeing else None, billing=price, billing_recurrence=period)
+        ListPrice(
+            sku=sku,
+            erp=erp if period in agreeing else None,
+            billing=price,
+            billing_recurrence=period,
+            quantity_digits=digits,
+        )
         for period, price in sold.items()
     ]

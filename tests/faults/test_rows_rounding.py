@@ -23,7 +23,7 @@ from system_api.billing.stripe_money import from_minor_units, smallest_charge
 from system_api.billing.stripe_records import PriceRecord, Recurring
 from system_api.billing.stripe_subscriptions import subscription_params
 from system_api.erp import tryton_lines
-from system_api.erp.tryton_records import CompanyRecord, Currency, Id, ProductRecord
+from system_api.erp.tryton_records import CompanyRecord, Currency, ProductRecord, UnitRecord
 from system_api.line_prices import LinePart
 
 CURRENCIES = ["EUR", "JPY", "ISK", "KWD"]
@@ -89,7 +89,7 @@ def erp_net(quote: Quote) -> Decimal:
         expected_tax=zero,
         expected_total=zero,
     )
-    product = ProductRecord(id=1, code="S", salable=True, list_price_used=None, sale_uom=Id(1))
+    product = ProductRecord(id=1, code="S", salable=True, list_price_used=None, sale_uom=UnitRecord(1))
     company = CompanyRecord(id=1, currency=Currency(id=1, code=quote.currency))
     made = tryton_lines.sale_lines(draft, {"S": product}, [1], tryton_lines.line_rule(company, 4))
     coin = Decimal(1).scaleb(-minor_units(quote.currency))

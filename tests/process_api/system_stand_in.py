@@ -136,6 +136,8 @@ class SystemStandIn:
     prices: dict[str, str] = field(
         default_factory=lambda: {"GATEWAY-EDGE": "1490.00", "MON-STD": "4.90", "SUPPORT-PREM": "1200.00"}
     )
+    quantity_digits: dict[str, int] = field(default_factory=dict)
+    """Of the ERP's units, by product."""
     drafts: dict[str, ErpOrderDraft] = field(default_factory=dict)
     """What each order was made from."""
     subscription_drafts: dict[str, SubscriptionDraft] = field(default_factory=dict)
@@ -153,8 +155,14 @@ class SystemStandIn:
     blocked: set[str] = field(default_factory=set)
     customer_drafts: list[CustomerDraft] = field(default_factory=list)
     """What ERP and billing were told of customers."""
+    customers: dict[str, str] = field(default_factory=dict)
+    """The ERP's customers that carry an account's id, by that id."""
     customer_records: dict[str, CustomerEntry] = field(default_factory=dict)
+    alike: list[CustomerEntry] = field(default_factory=list)
+    """The customers that an account looks like."""
     erp_tax: CustomerTax | None = None
+    billing_customers: dict[str, BillingCustomer] = field(default_factory=dict)
+    """What billing knows accounts as, by their ids."""
     billing_exempts: bool = False
     orders: dict[str, ErpOrder] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
@@ -274,6 +282,13 @@ class SystemStandIn:
 
     # -- ERP ------------------------------------------------------------------------------------------------------
 
+    def _find_customer(self, _body: bytes, account_id: str) -> Customer | None:
+        vendor_id = self.customers.get(account_id)
+        if vendor_id is None:
+            return None
+        blocked = vendor_id in self.blocked
+        return Customer(account_id=account_id, vendor_id=vendor_id, code="C-1001", name="Acme", blocked=blocked)
+
     def _ensure_customer(self, body: bytes, account_id: str) -> Customer:
         draft = msgspec.json.decode(body, type=CustomerDraft)
         self.customer_drafts.append(draft)
@@ -284,13 +299,18 @@ class SystemStandIn:
         vendor_id = self.replaced.get(vendor_id, vendor_id)
         if vendor_id in self.blocked:
             raise Rejected(f"Customer {vendor_id} is blocked in the ERP.", reason_code="customer_blocked")
+        self.customers[account_id] = vendor_id
         return Customer(account_id=account_id, vendor_id=vendor_id, code="C-1001", name="Acme", tax=self.erp_tax)
 
     def _find_customer_candidates(self, _body: bytes) -> CustomerCandidates:
-        return CustomerCandidates(candidates=list(self.customer_records.values()))
+        return CustomerCandidates(candidates=self.alike)
 
     def _find_customer_record(self, _body: bytes, _capability: str, vendor_id: str) -> CustomerEntry | None:
-        return self.customer_records.get(vendor_id)
+        if vendor_id in self.customer_records or not vendor_id.startswith(("party-", "master-")):
+            return self.customer_records.get(vendor_id)
+        # As `ensure_customer` would name it: what an earlier test's orders have linked is there.
+        active = vendor_id not in self.blocked
+        return CustomerEntry(vendor_id=vendor_id, number="C-1001", name="Acme", active=active)
 
     def _check_credit(self, _body: bytes, account_id: str) -> CreditStatus:
         return CreditStatus(
@@ -356,7 +376,7 @@ class SystemStandIn:
 
     def _find_billing_customer(self, _body: bytes, account_id: str) -> BillingCustomer | None:
         if not self.billing_exempts:
-            return None
+            return self.billing_customers.get(account_id)
         return BillingCustomer(account_id=account_id, vendor_id=f"cus_{account_id}", tax_exempt=True)
 
     def _create_subscription(self, body: bytes, external_id: str) -> Subscription:
@@ -430,6 +450,7 @@ class SystemStandIn:
                 erp=euros(self.prices[sku]),
                 billing=euros(self.prices[sku]),
                 billing_recurrence=recurrences.get(sku, Recurrence.none),
+                quantity_digits=self.quantity_digits.get(sku),
             )
             if sku in self.prices
             else ListPrice(sku=sku)
@@ -467,6 +488,7 @@ _ROUTES = [
     (r"/v1/crm/accounts/([^/]+)", "GET", "find_account"),
     (r"/v1/crm/users/([^/]+)/record-access/([^/]+)", "GET", "record_access"),
     (r"/v1/crm/order-status/([^/]+)", "PUT", "report_order_status"),
+    (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "GET", "find_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "PUT", "ensure_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customer-candidates", "POST", "find_customer_candidates"),
     (r"/v1/(erp|billing)/NW-(?:DE|US)/customer-records/([^/]+)", "GET", "find_customer_record"),

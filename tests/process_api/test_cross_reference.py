@@ -106,6 +106,32 @@ async def test_a_link_does_not_move_to_another_accounts_record(store: Store, ten
     assert ("customer", "erp:NW-DE", "001A", "7") in await links(store, tenant)
 
 
+@pytest.mark.parametrize("theirs", ["billing:NW-DE", "billing:NW-DE:EUR", "billing:NW-DE:USD"])
+@pytest.mark.parametrize("before", [None, "cus_2"])
+async def test_a_billing_customer_is_one_accounts_under_every_name_of_the_system(
+    store: Store, tenant: str, theirs: str, before: str | None
+) -> None:
+    ours = "billing:NW-DE:EUR"
+    await connect(store, tenant, "001B", "cus_1", system=theirs)
+    if before is not None:
+        await connect(store, tenant, "001A", before, system=ours)
+
+    with pytest.raises(NeedsDecision, match="is account 001B already"):
+        await connect(store, tenant, "001A", "cus_1", system=ours, before=before)
+
+    held = [each for each in await links(store, tenant) if each[2] == "001A"]
+    assert held == ([] if before is None else [("customer", ours, "001A", before)])
+
+
+async def test_one_account_may_have_one_billing_customer_under_two_names(store: Store, tenant: str) -> None:
+    for system in ("billing:NW-DE:EUR", "billing:NW-DE:USD"):
+        await connect(store, tenant, "001A", "cus_1", system=system)
+
+    # Another legal entity's billing, though its code begins alike, is another system.
+    await connect(store, tenant, "001B", "cus_1", system="billing:NW-DE-2:EUR")
+    assert len(await links(store, tenant)) == 3
+
+
 async def test_a_link_that_was_moved_meanwhile_is_asked_for_again(store: Store, tenant: str) -> None:
     await connect(store, tenant, "001A", "9")
 

@@ -80,28 +80,45 @@ def candidate(vendor_id: str, **changes: Any) -> CustomerEntry:
 
 async def test_a_likely_duplicate_parks_at_once_and_shows_its_candidates(process: Process) -> None:
     account_id = take_new_account(process)
-    process.system.undecided = SAID
-    process.system.customer_records = {"5": candidate("5")}
+    process.system.alike = [candidate("5", matched_by=["tax id"]), candidate("6", number="C-7", active=False)]
 
     order = await ordered(process)
 
     assert (order["status"], order["reasonCode"]) == ("parked", "customer_ambiguous")
-    assert order["reason"] == SAID
-    assert process.system.calls.count("ensure_customer") == 1, "asking again would be told the same"
+    assert f"may know account {account_id} already: C-1003 (the same tax id); C-7 (blocked)." in order["reason"]
+    assert "Tidewater" not in order["reason"], "an order keeps nobody's name"
+    assert process.system.calls.count("find_customer_candidates") == 1, "asking again would be told the same"
+    assert "ensure_customer" not in process.system.calls
     assert process.system.journal == [("report", f"{order['orderId']}:parked")]
     flow = (await process.flow(order["flowId"]))["flow"]
     assert flow["whatToDo"] == CHOOSE
     [waiting] = (await identity(process, account_id))["undecided"]
     assert (waiting["system"], waiting["flowId"], waiting["candidatesKnown"]) == ("erp:NW-DE", order["flowId"], True)
-    assert [(each["number"], each["city"]) for each in waiting["candidates"]] == [("C-1003", "Hamburg")]
+    shown = [(each["number"], each["city"]) for each in waiting["candidates"]]
+    assert shown == [("C-1003", "Hamburg"), ("C-7", "Hamburg")]
 
 
-@pytest.mark.parametrize("choice", ["5", "new"])
-async def test_an_answer_is_kept_and_the_next_order_does_not_ask_again(process: Process, choice: str) -> None:
-    account_id = take_new_account(process)
+async def test_a_duplicate_that_appears_after_readiness_parks_before_it_is_made(process: Process) -> None:
+    take_new_account(process)
     process.system.undecided = SAID
+
+    order = await ordered(process)
+
+    assert (order["status"], order["reasonCode"], order["reason"]) == ("parked", "customer_ambiguous", SAID)
+    assert process.system.calls.count("ensure_customer") == 1
+
+
+@pytest.mark.parametrize("found_by", ["readiness", "the write"])
+@pytest.mark.parametrize("choice", ["5", "new"])
+async def test_an_answer_is_kept_and_the_next_order_does_not_ask_again(
+    process: Process, choice: str, found_by: str
+) -> None:
+    account_id = take_new_account(process)
     vendor_id = f"record-{account_id}" if choice == "5" else choice
     process.system.customer_records = {vendor_id: candidate(vendor_id)}
+    process.system.undecided = SAID
+    if found_by == "readiness":
+        process.system.alike = [candidate(vendor_id)]
     parked = await ordered(process)
 
     decided = await relink(process, account_id, vendor_id)
@@ -135,6 +152,29 @@ async def test_the_same_decision_sent_again_changes_nothing(process: Process) ->
     assert [each.status_code for each in (*answers, again)] == [200, 200, 200]
     history = (await identity(process, account_id))["history"]
     assert [each["cause"] for each in history if each["system"] == "erp:NW-DE"] == ["relinked", "linked"]
+
+
+@pytest.mark.parametrize("choice", ["other", "new"])
+async def test_a_decision_sent_again_gets_its_first_answer_and_asks_nobody(process: Process, choice: str) -> None:
+    account_id, key = take_new_account(process), uuid.uuid4().hex
+    await ordered(process)
+    other = f"other-{account_id}" if choice == "other" else "new"
+    process.system.customer_records = {other: candidate(other)}
+    first = await relink(process, account_id, other, key=key)
+    # By now another decision holds, and nothing can be asked.
+    third = f"third-{account_id}"
+    process.system.customer_records = {third: candidate(third)}
+    assert (await relink(process, account_id, third)).status_code == 200
+    process.system.account, process.system.customer_records = None, {}
+    asked = len(process.system.calls)
+
+    again = await relink(process, account_id, other, key=key)
+    different = await relink(process, account_id, third, key=key)
+
+    assert (again.status_code, again.json()) == (200, first.json())
+    assert first.json()["before"] == f"party-{account_id}"
+    assert different.status_code == 422
+    assert len(process.system.calls) == asked
 
 
 @pytest.mark.parametrize(
@@ -227,6 +267,18 @@ async def test_a_blocked_customer_ends_the_order_before_anything_is_written(proc
 
     assert (order["status"], order["reasonCode"]) == ("rejected", "customer_blocked")
     assert {name for name, _ in process.system.journal} == {"report"}
+
+
+async def test_a_blocked_customer_that_is_linked_is_named_by_its_number(process: Process) -> None:
+    account_id = take_new_account(process)
+    await ordered(process)
+    process.system.blocked = {f"party-{account_id}"}
+    take_new_quote(process)
+
+    order = await ordered(process)
+
+    assert (order["status"], order["reasonCode"]) == ("rejected", "customer_blocked")
+    assert "Customer C-1001 is blocked in the ERP" in order["reason"]
 
 
 async def test_the_bill_to_contacts_email_reaches_both_systems(process: Process) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from process_api.discount_policy import DiscountPolicy
 from shared.canonical import ListPrice, Money, PriceList, QuoteLine, Recurrence
+from system_api.erp.contract import SoldProduct
 from system_api.pricing.list_prices import prices_of
 
 POLICY = DiscountPolicy(discount_max_percent=Decimal(20), tolerance_percent=Decimal("0.5"))
@@ -195,7 +196,7 @@ def test_the_tolerance_above_the_list_is_exact() -> None:
 def by_the_month_and_by_the_year(erp: str) -> PriceList:
     """A product that billing sells at 4.90 a month and 49.00 a year, as list prices stand side by side."""
     billing = {("MON-STD", Recurrence.month): euros("4.90"), ("MON-STD", Recurrence.year): euros("49.00")}
-    return PriceList(currency="EUR", prices=prices_of("MON-STD", euros(erp), billing))
+    return PriceList(currency="EUR", prices=prices_of("MON-STD", SoldProduct(euros(erp)), billing))
 
 
 @pytest.mark.parametrize(

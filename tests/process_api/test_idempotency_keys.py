@@ -13,7 +13,8 @@ from sqlalchemy import text
 from process_api import idempotency
 from process_api.discount_policy import DiscountPolicy
 from process_api.housekeeping import Housekeeping
-from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, prune_keys
+from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed, prune_keys
+from process_api.identities import RELINK
 from process_api.legal_entities import LegalEntities
 from process_api.order_intake import ORDER_FLOW, OrderIntake, Submission
 from process_api.submission_check import SubmissionCheck
@@ -175,8 +176,9 @@ async def test_one_key_for_two_operations_is_two_requests(process: Process) -> N
 
 async def kept_by_the_version_before(process: Process, key: str, acting: ActingUser | None) -> str:
     """An order whose key is where versions before 0017 kept it."""
-    check = SubmissionCheck(process.worker.system, DiscountPolicy(Decimal(20), Decimal(1)), LegalEntities())
-    intake, quote = OrderIntake(process.worker.store, check), process.system.quote_id
+    store = process.worker.store
+    check = SubmissionCheck(process.worker.system, DiscountPolicy(Decimal(20), Decimal(1)), LegalEntities(), store)
+    intake, quote = OrderIntake(store, check), process.system.quote_id
     accepted = await intake.accept(service(), IdempotencyKey(key), Submission(quote_id=quote, quote_revision=1), acting)
     async with process.worker.store.transaction("nordwind") as connection:
         await connection.execute(
@@ -214,6 +216,18 @@ async def test_a_key_of_the_version_before_stands_for_nothing_of_another_user(pr
     async with process.worker.store.engine.connect() as connection:
         theirs = KeyScope.of(service(), user("005QW0000000002YAA"), ORDER_FLOW)
         assert await claim_key(connection, theirs, IdempotencyKey(key), "another body", "ord_theirs") is None
+        await connection.rollback()
+
+
+async def test_a_key_of_the_version_before_stands_for_nothing_of_another_operation(process: Process) -> None:
+    key = uuid.uuid4().hex
+    await kept_by_the_version_before(process, key, None)
+
+    async with process.worker.store.engine.connect() as connection:
+        relinking = KeyScope.of(service(), None, RELINK)
+        assert not await is_claimed(connection, relinking, IdempotencyKey(key))
+        assert await is_claimed(connection, KeyScope.of(service(), None, ORDER_FLOW), IdempotencyKey(key))
+        assert await claim_key(connection, relinking, IdempotencyKey(key), "another body", "an answer") is None
         await connection.rollback()
 
 

@@ -254,6 +254,18 @@ async def workflow_status(flow_id: str) -> str:
     return status.status
 
 
+async def test_a_vendors_long_sentence_is_cut_at_a_word_and_says_so(process: Process) -> None:
+    process.system.vendor_said = "wordy " * 400
+    process.system.fail("create_order", "rejected")
+
+    order = await submit_and_end(process)
+
+    flow = await process.flow(order["flowId"])
+    attempt = next(each for each in flow["attempts"] if each["step"] == "book_erp_order")
+    assert 990 < len(attempt["detail"]) <= 1000
+    assert attempt["detail"].endswith(" wordy…")
+
+
 async def test_a_nul_in_vendors_sentences_harms_no_ending(process: Process) -> None:
     order = await refused_in_words_with_a_nul(process)
 

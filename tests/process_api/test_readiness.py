@@ -1,15 +1,17 @@
 """Readiness: what a later system would refuse is known before the first write, every fault of it at once."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import update
 
 from process_api.legal_entities import LegalEntity, PaymentTerm
 from process_api.settings import ProcessSettings
+from process_api.tables import orders
 from process_api.workflows.readiness.examination import Examination, Submitted
 from process_api.workflows.readiness.examine import Findings, examine
 from process_api.workflows.readiness.faults import NOT_READY, NotReady
@@ -37,7 +39,8 @@ class Desk:
         saga_system = self.process.worker.system
         policy = self.process.settings.discount_policy()
         asked = submitted or Submitted(quote.quote_id, quote.revision)
-        return await examine(Examination("nordwind", quote, asked, self.rules, policy, saga_system, now))
+        store = self.process.worker.store
+        return await examine(Examination("nordwind", quote, asked, self.rules, policy, saga_system, store, now))
 
     async def codes(self, quote: Quote, **more: Any) -> list[str]:
         """The codes of what is found about the quote."""
@@ -84,6 +87,7 @@ async def test_a_quote_that_every_system_takes_has_no_fault(desk: Desk) -> None:
         (changed(shipping=euros("25.00")), "shipping_not_configured"),
         (with_line(quantity="1.5"), "quantity_not_whole"),
         (with_line(usage=True), "usage_not_supported"),
+        (with_line(in_arrears=True), "arrears_not_supported"),
         (with_line(bundle_parent_id="elsewhere"), "bundle_incomplete"),
         (with_line(sku="MON-RETIRED"), "unknown_product"),
         (with_line(unit_price=euros("9.90")), "price_outside_policy"),
@@ -104,10 +108,11 @@ async def test_what_the_quote_tells_is_a_fault_in_a_sentence(desk: Desk, quote: 
         (changed(payment_terms="Net 30"), {"payment_terms": {"Net 30": PaymentTerm(erp="30 days net", days=30)}}),
         (changed(shipping=euros("25.00")), {"shipping_sku": "SHIPPING"}),
         (changed(shipping=euros("0.00")), {}),
-        (changed(bill_to=None), {"collection": "charge_automatically"}),
+        (changed(bill_to=None, lines=mixed_quote().lines[:1]), {"collection": "charge_automatically"}),
         (changed(bill_to=None, lines=mixed_quote().lines[:1]), {}),
         (changed(expires_on="2026-12-01"), {}),
         (changed(billing_frequency=BillingFrequency.month), {}),
+        (changed(lines=[msgspec.structs.replace(mixed_quote().lines[0], in_arrears=True)]), {}),
     ],
 )
 async def test_what_the_rules_allow_is_no_fault(process: Process, quote: Quote, rules: dict[str, Any]) -> None:
@@ -121,6 +126,45 @@ async def test_a_quote_expires_by_the_day_of_the_legal_entity(process: Process) 
 
     assert await in_new_york.codes(quote, now=late_on_the_30th) == []
     assert await Desk(process).codes(quote, now=late_on_the_30th) == ["quote_expired"]
+
+
+@pytest.mark.parametrize(
+    ("taken_in", "codes"),
+    [
+        ("2026-11-30T22:59:59Z", []),  # still the 30th in Berlin
+        ("2026-11-30T23:00:00Z", ["quote_expired"]),
+    ],
+)
+async def test_an_order_that_waits_is_held_to_the_day_it_was_submitted(
+    desk: Desk, taken_in: str, codes: list[str]
+) -> None:
+    quote = changed(expires_on="2026-11-30")
+    submitted = Submitted(quote.quote_id, quote.revision, at=datetime.fromisoformat(taken_in))
+
+    assert await desk.codes(quote, submitted=submitted, now=NOON) == codes
+
+
+async def test_a_start_date_is_held_to_the_day_on_which_billing_would_begin(desk: Desk) -> None:
+    quote = changed(start_date="2026-11-30", lines=mixed_quote().lines[1:])
+    submitted = Submitted(quote.quote_id, quote.revision, at=datetime(2026, 11, 29, 12, tzinfo=UTC))
+
+    assert set(await desk.codes(quote, submitted=submitted)) == {"start_date_past"}
+
+
+async def test_an_order_taken_in_before_its_quote_expired_is_booked_after(process: Process) -> None:
+    assert process.system.quote is not None
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    process.system.quote = msgspec.structs.replace(process.system.quote, expires_on=f"{yesterday:%Y-%m-%d}")
+    gate = process.switch.hold("/v1/crm/quotes/")  # the submission does without, and the flow waits
+    answer = await process.submit()
+    order_id = answer.json()["orderId"]
+    async with process.worker.store.transaction("nordwind") as connection:
+        await connection.execute(update(orders).where(orders.c.order_id == order_id).values(created_at=yesterday))
+    gate.set()
+
+    order = await process.ended(order_id)
+
+    assert order["status"] == "booked", order["reason"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +189,13 @@ async def test_a_line_changed_after_acceptance_is_a_fault(desk: Desk, changed_at
         (Address(street="", postal_code="", city="", country="DE"), "address_incomplete"),
         (Address(street="Main St 1", postal_code="1", city="", country="DE"), "address_incomplete"),
         (Address(street="Main St 1", postal_code="1", city="Ulm", country="US", region="ZZ"), "unknown_state"),
-        (Address(street="Main St 1", postal_code="1", city="Ulm", country="CA", region="NY"), "unknown_state"),
+        *(
+            (Address(street="Main St 1", postal_code="1", city="Ulm", country=country, region=region), "unknown_state")
+            for country, region in [
+                *(("CA", "NY"), ("AU", "XX"), ("BR", "XX"), ("CN", "99"), ("IE", "XX"), ("IN", "XX"), ("IT", "XX")),
+                ("MX", "XX"),
+            ]
+        ),
     ],
 )
 async def test_an_address_that_cannot_be_invoiced_is_a_fault(desk: Desk, address: Address | None, code: str) -> None:
@@ -154,6 +204,31 @@ async def test_an_address_that_cannot_be_invoiced_is_a_fault(desk: Desk, address
     desk.process.system.account = account
 
     assert await desk.codes(mixed_quote()) == [code]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "digits", "codes"),
+    [
+        ("1.5", 0, ["quantity_not_whole"]),
+        ("-0.1", 0, ["quantity_not_whole"]),
+        ("2.00", 0, []),
+        ("1.255", 2, ["quantity_too_fine"]),
+        ("1.25", 2, []),
+        ("1.2500", 2, []),
+        ("0.0001", None, []),
+    ],
+)
+async def test_a_quantity_finer_than_the_erps_unit_is_a_fault(
+    desk: Desk, quantity: str, digits: int | None, codes: list[str]
+) -> None:
+    lines = [line("l1", "GATEWAY-EDGE", quantity, "1490.00", Recurrence.none)]
+    desk.process.system.quantity_digits = {} if digits is None else {"GATEWAY-EDGE": digits}
+
+    found = await desk.examine(changed(lines=lines))
+
+    told = [fault for fault in found.faults if fault.field == "quantity"]
+    assert [(fault.code, fault.line_id, fault.system) for fault in told] == [(code, "l1", "ERP") for code in codes]
+    assert all(f"Line 1 (GATEWAY-EDGE): {quantity} of it cannot be sold" in fault.message for fault in told)
 
 
 async def test_one_product_twice_at_the_list_price_can_be_ordered(desk: Desk) -> None:

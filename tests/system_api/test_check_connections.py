@@ -19,7 +19,7 @@ from system_api.salesforce_map import OrderFields, QuoteFields, SalesforceFields
 from system_api.settings import SystemSettings
 from tests.system_api.conftest import Simulator, salesforce_connection
 from tests.system_api.crm.orgs import org_of
-from tests.system_api.crm.test_org_profiles import CPQ_FIELDS, CPQ_OBJECTS
+from tests.system_api.crm.test_cpq_quotes import CPQ_FIELDS, CPQ_OBJECTS
 
 PINNED = "00DQW0000000001"
 

@@ -3,8 +3,8 @@
 from process_api.readiness_fault import ReadinessFault
 from process_api.workflows.amounts import has_erp_lines
 from process_api.workflows.readiness.examination import CRM, ERP, Examination
-from process_api.workflows.readiness.states import STATES
 from shared.canonical import Account, Address, CreditDecision
+from shared.canonical.states import COUNTRIES_WITH_STATES, state_code
 
 
 async def account(exam: Examination) -> list[ReadinessFault]:
@@ -70,5 +70,6 @@ def _address_fault(found: Account, code: str, said: str, field: str) -> Readines
 
 
 def _has_unknown_state(address: Address) -> bool:
-    states = STATES.get(address.country)
-    return states is not None and address.region is not None and address.region not in states
+    if address.region is None or address.country not in COUNTRIES_WITH_STATES:
+        return False
+    return state_code(address.country, address.region) is None

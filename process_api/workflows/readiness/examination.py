@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from process_api.discount_policy import DiscountPolicy
 from process_api.legal_entities import LegalEntity
 from process_api.readiness_fault import ReadinessFault
+from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.workflows.amounts import erp_net, taxed_lines
 from shared.canonical import (
@@ -28,12 +29,16 @@ A = TypeVar("A")
 
 @dataclass(frozen=True)
 class Submitted:
-    """What a caller submitted: the quote by which id, at which revision, and the total that its user saw."""
+    """What a caller submitted: the quote by which id, at which revision, and the total that its user saw.
+
+    `at` is when it was taken in; None for what is being submitted, or asked about, now.
+    """
 
     quote_id: str
     quote_revision: int | None = None
     expected_total: Decimal | None = None
     expected_currency: str | None = None
+    at: datetime | None = None
 
 
 @dataclass
@@ -49,15 +54,23 @@ class Examination:
     rules: LegalEntity
     policy: DiscountPolicy
     system: SystemClient
+    store: Store
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     refusals: list[ReadinessFault] = field(default_factory=list, init=False)
     unavailable: dict[str, Unavailable | NeedsDecision] = field(default_factory=dict, init=False)
+    decisions: list[NeedsDecision] = field(default_factory=list, init=False)
+    """What only a person can decide. Each is among the faults as well."""
     _reads: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict, init=False)
 
     @property
     def today(self) -> date:
         """The business date: the day in the time zone of the legal entity that sells."""
         return self.now.astimezone(self.rules.zone).date()
+
+    @property
+    def submitted_on(self) -> date:
+        """The business date on which the quote was submitted: an order that has to wait does not expire meanwhile."""
+        return (self.submitted.at or self.now).astimezone(self.rules.zone).date()
 
     async def account(self) -> Account | None:
         """The quote's account as Salesforce has it; None where it has none."""

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from process_api.readiness_fault import ReadinessFault
-from process_api.workflows.readiness import customer, line_shapes, prices, terms_and_contacts
-from process_api.workflows.readiness.examination import CRM, ERP, PRICE_LISTS, TAX, Examination
+from process_api.workflows.readiness import customer, identity, line_shapes, prices, terms_and_contacts
+from process_api.workflows.readiness.examination import BILLING, CRM, ERP, PRICE_LISTS, TAX, Examination
 from process_api.workflows.readiness.faults import NotReady
 from process_api.workflows.readiness.quote_state import quote_state, wrong_quote
 from shared.problem import NeedsDecision, Rejected, Unavailable
@@ -39,7 +39,10 @@ OWN_CHECKS = (
 SYSTEM_CHECKS = (
     Check(customer.account, CRM),
     Check(customer.credit, ERP),
+    Check(identity.erp_customer, ERP),
+    Check(identity.billing_customer, BILLING),
     Check(prices.list_prices, PRICE_LISTS),
+    Check(prices.quantities, PRICE_LISTS),
     Check(prices.tax, TAX),
 )
 
@@ -53,10 +56,14 @@ class Unchecked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True)
 class Findings:
-    """Every fault that was found, and the systems that could not be asked."""
+    """Every fault that was found, and the systems that could not be asked.
+
+    `decisions` are the faults that no seller can mend: a person of the integration team decides.
+    """
 
     faults: list[ReadinessFault]
     unavailable: dict[str, Unavailable | NeedsDecision]
+    decisions: list[NeedsDecision] = field(default_factory=list)
 
     @property
     def unchecked(self) -> list[Unchecked]:
@@ -64,7 +71,13 @@ class Findings:
         return [Unchecked(system=system, message=error.detail) for system, error in self.unavailable.items()]
 
     def require(self) -> None:
-        """Raise NotReady where there are faults; Unavailable or NeedsDecision where a system could not be asked."""
+        """Raise NotReady where there are faults; Unavailable or NeedsDecision where a system could not be asked.
+
+        NeedsDecision too where nothing but decisions keeps the quote from being ordered: the order waits for them.
+        """
+        undecided = {decision.reason_code for decision in self.decisions}
+        if self.faults and all(fault.code in undecided for fault in self.faults):
+            raise self.decisions[0]
         if self.faults:
             away = ", ".join(self.unavailable)
             raise NotReady(self.faults, f"There may be more: {away} could not be asked." if away else "")
@@ -81,7 +94,7 @@ async def examine(exam: Examination, within_s: float | None = None) -> Findings:
     if not _UNASKABLE & {fault.code for fault in [*faults, *exam.refusals]}:
         faults += await _run(exam, SYSTEM_CHECKS, within_s)
     told = {(fault.code, fault.line_id, fault.message): fault for fault in [*faults, *exam.refusals]}
-    return Findings(list(told.values()), exam.unavailable)
+    return Findings(list(told.values()), exam.unavailable, exam.decisions)
 
 
 async def _run(exam: Examination, checks: tuple[Check, ...], within_s: float | None) -> list[ReadinessFault]:

@@ -7,6 +7,7 @@ from process_api.workflows.amounts import amount_faults
 from process_api.workflows.dates import date_faults, subscription_groups
 from process_api.workflows.readiness.examination import BILLING, Examination
 from process_api.workflows.readiness.faults import line_fault
+from shared.canonical import Recurrence
 from shared.canonical.subscription import SUBSCRIPTION_ITEMS_MAX
 
 
@@ -52,7 +53,7 @@ async def recurring_lines(exam: Examination) -> list[ReadinessFault]:
 
 
 async def kinds_of_lines(exam: Examination) -> list[ReadinessFault]:
-    """Lines of a kind that no system is told of yet: charged by use, or a part of a bundle that is not on the quote."""
+    """Lines of a kind that no system takes: charged by use or in arrears, or a part of a bundle not on the quote."""
     quote = exam.quote
     on_quote = {line.line_id for line in quote.lines}
     faults = [
@@ -65,6 +66,20 @@ async def kinds_of_lines(exam: Examination) -> list[ReadinessFault]:
         )
         for line in quote.lines
         if line.usage
+    ]
+    # Billing charges recurring lines before their period (Stripe: every licensed price), and only usage after it.
+    faults += [
+        line_fault(
+            quote,
+            line,
+            "arrears_not_supported",
+            "it is to be charged in arrears, and billing charges what recurs at the beginning of each period. Have it "
+            "charged in advance.",
+            "inArrears",
+            BILLING,
+        )
+        for line in quote.lines
+        if line.in_arrears and not line.usage and line.recurrence is not Recurrence.none
     ]
     faults += [
         line_fault(

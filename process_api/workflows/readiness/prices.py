@@ -22,6 +22,23 @@ async def list_prices(exam: Examination) -> list[ReadinessFault]:
     return faults
 
 
+async def quantities(exam: Examination) -> list[ReadinessFault]:
+    """Whether the ERP's unit of each product can be sold in the quantity of its line, which it does not round."""
+    quote, listed = exam.quote, await exam.prices()
+    faults = []
+    for line in quote.one_off_lines():
+        sold = listed.price_for(line.sku, line.recurrence)
+        digits = sold.quantity_digits if sold is not None else None
+        if digits is None or Decimal(line.quantity) == round(Decimal(line.quantity), digits):
+            continue
+        if digits == 0:
+            code, unit = "quantity_not_whole", "the ERP sells whole units"
+        else:
+            code, unit = "quantity_too_fine", f"the ERP sells it to {digits} digit{'s'[: digits > 1]} behind the point"
+        faults.append(line_fault(quote, line, code, f"{line.quantity} of it cannot be sold, {unit}.", "quantity", ERP))
+    return faults
+
+
 async def tax(exam: Examination) -> list[ReadinessFault]:
     """Whether tax can be calculated: a refusal of the tax engine is a fault as it stands."""
     found = await exam.tax()

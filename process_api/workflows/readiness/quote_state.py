@@ -59,7 +59,7 @@ def quote_state(exam: Examination) -> list[ReadinessFault]:
                 field="kind",
             )
         )
-    if quote.expires_on is not None and date.fromisoformat(quote.expires_on) < exam.today:
+    if quote.expires_on is not None and date.fromisoformat(quote.expires_on) < exam.submitted_on:
         faults.append(
             ReadinessFault(
                 code="quote_expired",

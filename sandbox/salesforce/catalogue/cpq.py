@@ -98,6 +98,7 @@ CPQ_QUOTE_LINE = SObject(
         Field("SBQQ__EndDate__c", "date"),
         Field("SBQQ__ChargeType__c", "picklist", picklist=("One-Time", "Recurring", "Usage")),
         Field("SBQQ__BillingFrequency__c", "picklist", picklist=("Monthly", "Quarterly", "Annual")),
+        Field("SBQQ__BillingType__c", "picklist", picklist=("Advance", "Arrears")),
         Field("SBQQ__RequiredBy__c", "reference", reference_to=_LINE),
         CURRENCY,
         *system_fields(owned=False),

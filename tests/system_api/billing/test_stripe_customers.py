@@ -222,6 +222,24 @@ async def test_what_the_erp_says_of_the_tax_is_written_and_only_that(
     assert stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}")["tax_exempt"] == "reverse"
 
 
+async def test_a_customer_can_be_charged_once_it_has_a_default_payment_method(
+    billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
+) -> None:
+    customer, account_id = await billing.ensure_customer(customer_draft), customer_draft.account_id
+    told = [customer.has_payment_method]
+
+    method = stripe_post(stripe_account, "/v1/payment_methods/pm_card_visa/attach", customer=customer.vendor_id)
+    for chosen in (None, method["id"]):
+        if chosen:
+            wanted = {"invoice_settings[default_payment_method]": chosen}
+            stripe_post(stripe_account, f"/v1/customers/{customer.vendor_id}", **wanted)
+        found = await billing.find_customer(account_id, "EUR", known=customer.vendor_id)
+        assert found is not None
+        told.append(found.has_payment_method)
+
+    assert told == [False, False, True]
+
+
 # -- tax ids ----------------------------------------------------------------------------------------------------------
 
 

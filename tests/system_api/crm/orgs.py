@@ -8,9 +8,12 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 
 from sandbox.salesforce.app import create_app
 from sandbox.salesforce.settings import SalesforceSandboxSettings
+from shared.canonical import Money, OrderStatus, ReportedOrderStatus
+from shared.problem import VendorError
 from system_api.connections import SalesforceConnection
 from system_api.crm.salesforce import Salesforce
 from tests.system_api.conftest import salesforce_connection
@@ -79,3 +82,24 @@ async def org_of(folder: Path, *profiles: str, seed: str = "sandbox/data", **set
         answer = await rest.post("/oauth2/token", data={"grant_type": "client_credentials", **login})
         rest.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         yield Org(rest, Salesforce(connection, network), connection, network)
+
+
+def report(version: int = 1, **changes: Any) -> ReportedOrderStatus:
+    """What an org is told of an order of Acme's."""
+    told: dict[str, Any] = {
+        "account_id": ACME,
+        "quote_id": "0Q0QW00000000010AA",
+        "status": OrderStatus.booked,
+        "currency": "EUR",
+        "total": Money(amount="214.20", currency="EUR"),
+        "erp_order_id": "17",
+        "erp_order_number": "NW-DE-17",
+    }
+    return ReportedOrderStatus(version=version, **{**told, **changes})
+
+
+async def refused(crm: Salesforce, call: str, *arguments: Any) -> VendorError:
+    """The error that a call of the adapter raises."""
+    with pytest.raises(VendorError) as raised:
+        await getattr(crm, call)(*arguments)
+    return raised.value

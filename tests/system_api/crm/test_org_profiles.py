@@ -2,92 +2,25 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
-from shared.canonical import Address, Money, OrderStatus, QuoteStatus, Recurrence, ReportedOrderStatus
-from shared.problem import Rejected, Unavailable, VendorError
+from shared.canonical import Address, Money, OrderStatus
+from shared.problem import Rejected, Unavailable
 from system_api.crm.salesforce import Salesforce
 from system_api.crm.salesforce_quotes import QuotePlan, plan_quotes
 from system_api.salesforce_map import (
     AccountFields,
     LineFields,
     OrderFields,
-    ProductFields,
     QuoteFields,
     SalesforceFields,
-    SalesforceObjects,
 )
-from tests.system_api.crm.orgs import ACME, BLUEFIN, Org, org_of
+from tests.system_api.crm.orgs import ACME, BLUEFIN, Org, org_of, refused, report
 
 DEMO, ACME_QUOTE_TOTAL = "0Q0QW0000000001", Money(amount="5699.00", currency="EUR")
-CPQ_OBJECTS = SalesforceObjects(quote="SBQQ__Quote__c", line="SBQQ__QuoteLine__c")
-CPQ_FIELDS = SalesforceFields(
-    quote=QuoteFields(
-        number="Name",
-        status="SBQQ__Status__c",
-        account="SBQQ__Account__c",
-        revision="",
-        legal_entity="",
-        account_legal_entity="SBQQ__Account__r.Legal_Entity__c",
-        kind="SBQQ__Type__c",
-        start_date="SBQQ__StartDate__c",
-        term_months="SBQQ__SubscriptionTerm__c",
-        billing_frequency="SBQQ__BillingFrequency__c",
-        payment_terms="SBQQ__PaymentTerms__c",
-        purchase_order_number="",
-        bill_to="",
-        sold_to="",
-        contact="SBQQ__PrimaryContact__c",
-        email="",
-        account_bill_to="SBQQ__Account__r.Bill_To_Contact__c",
-        invoice_owner="",
-        shipping="",
-        tax="",
-        grand_total="SBQQ__NetAmount__c",
-        accepted_at="",
-        expires_on="SBQQ__ExpirationDate__c",
-    ),
-    line=LineFields(
-        quote="SBQQ__Quote__c",
-        product="SBQQ__Product__c",
-        quantity="SBQQ__Quantity__c",
-        unit_price="SBQQ__ListPrice__c",
-        description="SBQQ__Description__c",
-        discount_percent="SBQQ__Discount__c",
-        total="SBQQ__NetTotal__c",
-        start_date="SBQQ__StartDate__c",
-        bundle_parent="SBQQ__RequiredBy__c",
-        position="SBQQ__Number__c",
-        recurrence="SBQQ__BillingFrequency__c",
-        usage="SBQQ__ChargeType__c",
-        price_multiplier="SBQQ__ProrateMultiplier__c",
-    ),
-    product=ProductFields(recurrence="", usage=""),
-    order=OrderFields(quote="CPQ_Quote__c"),
-)
-
-
-def report(version: int = 1, **changes: Any) -> ReportedOrderStatus:
-    told: dict[str, Any] = {
-        "account_id": ACME,
-        "quote_id": "0Q0QW00000000010AA",
-        "status": OrderStatus.booked,
-        "currency": "EUR",
-        "total": Money(amount="214.20", currency="EUR"),
-        "erp_order_id": "17",
-        "erp_order_number": "NW-DE-17",
-    }
-    return ReportedOrderStatus(version=version, **{**told, **changes})
-
-
-async def refused(crm: Salesforce, call: str, *arguments: Any) -> VendorError:
-    with pytest.raises(VendorError) as raised:
-        await getattr(crm, call)(*arguments)
-    return raised.value
 
 
 async def test_amounts_of_a_single_currency_org_are_in_the_orgs_currency(tmp_path: Path) -> None:
@@ -140,6 +73,28 @@ async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fiel
     assert said in error.detail
 
 
+@pytest.mark.parametrize(
+    ("profiles", "fields", "region"),
+    [
+        (["no-picklists"], {"BillingCountry": "México", "BillingState": "Nuevo Leon"}, "NLE"),
+        (["no-picklists"], {"BillingCountry": "Italy", "BillingState": "Milan"}, "MI"),
+        ([], {"BillingCountryCode": "MX", "BillingStateCode": "DF"}, "CMX"),
+        ([], {"BillingCountryCode": "CN", "BillingStateCode": "31"}, "SH"),
+        ([], {"BillingCountryCode": "IN", "BillingStateCode": "XX"}, "XX"),
+    ],
+)
+async def test_states_of_other_countries_are_isos(
+    tmp_path: Path, profiles: list[str], fields: dict[str, str], region: str
+) -> None:
+    async with org_of(tmp_path, *profiles) as org:
+        await org.change("Account", ACME, **fields)
+        account = await org.crm.find_account(ACME)
+
+    assert account is not None
+    assert account.billing_address is not None
+    assert account.billing_address.region == region
+
+
 async def test_a_german_state_in_free_text_is_not_needed(tmp_path: Path) -> None:
     async with org_of(tmp_path, "no-picklists") as org:
         await org.change("Account", ACME, BillingState="Baden-Württemberg")
@@ -164,55 +119,6 @@ async def test_an_org_with_one_currency_and_no_picklists_is_read_and_written(tmp
     assert (quote.currency, account.currency, account.billing_address.country) == ("EUR", "EUR", "DE")
     assert answer.applied
     assert "CurrencyIsoCode" not in [each["name"] for each in fields.json()["fields"]]
-
-
-async def test_a_cpq_quote_is_read_through_the_map(tmp_path: Path) -> None:
-    async with org_of(tmp_path, "cpq", objects=CPQ_OBJECTS, fields=CPQ_FIELDS) as org:
-        quote = await org.crm.find_quote("a0QQW0000000001")
-        told = await org.crm.report_order_status("ord-1", report(quote_id="a0QQW0000000001"))
-        (order,) = await org.records("SELECT Quote__c, CPQ_Quote__c FROM Quoteway_Order__c")
-
-    assert quote is not None
-    assert (quote.number, quote.status, quote.account_id, quote.legal_entity) == (
-        "Q-00001",
-        QuoteStatus.accepted,
-        ACME,
-        "NW-DE",
-    )
-    assert (quote.grand_total, quote.payment_terms, quote.term_months) == (ACME_QUOTE_TOTAL, "Net 30", 12)
-    assert [(line.sku, line.quantity, line.total, line.recurrence) for line in quote.lines] == [
-        ("GATEWAY-EDGE", "2", Money(amount="2831.00", currency="EUR"), Recurrence.none),
-        ("SENSOR-TEMP", "20", Money(amount="1790.00", currency="EUR"), Recurrence.none),
-        ("INSTALL-DAY", "1", Money(amount="980.00", currency="EUR"), Recurrence.none),
-        ("MON-STD", "20", Money(amount="98.00", currency="EUR"), Recurrence.month),
-    ]
-    assert quote.bill_to is not None
-    assert quote.bill_to.email == "accounts@acme.example"
-    assert told.applied
-    assert order["Quote__c"] is None
-    assert order["CPQ_Quote__c"].startswith("a0QQW0000000001")
-
-
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({"SBQQ__ProrateMultiplier__c": 12}, "its total covers 12 times its price"),
-        ({"SBQQ__BillingFrequency__c": None}, "does not say how often it is charged"),
-    ],
-)
-async def test_a_cpq_line_that_cannot_be_carried_over_is_refused(
-    tmp_path: Path, fields: dict[str, Any], said: str
-) -> None:
-    async with org_of(tmp_path, "cpq", objects=CPQ_OBJECTS, fields=CPQ_FIELDS) as org:
-        (line,) = await org.records(
-            "SELECT Id FROM SBQQ__QuoteLine__c WHERE SBQQ__Quote__c = 'a0QQW0000000001' AND SBQQ__Number__c = 4"
-        )
-        await org.change("SBQQ__QuoteLine__c", line["Id"], **fields)
-        error = await refused(org.crm, "find_quote", "a0QQW0000000001")
-
-    assert isinstance(error, Rejected)
-    assert said in error.detail
-    assert "MON-STD" in error.detail
 
 
 async def test_a_hidden_field_is_named_and_no_refusal_of_the_quote(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from shared.canonical import (
 )
 from shared.problem import OutcomeUnknown, Rejected, Unavailable
 from system_api.connections import Secret
+from system_api.erp.contract import SoldProduct
 from system_api.erp.tryton import Tryton
 from tests.system_api.erp.conftest import (
     ACME,
@@ -153,9 +154,11 @@ async def test_a_customer_without_a_limit_has_credit(erp: Tryton) -> None:
 async def test_prices_are_the_companys_own(erp: Tryton, books: Books) -> None:
     american = Tryton(connection_of(books, "NW-US", "USD"))
 
-    assert await erp.list_prices(["GATEWAY-EDGE", "MON-LEGACY", "NONE"], "EUR") == {"GATEWAY-EDGE": euros("1490.00")}
+    assert await erp.list_prices(["GATEWAY-EDGE", "MON-LEGACY", "NONE"], "EUR") == {
+        "GATEWAY-EDGE": SoldProduct(euros("1490.00"), quantity_digits=0)
+    }
     assert await american.list_prices(["GATEWAY-EDGE"], "USD") == {
-        "GATEWAY-EDGE": Money(amount="1590.00", currency="USD")
+        "GATEWAY-EDGE": SoldProduct(Money(amount="1590.00", currency="USD"), quantity_digits=0)
     }
     assert await erp.list_prices(["GATEWAY-EDGE"], "USD") == {}
     await american.close()

@@ -13,7 +13,7 @@ from shared.canonical import Contact, Customer, ErpOrderDraft, ErpOrderLine, Mon
 from shared.problem import Rejected
 from system_api.erp.tryton import Tryton
 from system_api.erp.tryton_lines import dates_and_terms
-from system_api.erp.tryton_records import CompanyRecord, Currency, Id, ProductRecord
+from system_api.erp.tryton_records import CompanyRecord, Currency, ProductRecord, UnitRecord
 from tests.system_api.erp.conftest import Books, connection_of, euros, hardware, order_id
 
 CENT = Decimal("0.01")
@@ -218,7 +218,7 @@ def test_money_of_a_draft_without_net_amounts_is_its_product() -> None:
 
 @pytest.mark.parametrize(("kind", "method"), [("goods", "fulfillment"), ("service", "manual")])
 def test_a_later_sale_goes_by_the_product_of_its_rounding_too(kind: str, method: str) -> None:
-    goods = ProductRecord(id=1, code="S", salable=True, list_price_used=None, sale_uom=Id(1))
+    goods = ProductRecord(id=1, code="S", salable=True, list_price_used=None, sale_uom=UnitRecord(1))
     rounding = msgspec.structs.replace(goods, id=2, code="R", type=kind)
     unused = msgspec.structs.replace(goods, id=3, code="U", type="service")
     products = {"S": goods, "R": rounding, "U": unused}

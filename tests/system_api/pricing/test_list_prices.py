@@ -23,9 +23,9 @@ async def test_each_product_has_the_prices_of_the_systems_that_sell_it(
     price = Money(amount="1320.00", currency="USD")
     assert found.currency == "USD"
     assert found.prices == [
-        ListPrice(sku="SUPPORT-PREM", erp=price, billing=price, billing_recurrence=Recurrence.year),
+        ListPrice(sku="SUPPORT-PREM", erp=price, billing=price, billing_recurrence=Recurrence.year, quantity_digits=0),
         ListPrice(sku="MON-LEGACY"),
-        ListPrice(sku="GATEWAY-EDGE", erp=Money(amount="1590.00", currency="USD")),
+        ListPrice(sku="GATEWAY-EDGE", erp=Money(amount="1590.00", currency="USD"), quantity_digits=0),
     ]
     await erp.close()
     await billing.close()

@@ -1,0 +1,146 @@
+"""Readiness knows which customer the account would be, and whether billing can charge it, before the first write."""
+
+import uuid
+
+import msgspec
+import pytest
+
+from process_api.cross_reference import Pair, link
+from process_api.workflows.readiness.faults import NotReady
+from shared.canonical import BillingCustomer, CustomerEntry, Quote
+from shared.problem import NeedsDecision
+from shared.record_ids import canonical_spelling
+from tests.process_api.conftest import Process
+from tests.process_api.system_stand_in import mixed_quote
+from tests.process_api.test_readiness import RULES, Desk
+
+CHARGES = msgspec.structs.replace(RULES, collection="charge_automatically")
+
+
+def new_quote(process: Process) -> Quote:
+    """A quote of an account that no other test orders for."""
+    account_id = canonical_spelling(f"001{uuid.uuid4().hex[:12]}")
+    assert process.system.account is not None
+    process.system.account = msgspec.structs.replace(process.system.account, account_id=account_id)
+    return msgspec.structs.replace(mixed_quote(), account_id=account_id)
+
+
+async def linked(process: Process, account_id: str, system: str, vendor_id: str) -> None:
+    async with process.worker.store.transaction("nordwind") as connection:
+        await link(connection, Pair("nordwind", account_id, system), vendor_id)
+
+
+def entry(vendor_id: str, number: str, *, active: bool = True) -> CustomerEntry:
+    return CustomerEntry(vendor_id=vendor_id, number=number, name="Zarquilla GmbH", active=active)
+
+
+@pytest.mark.parametrize("by", ["its link", "the account's id"])
+async def test_a_customer_blocked_in_the_erp_is_a_fault_with_its_number(process: Process, by: str) -> None:
+    quote = new_quote(process)
+    if by == "its link":
+        vendor_id = f"party-{uuid.uuid4().hex}"
+        await linked(process, quote.account_id, "erp:NW-DE", vendor_id)
+        process.system.customer_records = {vendor_id: entry(vendor_id, "C-1001", active=False)}
+    else:
+        process.system.customers, process.system.blocked = {quote.account_id: "8"}, {"8"}
+
+    found = await Desk(process).examine(quote)
+
+    assert [(fault.code, fault.system) for fault in found.faults] == [("customer_blocked", "ERP")]
+    assert "Customer C-1001 is blocked" in found.faults[0].message
+    with pytest.raises(NotReady):
+        found.require()
+
+
+async def test_likely_duplicates_are_a_fault_with_their_numbers_and_wait_for_a_person(process: Process) -> None:
+    quote = new_quote(process)
+    process.system.alike = [entry(str(n), f"C-{n}") for n in range(1, 8)]
+
+    found = await Desk(process).examine(quote)
+
+    assert [fault.code for fault in found.faults] == ["customer_ambiguous"]
+    assert "C-1; C-2; C-3; C-4; C-5; and 2 more" in found.faults[0].message
+    assert "Zarquilla" not in found.faults[0].message
+    with pytest.raises(NeedsDecision) as waits:
+        found.require()
+    assert waits.value.candidates == tuple(f"C-{n}" for n in range(1, 8))
+
+
+async def test_a_duplicate_beside_a_fault_is_told_with_it_and_the_order_is_refused(process: Process) -> None:
+    quote = msgspec.structs.replace(new_quote(process), bill_to=None)
+    process.system.alike = [entry("1", "C-1")]
+
+    found = await Desk(process).examine(quote)
+
+    assert {fault.code for fault in found.faults} == {"customer_ambiguous", "bill_to_email_missing"}
+    with pytest.raises(NotReady):
+        found.require()
+
+
+async def test_a_linked_customer_that_is_gone_waits_for_a_person(process: Process) -> None:
+    quote = new_quote(process)
+    await linked(process, quote.account_id, "erp:NW-DE", f"gone-{quote.account_id}")
+
+    assert await Desk(process).codes(quote) == ["customer_gone"]
+
+
+@pytest.mark.parametrize("alike", [False, True])
+async def test_a_linked_customer_is_not_looked_for_by_its_looks(process: Process, alike: bool) -> None:
+    quote = new_quote(process)
+    vendor_id = f"party-{quote.account_id}"
+    await linked(process, quote.account_id, "erp:NW-DE", vendor_id)
+    process.system.alike = [entry("9", "C-9")] if alike else []
+
+    assert await Desk(process).codes(quote) == []
+    assert "find_customer_candidates" not in process.system.calls
+
+
+@pytest.mark.parametrize(
+    ("system", "code"), [("erp:NW-DE", "customer_shared"), ("billing:NW-DE:EUR", "billing_customer_shared")]
+)
+async def test_a_record_that_is_another_accounts_already_waits_for_a_person(
+    process: Process, system: str, code: str
+) -> None:
+    quote, owner = new_quote(process), canonical_spelling(f"001{uuid.uuid4().hex[:12]}")
+    vendor_id = f"record-{owner}"
+    await linked(process, owner, system, vendor_id)
+    process.system.customers = {quote.account_id: vendor_id} if system.startswith("erp") else {}
+    held = BillingCustomer(account_id=quote.account_id, vendor_id=vendor_id)
+    process.system.billing_customers = {quote.account_id: held}
+
+    found = await Desk(process).examine(quote)
+
+    assert [fault.code for fault in found.faults] == [code]
+    assert f"is account {owner} already" in found.faults[0].message
+    with pytest.raises(NeedsDecision, match="already"):
+        found.require()
+
+
+@pytest.mark.parametrize(
+    ("known", "has", "codes"),
+    [
+        (False, None, ["payment_method_missing"]),
+        (True, False, ["payment_method_missing"]),
+        (True, True, []),
+        (True, None, []),
+    ],
+)
+async def test_charging_automatically_needs_a_payment_method_in_billing(
+    process: Process, known: bool, has: bool | None, codes: list[str]
+) -> None:
+    quote = new_quote(process)
+    if known:
+        held = BillingCustomer(account_id=quote.account_id, vendor_id="cus_1", has_payment_method=has)
+        process.system.billing_customers = {quote.account_id: held}
+
+    assert await Desk(process, CHARGES).codes(quote) == codes
+    assert await Desk(process).codes(quote) == []
+
+
+async def test_charging_automatically_asks_for_linked_customers_too(process: Process) -> None:
+    quote = new_quote(process)
+    await linked(process, quote.account_id, "billing:NW-DE:EUR", f"cus_{quote.account_id}")
+    held = BillingCustomer(account_id=quote.account_id, vendor_id=f"cus_{quote.account_id}", has_payment_method=False)
+    process.system.billing_customers = {quote.account_id: held}
+
+    assert await Desk(process, CHARGES).codes(quote) == ["payment_method_missing"]
