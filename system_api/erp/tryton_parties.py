@@ -8,6 +8,7 @@ from shared.record_ids import spellings
 from system_api.connections import TrytonConnection
 from system_api.decimal_text import unit_price
 from system_api.erp.tryton_addresses import TrytonAddresses, delivery_address, region_of
+from system_api.erp.tryton_errors import missing
 from system_api.erp.tryton_identity import CODE_PREFIX, TrytonIdentity, party_number
 from system_api.erp.tryton_records import ACCOUNT_PREFIX, PARTY_FIELDS, Id, PartyRecord
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
@@ -79,12 +80,11 @@ class TrytonParties:
         return await self._made(draft, f"{CODE_PREFIX}{draft.account_id}")
 
     async def payment_term(self) -> int:
-        """The id of the terms that new customers get. Raises Rejected where the ERP has none of that name."""
+        """The id of the terms that new customers get. Raises Unavailable where the ERP has none of that name."""
         domain = [["name", "=", self._payment_term]]
         found = await self._rest.search("account.invoice.payment_term", domain, ["id"], Id, limit=1)
         if not found:
-            said = f"The ERP knows no payment term {self._payment_term}: add it there."
-            raise _rejected(said, "unknown_payment_term")
+            raise missing("unknown_payment_term", self._payment_term)
         return found[0].id
 
     def credit(self, party: PartyRecord, account_id: str, amount: Money) -> CreditStatus:
