@@ -12,7 +12,7 @@ import re
 from shared.problem import Unavailable
 from system_api.vendor_meaning import Meaning
 
-VENDOR = "Tryton"
+_VENDOR = "Tryton"
 _ACCESS = "Check the connection's url, database, company and key."
 _RIGHTS = "Give the integration user's group the right that Tryton names, and try again."
 
@@ -131,5 +131,5 @@ def missing(reason_code: str, name: str = "") -> Unavailable:
     """The error for a record of the ERP's set-up that orders need, and that is not there. Nothing was written."""
     row = MISSING[reason_code]
     return Unavailable(
-        row.said.format(name), reason_code=reason_code, vendor=VENDOR, what_to_do=row.what_to_do.format(name)
+        row.said.format(name), reason_code=reason_code, vendor=_VENDOR, what_to_do=row.what_to_do.format(name)
     )

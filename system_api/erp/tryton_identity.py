@@ -13,8 +13,9 @@ from system_api.discretion import note_person
 from system_api.erp.tryton_addresses import invoice_address
 from system_api.erp.tryton_records import ACCOUNT_PREFIX, PARTY_FIELDS, PartyRecord
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
+from system_api.erp.tryton_tax_ids import compact_forms
 from system_api.same_text import name_words, same_text
-from system_api.vat import TaxId, tax_id_of
+from system_api.vat import tax_id_of
 from system_api.vendor_reply import understanding
 
 CODE_PREFIX = "SF-"
@@ -22,7 +23,6 @@ CODE_PREFIX = "SF-"
 _FOUND_MAX, _MERGES_MAX = 50, 10
 _ID_DIGITS_MAX = 18  # what fits into PostgreSQL's bigint
 _BY_TAX_ID, _BY_NAME = "tax id", "name and postal code"
-_CH_DIGITS, _CH_SUFFIXES = 9, ("MWST", "TVA", "IVA", "TPV")
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 
 
@@ -87,7 +87,7 @@ class TrytonIdentity:
         stated = tax_id_of(draft.vat_id, draft.address.country)
         matched: dict[int, tuple[PartyRecord, list[str]]] = {}
         if stated is not None:
-            for party in await self._search([["identifiers.code_compact", "in", _written(stated)]]):
+            for party in await self._search([["identifiers.code_compact", "in", compact_forms(stated)]]):
                 matched.setdefault(party.id, (party, []))[1].append(_BY_TAX_ID)
         if draft.match == "name_and_postal_code":
             for party in await self._alike(draft):
@@ -154,26 +154,3 @@ def note_party(party: PartyRecord) -> None:
     note_person(party.name)
     for address in party.addresses:
         note_person(address.street, address.city)
-
-
-def _written(stated: TaxId) -> list[str]:
-    """How identifiers of several types write the same tax id, compact: with letters before or behind it, and without.
-
-    Source: `compact` of python-stdnum's modules, by which Tryton keeps `code_compact`.
-    """
-    number = stated.number
-    numbers = [number]
-    match stated.register:
-        case "BE":  # the numbers had nine digits, and have a nought in front since 2005
-            numbers += [number.zfill(10), number.removeprefix("0")]
-        case "GR":
-            numbers += [number.zfill(9), number.removeprefix("0")]
-        case "NL":
-            numbers += [number.zfill(12)]
-        case "NO":
-            numbers += [f"{number}MVA"]
-        case "CH":
-            company = number[:_CH_DIGITS]
-            numbers += [company, *(company + suffix for suffix in _CH_SUFFIXES)]
-    letters = [stated.written.removesuffix(number), stated.register, *(["CHE"] if stated.register == "CH" else []), ""]
-    return list(dict.fromkeys(before + each for each in numbers for before in letters))

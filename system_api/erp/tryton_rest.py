@@ -14,10 +14,11 @@ import msgspec
 from shared.http_client import OutboundClient, Response, Transport, retry_after_s
 from shared.problem import OutcomeUnknown, QuotewayError
 from system_api.connections import TrytonConnection
-from system_api.erp.tryton_errors import BY_STATUS, LOCKED, VENDOR, meaning_of
+from system_api.erp.tryton_errors import BY_STATUS, LOCKED, meaning_of
 from system_api.vendor_meaning import refusal
 from system_api.vendor_reply import decode_reply, excerpt, failure, jittered_s
 
+VENDOR = "Tryton"
 T = TypeVar("T")
 Domain = Sequence[Any]
 # SKUs have up to 64 characters, and base64 makes four thirds of them: 6.8 kB at most.
