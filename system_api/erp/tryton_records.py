@@ -301,7 +301,7 @@ def invoice_of(record: InvoiceRecord) -> Invoice:
 
 
 def price_of(product: ProductRecord, currency: str) -> Money | None:
-    """The list price; None for what is not sold, or has no price in this company."""
+    """The list price, to the six digits that money has; None for what is not sold, or has no price in this company."""
     if not product.salable or product.list_price_used is None:
         return None
-    return unit_price(product.list_price_used.decimal, currency)
+    return unit_price(round(product.list_price_used.decimal, 6), currency)
