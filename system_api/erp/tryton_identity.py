@@ -4,7 +4,10 @@
 parties moves the identifiers of the one to the other and takes them out of use.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
 
 from shared.canonical import CustomerDraft, CustomerEntry
 from shared.record_ids import canonical_spelling, spellings
@@ -20,10 +23,20 @@ from system_api.vendor_reply import understanding
 
 CODE_PREFIX = "SF-"
 """Before the account's id in the code of a party that the gateway has made."""
-_FOUND_MAX, _MERGES_MAX = 50, 10
+_PAGE, _MERGES_MAX = 50, 10
+# Of the many in a large city only the names are read, until one is alike.
+_NAMES_PAGE = 500
 _ID_DIGITS_MAX = 18  # what fits into PostgreSQL's bigint
 _BY_TAX_ID, _BY_NAME = "tax id", "name and postal code"
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: int
+    name: str | None = None
+
+
+P = TypeVar("P", PartyRecord, _Named)
 
 
 class TrytonIdentity:
@@ -128,20 +141,33 @@ class TrytonIdentity:
             ["addresses.postal_code", "=", draft.address.postal_code],
             ["name", "ilike", f"{beginning}%"],
         ]
-        return [
-            party
-            for party in await self._search(domain)
-            if name_words(party.name) == words
-            and any(same_text(each.postal_code, draft.address.postal_code) for each in party.addresses)
-        ]
+        named = await self._pages(domain, ["name"], _Named, _NAMES_PAGE)
+        alike = [each.id for each in named if name_words(each.name) == words]
+        found: list[PartyRecord] = []
+        for start in range(0, len(alike), _NAMES_PAGE):
+            found += await self._search([["id", "in", alike[start : start + _NAMES_PAGE]]])
+        code = draft.address.postal_code
+        return [party for party in found if any(same_text(each.postal_code, code) for each in party.addresses)]
 
     async def _search(self, domain: list[Any]) -> list[PartyRecord]:
-        found = await self._rest.search(
-            "party.party", domain, PARTY_FIELDS, PartyRecord, limit=_FOUND_MAX, inactive_too=True
-        )
+        found = await self._pages(domain, PARTY_FIELDS, PartyRecord, _PAGE)
         for party in found:
             note_party(party)
         return found
+
+    async def _pages(self, domain: list[Any], fields: Sequence[str], shape: type[P], page_size: int) -> list[P]:
+        """All that match, to the last page: what a look left out could be the one that is made a second time.
+
+        Raises Unavailable where a page is not answered, so that nothing is made after an incomplete look.
+        """
+        found: list[P] = []
+        wanted = domain
+        while True:
+            page = await self._rest.search("party.party", wanted, fields, shape, limit=page_size, inactive_too=True)
+            found += page
+            if len(page) < page_size:
+                return found
+            wanted = [domain, ["id", ">", page[-1].id]]
 
 
 def party_number(party: str) -> int | None:

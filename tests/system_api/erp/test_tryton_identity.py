@@ -1,8 +1,10 @@
 """Which customer an account is, in a real Tryton and in its stand-in: blocked, merged, look-alike and moved ones."""
 
+import base64
 import uuid
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -10,8 +12,9 @@ from sandbox.tryton.rest import RestClient
 from sandbox.tryton.rpc import TrytonSession
 from sandbox.tryton.server import TrytonServer
 from shared.canonical import Address, CustomerDraft
-from shared.problem import NeedsDecision, Rejected
+from shared.problem import NeedsDecision, Rejected, Unavailable
 from shared.record_ids import spellings
+from system_api.erp import tryton_identity
 from system_api.erp.tryton import Tryton
 from tests.system_api.erp.conftest import (
     Books,
@@ -22,6 +25,7 @@ from tests.system_api.erp.conftest import (
     new_customer,
     order_id,
 )
+from tests.system_api.transports import Lossy
 
 ADDRESSES = ("street", "city", "invoice", "delivery", "active")
 
@@ -159,6 +163,46 @@ async def test_the_rules_say_whether_a_name_makes_a_likely_duplicate(
     candidates = await erp.customer_candidates(draft)
 
     assert [each.matched_by for each in candidates] == [["name and postal code"]] * ambiguous
+
+
+async def test_a_look_alike_is_found_behind_many_others_of_its_city(
+    erp: Tryton, rest: RestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of two stand for the fifty parties and more that a large city's postal code has."""
+    monkeypatch.setattr(tryton_identity, "_NAMES_PAGE", 2)
+    monkeypatch.setattr(tryton_identity, "_PAGE", 2)
+    place = Address(street="Ring 1", postal_code=f"{uuid.uuid4().hex[:8]}", city="Wien", country="AT")
+    for index in range(5):
+        numbered(rest, new_customer(name=f"Donau {index} Handel", address=place), number())
+    alike = [numbered(rest, new_customer(name="Donau Logistik GmbH", address=place), number()) for _ in range(3)]
+
+    with pytest.raises(NeedsDecision) as raised:
+        await erp.ensure_customer(draft := new_customer(name="Donau Logistik AG", address=place))
+
+    assert len(raised.value.candidates) == 3
+    assert {each.vendor_id for each in await erp.customer_candidates(draft)} == set(alike)
+    assert parties(rest, draft) == 0
+
+
+async def test_after_an_incomplete_look_nothing_is_made(
+    erp: Tryton, rest: RestClient, network: Lossy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tryton_identity, "_NAMES_PAGE", 1)
+    place = Address(street="Ring 1", postal_code=f"{uuid.uuid4().hex[:8]}", city="Wien", country="AT")
+    for index in range(2):
+        numbered(rest, new_customer(name=f"Donau {index} Handel", address=place), number())
+    draft, asked = new_customer(name="Donau Logistik AG", address=place), []
+
+    def second_page_is_lost(request: httpx.Request) -> bool:
+        query = base64.urlsafe_b64decode(request.url.params.get("d", "")).decode()
+        asked.append(query)
+        return '["id",">"' in query
+
+    with network.losing_if(second_page_is_lost), pytest.raises(Unavailable):
+        await erp.ensure_customer(draft)
+
+    assert any('["id",">"' in query for query in asked)
+    assert parties(rest, draft) == 0
 
 
 async def test_a_deactivated_look_alike_is_a_candidate_too(erp: Tryton, rest: RestClient) -> None:
