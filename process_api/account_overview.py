@@ -169,7 +169,7 @@ class AccountOverviews:
             following: str | None = f"{source.value}:{page.next_cursor}"
         else:
             following = f"{InvoiceSource.billing.value}:" if source is InvoiceSource.erp else None
-        return InvoicePage(invoices=page.invoices, next_cursor=following)
+        return InvoicePage(invoices=page.invoices, next_cursor=following, not_shown=page.not_shown)
 
     async def _account(self, tenant: str, account_id: str) -> Account:
         account = await self.system.find_account(tenant, account_id)

@@ -40,6 +40,10 @@ _ELSEWHERE = {
     "US": re.compile(r"(?:US)?([0-9]{9})"),
 }
 
+# Whose register a vendor's type of tax ids is; the union's says it in the number.
+_REGISTER_OF_TYPE = {"eu_vat": "", "gb_vat": "GB", "ch_vat": "CH", "ch_uid": "CH", "no_vat": "NO", "us_ein": "US"}
+_CH_DIGITS = 9
+
 
 @dataclass(frozen=True, slots=True)
 class TaxId:
@@ -83,6 +87,23 @@ def tax_id_of(stated: str | None, country: str) -> TaxId | None:
     if compact.isdecimal() and len(compact) in _DIGITS.get(country, ()):
         return TaxId(country, f"U{compact}" if country == "AT" else compact)
     return None
+
+
+def tax_id_under(type_: str | None, value: str | None) -> TaxId | None:
+    """The tax id that a vendor holds under a type of its own; None for a type that is not written by us.
+
+    Stripe and Tryton call those types alike (docs.stripe.com/billing/customer/tax-ids; python-stdnum's modules).
+    """
+    if not type_ or not value or type_ not in _REGISTER_OF_TYPE:
+        return None
+    compact = compact_vat_id(value)
+    return tax_id_of(compact, _REGISTER_OF_TYPE[type_] or compact[:2])
+
+
+def is_same_tax_id(one: TaxId, other: TaxId) -> bool:
+    """Whether both name one registration: noughts in front are left out by some, and the suffix of a Swiss one."""
+    digits = _CH_DIGITS if one.register == "CH" else None
+    return one.register == other.register and one.number[:digits].lstrip("0") == other.number[:digits].lstrip("0")
 
 
 def member_state_of(vat_id: str | None, country: str = "") -> str | None:

@@ -11,11 +11,14 @@ from typing import TypeVar
 
 import msgspec
 
-from shared.problem import OutcomeUnknown, Unavailable, VendorError
+from shared.problem import OutcomeUnknown, Rejected, Unavailable, VendorError
 from shared.shortened import shortened
 
 T = TypeVar("T")
+C = TypeVar("C", bound=msgspec.Struct)
 _SAID_CHARS_MAX = 300
+# What reading one record of a list can raise. It must not take away the sight of the others: it may be somebody else's.
+NOT_UNDERSTOOD = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, Rejected)
 
 
 def decode_reply(content: bytes, shape: type[T], *, vendor: str, writes: bool) -> T:
@@ -34,6 +37,14 @@ def understanding(vendor: str, *, writes: bool) -> Iterator[None]:
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
         what = "answered something that cannot be understood."
         raise trustless(vendor, what, writes=writes, vendor_said=str(error)) from error
+
+
+def as_canonical(record: C) -> C:
+    """The record, held to what the next tier will hold it to. Raises msgspec.ValidationError where it would refuse it.
+
+    What others have written into a vendor's record may be longer than ours, or of another alphabet.
+    """
+    return msgspec.convert(msgspec.to_builtins(record), type(record))
 
 
 def trustless(

@@ -46,25 +46,38 @@ class Records:
     def search(self, model: str, domain: Domain, company: int | None = None, *, inactive: bool = False) -> list[Values]:
         """The records for which the domain holds, by id; `inactive` ones too where asked for. Raises UnknownNameError.
 
-        A domain is clauses that all have to hold, or "OR" and clauses of which one has to.
+        A domain is clauses that all have to hold, or "OR" and clauses of which one has to. A clause may be a domain.
         """
         table = self._table(model)
-        either = bool(domain) and domain[0] == "OR"
-        clauses = [clause for clause in domain if clause != "OR"]
-        indexed = [self._by_index(model, clause) for clause in clauses]
-        found: Iterable[Values] = table.values()
-        if either and all(each is not None for each in indexed):
-            found = [table[record] for record in sorted({record for each in indexed for record in each or ()})]
-        elif not either:
-            known = next((each for each in indexed if each is not None), None)
-            found = found if known is None else [table[record] for record in known]
-        fits = any if either else all
+        known = self._candidates(model, domain)
+        found = table.values() if known is None else [table[record] for record in sorted(known)]
         return [
             record
             for record in found
             if (inactive or record.get("active", True))
-            and fits(self._holds(model, record, clause, company, inactive=inactive) for clause in clauses)
+            and self._holds_all(model, record, domain, company, inactive=inactive)
         ]
+
+    def _candidates(self, model: str, domain: Domain) -> set[int] | None:
+        """The ids that indexes find for a domain; None where all records have to be looked at."""
+        either = bool(domain) and domain[0] == "OR"
+        found = [
+            self._candidates(model, clause) if _is_domain(clause) else self._by_index(model, clause)
+            for clause in domain[either:]
+        ]
+        known = [set(each) for each in found if each is not None]
+        if either:
+            return set().union(*known) if len(known) == len(found) else None
+        return known[0].intersection(*known[1:]) if known else None
+
+    def _holds_all(
+        self, model: str, record: Values, domain: Domain, company: int | None, *, inactive: bool = False
+    ) -> bool:
+        either = bool(domain) and domain[0] == "OR"
+        return (any if either else all)(
+            (self._holds_all if _is_domain(clause) else self._holds)(model, record, clause, company, inactive=inactive)
+            for clause in domain[either:]
+        )
 
     def _by_index(self, model: str, clause: Sequence[Any]) -> list[int] | None:
         """The ids that an index finds for a clause; None where there is no index for it."""
@@ -123,6 +136,8 @@ class Records:
                 return any(each in value for each in found)
             case "<":
                 return any(each is not None and each < value for each in found)
+            case ">":
+                return any(each is not None and each > value for each in found)
             case "ilike":  # with a wildcard at the end only, which is all that the gateway asks for
                 beginning = value.removesuffix("%").replace("\\", "").casefold()
                 return any((each or "").casefold().startswith(beginning) for each in found)
@@ -159,3 +174,8 @@ class Records:
         if model not in self._tables:
             raise UnknownNameError(f"there is no model {model}")
         return self._tables[model]
+
+
+def _is_domain(clause: Sequence[Any]) -> bool:
+    """Whether a clause is a domain of its own."""
+    return not clause or clause[0] == "OR" or not isinstance(clause[0], str)

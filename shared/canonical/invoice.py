@@ -1,6 +1,9 @@
 """Invoices: claims, whichever system issued them."""
 
 from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta
 
 from shared.canonical.money import Money
 from shared.canonical.wire import Canonical, RecordId, ShortText
@@ -38,7 +41,11 @@ class Invoice(Canonical, frozen=True, kw_only=True):
 
 
 class InvoicePage(Canonical, frozen=True, kw_only=True):
-    """Some invoices, newest first; `next_cursor` asks for those after them."""
+    """Some invoices, newest first; `next_cursor` asks for those after them.
+
+    `not_shown` counts those among them that the vendor holds in a way that is not understood here.
+    """
 
     invoices: list[Invoice]
     next_cursor: str | None = None
+    not_shown: Annotated[int, Meta(ge=0)] = 0

@@ -105,7 +105,8 @@ class Subscription(Canonical, frozen=True, kw_only=True):
 
     `lines` has what each of the quote's lines comes to on it, where Quoteway started the subscription. `tax` is what
     billing charged on the latest invoice, where that invoice is for a whole period. `starts_on` is the day that it was
-    agreed to begin on; until then it is `trialing`.
+    agreed to begin on; until then it is `trialing`. `items_not_shown` counts those of others that are not charged by
+    the unit (tiers, packages, usage), or cannot be read: then there is no `period_amount` either.
     """
 
     external_id: RecordId
@@ -120,6 +121,7 @@ class Subscription(Canonical, frozen=True, kw_only=True):
     starts_on: BusinessDate | None = None
     lines: list[BookedLine] = msgspec.field(default_factory=list)
     tax: Money | None = None
+    items_not_shown: Annotated[int, Meta(ge=0)] = 0
 
 
 class SubscriptionCancellation(Subscription, frozen=True, kw_only=True):

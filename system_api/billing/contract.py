@@ -30,7 +30,10 @@ class Billing(Protocol):
     async def ensure_customer(self, draft: CustomerDraft) -> BillingCustomer:
         """The billing customer of that account in the draft's currency; created where there is none.
 
-        Name, address and e-mail are written where they differ from the CRM's. A deleted customer is replaced.
+        Name, address and e-mail are written where they differ from the CRM's, and a tax id that it lacks is added;
+        Rejected (`tax_id_differs`) where it has another of the same register. A deleted customer is replaced.
+        `tax_exempt` is the ERP's word, which is taken back with it; an exemption that somebody has made in billing
+        stays, and only such a one is answered.
         """
 
     async def find_customer(

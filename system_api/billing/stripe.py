@@ -42,13 +42,14 @@ from system_api.billing.stripe_records import (
     ItemRecord,
     SubscriptionRecord,
     TaxRateRecord,
+    bare_subscription_of,
     subscription_of,
 )
 from system_api.billing.stripe_subscriptions import compared, subscription_params
 from system_api.billing.stripe_webhooks import read_event
 from system_api.connections import StripeConnection
 from system_api.findings import Finding
-from system_api.vendor_reply import after_write, understanding
+from system_api.vendor_reply import NOT_UNDERSTOOD, after_write, as_canonical, decode_reply, understanding
 from system_api.webhooks import require_stripe_signature
 
 
@@ -149,13 +150,27 @@ class Stripe:
         return SubscriptionCancellation(**msgspec.structs.asdict(left), cancelled_vendor_ids=gone)
 
     async def list_subscriptions(self, account_id: str) -> list[Subscription]:
-        """The account's subscriptions that are not cancelled, newest first, also those that others started."""
+        """The account's subscriptions that are not cancelled, newest first, also those that others started.
+
+        What others have started is shown as far as it is understood, and never keeps the rest from being shown.
+        """
         found: list[Subscription] = []
         for customer in reversed(await self._customers.of_account(account_id)):
-            records = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], {"customer": customer.id})
-            with understanding(VENDOR, writes=False):
-                found += [subscription_of(await self._whole(each)) async for each in records if not each.ended]
+            records = self._api.list_all("/v1/subscriptions", Page[msgspec.Raw], {"customer": customer.id})
+            async for record in records:
+                shown = await self._shown(bytes(record))
+                if shown is not None:
+                    found.append(shown)
         return found
+
+    async def _shown(self, content: bytes) -> Subscription | None:
+        """A subscription of a list; None for one that has ended."""
+        try:
+            record = msgspec.json.decode(content, type=SubscriptionRecord)
+            return None if record.ended else as_canonical(subscription_of(await self._whole(record)))
+        except NOT_UNDERSTOOD:
+            with understanding(VENDOR, writes=False):
+                return bare_subscription_of(content)
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
         """The account's invoices, newest first; of an account with several customers, those of the newest one first."""
@@ -178,19 +193,19 @@ class Stripe:
     async def _find_all(self, external_id: str) -> list[SubscriptionRecord]:
         """Every subscription under that external id, oldest first."""
         query = {"query": f'metadata["{EXTERNAL_ID}"]:"{quoted(external_id)}"', "limit": 100}
-        page = await self._api.get("/v1/subscriptions/search", Page[SubscriptionRecord], query)
-        found = [one for one in page.data if one.metadata.get(EXTERNAL_ID) == external_id]
+        page = await self._api.get("/v1/subscriptions/search", Page[msgspec.Raw], query)
+        found = [one for each in page.data if (one := _if_under(external_id, each)) is not None]
         if not found:
             lately = {**made_lately(self._api), "status": "all"}
-            recent = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], lately)
-            found = [one async for one in recent if one.metadata.get(EXTERNAL_ID) == external_id]
+            recent = self._api.list_all("/v1/subscriptions", Page[msgspec.Raw], lately)
+            found = [one async for each in recent if (one := _if_under(external_id, each)) is not None]
         # What was found only tells whose it is: how it stands now, and whether it is alone, the customer's list knows.
         return await self._of_customer(found[0].customer, external_id) if found else []
 
     async def _of_customer(self, customer: str, external_id: str) -> list[SubscriptionRecord]:
         params = {"customer": customer, "status": "all"}
-        records = self._api.list_all("/v1/subscriptions", Page[SubscriptionRecord], params)
-        found = [one async for one in records if one.metadata.get(EXTERNAL_ID) == external_id]
+        records = self._api.list_all("/v1/subscriptions", Page[msgspec.Raw], params)
+        found = [one async for each in records if (one := _if_under(external_id, each)) is not None]
         return [await self._whole(record) for record in reversed(found)]
 
     async def _read(self, subscription: str) -> SubscriptionRecord:
@@ -267,6 +282,18 @@ class Stripe:
                 return found
             tax = from_minor_units(sum(each.amount for each in invoice.total_taxes), currency)
             return msgspec.structs.replace(found, tax=tax)
+
+
+class _Marked(msgspec.Struct, frozen=True):
+    metadata: dict[str, str] = {}
+
+
+def _if_under(external_id: str, content: msgspec.Raw) -> SubscriptionRecord | None:
+    """The subscription, if it is ours under that id. Others in the same list need not be of a kind that we know."""
+    marked = decode_reply(bytes(content), _Marked, vendor=VENDOR, writes=False)
+    if marked.metadata.get(EXTERNAL_ID) != external_id:
+        return None
+    return decode_reply(bytes(content), SubscriptionRecord, vendor=VENDOR, writes=False)
 
 
 def _the_one(records: list[SubscriptionRecord]) -> SubscriptionRecord | None:

@@ -84,7 +84,7 @@ class StripeApi:
         return str(response.headers.get("Stripe-Version", ""))
 
     async def list_all(self, path: str, shape: type[Page[T]], params: Params) -> AsyncIterator[T]:
-        """Every element of a list, page after page, newest first. The elements must have an `id`."""
+        """Every element of a list, page after page, newest first. The elements must have an `id`, or be msgspec.Raw."""
         after: dict[str, Any] = {}
         while True:
             page = await self.get(path, shape, {"limit": PAGE_SIZE, **params, **after})
@@ -92,7 +92,7 @@ class StripeApi:
                 yield element
             if not page.has_more or not page.data:
                 return
-            after = {"starting_after": page.data[-1].id}  # type: ignore[attr-defined]  # every Stripe object has one
+            after = {"starting_after": id_of(page.data[-1])}
 
     async def post(self, path: str, shape: type[T], params: Params, *, key: str) -> T:
         """Create or act, under an idempotency key. Raises Rejected, Unavailable or OutcomeUnknown."""
@@ -115,6 +115,17 @@ class StripeApi:
     def _hear_the_time(self, response: Response) -> None:
         with suppress(ValueError):  # a proxy on the way may date its answers as it likes, or not at all
             self._ahead_s = time.time() - parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
+
+
+class _Identified(msgspec.Struct, frozen=True):
+    id: str
+
+
+def id_of(element: Any) -> str:
+    """The id of an element of a list, decoded or not: every object of Stripe's has one. Raises Unavailable else."""
+    if isinstance(element, msgspec.Raw):
+        return decode_reply(bytes(element), _Identified, vendor=VENDOR, writes=False).id
+    return str(element.id)
 
 
 def idempotency_key(operation: str, external_id: str, params: Params) -> str:

@@ -78,7 +78,8 @@ class StripeCatalogue:
             asked_at = monotonic()
             params = {"lookup_keys": keys, "active": True, "limit": len(keys)}
             prices = (await self._api.get("/v1/prices", Page[PriceRecord], params)).data
-        found = {price.lookup_key: price for price in prices if price.lookup_key in keys}
+        # Of tiers, packages or usage nothing says what a line of a quote comes to: such a price is none for us.
+        found = {price.lookup_key: price for price in prices if price.lookup_key in keys and price.is_by_the_unit}
         for key, price in found.items():
             self._lately.keep(key, price, asked_at)
         return found
@@ -94,7 +95,7 @@ def price_in(prices: dict[tuple[str, Recurrence], PriceRecord], sku: str, recurr
     found = prices.get((sku, recurrence))
     if found is None:
         raise Rejected(
-            f"{VENDOR} sells no {sku} by the {recurrence.value}: it has no price with that lookup key.",
+            f"{VENDOR} sells no {sku} by the {recurrence.value}: no price by the unit has that lookup key.",
             reason_code="product_not_sold",
             vendor=VENDOR,
         )

@@ -17,7 +17,7 @@ from shared.problem import Rejected, Unavailable
 from shared.record_ids import canonical_spelling, spellings
 from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe_records import ACCOUNT_ID, CURRENCY
-from system_api.billing.stripe_tax_ids import stripe_tax_id
+from system_api.billing.stripe_tax_ids import keep_tax_id, stripe_tax_id
 from system_api.discretion import note_person
 from system_api.same_text import same_text
 from system_api.vendor_reply import after_write
@@ -51,6 +51,11 @@ class CustomerRecord(msgspec.Struct, frozen=True):
     tax_exempt: str | None = None
     invoice_settings: _InvoiceSettings | None = None
     default_source: str | None = None
+
+    @property
+    def exempt_by_us(self) -> bool:
+        """Whether it is exempt because Quoteway, on the ERP's word, has said so."""
+        return self.tax_exempt == "exempt" and self.metadata.get(_EXEMPT_BY) == _ERP
 
     @property
     def known_currency(self) -> str | None:
@@ -195,7 +200,11 @@ class StripeCustomers:
         raise Unavailable(said, reason_code="customer_deleted", vendor=VENDOR)
 
     async def _kept(self, record: CustomerRecord, draft: CustomerDraft) -> CustomerRecord:
-        """The customer, with what the CRM masters written where it differs, and the account's id on it."""
+        """The customer, with what the CRM masters written where it differs, the account's id and its tax id on it.
+
+        Raises Rejected (`tax_id_differs`) where it has another tax id of the same register; then nothing is written.
+        """
+        await keep_tax_id(self._api, record.id, draft)
         changes = _changes(record, draft)
         if not changes:
             return record
@@ -206,6 +215,8 @@ class StripeCustomers:
 
 
 _DECISION = "quoteway_decision"
+# Says that it was the ERP's word that made the customer exempt, so that the end of the ERP's rule ends it here too.
+_EXEMPT_BY, _ERP = "quoteway_tax_exempt_by", "erp"
 
 
 def external_id(draft: CustomerDraft) -> str:
@@ -244,7 +255,12 @@ def _params(draft: CustomerDraft) -> dict[str, object]:
         },
         "tax_id_data": [{"type": tax_id[0], "value": tax_id[1]}] if tax_id else None,
         "tax_exempt": "exempt" if draft.tax_exempt else None,
-        "metadata": {ACCOUNT_ID: draft.account_id, CURRENCY: draft.currency, _DECISION: draft.new_as},
+        "metadata": {
+            ACCOUNT_ID: draft.account_id,
+            CURRENCY: draft.currency,
+            _DECISION: draft.new_as,
+            _EXEMPT_BY: _ERP if draft.tax_exempt else None,
+        },
     }
 
 
@@ -266,10 +282,18 @@ def _changes(record: CustomerRecord, draft: CustomerDraft) -> dict[str, object]:
     if any(not same_text(*pair) for pair in pairs.values()):
         # Empty text unsets: a state that stayed from the old address would be printed with the new one.
         changes["address"] = {name: wanted or "" for name, (_, wanted) in pairs.items()}
+    metadata: dict[str, str] = {}
     if draft.tax_exempt and record.tax_exempt in {None, "none"}:
         changes["tax_exempt"] = "exempt"
+        metadata[_EXEMPT_BY] = _ERP
+    elif not draft.tax_exempt and _EXEMPT_BY in record.metadata:
+        metadata[_EXEMPT_BY] = ""
+        if record.exempt_by_us:
+            changes["tax_exempt"] = "none"
     if record.metadata.get(ACCOUNT_ID) not in spellings(draft.account_id):
-        changes["metadata"] = {ACCOUNT_ID: draft.account_id}
+        metadata[ACCOUNT_ID] = draft.account_id
+    if metadata:
+        changes["metadata"] = metadata
     return changes
 
 
@@ -278,6 +302,6 @@ def _customer(record: CustomerRecord, account_id: str, *, created: bool = False)
         account_id=account_id,
         vendor_id=record.id,
         created=created,
-        tax_exempt=record.tax_exempt in {"exempt", "reverse"},
+        tax_exempt=record.tax_exempt in {"exempt", "reverse"} and not record.exempt_by_us,
         has_payment_method=record.has_payment_method,
     )

@@ -5,14 +5,15 @@ voided; one that was paid is credited. A subscription's draft can be neither del
 """
 
 import re
+from contextlib import suppress
 
 import msgspec
 
 from shared.canonical import Invoice, InvoicePage
 from shared.problem import InvalidRequest, Rejected
-from system_api.billing.stripe_api import VENDOR, Page, StripeApi, idempotency_key
+from system_api.billing.stripe_api import Page, StripeApi, id_of, idempotency_key
 from system_api.billing.stripe_records import InvoiceRecord, invoice_of
-from system_api.vendor_reply import understanding
+from system_api.vendor_reply import NOT_UNDERSTOOD, as_canonical
 
 _CURSOR = re.compile(r"in_[A-Za-z0-9_]{1,250}")
 
@@ -48,10 +49,16 @@ class StripeInvoices:
             "status": "open" if open_only else None,
             "starting_after": cursor,
         }
-        page = await self._api.get("/v1/invoices", Page[InvoiceRecord], params)
-        with understanding(VENDOR, writes=False):
-            invoices = [invoice_of(record) for record in page.data]
-        return InvoicePage(invoices=invoices, next_cursor=page.data[-1].id if page.has_more and page.data else None)
+        page = await self._api.get("/v1/invoices", Page[msgspec.Raw], params)
+        invoices: list[Invoice] = []
+        for content in page.data:
+            with suppress(*NOT_UNDERSTOOD):
+                invoices.append(as_canonical(invoice_of(msgspec.json.decode(bytes(content), type=InvoiceRecord))))
+        return InvoicePage(
+            invoices=invoices,
+            next_cursor=id_of(page.data[-1]) if page.has_more and page.data else None,
+            not_shown=len(page.data) - len(invoices),
+        )
 
     async def pages(self, customers: list[str], *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
         """A page of the invoices of several customers, one customer's after the other's. Raises as `page`."""
@@ -62,17 +69,18 @@ class StripeInvoices:
             owner = await self._owner(cursor)
             begin = customers.index(owner) if owner in customers else 0
         found: list[Invoice] = []
+        not_shown = 0
         for place in range(begin, len(customers)):
             after = cursor if place == begin else None
             page = await self.page(customers[place], open_only=open_only, limit=limit - len(found), cursor=after)
             found += page.invoices
+            not_shown += page.not_shown
             if page.next_cursor is not None:
-                return InvoicePage(invoices=found, next_cursor=page.next_cursor)
+                return InvoicePage(invoices=found, next_cursor=page.next_cursor, not_shown=not_shown)
             if len(found) == limit:
-                return InvoicePage(
-                    invoices=found, next_cursor=found[-1].vendor_id if place + 1 < len(customers) else None
-                )
-        return InvoicePage(invoices=found)
+                following = found[-1].vendor_id if place + 1 < len(customers) else None
+                return InvoicePage(invoices=found, next_cursor=following, not_shown=not_shown)
+        return InvoicePage(invoices=found, not_shown=not_shown)
 
     async def _is_of(self, customer: str, cursor: str) -> bool:
         return await self._owner(cursor) == customer

@@ -5,6 +5,7 @@ Quoteway leaves its own identifiers in metadata, under the keys below.
 
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 import msgspec
 
@@ -59,10 +60,11 @@ _STATUSES = {
 
 
 class Recurring(msgspec.Struct, frozen=True):
-    """How often a price is charged."""
+    """How often a price is charged, for so many units (`licensed`) or for what was used (`metered`)."""
 
     interval: str
     interval_count: int = 1
+    usage_type: str = "licensed"
 
 
 class PriceRecord(msgspec.Struct, frozen=True):
@@ -75,6 +77,18 @@ class PriceRecord(msgspec.Struct, frozen=True):
     recurring: Recurring | None = None
     lookup_key: str | None = None
     metadata: dict[str, str] = {}
+    billing_scheme: str = "per_unit"
+    transform_quantity: dict[str, Any] | None = None
+
+    @property
+    def is_by_the_unit(self) -> bool:
+        """Whether it is so much for each unit: no tiers, no packages, no usage, no amount of the customer's choice."""
+        return (
+            self.unit_amount_decimal is not None
+            and self.billing_scheme == "per_unit"
+            and self.transform_quantity is None
+            and (self.recurring is None or self.recurring.usage_type == "licensed")
+        )
 
     @property
     def recurrence(self) -> Recurrence | None:
@@ -108,21 +122,21 @@ class PriceRecord(msgspec.Struct, frozen=True):
 
 
 class TaxRateRecord(msgspec.Struct, frozen=True):
-    """A tax rate. `percentage` never changes once it is made."""
+    """A tax rate. `percentage` never changes once it is made; one of a flat amount has none."""
 
     id: str
-    percentage: Decimal
+    percentage: Decimal | None
     active: bool = True
     inclusive: bool = False
     metadata: dict[str, str] = {}
 
 
 class ItemRecord(msgspec.Struct, frozen=True):
-    """A subscription's item. `current_period_end` is in Unix seconds."""
+    """A subscription's item; one that is charged by usage has no quantity. `current_period_end` is in Unix seconds."""
 
     id: str
     price: PriceRecord
-    quantity: int = 1
+    quantity: int | None = None
     current_period_end: int | None = None
     metadata: dict[str, str] = {}
 
@@ -136,10 +150,15 @@ class ItemRecord(msgspec.Struct, frozen=True):
         """The quote's line that it charges, where Quoteway made it."""
         return self.metadata.get(LINE_ID)
 
-    @property
-    def amount(self) -> Money:
-        """What one period costs."""
-        return from_minor_units(self.price.charges(self.quantity), self.price.currency.upper())
+    def amount_in(self, currency: str) -> Money | None:
+        """What one period costs; None where that is not so much a unit, in that currency.
+
+        A price in several currencies shows the amount of its first one, whatever the subscription is charged in.
+        """
+        price = self.price
+        if self.quantity is None or not price.is_by_the_unit or price.currency.upper() != currency:
+            return None
+        return from_minor_units(price.charges(self.quantity), currency)
 
 
 class SubscriptionRecord(msgspec.Struct, frozen=True):
@@ -242,7 +261,9 @@ class EventRecord(msgspec.Struct, frozen=True):
 def subscription_of(record: SubscriptionRecord) -> Subscription:
     """The subscription. One that Quoteway did not start goes by Stripe's own id."""
     currency = record.currency.upper()
-    items = record.items.data
+    items, amounts = record.items.data, [item.amount_in(currency) for item in record.items.data]
+    shown = [(item, amount) for item, amount in zip(items, amounts, strict=True) if amount is not None]
+    whole = len(shown) == len(items)
     ends = [item.current_period_end for item in items if item.current_period_end is not None]
     return Subscription(
         external_id=record.metadata.get(EXTERNAL_ID) or record.id,
@@ -251,16 +272,40 @@ def subscription_of(record: SubscriptionRecord) -> Subscription:
         vendor_id=record.id,
         recurrence=items[0].price.recurrence if items else None,
         items=[
-            SubscriptionItem(sku=item.sku, quantity=plain(Decimal(item.quantity)), net_unit_price=item.price.amount)
-            for item in items
+            SubscriptionItem(
+                sku=item.sku, quantity=plain(Decimal(item.quantity or 0)), net_unit_price=item.price.amount
+            )
+            for item, _ in shown
         ],
-        period_amount=Money.of(sum((item.amount.value for item in items), Decimal(0)), currency),
+        period_amount=Money.of(sum((each.value for _, each in shown), Decimal(0)), currency) if whole else None,
         current_period_ends_at=_moment(max(ends)) if ends else None,
         order_id=record.metadata.get(ORDER_ID),
         billing_frequency=items[0].price.billing_frequency if items else None,
         starts_on=record.metadata.get(STARTS_ON),
-        lines=[BookedLine(line_id=item.line_id, net_amount=item.amount) for item in items if item.line_id is not None],
+        lines=[
+            BookedLine(line_id=item.line_id, net_amount=amount) for item, amount in shown if item.line_id is not None
+        ],
+        items_not_shown=len(items) - len(shown),
     )
+
+
+class _Bare(msgspec.Struct, frozen=True):
+    """Of a subscription that is not understood: whose it is, and whether it runs."""
+
+    id: str
+    status: str
+    items: Any = None
+
+
+def bare_subscription_of(content: bytes) -> Subscription | None:
+    """A subscription of others that is not understood, as far as it can be shown; None for one that has ended."""
+    record = msgspec.json.decode(content, type=_Bare)
+    status = _STATUSES.get(record.status, SubscriptionStatus.incomplete)
+    if status is SubscriptionStatus.cancelled:
+        return None
+    listed = record.items.get("data") if isinstance(record.items, dict) else None
+    count = len(listed) if isinstance(listed, list) else 0
+    return Subscription(external_id=record.id, vendor_id=record.id, status=status, items_not_shown=max(1, count))
 
 
 def invoice_of(record: InvoiceRecord) -> Invoice:

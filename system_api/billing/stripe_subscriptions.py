@@ -31,6 +31,7 @@ from system_api.billing.stripe_records import (
     SKU,
     STARTS_ON,
     TERM_MONTHS,
+    ItemRecord,
     PriceRecord,
     SubscriptionRecord,
     subscription_of,
@@ -80,11 +81,9 @@ def compared(record: SubscriptionRecord, draft: SubscriptionDraft) -> Subscripti
     """The subscription. Raises Rejected (`read_back_mismatch`) where it is not what was ordered."""
     with understanding(VENDOR, writes=True):
         found = subscription_of(record)
-        percents = sorted(rate.percentage for rate in record.default_tax_rates or [])
+        percents = sorted(rate.percentage or Decimal(0) for rate in record.default_tax_rates or [])
         expected_amount = Money.of(sum((item.net.value for item in draft.items), Decimal(0)), draft.currency)
-        held = sorted(
-            (item.line_id or "", item.sku, Decimal(item.quantity), item.amount.value) for item in record.items.data
-        )
+        held = sorted(_held(item, draft.currency) for item in record.items.data)
         ordered = sorted((item.line_id or "", item.sku, Decimal(item.quantity), item.net.value) for item in draft.items)
         same = {
             "items": held == ordered,
@@ -101,6 +100,12 @@ def compared(record: SubscriptionRecord, draft: SubscriptionDraft) -> Subscripti
             vendor=VENDOR,
         )
     return found
+
+
+def _held(item: ItemRecord, currency: str) -> tuple[str, str, Decimal, Decimal]:
+    """An item as it is compared. What others have added need not be charged by the unit: no order has its amount."""
+    amount = item.amount_in(currency)
+    return item.line_id or "", item.sku, Decimal(item.quantity or 0), Decimal(-1) if amount is None else amount.value
 
 
 def _items(draft: SubscriptionDraft, prices: Prices) -> list[dict[str, object]]:

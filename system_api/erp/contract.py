@@ -56,7 +56,8 @@ class Erp(Protocol):
         What the draft knows comes first (`known_vendor_id`, then the account's id in every spelling, blocked and merged
         customers too); nothing is created before all that is asked. Raises Rejected (`customer_blocked`) where the ERP
         has taken the customer out of use, and NeedsDecision where others may be it (`customer_ambiguous`) or the known
-        one is gone (`customer_gone`). Only what the CRM masters is changed: name and invoice address.
+        one is gone (`customer_gone`). Only what the CRM masters is changed: name and invoice address; a tax id that it
+        lacks is added, and Rejected (`tax_id_differs`) raised where it has another of the same register.
         """
 
     async def customer_candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:

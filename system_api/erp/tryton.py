@@ -1,6 +1,9 @@
 """Tryton as an ERP."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
 
 from shared.canonical import (
     CreditStatus,
@@ -9,6 +12,7 @@ from shared.canonical import (
     CustomerEntry,
     ErpOrder,
     ErpOrderDraft,
+    Invoice,
     InvoicePage,
     Money,
 )
@@ -24,6 +28,7 @@ from system_api.erp.tryton_records import (
     PRODUCT_FIELDS,
     CompanyRecord,
     ConfigurationRecord,
+    Id,
     InvoiceRecord,
     ProductRecord,
     invoice_of,
@@ -32,7 +37,7 @@ from system_api.erp.tryton_records import (
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
 from system_api.erp.tryton_sales import TrytonSales
 from system_api.findings import Finding
-from system_api.vendor_reply import understanding
+from system_api.vendor_reply import NOT_UNDERSTOOD, as_canonical, decode_reply, understanding
 
 _CURSOR_DIGITS_MAX = 12
 
@@ -135,8 +140,15 @@ class Tryton:
         if cursor is not None:
             domain.append(["id", "<", int(cursor)])
         found = await self._rest.search(
-            "account.invoice", domain, INVOICE_FIELDS, InvoiceRecord, limit=limit + 1, newest_first=True
+            "account.invoice", domain, INVOICE_FIELDS, msgspec.Raw, limit=limit + 1, newest_first=True
         )
-        with understanding(VENDOR, writes=False):
-            invoices = [invoice_of(record) for record in found[:limit]]
-        return InvoicePage(invoices=invoices, next_cursor=invoices[-1].vendor_id if len(found) > limit else None)
+        invoices: list[Invoice] = []
+        for content in found[:limit]:
+            with suppress(*NOT_UNDERSTOOD):
+                invoices.append(as_canonical(invoice_of(msgspec.json.decode(bytes(content), type=InvoiceRecord))))
+        last = decode_reply(bytes(found[limit - 1]), Id, vendor=VENDOR, writes=False) if len(found) > limit else None
+        return InvoicePage(
+            invoices=invoices,
+            next_cursor=None if last is None else str(last.id),
+            not_shown=min(limit, len(found)) - len(invoices),
+        )

@@ -4,6 +4,7 @@ from typing import Any
 
 from shared.canonical import Address
 from shared.problem import Rejected
+from system_api.erp.tryton_errors import missing
 from system_api.erp.tryton_records import AddressRecord, Id, PartyRecord
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
 from system_api.same_text import same_text
@@ -43,17 +44,19 @@ class TrytonAddresses:
         self._rest = rest
 
     async def place(self, address: Address) -> dict[str, Any]:
-        """The values of a new address. Raises Rejected where the ERP does not know the country or state."""
+        """The values of a new address.
+
+        Raises Rejected where the ERP does not know the country or state, and Unavailable where it knows none at all.
+        """
         place: dict[str, Any] = {
             "street": address.street,
             "postal_code": address.postal_code,
             "city": address.city,
-            "country": await self._id("country.country", address.country, "country"),
+            "country": await self._country(address.country),
         }
         if address.region:
             # Taxes follow the address: a state that got lost here would be the wrong tax on the invoice.
-            code = f"{address.country}-{address.region}"
-            place["subdivision"] = await self._id("country.subdivision", code, "state")
+            place["subdivision"] = await self._state(address.country, address.region)
         return place
 
     async def changes(self, party: PartyRecord, stated: Address) -> list[Any]:
@@ -81,12 +84,28 @@ class TrytonAddresses:
                 changes.append(["write", [each.id], values])
         return changes
 
-    async def _id(self, model: str, code: str, noun: str) -> int:
-        found = await self._rest.search(model, [["code", "=", code]], ["id"], Id, limit=1)
-        if not found:
-            said = f"The ERP knows no {noun} {code}: add it there."
-            raise Rejected(said, reason_code=f"unknown_{noun}", vendor=VENDOR)
-        return found[0].id
+    async def _country(self, code: str) -> int:
+        found = await self._rest.search("country.country", [["code", "=", code]], ["id"], Id, limit=1)
+        if found:
+            return found[0].id
+        if not await self._rest.search("country.country", [], ["id"], Id, limit=1):
+            raise missing("no_countries")
+        raise _unknown("country", code)
+
+    async def _state(self, country: str, region: str) -> int:
+        code = f"{country}-{region}"
+        found = await self._rest.search("country.subdivision", [["code", "=", code]], ["id"], Id, limit=1)
+        if found:
+            return found[0].id
+        of_country = [["code", "ilike", f"{country}-%"]]
+        if not await self._rest.search("country.subdivision", of_country, ["id"], Id, limit=1):
+            raise missing("no_states", country)
+        raise _unknown("state", code)
+
+
+def _unknown(noun: str, code: str) -> Rejected:
+    said = f"The ERP knows no {noun} {code}: correct the address, or have it added there."
+    return Rejected(said, reason_code=f"unknown_{noun}", vendor=VENDOR)
 
 
 def _marked(party: PartyRecord, mark: str) -> AddressRecord | None:

@@ -4,7 +4,10 @@
 parties moves the identifiers of the one to the other and takes them out of use.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import msgspec
 
 from shared.canonical import CustomerDraft, CustomerEntry
 from shared.record_ids import canonical_spelling, spellings
@@ -13,17 +16,27 @@ from system_api.discretion import note_person
 from system_api.erp.tryton_addresses import invoice_address
 from system_api.erp.tryton_records import ACCOUNT_PREFIX, PARTY_FIELDS, PartyRecord
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
+from system_api.erp.tryton_tax_ids import compact_forms
 from system_api.same_text import name_words, same_text
-from system_api.vat import TaxId, tax_id_of
+from system_api.vat import tax_id_of
 from system_api.vendor_reply import understanding
 
 CODE_PREFIX = "SF-"
 """Before the account's id in the code of a party that the gateway has made."""
-_FOUND_MAX, _MERGES_MAX = 50, 10
+_PAGE, _MERGES_MAX = 50, 10
+# Of the many in a large city only the names are read, until one is alike.
+_NAMES_PAGE = 500
 _ID_DIGITS_MAX = 18  # what fits into PostgreSQL's bigint
 _BY_TAX_ID, _BY_NAME = "tax id", "name and postal code"
-_CH_DIGITS, _CH_SUFFIXES = 9, ("MWST", "TVA", "IVA", "TPV")
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: int
+    name: str | None = None
+
+
+P = TypeVar("P", PartyRecord, _Named)
 
 
 class TrytonIdentity:
@@ -87,7 +100,7 @@ class TrytonIdentity:
         stated = tax_id_of(draft.vat_id, draft.address.country)
         matched: dict[int, tuple[PartyRecord, list[str]]] = {}
         if stated is not None:
-            for party in await self._search([["identifiers.code_compact", "in", _written(stated)]]):
+            for party in await self._search([["identifiers.code_compact", "in", compact_forms(stated)]]):
                 matched.setdefault(party.id, (party, []))[1].append(_BY_TAX_ID)
         if draft.match == "name_and_postal_code":
             for party in await self._alike(draft):
@@ -128,20 +141,33 @@ class TrytonIdentity:
             ["addresses.postal_code", "=", draft.address.postal_code],
             ["name", "ilike", f"{beginning}%"],
         ]
-        return [
-            party
-            for party in await self._search(domain)
-            if name_words(party.name) == words
-            and any(same_text(each.postal_code, draft.address.postal_code) for each in party.addresses)
-        ]
+        named = await self._pages(domain, ["name"], _Named, _NAMES_PAGE)
+        alike = [each.id for each in named if name_words(each.name) == words]
+        found: list[PartyRecord] = []
+        for start in range(0, len(alike), _NAMES_PAGE):
+            found += await self._search([["id", "in", alike[start : start + _NAMES_PAGE]]])
+        code = draft.address.postal_code
+        return [party for party in found if any(same_text(each.postal_code, code) for each in party.addresses)]
 
     async def _search(self, domain: list[Any]) -> list[PartyRecord]:
-        found = await self._rest.search(
-            "party.party", domain, PARTY_FIELDS, PartyRecord, limit=_FOUND_MAX, inactive_too=True
-        )
+        found = await self._pages(domain, PARTY_FIELDS, PartyRecord, _PAGE)
         for party in found:
             note_party(party)
         return found
+
+    async def _pages(self, domain: list[Any], fields: Sequence[str], shape: type[P], page_size: int) -> list[P]:
+        """All that match, to the last page: what a look left out could be the one that is made a second time.
+
+        Raises Unavailable where a page is not answered, so that nothing is made after an incomplete look.
+        """
+        found: list[P] = []
+        wanted = domain
+        while True:
+            page = await self._rest.search("party.party", wanted, fields, shape, limit=page_size, inactive_too=True)
+            found += page
+            if len(page) < page_size:
+                return found
+            wanted = [domain, ["id", ">", page[-1].id]]
 
 
 def party_number(party: str) -> int | None:
@@ -154,26 +180,3 @@ def note_party(party: PartyRecord) -> None:
     note_person(party.name)
     for address in party.addresses:
         note_person(address.street, address.city)
-
-
-def _written(stated: TaxId) -> list[str]:
-    """How identifiers of several types write the same tax id, compact: with letters before or behind it, and without.
-
-    Source: `compact` of python-stdnum's modules, by which Tryton keeps `code_compact`.
-    """
-    number = stated.number
-    numbers = [number]
-    match stated.register:
-        case "BE":  # the numbers had nine digits, and have a nought in front since 2005
-            numbers += [number.zfill(10), number.removeprefix("0")]
-        case "GR":
-            numbers += [number.zfill(9), number.removeprefix("0")]
-        case "NL":
-            numbers += [number.zfill(12)]
-        case "NO":
-            numbers += [f"{number}MVA"]
-        case "CH":
-            company = number[:_CH_DIGITS]
-            numbers += [company, *(company + suffix for suffix in _CH_SUFFIXES)]
-    letters = [stated.written.removesuffix(number), stated.register, *(["CHE"] if stated.register == "CH" else []), ""]
-    return list(dict.fromkeys(before + each for each in numbers for before in letters))

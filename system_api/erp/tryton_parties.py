@@ -8,10 +8,11 @@ from shared.record_ids import spellings
 from system_api.connections import TrytonConnection
 from system_api.decimal_text import unit_price
 from system_api.erp.tryton_addresses import TrytonAddresses, delivery_address, region_of
+from system_api.erp.tryton_errors import missing
 from system_api.erp.tryton_identity import CODE_PREFIX, TrytonIdentity, party_number
 from system_api.erp.tryton_records import ACCOUNT_PREFIX, PARTY_FIELDS, Id, PartyRecord
 from system_api.erp.tryton_rest import VENDOR, TrytonRest
-from system_api.erp.tryton_tax_ids import identifier_of
+from system_api.erp.tryton_tax_ids import identifier_of, missing_identifier
 from system_api.erp.tryton_tax_rules import TrytonTaxRules
 from system_api.same_text import same_text
 from system_api.vendor_reply import understanding
@@ -79,12 +80,11 @@ class TrytonParties:
         return await self._made(draft, f"{CODE_PREFIX}{draft.account_id}")
 
     async def payment_term(self) -> int:
-        """The id of the terms that new customers get. Raises Rejected where the ERP has none of that name."""
+        """The id of the terms that new customers get. Raises Unavailable where the ERP has none of that name."""
         domain = [["name", "=", self._payment_term]]
         found = await self._rest.search("account.invoice.payment_term", domain, ["id"], Id, limit=1)
         if not found:
-            said = f"The ERP knows no payment term {self._payment_term}: add it there."
-            raise _rejected(said, "unknown_payment_term")
+            raise missing("unknown_payment_term", self._payment_term)
         return found[0].id
 
     def credit(self, party: PartyRecord, account_id: str, amount: Money) -> CreditStatus:
@@ -118,8 +118,10 @@ class TrytonParties:
     async def _kept(self, draft: CustomerDraft, party: PartyRecord, parties: list[PartyRecord]) -> Customer:
         """The party, with what the CRM masters written where it differs: name, invoice address, and our id on it.
 
-        Credit limit, payment terms, tax rule and tax registration are the ERP's own, and stay.
+        A tax id that it did not have yet is added. Credit limit, payment terms and tax rule are the ERP's own, and
+        stay. Raises Rejected (`tax_id_differs`) where the ERP has another tax id of the same register.
         """
+        registered = missing_identifier(party, draft)
         await self._release(draft.account_id, party, parties)
         codes = {ACCOUNT_PREFIX + each for each in spellings(draft.account_id)}
         changes: dict[str, Any] = {}
@@ -127,8 +129,11 @@ class TrytonParties:
             changes["name"] = draft.name
         if moves := await self._addresses.changes(party, draft.address):
             changes["addresses"] = moves
+        identifiers = [registered] if registered else []
         if not any(each.active and each.code in codes for each in party.identifiers):
-            changes["identifiers"] = [["create", [{"code": ACCOUNT_PREFIX + draft.account_id}]]]
+            identifiers.append(["create", [{"code": ACCOUNT_PREFIX + draft.account_id}]])
+        if identifiers:
+            changes["identifiers"] = identifiers
         if changes:
             party = await self._rest.update("party.party", party.id, changes, PARTY_FIELDS, PartyRecord)
         return await self._customer(party, draft)

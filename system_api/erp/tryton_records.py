@@ -309,8 +309,8 @@ def invoice_of(record: InvoiceRecord) -> Invoice:
 
 
 def sold_as(product: ProductRecord, currency: str) -> SoldProduct | None:
-    """How the product is sold; None for what is not sold, or has no price in this company."""
+    """How the product is sold, its price to six digits, as money has; None for what is not sold or has no price."""
     if not product.salable or product.list_price_used is None:
         return None
-    price = unit_price(product.list_price_used.decimal, currency)
+    price = unit_price(round(product.list_price_used.decimal, 6), currency)
     return SoldProduct(price, product.sale_uom.digits if product.sale_uom else None)

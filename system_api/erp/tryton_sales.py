@@ -20,6 +20,7 @@ from shared.problem import Rejected, Unavailable
 from system_api.connections import TrytonConnection
 from system_api.erp.contract import tax_rounding
 from system_api.erp.tryton_addresses import delivery_address, invoice_address
+from system_api.erp.tryton_errors import missing
 from system_api.erp.tryton_lines import dates_and_terms, line_rule, sale_lines, skus_of
 from system_api.erp.tryton_parties import TrytonParties
 from system_api.erp.tryton_records import (
@@ -200,9 +201,9 @@ class TrytonSales:
             raise _rejected("The ERP sells nothing whose code holds a NUL.", "product_not_sold")
         found = await self._rest.search_each("product.product", "code", wanted, PRODUCT_FIELDS, ProductRecord, limit=2)
         products = {product.code: product for product in found if product.salable}
-        missing = [sku for sku in wanted if sku not in products]
-        if missing:
-            raise _rejected(f"The ERP does not sell {', '.join(missing)}.", "product_not_sold")
+        unsold = [sku for sku in wanted if sku not in products]
+        if unsold:
+            raise _rejected(f"The ERP does not sell {', '.join(unsold)}.", "product_not_sold")
         return products
 
     async def _tax(self, tax_code: str) -> list[int]:
@@ -211,7 +212,7 @@ class TrytonSales:
         domain = [["company", "=", self._company], ["name", "=", tax_code]]
         found = await self._rest.search("account.tax", domain, ["id"], Id, limit=1)
         if not found:
-            raise _rejected(f"The ERP's company has no tax named {tax_code}.", "unknown_tax")
+            raise missing("unknown_tax", tax_code)
         return [found[0].id]
 
     async def _terms(self, name: str | None) -> int | None:
@@ -220,15 +221,16 @@ class TrytonSales:
         domain = [["name", "=", name]]
         found = await self._rest.search("account.invoice.payment_term", domain, ["id"], Id, limit=1)
         if not found:
-            said = f"The ERP knows no payment terms {name}: add them there, or correct the legal entity's rules."
-            raise _rejected(said, "unknown_payment_terms")
+            raise missing("unknown_payment_terms", name)
         return found[0].id
 
     async def _company_in(self, currency: str) -> CompanyRecord:
         domain = [["id", "=", self._company]]
         found = await self._rest.search("company.company", domain, COMPANY_FIELDS, CompanyRecord, limit=1)
-        if not found or found[0].currency.code != currency:
-            kept = found[0].currency.code if found else "nothing"
+        if not found:
+            raise missing("unknown_company", str(self._company))
+        if found[0].currency.code != currency:
+            kept = found[0].currency.code
             raise _rejected(f"The order is in {currency}, but the ERP's company sells in {kept}.", "wrong_currency")
         return found[0]
 

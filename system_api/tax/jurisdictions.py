@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from shared.canonical import Money, TaxCalculation, TaxedLine, TaxRequest
 from shared.canonical.wire import CountryCode
-from shared.problem import Rejected
+from shared.problem import Rejected, Unavailable
 from system_api.connections import ConnectionsError, JurisdictionsConnection
 from system_api.decimal_text import plain
 from system_api.findings import Finding, Findings
@@ -75,7 +75,11 @@ class Jurisdictions:
         return findings.found
 
     async def calculate(self, request: TaxRequest) -> TaxCalculation:
-        """The tax of each line, rounded per line. Raises Rejected (`no_tax_jurisdiction`) where no row fits."""
+        """The tax of each line, rounded per line.
+
+        Raises Rejected (`no_tax_jurisdiction`) where no row fits, and Unavailable (`seller_unknown`) where the
+        connection does not say where the legal entity is established.
+        """
         row = self._row_for(request)
         rate = Decimal(row.rate)
         lines = [
@@ -100,9 +104,10 @@ class Jurisdictions:
     def _row_for(self, request: TaxRequest) -> Jurisdiction:
         seller = self._sellers.get(request.legal_entity)
         if seller is None:
-            raise Rejected(
-                f"It is not known where {request.legal_entity} is established: add it to the tax connection's sellers.",
-                reason_code="no_tax_jurisdiction",
+            raise Unavailable(
+                f"It is not known where {request.legal_entity} is established, so no tax can be calculated.",
+                reason_code="seller_unknown",
+                what_to_do=f"Add {request.legal_entity} to the tax connection's sellers, with the code of its country.",
             )
         buyer = request.buyer
         territory = outside_vat_area(buyer.country, buyer.postal_code, buyer.region, buyer.city)

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from system_api.vat import MEMBER_STATES, compact_vat_id, member_state_of, outside_vat_area, tax_id_of
+from system_api.billing.stripe_tax_ids import stripe_tax_id
+from system_api.erp.tryton_tax_ids import identifier_of
+from system_api.vat import (
+    MEMBER_STATES,
+    compact_vat_id,
+    is_same_tax_id,
+    member_state_of,
+    outside_vat_area,
+    tax_id_of,
+    tax_id_under,
+)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +88,29 @@ def test_any_text_is_a_tax_id_of_one_register_or_none(stated: str, country: str)
     found = tax_id_of(stated, country)
 
     assert found is None or (found.number and tax_id_of(f" {stated.lower()} ", country) == found)
+
+
+_DIGITS = st.text("0123456789", min_size=9, max_size=9)
+_STATED = st.one_of(
+    st.builds("{}{}".format, st.sampled_from(["DE", "EL", "GR", "XI", "GB", "CHE", "NO"]), _DIGITS),
+    st.builds("{}{}{}".format, st.just("CHE-"), _DIGITS, st.sampled_from(["", " MWST", " TVA"])),
+    st.builds("NO {} MVA".format, _DIGITS),
+    st.builds("ATU{}".format, st.text("0123456789", min_size=8, max_size=8)),
+)
+
+
+@given(_STATED, _STATED)
+def test_a_tax_id_is_known_again_under_the_type_that_a_vendor_keeps_it_under(stated: str, other: str) -> None:
+    """What we write is found before it is written again, and no other one is taken for it."""
+    mine, theirs = tax_id_of(stated, ""), tax_id_of(other, "")
+    typed, identifier = stripe_tax_id(stated, ""), identifier_of(stated, "")
+    assert mine is not None
+    assert theirs is not None
+    assert typed is not None
+    assert identifier is not None
+
+    for held in (tax_id_under(*typed), tax_id_under(identifier["type"], identifier["code"])):
+        assert held is not None
+        assert is_same_tax_id(held, mine)
+        same_digits = theirs.number[:9].lstrip("0") == mine.number[:9].lstrip("0")
+        assert is_same_tax_id(held, theirs) is (theirs.register == mine.register and same_digits)

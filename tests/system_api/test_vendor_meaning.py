@@ -17,6 +17,7 @@ TABLES: dict[str, list[Meaning]] = {
         *stripe_errors.BY_CODE.values(),
         *stripe_errors.BY_STATUS.values(),
         *stripe_errors.BY_SENTENCE.values(),
+        *(meaning for _, meaning in stripe_errors.OF_THE_ACCOUNT),
         stripe_errors.ANYTHING_ELSE,
     ],
     "tryton": [
@@ -59,6 +60,16 @@ def test_what_is_about_us_says_what_the_integration_team_has_to_do(name: str, me
 
     assert isinstance(error, VendorError)
     assert error.what_to_do.endswith(".")
+
+
+@pytest.mark.parametrize("reason_code", tryton_errors.MISSING)
+def test_what_the_erps_company_lacks_is_named_in_a_plain_sentence(reason_code: str) -> None:
+    error = tryton_errors.missing(reason_code, "NW 30")
+
+    assert error.reason_code == reason_code
+    assert is_plain(error.detail), error.detail
+    assert error.what_to_do.startswith("Have the ERP's administrator ")
+    assert "{" not in error.detail + error.what_to_do
 
 
 @pytest.mark.parametrize("said", TECHNICAL)

@@ -46,7 +46,12 @@ class Lossy(httpx.AsyncBaseTransport):
 
     @contextmanager
     def losing(self, method: str, path_part: str) -> Iterator[None]:
-        self._loses = lambda request: request.method == method and path_part in request.url.path
+        with self.losing_if(lambda request: request.method == method and path_part in request.url.path):
+            yield
+
+    @contextmanager
+    def losing_if(self, loses: Callable[[httpx.Request], bool]) -> Iterator[None]:
+        self._loses = loses
         try:
             yield
         finally:

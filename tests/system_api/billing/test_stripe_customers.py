@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from shared.canonical import Address, CustomerDraft
+from shared.problem import Rejected
 from system_api.billing import stripe_customers
 from system_api.billing.stripe import Stripe
 from system_api.billing.stripe_tax_ids import stripe_tax_id
@@ -213,12 +214,14 @@ async def test_what_the_erp_says_of_the_tax_is_written_and_only_that(
 ) -> None:
     customer = await billing.ensure_customer(customer_draft)
     await billing.ensure_customer(changed(customer_draft, tax_exempt=True))
-    exempt = await billing.find_customer(customer_draft.account_id, "EUR", known=customer.vendor_id)
+    held = stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}")["tax_exempt"]
     stripe_post(stripe_account, f"/v1/customers/{customer.vendor_id}", tax_exempt="reverse")
     await billing.ensure_customer(changed(customer_draft, tax_exempt=True))
+    found = await billing.find_customer(customer_draft.account_id, "EUR", known=customer.vendor_id)
 
-    assert exempt is not None
-    assert exempt.tax_exempt
+    assert held == "exempt"
+    assert found is not None
+    assert found.tax_exempt
     assert stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}")["tax_exempt"] == "reverse"
 
 
@@ -238,6 +241,38 @@ async def test_a_customer_can_be_charged_once_it_has_a_default_payment_method(
         told.append(found.has_payment_method)
 
     assert told == [False, False, True]
+
+
+@pytest.mark.parametrize("at_first", [True, False], ids=["exempt when it is made", "exempt later"])
+async def test_an_exemption_of_the_erps_ends_with_its_rule(
+    billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft, at_first: bool
+) -> None:
+    exempt = changed(customer_draft, tax_exempt=True)
+    customer = await billing.ensure_customer(exempt if at_first else customer_draft)
+    path = f"/v1/customers/{customer.vendor_id}"
+    held = []
+    for draft in (exempt, customer_draft, exempt, customer_draft, customer_draft):
+        found = await billing.ensure_customer(draft)
+        before = await billing.find_customer(draft.account_id, "EUR", known=customer.vendor_id)
+        assert before is not None
+        assert not found.tax_exempt, "it is no one else's exemption, which would stop the order"
+        assert not before.tax_exempt
+        held.append(stripe_get(stripe_account, path)["tax_exempt"])
+
+    assert held == ["exempt", "none", "exempt", "none", "none"]
+
+
+async def test_an_exemption_that_a_person_made_stays(
+    billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+    stripe_post(stripe_account, f"/v1/customers/{customer.vendor_id}", tax_exempt="exempt")
+
+    for exempt in (None, True, None):
+        found = await billing.ensure_customer(changed(customer_draft, tax_exempt=exempt))
+
+        assert found.tax_exempt
+        assert stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}")["tax_exempt"] == "exempt"
 
 
 # -- tax ids ----------------------------------------------------------------------------------------------------------
@@ -284,3 +319,56 @@ async def test_a_tax_id_is_stored_under_its_own_type(
 
     held = stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}/tax_ids")["data"]
     assert [(each["type"], each["value"]) for each in held] == [("gb_vat", "GB980780684")]
+
+
+def tax_ids(stripe_account: Simulator, customer: str) -> list[tuple[str, str]]:
+    held = stripe_get(stripe_account, f"/v1/customers/{customer}/tax_ids")["data"]
+    return sorted((each["type"], each["value"]) for each in held)
+
+
+async def test_a_tax_id_stated_after_the_first_order_is_added_once(
+    billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
+) -> None:
+    customer = await billing.ensure_customer(changed(customer_draft, vat_id=None))
+
+    for vat_id in ("DE 811 193 231", "811193231", "de811193231", None):
+        await billing.ensure_customer(changed(customer_draft, vat_id=vat_id))
+
+    assert tax_ids(stripe_account, customer.vendor_id) == [("eu_vat", "DE811193231")]
+
+
+async def test_a_tax_id_that_somebody_deleted_is_added_again_the_same_day(
+    billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
+) -> None:
+    customer = await billing.ensure_customer(changed(customer_draft, vat_id=None))
+    for _ in range(2):
+        await billing.ensure_customer(customer_draft)
+        [held] = stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}/tax_ids")["data"]
+        delete(stripe_account, f"{customer.vendor_id}/tax_ids/{held['id']}")
+
+    await billing.ensure_customer(customer_draft)
+
+    assert len(tax_ids(stripe_account, customer.vendor_id)) == 1
+
+
+async def test_a_tax_id_of_another_register_is_added_beside_the_first(
+    billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+
+    await billing.ensure_customer(changed(customer_draft, vat_id="GB980780684"))
+
+    assert tax_ids(stripe_account, customer.vendor_id) == [("eu_vat", "DE811193231"), ("gb_vat", "GB980780684")]
+
+
+async def test_another_tax_id_of_the_same_register_is_told_and_nothing_is_written(
+    billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+
+    with pytest.raises(Rejected, match="another tax id in billing than the account states, both of DE") as raised:
+        await billing.ensure_customer(changed(customer_draft, vat_id="DE136695976", name="Acme Holding"))
+
+    assert raised.value.reason_code == "tax_id_differs"
+    assert tax_ids(stripe_account, customer.vendor_id) == [("eu_vat", "DE811193231")]
+    assert stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}")["name"] == customer_draft.name

@@ -51,6 +51,11 @@ def refused(
         (refused(401), Unavailable, "credentials_refused"),
         (refused(403), Unavailable, "credentials_refused"),
         (refused(402, "card_declined", "card_error"), Rejected, "payment_declined"),
+        (refused(402, "account_closed", "card_error"), Rejected, "payment_declined"),
+        (refused(402, "payment_method_not_available", "card_error"), Unavailable, "payment_method_not_available"),
+        (refused(400, "payment_method_unactivated"), Unavailable, "capability_missing"),
+        (refused(400, "invoice_no_payment_method_types"), Unavailable, "capability_missing"),
+        (refused(400, "stripe_tax_inactive"), Unavailable, "capability_missing"),
         (refused(404, "resource_missing"), Rejected, "resource_missing"),
         (refused(409, "idempotency_key_in_use"), Unavailable, "idempotency_key_in_use"),
         (refused(429, "lock_timeout"), Unavailable, "lock_timeout"),
@@ -112,6 +117,45 @@ async def test_what_only_a_sentence_tells_is_sorted_by_it(
         await api.post("/v1/customers", CustomerRecord, {"name": "x"}, key="k")
 
     assert raised.value.reason_code == (reason or "invalid_request_error")
+    assert sentence in (raised.value.vendor_said or "")
+
+
+NO_CHARGES = (
+    "Your account cannot currently make live charges. The `requirements.disabled_reason` property on the account will "
+    "provide information about why this account is currently disabled."
+)
+
+NOT_ACTIVATED = (
+    "{} provided {} invalid. Please ensure the provided {} activated in your dashboard (https://…/settings)."
+)
+
+
+@pytest.mark.parametrize("status", [400, 402, 403])
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        (NO_CHARGES, "account_restricted"),
+        (NO_CHARGES.replace("Your", "This Connect").replace("live ", ""), "account_restricted"),
+        ("Your account has been rejected.", "account_restricted"),
+        (
+            "Your destination account needs to have at least one of the following capabilities enabled: transfers.",
+            "capability_missing",
+        ),
+        (NOT_ACTIVATED.format("The payment method type", "pix is", "type is"), "capability_missing"),
+        (NOT_ACTIVATED.format("All types", "in payment_method_types are", "types are"), "capability_missing"),
+    ],
+)
+async def test_what_stripe_says_of_our_account_is_no_refusal_of_the_order(
+    api: StripeApi, vendor: Scripted, status: int, sentence: str, reason: str
+) -> None:
+    """Under a status, too, that is a declined card's otherwise."""
+    vendor.on("POST", "/v1/subscriptions", said(status, {"error": {"type": "card_error", "message": sentence}}))
+
+    with pytest.raises(Unavailable) as raised:
+        await api.post("/v1/subscriptions", SubscriptionRecord, {"customer": "cus_1"}, key="k")
+
+    assert raised.value.reason_code == reason
+    assert "dashboard" in raised.value.what_to_do
     assert sentence in (raised.value.vendor_said or "")
 
 

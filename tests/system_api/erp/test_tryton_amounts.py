@@ -172,15 +172,6 @@ async def test_terms_purchase_order_and_contact_reach_the_sale(erp: Tryton, acme
     assert (kept["shipping_date"], kept["invoice_method"]) == (None, "order")
 
 
-async def test_terms_that_the_erp_does_not_know_are_refused_by_name(erp: Tryton, acme: Customer) -> None:
-    draft = draft_of(acme, ordered(1, "SENSOR-TEMP", "1", "89.50"), payment_terms="Net 45")
-
-    with pytest.raises(Rejected, match="no payment terms Net 45") as raised:
-        await erp.create_order(order_id(), draft)
-
-    assert raised.value.reason_code == "unknown_payment_terms"
-
-
 @pytest.mark.parametrize(("sku", "method"), [("SENSOR-TEMP", "fulfillment"), ("INSTALL-DAY", "manual")])
 async def test_what_is_wanted_later_is_not_invoiced_before(
     erp: Tryton, acme: Customer, rest: RestClient, sku: str, method: str

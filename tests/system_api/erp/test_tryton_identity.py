@@ -1,8 +1,10 @@
 """Which customer an account is, in a real Tryton and in its stand-in: blocked, merged, look-alike and moved ones."""
 
+import base64
 import uuid
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -10,10 +12,20 @@ from sandbox.tryton.rest import RestClient
 from sandbox.tryton.rpc import TrytonSession
 from sandbox.tryton.server import TrytonServer
 from shared.canonical import Address, CustomerDraft
-from shared.problem import NeedsDecision, Rejected
+from shared.problem import NeedsDecision, Rejected, Unavailable
 from shared.record_ids import spellings
+from system_api.erp import tryton_identity
 from system_api.erp.tryton import Tryton
-from tests.system_api.erp.conftest import Books, euros, hardware, new_account, new_customer, order_id
+from tests.system_api.erp.conftest import (
+    Books,
+    austrian_vat_id,
+    euros,
+    hardware,
+    new_account,
+    new_customer,
+    order_id,
+)
+from tests.system_api.transports import Lossy
 
 ADDRESSES = ("street", "city", "invoice", "delivery", "active")
 
@@ -153,6 +165,46 @@ async def test_the_rules_say_whether_a_name_makes_a_likely_duplicate(
     assert [each.matched_by for each in candidates] == [["name and postal code"]] * ambiguous
 
 
+async def test_a_look_alike_is_found_behind_many_others_of_its_city(
+    erp: Tryton, rest: RestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages of two stand for the fifty parties and more that a large city's postal code has."""
+    monkeypatch.setattr(tryton_identity, "_NAMES_PAGE", 2)
+    monkeypatch.setattr(tryton_identity, "_PAGE", 2)
+    place = Address(street="Ring 1", postal_code=f"{uuid.uuid4().hex[:8]}", city="Wien", country="AT")
+    for index in range(5):
+        numbered(rest, new_customer(name=f"Donau {index} Handel", address=place), number())
+    alike = [numbered(rest, new_customer(name="Donau Logistik GmbH", address=place), number()) for _ in range(3)]
+
+    with pytest.raises(NeedsDecision) as raised:
+        await erp.ensure_customer(draft := new_customer(name="Donau Logistik AG", address=place))
+
+    assert len(raised.value.candidates) == 3
+    assert {each.vendor_id for each in await erp.customer_candidates(draft)} == set(alike)
+    assert parties(rest, draft) == 0
+
+
+async def test_after_an_incomplete_look_nothing_is_made(
+    erp: Tryton, rest: RestClient, network: Lossy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tryton_identity, "_NAMES_PAGE", 1)
+    place = Address(street="Ring 1", postal_code=f"{uuid.uuid4().hex[:8]}", city="Wien", country="AT")
+    for index in range(2):
+        numbered(rest, new_customer(name=f"Donau {index} Handel", address=place), number())
+    draft, asked = new_customer(name="Donau Logistik AG", address=place), []
+
+    def second_page_is_lost(request: httpx.Request) -> bool:
+        query = base64.urlsafe_b64decode(request.url.params.get("d", "")).decode()
+        asked.append(query)
+        return '["id",">"' in query
+
+    with network.losing_if(second_page_is_lost), pytest.raises(Unavailable):
+        await erp.ensure_customer(draft)
+
+    assert any('["id",">"' in query for query in asked)
+    assert parties(rest, draft) == 0
+
+
 async def test_a_deactivated_look_alike_is_a_candidate_too(erp: Tryton, rest: RestClient) -> None:
     draft, blocked = new_customer(), number()
     change(rest, numbered(rest, draft, blocked, linked=False), active=False)
@@ -200,7 +252,7 @@ async def test_a_known_customer_that_is_gone_waits_for_a_decision(erp: Tryton) -
 async def test_an_identity_that_was_moved_takes_the_account_with_it(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer()
     before = (await erp.ensure_customer(draft)).vendor_id
-    other = numbered(rest, new_customer(), number(), linked=False)
+    other = numbered(rest, draft, number(), linked=False)
 
     await erp.ensure_customer(msgspec.structs.replace(draft, known_vendor_id=other))
 
@@ -278,3 +330,65 @@ async def test_credit_of_a_blocked_customer_is_that_customers(erp: Tryton, rest:
     credit = await erp.check_credit(draft.account_id, euros("1.00"))
 
     assert credit is not None, "blocked is not unknown"
+
+
+# -- tax ids ----------------------------------------------------------------------------------------------------------
+
+
+def tax_ids(rest: RestClient, party: str) -> list[tuple[str, str]]:
+    """The official identifiers that the ERP shows of a party."""
+    fields = ["identifiers.type", "identifiers.code_compact"]
+    held = rest.read("party.party", int(party), fields)["identifiers"]
+    return sorted((each["type"], each["code_compact"]) for each in held if each["type"])
+
+
+async def test_a_tax_id_stated_after_the_first_order_is_added_once(erp: Tryton, rest: RestClient) -> None:
+    stated = austrian_vat_id()
+    draft = new_customer(vat_id=None)
+    customer = await erp.ensure_customer(draft)
+
+    for vat_id in (stated, f"at {stated[2:]}", stated[3:], None):
+        await erp.ensure_customer(msgspec.structs.replace(draft, vat_id=vat_id))
+
+    assert tax_ids(rest, customer.vendor_id) == [("eu_vat", stated)]
+
+
+async def test_a_tax_id_of_another_register_is_added_beside_the_first(erp: Tryton, rest: RestClient) -> None:
+    draft = new_customer()
+    customer = await erp.ensure_customer(draft)
+
+    await erp.ensure_customer(msgspec.structs.replace(draft, vat_id="GB980780684"))
+
+    assert tax_ids(rest, customer.vendor_id) == [("eu_vat", draft.vat_id), ("gb_vat", "980780684")]
+
+
+async def test_another_tax_id_of_the_same_register_is_told_and_nothing_is_written(
+    erp: Tryton, rest: RestClient
+) -> None:
+    draft = new_customer()
+    customer = await erp.ensure_customer(draft)
+    otherwise = msgspec.structs.replace(draft, vat_id=austrian_vat_id(), name=f"{draft.name} & Co")
+
+    with pytest.raises(
+        Rejected, match=f"Customer {customer.code} has another tax id in the ERP .* both of AT"
+    ) as raised:
+        await erp.ensure_customer(otherwise)
+
+    assert raised.value.reason_code == "tax_id_differs"
+    assert tax_ids(rest, customer.vendor_id) == [("eu_vat", draft.vat_id)]
+    assert rest.read("party.party", int(customer.vendor_id), ["name"])["name"] == draft.name
+
+
+async def test_a_tax_id_taken_out_of_use_is_put_back_and_not_doubled(erp: Tryton, rest: RestClient) -> None:
+    """As a merge leaves those of the party that is given up with the one that stays."""
+    draft = new_customer()
+    customer = await erp.ensure_customer(draft)
+    held = rest.read("party.party", int(customer.vendor_id), ["identifiers.id", "identifiers.type"])["identifiers"]
+    ids = [each["id"] for each in held if each["type"]]
+    change(rest, customer.vendor_id, identifiers=[["write", ids, {"active": False}]])
+    assert tax_ids(rest, customer.vendor_id) == []
+
+    await erp.ensure_customer(draft)
+
+    held = rest.read("party.party", int(customer.vendor_id), ["identifiers.id", "identifiers.type"])["identifiers"]
+    assert [each["id"] for each in held if each["type"]] == ids

@@ -217,7 +217,6 @@ async def test_an_order_over_the_limit_is_refused_in_the_erps_own_words(erp: Try
     ("changes", "reason"),
     [
         ({"lines": [line("MON-LEGACY", "1", "1.00")]}, "product_not_sold"),
-        ({"tax_code": "US-CA"}, "unknown_tax"),
         ({"customer_vendor_id": "999999"}, "unknown_customer"),
         ({"customer_vendor_id": "not-a-number"}, "unknown_customer"),
         ({"currency": "USD"}, "wrong_currency"),

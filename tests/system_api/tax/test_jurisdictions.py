@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.canonical import Address, Money, TaxedLine, TaxRequest
-from shared.problem import Rejected
+from shared.problem import Rejected, Unavailable
 from system_api.connections import ConnectionsError, JurisdictionsConnection
 from system_api.tax.jurisdictions import Jurisdictions
 
@@ -104,7 +104,6 @@ async def test_each_line_is_rounded_half_up_on_its_own(tax: Jurisdictions) -> No
         ),
         (request("1.00", seller="NW-US", country="US", region="TX"), "from US to US-TX."),
         (request("1.00", seller="NW-US", country="US"), "from US to US."),
-        (request("1.00", seller="NW-FR"), "It is not known where NW-FR is established"),
     ],
 )
 async def test_a_sale_that_no_rule_covers_is_refused(tax: Jurisdictions, asked: TaxRequest, said_so: str) -> None:
@@ -113,6 +112,14 @@ async def test_a_sale_that_no_rule_covers_is_refused(tax: Jurisdictions, asked: 
 
     assert raised.value.reason_code == "no_tax_jurisdiction"
     assert said_so in raised.value.detail
+
+
+async def test_a_legal_entity_of_unknown_establishment_is_the_set_ups(tax: Jurisdictions) -> None:
+    with pytest.raises(Unavailable, match="It is not known where NW-FR is established") as raised:
+        await tax.calculate(request("1.00", seller="NW-FR"))
+
+    assert raised.value.reason_code == "seller_unknown"
+    assert "Add NW-FR to the tax connection's sellers" in raised.value.what_to_do
 
 
 async def test_currencies_are_not_mixed(tax: Jurisdictions) -> None:
