@@ -22,7 +22,6 @@ from system_api.billing.stripe_api import idempotency_key
 from system_api.billing.stripe_customers import StripeCustomers
 from system_api.erp.tryton_addresses import TrytonAddresses
 from system_api.erp.tryton_identity import TrytonIdentity
-from system_api.erp.tryton_parties import TrytonParties
 from system_api.erp.tryton_records import PARTY_FIELDS, PartyRecord
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 from tests.journeys.org import ACCOUNTS, Line
@@ -208,17 +207,17 @@ async def test_row_28_a_likely_duplicate_waits_for_a_person_with_its_candidates(
 
     assert (ended["status"], ended["reasonCode"]) == ("parked", "customer_ambiguous")
     assert f"{number} (" in ended["reasonDetail"]
-    assert "limit 5000.00 EUR, the same tax id and the same name and postal code" in ended["reasonDetail"]
+    assert "the same tax id and the same name and postal code" in ended["reasonDetail"]
     assert Books(ordering).parties(account_id) == []
 
 
 async def test_row_28_mutation_who_does_not_look_for_likeness_makes_a_third_customer(
     ordering: Ordering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def unlike(*_: Any) -> None:
-        return None
+    async def unlike(*_: Any) -> list[Any]:
+        return []
 
-    monkeypatch.setattr(TrytonParties, "_require_unlike_others", unlike)
+    monkeypatch.setattr(TrytonIdentity, "candidates", unlike)
     account_id, _ = look_alike(ordering)
 
     ended = await order(ordering, account_id, Line("GATEWAY-EDGE", "12", "1490.00"))

@@ -93,6 +93,8 @@ async def examine(exam: Examination, within_s: float | None = None) -> Findings:
     faults = quote_state(exam) + await _run(exam, OWN_CHECKS, None)
     if not _UNASKABLE & {fault.code for fault in [*faults, *exam.refusals]}:
         faults += await _run(exam, SYSTEM_CHECKS, within_s)
+    if any(fault.code == "customer_blocked" for fault in faults):  # who it is comes before what it may owe
+        faults = [fault for fault in faults if not fault.code.startswith("credit_")]
     told = {(fault.code, fault.line_id, fault.message): fault for fault in [*faults, *exam.refusals]}
     return Findings(list(told.values()), exam.unavailable, exam.decisions)
 

@@ -90,7 +90,7 @@ async def _erp_customer_by_account(
                 "the customer that it is, or says that it is a new one.",
                 reason_code="customer_ambiguous",
                 what_to_do=_CHOOSE,
-                candidates=listed,
+                candidates=[_described(each, with_limit=True) for each in candidates],
             ),
             ERP,
         )
@@ -140,8 +140,11 @@ def _blocked(number: str) -> ReadinessFault:
     return ReadinessFault(code="customer_blocked", message=message, field="accountId", system=ERP)
 
 
-def _described(candidate: CustomerEntry) -> str:
+def _described(candidate: CustomerEntry, *, with_limit: bool = False) -> str:
+    """A customer as the integration team needs it; its limit is not for a seller's eyes."""
+    limit = candidate.credit_limit
     facts = [
+        *([f"limit {limit.amount} {limit.currency}" if limit else "no limit"] if with_limit else []),
         *([f"the same {' and the same '.join(candidate.matched_by)}"] if candidate.matched_by else []),
         *([] if candidate.active else ["blocked"]),
     ]
