@@ -24,8 +24,9 @@ from rich.table import Table
 
 from sandbox.connections_file import TENANT
 from sandbox.issuer.user_token import user_token
-from sandbox.landscape import Landscape, Ports
+from sandbox.landscape import Landscape
 from sandbox.oracle import Oracle
+from sandbox.ports import Ports
 from sandbox.process import ProcessError, require_free_port
 from sandbox.progress import Progress
 
