@@ -5,8 +5,9 @@ by the contact's id, which stays as well (docs/decisions/0086).
 """
 
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import func, literal, or_, select, update
+from sqlalchemy import ColumnElement, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Text
 
@@ -25,7 +26,7 @@ async def forget_contacts(store: Store, kept_days: int) -> int:
     transactions, on the database's clock.
     """
     forgotten = 0
-    without = orders.c.quote
+    without: ColumnElement[Any] = orders.c.quote
     for path in CONTACT_FIELDS:
         without = without.op("#-", return_type=JSONB())(literal(list(path), ARRAY(Text)))
     ended = (

@@ -40,8 +40,9 @@ async def ended_order(process: Process, *, ago: str, fault: Any = None) -> str:
 
 async def kept(process: Process, order_id: str) -> dict[str, Any]:
     async with process.worker.store.transaction("nordwind") as connection:
-        row: dict[str, Any] = await connection.scalar(select(orders.c.quote).where(orders.c.order_id == order_id))
-    return row
+        quote = await connection.scalar(select(orders.c.quote).where(orders.c.order_id == order_id))
+    assert isinstance(quote, dict)
+    return quote
 
 
 @pytest.mark.parametrize("fault", [None, "rejected"])
