@@ -139,7 +139,7 @@ async def start_worker(
         store=store,
         system=system,
         lease=lease,
-        housekeeping=Housekeeping(store, settings.idempotency_kept_days),
+        housekeeping=Housekeeping(store, settings.idempotency_kept_days, settings.contacts_kept_days),
         dbos=DBOS(config=config),
         drain_s=settings.drain_s,
         second_look_s=settings.second_look_s,

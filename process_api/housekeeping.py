@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 from process_api.account_lines import let_waiting_in
 from process_api.idempotency import prune_keys
+from process_api.order_contacts import forget_contacts
 from process_api.store import Store
 from shared.problem import Unavailable
 
 _log = logging.getLogger(__name__)
 _EVERY_S = 3600.0
+# Every order that has ended is looked at, so not every hour.
+_CONTACTS_EVERY_S = 86_400.0
 # How long an order may wait behind one that a defect ended without leaving its line.
 _LINES_EVERY_S = 60.0
 
@@ -22,14 +25,17 @@ class Housekeeping:
 
     store: Store
     idempotency_kept_days: int
+    contacts_kept_days: int = 30
     every_s: float = _EVERY_S
     lines_every_s: float = _LINES_EVERY_S
+    contacts_every_s: float = _CONTACTS_EVERY_S
     _tasks: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     def start(self) -> None:
         """Begin, with a first round now: a worker may never live for an hour."""
         self._tasks = [
             asyncio.create_task(_keep(self._forget_keys, self.every_s), name="housekeeping: keys"),
+            asyncio.create_task(_keep(self._forget_contacts, self.contacts_every_s), name="housekeeping: contacts"),
             asyncio.create_task(_keep(self._let_waiting_in, self.lines_every_s), name="housekeeping: lines"),
         ]
 
@@ -43,6 +49,11 @@ class Housekeeping:
         forgotten = await prune_keys(self.store, self.idempotency_kept_days)
         if forgotten:
             _log.info("%d idempotency keys forgotten after %d days", forgotten, self.idempotency_kept_days)
+
+    async def _forget_contacts(self) -> None:
+        forgotten = await forget_contacts(self.store, self.contacts_kept_days)
+        if forgotten:
+            _log.info("contacts of %d orders forgotten %d days after their end", forgotten, self.contacts_kept_days)
 
     async def _let_waiting_in(self) -> None:
         await let_waiting_in(self.store)

@@ -90,6 +90,14 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     idempotency_kept_days: Annotated[
         int, Meta(ge=30, le=3650, description="days for which idempotency keys are kept, at least 30")
     ] = 30
+    contacts_kept_days: Annotated[
+        int,
+        Meta(
+            ge=2,
+            le=3650,
+            description="days after an order's end for which it keeps the names and e-mail addresses on its quote",
+        ),
+    ] = 30
     event_poll_s: Annotated[float, Meta(gt=0, le=60, description="seconds between two looks for events to publish")] = (
         0.5
     )

@@ -49,7 +49,8 @@ orders = Table(
     Column("legal_entity", Text),
     Column("currency", Text),
     # The quote as it was when the order began: lines and prices, and the name and e-mail address of whom it is invoiced
-    # to. These are personal data: the only ones in any table, kept as long as the business record that an order is.
+    # to. These are personal data: the only ones in any table, kept until some days after the order's end
+    # (process_api.order_contacts).
     Column("quote", JSONB),
     Column("tax", Numeric(18, 6)),
     Column("total", Numeric(18, 6)),

@@ -24,7 +24,8 @@ from rich.table import Table
 
 from sandbox.connections_file import TENANT
 from sandbox.issuer.user_token import user_token
-from sandbox.landscape import Landscape, Ports
+from sandbox.landscape import Landscape
+from sandbox.landscape_ports import Ports
 from sandbox.oracle import Oracle
 from sandbox.process import ProcessError, require_free_port
 from sandbox.progress import Progress

@@ -6,7 +6,6 @@ one run folder, and ends with the program that started it.
 
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -14,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import Self
 
 import httpx
@@ -24,7 +22,8 @@ from sandbox.connections_file import SECOND_TENANT, TENANT, connection_files
 from sandbox.engines import ExternalPostgres, PostgresEngine, run_database, start_postgres
 from sandbox.erp_stand_in.server import ErpStandIn
 from sandbox.faults.control import FaultControl
-from sandbox.ports import LOOPBACK, bind_free_port
+from sandbox.landscape_ports import Ports, ReservedPorts
+from sandbox.ports import LOOPBACK
 from sandbox.process import ProcessError, RunningProcess, start_process
 from sandbox.progress import Progress
 from sandbox.redis_engine import ExternalRedis, RedisEngine, start_redis
@@ -44,21 +43,6 @@ _WITHOUT_QUOTA = tuple(
     for word in (option, "10000/second")
 )
 _ROOT = Path(__file__).resolve().parents[1]
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The ports to listen on; 0 takes a free one."""
-
-    experience: int = 0
-    process: int = 0
-    system: int = 0
-    issuer: int = 0
-    salesforce: int = 0
-    stripe: int = 0
-    tryton: int = 0
-    postgres: int = 0
-    redis: int = 0
 
 
 @dataclass
@@ -101,9 +85,7 @@ class Landscape:
     second_erp_server: TrytonServer | ErpStandIn = field(init=False, repr=False)
     processes: dict[str, RunningProcess] = field(init=False, default_factory=dict)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
-    # Bound and not listened on, so that no other program is given the port before the tier that it is for starts.
-    _reserved: dict[str, socket.socket] = field(init=False, default_factory=dict)
-    _reserving: Lock = field(init=False, default_factory=Lock)
+    _reserved: ReservedPorts = field(init=False, default_factory=ReservedPorts)
 
     def __enter__(self) -> Self:
         try:
@@ -165,8 +147,7 @@ class Landscape:
         for name in reversed(list(self.processes)):
             self.processes[name].stop()
         self._stack.close()
-        while self._reserved:
-            self._reserved.popitem()[1].close()
+        self._reserved.release_all()
 
     def fallen(self) -> list[str]:
         """What was started and has ended by itself. A server that somebody else runs is not looked at."""
@@ -197,13 +178,7 @@ class Landscape:
         """The address that a tier has or will have: the tiers are told of each other before all of them run."""
         if name in self.processes:
             return self.url(name)
-        port = getattr(self.ports, name)
-        if not port:
-            with self._reserving:  # tiers are started beside each other, and must be told the same of each
-                if name not in self._reserved:
-                    reserved = self._reserved[name] = socket.socket()
-                    bind_free_port(reserved)
-                port = self._reserved[name].getsockname()[1]
+        port = getattr(self.ports, name) or self._reserved.reserve(name)
         return f"http://{LOOPBACK}:{port}"
 
     def faults(self, name: str) -> FaultControl:
@@ -218,8 +193,7 @@ class Landscape:
         """Start the experience, process or system API, again on the port that it had."""
         settings = self.settings(name)
         port = self.tier_url(name).rsplit(":", 1)[1]
-        if name in self._reserved:
-            self._reserved.pop(name).close()
+        self._reserved.release(name)
         settings[f"QUOTEWAY_{name.upper()}_PORT"] = port
         return self._start(name, ["-m", self.modules.get(name, f"{name}_api")], settings)
 

@@ -146,9 +146,12 @@ def _of_text(kind: inspect.StrType, value: Any, at: str) -> Iterator[Fault]:
     if not isinstance(value, str):
         yield _expected(kind, value, at)
         return
-    yield from _of_length(kind, value, at, "characters")
-    if kind.pattern is not None and not re.search(kind.pattern, value):
-        yield Fault(pointer=at, detail=_FORM)
+    # One fault a text: what is empty or too long need not be told that it has the wrong form too.
+    fault = next(_of_length(kind, value, at, "characters"), None)
+    if fault is None and kind.pattern is not None and not re.search(kind.pattern, value):
+        fault = Fault(pointer=at, detail=_FORM)
+    if fault is not None:
+        yield fault
 
 
 def _of_number(kind: Any, value: Any, at: str) -> Iterator[Fault]:

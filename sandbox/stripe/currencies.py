@@ -18,7 +18,7 @@ SUPPORTED = frozenset(
     szl thb tjs tnd top try ttd twd tzs uah ugx uyu uzs vnd vuv wst xaf xcd xcg xof xpf yer zar zmw
     """.split()  # noqa: SIM905 -- a list of 137 literals is not easier to read
 )
-_ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())  # noqa: SIM905
+_ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())  # noqa: SIM905 -- words are easier to read
 _THREE_DECIMAL = frozenset({"bhd", "jod", "kwd", "omr", "tnd"})
 # They have no decimals any more; Stripe still counts them in hundredths, which must be 00.
 _HUNDREDTHS_ZERO = frozenset({"isk", "ugx"})

@@ -27,7 +27,7 @@ async def told_salesforce(sales: Sales, order: dict[str, Any]) -> dict[str, Any]
     """What Salesforce has been told of an order; of a bad end it is told after the end, so that takes a moment."""
     async with asyncio.timeout(HANG_S):
         # Salesforce has no way to wait for a record.
-        while not (records := await asyncio.to_thread(sales.oracle.crm_orders, order["orderId"])):  # noqa: ASYNC110
+        while not (records := await asyncio.to_thread(sales.oracle.crm_orders, order["orderId"])):  # noqa: ASYNC110 it is asked over HTTP
             await asyncio.sleep(0.1)
     (record,) = records
     return record

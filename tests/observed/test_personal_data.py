@@ -1,7 +1,9 @@
 """Personal data and secrets appear in no log, span, metric, error, event or table, whatever fails.
 
-But for one column: an order is a business record with a retention of its own, and keeps the quote that it was made of
-with the contact whom that is invoiced to. Flows, attempts, the timeline, the outbox and the audit log stay free of it.
+But for one column: while an order may be tried again or edited, and for some days after it has ended, it keeps the
+quote that it was made of with the contacts that this names, since the ERP is told of them (docs/decisions/0086). Then
+they are taken out (tests/process_api/test_order_contacts.py). Flows, attempts, the timeline, the outbox and the audit
+log stay free of them from the beginning.
 
 They are planted in a Salesforce account, in what every vendor says when it refuses, and in every secret that the
 landscape has; then orders are made, some of which fail, and everything that is written anywhere is searched.
@@ -17,6 +19,7 @@ from typing import Any
 import httpx
 import psycopg
 
+from process_api.order_contacts import CONTACT_FIELDS
 from sandbox.faults.rules import Fault, Rule
 from sandbox.landscape import Landscape
 from tests.journeys.org import ACCOUNTS, Line
@@ -119,12 +122,14 @@ async def orders_that_end_in_every_way(observed: Observed, answers: list[str]) -
     return ended
 
 
-def without_bill_to_contact(row: str) -> str:
-    """An order's row without the name and e-mail address of its quote's `billTo`: no more than these may be there."""
+def without_contacts(row: str) -> str:
+    """An order's row without the names and e-mail addresses of its quote's contacts: no more may be there.
+
+    They are exempt since these orders ended a moment ago; what housekeeping takes out later is just these.
+    """
     order = json.loads(row)
-    contact = (order["quote"] or {}).get("billTo") or {}
-    for field in ("name", "email"):
-        contact.pop(field, None)
+    for contact, field in CONTACT_FIELDS:
+        ((order["quote"] or {}).get(contact) or {}).pop(field, None)
     return json.dumps(order, ensure_ascii=False)
 
 
@@ -140,7 +145,7 @@ def table_contents(landscape: Landscape) -> dict[str, str]:
             rows = connection.execute(f'SELECT t::text FROM "{schema}"."{table}" AS t').fetchall()
             found[f"{schema}.{table}"] = "\n".join(row[0] for row in rows)
         orders = connection.execute("SELECT to_jsonb(o)::text FROM quoteway.orders AS o").fetchall()
-        found["quoteway.orders"] = "\n".join(without_bill_to_contact(row[0]) for row in orders)
+        found["quoteway.orders"] = "\n".join(without_contacts(row[0]) for row in orders)
     return found
 
 

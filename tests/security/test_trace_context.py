@@ -57,7 +57,8 @@ async def sent_on(*headers: tuple[str, str], calls: int = 1, trust_callers: bool
     # As a server hands them on: names in small letters, values without the white space around them.
     arrived = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
     scope: Any = {"type": "http", "method": "POST", "path": "/v1/x", "headers": arrived, "state": {}}
-    await trace_requests("test", trust_callers=trust_callers)(app)(scope, None, None)  # type: ignore[arg-type]
+    nobody: Any = None  # the app neither receives nor sends
+    await trace_requests("test", trust_callers=trust_callers)(app)(scope, nobody, nobody)
     await client.close()
     return seen
 

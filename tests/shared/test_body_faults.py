@@ -49,6 +49,12 @@ class Whole(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     short: dict[Annotated[str, Meta(max_length=2)], int] = {}
 
 
+class Bounded(msgspec.Struct):
+    """Texts with a length and a form."""
+
+    reason: Annotated[str, Meta(pattern=r"^[a-c]+$(?!\n)", min_length=3, max_length=5)] = "abc"
+
+
 FORM = "This does not have the form that is needed."
 GOOD: dict[str, Any] = {"recordId": "001", "currency": "EUR"}
 
@@ -184,3 +190,28 @@ def test_going_through_a_type_finds_what_its_decoder_refuses(kind: Any) -> None:
 )
 def test_what_the_decoder_says_of_a_parameter_becomes_a_sentence(said: str, sentence: str) -> None:
     assert sentence_of(said) == sentence
+
+
+@given(text=st.text(alphabet="abcd \n", max_size=8))
+def test_a_text_has_one_fault_and_only_where_the_decoder_refuses_it(text: str) -> None:
+    found = faults_of({"reason": text}, Bounded)
+
+    try:
+        msgspec.convert({"reason": text}, Bounded)
+    except msgspec.ValidationError:
+        assert [fault.pointer for fault in found] == ["/reason"], found
+    else:
+        assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("", "This may not be empty."),
+        ("d", "Expected at least 3 characters, got 1."),
+        ("dddddd", "Expected at most 5 characters, got 6."),
+        ("abd", FORM),
+    ],
+)
+def test_the_one_fault_of_a_text_is_the_one_to_mend_first(text: str, detail: str) -> None:
+    assert [fault.detail for fault in faults_of({"reason": text}, Bounded)] == [detail]

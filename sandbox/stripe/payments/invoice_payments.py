@@ -6,6 +6,9 @@ no payment intent and no charge any more, `GET /v1/invoice_payments?invoice=` do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sandbox.stripe.account import Account
 from sandbox.stripe.errors import StripeError
 from sandbox.stripe.listing import PAGE, list_records
@@ -97,8 +100,8 @@ def list_payments(call: Call) -> Record:
     """GET /v1/invoice_payments"""
     wanted = call.params.get("payment", {})
 
-    def matches(payment: object) -> bool:
-        return all(payment["payment"].get(name) == value for name, value in wanted.items())  # type: ignore[index]
+    def matches(payment: Mapping[str, Any]) -> bool:
+        return all(payment["payment"].get(name) == value for name, value in wanted.items())
 
     params = {name: value for name, value in call.params.items() if name != "payment"}
     return list_records(

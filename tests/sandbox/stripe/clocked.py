@@ -50,7 +50,7 @@ class Clocked:
     def subscribe(self, *prices: str, **params: Any) -> stripe.Subscription:
         """A subscription to some prices."""
         items = [{"price": price} for price in prices]
-        return self.client.v1.subscriptions.create({"customer": self.customer, "items": items, **params})  # type: ignore[arg-type]
+        return self.client.v1.subscriptions.create({"customer": self.customer, "items": items, **params})  # type: ignore[arg-type]  # a merged dict is no TypedDict
 
     def read(self, subscription: str) -> stripe.Subscription:
         """The subscription as it is now."""

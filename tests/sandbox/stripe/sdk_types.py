@@ -138,7 +138,7 @@ def _resolved(hint: Any, scope: Mapping[str, Any]) -> Any:
 
 def _evaluated(text: str, scope: Mapping[str, Any]) -> Any:
     # The SDK writes `Literal['a']|str` as a string: types of its own package, evaluated with its own names.
-    return eval(text, dict(scope))  # noqa: S307
+    return eval(text, dict(scope))  # noqa: S307 -- annotations of the SDK's own package
 
 
 def _bare(hint: Any, scope: Mapping[str, Any]) -> Any:

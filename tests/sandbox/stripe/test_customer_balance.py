@@ -81,4 +81,4 @@ def test_an_invoice_in_another_currency_leaves_the_balance_alone(
     assert client.v1.customers.retrieve(customer).balance == -500
     for wrong in ({"amount": -1, "currency": "usd"}, {"amount": 0, "currency": "eur"}):
         with pytest.raises(stripe.InvalidRequestError):
-            client.v1.customers.balance_transactions.create(customer, wrong)  # type: ignore[arg-type]
+            client.v1.customers.balance_transactions.create(customer, wrong)  # type: ignore[arg-type]  # a merged dict is no TypedDict

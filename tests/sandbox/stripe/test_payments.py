@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import stripe
 
 from tests.sandbox.stripe.conftest import NewCustomer
 from tests.sandbox.stripe.running_sandbox import RunningSandbox
+
+OpenInvoice = Callable[..., stripe.Invoice]
 
 
 def types_of(client: stripe.StripeClient, *object_ids: str) -> list[str]:
@@ -22,12 +26,12 @@ def intent_of(client: stripe.StripeClient, invoice: str) -> stripe.PaymentIntent
 
 
 @pytest.fixture
-def open_invoice(client: stripe.StripeClient, new_customer: NewCustomer) -> object:
+def open_invoice(client: stripe.StripeClient, new_customer: NewCustomer) -> OpenInvoice:
     """Make an open invoice over 20.00 EUR for a customer with that card."""
 
     def make(card: str | None = "pm_card_visa", **fields: object) -> stripe.Invoice:
         customer = new_customer(card=card).id
-        invoice = client.v1.invoices.create({"customer": customer, "currency": "eur", **fields})  # type: ignore[arg-type]
+        invoice = client.v1.invoices.create({"customer": customer, "currency": "eur", **fields})  # type: ignore[arg-type]  # a merged dict is no TypedDict
         client.v1.invoice_items.create({"invoice": invoice.id, "amount": 2000})
         return client.v1.invoices.finalize_invoice(str(invoice.id))
 
@@ -35,9 +39,9 @@ def open_invoice(client: stripe.StripeClient, new_customer: NewCustomer) -> obje
 
 
 def test_a_paid_invoice_has_an_intent_a_charge_and_a_balance_transaction(
-    client: stripe.StripeClient, open_invoice: object
+    client: stripe.StripeClient, open_invoice: OpenInvoice
 ) -> None:
-    invoice = open_invoice()  # type: ignore[operator]
+    invoice = open_invoice()
     asked = intent_of(client, invoice.id)
     assert (asked.status, asked.amount, asked.latest_charge) == ("requires_confirmation", 2000, None)
     paid = client.v1.invoices.pay(invoice.id, {"expand": ["payments"]})
@@ -71,9 +75,9 @@ def test_a_paid_invoice_has_an_intent_a_charge_and_a_balance_transaction(
     ],
 )
 def test_a_declined_invoice_names_the_charge_and_is_paid_by_another_card(
-    client: stripe.StripeClient, open_invoice: object, card: str, code: str, decline_code: str
+    client: stripe.StripeClient, open_invoice: OpenInvoice, card: str, code: str, decline_code: str
 ) -> None:
-    invoice = open_invoice(card)  # type: ignore[operator]
+    invoice = open_invoice(card)
     with pytest.raises(stripe.CardError) as told:
         client.v1.invoices.pay(invoice.id)
     assert (told.value.http_status, told.value.code) == (402, code)
@@ -97,8 +101,10 @@ def test_a_declined_invoice_names_the_charge_and_is_paid_by_another_card(
     ]
 
 
-def test_what_is_paid_elsewhere_or_voided_cancels_the_intent(client: stripe.StripeClient, open_invoice: object) -> None:
-    elsewhere, voided = open_invoice(None), open_invoice(None)  # type: ignore[operator]
+def test_what_is_paid_elsewhere_or_voided_cancels_the_intent(
+    client: stripe.StripeClient, open_invoice: OpenInvoice
+) -> None:
+    elsewhere, voided = open_invoice(None), open_invoice(None)
     client.v1.invoices.pay(elsewhere.id, {"paid_out_of_band": True})
     client.v1.invoices.void_invoice(voided.id)
     assert intent_of(client, elsewhere.id).status == "canceled"
@@ -178,8 +184,10 @@ def test_an_amount_that_no_charge_has_is_refused(
     assert (told.value.code, told.value.param) == (code, "amount")
 
 
-def test_an_intent_of_an_invoice_is_paid_through_the_invoice(client: stripe.StripeClient, open_invoice: object) -> None:
-    intent = intent_of(client, open_invoice().id)  # type: ignore[operator]
+def test_an_intent_of_an_invoice_is_paid_through_the_invoice(
+    client: stripe.StripeClient, open_invoice: OpenInvoice
+) -> None:
+    intent = intent_of(client, open_invoice().id)
     for call in (client.v1.payment_intents.confirm, client.v1.payment_intents.cancel):
         with pytest.raises(stripe.InvalidRequestError, match="belongs to the invoice"):
             call(intent.id)

@@ -19,7 +19,7 @@ def clocked(client: stripe.StripeClient) -> Clocked:
 
 
 def preview(client: stripe.StripeClient, **params: Any) -> stripe.Invoice:
-    return client.v1.invoices.create_preview(params)  # type: ignore[arg-type]
+    return client.v1.invoices.create_preview(params)  # type: ignore[arg-type]  # a merged dict is no TypedDict
 
 
 def objects(sandbox: RunningSandbox) -> dict[str, int]:
@@ -70,7 +70,7 @@ def test_a_change_is_previewed_as_it_is_then_invoiced(
         wanted["items"] = [{"id": item, **spec, **({"price": prices[spec["price"]]} if "price" in spec else {})}]
     seen = preview(client, subscription=running.id, subscription_details=wanted)
     assert clocked.totals() == [1000], "a preview makes no invoice"
-    client.v1.subscriptions.update(running.id, wanted)  # type: ignore[arg-type]
+    client.v1.subscriptions.update(running.id, wanted)  # type: ignore[arg-type]  # a merged dict is no TypedDict
     at_once = client.v1.invoices.list({"customer": clocked.customer}).data
     if len(at_once) == 1:
         clocked.advance(day(7, 2))
@@ -95,7 +95,7 @@ def test_a_subscription_that_has_not_begun_is_previewed(client: stripe.StripeCli
     seen = preview(client, customer=clocked.customer, subscription_details=details)
     assert (seen.subtotal, seen.total, seen.parent) == (2997, 3566, None)
     made = client.v1.subscriptions.create(
-        {"customer": clocked.customer, **details, "expand": ["latest_invoice"]}  # type: ignore[arg-type]
+        {"customer": clocked.customer, **details, "expand": ["latest_invoice"]}  # type: ignore[arg-type]  # a merged dict is no TypedDict
     )
     assert isinstance(made.latest_invoice, stripe.Invoice)
     assert made.latest_invoice.total == seen.total

@@ -121,7 +121,7 @@ def test_all_items_of_the_only_subscription_may_change_currency(
     running = client.v1.subscriptions.create({"customer": customer.id, "items": [{"price": monthly.id}]})
     item = running["items"].data[0].id
     change = {"items": [{"id": item, "price": usd_monthly.id}], "proration_behavior": "none"}
-    assert client.v1.subscriptions.update(running.id, change).currency == "usd"  # type: ignore[arg-type]
+    assert client.v1.subscriptions.update(running.id, change).currency == "usd"  # type: ignore[arg-type]  # a merged dict is no TypedDict
 
 
 def test_an_amount_off_is_in_the_currency_it_is_taken_from(
@@ -181,14 +181,14 @@ def test_a_price_has_no_coins_smaller_than_its_currency(
     wanted = {"product_data": {"name": "Monitoring Standard, per sensor and month"}, "currency": currency}
     if bad is not None:
         assert refused(client.v1.prices.create, {**wanted, "unit_amount": bad}).param == "unit_amount"
-    made = client.v1.prices.create({**wanted, "unit_amount": good})  # type: ignore[typeddict-item]
+    made = client.v1.prices.create({**wanted, "unit_amount": good})  # type: ignore[typeddict-item]  # a merged dict is no TypedDict
     assert (made.unit_amount, made.currency) == (good, currency)
 
 
 @pytest.mark.parametrize(("currency", "most"), [("eur", 99_999_999), ("idr", 999_999_999_999)])
 def test_a_price_has_as_many_digits_as_can_be_charged(client: stripe.StripeClient, currency: str, most: int) -> None:
     wanted = {"product_data": {"name": "Monitoring Standard, per sensor and month"}, "currency": currency}
-    assert client.v1.prices.create({**wanted, "unit_amount": most}).unit_amount == most  # type: ignore[typeddict-item]
+    assert client.v1.prices.create({**wanted, "unit_amount": most}).unit_amount == most  # type: ignore[typeddict-item]  # a merged dict is no TypedDict
     assert refused(client.v1.prices.create, {**wanted, "unit_amount": most + 1}).code == "amount_too_large"
 
 
@@ -357,6 +357,6 @@ def test_a_lenient_sandbox_refuses_none_of_the_three(lenient: RunningSandbox) ->
                 {"product": product, "currency": currency, "unit_amount": 100, "recurring": {"interval": "month"}}
             ).id
             made = client.v1.subscriptions.create(
-                {"customer": customer, "items": [{"price": price}, {"price": price}], **SENT}  # type: ignore[arg-type]
+                {"customer": customer, "items": [{"price": price}, {"price": price}], **SENT}  # type: ignore[arg-type]  # a merged dict is no TypedDict
             )
             assert (made.status, made.currency) == ("active", currency)

@@ -20,7 +20,7 @@ def clocked(client: stripe.StripeClient) -> Clocked:
 def scheduled(clocked: Clocked, *phases: dict[str, Any], **params: Any) -> stripe.SubscriptionSchedule:
     """A schedule with phases of its own."""
     wanted = {"customer": clocked.customer, "start_date": "now", "phases": list(phases), **params}
-    return clocked.client.v1.subscription_schedules.create(wanted)  # type: ignore[arg-type]
+    return clocked.client.v1.subscription_schedules.create(wanted)  # type: ignore[arg-type]  # a merged dict is no TypedDict
 
 
 def test_phases_change_price_and_quantity_at_the_renewal(client: stripe.StripeClient, clocked: Clocked) -> None:
@@ -123,11 +123,11 @@ def test_the_current_phase_changes_at_once_and_begins_when_it_began(
     clocked.advance(START + 10 * DAY)
     phase = {"items": [{"price": price, "quantity": 2}], "end_date": day(7)}
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        client.v1.subscription_schedules.update(schedule.id, {"phases": [{**phase, "start_date": START + DAY}]})  # type: ignore[arg-type]
+        client.v1.subscription_schedules.update(schedule.id, {"phases": [{**phase, "start_date": START + DAY}]})  # type: ignore[arg-type]  # a merged dict is no TypedDict
     assert refused.value.param == "phases[0][start_date]"
     client.v1.subscription_schedules.update(
         schedule.id,
-        {"phases": [{**phase, "start_date": START}], "proration_behavior": "always_invoice"},  # type: ignore[arg-type]
+        {"phases": [{**phase, "start_date": START}], "proration_behavior": "always_invoice"},  # type: ignore[arg-type]  # a merged dict is no TypedDict
     )
     assert clocked.sold(str(schedule.subscription)) == {price: 2}
     assert clocked.totals() == [3000, 2000]
@@ -185,7 +185,7 @@ def test_a_schedule_that_sends_invoices_needs_an_email_and_a_term(
     term = {**sent, "invoice_settings": {"days_until_due": 14}}
     assert "Missing email" in str(_refused(client, {**wanted, "default_settings": term}).user_message)
     client.v1.customers.update(clocked.customer, {"email": "ap@acme.example"})
-    made = client.v1.subscription_schedules.create({**wanted, "default_settings": term, "start_date": "now"})  # type: ignore[arg-type]
+    made = client.v1.subscription_schedules.create({**wanted, "default_settings": term, "start_date": "now"})  # type: ignore[arg-type]  # a merged dict is no TypedDict
     subscription = clocked.read(str(made.subscription))
     assert (subscription.collection_method, subscription.days_until_due) == ("send_invoice", 14)
 
@@ -200,5 +200,5 @@ def test_a_phase_with_a_one_off_item_charges_it_once(client: stripe.StripeClient
 
 def _refused(client: stripe.StripeClient, params: dict[str, Any]) -> stripe.InvalidRequestError:
     with pytest.raises(stripe.InvalidRequestError) as told:
-        client.v1.subscription_schedules.create(params)  # type: ignore[arg-type]
+        client.v1.subscription_schedules.create(params)  # type: ignore[arg-type]  # a merged dict is no TypedDict
     return told.value
