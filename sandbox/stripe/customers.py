@@ -127,7 +127,8 @@ def _apply(call: Call, customer: Record) -> None:
                     call.account, chosen, customer["id"], param="invoice_settings[default_payment_method]"
                 )
         elif name == "address" and value is not None:
-            customer["address"] = dict.fromkeys(ADDRESS) | value
+            # Parts that are not sent stay, as parameters do (assumed of parts).
+            customer["address"] = dict.fromkeys(ADDRESS) | (customer["address"] or {}) | value
         elif name == "shipping" and value is not None:
             address = dict.fromkeys(ADDRESS) | value["address"]
             customer["shipping"] = {"phone": None} | value | {"address": address}

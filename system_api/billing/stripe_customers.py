@@ -280,8 +280,9 @@ def _changes(record: CustomerRecord, draft: CustomerDraft) -> dict[str, object]:
         "country": (held.country, stated.country),
     }
     if any(not same_text(*pair) for pair in pairs.values()):
-        # Empty text unsets: a state that stayed from the old address would be printed with the new one.
-        changes["address"] = {name: wanted or "" for name, (_, wanted) in pairs.items()}
+        # Empty text unsets: a state that stayed from the old address would be printed with the new one, and so would a
+        # second line that somebody has added in the dashboard.
+        changes["address"] = {**{name: wanted or "" for name, (_, wanted) in pairs.items()}, "line2": ""}
     metadata: dict[str, str] = {}
     if draft.tax_exempt and record.tax_exempt in {None, "none"}:
         changes["tax_exempt"] = "exempt"

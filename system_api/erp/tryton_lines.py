@@ -20,6 +20,7 @@ from system_api.erp.tryton_rest import VENDOR
 from system_api.line_prices import LinePart, LineRule, price_line
 
 COMMENT_CHARS_MAX = 2000
+_PURCHASE_ORDER = "PO {}"
 
 
 def line_rule(company: CompanyRecord, unit_price_digits: int) -> LineRule:
@@ -34,7 +35,7 @@ def sale_lines(
 ) -> list[dict[str, Any]]:
     """The sale's lines. Raises Rejected (`net_not_bookable`) for a line that no prices come to."""
     return [
-        _sale_line(line, part, products[sku], taxes)
+        _sale_line(draft, line, part, products[sku], taxes)
         for line in draft.lines
         for sku, part in _parts(line, rule, draft.rounding_sku)
     ]
@@ -50,7 +51,7 @@ def dates_and_terms(
     """
     fields: dict[str, Any] = {"comment": _comment(draft) or None}
     if draft.purchase_order_number:
-        fields["description"] = f"PO {draft.purchase_order_number}"
+        fields["description"] = _PURCHASE_ORDER.format(draft.purchase_order_number)
     requested_on = date.fromisoformat(draft.requested_on) if draft.requested_on else None
     # Tryton refuses a shipping date before the sale's own, which is the day in the company's time zone.
     if requested_on is not None and requested_on > datetime.now(_zone(company)).date():
@@ -86,17 +87,29 @@ def _parts(line: ErpOrderLine, rule: LineRule, rounding_sku: str | None) -> list
     )
 
 
-def _sale_line(line: ErpOrderLine, part: LinePart, product: ProductRecord, taxes: list[int]) -> dict[str, Any]:
+def _sale_line(
+    draft: ErpOrderDraft, line: ErpOrderLine, part: LinePart, product: ProductRecord, taxes: list[int]
+) -> dict[str, Any]:
     return {
         "product": product.id,
         "unit": product.sale_uom.id if product.sale_uom else None,
-        "description": line.description or None,
+        "description": _description(draft, line) or None,
         "quantity": part.quantity,
         "unit_price": decimal_object(part.unit_price),
         # REST runs no on_change: a line without taxes is taken, and fails when the invoice is posted.
         "taxes": [["add", taxes]],
         "note": line_note(line.line_id) if line.line_id else None,
     }
+
+
+def _description(draft: ErpOrderDraft, line: ErpOrderLine) -> str:
+    """What documents print of the line, the customer's purchase order below it.
+
+    Of a sale, Tryton takes over to its invoices neither description nor reference nor comment, but each line with its
+    description; and an invoice need not have all lines of the sale. So each of them says which order it belongs to.
+    """
+    number = draft.purchase_order_number
+    return "\n".join(each for each in (line.description, _PURCHASE_ORDER.format(number) if number else "") if each)
 
 
 def _comment(draft: ErpOrderDraft) -> str:

@@ -29,8 +29,9 @@ from sandbox.stripe.form import Tree, decode
 
 _SDK = Path(str(stripe.__file__)).parent
 _OPTIONS = frozenset(RequestOptions.__annotations__)
-# A part of an address is unset by an empty value, as any text of the API; the SDK says so of the whole address only
-# (assumed: it is the only way to tell a customer who moved from a country with states to one without).
+# A part of a customer's address is unset by an empty value, though the SDK's types say so of the whole address only.
+# Source: bitwarden/server#776, where somebody sent `address[line1]` empty ("accepted and it stores `null` in Stripe");
+# stripe/stripe-php#588, where the parts of `shipping` were unset so, and `shipping` itself is refused.
 _UNSET_INSIDE = tuple(f"address[{part}]" for part in ("line1", "line2", "postal_code", "city", "state"))
 _SCALARS: dict[Any, re.Pattern[str]] = {
     int: re.compile(r"-?\d+"),

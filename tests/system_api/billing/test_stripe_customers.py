@@ -199,6 +199,24 @@ async def test_name_address_and_email_follow_the_crm_and_go_back_the_same_day(
         assert (held["address"]["state"] or None) == draft.address.region
 
 
+async def test_nothing_of_the_old_address_stays_behind_when_a_customer_moves(
+    billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
+) -> None:
+    oakland = Address(street="88 Wharf Road", postal_code="94607", city="Oakland", country="US", region="CA")
+    customer = await billing.ensure_customer(changed(customer_draft, address=oakland, vat_id=None))
+    path = f"/v1/customers/{customer.vendor_id}"
+    parts = {f"address[{name}]": text for name, text in stripe_get(stripe_account, path)["address"].items() if text}
+    stripe_post(stripe_account, path, **{**parts, "address[line2]": "Suite 5"})
+
+    await billing.ensure_customer(changed(customer_draft, address=oakland, vat_id=None))
+    kept = stripe_get(stripe_account, path)["address"]
+    await billing.ensure_customer(customer_draft)
+
+    assert kept["line2"] == "Suite 5", "what a person has added to the same address is theirs"
+    moved = stripe_get(stripe_account, path)["address"]
+    assert [moved[name] or None for name in ("city", "state", "line2")] == ["Stuttgart", None, None]
+
+
 async def test_an_email_that_nobody_states_is_left_as_it_is(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
