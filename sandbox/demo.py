@@ -319,6 +319,8 @@ def main() -> int:
     console = Console(highlight=False)
     once = os.environ.get("ONCE", "") not in {"", "0"}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A shell that starts it in the background has Ctrl-C's signal ignored; whoever sends it means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         ports = chosen_ports()
         BUILD.mkdir(parents=True, exist_ok=True)
