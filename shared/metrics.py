@@ -21,6 +21,10 @@ REQUEST_SECONDS = Histogram(
     buckets=_FAST_S,
 )
 RATE_LIMIT_REFUSALS = Counter("quoteway_rate_limit_refusals_total", "Requests refused by a rate limit.", ["operation"])
+LEASES_WITHOUT_REDIS = Counter(
+    "quoteway_quota_leases_without_redis_total",
+    "Leases of rate limits and vendor quotas that a process took from its own share, since Redis did not answer.",
+)
 LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed since too many were at work.", ["load_class"])
 CACHE_ANSWERS = Counter(
     "quoteway_cache_answers_total",

@@ -23,6 +23,7 @@ from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
+from shared.metrics import LEASES_WITHOUT_REDIS
 from shared.redis_connection import request_pool
 
 _log = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ class QuotaLeases:
                     _log.warning("rate limits from this process's own share: Redis does not answer (%s)", away)
                 else:
                     return
+            LEASES_WITHOUT_REDIS.inc()
             share = type(lease.item)(ceil(lease.item.amount * self._local_share), lease.item.multiples)
             await self._take_from(self._local, lease, share, cost)
         finally:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from litestar import get, post
+from prometheus_client import REGISTRY
 from redis import Redis
 
 from sandbox.engines import RedisEngine
@@ -263,11 +264,17 @@ async def test_health_and_contract_documents_are_exempt(redis_engine: RedisEngin
         assert not any("ratelimit" in answer.headers for answer in answers)
 
 
+def leases_without_redis() -> float:
+    return REGISTRY.get_sample_value("quoteway_quota_leases_without_redis_total") or 0.0
+
+
 async def test_without_redis_each_process_admits_its_share_and_nobody_sees_a_5xx(redis: RedisEngine) -> None:
     async with service(redis.url, "client=20/hour") as client:
         assert (await client.post("/v1/things")).status_code == 201
         redis.stop()
+        before = leases_without_redis()
         statuses = [(await client.post("/v1/things")).status_code for _ in range(20)]
+    assert leases_without_redis() > before, "an operator sees it"
     assert set(statuses) == {201, 429}
     assert statuses.count(201) == 10, "half of 20"
 
