@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sandbox.stripe.account import Account
 from sandbox.stripe.amounts import check_not_too_large
+from sandbox.stripe.credits.applying import CreditsForInvoice, give_back
 from sandbox.stripe.errors import StripeError, invalid
 from sandbox.stripe.invoice_drafts import subscription_of
 from sandbox.stripe.invoice_totals import calculate, settle_due
@@ -28,7 +29,8 @@ def finalize(account: Account, invoice: Record) -> Record:
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     at = account.now(invoice["test_clock"])
     customer = account.fetch_live("customer", invoice["customer"])
-    calculate(account, invoice)
+    credits_of_it = CreditsForInvoice(account, invoice)
+    calculate(account, invoice, credits_of_it.take)
     check_not_too_large(invoice["amount_due"], invoice["currency"], param=None)
     invoice["customer_tax_ids"] = tax_ids_of(account, customer["id"])
     invoice["ending_balance"] = min(0, invoice["total"] + invoice["starting_balance"])
@@ -43,6 +45,7 @@ def finalize(account: Account, invoice: Record) -> Record:
         invoice["due_date"] = at + invoice["_days_until_due"] * 86_400
     invoice["hosted_invoice_url"] = f"https://invoice.sandbox.invalid/i/{invoice['id']}"
     invoice["invoice_pdf"] = f"{invoice['hosted_invoice_url']}/pdf"
+    credits_of_it.book()
     account.store.put(invoice)
     account.emit("invoice.finalized", invoice)
     if invoice["amount_due"] == 0:
@@ -162,6 +165,7 @@ def void(account: Account, invoice: Record) -> Record:
         move_balance(
             account, customer, -used, "unapplied_from_invoice", currency=invoice["currency"], invoice=invoice["id"]
         )
+    give_back(account, invoice)
     account.store.put(invoice)
     give_up(account, invoice, "void_invoice")
     account.emit("invoice.voided", invoice)

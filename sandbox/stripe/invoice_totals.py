@@ -5,6 +5,7 @@ Every rounding is half away from zero, once per line and tax rate, and once per 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 
 from sandbox.stripe.account import Account
@@ -32,12 +33,19 @@ def discounted(account: Account, amount: int, discount_ids: list[str], currency:
     return amount
 
 
-def calculate(account: Account, invoice: Record) -> None:
-    """Fill in every amount of a draft from its lines; the invoice is not stored."""
+def calculate(
+    account: Account, invoice: Record, take_credits: Callable[[list[Record], list[int]], None] | None = None
+) -> None:
+    """Fill in every amount of a draft from its lines; the invoice is not stored.
+
+    `take_credits` lowers what is left of the lines after discounts, before they are taxed.
+    """
     lines = invoice["_lines"]
     left = [_after_own_discounts(account, line) for line in lines]
     for discount_id in invoice["discounts"]:
         _spread(account, discount_id, lines, left, step(invoice["currency"]))
+    if take_credits is not None:
+        take_credits(lines, left)
     exempt = _UNTAXED.get(invoice["customer_tax_exempt"])
     for line, taxable in zip(lines, left, strict=True):
         own = line["_tax_rates"]

@@ -20,6 +20,7 @@ from sandbox.stripe import (
     test_clocks,
     webhook_endpoints,
 )
+from sandbox.stripe.credits import grants as credit_grants
 from sandbox.stripe.meters import events as meter_events
 from sandbox.stripe.meters import meters
 from sandbox.stripe.payments import (
@@ -64,6 +65,7 @@ _NOUNS = (
     schedules,
     meters,
     meter_events,
+    credit_grants,
 )
 # A fixed path comes before the one whose id it could be: /v1/customers/search before /v1/customers/{id}.
 OPERATIONS = tuple(

@@ -1,0 +1,1 @@
+"""Billing credits: granted ahead, and used up by what metered prices charge."""
