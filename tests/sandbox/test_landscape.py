@@ -84,7 +84,7 @@ def test_tiers_that_start_beside_each_other_are_told_one_address(
         time.sleep(0.05)
         return open_socket(*arguments)
 
-    monkeypatch.setattr("sandbox.landscape.socket.socket", slowly)
+    monkeypatch.setattr("sandbox.landscape_ports.socket.socket", slowly)
     landscape = Landscape(tmp_path)
     with ThreadPoolExecutor(4) as pool:
         told = set(pool.map(landscape.tier_url, ["experience"] * 4))
