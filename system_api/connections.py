@@ -86,6 +86,7 @@ class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
 
     `unit_price_digits` are those that Tryton keeps of a unit price (`price_decimal` in its section `product`).
     `sales_of_one_reference_max` is how many sales are looked at to find those that late requests have made beside one.
+    `warehouse` is the name of the one that orders are shipped from; a Tryton with a single warehouse needs none.
     """
 
     capability_served: ClassVar[str] = "erp"
@@ -97,6 +98,7 @@ class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
     payment_term: Text = "30 days net"
     unit_price_digits: Annotated[int, Meta(ge=0, le=12)] = 4
     sales_of_one_reference_max: Annotated[int, Meta(ge=1, le=1000)] = 50
+    warehouse: Text | None = None
 
 
 class StripeConnection(VendorConnection, frozen=True, kw_only=True):

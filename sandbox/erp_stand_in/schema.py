@@ -52,6 +52,7 @@ PLAIN = {
     "party.party": ("code", "name", "active", "credit_limit_amount", "credit_amount"),
     "product.product": ("code", "type", "salable", "list_price_used"),
     "product.uom": ("name", "digits"),
+    "stock.location": ("name", "type"),
     "sale.line": ("type", "quantity", "unit_price", "amount", "description", "note"),
     "sale.sale": (
         *("number", "state", "reference", "description", "comment", "sale_date", "shipping_date", "invoice_method"),

@@ -24,6 +24,7 @@ def seed(books: Books, data: SeedData) -> dict[str, int]:
         for code, name in US_STATES.items()
     }
     term = records.add("account.invoice.payment_term", {"name": data.payment_term, "days": data.payment_days})
+    records.add("stock.location", {"name": "Warehouse", "type": "warehouse"})
     unit = records.add("product.uom", {"name": "Unit", "digits": 0})
     companies = {}
     for entity in data.legal_entities:

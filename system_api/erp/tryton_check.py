@@ -1,4 +1,5 @@
-"""What a Tryton company lacks for Quoteway: company, currency, digits of prices, terms of payment, taxes, rights."""
+"""What a Tryton company lacks for Quoteway: company, currency, digits of prices, terms of payment, taxes,
+warehouse, rights."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -46,6 +47,14 @@ async def check_company(
                     f"Tryton's company {connection.company} has no tax named {code}, as the table of jurisdictions "
                     "calls it: an order that bears it is refused."
                 )
+    with findings.asking():
+        domain = [["type", "=", "warehouse"]]
+        there = sorted(each.name for each in await rest.search("stock.location", domain, ["name"], _Named, limit=1000))
+        known = ", ".join(there) or "none"
+        if connection.warehouse is None and len(there) > 1:
+            findings.lacks(f"Tryton has several warehouses, and the connection names none (warehouse): {known}.")
+        elif connection.warehouse not in {None, *there}:
+            findings.lacks(f"Tryton has no warehouse {connection.warehouse} (warehouse). It has: {known}.")
     for model in _MODELS:
         with findings.asking():
             await rest.search(model, [], ["id"], _Named, limit=1)

@@ -42,10 +42,12 @@ BY_SENTENCE = (
         Meaning("setup", "The ERP does not let us do this.", "not_allowed", _RIGHTS),
     ),
     (
-        # A sale made over REST gets the only warehouse, or the default one: of two and no default it gets none.
+        # A sale made over REST gets the only warehouse; of several, Tryton's own form takes the user's, and REST none.
         re.compile(r"you must enter a warehouse for the line"),
         _set_up(
-            "it has no default warehouse", "missing_warehouse", "choose the company's default warehouse in the ERP"
+            "it has several warehouses, and the connection names none",
+            "missing_warehouse",
+            "say from which warehouse orders are shipped, set that as the connection's warehouse",
         ),
     ),
     (
@@ -112,6 +114,9 @@ MISSING = {
     "unknown_tax": _set_up("it has no tax named {}", "unknown_tax", "add the tax {} to the company"),
     "unknown_company": _set_up(
         "there is no company {}", "unknown_company", "give the key's user the company {}, or correct the connection"
+    ),
+    "unknown_warehouse": _set_up(
+        "it has no warehouse {}", "unknown_warehouse", "add the warehouse {}, or correct the connection's warehouse"
     ),
     "no_countries": _set_up(
         "it knows no country", "no_countries", "import Tryton's countries (trytond_import_countries)"

@@ -55,6 +55,7 @@ class TrytonSales:
         self._company = connection.company
         self._sales_max = connection.sales_of_one_reference_max
         self._unit_price_digits = connection.unit_price_digits
+        self._warehouse_name = connection.warehouse
 
     async def find(self, external_id: str) -> ErpOrder:
         """The order under that reference, possibly absent."""
@@ -111,6 +112,7 @@ class TrytonSales:
             reading_tax = reads.create_task(self._tax(draft.tax_code))
             reading_company = reads.create_task(self._company_in(draft.currency))
             reading_terms = reads.create_task(self._terms(draft.payment_terms))
+            reading_warehouse = reads.create_task(self._warehouse())
         party, products, company = reading_party.result(), reading_products.result(), reading_company.result()
         invoiced, delivered = invoice_address(party), delivery_address(party)
         if invoiced is None or delivered is None:
@@ -128,6 +130,7 @@ class TrytonSales:
             "payment_term": reading_terms.result() or (theirs.id if theirs else await self._parties.payment_term()),
             "reference": external_id,
             "lines": [["create", lines]],
+            **reading_warehouse.result(),
             **dates_and_terms(draft, lines, products, company),
         }
 
@@ -223,6 +226,16 @@ class TrytonSales:
         if not found:
             raise missing("unknown_payment_terms", name)
         return found[0].id
+
+    async def _warehouse(self) -> dict[str, int]:
+        """The sale's field for where it is shipped from; nothing where the ERP is to take its only warehouse."""
+        if self._warehouse_name is None:
+            return {}
+        domain = [["type", "=", "warehouse"], ["name", "=", self._warehouse_name]]
+        found = await self._rest.search("stock.location", domain, ["id"], Id, limit=1)
+        if not found:
+            raise missing("unknown_warehouse", self._warehouse_name)
+        return {"warehouse": found[0].id}
 
     async def _company_in(self, currency: str) -> CompanyRecord:
         domain = [["id", "=", self._company]]

@@ -49,7 +49,7 @@ async def test_the_erp(system: System) -> None:
     assert {**ensured.json(), "tax": None} == customer, "and only what is ensured is told of the tax"
     assert ensured.json()["tax"]["codes"] == ["DE"]
     assert credit["decision"] == "approved"
-    assert invoices == {"invoices": [], "nextCursor": None}
+    assert invoices == {"invoices": [], "nextCursor": None, "notShown": 0}
     assert absent["state"] == "absent"
     states = [(each.status_code, each.json()["state"]) for each in (booked, confirmed, cancelled)]
     assert states == [(200, "quoted"), (200, "confirmed"), (200, "cancelled")]

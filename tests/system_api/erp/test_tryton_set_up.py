@@ -3,6 +3,7 @@
 The real Tryton is put out of order as an administrator could, so that the sentences are its own.
 """
 
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -74,22 +75,53 @@ def is_for_the_administrator(error: Exception, reason: str) -> bool:
     )
 
 
-async def test_a_second_warehouse_and_no_default_is_no_refusal_of_the_order(
-    real: Tryton, administrator: TrytonSession
-) -> None:
+@contextmanager
+def second_warehouse(session: TrytonSession) -> Iterator[str]:
+    """A second warehouse while it lasts, by its name."""
+    first = session.find("stock.location", ["type", "=", "warehouse"])
+    name = f"Hall {uuid.uuid4().hex[:8]}"
+    made: list[int] = session.call("model.stock.location.copy", [first], {"company": session.company})
+    session.write("stock.location", made, {"name": name})
+    try:
+        yield name
+    finally:
+        session.write("stock.location", made, {"active": False})
+
+
+async def test_a_second_warehouse_is_no_refusal_of_the_order(real: Tryton, administrator: TrytonSession) -> None:
     acme = await real.find_customer(ACME)
     assert acme is not None
-    order = order_id()
-    warehouse = administrator.find("stock.location", ["type", "=", "warehouse"])
-    second: list[int] = administrator.call("model.stock.location.copy", [warehouse], {"company": administrator.company})
-    try:
-        with pytest.raises(Unavailable, match="no default warehouse") as raised:
-            await real.create_order(order, hardware(acme.vendor_id))
-    finally:
-        administrator.write("stock.location", second, {"active": False})
+    with second_warehouse(administrator), pytest.raises(Unavailable, match="several warehouses") as raised:
+        await real.create_order(order_id(), hardware(acme.vendor_id))
 
     assert is_for_the_administrator(raised.value, "missing_warehouse")
     assert "you must enter a warehouse" in (raised.value.vendor_said or "")
+
+
+async def test_orders_are_shipped_from_the_warehouse_that_the_connection_names(
+    tryton: TrytonServer, administrator: TrytonSession
+) -> None:
+    rest, order = tryton.client("nordwind", "NW-DE"), order_id()
+    with second_warehouse(administrator) as name:
+        connection = connection_of(tryton, "NW-DE", "EUR")
+        named, lost, silent = (
+            Tryton(msgspec.structs.replace(connection, warehouse=each)) for each in (name, "Nowhere", None)
+        )
+        acme = await named.find_customer(ACME)
+        assert acme is not None
+        await named.create_order(order, hardware(acme.vendor_id))
+        with pytest.raises(Unavailable, match="no warehouse Nowhere") as raised:
+            await lost.create_order(order_id(), hardware(acme.vendor_id))
+        findings = [[each.what for each in await adapter.check([])] for adapter in (named, lost, silent)]
+        for adapter in (named, lost, silent):
+            await adapter.close()
+
+    assert is_for_the_administrator(raised.value, "unknown_warehouse")
+    [sale] = rest.search("sale.sale", [["reference", "=", order]], ["warehouse.name", "state"])
+    assert (sale["warehouse"]["name"], sale["state"]) == (name, "quotation")
+    assert findings[0] == []
+    assert [each.startswith("Tryton has no warehouse Nowhere") for each in findings[1]] == [True]
+    assert [each.startswith("Tryton has several warehouses") for each in findings[2]] == [True]
 
 
 async def test_what_processing_misses_is_the_set_ups(
