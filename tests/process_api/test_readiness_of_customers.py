@@ -11,7 +11,7 @@ from shared.canonical import BillingCustomer, CustomerEntry, Quote
 from shared.problem import NeedsDecision
 from shared.record_ids import canonical_spelling
 from tests.process_api.conftest import Process
-from tests.process_api.system_stand_in import mixed_quote
+from tests.process_api.system_stand_in import euros, mixed_quote
 from tests.process_api.test_readiness import RULES, Desk
 
 CHARGES = msgspec.structs.replace(RULES, collection="charge_automatically")
@@ -54,7 +54,8 @@ async def test_a_customer_blocked_in_the_erp_is_a_fault_with_its_number(process:
 
 async def test_likely_duplicates_are_a_fault_with_their_numbers_and_wait_for_a_person(process: Process) -> None:
     quote = new_quote(process)
-    process.system.alike = [entry(str(n), f"C-{n}") for n in range(1, 8)]
+    limited = msgspec.structs.replace(entry("1", "C-1"), credit_limit=euros("5000.00"))
+    process.system.alike = [limited, *(entry(str(n), f"C-{n}") for n in range(2, 8))]
 
     found = await Desk(process).examine(quote)
 
@@ -63,7 +64,8 @@ async def test_likely_duplicates_are_a_fault_with_their_numbers_and_wait_for_a_p
     assert "Zarquilla" not in found.faults[0].message
     with pytest.raises(NeedsDecision) as waits:
         found.require()
-    assert waits.value.candidates == tuple(f"C-{n}" for n in range(1, 8))
+    assert waits.value.candidates == ("C-1 (limit 5000.00 EUR)", *(f"C-{n} (no limit)" for n in range(2, 8)))
+    assert "limit" not in found.faults[0].message, "a limit is not for a seller's eyes"
 
 
 async def test_a_duplicate_beside_a_fault_is_told_with_it_and_the_order_is_refused(process: Process) -> None:
@@ -114,6 +116,14 @@ async def test_a_record_that_is_another_accounts_already_waits_for_a_person(
     assert f"is account {owner} already" in found.faults[0].message
     with pytest.raises(NeedsDecision, match="already"):
         found.require()
+
+
+async def test_a_blocked_customer_is_told_before_what_it_may_owe(process: Process) -> None:
+    quote = new_quote(process)
+    process.system.customers, process.system.blocked = {quote.account_id: "8"}, {"8"}
+    process.system.credit_limit = None
+
+    assert await Desk(process).codes(quote) == ["customer_blocked"]
 
 
 @pytest.mark.parametrize(
