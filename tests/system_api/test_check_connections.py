@@ -251,7 +251,7 @@ def test_the_command_prints_json_and_exits_1_where_something_lacks(
     done = run(str(path), "--json")
 
     told = json.loads(done.stdout)
-    assert (done.returncode, told["fine"]) == (1, False)
+    assert (done.returncode, told["fine"]) == (1, False), done.stderr
     erp = next(each for each in told["connections"] if each["name"] == "nordwind/erp/NW-DE")
     assert erp["findings"] == [{"level": "lacks", "what": erp["findings"][0]["what"]}]
     assert "not in USD" in erp["findings"][0]["what"]

@@ -80,6 +80,12 @@ async def test_tax_and_prices(system: System) -> None:
     assert (tax.status_code, tax.json()["total"]) == (200, euros("19.00"))
     assert prices.status_code == 200
     assert prices.json()["prices"] == [
-        {"sku": "MON-STD", "erp": euros("4.90"), "billing": euros("4.90"), "billingRecurrence": "month"},
-        {"sku": "MON-LEGACY", "erp": None, "billing": None, "billingRecurrence": None},
+        {
+            "sku": "MON-STD",
+            "erp": euros("4.90"),
+            "billing": euros("4.90"),
+            "billingRecurrence": "month",
+            "quantityDigits": 0,
+        },
+        {"sku": "MON-LEGACY", "erp": None, "billing": None, "billingRecurrence": None, "quantityDigits": None},
     ]
