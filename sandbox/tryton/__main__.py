@@ -25,6 +25,8 @@ def main() -> int:
     serve.add_argument("--port", type=int, default=0, help="the port to listen on (default: a free one)")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # A shell that starts it in the background has Ctrl-C's signal ignored; whoever sends it means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if arguments.command == "build":
             _build()

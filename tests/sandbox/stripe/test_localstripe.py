@@ -74,7 +74,8 @@ def _subscription_facts(subscription: stripe.Subscription) -> Facts:
         "quantity": item["quantity"],
         "plan": [item["plan"][name] for name in ("amount", "currency", "interval", "interval_count")],
         "period": period["current_period_end"] - period["current_period_start"],
-        "starts": period["current_period_start"] - told["created"],
+        # In minutes: localstripe reads its clock twice, and a second may pass between.
+        "starts": round((period["current_period_start"] - told["created"]) / 60),
         "cancel_at_period_end": told["cancel_at_period_end"],
         "ended": told["ended_at"] is not None,
         "metadata": told["metadata"],
