@@ -6,17 +6,17 @@ from litestar import Litestar
 
 from process_api.account_overview import AccountOverviews
 from process_api.dead_letters import DeadLetters
-from process_api.flow_edits import FlowEdits
-from process_api.flows import Flows
+from process_api.engine.flows import Flows
 from process_api.identities import Identities
-from process_api.order_intake import OrderIntake
-from process_api.orders import Orders
+from process_api.orders.corrections import FlowEdits
+from process_api.orders.intake import OrderIntake
+from process_api.orders.record import Orders
+from process_api.orders.submission_check import SubmissionCheck
 from process_api.pricing_preview import PricingPreviews
 from process_api.quote_readiness import QuoteExaminer
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.subjects import refuse_handlers_without_subject
-from process_api.submission_check import SubmissionCheck
 from process_api.system_client import connect_system
 from process_api.token_revocations import TokenRevocations
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices

@@ -1,7 +1,7 @@
 """Dead letters: flows, webhooks and events that need a person, and what a person may decide about them.
 
     retry     go on where it stopped; of a flow also again from an earlier step
-    edit      correct what a flow works with, and have it go on from its quote (process_api.flow_edits)
+    edit      correct what a flow works with, and have it go on from its quote (process_api.orders.corrections)
     discard   give it up: what a flow has begun is undone, and it ends `compensated`; others are laid aside
 
 Every decision is a row that nothing changes any more. A decision on something that is not dead (any more) is refused,
@@ -17,17 +17,18 @@ import msgspec
 from sqlalchemy import Row, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.account_lines import join_line
-from process_api.flow_progress import step_state
-from process_api.flow_queues import enqueue, in_intake, workflow_ids
-from process_api.flows import OWNER, FlowStatus, StepState, change_flow, of_legal_entities
-from process_api.orders import change_order, rfc3339
+from process_api.engine.account_admission import join_line
+from process_api.engine.flows import OWNER, FlowStatus, StepState, change_flow, of_legal_entities
+from process_api.engine.progress import step_state
+from process_api.engine.queues import enqueue, in_intake, workflow_ids
+from process_api.engine.steps import Ending
+from process_api.moments import rfc3339
+from process_api.orders.record import change_order
+from process_api.orders.submission import REPORT_ENDING, STATUS_DURING, STEPS
 from process_api.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
-from process_api.steps import Ending
 from process_api.store import Store
 from process_api.tables import dead_letter_decisions, events, flow_steps, flows
 from process_api.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
-from process_api.workflows.order_submission import REPORT_ENDING, STATUS_DURING, STEPS
 from shared.auth import Principal
 from shared.canonical import Money, OrderStatus
 from shared.events import OrderParked

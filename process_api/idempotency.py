@@ -26,7 +26,7 @@ _ESCAPED = re.compile(r"\\(.)")
 _IN_FLIGHT = "Another request with this idempotency key is being worked on. Send the same request again in a moment."
 _IN_FLIGHT_RETRY_S = 1
 _PRUNED_AT_ONCE = 1000
-# The one operation whose keys versions before 0017 kept (process_api.order_intake.ORDER_FLOW).
+# The one operation whose keys versions before 0017 kept (process_api.orders.intake.ORDER_FLOW).
 _OPERATION_OF_BEFORE = "order_submission"
 _ANOTHER_REQUEST = "This idempotency key stands for another request. Use a new key for a new intent."
 

@@ -174,11 +174,11 @@ flows = Table(
     Column("reason_code", Text),
     Column("reason", Text),
     Column("what_to_do", Text),
-    # What an operator corrected (process_api.flow_edits): SKUs and a tax code, no personal data.
+    # What an operator corrected (process_api.orders.corrections): SKUs and a tax code, no personal data.
     Column("edits", JSONB, nullable=False, server_default="{}"),
     # How often an operator has had it begun again, plus one; work of an earlier generation counts no more.
     Column("generation", Integer, nullable=False, server_default="1"),
-    # How often a worker has begun with it since an attempt last came to an end (process_api.fruitless_starts).
+    # How often a worker has begun with it since an attempt last came to an end (process_api.engine.crash_loops).
     Column("fruitless_starts", Integer, nullable=False, server_default="0"),
     # The end that a flow comes to once all it has begun is undone; nothing while it goes forward.
     Column("undoing_to", JSONB),

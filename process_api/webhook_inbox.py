@@ -21,8 +21,8 @@ from sqlalchemy import ColumnElement, Row, delete, exists, func, or_, select, tu
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.engine.steps import Patience
 from process_api.event_log import append_event
-from process_api.steps import Patience
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.tables import orders, subscription_states, webhook_inbox

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from process_api.business_metrics import BusinessMetrics
+from process_api.engine.executor import start_worker
 from process_api.event_delivery import EventRelay
-from process_api.executor import start_worker
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.webhook_inbox import InboxWorker

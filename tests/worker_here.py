@@ -2,13 +2,13 @@
 
 import asyncio
 
-from process_api import executor
+from process_api.engine import executor
 from process_api.settings import ProcessSettings
 from shared.http_client import Transport
 
 
 async def start_worker(settings: ProcessSettings, *, transport: Transport) -> executor.Worker:
-    """As process_api.executor's, and every flow runs on this loop, as in a worker's process.
+    """As process_api.engine.executor's, and every flow runs on this loop, as in a worker's process.
 
     Between two tests the loop stands still. DBOS would run a flow that it dequeues then on a loop of its own, and what
     the flow shares with the tests (the tiers' connections to Redis) would belong to two loops. Now it waits.

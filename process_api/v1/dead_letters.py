@@ -7,7 +7,7 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from process_api.dead_letters import DeadLetter, DeadLetters
-from process_api.flow_edits import FlowEdits
+from process_api.orders.corrections import FlowEdits
 from process_api.subjects import about_dead_letter, for_operators
 from process_api.v1.flows import DECIDES, Correction, Discard
 from shared.auth import Principal

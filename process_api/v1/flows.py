@@ -11,8 +11,8 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from process_api.dead_letters import DeadLetters, DecisionRecord
-from process_api.flow_edits import FlowEdit, FlowEdits
-from process_api.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
+from process_api.engine.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
+from process_api.orders.corrections import FlowEdit, FlowEdits
 from process_api.subjects import about_flow, for_operators
 from shared.auth import Principal
 from shared.canonical import Money

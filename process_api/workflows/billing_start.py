@@ -3,7 +3,7 @@
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import invoiced_at_once
 from process_api.workflows.booked_as_ordered import require_subscription
 from process_api.workflows.carried_terms import kept_terms

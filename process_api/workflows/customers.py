@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from process_api.cross_reference import Pair, known, link
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import erp_net, has_erp_lines
 from process_api.workflows.customer_drafts import all_currencies, billing_system, customer_draft, erp_system
 from process_api.workflows.order_checks import OrderSubmission

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import SHIPPING_LINE_ID, erp_net, has_erp_lines, shipping_of
 from process_api.workflows.booked_as_ordered import require_erp_order
 from process_api.workflows.carried_terms import kept_terms

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from process_api.discount_policy import DiscountPolicy
-from process_api.intents import Intents
+from process_api.engine.intents import Intents
+from process_api.engine.steps import Found
 from process_api.legal_entities import LegalEntities, LegalEntity
-from process_api.orders import OrderRecord
-from process_api.steps import Found
+from process_api.orders.record import OrderRecord
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.workflows.readiness.examination import Examination, Submitted
@@ -87,7 +87,7 @@ async def load_quote(context: OrderSubmission) -> Found:
 
 
 def correct(quote: Quote, skus: dict[str, str]) -> Quote:
-    """The quote with an operator's SKUs in place of those it was written with (process_api.flow_edits)."""
+    """The quote with an operator's SKUs in place of those it was written with (process_api.orders.corrections)."""
     lines = [msgspec.structs.replace(line, sku=skus.get(line.sku, line.sku)) for line in quote.lines]
     return msgspec.structs.replace(quote, lines=lines)
 

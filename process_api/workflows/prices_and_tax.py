@@ -2,7 +2,7 @@
 
 import msgspec
 
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import accepted_net, taxed_lines
 from process_api.workflows.carried_terms import carried_terms
 from process_api.workflows.customer_drafts import customer_draft

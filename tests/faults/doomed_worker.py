@@ -26,7 +26,7 @@ from sqlalchemy import literal
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api import executor, lease, order_ending, saga
+from process_api.engine import ending, executor, saga, worker_lease
 from process_api.event_log import append_event
 from process_api.settings import ProcessSettings
 from process_api.worker import run_worker
@@ -168,7 +168,7 @@ def leaving(flow: Any) -> Any:
     """Say when the execution of a flow has ended that came to the point."""
 
     @contextmanager
-    def watched(self: lease.Lease) -> Iterator[None]:
+    def watched(self: worker_lease.Lease) -> Iterator[None]:
         try:
             with flow(self):
                 yield
@@ -186,10 +186,10 @@ POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (RedisStreams, "append", around_publishing),
     (DefaultDialect, "do_execute", after_locking),
     (executor, "join_line", before_handing_on),
-    (order_ending, "_end_order_once", after_the_end),
+    (ending, "_end_order_once", after_the_end),
     (saga, "_wait", before_waiting),
     (dbos._dbos, "record_sleep", after_recording),
-    (lease.Lease, "flow", leaving),
+    (worker_lease.Lease, "flow", leaving),
 ]
 
 
@@ -256,20 +256,20 @@ def apart_from_the_state(end_order: Callable[..., Awaitable[None]]) -> Any:
             async with store.transaction(event["tenant"]) as connection:
                 await append_event(connection, **event)
 
-    setattr(order_ending, "append_event", put_off)  # noqa: B010 the name is that module's only by its import
+    setattr(ending, "append_event", put_off)  # noqa: B010 the name is that module's only by its import
     return end_and_append
 
 
 GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
     "counting": [(executor, "count_start", lambda _: never)],
-    "recovery": [(lease.Lease, "_take_over_orphans", lambda _: nothing)],
-    "lease": [(lease.Lease, "require", lambda _: allowed), (lease.Lease, "fence", lambda _: nothing)],
-    "attention": [(lease.Lease, "_look_for_unattended", lambda _: allowed)],
-    "database time": [(lease, "func", lambda _: OwnClock())],
+    "recovery": [(worker_lease.Lease, "_take_over_orphans", lambda _: nothing)],
+    "lease": [(worker_lease.Lease, "require", lambda _: allowed), (worker_lease.Lease, "fence", lambda _: nothing)],
+    "attention": [(worker_lease.Lease, "_look_for_unattended", lambda _: allowed)],
+    "database time": [(worker_lease, "func", lambda _: OwnClock())],
     "idle limit": [(PostgresSystemDatabase, "_create_engine", with_the_engines_own_limit)],
     "monotonic pauses": [(saga, "pause", lambda _: DBOS.sleep_async)],
     "marking last": [(RedisStreams, "append", mark_first)],
-    "one transaction": [(order_ending, "_end_order_once", apart_from_the_state)],
+    "one transaction": [(ending, "_end_order_once", apart_from_the_state)],
 }
 
 
@@ -280,7 +280,7 @@ def main() -> None:
     for owner, name, replacement in [*POINTS, *chosen]:
         setattr(owner, name, replacement(getattr(owner, name)))
     settings = load_settings(ProcessSettings, os.environ)
-    setattr(lease, "_HEARTBEATS_PER_LEASE", max(lease._HEARTBEATS_PER_LEASE, settings.lease_s * _BEATS_PER_S))  # noqa: B010 an int there
+    worker_lease._HEARTBEATS_PER_LEASE = max(worker_lease._HEARTBEATS_PER_LEASE, settings.lease_s * _BEATS_PER_S)
     asyncio.run(run_worker(settings))
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import process_api.executor
-from process_api.steps import Patience
+import process_api.engine.executor
+from process_api.engine.steps import Patience
 from sandbox.faults.rules import Fault, Rule
 from system_api.billing import stripe
 from system_api.erp.tryton_sales import TrytonSales
@@ -140,7 +140,7 @@ async def test_row_20_a_poison_order_is_parked_with_its_reason_and_its_neighbour
 async def test_row_20_mutation_with_unlimited_attempts_a_poison_order_never_ends(
     ordering: Ordering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = process_api.executor.running_worker()
+    worker = process_api.engine.executor.running_worker()
     untiring = replace(worker.saga, patience=Patience(1_000_000, 0.02, 0.02, 0.02))
     monkeypatch.setattr(worker, "saga", untiring)
     poison, before = ordering.quote(SENSOR, MONTHLY), asked(ordering)

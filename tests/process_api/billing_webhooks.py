@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from sqlalchemy import text
 
-from process_api.steps import Patience
+from process_api.engine.steps import Patience
 from process_api.webhook_inbox import InboxWorker
 from sandbox.stripe.webhooks import signature
 from shared.canonical import Subscription, SubscriptionStatus

@@ -12,9 +12,9 @@ import pytest_asyncio
 from litestar import Litestar
 from sqlalchemy import text
 
-from process_api import lease
 from process_api.app import create_app
-from process_api.executor import Worker
+from process_api.engine import worker_lease
+from process_api.engine.executor import Worker
 from process_api.migrate import migrate
 from process_api.settings import ProcessSettings
 from sandbox.engines import PostgresEngine, RedisEngine
@@ -169,7 +169,7 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
     # The first request asks the issuer for its keys, in a process that is busy with starting.
     patience.setattr(token_keys, "KEYS_TIMEOUT_S", HANG_S)
     # What is laid aside goes on with the next beat: as often as under a lease of production's length.
-    patience.setattr(lease, "_HEARTBEATS_PER_LEASE", LONG_LEASE_S / 5)
+    patience.setattr(worker_lease, "_HEARTBEATS_PER_LEASE", LONG_LEASE_S / 5)
     worker = await start_worker(process_settings, transport=switch)
     try:
         submitter = await bearer(issuer, "experience-api", "quoteway-process", tenant="nordwind")

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from process_api import account_lines
-from process_api.flow_queues import in_booking, in_intake
+from process_api.engine import account_admission
+from process_api.engine.queues import in_booking, in_intake
 from shared.canonical import Account
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
@@ -65,7 +65,7 @@ async def test_in_one_lane_they_would_wait(process: Process, monkeypatch: pytest
     def one_lane(flow_id: str, generation: int, **_: str) -> Any:
         return in_booking(flow_id, generation, tenant="nordwind", legal_entity="ALL")
 
-    monkeypatch.setattr(account_lines, "in_booking", one_lane)
+    monkeypatch.setattr(account_admission, "in_booking", one_lane)
     with pytest.raises(TimeoutError):
         await neighbours_while_the_erp_hangs(process, timeout_s=4)
 

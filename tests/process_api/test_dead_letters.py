@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from process_api import dead_letters
-from process_api.workflows.order_submission import STEPS
+from process_api.orders.submission import STEPS
 from shared.canonical import ErpOrderState, OrderStatus, SubscriptionStatus
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import Fault

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from process_api.flow_edits import FlowEdits
+from process_api.orders.corrections import FlowEdits
 from shared.canonical import OrderStatus, Quote, QuoteStatus
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import euros

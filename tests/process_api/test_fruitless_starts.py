@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from process_api import fruitless_starts
-from process_api.fruitless_starts import count_start
+from process_api.engine import crash_loops
+from process_api.engine.crash_loops import count_start
 
 
 class CountedFlow:
@@ -47,7 +47,7 @@ async def begin(flow: CountedFlow, monkeypatch: pytest.MonkeyPatch, *, dies: boo
             raise asyncio.CancelledError
 
     # That module's own name only: one that never lets others go on would be everyone's on this loop.
-    monkeypatch.setattr(fruitless_starts, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(crash_loops, "asyncio", SimpleNamespace(sleep=sleep))
     store: Any = flow
     await count_start(store, store, "nordwind.ord_1")
     return pauses

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from process_api import account_lines, executor
-from process_api.flows import FlowStatus
-from process_api.lease import LeaseLost
+from process_api.engine import account_admission, executor
+from process_api.engine.flows import FlowStatus
+from process_api.engine.worker_lease import LeaseLost
 from shared.problem import Unavailable
 
 FLOW = "nordwind.ord_1"
@@ -57,7 +57,7 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> EndedFlow:
     monkeypatch.setattr(executor, "running_worker", lambda: ended)
     monkeypatch.setattr(executor, "_DATABASE_POLL_S", 0.0)
     monkeypatch.setattr(executor, "end_turn", lambda _connection, _flow_id: note("turn"))
-    monkeypatch.setattr(account_lines, "leave_line", lambda _connection, _flow_id: note("line"))
+    monkeypatch.setattr(account_admission, "leave_line", lambda _connection, _flow_id: note("line"))
     monkeypatch.setattr(executor, "add_what_to_do", lambda _connection, _flow_id, sentence: note(sentence[:10]))
     return ended
 

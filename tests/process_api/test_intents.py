@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import insert, select
 
-from process_api.intents import Intents
+from process_api.engine.intents import Intents
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.tables import flows, intents

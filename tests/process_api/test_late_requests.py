@@ -8,8 +8,8 @@ import pytest
 from dbos import DBOS
 from sqlalchemy import text
 
-from process_api import executor
-from process_api.workflows import late_requests
+from process_api.engine import executor
+from process_api.orders import late_requests
 from shared.canonical import ErpOrder, ErpOrderState, Money, Subscription, SubscriptionStatus
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process

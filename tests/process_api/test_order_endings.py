@@ -11,8 +11,8 @@ from dbos import DBOS
 from sqlalchemy import text
 
 from process_api import system_client
-from process_api.account_turns import end_turn
-from process_api.steps import Found
+from process_api.engine.account_turns import end_turn
+from process_api.engine.steps import Found
 from shared import http_client
 from shared.canonical import ErpOrderState, OrderStatus, QuoteStatus, Recurrence, SubscriptionStatus
 from tests.process_api.conftest import Process

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from process_api.workflows.order_submission import STEPS
+from process_api.orders.submission import STEPS
 from shared.canonical import (
     Account,
     Address,

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from process_api.workflows.order_submission import STEPS
+from process_api.orders.submission import STEPS
 from tests.faults.late_undo import register_undo_afterwards
 from tests.patience import HANG_S
 from tests.process_api.conftest import Process

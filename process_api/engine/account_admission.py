@@ -1,6 +1,6 @@
 """Lines: of one account's orders, a few are in their connection's lane at a time; the others wait in line before it.
 
-Orders of one account take turns (process_api.account_turns). One that waits for its turn in the lane would hold a place
+Orders of one account take turns (engine/account_turns.py). One that waits for its turn in the lane would hold a place
 that an order of another account could use, and twenty of them, or twenty that each wait for a vendor, all the places.
 Whoever leaves lets the next one in, in one transaction: an order in line is either waiting, or in the queue.
 """
@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flow_queues import enqueue, in_booking, workflow_ids
+from process_api.engine.queues import enqueue, in_booking, workflow_ids
 from process_api.store import Store
 from process_api.tables import account_lines, flows, orders
 

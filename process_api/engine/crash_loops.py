@@ -12,8 +12,8 @@ import random
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flows import tenant_of
-from process_api.lease import Lease
+from process_api.engine.flows import tenant_of
+from process_api.engine.worker_lease import Lease
 from process_api.store import Store
 from process_api.tables import flows
 from shared.problem import Unavailable

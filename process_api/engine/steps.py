@@ -1,6 +1,6 @@
 """What a saga is made of: its steps, what they find, how long each is tried, and how it may end.
 
-Only declarations: whoever knows of steps need not know of the workflow engine that runs them (process_api.saga).
+Only declarations: whoever knows of steps need not know of the workflow engine that runs them (process_api.engine.saga).
 """
 
 import random

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flows import tenant_of
+from process_api.engine.flows import tenant_of
 from process_api.store import Store
 from process_api.tables import flows, orders
 from shared.canonical import Money, OrderStatus

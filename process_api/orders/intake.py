@@ -9,12 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flow_queues import enqueue, in_intake
-from process_api.flows import FlowStatus, authority_of
+from process_api.engine.flows import FlowStatus, authority_of
+from process_api.engine.queues import enqueue, in_intake
 from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed
-from process_api.orders import order_record
+from process_api.orders.record import order_record
+from process_api.orders.submission_check import SubmissionCheck
 from process_api.store import Store
-from process_api.submission_check import SubmissionCheck
 from process_api.tables import flows, order_timeline, orders
 from process_api.workflows.readiness.examination import Submitted
 from shared.canonical import OrderStatus

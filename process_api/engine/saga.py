@@ -23,13 +23,13 @@ from typing import Any, Generic, Literal, NotRequired, TypedDict
 
 from dbos import DBOS, StepOptions
 
-from process_api.account_turns import LocalTurns, end_turn, take_turn
-from process_api.flow_progress import begin_attempt, begun_steps, end_attempt, end_step, step_state
-from process_api.flow_trace import traced_attempt
-from process_api.flows import StepState, change_flow, tenant_of, undoing_to
-from process_api.fruitless_starts import forget_starts
-from process_api.lease import Lease
-from process_api.steps import C, Direction, Ending, Found, Patience, Step
+from process_api.engine.account_turns import LocalTurns, end_turn, take_turn
+from process_api.engine.crash_loops import forget_starts
+from process_api.engine.flows import StepState, change_flow, tenant_of, undoing_to
+from process_api.engine.progress import begin_attempt, begun_steps, end_attempt, end_step, step_state
+from process_api.engine.steps import C, Direction, Ending, Found, Patience, Step
+from process_api.engine.trace import traced_attempt
+from process_api.engine.worker_lease import Lease
 from process_api.store import Store
 from shared.problem import (
     Conflict,

@@ -9,10 +9,14 @@ from dataclasses import dataclass, replace
 from dbos import DBOS, DBOSConfig, error
 from sqlalchemy import func, select
 
-from process_api import account_lines
-from process_api.account_turns import end_turn
-from process_api.flow_progress import last_said, outcome_was_uncertain
-from process_api.flow_queues import (
+from process_api.engine import account_admission
+from process_api.engine.account_turns import end_turn
+from process_api.engine.crash_loops import count_start
+from process_api.engine.ending import ENDED, end_order
+from process_api.engine.flows import add_what_to_do, remove_what_to_do, tenant_of
+from process_api.engine.intents import Intents
+from process_api.engine.progress import last_said, outcome_was_uncertain
+from process_api.engine.queues import (
     APPLICATION,
     BOOKING_WORKFLOW,
     INTAKE_WORKFLOW,
@@ -21,23 +25,14 @@ from process_api.flow_queues import (
     WORKFLOW_VERSION,
     in_second_look,
 )
-from process_api.flow_trace import traced_flow
-from process_api.flows import add_what_to_do, remove_what_to_do, tenant_of
-from process_api.fruitless_starts import count_start
+from process_api.engine.saga import Saga, pause
+from process_api.engine.steps import Ending, Patience
+from process_api.engine.trace import traced_flow
+from process_api.engine.worker_lease import Lease, new_executor_id
 from process_api.housekeeping import Housekeeping
-from process_api.intents import Intents
-from process_api.lease import Lease, new_executor_id
-from process_api.order_ending import ENDED, end_order
-from process_api.orders import find_order
-from process_api.saga import Saga, pause
-from process_api.settings import ProcessSettings
-from process_api.steps import Ending, Patience
-from process_api.store import Store, sqlalchemy_url
-from process_api.system_client import SystemClient, connect_system
-from process_api.tables import flows, orders
-from process_api.workflows.late_requests import SECOND_LOOK
-from process_api.workflows.order_checks import OrderSubmission
-from process_api.workflows.order_submission import (
+from process_api.orders.late_requests import SECOND_LOOK
+from process_api.orders.record import find_order
+from process_api.orders.submission import (
     REPORT_ENDING,
     STEPS,
     VENDOR_WRITES,
@@ -45,6 +40,11 @@ from process_api.workflows.order_submission import (
     step_refused,
     step_settled,
 )
+from process_api.settings import ProcessSettings
+from process_api.store import Store, sqlalchemy_url
+from process_api.system_client import SystemClient, connect_system
+from process_api.tables import flows, orders
+from process_api.workflows.order_checks import OrderSubmission
 from shared.http_client import Transport
 from shared.problem import QuotewayError, Unavailable
 
@@ -53,7 +53,7 @@ _QUEUE_POLL_S = 0.1
 # The database is away: DBOS waits for it in the same way.
 _DATABASE_POLL_S = 1.0
 # DBOS would lay a flow aside that was begun 100 times, as in a night of crashing workers: for good, and nobody is told.
-# What counts here is process_api.fruitless_starts.
+# What counts here is process_api.engine.crash_loops.
 _BEGUN_MAX: int | None = None
 _DEFECT = "Have the defect mended, then have the flow tried again."
 _WORKERS_DIED = "{} workers in a row ended while they were at work on this flow, and got nowhere with it."
@@ -207,7 +207,7 @@ async def give_up(flow_id: str) -> str:
                 # Whose flow it is no more would take a place in line from the flow's next generation.
                 await worker.lease.fence(connection)
                 await end_turn(connection, flow_id)  # the last worker died in the middle of it
-                await account_lines.leave_line(connection, flow_id)
+                await account_admission.leave_line(connection, flow_id)
                 if ended:
                     to_do = f"{ending.preamble} {_LOOK_YOURSELF}, and tell the seller."
                     await add_what_to_do(connection, flow_id, to_do)
@@ -317,7 +317,7 @@ async def join_line(flow_id: str, generation: int) -> None:
         with suppress(Unavailable):
             async with worker.store.transaction(tenant_of(flow_id)) as connection:
                 await worker.lease.fence(connection)
-                await account_lines.join_line(connection, flow_id, generation)
+                await account_admission.join_line(connection, flow_id, generation)
             return
         await asyncio.sleep(_DATABASE_POLL_S)
 
@@ -329,7 +329,7 @@ async def leave_line(flow_id: str) -> None:
         with suppress(Unavailable):
             async with worker.store.transaction(tenant_of(flow_id)) as connection:
                 await worker.lease.fence(connection)
-                await account_lines.leave_line(connection, flow_id)
+                await account_admission.leave_line(connection, flow_id)
             return
         await asyncio.sleep(_DATABASE_POLL_S)
 

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.orders import rfc3339
+from process_api.moments import rfc3339
 from process_api.store import Store
 from process_api.tables import flow_attempts, flow_steps, flows, orders
 from shared.principal import ActingUser, Principal

@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.dead_letters import DeadLetters, EditedValues, decide
 from process_api.discount_policy import DiscountPolicy
-from process_api.flows import StepState, change_flow
-from process_api.orders import OrderRecord, find_order
+from process_api.engine.flows import StepState, change_flow
+from process_api.orders.record import OrderRecord, find_order
 from process_api.pricing_preview import quote_net
 from process_api.system_client import SystemClient
 from process_api.tables import flow_steps, intents, orders

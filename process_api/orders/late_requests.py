@@ -5,7 +5,7 @@ arrives: at an ERP that knows no idempotency key it then makes a second order, o
 some minutes after the end the vendors are asked again, and what the order does not stand for is cancelled.
 """
 
-from process_api.steps import Found, Step
+from process_api.engine.steps import Found, Step
 from process_api.workflows.amounts import has_erp_lines
 from process_api.workflows.dates import subscription_groups
 from process_api.workflows.order_checks import OrderSubmission

@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from process_api.account_lines import leave_line
+from process_api.engine.account_admission import leave_line
+from process_api.engine.flows import FlowStatus, change_flow, tenant_of
+from process_api.engine.progress import last_said
+from process_api.engine.steps import Ending
+from process_api.engine.trace import count_ending, order_total
+from process_api.engine.worker_lease import Lease
 from process_api.event_log import append_event
-from process_api.flow_progress import last_said
-from process_api.flow_trace import count_ending, order_total
-from process_api.flows import FlowStatus, change_flow, tenant_of
-from process_api.lease import Lease
-from process_api.orders import change_order
-from process_api.steps import Ending
+from process_api.orders.record import change_order
 from process_api.store import Store
 from process_api.tables import flows, orders
 from shared.canonical import OrderStatus

@@ -13,15 +13,15 @@
     (booked)            the state and the event order.booked, in one transaction
 
 One-off lines are invoiced by the ERP, recurring ones by billing: nothing is invoiced twice. Neither invoices nor
-payments are written from here; what is (customers, orders, subscriptions) has its intent first (process_api.intents).
+payments are written from here; what is (customers, orders, subscriptions) has its intent first (engine/intents.py).
 """
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.orders import change_order, keep_faults, order_status
-from process_api.steps import Direction, Found, Step
+from process_api.engine.steps import Direction, Found, Step
+from process_api.orders.crm_report import report_ending, report_to_crm
+from process_api.orders.record import change_order, keep_faults, order_status
 from process_api.workflows.billing_start import cancel_billing, find_billing, start_billing
-from process_api.workflows.crm_report import report_ending, report_to_crm
 from process_api.workflows.customers import check_credit, validate_customer
 from process_api.workflows.erp_booking import book_erp_order, cancel_erp_order, find_erp_order
 from process_api.workflows.order_checks import OrderSubmission, check_quote, load_quote
