@@ -6,8 +6,10 @@ from litestar import Litestar
 
 from process_api.account_overview import AccountOverviews
 from process_api.dead_letters import DeadLetters
+from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import Flows
 from process_api.identities import Identities
+from process_api.kinds import KINDS
 from process_api.orders.corrections import FlowEdits
 from process_api.orders.intake import OrderIntake
 from process_api.orders.record import Orders
@@ -103,7 +105,7 @@ def create_app(
     store = Store(settings.database_url)
     system = connect_system(settings, system_transport, issuer_transport)
     orders = Orders(store)
-    letters = DeadLetters(store)
+    decisions = FlowDecisions(store, KINDS)
     policy, legal_entities = settings.discount_policy(), settings.legal_entities()
 
     webhook_connections = WebhookConnections(lambda: system.list_connections(settings.platform_tenant))
@@ -151,8 +153,9 @@ def create_app(
             "intake": OrderIntake(store, SubmissionCheck(system, policy, legal_entities, store)),
             "orders": orders,
             "flows": Flows(store),
-            "dead_letters": letters,
-            "flow_edits": FlowEdits(letters, system, policy),
+            "flow_decisions": decisions,
+            "dead_letters": DeadLetters(store, decisions),
+            "flow_edits": FlowEdits(decisions, system, policy),
             "revocations": revocations,
             "revocation_watch": watch,
             "webhook_connections": webhook_connections,

@@ -12,7 +12,7 @@ from sqlalchemy import Row, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.engine.queues import enqueue, in_booking, workflow_ids
+from process_api.engine.queues import enqueue, in_run, workflow_ids
 from process_api.store import Store
 from process_api.tables import account_lines, flows, orders
 
@@ -26,7 +26,7 @@ _line = account_lines.c
 
 
 async def join_line(connection: AsyncConnection, flow_id: str, generation: int) -> None:
-    """Have a flow booked once it is its turn to be in the lane. Joining again changes nothing."""
+    """Have a flow run once it is its turn to be in the lane. Joining again changes nothing."""
     order = (
         await connection.execute(
             select(orders.c.tenant, orders.c.order_id, orders.c.account_id, orders.c.legal_entity)
@@ -84,7 +84,7 @@ async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> N
         inside = await _still_at_work(connection, inside)
     for row in following[: max(0, AT_ONCE_MAX - len(inside))]:
         await connection.execute(update(account_lines).where(_line.flow_id == row.flow_id).values(admitted=True))
-        place = in_booking(row.flow_id, row.generation, tenant=row.tenant, legal_entity=row.legal_entity)
+        place = in_run(row.flow_id, row.generation, tenant=row.tenant, legal_entity=row.legal_entity)
         await enqueue(connection, place, row.flow_id, row.generation)
 
 

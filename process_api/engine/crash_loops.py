@@ -1,55 +1,59 @@
-"""A flow that its workers die with: counted, held back a little, and in the end given up.
+"""Crash loops: starts of a flow are counted and slowed down, and a flow that keeps ending its workers is given up.
 
 A flow can end the process that runs it: by its memory, or by a defect in a library. The next worker takes it over, and
-ends too. So every start is counted before anything is done, and whatever attempt comes to an end begins the count anew.
+ends too. So every start is counted before anything is done, and an attempt that comes to an end begins the count anew.
 The other flows of a worker that ends are counted with it; what keeps them apart is a pause that grows with the count,
 during which a death counts for nobody: they get somewhere while the one that is to blame is held back.
 """
 
 import asyncio
 import random
+from dataclasses import dataclass
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.engine.flows import tenant_of
 from process_api.engine.worker_lease import Lease
-from process_api.store import Store
+from process_api.store import Store, when_available
 from process_api.tables import flows
-from shared.problem import Unavailable
 
 # Deploys and other flows' deaths interrupt a flow once or twice; from here on it may be the flow itself.
 _SUSPECT_AT = 3
 _PAUSE_MAX_S = 30.0
-# The database is away: DBOS waits for it in the same way.
-_DATABASE_POLL_S = 1.0
 _count = flows.c.fruitless_starts
 
 
-async def count_start(store: Store, lease: Lease, flow_id: str) -> int:
-    """Count that this worker begins with the flow, after a pause where many have. Returns the count, with this one.
+@dataclass(frozen=True)
+class Start:
+    """A worker's start with a flow: of which kind it is, and how many starts got nowhere, with this one."""
+
+    kind: str
+    count: int
+
+
+async def count_start(store: Store, lease: Lease, flow_id: str) -> Start:
+    """Count that this worker begins with the flow, after a pause where many have, and return the start.
 
     Raises LeaseLost where the flow is, or will be, another worker's.
     """
+
+    async def counted(connection: AsyncConnection) -> Start | None:
+        await lease.fence(connection)
+        begun = update(flows).where(flows.c.flow_id == flow_id).values(fruitless_starts=_count + 1)
+        if not held_back:
+            begun = begun.where(_count < _SUSPECT_AT)
+        row = (await connection.execute(begun.returning(flows.c.kind, _count.label("starts")))).one_or_none()
+        return None if row is None else Start(row.kind, row.starts)
+
+    async def known(connection: AsyncConnection) -> int:
+        return int((await connection.execute(select(_count).where(flows.c.flow_id == flow_id))).scalar_one())
+
     held_back = False
-    while True:
-        try:
-            async with store.transaction(tenant_of(flow_id)) as connection:
-                await lease.fence(connection)
-                begun = update(flows).where(flows.c.flow_id == flow_id).values(fruitless_starts=_count + 1)
-                if not held_back:
-                    begun = begun.where(_count < _SUSPECT_AT)
-                counted = await connection.scalar(begun.returning(_count))
-                if counted is not None:
-                    return int(counted)
-                known = await connection.scalar(select(_count).where(flows.c.flow_id == flow_id))
-                if known is None:
-                    return 0
-        except Unavailable:
-            await asyncio.sleep(_DATABASE_POLL_S)
-            continue
-        await asyncio.sleep(_pause_s(known))
+    while (start := await when_available(store, tenant_of(flow_id), counted)) is None:
+        await asyncio.sleep(_pause_s(await when_available(store, tenant_of(flow_id), known)))
         held_back = True
+    return start
 
 
 async def forget_starts(connection: AsyncConnection, flow_id: str) -> None:

@@ -227,6 +227,17 @@ def of_legal_entities(legal_entities: frozenset[str] | None) -> list[ColumnEleme
     return [theirs]
 
 
+async def lane_of(connection: AsyncConnection, flow_id: str) -> tuple[str, str]:
+    """Return the tenant and the legal entity of a flow whose connection is known."""
+    query = (
+        select(orders.c.tenant, orders.c.legal_entity)
+        .join(flows, flows.c.subject == orders.c.order_id)
+        .where(flows.c.flow_id == flow_id)
+    )
+    row = (await connection.execute(query)).one()
+    return row.tenant, row.legal_entity
+
+
 async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
     """Add a sentence to what an operator is told to do."""
     known = func.coalesce(flows.c.what_to_do + " ", "")

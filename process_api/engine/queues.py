@@ -1,10 +1,10 @@
 """The queues that flows wait in: each has a lane for every vendor connection, and a lane has its own limit.
 
-    order-intake    a lane a tenant: the quote is read from the tenant's CRM, and says whose books the order is for
-    order-booking   a lane a legal entity: all else happens in that legal entity's ERP and billing
-    second-look     a lane a legal entity: what arrived late is looked for some minutes after an order's end
+    flow-begin   a lane a tenant: the steps until it is known whose books the flow is for
+    flow-run     a lane a legal entity: all else happens in that legal entity's ERP and billing
+    flow-sweep   a lane a legal entity: what arrived late is looked for some minutes after a flow's end
 
-So a connection that is slow or dead holds up the orders that need it, and no others (docs/decisions/0024).
+So a connection that is slow or dead holds up the flows that need it, and no others (docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -15,58 +15,60 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 if TYPE_CHECKING:
-    # The engine itself is the worker's: imported into the API's processes it would be a fifth of their memory.
+    # The library itself is the worker's: imported into the API's processes it would be a fifth of their memory.
     from dbos import EnqueueOptions
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-# The engine's name for all processes that share its tables.
+# The library's name for all processes that share its tables.
 APPLICATION = "quoteway"
-INTAKE_QUEUE = "order-intake"
-BOOKING_QUEUE = "order-booking"
-SECOND_LOOK_QUEUE = "second-look"
-QUEUES = (INTAKE_QUEUE, BOOKING_QUEUE, SECOND_LOOK_QUEUE)
-INTAKE_WORKFLOW = "order_submission"
-BOOKING_WORKFLOW = "order_booking"
-SECOND_LOOK_WORKFLOW = "order_second_look"
-# One version a change of the saga's steps: a worker only takes flows of its own version (FAILURES.md, row 23).
+BEGIN_QUEUE = "flow-begin"
+RUN_QUEUE = "flow-run"
+SWEEP_QUEUE = "flow-sweep"
+QUEUES = (BEGIN_QUEUE, RUN_QUEUE, SWEEP_QUEUE)
+# Where the release before this one left flows (docs/decisions/0090). Nothing is put there any more.
+EARLIER_QUEUES = ("order-intake", "order-booking", "second-look")
+BEGIN_WORKFLOW = "begin_flow"
+RUN_WORKFLOW = "run_flow"
+SWEEP_WORKFLOW = "sweep_flow"
+# The version of the three durable workflows, not of any process's steps: a worker only takes flows of its own version.
 WORKFLOW_VERSION = "3"
 
 
-def in_intake(flow_id: str, generation: int, *, tenant: str) -> EnqueueOptions:
-    """A flow's place where its quote is read."""
+def in_begin(flow_id: str, generation: int, *, tenant: str) -> EnqueueOptions:
+    """A flow's place while it is not known whose books it is for."""
     return {
-        "queue_name": INTAKE_QUEUE,
+        "queue_name": BEGIN_QUEUE,
         "queue_partition_key": tenant,
-        "workflow_name": INTAKE_WORKFLOW,
+        "workflow_name": BEGIN_WORKFLOW,
         "workflow_id": workflow_ids(flow_id, generation)[0],
         "app_version": WORKFLOW_VERSION,
     }
 
 
-def in_booking(flow_id: str, generation: int, *, tenant: str, legal_entity: str) -> EnqueueOptions:
-    """A flow's place where everything after its quote is done."""
+def in_run(flow_id: str, generation: int, *, tenant: str, legal_entity: str) -> EnqueueOptions:
+    """A flow's place in the lane of its legal entity."""
     return {
-        "queue_name": BOOKING_QUEUE,
+        "queue_name": RUN_QUEUE,
         "queue_partition_key": f"{tenant}/{legal_entity}",
-        "workflow_name": BOOKING_WORKFLOW,
+        "workflow_name": RUN_WORKFLOW,
         "workflow_id": workflow_ids(flow_id, generation)[1],
         "app_version": WORKFLOW_VERSION,
     }
 
 
-def in_second_look(flow_id: str, look: int = 1, *, tenant: str, legal_entity: str, delay_s: int) -> EnqueueOptions:
+def in_sweep(flow_id: str, look: int = 1, *, tenant: str, legal_entity: str, delay_s: int) -> EnqueueOptions:
     """A place that a flow which has ended takes once that time is over; `look` counts how often it does."""
     return {
-        "queue_name": SECOND_LOOK_QUEUE,
+        "queue_name": SWEEP_QUEUE,
         "queue_partition_key": f"{tenant}/{legal_entity}",
-        "workflow_name": SECOND_LOOK_WORKFLOW,
+        "workflow_name": SWEEP_WORKFLOW,
         "workflow_id": f"{flow_id}.second-look" + (f".{look}" if look > 1 else ""),
         "app_version": WORKFLOW_VERSION,
         "delay_seconds": delay_s,
     }
 
 
-# The workflow engine's own function for whoever enqueues without it.
+# The library's own function for processes that enqueue without it.
 _ENQUEUE = text(
     "SELECT dbos.enqueue_workflow("
     "workflow_name => :workflow_name, queue_name => :queue_name, workflow_id => :workflow_id,"
@@ -81,6 +83,6 @@ async def enqueue(connection: AsyncConnection, place: EnqueueOptions, *arguments
 
 
 def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:
-    """The durable workflows of a flow's generation: the one that reads the quote, and the one that does the rest."""
+    """The durable workflows of a flow's generation: the one that begins it, and the one that runs the rest."""
     first = flow_id if generation == 1 else f"{flow_id}.r{generation}"
     return first, f"{first}.booking"

@@ -1,4 +1,4 @@
-"""A flow in traces and metrics: it belongs to the trace of the request that submitted it, whichever worker runs it.
+"""A flow in traces and metrics: it belongs to the trace of the request that started it, whichever worker runs it.
 
 The trace context is stored with the flow, so a worker that takes a flow over from a dead one goes on in the same trace.
 An operator's decision is a request of its own, with a trace of its own: the flow links to it.
@@ -9,13 +9,11 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.engine.flows import tenant_of
 from process_api.store import Store
-from process_api.tables import flows, orders
-from shared.canonical import Money, OrderStatus
-from shared.metrics import ORDER_VALUE, ORDERS_ENDED, STEP_ATTEMPTS
+from process_api.tables import flows
+from shared.metrics import STEP_ATTEMPTS
 from shared.problem import Unavailable
 from shared.tracing import Attributes, resumed_span, span, tracing_is_on
 
@@ -23,18 +21,21 @@ Flow = Callable[[str, int], Awaitable[str]]
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-def traced_flow(store: Callable[[], Store]) -> Callable[[Flow], Flow]:
-    """A durable workflow that is a span of its name, in the trace that is stored with its flow."""
+def traced_flow(part: str, store: Callable[[], Store], number: str = "generation") -> Callable[[Flow], Flow]:
+    """Make a durable workflow a span in the trace that is stored with its flow, named after the flow's kind and `part`.
+
+    `number` is what the workflow's second argument counts.
+    """
 
     def decorate(workflow: Flow) -> Flow:
         @wraps(workflow)
-        async def in_trace(flow_id: str, generation: int = 1) -> str:
+        async def in_trace(flow_id: str, counted: int = 1) -> str:
             if not tracing_is_on():
-                return await workflow(flow_id, generation)
-            traceparent, links = await _traces(store(), flow_id)
-            about: Attributes = {"quoteway.flow_id": flow_id, "quoteway.generation": generation}
-            with resumed_span(workflow.__name__, traceparent, links=links, attributes=about) as whole:
-                ending = await workflow(flow_id, generation)
+                return await workflow(flow_id, counted)
+            kind, traceparent, links = await _traces(store(), flow_id)
+            about: Attributes = {"quoteway.flow_id": flow_id, f"quoteway.{number}": counted}
+            with resumed_span(f"{kind}.{part}", traceparent, links=links, attributes=about) as whole:
+                ending = await workflow(flow_id, counted)
                 whole.note({"quoteway.outcome": ending})
                 return ending
 
@@ -64,28 +65,14 @@ def traced_attempt(attempt_once: F) -> F:
     return cast(F, in_span)
 
 
-async def order_total(connection: AsyncConnection, order_id: str) -> Money | None:
-    """What an order is worth, tax included, once that is known."""
-    query = select(orders.c.total, orders.c.currency).where(orders.c.order_id == order_id)
-    row = (await connection.execute(query)).one()
-    return Money.of(row.total, row.currency) if row.total is not None else None
-
-
-def count_ending(status: OrderStatus, reason_code: str, total: Money | None) -> None:
-    """Count an order that has come to its end, and what it is worth if it is booked."""
-    ORDERS_ENDED.labels(status.value, reason_code).inc()
-    if status is OrderStatus.booked and total is not None:
-        ORDER_VALUE.labels(total.currency).inc(float(total.value))
-
-
-async def _traces(store: Store, flow_id: str) -> tuple[str | None, tuple[str, ...]]:
-    """The trace that a flow belongs to, and those it is linked to. Without a database it is not traced this time."""
-    query = select(flows.c.traceparent, flows.c.decision_traceparent).where(flows.c.flow_id == flow_id)
+async def _traces(store: Store, flow_id: str) -> tuple[str, str | None, tuple[str, ...]]:
+    """Return a flow's kind, the trace it belongs to, and those it is linked to; no trace where the database is away."""
+    query = select(flows.c.kind, flows.c.traceparent, flows.c.decision_traceparent).where(flows.c.flow_id == flow_id)
     try:
         async with store.transaction(tenant_of(flow_id)) as connection:
             row = (await connection.execute(query)).one_or_none()
     except Unavailable:
-        return None, ()
+        row = None
     if row is None:
-        return None, ()
-    return row.traceparent, (row.decision_traceparent,) if row.decision_traceparent else ()
+        return "flow", None, ()
+    return row.kind, row.traceparent, (row.decision_traceparent,) if row.decision_traceparent else ()

@@ -18,8 +18,8 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.dead_letters import DeadLetters, EditedValues, decide
 from process_api.discount_policy import DiscountPolicy
+from process_api.engine.decisions import FlowDecisions, decide
 from process_api.engine.flows import StepState, change_flow
 from process_api.orders.record import OrderRecord, find_order
 from process_api.pricing_preview import quote_net
@@ -29,7 +29,7 @@ from process_api.workflows.amounts import check_amounts
 from process_api.workflows.dates import subscription_groups
 from process_api.workflows.order_checks import correct
 from shared.auth import Principal
-from shared.canonical import ErpOrderState, Money, Quote, QuoteStatus, SubscriptionStatus
+from shared.canonical import ErpOrderState, Money, OrderStatus, Quote, QuoteStatus, SubscriptionStatus
 from shared.problem import Conflict, Fault, InvalidRequest, Rejected
 
 
@@ -47,11 +47,20 @@ class FlowEdit:
     net_total: Money | None = None
 
 
+class EditedValues(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an edit can change: the revision that is ordered, what its lines come to, SKUs and the tax code."""
+
+    quote_revision: int
+    net_total: Money | None = None
+    skus: dict[str, str] = msgspec.field(default_factory=dict)
+    tax_code: str | None = None
+
+
 @dataclass(frozen=True)
 class FlowEdits:
     """Carries out edits."""
 
-    letters: DeadLetters
+    decisions: FlowDecisions
     system: SystemClient
     policy: DiscountPolicy
 
@@ -61,8 +70,8 @@ class FlowEdits:
         Raises NotFound; Conflict where the flow is not parked, is being undone, or a vendor holds anything of it;
         InvalidRequest where the corrections do not fit; Unavailable where a vendor cannot say what it holds.
         """
-        async with self.letters.store.transaction(principal.tenant) as connection:
-            flow = await self.letters.lock_parked(connection, principal.tenant, flow_id)
+        async with self.decisions.store.transaction(principal.tenant) as connection:
+            flow = await self.decisions.lock_parked(connection, principal.tenant, flow_id)
             order = await find_order(connection, flow.tenant, flow.subject)
         if order is None:
             raise AssertionError(f"flow {flow_id} has no order, though both are written in one transaction")
@@ -81,7 +90,7 @@ class FlowEdits:
             quote_revision=quote.revision, net_total=quote_net(quote), skus=edit.skus, tax_code=edit.tax_code
         )
         _require_named_sum(before.net_total, after.net_total, edit.net_total)
-        async with self.letters.store.transaction(principal.tenant) as connection:
+        async with self.decisions.store.transaction(principal.tenant) as connection:
             await self._write(connection, principal, flow, edit, before, after)
 
     async def _write(
@@ -93,7 +102,7 @@ class FlowEdits:
         before: EditedValues,
         after: EditedValues,
     ) -> None:
-        flow = await self.letters.lock_parked(connection, principal.tenant, seen.flow_id)
+        flow = await self.decisions.lock_parked(connection, principal.tenant, seen.flow_id)
         if flow.generation != seen.generation:
             raise Conflict(f"Somebody else has decided on flow {flow.flow_id} meanwhile. Look at it again.")
         await _take_revision(connection, flow, after.quote_revision)
@@ -116,12 +125,12 @@ class FlowEdits:
             after=msgspec.to_builtins(after),
         )
         message = f"Edited by {principal.subject}, and tried again from its quote: {edit.reason}"
-        await self.letters.begin_again_from_quote(connection, flow, message)
+        await self.decisions.begin_again(connection, flow, OrderStatus.validating, "edit", message)
 
     async def _require_unwritten(self, order: OrderRecord) -> None:
         """Ask every vendor that may have got something. Raises Conflict where it holds anything of the order."""
         query = select(intents.c.system, intents.c.external_id).where(_of_order(order.tenant, order.order_id))
-        async with self.letters.store.transaction(order.tenant) as connection:
+        async with self.decisions.store.transaction(order.tenant) as connection:
             sent = (await connection.execute(query.order_by(intents.c.external_id))).all()
         for row in sent:
             capability, _, legal_entity = row.system.partition(":")
@@ -145,7 +154,7 @@ class FlowEdits:
         query = select(intents.c.external_id).where(
             _of_order(order.tenant, order.order_id), intents.c.system.startswith("billing:")
         )
-        async with self.letters.store.transaction(order.tenant) as connection:
+        async with self.decisions.store.transaction(order.tenant) as connection:
             sent = set((await connection.execute(query)).scalars())
         kept = {group.external_id(order.order_id) for group in subscription_groups(quote)}
         if sent - kept:

@@ -131,7 +131,7 @@ def _billing_found(
         f"{len(ids)} subscription(s) active: {', '.join(_told(each) for each in subscriptions)}.",
         result={"vendorIds": ids, TAX_DIFFERENCE: f"{difference:f}"},
         vendor_ids=[f"billing:{vendor_id}" for vendor_id in ids],
-        order={"subscription_ids": ids, **order_taxed(context, "start_billing", difference)},
+        changes={"subscription_ids": ids, **order_taxed(context, "start_billing", difference)},
     )
 
 

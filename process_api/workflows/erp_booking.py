@@ -70,7 +70,7 @@ def _erp_found(context: OrderSubmission, booked: ErpOrder) -> Found:
         f"ERP order {booked.number} confirmed over {total}.",
         result={"vendorId": booked.vendor_id, "number": booked.number, TAX_DIFFERENCE: f"{difference:f}"},
         vendor_ids=[f"erp:{booked.vendor_id}"],
-        order=columns,
+        changes=columns,
     )
 
 

@@ -45,6 +45,16 @@ class OrderSubmission:
         return self.order.tenant
 
     @property
+    def subject(self) -> str:
+        """The order's id."""
+        return self.order.order_id
+
+    @property
+    def phase(self) -> str:
+        """The order's status when it was loaded."""
+        return self.order.status.value
+
+    @property
     def account_id(self) -> str:
         """The account whose order this is; known once the quote is loaded. Without a quote, the order is on its own."""
         return self.order.account_id or self.order.order_id
@@ -77,7 +87,7 @@ async def load_quote(context: OrderSubmission) -> Found:
     quote = correct(quote, context.edits.get("skus", {}))
     return Found(
         f"Quote {quote.number} has {len(quote.lines)} line(s).",
-        order={
+        changes={
             "account_id": quote.account_id,
             "legal_entity": quote.legal_entity,
             "currency": quote.currency,

@@ -63,5 +63,5 @@ async def calculate_tax(context: OrderSubmission) -> Found:
             "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
             "terms": msgspec.to_builtins(terms),
         },
-        order={"tax": tax.total.value, "total": total.value},
+        changes={"tax": tax.total.value, "total": total.value},
     )

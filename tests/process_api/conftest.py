@@ -14,9 +14,11 @@ from sqlalchemy import text
 
 from process_api.app import create_app
 from process_api.engine import worker_lease
-from process_api.engine.executor import Worker
+from process_api.engine.saga import Saga
 from process_api.migrate import migrate
+from process_api.orders.submission import ORDER_SUBMISSION
 from process_api.settings import ProcessSettings
+from process_api.worker import Worker
 from sandbox.engines import PostgresEngine, RedisEngine
 from sandbox.process import RunningProcess
 from shared import token_keys
@@ -77,6 +79,11 @@ class Process:
     def system(self) -> SystemStandIn:
         """The system API behind it."""
         return self.switch.system
+
+    @property
+    def saga(self) -> Saga[Any]:
+        """How the worker runs orders."""
+        return self.worker.engine.sagas[ORDER_SUBMISSION.name]
 
     async def submit(self, key: str | None = None, **body: Any) -> httpx.Response:
         """Submit the quote; a new key unless one is given."""

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from process_api.engine import account_admission
-from process_api.engine.queues import BOOKING_WORKFLOW
+from process_api.engine.queues import RUN_WORKFLOW
 from process_api.housekeeping import Housekeeping
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
@@ -54,7 +54,7 @@ async def in_lane(process: Process) -> int:
     """How many flows have been taken out of the queue of their lane, and have not ended."""
     taken_out = text("SELECT count(*) FROM dbos.workflow_status WHERE name = :name AND status = 'PENDING'")
     async with process.worker.store.engine.connect() as connection:
-        return int(await connection.scalar(taken_out, {"name": BOOKING_WORKFLOW}) or 0)
+        return int(await connection.scalar(taken_out, {"name": RUN_WORKFLOW}) or 0)
 
 
 async def test_orders_of_one_account_leave_places_to_others(process: Process) -> None:
