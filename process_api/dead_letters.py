@@ -22,10 +22,9 @@ from process_api.moments import rfc3339
 from process_api.orders.corrections import EditedValues
 from process_api.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
 from process_api.store import Store
-from process_api.tables import dead_letter_decisions, events, flows
+from process_api.tables import dead_letter_decisions, flows
 from process_api.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
 from shared.auth import Principal
-from shared.events import OrderParked
 from shared.problem import Conflict, NotFound
 
 # Before the id of a dead event; a dead webhook's has its sender there.
@@ -83,16 +82,7 @@ class DeadLetters:
 
         An event that the stream refuses is the platform's trouble: its subject says nothing of a legal entity.
         """
-        told = (
-            select(func.max(events.c.occurred_at))
-            .where(
-                events.c.tenant == flows.c.tenant,
-                events.c.subject == flows.c.subject,
-                events.c.type == OrderParked.event_type,
-            )
-            .scalar_subquery()
-        )
-        since = func.coalesce(told, flows.c.started_at).label("since")
+        since = func.coalesce(flows.c.parked_at, flows.c.started_at).label("since")
         parked = (
             select(flows, since)
             .where(flows.c.tenant == tenant, flows.c.status == FlowStatus.parked, *of_legal_entities(legal_entities))

@@ -166,6 +166,11 @@ flows = Table(
     Column("results", JSONB, nullable=False, server_default="{}"),
     Column("correlation_id", Text, nullable=False),
     Column("requested_by", Text, nullable=False),
+    # Whose record it is about, and whose books it is for; nothing until a step has found out.
+    Column("account_id", Text),
+    Column("legal_entity", Text),
+    # The version of its kind's step table that it runs by; nothing for flows of releases that knew one.
+    Column("step_table", Integer),
     # By whose right, as the tokens said when it was started: ids and scopes.
     Column("authority", JSONB),
     # The trace that the submission belongs to, and that of an operator's last decision, where they are recorded.
@@ -183,6 +188,8 @@ flows = Table(
     # The end that a flow comes to once all it has begun is undone; nothing while it goes forward.
     Column("undoing_to", JSONB),
     _moment("started_at"),
+    # When it was last parked.
+    _moment("parked_at", nullable=True),
     _moment("finished_at", nullable=True),
     Index(None, "tenant", "started_at", "flow_id"),
 )
@@ -227,11 +234,14 @@ intents = Table(
     Column("flow_id", Text, ForeignKey(flows.c.flow_id), nullable=False),
     Column("system", Text, nullable=False),
     Column("external_id", Text, nullable=False),
+    # What the record is: `order`, `subscription`, `customer`; nothing in rows of releases that did not write it.
+    Column("entity", Text),
     Column("payload_hash", Text, nullable=False),
     Column("vendor_id", Text),
     _moment("recorded_at"),
     _moment("answered_at", nullable=True),
     UniqueConstraint("tenant", "system", "external_id"),
+    Index(None, "flow_id"),
 )
 
 events = Table(

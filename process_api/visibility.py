@@ -152,8 +152,9 @@ class Visibility:
                 inbox.tenant == tenant, inbox.source == source, inbox.event_id == event_id
             )
         else:
-            query = query.join(flows, (flows.c.tenant == orders.c.tenant) & (flows.c.subject == orders.c.order_id))
-            query = query.where(flows.c.flow_id == named)
+            query = select(flows.c.legal_entity, literal("").label("quote_id")).where(
+                flows.c.tenant == tenant, flows.c.flow_id == named
+            )
         async with self.store.transaction(tenant) as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.engine.queues import enqueue, in_run, workflow_ids
 from process_api.store import Store
-from process_api.tables import account_lines, flows, orders
+from process_api.tables import account_lines, flows
 
 # One is at work, and one goes on while that one pauses. With few, a busy account gets no more than its share of a lane.
 AT_ONCE_MAX = 2
@@ -27,19 +27,14 @@ _line = account_lines.c
 
 async def join_line(connection: AsyncConnection, flow_id: str, generation: int) -> None:
     """Have a flow run once it is its turn to be in the lane. Joining again changes nothing."""
-    order = (
-        await connection.execute(
-            select(orders.c.tenant, orders.c.order_id, orders.c.account_id, orders.c.legal_entity)
-            .join(flows, flows.c.subject == orders.c.order_id)
-            .where(flows.c.flow_id == flow_id)
-        )
-    ).one()
-    account_id = order.account_id or order.order_id
+    query = select(flows.c.tenant, flows.c.subject, flows.c.account_id, flows.c.legal_entity)
+    flow = (await connection.execute(query.where(flows.c.flow_id == flow_id))).one()
+    account_id = flow.account_id or flow.subject
     joining = insert(account_lines).values(
         flow_id=flow_id,
-        tenant=order.tenant,
+        tenant=flow.tenant,
         account_id=account_id,
-        legal_entity=order.legal_entity,
+        legal_entity=flow.legal_entity,
         generation=generation,
     )
     await connection.execute(
@@ -49,7 +44,7 @@ async def join_line(connection: AsyncConnection, flow_id: str, generation: int) 
             where=_line.generation < joining.excluded.generation,
         )
     )
-    await _admit(connection, order.tenant, account_id)
+    await _admit(connection, flow.tenant, account_id)
 
 
 async def leave_line(connection: AsyncConnection, flow_id: str) -> None:

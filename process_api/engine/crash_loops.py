@@ -26,9 +26,10 @@ _count = flows.c.fruitless_starts
 
 @dataclass(frozen=True)
 class Start:
-    """A worker's start with a flow: of which kind it is, and how many starts got nowhere, with this one."""
+    """A worker's start with a flow: its kind, its step table, and how many starts got nowhere, with this one."""
 
     kind: str
+    step_table: int | None
     count: int
 
 
@@ -43,8 +44,9 @@ async def count_start(store: Store, lease: Lease, flow_id: str) -> Start:
         begun = update(flows).where(flows.c.flow_id == flow_id).values(fruitless_starts=_count + 1)
         if not held_back:
             begun = begun.where(_count < _SUSPECT_AT)
-        row = (await connection.execute(begun.returning(flows.c.kind, _count.label("starts")))).one_or_none()
-        return None if row is None else Start(row.kind, row.starts)
+        about = flows.c.kind, flows.c.step_table, _count.label("starts")
+        row = (await connection.execute(begun.returning(*about))).one_or_none()
+        return None if row is None else Start(row.kind, row.step_table, row.starts)
 
     async def known(connection: AsyncConnection) -> int:
         return int((await connection.execute(select(_count).where(flows.c.flow_id == flow_id))).scalar_one())

@@ -47,7 +47,7 @@ class FlowDecisions:
         """
         async with self.store.transaction(principal.tenant) as connection:
             flow = await self.lock_parked(connection, principal.tenant, flow_id)
-            kind = self.kinds[flow.kind]
+            kind = self.kinds[flow.kind].at(flow.step_table)
             if from_step is not None:
                 await _begin_again_from(connection, kind, flow, from_step)
             if flow.undoing_to is not None:
@@ -90,7 +90,7 @@ class FlowDecisions:
         self, connection: AsyncConnection, flow: Row[Any], phase: str, step: str, message: str
     ) -> None:
         """Put the flow's next generation into the queue, in the transaction of the decision."""
-        kind, generation = self.kinds[flow.kind], flow.generation + 1
+        kind, generation = self.kinds[flow.kind].at(flow.step_table), flow.generation + 1
         if kind.report_ending is not None:
             # How the last generation ended was reported; how this one ends is to be reported anew.
             reported = (flow_steps.c.flow_id == flow.flow_id, flow_steps.c.step == kind.report_ending.name)
@@ -101,6 +101,7 @@ class FlowDecisions:
             status=FlowStatus.queued,
             generation=generation,
             what_to_do=None,
+            parked_at=None,
             reason_code=None,
             reason=None,
             decision_traceparent=recorded_traceparent(),

@@ -53,6 +53,7 @@ async def _end_in(
     said = await last_said(connection, flow_id, ending.step)
     reason = ": ".join(part for part in (ending.preamble, said) if part)
     count = await kind.record.end(connection, flow, ending, reason)
+    parked = status is FlowStatus.parked
     await change_flow(
         connection,
         flow_id,
@@ -60,7 +61,8 @@ async def _end_in(
         reason_code=ending.reason_code or None,
         reason=reason or None,
         what_to_do=ending.what_to_do or None,
-        finished_at=None if status is FlowStatus.parked else func.clock_timestamp(),
+        finished_at=None if parked else func.clock_timestamp(),
+        parked_at=func.clock_timestamp() if parked else None,
         fruitless_starts=0,
     )
     if status is FlowStatus.succeeded:

@@ -16,7 +16,7 @@ from dbos import DBOS, DBOSConfig, StepOptions, error
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.engine import account_admission
-from process_api.engine.crash_loops import count_start
+from process_api.engine.crash_loops import count_start, forget_starts
 from process_api.engine.ending import (
     end_flow,
     give_up,
@@ -36,12 +36,13 @@ from process_api.engine.queues import (
     RUN_WORKFLOW,
     SWEEP_WORKFLOW,
     WORKFLOW_VERSION,
+    delay,
     in_sweep,
 )
 from process_api.engine.saga import Saga, pause
 from process_api.engine.steps import Ending, Patience
 from process_api.engine.trace import traced_flow
-from process_api.engine.worker_lease import Lease
+from process_api.engine.worker_lease import Lease, LeaseLost
 from process_api.store import Store, sqlalchemy_url, when_available
 
 _POLL_S = 0.05
@@ -54,6 +55,8 @@ _BEGUN_MAX: int | None = None
 _DEFECT = "Have the defect mended, then have the flow tried again."
 # A vendor that is away for days is asked as often as this, in seconds.
 _SWEEP_PAUSE_MAX_S = 6 * 3600
+# How long a flow waits for a worker that knows its kind and step table, before a worker that does not looks again.
+_PUT_BACK_S = 30
 _log = logging.getLogger(__name__)
 
 
@@ -261,11 +264,27 @@ async def _start(engine: Engine, flow_id: str) -> Saga[Any] | None:
     No durable step is made: which one would be next in the workflow is not known here.
     """
     start = await count_start(engine.store, engine.lease, flow_id)
-    saga = engine.sagas[start.kind]
+    saga = engine.sagas.get(start.kind)
+    if saga is None or not saga.kind.knows(start.step_table):
+        await _put_back(engine, flow_id)
+        raise LeaseLost
+    saga = saga.at(start.step_table)
     if start.count > engine.flow_starts_max:
         await give_up(engine.store, engine.lease, saga.kind, flow_id, engine.flow_starts_max)
         return None
     return saga
+
+
+async def _put_back(engine: Engine, flow_id: str) -> None:
+    """Have another worker take a flow that this one does not know how to run, as in the middle of a deploy."""
+    _log.warning("flow %s is of a release that this worker does not know: it goes back to its queue", flow_id)
+
+    async def put_back(connection: AsyncConnection) -> None:
+        await engine.lease.fence(connection)
+        await forget_starts(connection, flow_id)
+        await delay(connection, DBOS.workflow_id or "", engine.lease.executor_id, _PUT_BACK_S)
+
+    await when_available(engine.store, tenant_of(flow_id), put_back)
 
 
 async def _run_steps(saga: Saga[Any], flow_id: str, generation: int, *, through: str | None = None) -> Ending:

@@ -4,8 +4,8 @@ The engine knows no order, customer or subscription. What it changes of a proces
 `FlowRecordPort`, in its own transaction, so that a flow and its record never disagree.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol
 
 from sqlalchemy import Row
@@ -70,6 +70,8 @@ class FlowKind(Generic[C]):
     connection_known_after  the step after which account and legal entity are known; None: they are known at intake
     report_ending           the step that reports an end other than success
     late_request_sweep      the step that removes what requests left that arrived after the end
+    version                 of `steps`: one more with each release that changes their names or order
+    earlier                 the step tables of releases whose flows may still be under way, by their version
     """
 
     name: str
@@ -81,6 +83,8 @@ class FlowKind(Generic[C]):
     connection_known_after: str | None = None
     report_ending: Step[C] | None = None
     late_request_sweep: Step[C] | None = None
+    version: int = 1
+    earlier: Mapping[int, tuple[Step[C], ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [step.name for step in (*self.steps, self.report_ending, self.late_request_sweep) if step is not None]
@@ -88,6 +92,15 @@ class FlowKind(Generic[C]):
             raise ValueError(f"{self.name} names a step twice")
         if self.connection_known_after not in {None, *names}:
             raise ValueError(f"{self.name} has no step {self.connection_known_after}")
+
+    def knows(self, version: int | None) -> bool:
+        """Whether a flow that is pinned to that version of the step table can be run."""
+        return version in {None, self.version, *self.earlier}
+
+    def at(self, version: int | None) -> "FlowKind[C]":
+        """Return the process as a flow runs it that is pinned to that version; None is the first there was."""
+        pinned = 1 if version is None else version
+        return self if pinned == self.version else replace(self, version=pinned, steps=self.earlier[pinned])
 
     @property
     def vendor_writes(self) -> tuple[str, ...]:

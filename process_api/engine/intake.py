@@ -18,13 +18,18 @@ from shared.tracing import recorded_traceparent
 
 @dataclass(frozen=True)
 class NewFlow:
-    """A flow that is to be started. `subject` is its business record, `authority` by whose right it is started."""
+    """A flow that is to be started. `subject` is its business record, `authority` by whose right it is started.
+
+    Account and legal entity are given where the kind says that they are known at intake.
+    """
 
     flow_id: str
     tenant: str
     subject: str
     requested_by: str
     authority: Authority
+    account_id: str | None = None
+    legal_entity: str | None = None
 
 
 async def start_flow(connection: AsyncConnection, kind: FlowKind[Any], flow: NewFlow) -> None:
@@ -36,6 +41,9 @@ async def start_flow(connection: AsyncConnection, kind: FlowKind[Any], flow: New
             kind=kind.name,
             subject=flow.subject,
             status=FlowStatus.queued,
+            account_id=flow.account_id,
+            legal_entity=flow.legal_entity,
+            step_table=kind.version,
             correlation_id=current_correlation_id(),
             traceparent=recorded_traceparent(),
             requested_by=flow.requested_by,

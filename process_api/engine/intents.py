@@ -27,7 +27,15 @@ class Intents:
     store: Store
 
     async def record(
-        self, *, tenant: str, flow_id: str, step: str, system: str, external_id: str, payload: msgspec.Struct
+        self,
+        *,
+        tenant: str,
+        flow_id: str,
+        step: str,
+        system: str,
+        entity: str,
+        external_id: str,
+        payload: msgspec.Struct,
     ) -> str:
         """Write the intent down and return its operation id. Recording the same intent again changes nothing.
 
@@ -36,7 +44,7 @@ class Intents:
         """
         operation_id, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
         async with self.store.transaction(tenant) as connection:
-            await connection.execute(_insertion(operation_id, tenant, flow_id, system, external_id, digest))
+            await connection.execute(_insertion(operation_id, tenant, flow_id, system, entity, external_id, digest))
             known = await connection.scalar(
                 select(intents.c.payload_hash).where(
                     intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == external_id
@@ -66,7 +74,7 @@ class Intents:
         this, digest = f"{flow_id}:{step}:{account_id}", _digest(payload)
         same = (intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == account_id)
         async with self.store.transaction(tenant) as connection:
-            await connection.execute(_insertion(this, tenant, flow_id, system, account_id, digest))
+            await connection.execute(_insertion(this, tenant, flow_id, system, "customer", account_id, digest))
             await connection.execute(
                 update(intents).where(*same, intents.c.answered_at.is_(None)).values(payload_hash=digest)
             )
@@ -87,12 +95,15 @@ def _digest(payload: msgspec.Struct) -> str:
     return hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()
 
 
-def _insertion(operation_id: str, tenant: str, flow_id: str, system: str, external_id: str, digest: str) -> Insert:
+def _insertion(
+    operation_id: str, tenant: str, flow_id: str, system: str, entity: str, external_id: str, digest: str
+) -> Insert:
     values = {
         "operation_id": operation_id,
         "tenant": tenant,
         "flow_id": flow_id,
         "system": system,
+        "entity": entity,
         "external_id": external_id,
         "payload_hash": digest,
     }

@@ -86,3 +86,16 @@ def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:
     """The durable workflows of a flow's generation: the one that begins it, and the one that runs the rest."""
     first = flow_id if generation == 1 else f"{flow_id}.r{generation}"
     return first, f"{first}.booking"
+
+
+_DELAY = text(
+    "UPDATE dbos.workflow_status SET status = 'DELAYED', owner_xid = NULL, started_at_epoch_ms = NULL,"
+    " delay_until_epoch_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint + :delay_ms"
+    " WHERE workflow_uuid = :workflow_id AND status = 'PENDING' AND executor_id = :executor_id"
+)
+
+
+async def delay(connection: AsyncConnection, workflow_id: str, executor_id: str, delay_s: int) -> None:
+    """Put a workflow that this executor has begun back into its queue, to be taken out after so many seconds."""
+    values = {"workflow_id": workflow_id, "executor_id": executor_id, "delay_ms": delay_s * 1000}
+    await connection.execute(_DELAY, values)

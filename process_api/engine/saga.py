@@ -18,7 +18,7 @@ import random
 import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, Literal, NotRequired, TypedDict
 
 from dbos import DBOS, StepOptions
@@ -86,6 +86,11 @@ class Saga(Generic[C]):
     patience: Patience
     lease: Lease
     local_turns: LocalTurns = field(default_factory=LocalTurns)
+
+    def at(self, step_table: int | None) -> "Saga[C]":
+        """Return what runs a flow that is pinned to that step table."""
+        kind = self.kind.at(step_table)
+        return self if kind is self.kind else replace(self, kind=kind)
 
     async def load(self, flow_id: str) -> C:
         """Load the context of an attempt."""
@@ -284,6 +289,7 @@ class Saga(Generic[C]):
             state=StepState.done,
             vendor_ids=found.vendor_ids,
             result=found.result,
+            known=found.connection,
         )
         await self.kind.record.note_found(connection, context.subject, step.name, found)
 

@@ -42,16 +42,26 @@ class FlowContext(Protocol):
 
 
 @dataclass(frozen=True)
+class FlowConnection:
+    """Whose record a flow is about, and whose books it is for."""
+
+    account_id: str
+    legal_entity: str
+
+
+@dataclass(frozen=True)
 class Found:
     """What a step found or made. `result` is kept with the flow: ids and decisions, no personal data.
 
     `changes` are fields of the business record that change with it. `message` goes on the timeline, in plain words.
+    `connection` is found by the step after which it is known (`FlowKind.connection_known_after`).
     """
 
     message: str
     result: dict[str, Any] = field(default_factory=dict)
     vendor_ids: list[str] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
+    connection: FlowConnection | None = None
 
 
 @dataclass(frozen=True)

@@ -59,13 +59,12 @@ class OrderRecordPort:
             reason_code=reason_code,
             reason=reason or None,
         )
-        account_id = await connection.scalar(select(orders.c.account_id).where(orders.c.order_id == flow.subject))
         await append_event(
             connection,
             tenant=flow.tenant,
             subject=flow.subject,
             data=order_ended(
-                status, order_id=flow.subject, version=version, reason_code=reason_code, account_id=account_id
+                status, order_id=flow.subject, version=version, reason_code=reason_code, account_id=flow.account_id
             ),
             correlation_id=flow.correlation_id,
         )

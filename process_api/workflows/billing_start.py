@@ -68,6 +68,7 @@ async def _start_subscription(context: OrderSubmission, group: SubscriptionGroup
         flow_id=context.flow_id,
         step="start_billing",
         system=f"billing:{quote.legal_entity}",
+        entity="subscription",
         external_id=external_id,
         payload=draft,
     )

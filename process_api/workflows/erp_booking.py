@@ -29,6 +29,7 @@ async def book_erp_order(context: OrderSubmission) -> Found:
         flow_id=context.flow_id,
         step="book_erp_order",
         system=f"erp:{quote.legal_entity}",
+        entity="order",
         external_id=external_id,
         payload=draft,
     )

@@ -11,7 +11,7 @@ import msgspec
 
 from process_api.discount_policy import DiscountPolicy
 from process_api.engine.intents import Intents
-from process_api.engine.steps import Found
+from process_api.engine.steps import FlowConnection, Found
 from process_api.legal_entities import LegalEntities, LegalEntity
 from process_api.orders.record import OrderRecord
 from process_api.store import Store
@@ -93,6 +93,7 @@ async def load_quote(context: OrderSubmission) -> Found:
             "currency": quote.currency,
             "quote": msgspec.to_builtins(quote),
         },
+        connection=FlowConnection(quote.account_id, quote.legal_entity),
     )
 
 

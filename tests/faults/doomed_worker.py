@@ -268,6 +268,7 @@ def apart_from_the_state(end_flow: Callable[..., Awaitable[None]]) -> Any:
 
 GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
     "counting": [(executor, "count_start", never)],
+    "earlier queues": [(executor, "EARLIER_QUEUES", lambda _: ())],
     "recovery": [(worker_lease.Lease, "_take_over_orphans", lambda _: nothing)],
     "lease": [(worker_lease.Lease, "require", lambda _: allowed), (worker_lease.Lease, "fence", lambda _: nothing)],
     "attention": [(worker_lease.Lease, "_look_for_unattended", lambda _: allowed)],

@@ -38,7 +38,7 @@ class CountedFlow:
         return self.starts
 
     def one_or_none(self) -> SimpleNamespace | None:
-        return SimpleNamespace(kind="order_submission", starts=self.starts) if self.counted else None
+        return SimpleNamespace(kind="order_submission", step_table=1, starts=self.starts) if self.counted else None
 
 
 async def begin(flow: CountedFlow, monkeypatch: pytest.MonkeyPatch, *, dies: bool = False) -> list[tuple[float, int]]:

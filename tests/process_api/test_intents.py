@@ -44,6 +44,7 @@ class Writing:
             payload=payload,
             step=what["step"],
             system=what["system"],
+            entity="order",
             external_id=what["external_id"],
         )
 
