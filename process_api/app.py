@@ -5,7 +5,7 @@ from pathlib import Path
 from litestar import Litestar
 
 from process_api.account_overview import AccountOverviews
-from process_api.dead_letters import DeadLetters
+from process_api.dead_letters import dead_letters
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import Flows
 from process_api.identities import Identities
@@ -106,6 +106,7 @@ def create_app(
     system = connect_system(settings, system_transport, issuer_transport)
     orders = Orders(store)
     decisions = FlowDecisions(store, KINDS)
+    letters = dead_letters(store, decisions)
     policy, legal_entities = settings.discount_policy(), settings.legal_entities()
 
     webhook_connections = WebhookConnections(lambda: system.list_connections(settings.platform_tenant))
@@ -141,7 +142,7 @@ def create_app(
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
-        visibility=show_only_what_is_visible(Visibility(system, store)),
+        visibility=show_only_what_is_visible(Visibility(system, store, letters)),
         cache=open_cache(settings, "process"),
         rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
         audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url or settings.database_url)),
@@ -154,7 +155,7 @@ def create_app(
             "orders": orders,
             "flows": Flows(store),
             "flow_decisions": decisions,
-            "dead_letters": DeadLetters(store, decisions),
+            "dead_letters": letters,
             "flow_edits": FlowEdits(decisions, system, policy),
             "revocations": revocations,
             "revocation_watch": watch,

@@ -277,8 +277,9 @@ webhook_inbox = Table(
     Column("event_id", Text, primary_key=True),
     Column("legal_entity", Text, nullable=False),
     Column("type", Text, nullable=False),
-    # Our id of the subscription it is about; empty where it is about none of ours.
+    # Our id of the record it is about, and what that is; no id where it is about none of ours.
     Column("subject", Text, nullable=False),
+    Column("record", Text, nullable=False, server_default="subscription"),
     Column("status", Text, nullable=False),
     # Only those that no outage explains: after a few of them a person is asked.
     Column("attempts", Integer, nullable=False, server_default="0"),

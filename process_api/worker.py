@@ -24,8 +24,9 @@ from process_api.kinds import KINDS
 from process_api.resources import Resources
 from process_api.settings import ProcessSettings
 from process_api.store import Store
+from process_api.subscription_mirror import SubscriptionMirror
 from process_api.system_client import SystemClient, connect_system
-from process_api.webhook_inbox import InboxWorker
+from process_api.webhook_inbox import SUBSCRIPTION, InboxWorker
 from shared.http_client import Transport
 from shared.metrics import metrics_are_served
 from shared.redis_connection import RedisStreams
@@ -91,7 +92,7 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
     inbox_store = Store(settings.database_url, connections_max=settings.inbox_concurrency + 1)
     inbox = InboxWorker(
         inbox_store,
-        worker.system,
+        {SUBSCRIPTION: SubscriptionMirror(worker.system)},
         worker.patience,
         settings.inbox_poll_s,
         settings.inbox_kept_days,

@@ -1,8 +1,8 @@
-"""Lines: of one account's orders, a few are in their connection's lane at a time; the others wait in line before it.
+"""Account admission: a few flows of an account are in their connection's lane at a time; the others wait in line.
 
-Orders of one account take turns (engine/account_turns.py). One that waits for its turn in the lane would hold a place
-that an order of another account could use, and twenty of them, or twenty that each wait for a vendor, all the places.
-Whoever leaves lets the next one in, in one transaction: an order in line is either waiting, or in the queue.
+Flows of one account take turns (engine/account_turns.py). One that waited for its turn in the lane would hold a place
+that a flow of another account could use, and twenty of them, or twenty that each wait for a vendor, all the places.
+A flow that leaves lets the next one in, in one transaction: a flow in line is either waiting, or in the queue.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ async def join_line(connection: AsyncConnection, flow_id: str, generation: int) 
 
 
 async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
-    """Let the next order of the account in. Does nothing where the flow is not in line."""
+    """Let the next flow of the account in. Does nothing where the flow is not in line."""
     gone = delete(account_lines).where(_line.flow_id == flow_id).returning(_line.tenant, _line.account_id)
     left = (await connection.execute(gone)).one_or_none()
     if left is not None:
@@ -56,7 +56,7 @@ async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
 
 
 async def let_waiting_in(store: Store) -> None:
-    """Let in who waits behind one that has ended without leaving. Whoever joins or leaves notices that too."""
+    """Let in what waits behind a flow that has ended without leaving. Joining and leaving notice that too."""
     async with store.transaction_across_tenants() as connection:
         query = select(_line.tenant, _line.account_id).where(_line.admitted.is_(False)).distinct()
         accounts = (await connection.execute(query)).all()
@@ -84,7 +84,7 @@ async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> N
 
 
 async def _still_at_work(connection: AsyncConnection, inside: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """Those whose workflow has not ended: one that a defect ended without leaving must not hold up its account."""
+    """Return those whose workflow has not ended. One ended by a defect never left, and must not hold its account up."""
     workflows = {workflow_ids(row.flow_id, row.generation)[1]: row for row in inside}
     at_work = set(await connection.scalars(_AT_WORK, {"workflow_ids": list(workflows)}))
     gone = [row.flow_id for workflow_id, row in workflows.items() if workflow_id not in at_work]

@@ -46,28 +46,37 @@ class FlowDecisions:
         InvalidRequest where it has not come to `from_step`.
         """
         async with self.store.transaction(principal.tenant) as connection:
-            flow = await self.lock_parked(connection, principal.tenant, flow_id)
-            kind = self.kinds[flow.kind].at(flow.step_table)
-            if from_step is not None:
-                await _begin_again_from(connection, kind, flow, from_step)
-            if flow.undoing_to is not None:
-                phase = kind.record.undoing_phase
-            else:
-                phase = await _phase_to_go_on_with(connection, kind, flow_id)
-            message = f"Tried again by {principal.subject}" + (f" from {from_step}." if from_step else ".")
-            await decide(connection, principal, flow_id, "retry", from_step=from_step)
-            await self.begin_again(connection, flow, phase, "retry", message)
+            await self.retry_in(connection, principal, flow_id, from_step)
 
     async def discard(self, principal: Principal, flow_id: str, reason: str) -> None:
         """Undo whatever a parked flow has begun; it ends `compensated`. Raises NotFound, or Conflict."""
         async with self.store.transaction(principal.tenant) as connection:
-            flow = await self.lock_parked(connection, principal.tenant, flow_id)
-            ending = Ending("compensated", "discard", "discarded", reason)
-            await change_flow(connection, flow_id, undoing_to=msgspec.to_builtins(ending))
-            await decide(connection, principal, flow_id, "discard", reason=reason)
-            message = f"Discarded by {principal.subject}: {reason}"
-            phase = self.kinds[flow.kind].record.undoing_phase
-            await self.begin_again(connection, flow, phase, "discard", message)
+            await self.discard_in(connection, principal, flow_id, reason)
+
+    async def retry_in(
+        self, connection: AsyncConnection, principal: Principal, flow_id: str, from_step: str | None = None
+    ) -> None:
+        """Do as `retry`, in the caller's transaction."""
+        flow = await self.lock_parked(connection, principal.tenant, flow_id)
+        kind = self.kinds[flow.kind].at(flow.step_table)
+        if from_step is not None:
+            await _begin_again_from(connection, kind, flow, from_step)
+        if flow.undoing_to is not None:
+            phase = kind.record.undoing_phase
+        else:
+            phase = await _phase_to_go_on_with(connection, kind, flow_id)
+        message = f"Tried again by {principal.subject}" + (f" from {from_step}." if from_step else ".")
+        await decide(connection, principal, flow_id, "retry", from_step=from_step)
+        await self.begin_again(connection, flow, phase, "retry", message)
+
+    async def discard_in(self, connection: AsyncConnection, principal: Principal, flow_id: str, reason: str) -> None:
+        """Do as `discard`, in the caller's transaction."""
+        flow = await self.lock_parked(connection, principal.tenant, flow_id)
+        ending = Ending("compensated", "discard", "discarded", reason)
+        await change_flow(connection, flow_id, undoing_to=msgspec.to_builtins(ending))
+        await decide(connection, principal, flow_id, "discard", reason=reason)
+        message = f"Discarded by {principal.subject}: {reason}"
+        await self.begin_again(connection, flow, self.kinds[flow.kind].record.undoing_phase, "discard", message)
 
     async def lock_parked(self, connection: AsyncConnection, tenant: str, flow_id: str) -> Row[Any]:
         """Return the flow, locked, so that of two decisions at once the second finds it at work.

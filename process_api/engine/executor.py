@@ -243,12 +243,14 @@ async def sweep_flow(flow_id: str, look: int = 1) -> str:
     return looked["kind"]
 
 
-# The second name of each is the one under which the release before this one left flows (docs/decisions/0090).
-for _names, _part, _workflow, _number in (
+# Names, the part of a flow, the function, and what its second argument counts. The second name of each is the one under
+# which the release before this one left flows (docs/decisions/0090).
+WORKFLOWS = (
     ((BEGIN_WORKFLOW, "order_submission"), "begin", begin_flow, "generation"),
     ((RUN_WORKFLOW, "order_booking"), "run", run_flow, "generation"),
     ((SWEEP_WORKFLOW, "order_second_look"), "sweep", sweep_flow, "look"),
-):
+)
+for _names, _part, _workflow, _number in WORKFLOWS:
     for _name in _names:
         # DBOS marks the function with its name: each name has one of its own, which `traced_flow` makes.
         _traced = traced_flow(_part, _running_store, _number)(_workflow)

@@ -3,9 +3,8 @@
 After a crash the row says what may have happened and under which external id to look for it. One external id never
 stands for two different payloads, but for a customer's: see `record_customer`.
 
-Written are orders in the ERP, subscriptions in billing and customers in both. Quoteway writes no invoice and no payment
-yet: the ERP and billing make them of what is written here, and Quoteway only reads them. Whoever adds such a write
-records its intent here first.
+A step that adds a write to a vendor records its intent here first. Nothing writes an invoice or a payment yet: the ERP
+and billing make them of the orders and subscriptions that are written, and Quoteway only reads them.
 """
 
 import hashlib

@@ -149,7 +149,7 @@ class Saga(Generic[C]):
         `tried`: how many attempts an earlier workflow has made at it, so that these are counted on from there.
         """
         unknown = look_first and direction == "forward" and step.find is not None
-        free_looks, attempt = int(unknown), 0
+        free_looks, attempt = (1 if unknown else 0), 0
         while True:
             attempt += 1
             looking = unknown and direction == "forward" and step.find is not None
