@@ -26,6 +26,7 @@ from shared.telemetry import current_correlation_id
 from shared.tracing import recorded_traceparent
 
 _STILL_WORKING_RETRY_S = 2
+_OTHER_RELEASE_RETRY_S = 30
 _WORKFLOW_AT_WORK = text(
     "SELECT EXISTS (SELECT FROM dbos.workflow_status"
     " WHERE workflow_uuid = ANY(:workflow_ids) AND status IN ('ENQUEUED', 'PENDING', 'DELAYED'))"
@@ -58,7 +59,7 @@ class FlowDecisions:
     ) -> None:
         """Do as `retry`, in the caller's transaction."""
         flow = await self.lock_parked(connection, principal.tenant, flow_id)
-        kind = self.kinds[flow.kind].at(flow.step_table)
+        kind = self._kind_of(flow)
         if from_step is not None:
             await _begin_again_from(connection, kind, flow, from_step)
         if flow.undoing_to is not None:
@@ -76,7 +77,18 @@ class FlowDecisions:
         await change_flow(connection, flow_id, undoing_to=msgspec.to_builtins(ending))
         await decide(connection, principal, flow_id, "discard", reason=reason)
         message = f"Discarded by {principal.subject}: {reason}"
-        await self.begin_again(connection, flow, self.kinds[flow.kind].record.undoing_phase, "discard", message)
+        await self.begin_again(connection, flow, self._kind_of(flow).record.undoing_phase, "discard", message)
+
+    def _kind_of(self, flow: Row[Any]) -> FlowKind[Any]:
+        """Return how the flow is run. Raises Conflict where only another release than this one knows."""
+        kind = self.kinds.get(flow.kind)
+        if kind is None or not kind.knows(flow.step_table):
+            raise Conflict(
+                f"Flow {flow.flow_id} is of another release than the process that you asked. Decide again once all "
+                "processes are of one release.",
+                retry_after_s=_OTHER_RELEASE_RETRY_S,
+            )
+        return kind.at(flow.step_table)
 
     async def lock_parked(self, connection: AsyncConnection, tenant: str, flow_id: str) -> Row[Any]:
         """Return the flow, locked, so that of two decisions at once the second finds it at work.
@@ -99,7 +111,7 @@ class FlowDecisions:
         self, connection: AsyncConnection, flow: Row[Any], phase: str, step: str, message: str
     ) -> None:
         """Put the flow's next generation into the queue, in the transaction of the decision."""
-        kind, generation = self.kinds[flow.kind].at(flow.step_table), flow.generation + 1
+        kind, generation = self._kind_of(flow), flow.generation + 1
         if kind.report_ending is not None:
             # How the last generation ended was reported; how this one ends is to be reported anew.
             reported = (flow_steps.c.flow_id == flow.flow_id, flow_steps.c.step == kind.report_ending.name)

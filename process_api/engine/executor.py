@@ -16,6 +16,7 @@ from dbos import DBOS, DBOSConfig, StepOptions, error
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.engine import account_admission
+from process_api.engine.account_turns import LocalTurns
 from process_api.engine.crash_loops import count_start, forget_starts
 from process_api.engine.ending import (
     end_flow,
@@ -163,8 +164,10 @@ async def start_engine(
         "sys_db_idle_transaction_timeout_sec": settings.lease_s,
         "log_level": settings.log_level,
     }
+    # One for all kinds: flows of one account take turns, whatever they are.
+    turns = LocalTurns()
     _engine = engine = Engine(
-        sagas={name: Saga(kind, resources, store, patience, lease) for name, kind in kinds.items()},
+        sagas={name: Saga(kind, resources, store, patience, lease, turns) for name, kind in kinds.items()},
         store=store,
         lease=lease,
         dbos=DBOS(config=config),

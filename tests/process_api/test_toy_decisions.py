@@ -91,3 +91,15 @@ async def test_flows_of_every_kind_are_listed_for_their_legal_entity(process: Pr
     assert {flow.kind for flow in page} == {"toy"}
     assert flow_id in {letter.dead_letter_id for letter in waiting}
     assert await letters.legal_entity("nordwind", flow_id) == LEGAL_ENTITY
+
+
+@pytest.mark.parametrize(("decision", "body"), [("retry", {}), ("discard", {"reason": "the test gives it up"})])
+async def test_a_decision_on_a_kind_that_this_process_does_not_know_is_refused(
+    process: Process, toy: ToySpecimen, decision: str, body: dict[str, str]
+) -> None:
+    flow_id = await parked_toy(process, toy)
+
+    answer = await decide(process, f"/v1/flows/{flow_id}/{decision}", body)
+
+    assert (answer.status_code, "another release" in answer.text) == (409, True)
+    await require_ending(process, toy, flow_id, "parked")
