@@ -50,13 +50,14 @@ class Writing:
 
     async def record_customer(self, payload: Payload, flow_id: str | None = None) -> str:
         """Record that the account's customer may be created from that payload."""
-        return await self.intents.record_customer(
+        return await self.intents.record_shared(
             tenant=self.tenant,
             flow_id=flow_id or self.flow_id,
             payload=payload,
             step="validate_customer",
             system="erp:NW-DE",
-            account_id="001A",
+            entity="customer",
+            external_id="001A",
         )
 
     async def begin_flow(self, subject: str) -> str:
