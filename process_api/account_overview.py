@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from process_api.orders import OrderRecord, Orders
+from process_api.orders.record import OrderRecord, Orders
 from process_api.system_client import SystemClient
 from shared.canonical import (
     Account,

@@ -5,18 +5,20 @@ from pathlib import Path
 from litestar import Litestar
 
 from process_api.account_overview import AccountOverviews
-from process_api.dead_letters import DeadLetters
-from process_api.flow_edits import FlowEdits
-from process_api.flows import Flows
+from process_api.dead_letters import dead_letters
+from process_api.engine.decisions import FlowDecisions
+from process_api.engine.flows import Flows
 from process_api.identities import Identities
-from process_api.order_intake import OrderIntake
-from process_api.orders import Orders
+from process_api.kinds import KINDS
+from process_api.orders.corrections import FlowEdits
+from process_api.orders.intake import OrderIntake
+from process_api.orders.record import Orders
+from process_api.orders.submission_check import SubmissionCheck
 from process_api.pricing_preview import PricingPreviews
 from process_api.quote_readiness import QuoteExaminer
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.subjects import refuse_handlers_without_subject
-from process_api.submission_check import SubmissionCheck
 from process_api.system_client import connect_system
 from process_api.token_revocations import TokenRevocations
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
@@ -103,7 +105,8 @@ def create_app(
     store = Store(settings.database_url)
     system = connect_system(settings, system_transport, issuer_transport)
     orders = Orders(store)
-    letters = DeadLetters(store)
+    decisions = FlowDecisions(store, KINDS)
+    letters = dead_letters(store, decisions)
     policy, legal_entities = settings.discount_policy(), settings.legal_entities()
 
     webhook_connections = WebhookConnections(lambda: system.list_connections(settings.platform_tenant))
@@ -139,7 +142,7 @@ def create_app(
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
-        visibility=show_only_what_is_visible(Visibility(system, store)),
+        visibility=show_only_what_is_visible(Visibility(system, store, letters)),
         cache=open_cache(settings, "process"),
         rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
         audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url or settings.database_url)),
@@ -151,8 +154,9 @@ def create_app(
             "intake": OrderIntake(store, SubmissionCheck(system, policy, legal_entities, store)),
             "orders": orders,
             "flows": Flows(store),
+            "flow_decisions": decisions,
             "dead_letters": letters,
-            "flow_edits": FlowEdits(letters, system, policy),
+            "flow_edits": FlowEdits(decisions, system, policy),
             "revocations": revocations,
             "revocation_watch": watch,
             "webhook_connections": webhook_connections,

@@ -13,10 +13,10 @@ from prometheus_client import Gauge
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.engine.flows import FlowStatus
 from process_api.store import Store
 from process_api.tables import ENDED_ORDERS, events, flows, orders, webhook_inbox
 from process_api.webhook_inbox import InboxStatus
-from shared.canonical import OrderStatus
 from shared.problem import Unavailable
 
 ORDERS_UNENDED = Gauge(
@@ -90,7 +90,7 @@ async def _by_status(connection: AsyncConnection) -> Counted:
     counted: Counted = [(ORDERS_UNENDED, (row[0], row[1]), row[2]) for row in await connection.execute(unended)]
     for tenant, status, number in (await connection.execute(unfinished)).all():
         counted.append((FLOWS_UNFINISHED, (tenant, status), number))
-        if status == OrderStatus.parked:
+        if status == FlowStatus.parked:
             counted.append((DEAD_LETTERS, (tenant, "flow"), number))
     return counted
 

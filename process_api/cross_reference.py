@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.orders import rfc3339
+from process_api.moments import rfc3339
 from process_api.tables import cross_reference_history, cross_references
 from shared.problem import NeedsDecision, Unavailable
 from shared.telemetry import current_correlation_id

@@ -16,9 +16,9 @@ import msgspec
 from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.orders import rfc3339
+from process_api.engine.steps import Patience
+from process_api.moments import rfc3339
 from process_api.refused_events import EVENT_BYTES_MAX, EventRefusedError, pending_events, put_off
-from process_api.steps import Patience
 from process_api.store import Store
 from process_api.tables import events
 from shared.cache_policy import tags_of_event

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from process_api.account_lines import let_waiting_in
+from process_api.engine.account_admission import let_waiting_in
 from process_api.idempotency import prune_keys
 from process_api.order_contacts import forget_contacts
 from process_api.store import Store

@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Row, Table, and_, delete, func, select, true, tuple_
+from sqlalchemy import Row, Table, delete, func, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.store import Store
-from process_api.tables import flows, idempotency_keys, orders, request_keys
+from process_api.tables import flows, idempotency_keys, request_keys
 from shared.idempotency_key import KEY_PATTERN
 from shared.principal import ActingUser, Principal
 from shared.problem import Conflict, Fault, IdempotencyMismatch, InvalidRequest
@@ -26,7 +26,7 @@ _ESCAPED = re.compile(r"\\(.)")
 _IN_FLIGHT = "Another request with this idempotency key is being worked on. Send the same request again in a moment."
 _IN_FLIGHT_RETRY_S = 1
 _PRUNED_AT_ONCE = 1000
-# The one operation whose keys versions before 0017 kept (process_api.order_intake.ORDER_FLOW).
+# The one operation whose keys versions before 0017 kept (process_api.orders.intake.ORDER_FLOW).
 _OPERATION_OF_BEFORE = "order_submission"
 _ANOTHER_REQUEST = "This idempotency key stands for another request. Use a new key for a new intent."
 
@@ -164,16 +164,17 @@ async def _find(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKe
 async def _find_of_before(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
     """What a version that kept keys for the whole tenant claimed it for, if the caller is the one who started that.
 
-    Those versions knew of one operation, and a service that came through another tier of ours by that tier's name only.
+    Those versions knew of one operation, which has the name of its flows, and a service that came through another
+    tier of ours by that tier's name only.
     """
     if scope.operation != _OPERATION_OF_BEFORE:
         return None
     client, user = flows.c.authority["client"].astext, flows.c.authority["user"].astext
     query = (
         select(idempotency_keys.c.body_hash, idempotency_keys.c.order_id.label("record_id"))
-        .join(orders, and_(orders.c.order_id == idempotency_keys.c.order_id, orders.c.tenant == scope.tenant))
-        .join(flows, flows.c.flow_id == orders.c.flow_id)
+        .join(flows, flows.c.flow_id == literal(f"{scope.tenant}.") + idempotency_keys.c.order_id)
         .where(
+            flows.c.kind == scope.operation,
             idempotency_keys.c.tenant == scope.tenant,
             idempotency_keys.c.idempotency_key == key.value,
             func.coalesce(user, "") == scope.acting_user,

@@ -23,10 +23,10 @@ from process_api.cross_reference import (
     move,
     require_nobodys,
 )
-from process_api.flows import FlowStatus
+from process_api.engine.flows import FlowStatus
 from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, claimed
 from process_api.legal_entities import LegalEntities
-from process_api.orders import OrderRecord, order_record
+from process_api.orders.record import OrderRecord, order_record
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.tables import flows, orders

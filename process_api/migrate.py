@@ -76,11 +76,16 @@ def migrate(database_url: str) -> None:
     """
     with _one_at_a_time(database_url):
         upgrade(database_url)
-        DBOS.migrate(sqlalchemy_url(database_url))
-        engine = create_engine(sqlalchemy_url(database_url))
-        with engine.begin() as connection:
-            connection.execute(text(GRANT_WORKFLOW_QUEUE))
-        engine.dispose()
+        prepare_workflows(database_url)
+
+
+def prepare_workflows(database_url: str) -> None:
+    """Bring the workflow engine's tables to the newest version, and let the application queue flows in them."""
+    DBOS.migrate(sqlalchemy_url(database_url))
+    engine = create_engine(sqlalchemy_url(database_url))
+    with engine.begin() as connection:
+        connection.execute(text(GRANT_WORKFLOW_QUEUE))
+    engine.dispose()
 
 
 @contextmanager

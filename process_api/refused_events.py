@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.steps import Patience
+from process_api.engine.steps import Patience
 from process_api.tables import events
 from shared.shortened import DETAIL_CHARS_MAX, shortened
 

@@ -6,9 +6,9 @@ A transaction names the tenant that it works for, and PostgreSQL shows it no oth
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -18,9 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from process_api.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
-EXPECTED_REVISION = "0017"
+T = TypeVar("T")
+EXPECTED_REVISION = "0019"
 # Nothing of ours is in a transaction for as long as this, unless the database is away.
 _CLOSED_WITHIN_S = 5.0
+# The database is away: DBOS waits for it in the same way.
+_AWAY_POLL_S = 1.0
 _IDLE_TOO_LONG = "25P03"
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 # Whoever is paused, or cut off, in the middle of a transaction keeps its locks for no longer than this, in seconds.
@@ -113,3 +116,20 @@ class Store:
                 while pool.checkedout():  # noqa: ASYNC110 the pool tells nobody
                     await asyncio.sleep(0.01)
         await self.engine.dispose()
+
+
+class _Transactions(Protocol):
+    def transaction(self, tenant: str) -> AbstractAsyncContextManager[AsyncConnection]: ...
+
+
+async def when_available(store: _Transactions, tenant: str, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """Return what `work` returns in a transaction of the tenant; while the database is away it is tried again.
+
+    `work` may run more than once, also after a commit whose answer was lost: running it again must change nothing.
+    """
+    while True:
+        try:
+            async with store.transaction(tenant) as connection:
+                return await work(connection)
+        except Unavailable:
+            await asyncio.sleep(_AWAY_POLL_S)

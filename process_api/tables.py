@@ -166,6 +166,11 @@ flows = Table(
     Column("results", JSONB, nullable=False, server_default="{}"),
     Column("correlation_id", Text, nullable=False),
     Column("requested_by", Text, nullable=False),
+    # Whose record it is about, and whose books it is for; nothing until a step has found out.
+    Column("account_id", Text),
+    Column("legal_entity", Text),
+    # The version of its kind's step table that it runs by; nothing for flows of releases that knew one.
+    Column("step_table", Integer),
     # By whose right, as the tokens said when it was started: ids and scopes.
     Column("authority", JSONB),
     # The trace that the submission belongs to, and that of an operator's last decision, where they are recorded.
@@ -174,15 +179,17 @@ flows = Table(
     Column("reason_code", Text),
     Column("reason", Text),
     Column("what_to_do", Text),
-    # What an operator corrected (process_api.flow_edits): SKUs and a tax code, no personal data.
+    # What an operator corrected (process_api.orders.corrections): SKUs and a tax code, no personal data.
     Column("edits", JSONB, nullable=False, server_default="{}"),
     # How often an operator has had it begun again, plus one; work of an earlier generation counts no more.
     Column("generation", Integer, nullable=False, server_default="1"),
-    # How often a worker has begun with it since an attempt last came to an end (process_api.fruitless_starts).
+    # How often a worker has begun with it since an attempt last came to an end (process_api.engine.crash_loops).
     Column("fruitless_starts", Integer, nullable=False, server_default="0"),
     # The end that a flow comes to once all it has begun is undone; nothing while it goes forward.
     Column("undoing_to", JSONB),
     _moment("started_at"),
+    # When it was last parked.
+    _moment("parked_at", nullable=True),
     _moment("finished_at", nullable=True),
     Index(None, "tenant", "started_at", "flow_id"),
 )
@@ -227,11 +234,14 @@ intents = Table(
     Column("flow_id", Text, ForeignKey(flows.c.flow_id), nullable=False),
     Column("system", Text, nullable=False),
     Column("external_id", Text, nullable=False),
+    # What the record is: `order`, `subscription`, `customer`; nothing in rows of releases that did not write it.
+    Column("entity", Text),
     Column("payload_hash", Text, nullable=False),
     Column("vendor_id", Text),
     _moment("recorded_at"),
     _moment("answered_at", nullable=True),
     UniqueConstraint("tenant", "system", "external_id"),
+    Index(None, "flow_id"),
 )
 
 events = Table(
@@ -267,8 +277,9 @@ webhook_inbox = Table(
     Column("event_id", Text, primary_key=True),
     Column("legal_entity", Text, nullable=False),
     Column("type", Text, nullable=False),
-    # Our id of the subscription it is about; empty where it is about none of ours.
+    # Our id of the record it is about, and what that is; no id where it is about none of ours.
     Column("subject", Text, nullable=False),
+    Column("record", Text, nullable=False, server_default="subscription"),
     Column("status", Text, nullable=False),
     # Only those that no outage explains: after a few of them a person is asked.
     Column("attempts", Integer, nullable=False, server_default="0"),

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, func, insert, select, text
 
-from process_api.orders import rfc3339
+from process_api.moments import rfc3339
 from process_api.store import Store
 from process_api.tables import token_revocations
 from shared.auth import LEEWAY_S, Principal

@@ -17,12 +17,13 @@ from typing import Any
 
 import msgspec
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
-from sqlalchemy import literal, select
+from sqlalchemy import select
 
+from process_api.dead_letters import DeadLetters
 from process_api.store import Store
 from process_api.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_of
 from process_api.system_client import SystemClient
-from process_api.tables import flows, orders, webhook_inbox
+from process_api.tables import orders
 from shared.brief_memory import BriefMemory
 from shared.canonical import RecordAccess
 from shared.front import Middleware, matched_operation
@@ -47,6 +48,7 @@ class Visibility:
 
     system: SystemClient
     store: Store
+    letters: DeadLetters
     _verdicts: BriefMemory[tuple[str, str, Kind, str], RecordAccess] = field(init=False)
     _records: BriefMemory[tuple[str, str, str], RecordAccess] = field(init=False)
     _sellers: BriefMemory[tuple[str, Kind, str], str] = field(init=False)
@@ -141,24 +143,16 @@ class Visibility:
         return ("" if found is None else found.legal_entity), asked_at
 
     async def _seller_of_ours(self, tenant: str, kind: Kind, named: str) -> str:
-        """The legal entity of an order, a flow or a dead letter; empty where there is none."""
-        query = select(orders.c.legal_entity, orders.c.quote_id).where(orders.c.tenant == tenant)
-        source, is_webhook, event_id = named.partition(":")
-        if kind == "order":
-            query = query.where(orders.c.order_id == named)
-        elif kind == "dead letter" and is_webhook:
-            inbox = webhook_inbox.c
-            query = select(inbox.legal_entity, literal("").label("quote_id")).where(
-                inbox.tenant == tenant, inbox.source == source, inbox.event_id == event_id
-            )
-        else:
-            query = query.join(flows, (flows.c.tenant == orders.c.tenant) & (flows.c.subject == orders.c.order_id))
-            query = query.where(flows.c.flow_id == named)
+        """Return the legal entity of an order, a flow or a dead letter; empty where there is none."""
+        if kind != "order":
+            return await self.letters.legal_entity(tenant, named)
+        query = select(orders.c.legal_entity, orders.c.quote_id)
+        query = query.where(orders.c.tenant == tenant, orders.c.order_id == named)
         async with self.store.transaction(tenant) as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return ""
-        if row.legal_entity is None and kind == "order" and _SALESFORCE_ID.fullmatch(row.quote_id):
+        if row.legal_entity is None and _SALESFORCE_ID.fullmatch(row.quote_id):
             # Its flow has not read the quote yet: whoever has just submitted it asks for it at once.
             return await self._seller(tenant, "quote", row.quote_id)
         return str(row.legal_entity or "")

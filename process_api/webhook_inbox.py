@@ -9,31 +9,30 @@ others go on (docs/decisions/0054).
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from itertools import takewhile
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Row, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.event_log import append_event
-from process_api.steps import Patience
+from process_api.engine.steps import Patience
 from process_api.store import Store
-from process_api.system_client import SystemClient
-from process_api.tables import orders, subscription_states, webhook_inbox
-from shared.canonical import Subscription, WebhookNotice
-from shared.events import SubscriptionChanged
+from process_api.tables import webhook_inbox
+from shared.canonical import WebhookNotice
 from shared.http_client import UNEXPECTED_ANSWER
 from shared.metrics import WEBHOOKS
 from shared.problem import Conflict, Unavailable
 from shared.shortened import DETAIL_CHARS_MAX, shortened
 from shared.telemetry import current_correlation_id, set_correlation_id
 
+# The kind of record that webhooks are about.
+SUBSCRIPTION = "subscription"
 _log = logging.getLogger(__name__)
 _PRUNE_EVERY_S = 3600.0
 # Token and repeats included, and well before the database ends the transaction (store.IDLE_TRANSACTION_S).
@@ -73,6 +72,7 @@ async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, 
                 legal_entity=legal_entity,
                 type=notice.type,
                 subject=subject or "",
+                record=SUBSCRIPTION,
                 status=status,
                 reason=unreadable,
                 finished_at=func.now() if status is InboxStatus.done else None,
@@ -82,17 +82,32 @@ async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, 
         )
 
 
+class InboxHandler(Protocol):
+    """Applies the webhooks about one kind of record: the record is read anew, and what it is now is written down."""
+
+    @property
+    def vendor(self) -> str:
+        """What is asked for the record."""
+
+    async def read(self, row: Row[Any]) -> Any:
+        """Return the record that the webhook is about, as its vendor has it now."""
+
+    async def write(self, connection: AsyncConnection, row: Row[Any], record: Any) -> None:
+        """Write down what was read, in the transaction that ends the webhook."""
+
+
 @dataclass
 class InboxWorker:
     """Applies what is in the inbox, several subjects at once. Every worker runs one.
 
+    `handlers`: by the kind of record (`webhook_inbox.record`).
     `store` needs a connection for each of the `at_once` webhooks that are applied at once, and one more. Half of these
     places are the most that one legal entity's billing gets: where it hangs, the others' go on. Where nothing is due,
     `poll_s` seconds lie between two looks.
     """
 
     store: Store
-    system: SystemClient
+    handlers: Mapping[str, InboxHandler]
     patience: Patience
     poll_s: float
     kept_days: int
@@ -165,13 +180,15 @@ class InboxWorker:
         most = max(1, self.at_once // 2)
         return [billing for billing, number in self._at_work.items() if number >= most]
 
-    async def _read(self, row: Row[Any]) -> Subscription:
-        """The subscription now. Raises Unavailable in time: the database ends what is idle for longer."""
+    async def _read(self, handler: InboxHandler, row: Row[Any]) -> Any:
+        """Return the record now. Raises Unavailable in time: the database ends what is idle for longer."""
         try:
             async with asyncio.timeout(_READ_WITHIN_S):
-                return await self.system.find_subscription(row.tenant, row.legal_entity, row.subject)
+                return await handler.read(row)
         except TimeoutError as error:
-            raise Unavailable(f"billing was not read within {_READ_WITHIN_S:g} s", vendor="billing") from error
+            raise Unavailable(
+                f"{handler.vendor} was not read within {_READ_WITHIN_S:g} s", vendor=handler.vendor
+            ) from error
 
     async def _apply(self, connection: AsyncConnection, row: Row[Any]) -> None:
         set_correlation_id(row.correlation_id)
@@ -180,8 +197,8 @@ class InboxWorker:
                 # Before the read: what comes during it may be about something that it did not see.
                 behind = await waiting_behind(connection, row)
                 # Read while the subject's first webhook is locked: of two reads, the later is written last.
-                subscription = await self._read(row)
-                await _mirror(connection, row, subscription)
+                handler = self.handlers[row.record]
+                await handler.write(connection, row, await self._read(handler, row))
                 await _end(connection, row, InboxStatus.done, behind)
             WEBHOOKS.labels(row.source, "applied").inc(1 + len(behind))
         except Exception as error:  # noqa: BLE001 whatever one webhook causes must not hold up the others
@@ -312,56 +329,6 @@ async def prune(store: Store, kept_days: int) -> int:
             delete(webhook_inbox).where(_inbox.finished_at < func.now() - timedelta(days=kept_days))
         )
     return forgotten.rowcount
-
-
-async def _mirror(connection: AsyncConnection, row: Row[Any], subscription: Subscription) -> None:
-    """Keep the subscription's status, and append an event where it is another than before."""
-    key = (subscription_states.c.tenant == row.tenant, subscription_states.c.external_id == row.subject)
-    known = (await connection.execute(select(subscription_states).where(*key).with_for_update())).one_or_none()
-    if known is not None and known.status == subscription.status:
-        await connection.execute(update(subscription_states).where(*key).values(observed_at=func.now()))
-        return
-    version = 1 if known is None else known.version + 1
-    order = await _order_of(connection, row.tenant, subscription)
-    order_id = order.order_id if order is not None else None
-    account_id = order.account_id if order is not None else None
-    values = {
-        # One account of the vendor's may serve several legal entities, and tells of all of them at one address.
-        "legal_entity": (order.legal_entity if order is not None else None) or row.legal_entity,
-        "vendor_id": subscription.vendor_id,
-        "order_id": order_id,
-        "status": subscription.status,
-        "version": version,
-        "observed_at": func.now(),
-    }
-    if known is None:
-        await connection.execute(
-            insert(subscription_states).values(tenant=row.tenant, external_id=row.subject, **values)
-        )
-    else:
-        await connection.execute(update(subscription_states).where(*key).values(**values))
-    changed = SubscriptionChanged(
-        external_id=row.subject,
-        version=version,
-        status=subscription.status,
-        vendor_id=subscription.vendor_id,
-        order_id=order_id,
-        account_id=account_id,
-    )
-    await append_event(
-        connection, tenant=row.tenant, subject=row.subject, data=changed, correlation_id=row.correlation_id
-    )
-
-
-async def _order_of(connection: AsyncConnection, tenant: str, subscription: Subscription) -> Row[Any, Any, Any] | None:
-    """Our order that started the subscription, if one did; it may not have been told the subscription's id yet."""
-    known = [orders.c.order_id == subscription.order_id] if subscription.order_id else []
-    if subscription.vendor_id is not None:
-        known.append(orders.c.subscription_ids.contains([subscription.vendor_id]))
-    query = select(orders.c.order_id, orders.c.account_id, orders.c.legal_entity).where(
-        orders.c.tenant == tenant, or_(False, *known)
-    )
-    return (await connection.execute(query.limit(1))).one_or_none()
 
 
 async def _end(connection: AsyncConnection, row: Row[Any], status: InboxStatus, behind: Collection[str] = ()) -> None:

@@ -11,17 +11,64 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from process_api.business_metrics import BusinessMetrics
+from process_api.engine.executor import Engine, start_engine
+from process_api.engine.intents import Intents
+from process_api.engine.steps import Patience
+from process_api.engine.worker_lease import Lease, new_executor_id
 from process_api.event_delivery import EventRelay
-from process_api.executor import start_worker
+from process_api.housekeeping import Housekeeping
+from process_api.kinds import KINDS
+from process_api.resources import Resources
 from process_api.settings import ProcessSettings
 from process_api.store import Store
-from process_api.webhook_inbox import InboxWorker
+from process_api.subscription_mirror import SubscriptionMirror
+from process_api.system_client import SystemClient, connect_system
+from process_api.webhook_inbox import SUBSCRIPTION, InboxWorker
+from shared.http_client import Transport
 from shared.metrics import metrics_are_served
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings_or_exit
 from shared.telemetry import start_telemetry
+
+
+@dataclass
+class Worker:
+    """A running worker: its engine, and what works beside it."""
+
+    engine: Engine
+    store: Store
+    lease: Lease
+    patience: Patience
+    system: SystemClient
+    housekeeping: Housekeeping
+
+    async def stop(self, *, drain_s: float | None = None) -> None:
+        """Stop the engine, which gives the flows at work `drain_s` seconds, and close everything."""
+        await self.housekeeping.stop()
+        await self.engine.stop(drain_s)
+        await self.system.tokens.close()
+        await self.system.client.close()
+        await self.store.close()
+
+
+async def start_worker(
+    settings: ProcessSettings, *, transport: Transport | None = None, issuer_transport: Transport | None = None
+) -> Worker:
+    """Start this process's worker. `transport` replaces the way to the system API in tests."""
+    store = Store(settings.database_url)
+    lease = Lease(store, new_executor_id(), settings.lease_s)
+    system = replace(connect_system(settings, transport, issuer_transport), before_write=lease.require)
+    patience = Patience(
+        settings.step_attempts_max, settings.step_backoff_s, settings.step_backoff_max_s, settings.settle_s
+    )
+    resources = Resources(store, system, Intents(store), settings.discount_policy(), settings.legal_entities())
+    engine = await start_engine(settings, store=store, lease=lease, patience=patience, kinds=KINDS, resources=resources)
+    housekeeping = Housekeeping(store, settings.idempotency_kept_days, settings.contacts_kept_days)
+    housekeeping.start()
+    return Worker(engine, store, lease, patience, system, housekeeping)
 
 
 async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None = None) -> None:
@@ -40,13 +87,13 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
     sys.stdout.write(json.dumps({"ready": True, "executorId": worker.lease.executor_id, **(told or {})}) + "\n")
     sys.stdout.flush()
     streams = RedisStreams(settings.redis_url)
-    relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length, worker.saga.patience)
+    relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length, worker.patience)
     # Connections of its own: what waits for a billing that hangs takes none from flows and heartbeats.
     inbox_store = Store(settings.database_url, connections_max=settings.inbox_concurrency + 1)
     inbox = InboxWorker(
         inbox_store,
-        worker.system,
-        worker.saga.patience,
+        {SUBSCRIPTION: SubscriptionMirror(worker.system)},
+        worker.patience,
         settings.inbox_poll_s,
         settings.inbox_kept_days,
         settings.inbox_concurrency,

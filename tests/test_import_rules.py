@@ -1,9 +1,11 @@
 """The import rules hold for the tree, and each of them can fail: a violation planted in a copy of it is reported."""
 
 import os
+import pkgutil
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ BILLING = "Only the registry imports a billing platform's adapter"
 CRM = "Only the registry imports a CRM's adapter"
 TAX = "Only the registry imports a tax adapter"
 PROCESS = "In the process tier: handlers, then workflows, then the system client"
+ENGINE = "The engine runs any process and knows none"
 WORKFLOWS = "Workflows know neither HTTP nor what runs them"
 CANONICAL = "The canonical model knows no framework"
 DBOS = "DBOS only in the process tier"
@@ -30,9 +33,12 @@ HTTPX = "Bare httpx only in the outbound client"
 NETWORK = "The network only in its own module, reached through the outbound client"
 TOKENS = "Tokens and Redis only in their own shared modules"
 
+# What the engine uses of the process tier: the database, and the form in which moments are written.
+BELOW_THE_ENGINE = {"process_api.moments", "process_api.row_security", "process_api.store", "process_api.tables"}
+
 PLANTS = [
     (TIERS, "experience_api.order_words", "process_api.settings"),
-    (TIERS, "process_api.order_intake", "system_api.vat"),
+    (TIERS, "process_api.orders.intake", "system_api.vat"),
     (TIERS, "shared.settings", "system_api.vat"),
     (SANDBOX, "process_api.housekeeping", "sandbox.journal"),
     (SANDBOX, "shared.contract", "openapi.generate"),
@@ -47,13 +53,17 @@ PLANTS = [
     (PROCESS, "process_api.system_client", "process_api.workflows.order_checks"),
     (PROCESS, "process_api.workflows.order_checks", "process_api.v1.orders"),
     (PROCESS, "process_api.v1.orders", "process_api.app"),
+    (ENGINE, "process_api.engine.saga", "process_api.orders.record"),
+    (ENGINE, "process_api.engine.steps", "shared.canonical.order"),
+    (ENGINE, "process_api.engine.executor", "process_api.kinds"),
+    (ENGINE, "process_api.engine.newthing", "process_api.system_client"),
     (WORKFLOWS, "process_api.workflows.order_checks", "litestar"),
-    (WORKFLOWS, "process_api.workflows.order_submission", "process_api.executor"),
+    (WORKFLOWS, "process_api.orders.submission", "process_api.engine.executor"),
     (CANONICAL, "shared.canonical.money", "httpx"),
     (DBOS, "sandbox.journal", "dbos"),
     (DBOS, "openapi.newthing", "dbos"),
-    (ENQUEUES, "process_api.orders", "dbos"),
-    (ENQUEUES, "process_api.v1.flows", "process_api.executor"),
+    (ENQUEUES, "process_api.orders.record", "dbos"),
+    (ENQUEUES, "process_api.v1.flows", "process_api.engine.executor"),
     (NETWORK, "shared.auth", "pyreqwest"),
     (NETWORK, "system_api.registry", "shared.network"),
     (HTTPX, "shared.settings", "httpx"),
@@ -130,6 +140,14 @@ def test_every_rule_holds_and_has_a_planted_violation() -> None:
 def test_a_planted_import_breaks_its_rule(copy: Path, contract: str, importer: str, imported: str) -> None:
     with planted(copy, importer, imported):
         assert verdicts(copy)[contract] == "BROKEN"
+
+
+def test_the_engines_rule_names_every_module_that_the_engine_may_not_know() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (forbidden,) = (contract["forbidden_modules"] for contract in contracts if contract["name"] == ENGINE)
+    there = {f"process_api.{module.name}" for module in pkgutil.iter_modules([str(ROOT / "process_api")])}
+    allowed = {"process_api.engine", *BELOW_THE_ENGINE}
+    assert there - allowed == {module for module in forbidden if module.startswith("process_api.")}
 
 
 def test_a_copy_without_a_plant_keeps_every_rule(copy: Path) -> None:

@@ -14,7 +14,7 @@ def lock_timeout(seconds: float) -> sa.TextClause:
     return sa.text(f"SET lock_timeout = '{round(seconds * 1000)}ms'")
 
 
-def create_index_online(name: str, table: str, columns: list[str], *, where: str) -> None:
+def create_index_online(name: str, table: str, columns: list[str], *, where: str | None = None) -> None:
     """Build an index while others write to its table. What is left of an attempt that broke off is removed first.
 
     It is built outside of transactions, after what the migration has done so far is committed: that must be such that
@@ -23,7 +23,6 @@ def create_index_online(name: str, table: str, columns: list[str], *, where: str
     with op.get_context().autocommit_block():
         op.execute(lock_timeout(0))
         op.execute(sa.text(f'DROP INDEX CONCURRENTLY IF EXISTS {SCHEMA}."{name}"'))
-        op.create_index(
-            name, table, columns, schema=SCHEMA, postgresql_where=sa.text(where), postgresql_concurrently=True
-        )
+        condition = None if where is None else sa.text(where)
+        op.create_index(name, table, columns, schema=SCHEMA, postgresql_where=condition, postgresql_concurrently=True)
         op.execute(lock_timeout(LOCK_TIMEOUT_S))

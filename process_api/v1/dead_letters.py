@@ -6,8 +6,9 @@ import msgspec
 from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from process_api.dead_letters import DeadLetter, DeadLetters
-from process_api.flow_edits import FlowEdits
+from process_api.dead_letter_sources import DeadLetter, DeadLetterKind, kind_of
+from process_api.dead_letters import DeadLetters
+from process_api.orders.corrections import FlowEdits
 from process_api.subjects import about_dead_letter, for_operators
 from process_api.v1.flows import DECIDES, Correction, Discard
 from shared.auth import Principal
@@ -74,7 +75,7 @@ async def edit_dead_letter(
 
     Answers 409 to a webhook, which counts only as its sender signed it, and to an event, which says what has happened.
     """
-    if ":" in dead_letter_id:
+    if kind_of(dead_letter_id) is not DeadLetterKind.flow:
         raise Conflict(
             "A webhook counts byte for byte as its sender signed it, and an event says what has happened: "
             "neither can be edited. Mend what the reason names and have it tried again, or discard it."

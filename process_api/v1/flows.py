@@ -11,8 +11,9 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from process_api.dead_letters import DeadLetters, DecisionRecord
-from process_api.flow_edits import FlowEdit, FlowEdits
-from process_api.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
+from process_api.engine.decisions import FlowDecisions
+from process_api.engine.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
+from process_api.orders.corrections import FlowEdit, FlowEdits
 from process_api.subjects import about_flow, for_operators
 from shared.auth import Principal
 from shared.canonical import Money
@@ -146,8 +147,8 @@ async def retry_flow(
 
     A flow that was being undone goes on being undone. Answers 409 where the flow is not parked.
     """
-    letters: DeadLetters = request.app.state.dead_letters
-    await letters.retry_flow(request.user, flow_id, data.from_step)
+    decisions: FlowDecisions = request.app.state.flow_decisions
+    await decisions.retry(request.user, flow_id, data.from_step)
     return await _flow(request, flow_id)
 
 
@@ -179,8 +180,8 @@ async def discard_flow(
 
     Answers 409 where the flow is not parked.
     """
-    letters: DeadLetters = request.app.state.dead_letters
-    await letters.discard_flow(request.user, flow_id, data.reason)
+    decisions: FlowDecisions = request.app.state.flow_decisions
+    await decisions.discard(request.user, flow_id, data.reason)
     return await _flow(request, flow_id)
 
 

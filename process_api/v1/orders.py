@@ -8,8 +8,8 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
 from process_api.idempotency import IdempotencyKey, parse_key
-from process_api.order_intake import OrderIntake, Submission
-from process_api.orders import OrderRecord, TimelineEntry
+from process_api.orders.intake import OrderIntake, Submission
+from process_api.orders.record import OrderRecord, TimelineEntry
 from process_api.readiness_fault import ReadinessFault
 from process_api.subjects import about_order, about_quote_in_body
 from shared.auth import Principal

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import invoiced_at_once
 from process_api.workflows.booked_as_ordered import require_subscription
 from process_api.workflows.carried_terms import kept_terms
@@ -68,6 +68,7 @@ async def _start_subscription(context: OrderSubmission, group: SubscriptionGroup
         flow_id=context.flow_id,
         step="start_billing",
         system=f"billing:{quote.legal_entity}",
+        entity="subscription",
         external_id=external_id,
         payload=draft,
     )
@@ -131,7 +132,7 @@ def _billing_found(
         f"{len(ids)} subscription(s) active: {', '.join(_told(each) for each in subscriptions)}.",
         result={"vendorIds": ids, TAX_DIFFERENCE: f"{difference:f}"},
         vendor_ids=[f"billing:{vendor_id}" for vendor_id in ids],
-        order={"subscription_ids": ids, **order_taxed(context, "start_billing", difference)},
+        changes={"subscription_ids": ids, **order_taxed(context, "start_billing", difference)},
     )
 
 

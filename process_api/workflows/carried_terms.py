@@ -1,7 +1,7 @@
 """What was agreed beside the lines, in the words of ERP and billing, kept as it was when the order's tax was found.
 
 The legal entity's rules may change while an order is under way. What is sent to a vendor may not: one external id never
-stands for two payloads (`process_api.intents`).
+stands for two payloads (`process_api.engine.intents`).
 """
 
 from typing import Any

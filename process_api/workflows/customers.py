@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from process_api.cross_reference import Pair, known, link
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import erp_net, has_erp_lines
 from process_api.workflows.customer_drafts import all_currencies, billing_system, customer_draft, erp_system
 from process_api.workflows.order_checks import OrderSubmission
@@ -47,12 +47,13 @@ async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Cus
     async with context.store.transaction(context.tenant) as connection:
         there = await known(connection, pair)
     draft = customer_draft(account, quote, context.rules, there)
-    operation_id = await context.intents.record_customer(
+    operation_id = await context.intents.record_shared(
         tenant=context.tenant,
         flow_id=context.flow_id,
         step="validate_customer",
         system=pair.system,
-        account_id=account.account_id,
+        entity="customer",
+        external_id=account.account_id,
         payload=draft,
     )
     customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, draft)
@@ -95,12 +96,13 @@ async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
         )
     draft = await billing_draft(context, account)
     pair = Pair(context.tenant, draft.account_id, billing_system(quote.legal_entity, quote.currency))
-    operation_id = await context.intents.record_customer(
+    operation_id = await context.intents.record_shared(
         tenant=context.tenant,
         flow_id=context.flow_id,
         step="start_billing",
         system=pair.system,
-        account_id=draft.account_id,
+        entity="customer",
+        external_id=draft.account_id,
         payload=draft,
     )
     customer = await context.system.ensure_billing_customer(context.tenant, quote.legal_entity, draft)

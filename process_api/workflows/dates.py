@@ -8,7 +8,7 @@ from process_api.readiness_fault import ReadinessFault
 from shared.canonical import Quote, QuoteLine, Recurrence
 
 PERIODS = (Recurrence.month, Recurrence.year)
-# Billing platforms take a start so many days ahead (Stripe: two years).
+# Billing platforms take a start so many days ahead (the shortest known: two years).
 START_DAYS_AHEAD_MAX = 730
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import SHIPPING_LINE_ID, erp_net, has_erp_lines, shipping_of
 from process_api.workflows.booked_as_ordered import require_erp_order
 from process_api.workflows.carried_terms import kept_terms
@@ -29,6 +29,7 @@ async def book_erp_order(context: OrderSubmission) -> Found:
         flow_id=context.flow_id,
         step="book_erp_order",
         system=f"erp:{quote.legal_entity}",
+        entity="order",
         external_id=external_id,
         payload=draft,
     )
@@ -70,7 +71,7 @@ def _erp_found(context: OrderSubmission, booked: ErpOrder) -> Found:
         f"ERP order {booked.number} confirmed over {total}.",
         result={"vendorId": booked.vendor_id, "number": booked.number, TAX_DIFFERENCE: f"{difference:f}"},
         vendor_ids=[f"erp:{booked.vendor_id}"],
-        order=columns,
+        changes=columns,
     )
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from process_api.discount_policy import DiscountPolicy
-from process_api.intents import Intents
+from process_api.engine.intents import Intents
+from process_api.engine.steps import FlowConnection, Found
 from process_api.legal_entities import LegalEntities, LegalEntity
-from process_api.orders import OrderRecord
-from process_api.steps import Found
+from process_api.orders.record import OrderRecord
 from process_api.store import Store
 from process_api.system_client import SystemClient
 from process_api.workflows.readiness.examination import Examination, Submitted
@@ -43,6 +43,16 @@ class OrderSubmission:
     def tenant(self) -> str:
         """The tenant whose order this is."""
         return self.order.tenant
+
+    @property
+    def subject(self) -> str:
+        """The order's id."""
+        return self.order.order_id
+
+    @property
+    def phase(self) -> str:
+        """The order's status when it was loaded."""
+        return self.order.status.value
 
     @property
     def account_id(self) -> str:
@@ -77,17 +87,18 @@ async def load_quote(context: OrderSubmission) -> Found:
     quote = correct(quote, context.edits.get("skus", {}))
     return Found(
         f"Quote {quote.number} has {len(quote.lines)} line(s).",
-        order={
+        changes={
             "account_id": quote.account_id,
             "legal_entity": quote.legal_entity,
             "currency": quote.currency,
             "quote": msgspec.to_builtins(quote),
         },
+        connection=FlowConnection(quote.account_id, quote.legal_entity),
     )
 
 
 def correct(quote: Quote, skus: dict[str, str]) -> Quote:
-    """The quote with an operator's SKUs in place of those it was written with (process_api.flow_edits)."""
+    """The quote with an operator's SKUs in place of those it was written with (process_api.orders.corrections)."""
     lines = [msgspec.structs.replace(line, sku=skus.get(line.sku, line.sku)) for line in quote.lines]
     return msgspec.structs.replace(quote, lines=lines)
 

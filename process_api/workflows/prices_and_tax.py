@@ -2,7 +2,7 @@
 
 import msgspec
 
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import accepted_net, taxed_lines
 from process_api.workflows.carried_terms import carried_terms
 from process_api.workflows.customer_drafts import customer_draft
@@ -63,5 +63,5 @@ async def calculate_tax(context: OrderSubmission) -> Found:
             "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
             "terms": msgspec.to_builtins(terms),
         },
-        order={"tax": tax.total.value, "total": total.value},
+        changes={"tax": tax.total.value, "total": total.value},
     )

@@ -15,6 +15,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ from sqlalchemy import literal
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api import executor, lease, order_ending, saga
+from process_api.engine import executor, saga, worker_lease
 from process_api.event_log import append_event
+from process_api.orders import record_port
 from process_api.settings import ProcessSettings
 from process_api.worker import run_worker
 from shared.http_client import OutboundClient
@@ -111,11 +113,11 @@ def around_publishing(append: Any) -> Any:
     return watched
 
 
-def after_the_end(end_order: Any) -> Any:
-    """`after_the_end`: an order's end is committed."""
+def after_the_end(end_flow: Any) -> Any:
+    """`after_the_end`: a flow's end is committed."""
 
     async def watched(*arguments: Any) -> None:
-        await end_order(*arguments)
+        await end_flow(*arguments)
         reached("after_the_end")
 
     return watched
@@ -168,7 +170,7 @@ def leaving(flow: Any) -> Any:
     """Say when the execution of a flow has ended that came to the point."""
 
     @contextmanager
-    def watched(self: lease.Lease) -> Iterator[None]:
+    def watched(self: worker_lease.Lease) -> Iterator[None]:
         try:
             with flow(self):
                 yield
@@ -186,10 +188,10 @@ POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (RedisStreams, "append", around_publishing),
     (DefaultDialect, "do_execute", after_locking),
     (executor, "join_line", before_handing_on),
-    (order_ending, "_end_order_once", after_the_end),
+    (executor, "end_flow", after_the_end),
     (saga, "_wait", before_waiting),
     (dbos._dbos, "record_sleep", after_recording),
-    (lease.Lease, "flow", leaving),
+    (worker_lease.Lease, "flow", leaving),
 ]
 
 
@@ -210,9 +212,13 @@ def with_the_engines_own_limit(create_engine: Any) -> Any:
     return create
 
 
-async def never(*_: Any) -> int:
-    """Instead of a count."""
-    return 0
+def never(count_start: Any) -> Any:
+    """Every start counts as the first."""
+
+    async def uncounted(*arguments: Any) -> Any:
+        return replace(await count_start(*arguments), count=0)
+
+    return uncounted
 
 
 def allowed(*_: Any) -> None:
@@ -242,7 +248,7 @@ def mark_first(append: Any) -> Any:
     return mark_and_append
 
 
-def apart_from_the_state(end_order: Callable[..., Awaitable[None]]) -> Any:
+def apart_from_the_state(end_flow: Callable[..., Awaitable[None]]) -> Any:
     """The event of an end is written in a transaction of its own, after the state's."""
     late: list[dict[str, Any]] = []
 
@@ -250,26 +256,27 @@ def apart_from_the_state(end_order: Callable[..., Awaitable[None]]) -> Any:
         late.append(event)
 
     async def end_and_append(store: Any, *more: Any) -> None:
-        await end_order(store, *more)
+        await end_flow(store, *more)
         while late:
             event = late.pop()
             async with store.transaction(event["tenant"]) as connection:
                 await append_event(connection, **event)
 
-    setattr(order_ending, "append_event", put_off)  # noqa: B010 the name is that module's only by its import
+    setattr(record_port, "append_event", put_off)  # noqa: B010 the name is that module's only by its import
     return end_and_append
 
 
 GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
-    "counting": [(executor, "count_start", lambda _: never)],
-    "recovery": [(lease.Lease, "_take_over_orphans", lambda _: nothing)],
-    "lease": [(lease.Lease, "require", lambda _: allowed), (lease.Lease, "fence", lambda _: nothing)],
-    "attention": [(lease.Lease, "_look_for_unattended", lambda _: allowed)],
-    "database time": [(lease, "func", lambda _: OwnClock())],
+    "counting": [(executor, "count_start", never)],
+    "earlier queues": [(executor, "EARLIER_QUEUES", lambda _: ())],
+    "recovery": [(worker_lease.Lease, "_take_over_orphans", lambda _: nothing)],
+    "lease": [(worker_lease.Lease, "require", lambda _: allowed), (worker_lease.Lease, "fence", lambda _: nothing)],
+    "attention": [(worker_lease.Lease, "_look_for_unattended", lambda _: allowed)],
+    "database time": [(worker_lease, "func", lambda _: OwnClock())],
     "idle limit": [(PostgresSystemDatabase, "_create_engine", with_the_engines_own_limit)],
     "monotonic pauses": [(saga, "pause", lambda _: DBOS.sleep_async)],
     "marking last": [(RedisStreams, "append", mark_first)],
-    "one transaction": [(order_ending, "_end_order_once", apart_from_the_state)],
+    "one transaction": [(executor, "end_flow", apart_from_the_state)],
 }
 
 
@@ -280,7 +287,8 @@ def main() -> None:
     for owner, name, replacement in [*POINTS, *chosen]:
         setattr(owner, name, replacement(getattr(owner, name)))
     settings = load_settings(ProcessSettings, os.environ)
-    setattr(lease, "_HEARTBEATS_PER_LEASE", max(lease._HEARTBEATS_PER_LEASE, settings.lease_s * _BEATS_PER_S))  # noqa: B010 an int there
+    beats: Any = max(worker_lease._HEARTBEATS_PER_LEASE, settings.lease_s * _BEATS_PER_S)
+    worker_lease._HEARTBEATS_PER_LEASE = beats
     asyncio.run(run_worker(settings))
 
 

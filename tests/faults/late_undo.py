@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-import process_api.saga
-from process_api.flow_progress import begin_attempt, end_step
-from process_api.flows import StepState
+import process_api.engine.saga
+from process_api.engine.flows import StepState
+from process_api.engine.progress import begin_attempt, end_step
 
 
 def register_undo_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,5 +32,5 @@ def register_undo_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         await end_step(connection, **step)
 
-    monkeypatch.setattr(process_api.saga, "begin_attempt", begin)
-    monkeypatch.setattr(process_api.saga, "end_step", end)
+    monkeypatch.setattr(process_api.engine.saga, "begin_attempt", begin)
+    monkeypatch.setattr(process_api.engine.saga, "end_step", end)

@@ -300,10 +300,10 @@ async def orders_after_a_lost_commit(restartable: Restartable, monkeypatch: pyte
     quote_id, key = plant.ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
     with ExitStack() as off:
         if "key" not in guards:
-            monkeypatch.setattr("process_api.order_intake.claim_key", free)
-            monkeypatch.setattr("process_api.order_intake.is_claimed", free)
+            monkeypatch.setattr("process_api.orders.intake.claim_key", free)
+            monkeypatch.setattr("process_api.orders.intake.is_claimed", free)
         if "quote" not in guards:
-            monkeypatch.setattr("process_api.order_intake.OrderIntake._known_order", free)
+            monkeypatch.setattr("process_api.orders.intake.OrderIntake._known_order", free)
             off.enter_context(business_key_off(plant.database_url))
         way.lose(times=1, of=TAKING_IN)
         await plant.ordering.sales.submit(quote_id, key)

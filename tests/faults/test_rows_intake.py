@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from process_api.idempotency import claim_key
-from process_api.order_intake import OrderIntake
+from process_api.orders.intake import OrderIntake
 from tests.faults.business_key import business_key_off as business_key_off_in
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 
@@ -41,7 +41,7 @@ async def test_row_01_mutation_a_key_claimed_apart_from_its_order_stands_for_not
 
     quote_id, key = ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
     crash_before_the_commit(monkeypatch)
-    monkeypatch.setattr("process_api.order_intake.claim_key", claim_at_once)
+    monkeypatch.setattr("process_api.orders.intake.claim_key", claim_at_once)
     await ordering.sales.submit(quote_id, key)
 
     assert written(ordering, quote_id, key) == (1, 0)
@@ -102,7 +102,7 @@ async def test_row_03_mutation_without_the_claim_the_flows_are_as_many_as_the_po
 async def test_row_03_mutation_without_the_bodys_hash_another_body_gets_the_first_ones_answer(
     ordering: Ordering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("process_api.order_intake.body_hash", lambda _: "the same for all")
+    monkeypatch.setattr("process_api.orders.intake.body_hash", lambda _: "the same for all")
     quote_id, other, key = ordering.quote(SENSOR, MONTHLY), ordering.quote(SENSOR), uuid.uuid4().hex
 
     first = await ordering.sales.submit(quote_id, key)
@@ -150,7 +150,7 @@ def idempotency_key_off(monkeypatch: pytest.MonkeyPatch) -> None:
     async def free(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr("process_api.order_intake.claim_key", free)
+    monkeypatch.setattr("process_api.orders.intake.claim_key", free)
 
 
 def database_url(ordering: Ordering) -> str:
@@ -183,7 +183,7 @@ def crash_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     async def crash(*_: Any) -> None:
         raise ConnectionAbortedError("the process ends here")
 
-    monkeypatch.setattr("process_api.order_intake.enqueue", crash)
+    monkeypatch.setattr("process_api.orders.intake.enqueue", crash)
 
 
 def written(ordering: Ordering, quote_id: str, key: str) -> tuple[int, int]:

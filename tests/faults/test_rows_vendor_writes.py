@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-import process_api.executor
-from process_api.steps import Patience
+from process_api.engine.executor import running_engine
+from process_api.engine.steps import Patience
+from process_api.orders.submission import ORDER_SUBMISSION
 from sandbox.faults.rules import Fault, Rule
 from system_api.billing import stripe
 from system_api.erp.tryton_sales import TrytonSales
@@ -140,9 +141,9 @@ async def test_row_20_a_poison_order_is_parked_with_its_reason_and_its_neighbour
 async def test_row_20_mutation_with_unlimited_attempts_a_poison_order_never_ends(
     ordering: Ordering, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = process_api.executor.running_worker()
-    untiring = replace(worker.saga, patience=Patience(1_000_000, 0.02, 0.02, 0.02))
-    monkeypatch.setattr(worker, "saga", untiring)
+    sagas = running_engine().sagas
+    untiring = replace(sagas[ORDER_SUBMISSION.name], patience=Patience(1_000_000, 0.02, 0.02, 0.02))
+    monkeypatch.setitem(sagas, ORDER_SUBMISSION.name, untiring)
     poison, before = ordering.quote(SENSOR, MONTHLY), asked(ordering)
     order_id = (await ordering.sales.submit(poison)).json()["orderId"]
     ordering.faults("tryton").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path=TRYTON_SALE, body=order_id))

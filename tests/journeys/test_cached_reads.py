@@ -10,9 +10,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from process_api.engine.steps import Patience
 from process_api.event_delivery import EventRelay
 from process_api.settings import ProcessSettings
-from process_api.steps import Patience
 from process_api.store import Store
 from shared.cache import ResponseCache
 from shared.cache_policy import CachePolicy

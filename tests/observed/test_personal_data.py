@@ -176,7 +176,7 @@ async def test_personal_data_and_secrets_appear_nowhere(observed: Observed) -> N
     assert [order["status"] for order in ended][:3] == ["booked", "rejected", "rejected"], ended
     assert ended[4]["status"] == "parked", ended[4]
     observed.collector.wait_for(
-        lambda span: span.name == "order_booking" and ended[3]["orderId"] in span.attributes["quoteway.flow_id"]
+        lambda span: span.name == "order_submission.run" and ended[3]["orderId"] in span.attributes["quoteway.flow_id"]
     )
 
     haystacks: dict[str, str] = {f"answer {number}": text for number, text in enumerate(answers)}

@@ -12,7 +12,7 @@ SUBMIT_ORDER_IN_SEVEN_FILES = [
     "experience_api.v1.orders.submit_order",
     "experience_api.process_client.ProcessClient.submit_order",
     "process_api.v1.orders.start_order_submission",
-    "order_submission",
+    "order_submission.begin",
     "process_api.system_client.SystemClient.create_order",
     "system_api.v1.erp.create_order",
     "system_api.erp.tryton.Tryton.create_order",
@@ -42,15 +42,15 @@ async def test_a_trace_of_an_order_reads_like_submit_order_in_seven_files(observ
 
     assert order["status"] == "booked", order
     collector = observed.collector
-    collector.wait_for(lambda span: span.trace_id == trace_id and span.name == "order_booking")
+    collector.wait_for(lambda span: span.trace_id == trace_id and span.name == "order_submission.run")
     found = collector.wait_for(lambda span: span.trace_id == trace_id and span.code == SUBMIT_ORDER_IN_SEVEN_FILES[-1])
     begun = [name for name in read(collector, trace_id) if name in SUBMIT_ORDER_IN_SEVEN_FILES]
     assert begun == SUBMIT_ORDER_IN_SEVEN_FILES
     # Each caused the next, with the steps and the requests between them. The flow has two parts, one after the other:
-    # order_submission reads the quote, order_booking does the rest in the lane of the legal entity.
+    # order_submission.begin reads the quote, order_submission.run does the rest in the lane of the legal entity.
     path = ancestors(collector, found)
-    told = [name for name in path if name in {*SUBMIT_ORDER_IN_SEVEN_FILES, "order_booking"}]
-    assert told == [*SUBMIT_ORDER_IN_SEVEN_FILES[:3], "order_booking", *SUBMIT_ORDER_IN_SEVEN_FILES[4:]]
+    told = [name for name in path if name in {*SUBMIT_ORDER_IN_SEVEN_FILES, "order_submission.run"}]
+    assert told == [*SUBMIT_ORDER_IN_SEVEN_FILES[:3], "order_submission.run", *SUBMIT_ORDER_IN_SEVEN_FILES[4:]]
     assert "book_erp_order" in path
     first = collector.trace(trace_id)[0]
     assert (first.parent_id, first.kind, first.service) == (caller, "server", "quoteway-experience")
@@ -78,7 +78,9 @@ async def test_a_worker_that_takes_a_flow_over_goes_on_in_its_trace(observed: Ob
     order = await observed.ended(answer.json()["orderId"])
 
     assert order["status"] == "booked", order
-    whole = observed.collector.wait_for(lambda span: span.trace_id == booked.trace_id and span.name == "order_booking")
+    whole = observed.collector.wait_for(
+        lambda span: span.trace_id == booked.trace_id and span.name == "order_submission.run"
+    )
     after = [span.name for span in observed.collector.trace(booked.trace_id) if span.parent_id == whole.span_id]
     assert "start_billing" in after
     assert "report_to_crm" in after
@@ -92,7 +94,7 @@ async def test_an_operators_decision_is_linked_to_the_trace_of_the_flow(observed
     order = await observed.ended(order_id)
     assert order["status"] == "parked", order
     first = observed.collector.wait_for(
-        lambda span: span.name == "order_booking" and order_id in span.attributes["quoteway.flow_id"]
+        lambda span: span.name == "order_submission.run" and order_id in span.attributes["quoteway.flow_id"]
     )
     observed.landscape.faults("tryton").clear()
 
@@ -101,7 +103,7 @@ async def test_an_operators_decision_is_linked_to_the_trace_of_the_flow(observed
 
     second = observed.collector.wait_for(
         lambda span: (
-            span.name == "order_booking"
+            span.name == "order_submission.run"
             and span.attributes["quoteway.flow_id"] == f"nordwind.{order_id}"
             and span.attributes["quoteway.generation"] == 2
         )

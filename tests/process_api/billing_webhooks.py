@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from sqlalchemy import text
 
-from process_api.steps import Patience
-from process_api.webhook_inbox import InboxWorker
+from process_api.engine.steps import Patience
+from process_api.subscription_mirror import SubscriptionMirror
+from process_api.webhook_inbox import SUBSCRIPTION, InboxWorker
 from sandbox.stripe.webhooks import signature
 from shared.canonical import Subscription, SubscriptionStatus
 from tests.patience import HANG_S, until
@@ -67,7 +68,14 @@ class Billing:
 
     def worker(self, patience: Patience = IMPATIENT, at_once: int = 4) -> InboxWorker:
         """The inbox as a worker has it, with little patience."""
-        return InboxWorker(self.process.worker.store, self.process.worker.system, patience, 0.02, 30, at_once)
+        return InboxWorker(
+            self.process.worker.store,
+            {SUBSCRIPTION: SubscriptionMirror(self.process.worker.system)},
+            patience,
+            0.02,
+            30,
+            at_once,
+        )
 
     @asynccontextmanager
     async def working(self, at_once: int = 4) -> AsyncIterator[None]:

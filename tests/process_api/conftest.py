@@ -12,11 +12,13 @@ import pytest_asyncio
 from litestar import Litestar
 from sqlalchemy import text
 
-from process_api import lease
 from process_api.app import create_app
-from process_api.executor import Worker
+from process_api.engine import worker_lease
+from process_api.engine.saga import Saga
 from process_api.migrate import migrate
+from process_api.orders.submission import ORDER_SUBMISSION
 from process_api.settings import ProcessSettings
+from process_api.worker import Worker
 from sandbox.engines import PostgresEngine, RedisEngine
 from sandbox.process import RunningProcess
 from shared import token_keys
@@ -77,6 +79,11 @@ class Process:
     def system(self) -> SystemStandIn:
         """The system API behind it."""
         return self.switch.system
+
+    @property
+    def saga(self) -> Saga[Any]:
+        """How the worker runs orders."""
+        return self.worker.engine.sagas[ORDER_SUBMISSION.name]
 
     async def submit(self, key: str | None = None, **body: Any) -> httpx.Response:
         """Submit the quote; a new key unless one is given."""
@@ -169,7 +176,7 @@ async def running(process_settings: ProcessSettings, issuer: RunningProcess) -> 
     # The first request asks the issuer for its keys, in a process that is busy with starting.
     patience.setattr(token_keys, "KEYS_TIMEOUT_S", HANG_S)
     # What is laid aside goes on with the next beat: as often as under a lease of production's length.
-    patience.setattr(lease, "_HEARTBEATS_PER_LEASE", LONG_LEASE_S / 5)
+    patience.setattr(worker_lease, "_HEARTBEATS_PER_LEASE", LONG_LEASE_S / 5)
     worker = await start_worker(process_settings, transport=switch)
     try:
         submitter = await bearer(issuer, "experience-api", "quoteway-process", tenant="nordwind")

@@ -19,7 +19,7 @@ from dbos import DBOS
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.lease import LeaseLost
+from process_api.engine.worker_lease import LeaseLost
 from process_api.store import Store
 from shared.canonical import (
     Account,

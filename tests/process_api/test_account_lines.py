@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from process_api import account_lines
-from process_api.flow_queues import BOOKING_WORKFLOW
+from process_api.engine import account_admission
+from process_api.engine.queues import RUN_WORKFLOW
 from process_api.housekeeping import Housekeeping
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
@@ -31,7 +31,7 @@ async def neighbour_of_a_busy_account(process: Process, timeout_s: float = HANG_
     busy: list[str] = []
     try:
         busy = await submitted_of_one_account(process, process.settings.connection_concurrency + 3)
-        let_in = min(account_lines.AT_ONCE_MAX, process.settings.connection_concurrency)
+        let_in = min(account_admission.AT_ONCE_MAX, process.settings.connection_concurrency)
 
         async def as_full_as_it_gets() -> bool:
             return await in_line(process) == len(busy) and await in_lane(process) >= let_in
@@ -54,7 +54,7 @@ async def in_lane(process: Process) -> int:
     """How many flows have been taken out of the queue of their lane, and have not ended."""
     taken_out = text("SELECT count(*) FROM dbos.workflow_status WHERE name = :name AND status = 'PENDING'")
     async with process.worker.store.engine.connect() as connection:
-        return int(await connection.scalar(taken_out, {"name": BOOKING_WORKFLOW}) or 0)
+        return int(await connection.scalar(taken_out, {"name": RUN_WORKFLOW}) or 0)
 
 
 async def test_orders_of_one_account_leave_places_to_others(process: Process) -> None:
@@ -66,7 +66,7 @@ async def test_orders_of_one_account_leave_places_to_others(process: Process) ->
 
 
 async def test_without_lines_they_would_fill_the_lane(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account_lines, "AT_ONCE_MAX", 1000)
+    monkeypatch.setattr(account_admission, "AT_ONCE_MAX", 1000)
 
     with pytest.raises(TimeoutError):
         await neighbour_of_a_busy_account(process, timeout_s=4)
@@ -90,7 +90,9 @@ async def test_who_parks_leaves_and_stands_in_line_again_when_tried_again(proces
 
 async def hold_places_of_ended_orders(process: Process) -> None:
     """As after a defect: workflows have ended, and all places of the account in the line are still taken."""
-    ended = [await process.ended(each) for each in await submitted_of_one_account(process, account_lines.AT_ONCE_MAX)]
+    ended = [
+        await process.ended(each) for each in await submitted_of_one_account(process, account_admission.AT_ONCE_MAX)
+    ]
     await process.idle()
     async with process.worker.store.transaction("nordwind") as connection:
         for order in ended:
@@ -117,11 +119,11 @@ async def test_who_waits_behind_one_that_ended_without_leaving_is_let_in_by_hous
 
     await hold_places_of_ended_orders(process)
     with monkeypatch.context() as patch:
-        patch.setattr(account_lines, "_still_at_work", leaves_it_so)  # the defect comes after the joining
+        patch.setattr(account_admission, "_still_at_work", leaves_it_so)  # the defect comes after the joining
         (order_id,) = await submitted_of_one_account(process, 1)
 
         async def waits_in_line() -> bool:
-            return await in_line(process) > account_lines.AT_ONCE_MAX
+            return await in_line(process) > account_admission.AT_ONCE_MAX
 
         await until(waits_in_line)
         await asyncio.sleep(0.5)  # in which the process's own housekeeping lets nobody in either

@@ -8,7 +8,7 @@ import pytest
 
 from process_api import account_overview
 from process_api.account_overview import total_per_currency
-from process_api.orders import Orders
+from process_api.orders.record import Orders
 from sandbox.process import RunningProcess
 from shared.canonical import (
     Money,

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from process_api import account_lines, saga
-from process_api.account_turns import LocalTurns, end_turn, take_turn
+from process_api.engine import account_admission, saga
+from process_api.engine.account_turns import LocalTurns, end_turn, take_turn
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import mixed_quote
 
@@ -20,7 +20,7 @@ WRITES = ("/orders/", "/subscriptions/", "/order-status/")
 
 async def most_writes_at_once(process: Process, monkeypatch: pytest.MonkeyPatch) -> int:
     """Order four quotes of one account at once, and count the writes that were at the vendors at the same time."""
-    monkeypatch.setattr(account_lines, "AT_ONCE_MAX", 4)  # all in the lane: the turns alone keep them apart
+    monkeypatch.setattr(account_admission, "AT_ONCE_MAX", 4)  # all in the lane: the turns alone keep them apart
     writing, most = 0, 0
 
     async def counted(request: httpx.Request) -> httpx.Response:

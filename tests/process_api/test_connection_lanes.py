@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from process_api import account_lines
-from process_api.flow_queues import in_booking, in_intake
+from process_api.engine import account_admission
+from process_api.engine.queues import in_begin, in_run
 from shared.canonical import Account
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
@@ -63,9 +63,9 @@ async def test_orders_of_another_legal_entity_keep_their_pace_while_an_erp_hangs
 
 async def test_in_one_lane_they_would_wait(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     def one_lane(flow_id: str, generation: int, **_: str) -> Any:
-        return in_booking(flow_id, generation, tenant="nordwind", legal_entity="ALL")
+        return in_run(flow_id, generation, tenant="nordwind", legal_entity="ALL")
 
-    monkeypatch.setattr(account_lines, "in_booking", one_lane)
+    monkeypatch.setattr(account_admission, "in_run", one_lane)
     with pytest.raises(TimeoutError):
         await neighbours_while_the_erp_hangs(process, timeout_s=4)
 
@@ -84,7 +84,7 @@ async def test_a_lane_takes_no_more_flows_than_it_is_configured_for(process: Pro
 
 
 def test_a_lane_is_a_tenant_before_the_quote_is_read_and_its_legal_entity_after() -> None:
-    assert in_intake("f", 2, tenant="nordwind")["queue_partition_key"] == "nordwind"
-    assert in_booking("f", 2, tenant="nordwind", legal_entity="NW-DE")["queue_partition_key"] == "nordwind/NW-DE"
-    booking = in_booking("f", 2, tenant="n", legal_entity="A")
-    assert in_intake("f", 2, tenant="n")["workflow_id"] != booking["workflow_id"]
+    assert in_begin("f", 2, tenant="nordwind")["queue_partition_key"] == "nordwind"
+    assert in_run("f", 2, tenant="nordwind", legal_entity="NW-DE")["queue_partition_key"] == "nordwind/NW-DE"
+    booking = in_run("f", 2, tenant="n", legal_entity="A")
+    assert in_begin("f", 2, tenant="n")["workflow_id"] != booking["workflow_id"]

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.order_intake import Accepted, OrderIntake
+from process_api.orders.intake import Accepted, OrderIntake
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from sandbox.engines import PostgresEngine, RedisEngine

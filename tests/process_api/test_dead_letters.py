@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from process_api import dead_letters
-from process_api.workflows.order_submission import STEPS
+from process_api.engine import decisions
+from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import ErpOrderState, OrderStatus, SubscriptionStatus
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import Fault
@@ -203,8 +203,8 @@ async def test_without_its_guard_the_second_decision_would_be_seen(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Mutation: with the check of the status gone, more than one decision acts."""
-    monkeypatch.setattr(dead_letters, "require_parked", lambda _flow: None)
-    monkeypatch.setattr(dead_letters, "_WORKFLOW_AT_WORK", text("SELECT false OR :workflow_id = ''"))
+    monkeypatch.setattr(decisions, "require_parked", lambda _flow: None)
+    monkeypatch.setattr(decisions, "_WORKFLOW_AT_WORK", text("SELECT false OR :workflow_id = ''"))
 
     _order, statuses = await many_decisions_at_once(process)
 
@@ -237,7 +237,7 @@ async def test_the_list_says_what_waits_and_what_to_do(process: Process) -> None
     assert letter["deadLetterId"] == order["flowId"]
     assert letter["owner"]
     assert letter["since"] >= order["timeline"][-2]["at"] > order["createdAt"], "it waits since it was parked"
-    assert letter["step"] in [step.name for step in STEPS] + ["report_ending"]
+    assert letter["step"] in [step.name for step in ORDER_SUBMISSION.steps] + ["report_ending"]
     assert "create_order is not available" in letter["reason"]
     assert "tried again" in letter["whatToDo"]
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from process_api.flow_edits import FlowEdits
+from process_api.orders.corrections import FlowEdits
 from shared.canonical import OrderStatus, Quote, QuoteStatus
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import euros
@@ -234,3 +234,32 @@ async def test_decisions_stay_as_they_were_made(process: Process) -> None:
         columns = text("SELECT before, after FROM quoteway.dead_letter_decisions WHERE dead_letter_id = :flow")
         (row,) = (await connection.execute(columns, {"flow": order["flowId"]})).all()
     assert row.before["quoteRevision"] == row.after["quoteRevision"] == 1
+
+
+async def test_what_nobody_can_be_asked_about_keeps_a_flow_from_being_edited(process: Process) -> None:
+    order = await parked(process, "create_order")
+    async with process.worker.store.transaction("nordwind") as connection:
+        written = text(
+            "INSERT INTO quoteway.intents (operation_id, tenant, flow_id, system, external_id, entity, payload_hash)"
+            " VALUES (:flow, 'nordwind', :flow, 'documents:NW-DE', :order, 'document', '')"
+        )
+        await connection.execute(written, {"flow": order["flowId"], "order": order["orderId"]})
+    looked_up = process.system.calls.count("find_subscription")
+
+    answer = await edited(process, order)
+
+    assert (answer.status_code, "documents:NW-DE" in answer.text) == (409, True)
+    assert process.system.calls.count("find_subscription") == looked_up
+
+
+async def test_an_edit_leaves_the_intents_of_the_orders_customer(process: Process) -> None:
+    order = await parked(process, "create_order")
+    customers = "SELECT count(*) FROM quoteway.intents WHERE tenant = 'nordwind' AND entity = 'customer'"
+    async with process.worker.store.transaction("nordwind") as connection:
+        before = await connection.scalar(text(customers))
+
+    answer = await edited(process, order)
+
+    assert answer.status_code == 202, answer.text
+    async with process.worker.store.transaction("nordwind") as connection:
+        assert await connection.scalar(text(customers)) >= before > 0

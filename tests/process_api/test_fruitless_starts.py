@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from process_api import fruitless_starts
-from process_api.fruitless_starts import count_start
+from process_api.engine import crash_loops
+from process_api.engine.crash_loops import count_start
 
 
 class CountedFlow:
@@ -17,6 +17,7 @@ class CountedFlow:
 
     def __init__(self, starts: int) -> None:
         self.starts = starts
+        self.counted = False
 
     @asynccontextmanager
     async def transaction(self, tenant: str) -> AsyncIterator["CountedFlow"]:
@@ -26,15 +27,18 @@ class CountedFlow:
     async def fence(self, _connection: Any) -> None:
         """The lease holds."""
 
-    async def scalar(self, statement: Any) -> int | None:
+    async def execute(self, statement: Any) -> "CountedFlow":
         compiled = statement.compile()
-        if str(compiled).startswith("SELECT"):
-            return self.starts
         bound = [value for name, value in compiled.params.items() if "fruitless_starts_2" in name]
-        if bound and self.starts >= bound[0]:
-            return None
-        self.starts += 1
+        self.counted = not str(compiled).startswith("SELECT") and not (bound and self.starts >= bound[0])
+        self.starts += self.counted
+        return self
+
+    def scalar_one(self) -> int:
         return self.starts
+
+    def one_or_none(self) -> SimpleNamespace | None:
+        return SimpleNamespace(kind="order_submission", step_table=1, starts=self.starts) if self.counted else None
 
 
 async def begin(flow: CountedFlow, monkeypatch: pytest.MonkeyPatch, *, dies: bool = False) -> list[tuple[float, int]]:
@@ -47,7 +51,7 @@ async def begin(flow: CountedFlow, monkeypatch: pytest.MonkeyPatch, *, dies: boo
             raise asyncio.CancelledError
 
     # That module's own name only: one that never lets others go on would be everyone's on this loop.
-    monkeypatch.setattr(fruitless_starts, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(crash_loops, "asyncio", SimpleNamespace(sleep=sleep))
     store: Any = flow
     await count_start(store, store, "nordwind.ord_1")
     return pauses

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from process_api import account_lines, executor
-from process_api.flows import FlowStatus
-from process_api.lease import LeaseLost
+from process_api import store as process_store
+from process_api.engine import account_admission, ending
+from process_api.engine.flows import FlowStatus
+from process_api.engine.worker_lease import LeaseLost
+from process_api.orders.submission import ORDER_SUBMISSION
 from shared.problem import Unavailable
 
 FLOW = "nordwind.ord_1"
@@ -16,8 +18,6 @@ FLOW = "nordwind.ord_1"
 
 class EndedFlow:
     """A worker whose flow has ended, and its database, which is away for a while once that is known."""
-
-    flow_starts_max = 10
 
     def __init__(self, away: int = 0) -> None:
         self.store = self.lease = self
@@ -54,18 +54,23 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> EndedFlow:
     async def note(what: str) -> None:
         ended.done.append(what)
 
-    monkeypatch.setattr(executor, "running_worker", lambda: ended)
-    monkeypatch.setattr(executor, "_DATABASE_POLL_S", 0.0)
-    monkeypatch.setattr(executor, "end_turn", lambda _connection, _flow_id: note("turn"))
-    monkeypatch.setattr(account_lines, "leave_line", lambda _connection, _flow_id: note("line"))
-    monkeypatch.setattr(executor, "add_what_to_do", lambda _connection, _flow_id, sentence: note(sentence[:10]))
+    monkeypatch.setattr(process_store, "_AWAY_POLL_S", 0.0)
+    monkeypatch.setattr(ending, "end_turn", lambda _connection, _flow_id: note("turn"))
+    monkeypatch.setattr(account_admission, "leave_line", lambda _connection, _flow_id: note("line"))
+    monkeypatch.setattr(ending, "add_what_to_do", lambda _connection, _flow_id, sentence: note(sentence[:10]))
     return ended
+
+
+async def give_up(flow: EndedFlow) -> None:
+    """Give the flow up after ten starts."""
+    both: Any = flow
+    await ending.give_up(both, both, ORDER_SUBMISSION, FLOW, 10)
 
 
 async def test_its_owner_is_told_and_its_place_is_left_also_where_the_database_is_away_just_then(
     flow: EndedFlow,
 ) -> None:
-    assert await executor.give_up(FLOW) == "given up"
+    await give_up(flow)
 
     assert flow.done == ["turn", "line", "10 workers"]
 
@@ -74,6 +79,6 @@ async def test_a_worker_that_lost_the_flow_takes_no_place_in_line_from_its_next_
     flow.lost = True
 
     with pytest.raises(LeaseLost):
-        await executor.give_up(FLOW)
+        await give_up(flow)
 
     assert flow.done == []

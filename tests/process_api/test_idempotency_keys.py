@@ -16,8 +16,8 @@ from process_api.housekeeping import Housekeeping
 from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed, prune_keys
 from process_api.identities import RELINK
 from process_api.legal_entities import LegalEntities
-from process_api.order_intake import ORDER_FLOW, OrderIntake, Submission
-from process_api.submission_check import SubmissionCheck
+from process_api.orders.intake import ORDER_FLOW, OrderIntake, Submission
+from process_api.orders.submission_check import SubmissionCheck
 from shared.principal import ActingUser, OwnToken, Principal
 from shared.problem import Conflict, IdempotencyMismatch
 from tests.patience import HANG_S

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import insert, select
 
-from process_api.intents import Intents
+from process_api.engine.intents import Intents
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.tables import flows, intents
@@ -44,18 +44,20 @@ class Writing:
             payload=payload,
             step=what["step"],
             system=what["system"],
+            entity="order",
             external_id=what["external_id"],
         )
 
     async def record_customer(self, payload: Payload, flow_id: str | None = None) -> str:
         """Record that the account's customer may be created from that payload."""
-        return await self.intents.record_customer(
+        return await self.intents.record_shared(
             tenant=self.tenant,
             flow_id=flow_id or self.flow_id,
             payload=payload,
             step="validate_customer",
             system="erp:NW-DE",
-            account_id="001A",
+            entity="customer",
+            external_id="001A",
         )
 
     async def begin_flow(self, subject: str) -> str:

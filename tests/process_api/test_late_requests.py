@@ -8,8 +8,9 @@ import pytest
 from dbos import DBOS
 from sqlalchemy import text
 
-from process_api import executor
-from process_api.workflows import late_requests
+from process_api.engine import ending, executor
+from process_api.orders import late_requests
+from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import ErpOrder, ErpOrderState, Money, Subscription, SubscriptionStatus
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
@@ -97,10 +98,10 @@ async def test_row_18_a_clock_that_is_ahead_does_not_look_too_early(
 async def test_row_18_mutation_by_its_own_clock_it_looks_at_once(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def by_its_own_clock(_: str) -> float:
+    async def by_its_own_clock(*_: object) -> float:
         return 0.0
 
-    monkeypatch.setattr(executor, "second_look_early_s", by_its_own_clock)
+    monkeypatch.setattr(executor, "sweep_early_s", by_its_own_clock)
     assert await look_by_a_clock_that_is_ahead(process, monkeypatch)
 
 
@@ -191,7 +192,8 @@ async def test_only_an_order_with_an_uncertain_write_is_looked_at_again(process:
     order = await ended_after_a_lost_answer(process, then="certain")
     flow = await process.flow(order["flowId"])
     assert {attempt["outcome"] for attempt in flow["attempts"]} == {"done", "unavailable"}
-    assert not await executor.was_uncertain(order["flowId"])
+    writes = ORDER_SUBMISSION.vendor_writes
+    assert not await ending.was_uncertain(process.worker.store, order["flowId"], writes)
     assert await DBOS.get_workflow_status_async(f"{order['flowId']}.second-look") is None
 
 

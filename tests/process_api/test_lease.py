@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from process_api.lease import Lease, LeaseLost, new_executor_id
+from process_api.engine.worker_lease import Lease, LeaseLost, new_executor_id
 from tests.patience import HANG_S, LONG_LEASE_S, until
 from tests.process_api.conftest import Process
 

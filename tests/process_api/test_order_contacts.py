@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text, update
 from process_api import order_contacts
 from process_api.housekeeping import Housekeeping
 from process_api.order_contacts import CONTACT_FIELDS, forget_contacts
-from process_api.orders import find_order
+from process_api.orders.record import find_order
 from process_api.tables import flows, orders
 from shared.canonical import Contact
 from tests.patience import HANG_S

@@ -11,8 +11,8 @@ from dbos import DBOS
 from sqlalchemy import text
 
 from process_api import system_client
-from process_api.account_turns import end_turn
-from process_api.steps import Found
+from process_api.engine.account_turns import end_turn
+from process_api.engine.steps import Found
 from shared import http_client
 from shared.canonical import ErpOrderState, OrderStatus, QuoteStatus, Recurrence, SubscriptionStatus
 from tests.process_api.conftest import Process
@@ -137,9 +137,10 @@ async def test_a_defect_of_ours_parks_the_order_at_once(process: Process, monkey
     async def broken(_context: object) -> Found:
         raise KeyError("a defect")
 
-    saga = process.worker.saga
-    steps = tuple(replace(step, run=broken) if step.name == "start_billing" else step for step in saga.steps)
-    monkeypatch.setattr(process.worker, "saga", replace(saga, steps=steps))
+    saga = process.saga
+    steps = tuple(replace(step, do=broken) if step.name == "start_billing" else step for step in saga.kind.steps)
+    kind = replace(saga.kind, steps=steps)
+    monkeypatch.setitem(process.worker.engine.sagas, kind.name, replace(saga, kind=kind))
 
     order = await submit_and_end(process)
 
@@ -154,7 +155,7 @@ async def test_a_defect_outside_any_step_parks_the_order_too(process: Process, m
     async def broken(*_arguments: object, **_more: object) -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr(type(process.worker.saga), "settle", broken)
+    monkeypatch.setattr(type(process.saga), "settle", broken)
     answer = await process.submit()
     order = await process.ended(answer.json()["orderId"])
     monkeypatch.undo()

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from process_api.workflows.order_submission import STEPS
+from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import (
     Account,
     Address,
@@ -90,12 +90,12 @@ async def test_the_timeline_and_the_flow_tell_the_story(process: Process) -> Non
     assert list(dict.fromkeys(statuses)) == ["received", "validating", "booking", "provisioning", "booked"]
     flow = await process.flow(order["flowId"])
     assert flow["flow"]["status"] == "succeeded"
-    assert [step["step"] for step in flow["steps"]] == [step.name for step in STEPS]
+    assert [step["step"] for step in flow["steps"]] == [step.name for step in ORDER_SUBMISSION.steps]
     assert {step["state"] for step in flow["steps"]} == {"done"}
     vendor_ids = {step["step"]: step["vendorIds"] for step in flow["steps"]}
     assert vendor_ids["book_erp_order"] == ["erp:42"]
     assert vendor_ids["start_billing"] == ["billing:sub_1", "billing:sub_2"]
-    assert [attempt["outcome"] for attempt in flow["attempts"]] == ["done"] * len(STEPS)
+    assert [attempt["outcome"] for attempt in flow["attempts"]] == ["done"] * len(ORDER_SUBMISSION.steps)
 
 
 @pytest.mark.parametrize("operation", READS + WRITES)

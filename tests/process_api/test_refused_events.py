@@ -11,10 +11,10 @@ from sqlalchemy import bindparam, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from process_api import refused_events
+from process_api.engine.steps import Patience
 from process_api.event_delivery import stream_of
 from process_api.event_log import append_event
 from process_api.refused_events import EVENT_BYTES_MAX
-from process_api.steps import Patience
 from shared.events import OrderBooked
 from shared.problem import Unavailable
 from shared.redis_connection import EntriesRefusedError, RedisStreams

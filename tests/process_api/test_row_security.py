@@ -14,11 +14,11 @@ from sqlalchemy.exc import ProgrammingError
 
 from process_api.idempotency import IdempotencyKey
 from process_api.migrate import migrate
-from process_api.order_intake import OrderIntake, Submission
+from process_api.orders.intake import OrderIntake, Submission
+from process_api.orders.submission_check import SubmissionCheck
 from process_api.row_security import APPLICATION_ROLE, SCHEMA
 from process_api.settings import ProcessSettings
 from process_api.store import Store
-from process_api.submission_check import SubmissionCheck
 from process_api.tables import (
     dead_letter_decisions,
     flow_attempts,

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from process_api.workflows.order_submission import STEPS
+from process_api.orders.submission import ORDER_SUBMISSION
 from tests.faults.late_undo import register_undo_afterwards
 from tests.patience import HANG_S
 from tests.process_api.conftest import Process
@@ -28,6 +28,7 @@ EXAMPLES = int(os.environ.get("QUOTEWAY_SAGA_EXAMPLES", "12"))
 # On a machine that is busy with something else, fewer examples are tried: those left then do nothing.
 _BUDGET_S = max(60.0, EXAMPLES * 10.0)
 FAULTS: list[Fault] = ["lost", "lost", "lost", "unavailable", "not_sent", "garbage", "rejected"]
+STEP_NAMES = ["", *(step.name for step in ORDER_SUBMISSION.steps)]
 PLANS = st.builds(
     Plan,
     st.dictionaries(st.sampled_from(OPERATIONS), st.lists(st.sampled_from(FAULTS), min_size=1, max_size=2), max_size=4),
@@ -75,7 +76,11 @@ class Orders(RuleBasedStateMachine):
         self.do(self.driver.settle())
 
     @precondition(lambda self: self.driver.parked())
-    @rule(chosen=st.integers(0, 99), plan=PLANS, from_step=st.sampled_from(["", *(step.name for step in STEPS)]))
+    @rule(
+        chosen=st.integers(0, 99),
+        plan=PLANS,
+        from_step=st.sampled_from(STEP_NAMES),
+    )
     def retry(self, chosen: int, plan: Plan, from_step: str) -> None:
         """An operator has a parked flow tried again."""
         self._decide(chosen, plan, "retry", {"fromStep": from_step} if from_step else {})

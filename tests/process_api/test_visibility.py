@@ -15,6 +15,9 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.params import JSONBody
 from sqlalchemy import insert
 
+from process_api.dead_letters import dead_letters
+from process_api.engine.decisions import FlowDecisions
+from process_api.kinds import KINDS
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.subjects import (
@@ -107,7 +110,7 @@ async def seeing(process_settings: ProcessSettings, system: tuple[SystemClient, 
     store = Store(process_settings.database_url)
     tenant = f"t-{uuid.uuid4().hex[:12]}"
     user = ActingUser("005QW0000000001YAA", tenant, "txn-1", "salesforce-lightning", OWN_TOKEN)
-    yield Seeing(Visibility(client, store), switch, store, user)
+    yield Seeing(Visibility(client, store, dead_letters(store, FlowDecisions(store, KINDS))), switch, store, user)
     await store.close()
 
 

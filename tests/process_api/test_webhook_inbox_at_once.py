@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import false
 
 from process_api import webhook_inbox
-from process_api.steps import Patience
+from process_api.engine.steps import Patience
 from process_api.store import IDLE_TRANSACTION_S
 from process_api.webhook_inbox import InboxWorker, receive
 from shared.canonical import SubscriptionStatus, WebhookNotice

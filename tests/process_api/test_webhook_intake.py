@@ -16,9 +16,11 @@ import pytest_asyncio
 from prometheus_client import REGISTRY
 
 from process_api.app import create_app
+from process_api.subscription_mirror import SubscriptionMirror
 from process_api.system_client import SystemClient
 from process_api.v1 import webhooks
 from process_api.webhook_connections import WebhookConnections
+from process_api.webhook_inbox import SUBSCRIPTION
 from sandbox.stripe.webhooks import signature
 from shared.canonical import SubscriptionStatus
 from shared.canonical.webhook import WEBHOOK_BYTES_MAX
@@ -167,13 +169,30 @@ async def test_row_33_an_answer_that_our_question_causes_is_counted(billing: Bil
     await deliver(billing, about(subject))
 
     worker = billing.worker()
-    worker.system = RefusingSystem()  # type: ignore[assignment]  # of all its methods, one is asked
+    refusing: Any = RefusingSystem()  # of all its methods, one is asked
+    worker.handlers = {SUBSCRIPTION: SubscriptionMirror(refusing)}
     for _ in range(3):
         await asyncio.sleep(0.03)
         await worker.apply_next()
 
     [row] = await billing.query("SELECT status, attempts FROM quoteway.webhook_inbox")
     assert (row.status, row.attempts) == ("dead", 3)
+
+
+async def test_a_webhook_about_a_record_that_nothing_handles_is_dead_and_holds_up_nobody(billing: Billing) -> None:
+    subject, neighbour = f"{prefix()}-month", f"{prefix()}-year"
+    await deliver(billing, about(subject))
+    await billing.query("UPDATE quoteway.webhook_inbox SET record = 'parcel' RETURNING 1")
+    await billing.deliver(billing.move(neighbour, SubscriptionStatus.active))
+
+    worker = billing.worker()
+    for _ in range(6):
+        await asyncio.sleep(0.03)
+        await worker.apply_next()
+
+    [row] = await billing.query("SELECT status FROM quoteway.webhook_inbox WHERE subject = :subject", subject=subject)
+    assert row.status == "dead"
+    assert await billing.mirrored(neighbour) == {neighbour: "active"}
 
 
 class RefusingSystem:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from process_api.account_lines import AT_ONCE_MAX
+from process_api.engine.account_admission import AT_ONCE_MAX
 from process_api.settings import ProcessSettings
 from sandbox.engines import PostgresEngine
 from sandbox.process import RunningProcess

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from process_api.lease import Lease
+from process_api.engine.worker_lease import Lease
 from process_api.settings import ProcessSettings
 from process_api.worker import run_worker
 from shared.settings import load_settings

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,12 +143,17 @@ class Plant:
 
 @asynccontextmanager
 async def running_plant(
-    base: ProcessSettings, postgres: PostgresEngine, issuer: RunningProcess, server: SystemServer, folder: Path
+    base: ProcessSettings,
+    postgres: PostgresEngine,
+    issuer: RunningProcess,
+    server: SystemServer,
+    folder: Path,
+    prepare: Callable[[str], None] = migrate,
 ) -> AsyncIterator[Plant]:
-    """A plant whose workers have a short lease."""
+    """A plant whose workers have a short lease. `prepare` makes its database from an empty one."""
     database = f"plant_{uuid.uuid4().hex[:8]}"
     postgres.create_database(database)
-    await asyncio.to_thread(migrate, postgres.url(database))
+    await asyncio.to_thread(prepare, postgres.url(database))
     settings = msgspec.structs.replace(
         base, database_url=postgres.url(database), system_url=server.url, lease_s=3.0, step_attempts_max=8
     )

@@ -1,7 +1,6 @@
 """Orders: the accepted quotes, and where each of them is."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.moments import rfc3339
 from process_api.readiness_fault import ReadinessFault
 from process_api.store import Store
 from process_api.tables import order_timeline, orders
@@ -175,8 +175,3 @@ def order_record(row: Row[Any]) -> OrderRecord:
 
 def _money(amount: Decimal | None, currency: str | None) -> Money | None:
     return Money.of(amount, currency) if amount is not None and currency is not None else None
-
-
-def rfc3339(moment: datetime) -> str:
-    """A moment in UTC, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

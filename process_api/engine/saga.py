@@ -1,8 +1,8 @@
-"""The saga: steps run in order, each tried until it is settled, and undone in reverse when the business says no.
+"""The saga: steps run in order, each tried until it is settled, and undone in reverse after a refusal.
 
 What decides is the family of the error (shared.problem):
 
-    Rejected         the vendor said no          undo what has begun; the order is rejected with the reason
+    Rejected         the vendor said no          undo what has begun; the flow ends rejected with the reason
     Unavailable      known not done              try again with growing pauses; in the end park
     OutcomeUnknown   sent, no trustworthy answer let it settle, look it up by external id; never repeat it blindly
     NeedsDecision    a person has to decide      park at once, with what there is to decide
@@ -16,21 +16,25 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, Literal, NotRequired, TypedDict
 
 from dbos import DBOS, StepOptions
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.account_turns import LocalTurns, end_turn, take_turn
-from process_api.flow_progress import begin_attempt, begun_steps, end_attempt, end_step, step_state
-from process_api.flow_trace import traced_attempt
-from process_api.flows import StepState, change_flow, tenant_of, undoing_to
-from process_api.fruitless_starts import forget_starts
-from process_api.lease import Lease
-from process_api.steps import C, Direction, Ending, Found, Patience, Step
-from process_api.store import Store
+from process_api.engine.account_turns import LocalTurns, end_turn, take_turn
+from process_api.engine.crash_loops import forget_starts
+from process_api.engine.flow_kind import FlowKind
+from process_api.engine.flows import StepState, change_flow, tenant_of, undoing_to
+from process_api.engine.progress import begin_attempt, begun_steps, end_attempt, end_step, step_state
+from process_api.engine.steps import C, Direction, Ending, Found, Patience, Step
+from process_api.engine.trace import traced_attempt
+from process_api.engine.worker_lease import Lease
+from process_api.store import Store, when_available
+from process_api.tables import flows
 from shared.problem import (
     Conflict,
     InvalidRequest,
@@ -44,15 +48,13 @@ from shared.problem import (
 from shared.telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
-# `waiting`: nothing was tried, since another order of the account had its turn.
+# `waiting`: nothing was tried, since another flow of the account had its turn.
 OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "decision", "defect"]
 # An undo is tried longer: what it leaves behind, a person has to clear away.
 _UNDO_PATIENCE_FACTOR = 3
 # How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
 _TURN_WAIT_S = 10.0
 _TURN_POLL_S = 0.2
-# The database is away: DBOS waits for it in the same way.
-_DATABASE_POLL_S = 1.0
 _SETTLED: dict[Direction, frozenset[StepState]] = {
     "forward": frozenset({StepState.done}),
     "find": frozenset({StepState.done}),
@@ -76,23 +78,28 @@ class Outcome(TypedDict):
 
 @dataclass(frozen=True)
 class Saga(Generic[C]):
-    """A saga's steps and how to run them.
+    """Runs the flows of one kind. `resources`: what the kind's `load` makes a context from."""
 
-    `load` makes the context; `settled` writes what a step found to the order, `refused` why one was refused.
-    """
-
-    steps: tuple[Step[C], ...]
+    kind: FlowKind[C]
+    resources: Any
     store: Store
     patience: Patience
     lease: Lease
-    load: Callable[[str], Awaitable[C]]
-    begun: Callable[[Any, C, Step[C], Direction], Awaitable[None]]
-    settled: Callable[[Any, C, Step[C], Found], Awaitable[None]]
-    refused: Callable[[Any, str, QuotewayError], Awaitable[None]]
     local_turns: LocalTurns = field(default_factory=LocalTurns)
 
+    def at(self, step_table: int | None) -> "Saga[C]":
+        """Return what runs a flow that is pinned to that step table."""
+        kind = self.kind.at(step_table)
+        return self if kind is self.kind else replace(self, kind=kind)
+
+    async def load(self, flow_id: str) -> C:
+        """Load the context of an attempt."""
+        async with self.store.transaction(tenant_of(flow_id)) as connection:
+            flow = (await connection.execute(select(flows).where(flows.c.flow_id == flow_id))).one()
+            return await self.kind.load(self.resources, connection, flow)
+
     async def run(self, flow_id: str, *, resumed: bool = False, through: str | None = None) -> Ending:
-        """Run the steps in order, all or `through` one. On a refusal, undo whatever has begun.
+        """Run the steps in order, all or `through` one, and return how that ended. A refusal undoes what has begun.
 
         Called inside a durable workflow. What an earlier workflow of the flow has done stays done.
 
@@ -104,7 +111,7 @@ class Saga(Generic[C]):
             if ending is not None:
                 return await self._compensate(flow_id, ending)
         past_pivot = False
-        for step in self.steps:
+        for step in self.kind.steps:
             outcome = await self.settle(flow_id, step, "forward", look_first=resumed)
             if outcome["kind"] == "done":
                 past_pivot = past_pivot or step.kind == "pivot"
@@ -119,16 +126,18 @@ class Saga(Generic[C]):
         return Ending("succeeded")
 
     async def _compensate(self, flow_id: str, ending: Ending) -> Ending:
-        """Undo what has begun, last first, and come to this ending."""
-        by_name = {step.name: step for step in self.steps}
+        """Undo what has begun, last first, and return this ending, or the parking of it."""
+        by_name = {step.name: step for step in self.kind.steps}
         for name in await DBOS.run_step_async({"name": "list_begun_steps"}, self._begun_steps, flow_id, ending):
             step = by_name[name]
             if step.undo is None:
                 continue
             outcome = await self.settle(flow_id, step, "undo")
             if outcome["kind"] != "done":
-                why = "The order was refused" if ending.kind == "rejected" else "The order was given up"
-                return _parked(step, outcome, f"{why}, and what was booked could not be taken back")
+                why = "refused" if ending.kind == "rejected" else "given up"
+                return _parked(
+                    step, outcome, f"The {self.kind.noun} was {why}, and what was booked could not be taken back"
+                )
         return ending
 
     async def settle(
@@ -140,7 +149,7 @@ class Saga(Generic[C]):
         `tried`: how many attempts an earlier workflow has made at it, so that these are counted on from there.
         """
         unknown = look_first and direction == "forward" and step.find is not None
-        free_looks, attempt = int(unknown), 0
+        free_looks, attempt = (1 if unknown else 0), 0
         while True:
             attempt += 1
             looking = unknown and direction == "forward" and step.find is not None
@@ -164,21 +173,20 @@ class Saga(Generic[C]):
             await pause(outcome["pause_s"])
 
     async def _begun_steps(self, flow_id: str, ending: Ending) -> list[str]:
-        """What is to be undone. From here on the flow can come to this ending only, however often it is parked."""
-        while True:
-            with suppress(Unavailable):
-                async with self.store.transaction(tenant_of(flow_id)) as connection:
-                    await change_flow(connection, flow_id, undoing_to=asdict(ending))
-                    return await begun_steps(connection, flow_id)
-            await asyncio.sleep(_DATABASE_POLL_S)
+        """Return what is to be undone. From here on the flow can only come to this ending, however often it parks."""
+
+        async def begin_undoing(connection: AsyncConnection) -> list[str]:
+            await change_flow(connection, flow_id, undoing_to=asdict(ending))
+            return await begun_steps(connection, flow_id)
+
+        return await when_available(self.store, tenant_of(flow_id), begin_undoing)
 
     async def _undoing_to(self, flow_id: str) -> Ending | None:
-        while True:
-            with suppress(Unavailable):
-                async with self.store.transaction(tenant_of(flow_id)) as connection:
-                    ending = await undoing_to(connection, flow_id)
-                return Ending(**ending) if ending is not None else None
-            await asyncio.sleep(_DATABASE_POLL_S)
+        def read(connection: AsyncConnection) -> Awaitable[dict[str, Any] | None]:
+            return undoing_to(connection, flow_id)
+
+        ending = await when_available(self.store, tenant_of(flow_id), read)
+        return Ending(**ending) if ending is not None else None
 
     @traced_attempt
     async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
@@ -195,7 +203,7 @@ class Saga(Generic[C]):
             outcome = self._judge(error, attempt)
             return await self._failed(flow_id, step, direction, attempt, outcome, _said(error), error)
         except Exception as error:  # noqa: BLE001 see below
-            # A defect of ours. Left to itself it would end the workflow and leave the order unfinished for ever.
+            # A defect of ours. Left to itself it would end the workflow and leave the flow unfinished for ever.
             _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
             detail = f"{type(error).__name__} in our own code; the log has the rest."
             return await self._failed(flow_id, step, direction, attempt, _outcome("defect", "defect"), detail)
@@ -214,7 +222,7 @@ class Saga(Generic[C]):
             async with self.store.transaction(tenant_of(flow_id)) as connection:
                 await self.lease.fence(connection)
                 if outcome["kind"] == "rejected" and error is not None:
-                    await self.refused(connection, flow_id, error)
+                    await self.kind.record.note_refused(connection, flow_id, error)
                 await self._end(connection, flow_id, step, direction, attempt, outcome, detail)
         return outcome
 
@@ -259,13 +267,15 @@ class Saga(Generic[C]):
                 connection,
                 flow_id=context.flow_id,
                 step=step.name,
-                position=self.steps.index(step) if step in self.steps else len(self.steps),
+                position=self.kind.position_of(step),
                 direction=direction,
                 attempt=attempt,
                 executor_id=self.lease.executor_id,
             )
             if attempt == 1:
-                await self.begun(connection, context, step, direction)
+                phase = self.kind.record.undoing_phase if direction == "undo" else step.phase
+                if phase is not None and phase != context.phase:
+                    await self.kind.record.enter_phase(connection, context.subject, phase, step.name)
         return None
 
     async def _write_down(self, connection: Any, context: C, step: Step[C], direction: Direction, found: Found) -> None:
@@ -279,8 +289,9 @@ class Saga(Generic[C]):
             state=StepState.done,
             vendor_ids=found.vendor_ids,
             result=found.result,
+            known=found.connection,
         )
-        await self.settled(connection, context, step, found)
+        await self.kind.record.note_found(connection, context.subject, step.name, found)
 
     async def _end(
         self,
@@ -341,7 +352,7 @@ async def _call(step: Step[C], direction: Direction, context: C) -> Found | None
         return await step.undo(context)
     if direction == "find" and step.find is not None:
         return await step.find(context)
-    return await step.run(context)
+    return await step.do(context)
 
 
 def _said(error: QuotewayError) -> str:

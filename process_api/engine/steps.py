@@ -1,6 +1,6 @@
 """What a saga is made of: its steps, what they find, how long each is tried, and how it may end.
 
-Only declarations: whoever knows of steps need not know of the workflow engine that runs them (process_api.saga).
+Only declarations: what knows of steps need not know of the library that runs them (process_api.engine.saga).
 """
 
 import random
@@ -29,38 +29,58 @@ class FlowContext(Protocol):
         """The tenant whose flow this is."""
 
     @property
+    def subject(self) -> str:
+        """The business record that the flow is about."""
+
+    @property
+    def phase(self) -> str:
+        """The record's status when the context was loaded."""
+
+    @property
     def account_id(self) -> str:
         """The account it is about; asked for only by steps that take turns."""
+
+
+@dataclass(frozen=True)
+class FlowConnection:
+    """Whose record a flow is about, and whose books it is for."""
+
+    account_id: str
+    legal_entity: str
 
 
 @dataclass(frozen=True)
 class Found:
     """What a step found or made. `result` is kept with the flow: ids and decisions, no personal data.
 
-    `order` are columns of the order that change with it. `message` goes on the timeline, in plain words.
+    `changes` are fields of the business record that change with it. `message` goes on the timeline, in plain words.
+    `connection` is found by the step after which it is known (`FlowKind.connection_known_after`).
     """
 
     message: str
     result: dict[str, Any] = field(default_factory=dict)
     vendor_ids: list[str] = field(default_factory=list)
-    order: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
+    connection: FlowConnection | None = None
 
 
 @dataclass(frozen=True)
 class Step(Generic[C]):
-    """One step. `find` looks up what a lost request may have made; `undo` makes it not have happened.
+    """One step. `do` makes it, `find` looks up what a lost request may have made, `undo` makes it not have happened.
 
     kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
     `pivot` has one too, but once it is done there is no way back: a later refusal parks the flow (docs/decisions/0013).
-    `in_turn`: orders of one account make it one after the other (docs/decisions/0012).
+    `in_turn`: flows of one account make it one after the other (docs/decisions/0012).
+    `phase`: the status of the business record from this step on; None: the one before.
     """
 
     name: str
     kind: Literal["read", "undoable", "pivot", "forward-only"]
-    run: Callable[[C], Awaitable[Found]]
+    do: Callable[[C], Awaitable[Found]]
     find: Callable[[C], Awaitable[Found | None]] | None = None
     undo: Callable[[C], Awaitable[Found]] | None = None
     in_turn: bool = False
+    phase: str | None = None
 
     def __post_init__(self) -> None:
         if (self.kind in {"undoable", "pivot"}) != (self.undo is not None):

@@ -9,20 +9,19 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flow_queues import enqueue, in_intake
-from process_api.flows import FlowStatus, authority_of
+from process_api.engine.flows import authority_of
+from process_api.engine.intake import NewFlow, start_flow
 from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed
-from process_api.orders import order_record
+from process_api.orders.record import order_record
+from process_api.orders.submission import ORDER_SUBMISSION
+from process_api.orders.submission_check import SubmissionCheck
 from process_api.store import Store
-from process_api.submission_check import SubmissionCheck
-from process_api.tables import flows, order_timeline, orders
+from process_api.tables import order_timeline, orders
 from process_api.workflows.readiness.examination import Submitted
 from shared.canonical import OrderStatus
 from shared.principal import ActingUser, Principal
-from shared.telemetry import current_correlation_id
-from shared.tracing import recorded_traceparent
 
-ORDER_FLOW = "order_submission"
+ORDER_FLOW = ORDER_SUBMISSION.name
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -152,18 +151,12 @@ class OrderIntake:
                 message=f"Order received for revision {submission.quote_revision} of quote {submission.quote_id}.",
             )
         )
-        await connection.execute(
-            insert(flows).values(
-                flow_id=flow_id,
-                tenant=principal.tenant,
-                kind=ORDER_FLOW,
-                subject=order_id,
-                status=FlowStatus.queued,
-                correlation_id=current_correlation_id(),
-                traceparent=recorded_traceparent(),
-                requested_by=principal.subject if acting_user is None else acting_user.user_id,
-                authority=msgspec.to_builtins(authority_of(principal, acting_user)),
-            )
+        flow = NewFlow(
+            flow_id=flow_id,
+            tenant=principal.tenant,
+            subject=order_id,
+            requested_by=principal.subject if acting_user is None else acting_user.user_id,
+            authority=authority_of(principal, acting_user),
         )
-        await enqueue(connection, in_intake(flow_id, 1, tenant=principal.tenant), flow_id)
+        await start_flow(connection, ORDER_SUBMISSION, flow)
         return True

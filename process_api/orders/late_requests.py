@@ -5,7 +5,7 @@ arrives: at an ERP that knows no idempotency key it then makes a second order, o
 some minutes after the end the vendors are asked again, and what the order does not stand for is cancelled.
 """
 
-from process_api.steps import Found, Step
+from process_api.engine.steps import Found
 from process_api.workflows.amounts import has_erp_lines
 from process_api.workflows.dates import subscription_groups
 from process_api.workflows.order_checks import OrderSubmission
@@ -43,6 +43,3 @@ async def _stray_subscriptions(context: OrderSubmission) -> list[str]:
         found = await context.system.cancel_subscription(*place, keep=keep)
         cancelled += [f"billing:{vendor_id}" for vendor_id in found.cancelled_vendor_ids]
     return cancelled
-
-
-SECOND_LOOK: Step[OrderSubmission] = Step("second_look", "forward-only", look_again, in_turn=True)

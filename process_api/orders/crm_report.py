@@ -1,6 +1,6 @@
 """What Salesforce is told of an order."""
 
-from process_api.steps import Found
+from process_api.engine.steps import Found
 from process_api.workflows.order_checks import OrderSubmission
 from shared.canonical import OrderStatus, ReportedOrderStatus
 

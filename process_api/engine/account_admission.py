@@ -1,8 +1,8 @@
-"""Lines: of one account's orders, a few are in their connection's lane at a time; the others wait in line before it.
+"""Account admission: a few flows of an account are in their connection's lane at a time; the others wait in line.
 
-Orders of one account take turns (process_api.account_turns). One that waits for its turn in the lane would hold a place
-that an order of another account could use, and twenty of them, or twenty that each wait for a vendor, all the places.
-Whoever leaves lets the next one in, in one transaction: an order in line is either waiting, or in the queue.
+Flows of one account take turns (engine/account_turns.py). One that waited for its turn in the lane would hold a place
+that a flow of another account could use, and twenty of them, or twenty that each wait for a vendor, all the places.
+A flow that leaves lets the next one in, in one transaction: a flow in line is either waiting, or in the queue.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from sqlalchemy import Row, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flow_queues import enqueue, in_booking, workflow_ids
+from process_api.engine.queues import enqueue, in_run, workflow_ids
 from process_api.store import Store
-from process_api.tables import account_lines, flows, orders
+from process_api.tables import account_lines, flows
 
 # One is at work, and one goes on while that one pauses. With few, a busy account gets no more than its share of a lane.
 AT_ONCE_MAX = 2
@@ -26,20 +26,15 @@ _line = account_lines.c
 
 
 async def join_line(connection: AsyncConnection, flow_id: str, generation: int) -> None:
-    """Have a flow booked once it is its turn to be in the lane. Joining again changes nothing."""
-    order = (
-        await connection.execute(
-            select(orders.c.tenant, orders.c.order_id, orders.c.account_id, orders.c.legal_entity)
-            .join(flows, flows.c.subject == orders.c.order_id)
-            .where(flows.c.flow_id == flow_id)
-        )
-    ).one()
-    account_id = order.account_id or order.order_id
+    """Have a flow run once it is its turn to be in the lane. Joining again changes nothing."""
+    query = select(flows.c.tenant, flows.c.subject, flows.c.account_id, flows.c.legal_entity)
+    flow = (await connection.execute(query.where(flows.c.flow_id == flow_id))).one()
+    account_id = flow.account_id or flow.subject
     joining = insert(account_lines).values(
         flow_id=flow_id,
-        tenant=order.tenant,
+        tenant=flow.tenant,
         account_id=account_id,
-        legal_entity=order.legal_entity,
+        legal_entity=flow.legal_entity,
         generation=generation,
     )
     await connection.execute(
@@ -49,11 +44,11 @@ async def join_line(connection: AsyncConnection, flow_id: str, generation: int) 
             where=_line.generation < joining.excluded.generation,
         )
     )
-    await _admit(connection, order.tenant, account_id)
+    await _admit(connection, flow.tenant, account_id)
 
 
 async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
-    """Let the next order of the account in. Does nothing where the flow is not in line."""
+    """Let the next flow of the account in. Does nothing where the flow is not in line."""
     gone = delete(account_lines).where(_line.flow_id == flow_id).returning(_line.tenant, _line.account_id)
     left = (await connection.execute(gone)).one_or_none()
     if left is not None:
@@ -61,7 +56,7 @@ async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
 
 
 async def let_waiting_in(store: Store) -> None:
-    """Let in who waits behind one that has ended without leaving. Whoever joins or leaves notices that too."""
+    """Let in what waits behind a flow that has ended without leaving. Joining and leaving notice that too."""
     async with store.transaction_across_tenants() as connection:
         query = select(_line.tenant, _line.account_id).where(_line.admitted.is_(False)).distinct()
         accounts = (await connection.execute(query)).all()
@@ -84,12 +79,12 @@ async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> N
         inside = await _still_at_work(connection, inside)
     for row in following[: max(0, AT_ONCE_MAX - len(inside))]:
         await connection.execute(update(account_lines).where(_line.flow_id == row.flow_id).values(admitted=True))
-        place = in_booking(row.flow_id, row.generation, tenant=row.tenant, legal_entity=row.legal_entity)
+        place = in_run(row.flow_id, row.generation, tenant=row.tenant, legal_entity=row.legal_entity)
         await enqueue(connection, place, row.flow_id, row.generation)
 
 
 async def _still_at_work(connection: AsyncConnection, inside: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """Those whose workflow has not ended: one that a defect ended without leaving must not hold up its account."""
+    """Return those whose workflow has not ended. One ended by a defect never left, and must not hold its account up."""
     workflows = {workflow_ids(row.flow_id, row.generation)[1]: row for row in inside}
     at_work = set(await connection.scalars(_AT_WORK, {"workflow_ids": list(workflows)}))
     gone = [row.flow_id for workflow_id, row in workflows.items() if workflow_id not in at_work]

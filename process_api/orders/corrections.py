@@ -18,10 +18,11 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.dead_letters import DeadLetters, EditedValues, decide
 from process_api.discount_policy import DiscountPolicy
-from process_api.flows import StepState, change_flow
-from process_api.orders import OrderRecord, find_order
+from process_api.engine.decisions import FlowDecisions, decide
+from process_api.engine.flows import StepState, change_flow
+from process_api.orders.record import OrderRecord, find_order
+from process_api.orders.submission import ORDER_SUBMISSION
 from process_api.pricing_preview import quote_net
 from process_api.system_client import SystemClient
 from process_api.tables import flow_steps, intents, orders
@@ -29,8 +30,10 @@ from process_api.workflows.amounts import check_amounts
 from process_api.workflows.dates import subscription_groups
 from process_api.workflows.order_checks import correct
 from shared.auth import Principal
-from shared.canonical import ErpOrderState, Money, Quote, QuoteStatus, SubscriptionStatus
+from shared.canonical import ErpOrderState, Money, OrderStatus, Quote, QuoteStatus, SubscriptionStatus
 from shared.problem import Conflict, Fault, InvalidRequest, Rejected
+
+_CUSTOMER = "customer"
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,30 @@ class FlowEdit:
     net_total: Money | None = None
 
 
+class EditedValues(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an edit can change: the revision that is ordered, what its lines come to, SKUs and the tax code."""
+
+    quote_revision: int
+    net_total: Money | None = None
+    skus: dict[str, str] = msgspec.field(default_factory=dict)
+    tax_code: str | None = None
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A request that may have reached a vendor: for an `order`, a `subscription` or a `customer`."""
+
+    operation_id: str
+    entity: str
+    system: str
+    external_id: str
+
+
 @dataclass(frozen=True)
 class FlowEdits:
     """Carries out edits."""
 
-    letters: DeadLetters
+    decisions: FlowDecisions
     system: SystemClient
     policy: DiscountPolicy
 
@@ -61,8 +83,12 @@ class FlowEdits:
         Raises NotFound; Conflict where the flow is not parked, is being undone, or a vendor holds anything of it;
         InvalidRequest where the corrections do not fit; Unavailable where a vendor cannot say what it holds.
         """
-        async with self.letters.store.transaction(principal.tenant) as connection:
-            flow = await self.letters.lock_parked(connection, principal.tenant, flow_id)
+        async with self.decisions.store.transaction(principal.tenant) as connection:
+            flow = await self.decisions.lock_parked(connection, principal.tenant, flow_id)
+            if flow.kind != ORDER_SUBMISSION.name:
+                raise Conflict(
+                    f"Flow {flow_id} is no order's: nothing of it can be corrected. Try it again or discard it."
+                )
             order = await find_order(connection, flow.tenant, flow.subject)
         if order is None:
             raise AssertionError(f"flow {flow_id} has no order, though both are written in one transaction")
@@ -81,7 +107,7 @@ class FlowEdits:
             quote_revision=quote.revision, net_total=quote_net(quote), skus=edit.skus, tax_code=edit.tax_code
         )
         _require_named_sum(before.net_total, after.net_total, edit.net_total)
-        async with self.letters.store.transaction(principal.tenant) as connection:
+        async with self.decisions.store.transaction(principal.tenant) as connection:
             await self._write(connection, principal, flow, edit, before, after)
 
     async def _write(
@@ -93,12 +119,13 @@ class FlowEdits:
         before: EditedValues,
         after: EditedValues,
     ) -> None:
-        flow = await self.letters.lock_parked(connection, principal.tenant, seen.flow_id)
+        flow = await self.decisions.lock_parked(connection, principal.tenant, seen.flow_id)
         if flow.generation != seen.generation:
             raise Conflict(f"Somebody else has decided on flow {flow.flow_id} meanwhile. Look at it again.")
         await _take_revision(connection, flow, after.quote_revision)
         # They name what was never made, as each vendor has just said; their external ids stand for other payloads now.
-        await connection.execute(delete(intents).where(_of_order(flow.tenant, flow.subject)))
+        operations = [sent.operation_id for sent in await _sent_by(connection, flow.flow_id, flow.subject)]
+        await connection.execute(delete(intents).where(intents.c.operation_id.in_(operations)))
         await connection.execute(
             update(flow_steps)
             .where(flow_steps.c.flow_id == flow.flow_id)
@@ -116,37 +143,43 @@ class FlowEdits:
             after=msgspec.to_builtins(after),
         )
         message = f"Edited by {principal.subject}, and tried again from its quote: {edit.reason}"
-        await self.letters.begin_again_from_quote(connection, flow, message)
+        await self.decisions.begin_again(connection, flow, OrderStatus.validating, "edit", message)
 
     async def _require_unwritten(self, order: OrderRecord) -> None:
         """Ask every vendor that may have got something. Raises Conflict where it holds anything of the order."""
-        query = select(intents.c.system, intents.c.external_id).where(_of_order(order.tenant, order.order_id))
-        async with self.letters.store.transaction(order.tenant) as connection:
-            sent = (await connection.execute(query.order_by(intents.c.external_id))).all()
-        for row in sent:
-            capability, _, legal_entity = row.system.partition(":")
-            if capability == "erp":
-                erp_order = await self.system.find_order(order.tenant, legal_entity, row.external_id)
-                held, vendor_id = erp_order.state is not ErpOrderState.absent, erp_order.vendor_id
-            else:
-                subscription = await self.system.find_subscription(order.tenant, legal_entity, row.external_id)
-                held, vendor_id = subscription.status is not SubscriptionStatus.absent, subscription.vendor_id
+        for sent in await self._sent(order):
+            held, vendor_id = await self._held(order, sent)
             if held:
                 raise Conflict(
-                    f"{row.system} already holds {row.external_id} as {vendor_id}, which an edit would change. "
+                    f"{sent.system} already holds {sent.external_id} as {vendor_id}, which an edit would change. "
                     "Discard the flow, which undoes it, and submit the quote again."
                 )
+
+    async def _sent(self, order: OrderRecord) -> list[_Sent]:
+        """Return what the order may have made at the vendors."""
+        async with self.decisions.store.transaction(order.tenant) as connection:
+            return await _sent_by(connection, order.flow_id, order.order_id)
+
+    async def _held(self, order: OrderRecord, sent: _Sent) -> tuple[bool, str | None]:
+        """Return whether the vendor holds anything under the external id, and what it calls it."""
+        legal_entity = sent.system.partition(":")[2]
+        if sent.entity == "order":
+            erp_order = await self.system.find_order(order.tenant, legal_entity, sent.external_id)
+            return erp_order.state is not ErpOrderState.absent, erp_order.vendor_id
+        if sent.entity == "subscription":
+            subscription = await self.system.find_subscription(order.tenant, legal_entity, sent.external_id)
+            return subscription.status is not SubscriptionStatus.absent, subscription.vendor_id
+        raise Conflict(
+            f"Nobody can be asked here whether {sent.system} holds {sent.external_id}. Discard the flow, which undoes "
+            "it, and submit the quote again."
+        )
 
     async def _require_same_subscriptions(self, order: OrderRecord, quote: Quote) -> None:
         """Raise Conflict where a request for a subscription was sent that the corrected quote does not make.
 
         Were it to arrive late after all, nobody would look for it any more: neither an undo nor the second look.
         """
-        query = select(intents.c.external_id).where(
-            _of_order(order.tenant, order.order_id), intents.c.system.startswith("billing:")
-        )
-        async with self.letters.store.transaction(order.tenant) as connection:
-            sent = set((await connection.execute(query)).scalars())
+        sent = {each.external_id for each in await self._sent(order) if each.entity == "subscription"}
         kept = {group.external_id(order.order_id) for group in subscription_groups(quote)}
         if sent - kept:
             raise Conflict(
@@ -220,9 +253,21 @@ def _parties(quote: Quote) -> tuple[str, str, str]:
     return quote.account_id, quote.legal_entity, quote.currency
 
 
-def _of_order(tenant: str, order_id: str) -> Any:
-    """The intents of what an order makes at the vendors: their external ids begin with its id."""
-    return (intents.c.tenant == tenant) & intents.c.external_id.startswith(order_id, autoescape=True)
+async def _sent_by(connection: AsyncConnection, flow_id: str, order_id: str) -> list[_Sent]:
+    """Return what a flow may have made for its order. The customer is a fact of its own, and not among it."""
+    query = select(intents).where(intents.c.flow_id == flow_id).order_by(intents.c.external_id)
+    found = [
+        _Sent(row.operation_id, row.entity or _entity_of_before(row, order_id), row.system, row.external_id)
+        for row in await connection.execute(query)
+    ]
+    return [sent for sent in found if sent.entity != _CUSTOMER]
+
+
+def _entity_of_before(row: Row[Any], order_id: str) -> str:
+    """What an intent of a release before 0018 is about: the external ids of an order begin with its id."""
+    if not row.external_id.startswith(order_id):
+        return _CUSTOMER
+    return "order" if row.system.startswith("erp:") else "subscription"
 
 
 def _fault(pointer: str, detail: str) -> InvalidRequest:

@@ -1,13 +1,15 @@
 """How far a flow has come: its steps, and every attempt at them, written down before and after."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ScalarSelect, cast, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.flows import FlowStatus, StepState
+from process_api.engine.flows import FlowStatus, StepState
+from process_api.engine.steps import FlowConnection
 from process_api.tables import flow_attempts, flow_steps, flows
 from shared.shortened import DETAIL_CHARS_MAX, shortened
 
@@ -78,17 +80,21 @@ async def end_step(
     state: StepState,
     vendor_ids: list[str] | None = None,
     result: dict[str, Any] | None = None,
+    known: FlowConnection | None = None,
 ) -> None:
-    """Write down that a step is done, with what it found, or undone."""
+    """Write down that a step is done, with what it found, or undone. `known`: the flow's connection, once it is."""
     values: dict[str, Any] = {"state": state, "finished_at": func.clock_timestamp()}
     if vendor_ids is not None:
         values["vendor_ids"] = vendor_ids
     await connection.execute(
         update(flow_steps).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step).values(**values)
     )
+    changes: dict[str, Any] = {} if known is None else asdict(known)
     if result is not None:
         merged = flows.c.results.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
-        await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(results=merged))
+        changes["results"] = merged
+    if changes:
+        await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(**changes))
 
 
 async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:

@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.orders import rfc3339
+from process_api.moments import rfc3339
 from process_api.store import Store
-from process_api.tables import flow_attempts, flow_steps, flows, orders
+from process_api.tables import flow_attempts, flow_steps, flows
 from shared.principal import ActingUser, Principal
 from shared.problem import Fault, InvalidRequest
 
@@ -140,7 +140,7 @@ class Flows:
     ) -> tuple[list[FlowRecord], str | None]:
         """Some of the tenant's flows, newest first, and the cursor of those after them; of these legal entities only.
 
-        A flow whose quote has not been read yet is no legal entity's: only who sees all of them sees it.
+        A flow whose connection is not known yet is no legal entity's: only a client of all of them sees it.
         """
         query = select(flows).where(flows.c.tenant == tenant, *of_legal_entities(legal_entities))
         if status is not None:
@@ -219,12 +219,15 @@ def of_legal_entities(legal_entities: frozenset[str] | None) -> list[ColumnEleme
     """The condition that a flow is one of these legal entities'; none where all are meant."""
     if legal_entities is None:
         return []
-    theirs = exists().where(
-        orders.c.tenant == flows.c.tenant,
-        orders.c.order_id == flows.c.subject,
-        orders.c.legal_entity.in_(sorted(legal_entities)),
-    )
-    return [theirs]
+    return [flows.c.legal_entity.in_(sorted(legal_entities))]
+
+
+async def lane_of(connection: AsyncConnection, flow_id: str) -> tuple[str, str]:
+    """Return the tenant and the legal entity of a flow whose connection is known."""
+    row = (
+        await connection.execute(select(flows.c.tenant, flows.c.legal_entity).where(flows.c.flow_id == flow_id))
+    ).one()
+    return row.tenant, row.legal_entity
 
 
 async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:

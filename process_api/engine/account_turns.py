@@ -1,7 +1,7 @@
-"""Turns: one order an account at a time writes to the vendors.
+"""Account turns: one flow of an account at a time writes to the vendors.
 
-Salesforce locks an account's row for each of its orders, the ERP locks whole tables, and billing locks the customer:
-two orders of one account at once only turn each other away. A turn is a row with an end on the database's clock, so it
+The CRM locks an account's row for each of its orders, the ERP locks whole tables, and billing locks the customer: two
+flows of one account at once only turn each other away. A turn is a row with an end on the database's clock, so it
 serves all workers, and one that died keeps it for no longer than that. Nothing about exactly-once rests on it.
 """
 
@@ -49,5 +49,5 @@ async def take_turn(connection: AsyncConnection, tenant: str, account_id: str, f
 
 
 async def end_turn(connection: AsyncConnection, flow_id: str) -> None:
-    """Let the next order have its turn. Does nothing where it is not this flow's."""
+    """Let the next flow have its turn. Does nothing where it is not this flow's."""
     await connection.execute(delete(account_turns).where(account_turns.c.flow_id == flow_id))

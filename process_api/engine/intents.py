@@ -1,11 +1,10 @@
 """Intents: every write to a vendor is written down before it is sent.
 
 After a crash the row says what may have happened and under which external id to look for it. One external id never
-stands for two different payloads, but for a customer's: see `record_customer`.
+stands for two different payloads, but for a record that flows share: see `record_shared`.
 
-Written are orders in the ERP, subscriptions in billing and customers in both. Quoteway writes no invoice and no payment
-yet: the ERP and billing make them of what is written here, and Quoteway only reads them. Whoever adds such a write
-records its intent here first.
+A step that adds a write to a vendor records its intent here first. Nothing writes an invoice or a payment yet: the ERP
+and billing make them of the orders and subscriptions that are written, and Quoteway only reads them.
 """
 
 import hashlib
@@ -27,7 +26,15 @@ class Intents:
     store: Store
 
     async def record(
-        self, *, tenant: str, flow_id: str, step: str, system: str, external_id: str, payload: msgspec.Struct
+        self,
+        *,
+        tenant: str,
+        flow_id: str,
+        step: str,
+        system: str,
+        entity: str,
+        external_id: str,
+        payload: msgspec.Struct,
     ) -> str:
         """Write the intent down and return its operation id. Recording the same intent again changes nothing.
 
@@ -36,7 +43,7 @@ class Intents:
         """
         operation_id, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
         async with self.store.transaction(tenant) as connection:
-            await connection.execute(_insertion(operation_id, tenant, flow_id, system, external_id, digest))
+            await connection.execute(_insertion(operation_id, tenant, flow_id, system, entity, external_id, digest))
             known = await connection.scalar(
                 select(intents.c.payload_hash).where(
                     intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == external_id
@@ -51,22 +58,29 @@ class Intents:
             )
         return operation_id
 
-    async def record_customer(
-        self, *, tenant: str, flow_id: str, step: str, system: str, account_id: str, payload: msgspec.Struct
+    async def record_shared(
+        self,
+        *,
+        tenant: str,
+        flow_id: str,
+        step: str,
+        system: str,
+        entity: str,
+        external_id: str,
+        payload: msgspec.Struct,
     ) -> str:
-        """Write down that a customer may be created under its account's id, and return the operation id.
+        """Write down that a record which many flows share may be created, and return the operation id.
 
-        All orders of an account share its customer, and so this intent: it is the first order's that asked, whose
-        operation id every later one is given. Another payload is no contradiction here, as it is with an order: name
-        and address are Salesforce's to change between two orders, and a vendor that has the customer is told of them
-        by comparing, however often. So the intent is about the creation alone. While there is no answer the hash
-        follows the payload, since the one sent last is the one that a search may find; after it, the hash stays what
-        it was when the vendor answered first.
+        So it is with an account's customer: the first flow that asked has the intent, and its operation id is what
+        every later one is given. Another payload is no contradiction here, as it is in `record`: name and address may
+        change between two flows, and a vendor that has the record is told of them by comparing, however often. So the
+        intent is about the creation alone. While there is no answer the hash follows the payload, since the one sent
+        last is the one that a search may find; after it, the hash stays what it was when the vendor answered first.
         """
-        this, digest = f"{flow_id}:{step}:{account_id}", _digest(payload)
-        same = (intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == account_id)
+        this, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
+        same = (intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == external_id)
         async with self.store.transaction(tenant) as connection:
-            await connection.execute(_insertion(this, tenant, flow_id, system, account_id, digest))
+            await connection.execute(_insertion(this, tenant, flow_id, system, entity, external_id, digest))
             await connection.execute(
                 update(intents).where(*same, intents.c.answered_at.is_(None)).values(payload_hash=digest)
             )
@@ -87,12 +101,15 @@ def _digest(payload: msgspec.Struct) -> str:
     return hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()
 
 
-def _insertion(operation_id: str, tenant: str, flow_id: str, system: str, external_id: str, digest: str) -> Insert:
+def _insertion(
+    operation_id: str, tenant: str, flow_id: str, system: str, entity: str, external_id: str, digest: str
+) -> Insert:
     values = {
         "operation_id": operation_id,
         "tenant": tenant,
         "flow_id": flow_id,
         "system": system,
+        "entity": entity,
         "external_id": external_id,
         "payload_hash": digest,
     }

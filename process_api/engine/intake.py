@@ -1,0 +1,56 @@
+"""The start of a flow: its row and its place in the queue, in the transaction that writes its business record."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.engine.account_admission import join_line
+from process_api.engine.flow_kind import FlowKind
+from process_api.engine.flows import Authority, FlowStatus
+from process_api.engine.queues import enqueue, in_begin
+from process_api.tables import flows
+from shared.telemetry import current_correlation_id
+from shared.tracing import recorded_traceparent
+
+
+@dataclass(frozen=True)
+class NewFlow:
+    """A flow that is to be started. `subject` is its business record, `authority` by whose right it is started.
+
+    Account and legal entity are given where the kind says that they are known at intake.
+    """
+
+    flow_id: str
+    tenant: str
+    subject: str
+    requested_by: str
+    authority: Authority
+    account_id: str | None = None
+    legal_entity: str | None = None
+
+
+async def start_flow(connection: AsyncConnection, kind: FlowKind[Any], flow: NewFlow) -> None:
+    """Write a flow down and queue it, in the caller's transaction: what exists is queued, and what is queued exists."""
+    await connection.execute(
+        insert(flows).values(
+            flow_id=flow.flow_id,
+            tenant=flow.tenant,
+            kind=kind.name,
+            subject=flow.subject,
+            status=FlowStatus.queued,
+            account_id=flow.account_id,
+            legal_entity=flow.legal_entity,
+            step_table=kind.version,
+            correlation_id=current_correlation_id(),
+            traceparent=recorded_traceparent(),
+            requested_by=flow.requested_by,
+            authority=msgspec.to_builtins(flow.authority),
+        )
+    )
+    if kind.connection_known_after is None:
+        await join_line(connection, flow.flow_id, 1)
+    else:
+        await enqueue(connection, in_begin(flow.flow_id, 1, tenant=flow.tenant), flow.flow_id)

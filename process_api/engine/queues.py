@@ -1,0 +1,101 @@
+"""The queues that flows wait in: each has a lane for every vendor connection, and a lane has its own limit.
+
+    flow-begin   a lane a tenant: the steps until it is known whose books the flow is for
+    flow-run     a lane a legal entity: all else happens in that legal entity's ERP and billing
+    flow-sweep   a lane a legal entity: what arrived late is looked for some minutes after a flow's end
+
+So a connection that is slow or dead holds up the flows that need it, and no others (docs/decisions/0024).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    # The library itself is the worker's: imported into the API's processes it would be a fifth of their memory.
+    from dbos import EnqueueOptions
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+# The library's name for all processes that share its tables.
+APPLICATION = "quoteway"
+BEGIN_QUEUE = "flow-begin"
+RUN_QUEUE = "flow-run"
+SWEEP_QUEUE = "flow-sweep"
+QUEUES = (BEGIN_QUEUE, RUN_QUEUE, SWEEP_QUEUE)
+# Where the release before this one left flows (docs/decisions/0090). Nothing is put there any more.
+EARLIER_QUEUES = ("order-intake", "order-booking", "second-look")
+BEGIN_WORKFLOW = "begin_flow"
+RUN_WORKFLOW = "run_flow"
+SWEEP_WORKFLOW = "sweep_flow"
+# The version of the three durable workflows, not of any process's steps: a worker only takes flows of its own version.
+WORKFLOW_VERSION = "3"
+
+
+def in_begin(flow_id: str, generation: int, *, tenant: str) -> EnqueueOptions:
+    """A flow's place while it is not known whose books it is for."""
+    return {
+        "queue_name": BEGIN_QUEUE,
+        "queue_partition_key": tenant,
+        "workflow_name": BEGIN_WORKFLOW,
+        "workflow_id": workflow_ids(flow_id, generation)[0],
+        "app_version": WORKFLOW_VERSION,
+    }
+
+
+def in_run(flow_id: str, generation: int, *, tenant: str, legal_entity: str) -> EnqueueOptions:
+    """A flow's place in the lane of its legal entity."""
+    return {
+        "queue_name": RUN_QUEUE,
+        "queue_partition_key": f"{tenant}/{legal_entity}",
+        "workflow_name": RUN_WORKFLOW,
+        "workflow_id": workflow_ids(flow_id, generation)[1],
+        "app_version": WORKFLOW_VERSION,
+    }
+
+
+def in_sweep(flow_id: str, look: int = 1, *, tenant: str, legal_entity: str, delay_s: int) -> EnqueueOptions:
+    """A place that a flow which has ended takes once that time is over; `look` counts how often it does."""
+    return {
+        "queue_name": SWEEP_QUEUE,
+        "queue_partition_key": f"{tenant}/{legal_entity}",
+        "workflow_name": SWEEP_WORKFLOW,
+        "workflow_id": f"{flow_id}.second-look" + (f".{look}" if look > 1 else ""),
+        "app_version": WORKFLOW_VERSION,
+        "delay_seconds": delay_s,
+    }
+
+
+# The library's own function for processes that enqueue without it.
+_ENQUEUE = text(
+    "SELECT dbos.enqueue_workflow("
+    "workflow_name => :workflow_name, queue_name => :queue_name, workflow_id => :workflow_id,"
+    " queue_partition_key => :queue_partition_key, app_version => :app_version, application_name => :application_name,"
+    " positional_args => ARRAY(SELECT json_array_elements(CAST(:arguments AS json))))"
+)
+
+
+async def enqueue(connection: AsyncConnection, place: EnqueueOptions, *arguments: str | int) -> None:
+    """Put a flow into its queue, in this transaction: what exists is queued, and what is queued exists."""
+    await connection.execute(_ENQUEUE, {**place, "application_name": APPLICATION, "arguments": json.dumps(arguments)})
+
+
+def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:
+    """The durable workflows of a flow's generation: the one that begins it, and the one that runs the rest."""
+    first = flow_id if generation == 1 else f"{flow_id}.r{generation}"
+    return first, f"{first}.booking"
+
+
+_DELAY = text(
+    "UPDATE dbos.workflow_status SET status = 'DELAYED', owner_xid = NULL, started_at_epoch_ms = NULL,"
+    " delay_until_epoch_ms = (extract(epoch FROM clock_timestamp()) * 1000)::bigint + :delay_ms"
+    " WHERE workflow_uuid = :workflow_id AND status = 'PENDING' AND executor_id = :executor_id"
+)
+
+
+async def delay(connection: AsyncConnection, workflow_id: str, executor_id: str, delay_s: int) -> None:
+    """Put a workflow that this executor has begun back into its queue, to be taken out after so many seconds."""
+    values = {"workflow_id": workflow_id, "executor_id": executor_id, "delay_ms": delay_s * 1000}
+    await connection.execute(_DELAY, values)

@@ -1,0 +1,78 @@
+"""A flow in traces and metrics: it belongs to the trace of the request that started it, whichever worker runs it.
+
+The trace context is stored with the flow, so a worker that takes a flow over from a dead one goes on in the same trace.
+An operator's decision is a request of its own, with a trace of its own: the flow links to it.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import select
+
+from process_api.engine.flows import tenant_of
+from process_api.store import Store
+from process_api.tables import flows
+from shared.metrics import STEP_ATTEMPTS
+from shared.problem import Unavailable
+from shared.tracing import Attributes, resumed_span, span, tracing_is_on
+
+Flow = Callable[[str, int], Awaitable[str]]
+F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
+
+
+def traced_flow(part: str, store: Callable[[], Store], number: str = "generation") -> Callable[[Flow], Flow]:
+    """Make a durable workflow a span in the trace that is stored with its flow, named after the flow's kind and `part`.
+
+    `number` is what the workflow's second argument counts.
+    """
+
+    def decorate(workflow: Flow) -> Flow:
+        @wraps(workflow)
+        async def in_trace(flow_id: str, counted: int = 1) -> str:
+            if not tracing_is_on():
+                return await workflow(flow_id, counted)
+            kind, traceparent, links = await _traces(store(), flow_id)
+            about: Attributes = {"quoteway.flow_id": flow_id, f"quoteway.{number}": counted}
+            with resumed_span(f"{kind}.{part}", traceparent, links=links, attributes=about) as whole:
+                ending = await workflow(flow_id, counted)
+                whole.note({"quoteway.outcome": ending})
+                return ending
+
+        return in_trace
+
+    return decorate
+
+
+def traced_attempt(attempt_once: F) -> F:
+    """An attempt at a step (flow id, step, direction, number) that is a span of the step's name, and is counted."""
+
+    @wraps(attempt_once)
+    async def in_span(saga: Any, flow_id: str, step: Any, direction: str, attempt: int) -> Any:
+        about: Attributes = {
+            "quoteway.flow_id": flow_id,
+            "quoteway.direction": direction,
+            "quoteway.attempt": attempt,
+        }
+        with span(step.name, attributes=about) as tried:
+            outcome = await attempt_once(saga, flow_id, step, direction, attempt)
+            tried.note({"quoteway.outcome": outcome["kind"]})
+            if outcome["kind"] not in {"done", "absent", "waiting"}:
+                tried.fail(outcome["reason_code"] or outcome["kind"])
+        STEP_ATTEMPTS.labels(step.name, direction, outcome["kind"]).inc()
+        return outcome
+
+    return cast(F, in_span)
+
+
+async def _traces(store: Store, flow_id: str) -> tuple[str, str | None, tuple[str, ...]]:
+    """Return a flow's kind, the trace it belongs to, and those it is linked to; no trace where the database is away."""
+    query = select(flows.c.kind, flows.c.traceparent, flows.c.decision_traceparent).where(flows.c.flow_id == flow_id)
+    try:
+        async with store.transaction(tenant_of(flow_id)) as connection:
+            row = (await connection.execute(query)).one_or_none()
+    except Unavailable:
+        row = None
+    if row is None:
+        return "flow", None, ()
+    return row.kind, row.traceparent, (row.decision_traceparent,) if row.decision_traceparent else ()

@@ -1,0 +1,100 @@
+"""Order submission: from an accepted quote to an order that the ERP books, billing charges and Salesforce knows.
+
+    step                what it does                                              undo
+    load_quote          read the quote and keep it with the order                 -
+    check_quote         is it what was submitted, and would every system take it? -
+    validate_customer   link the account to the ERP's customer, or create it      - (a customer is a fact of its own)
+    check_credit        ask the ERP whether the customer may owe the one-off sum  -
+    align_prices        hold every line against the list, within the policy       -
+    calculate_tax       find the jurisdiction and the tax of every line           -
+    book_erp_order      quote and confirm the one-off lines in the ERP            cancel the ERP's order
+    start_billing       start a subscription for each period of recurring lines   cancel them, void their invoices
+    report_to_crm       tell Salesforce the status and the ids                    -
+    (booked)            the state and the event order.booked, in one transaction
+
+One-off lines are invoiced by the ERP, recurring ones by billing: nothing is invoiced twice. Neither invoices nor
+payments are written from here; what is (customers, orders, subscriptions) has its intent first (engine/intents.py).
+"""
+
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.engine.flow_kind import Advice, FlowKind
+from process_api.engine.steps import Step
+from process_api.orders.crm_report import report_ending, report_to_crm
+from process_api.orders.late_requests import look_again
+from process_api.orders.record import find_order
+from process_api.orders.record_port import OrderRecordPort
+from process_api.resources import Resources
+from process_api.workflows.billing_start import cancel_billing, find_billing, start_billing
+from process_api.workflows.customers import check_credit, validate_customer
+from process_api.workflows.erp_booking import book_erp_order, cancel_erp_order, find_erp_order
+from process_api.workflows.order_checks import OrderSubmission, check_quote, load_quote
+from process_api.workflows.prices_and_tax import align_prices, calculate_tax
+from shared.canonical import OrderStatus
+
+_VALIDATING, _BOOKING, _PROVISIONING = OrderStatus.validating, OrderStatus.booking, OrderStatus.provisioning
+
+
+async def load_submission(resources: Resources, connection: AsyncConnection, flow: Row[Any]) -> OrderSubmission:
+    """Load what the steps of an order's flow get."""
+    order = await find_order(connection, flow.tenant, flow.subject)
+    if order is None:
+        raise AssertionError(f"flow {flow.flow_id} has no order, though both are written in one transaction")
+    return OrderSubmission(
+        flow_id=flow.flow_id,
+        correlation_id=flow.correlation_id,
+        order=order,
+        results=flow.results,
+        system=resources.system,
+        store=resources.store,
+        intents=resources.intents,
+        policy=resources.policy,
+        legal_entities=resources.legal_entities,
+        edits=flow.edits,
+    )
+
+
+ORDER_SUBMISSION: FlowKind[OrderSubmission] = FlowKind(
+    name="order_submission",
+    noun="order",
+    steps=(
+        Step("load_quote", "read", load_quote, phase=_VALIDATING),
+        Step("check_quote", "read", check_quote),
+        Step("validate_customer", "forward-only", validate_customer, in_turn=True),
+        Step("check_credit", "read", check_credit),
+        Step("align_prices", "read", align_prices),
+        Step("calculate_tax", "read", calculate_tax),
+        Step(
+            "book_erp_order",
+            "undoable",
+            book_erp_order,
+            find=find_erp_order,
+            undo=cancel_erp_order,
+            in_turn=True,
+            phase=_BOOKING,
+        ),
+        Step(
+            "start_billing",
+            "pivot",
+            start_billing,
+            find=find_billing,
+            undo=cancel_billing,
+            in_turn=True,
+            phase=_PROVISIONING,
+        ),
+        Step("report_to_crm", "forward-only", report_to_crm, in_turn=True),
+    ),
+    load=load_submission,
+    record=OrderRecordPort(),
+    advice=Advice(
+        unreported="Salesforce does not know of this end",
+        unswept="Look at ERP and billing for more than this order stands for",
+        tell="tell the seller",
+    ),
+    connection_known_after="load_quote",
+    report_ending=Step("report_ending", "forward-only", report_ending, in_turn=True),
+    late_request_sweep=Step("second_look", "forward-only", look_again, in_turn=True),
+)
