@@ -13,21 +13,21 @@ from experience_api.v1.invoices import list_invoices
 from experience_api.v1.orders import get_order, submit_order
 from experience_api.v1.quotes import check_readiness, preview_pricing
 from experience_api.v2 import accounts
-from shared.acting_user import act_for_token_user, publish_keys
-from shared.admission import Load
 from shared.audit.log import AuditLog
 from shared.audit.writer import Appendable, AuditWriter
-from shared.auth import Authenticator
-from shared.cache import open_cache
-from shared.cors import parse_origins
-from shared.http_client import Transport
-from shared.issuers import load_issuers
-from shared.rate_limit import open_rate_limiter
-from shared.revocation import RevocationFeed, RevocationWatch
-from shared.service import Tier, create_service
-from shared.signing_keys import SigningKeys
-from shared.transaction_token import TransactionTokenSigner
-from shared.versions import Retirement, Version, mount
+from shared.cache.response_cache import open_cache
+from shared.identity.acting_user import act_for_token_user, publish_keys
+from shared.identity.auth import Authenticator
+from shared.identity.issuers import load_issuers
+from shared.identity.revocation import RevocationFeed, RevocationWatch
+from shared.identity.signing_keys import SigningKeys
+from shared.identity.transaction_token import TransactionTokenSigner
+from shared.inbound.admission import Load
+from shared.inbound.cors import parse_origins
+from shared.inbound.service import Tier, create_service
+from shared.inbound.versions import Retirement, Version, mount
+from shared.limits.rate_limit import open_rate_limiter
+from shared.outbound.http_client import Transport
 
 # What people and their pages need, many times over; a client stands for all users of one Salesforce org.
 RATE_LIMITS = (

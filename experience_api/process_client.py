@@ -19,15 +19,15 @@ from experience_api.process_answers import (
     Readiness,
 )
 from experience_api.settings import ExperienceSettings
-from shared.acting_user import handed_on
-from shared.auth import Principal
-from shared.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
-from shared.paths import path_of
-from shared.principal import ActingClient, ActingUser
+from shared.identity.acting_user import handed_on
+from shared.identity.auth import Principal
+from shared.identity.principal import ActingClient, ActingUser
+from shared.identity.service_token import ServiceTokens
+from shared.identity.transaction_token import HEADER, TransactionTokenSigner
+from shared.outbound.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
+from shared.outbound.paths import path_of
 from shared.problem import OutcomeUnknown, Unavailable
-from shared.service_token import ServiceTokens
-from shared.tracing import traced
-from shared.transaction_token import HEADER, TransactionTokenSigner
+from shared.telemetry.tracing import traced
 
 T = TypeVar("T")
 # Apex gives a callout 10 s unless told otherwise, so every operation answers within 8 (VENDORS.md, rule 11); half a

@@ -7,8 +7,8 @@ Source: Salesforce's knowledge article on converting 15-character ids to 18-char
 
 import string
 
+from shared.canonical.record_ids import checksum
 from shared.problem import Fault, InvalidRequest
-from shared.record_ids import checksum
 
 PATTERN = r"^[A-Za-z0-9]{15}([A-Za-z0-9]{3})?"
 _SUFFIX = string.ascii_uppercase + "012345"

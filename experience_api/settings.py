@@ -4,8 +4,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.cors import check_origins
-from shared.inbound_settings import InboundSettings
+from shared.inbound.cors import check_origins
+from shared.inbound.settings import InboundSettings
 from shared.settings import SecretFile, SigningKeysFile, TrustDomain, read_secret
 
 

@@ -15,8 +15,8 @@ import process_api.app
 import process_api.settings
 import system_api.app
 import system_api.settings
-from shared.contract import build_document, versions_of
-from shared.signing_keys import rotate_keys
+from shared.contract.document import build_document, versions_of
+from shared.identity.signing_keys import rotate_keys
 
 FOLDER = Path(__file__).parent
 _NOWHERE = "http://127.0.0.1:1"

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from openapi.documents import FOLDER, Document
-from process_api.event_delivery import stream_of
+from process_api.outbox.event_delivery import stream_of
 from shared import events as declared
 from shared.events import EVENTS, CloudEvent, EventData
 

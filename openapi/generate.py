@@ -14,7 +14,7 @@ from pathlib import Path
 from openapi.documents import FOLDER, Document, formatted, operations_of, tier_documents
 from openapi.event_documents import event_files
 from openapi.salesforce_profile import salesforce_profile
-from shared.contract import ContractError
+from shared.contract.document import ContractError
 
 OPERATIONS = FOLDER / "operations.txt"
 

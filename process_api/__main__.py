@@ -4,9 +4,9 @@ import os
 
 from process_api.app import create_app
 from process_api.settings import ProcessSettings
-from shared.serve import serve
+from shared.inbound.serve import serve
 from shared.settings import exit_on_faults, load_settings_or_exit
-from shared.telemetry import start_telemetry
+from shared.telemetry.process_telemetry import start_telemetry
 
 settings = load_settings_or_exit(ProcessSettings, os.environ, "The process API")
 told = start_telemetry(settings, "quoteway-process")

@@ -4,23 +4,25 @@ from pathlib import Path
 
 from litestar import Litestar
 
-from process_api.account_overview import AccountOverviews
-from process_api.dead_letters import dead_letters
+from process_api.access.token_revocations import TokenRevocations
+from process_api.access.visibility import Visibility, show_only_what_is_visible
+from process_api.accounts.account_overview import AccountOverviews
+from process_api.customers.identities import Identities
+from process_api.database.store import Store
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import Flows
-from process_api.identities import Identities
+from process_api.inbox.subjects import refuse_handlers_without_subject
+from process_api.inbox.webhook_connections import WebhookConnections
 from process_api.kinds import KINDS
+from process_api.operations.dead_letters import dead_letters
 from process_api.orders.corrections import FlowEdits
 from process_api.orders.intake import OrderIntake
+from process_api.orders.quote_readiness import QuoteExaminer
 from process_api.orders.record import Orders
 from process_api.orders.submission_check import SubmissionCheck
-from process_api.pricing_preview import PricingPreviews
-from process_api.quote_readiness import QuoteExaminer
+from process_api.pricing.pricing_preview import PricingPreviews
 from process_api.settings import ProcessSettings
-from process_api.store import Store
-from process_api.subjects import refuse_handlers_without_subject
 from process_api.system_client import connect_system
-from process_api.token_revocations import TokenRevocations
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
 from process_api.v1.cross_references import list_cross_references, relink_account
 from process_api.v1.dead_letters import discard_dead_letter, edit_dead_letter, list_dead_letters, retry_dead_letter
@@ -29,22 +31,20 @@ from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import check_readiness, preview_pricing
 from process_api.v1.token_revocations import get_revoked_tokens, list_token_revocations, revoke_tokens
 from process_api.v1.webhooks import receive_stripe_webhook
-from process_api.visibility import Visibility, show_only_what_is_visible
-from process_api.webhook_connections import WebhookConnections
-from shared.acting_user import act_for_handed_user
-from shared.admission import Load
 from shared.audit.log import AuditLog
 from shared.audit.writer import Appendable, AuditWriter
-from shared.auth import Authenticator
-from shared.cache import open_cache
-from shared.http_client import Transport
-from shared.issuers import load_issuers
-from shared.rate_limit import open_rate_limiter
-from shared.revocation import RevocationWatch
-from shared.service import Tier, create_service
-from shared.token_keys import PublishedKeys
-from shared.transaction_token import TransactionTokenVerifier
-from shared.versions import Version, mount
+from shared.cache.response_cache import open_cache
+from shared.identity.acting_user import act_for_handed_user
+from shared.identity.auth import Authenticator
+from shared.identity.issuers import load_issuers
+from shared.identity.revocation import RevocationWatch
+from shared.identity.token_keys import PublishedKeys
+from shared.identity.transaction_token import TransactionTokenVerifier
+from shared.inbound.admission import Load
+from shared.inbound.service import Tier, create_service
+from shared.inbound.versions import Version, mount
+from shared.limits.rate_limit import open_rate_limiter
+from shared.outbound.http_client import Transport
 
 # The experience tier is one client for everyone behind it.
 RATE_LIMITS = (

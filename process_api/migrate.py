@@ -17,8 +17,8 @@ from msgspec import Meta
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from process_api.row_security import GRANT_WORKFLOW_QUEUE
-from process_api.store import sqlalchemy_url
+from process_api.database.row_security import GRANT_WORKFLOW_QUEUE
+from process_api.database.store import sqlalchemy_url
 from shared.settings import load_settings_or_exit
 
 # Within a few minutes some moment comes in which nobody holds the table for long; if not, somebody must look.

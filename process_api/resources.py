@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from process_api.discount_policy import DiscountPolicy
+from process_api.database.store import Store
 from process_api.engine.intents import Intents
 from process_api.legal_entities import LegalEntities
-from process_api.store import Store
+from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.system_client import SystemClient
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from process_api.discount_policy import DiscountPolicy
 from process_api.legal_entities import LegalEntities, check_legal_entities_file, load_legal_entities
+from process_api.pricing.discount_policy import DiscountPolicy
 from shared.canonical.wire import PlatformTenant
-from shared.inbound_settings import InboundSettings
+from shared.inbound.settings import InboundSettings
 from shared.settings import SecretFile, TrustDomain, read_secret
 
 _Percentage = Annotated[float, Meta(ge=0, le=100)]

@@ -35,11 +35,11 @@ from shared.canonical import (
     WebhookMessage,
     WebhookNotice,
 )
-from shared.http_client import READS, OutboundClient, Response, Transport, decode_json, raise_for_problem
-from shared.paths import path_of
+from shared.identity.service_token import ServiceTokens
+from shared.outbound.http_client import READS, OutboundClient, Response, Transport, decode_json, raise_for_problem
+from shared.outbound.paths import path_of
 from shared.problem import NotFound, OutcomeUnknown, Unavailable
-from shared.service_token import ServiceTokens
-from shared.tracing import traced
+from shared.telemetry.tracing import traced
 
 T = TypeVar("T")
 _PEER = "system API"

@@ -13,25 +13,25 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from process_api.business_metrics import BusinessMetrics
+from process_api.database.store import Store
 from process_api.engine.executor import Engine, start_engine
 from process_api.engine.intents import Intents
 from process_api.engine.steps import Patience
 from process_api.engine.worker_lease import Lease, new_executor_id
-from process_api.event_delivery import EventRelay
-from process_api.housekeeping import Housekeeping
+from process_api.inbox.webhook_inbox import SUBSCRIPTION, InboxWorker
 from process_api.kinds import KINDS
+from process_api.operations.business_metrics import BusinessMetrics
+from process_api.operations.housekeeping import Housekeeping
+from process_api.outbox.event_delivery import EventRelay
 from process_api.resources import Resources
 from process_api.settings import ProcessSettings
-from process_api.store import Store
-from process_api.subscription_mirror import SubscriptionMirror
+from process_api.subscriptions.mirror import SubscriptionMirror
 from process_api.system_client import SystemClient, connect_system
-from process_api.webhook_inbox import SUBSCRIPTION, InboxWorker
-from shared.http_client import Transport
-from shared.metrics import metrics_are_served
+from shared.outbound.http_client import Transport
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings_or_exit
-from shared.telemetry import start_telemetry
+from shared.telemetry.metrics import metrics_are_served
+from shared.telemetry.process_telemetry import start_telemetry
 
 
 @dataclass

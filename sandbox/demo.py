@@ -22,13 +22,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from sandbox.connections_file import TENANT
 from sandbox.issuer.user_token import user_token
-from sandbox.landscape import Landscape
-from sandbox.landscape_ports import Ports
-from sandbox.oracle import Oracle
-from sandbox.process import ProcessError, require_free_port
-from sandbox.progress import Progress
+from sandbox.landscape.connections_file import TENANT
+from sandbox.landscape.landscape import Landscape
+from sandbox.landscape.oracle import Oracle
+from sandbox.landscape.ports import Ports
+from sandbox.processes.process import ProcessError, require_free_port
+from sandbox.processes.progress import Progress
 
 # Where demo.json and the run's files go.
 BUILD = Path(os.environ.get("QUOTEWAY_DEMO_BUILD") or Path(__file__).resolve().parents[1] / "build")

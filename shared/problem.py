@@ -24,8 +24,8 @@ A `detail` is a plain sentence that a seller can read. What a vendor said in its
 `vendor_said`: it is for operators, and leaves the system tier for our own tiers only.
 
 The vendor families decide what a saga does next, so they survive the hop between the tiers: the system tier
-answers them as problems, and `shared.http_client` raises them again on the other side. So do the answers that the
-caller at the outer edge can act on: a wrong request, a missing record, a conflict, a reused idempotency key.
+answers them as problems, and `shared.outbound.http_client` raises them again on the other side. So do the answers that
+the caller at the outer edge can act on: a wrong request, a missing record, a conflict, a reused idempotency key.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,8 @@ SigningKeysFile = Annotated[
     str,
     Meta(
         min_length=1,
-        description="the file with the keys that sign transaction tokens (`python -m shared.signing_keys FILE`)",
+        description="the file with the keys that sign transaction tokens "
+        "(`python -m shared.identity.signing_keys FILE`)",
         extra={"holds_secret": True},
     ),
 ]

@@ -3,9 +3,9 @@
 import os
 import sys
 
-from shared.serve import serve
+from shared.inbound.serve import serve
 from shared.settings import exit_on_faults, load_settings_or_exit
-from shared.telemetry import start_telemetry
+from shared.telemetry.process_telemetry import start_telemetry
 from system_api.app import create_app
 from system_api.connections import ConnectionsError
 from system_api.settings import SystemSettings

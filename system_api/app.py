@@ -6,24 +6,24 @@ from pathlib import Path
 
 from litestar import Litestar, Router
 
-from shared.admission import Load
 from shared.audit.log import AuditLog
 from shared.audit.writer import Appendable, AuditWriter
-from shared.auth import Authenticator
-from shared.http_client import Transport
-from shared.issuers import load_issuers
-from shared.rate_limit import open_rate_limiter
+from shared.identity.auth import Authenticator
+from shared.identity.issuers import load_issuers
+from shared.identity.revocation import RevocationFeed, RevocationWatch
+from shared.inbound.admission import Load
+from shared.inbound.service import Tier, create_service
+from shared.inbound.versions import Version, mount
+from shared.limits.rate_limit import open_rate_limiter
+from shared.limits.vendor_quota import prioritise
+from shared.outbound.http_client import Transport
 from shared.redis_connection import RedisScripts
-from shared.revocation import RevocationFeed, RevocationWatch
-from shared.service import Tier, create_service
-from shared.vendor_quota import prioritise
-from shared.versions import Version, mount
 from system_api.connections import ConnectionsError, load_connections
-from system_api.discretion import discreet, mind_persons
-from system_api.patience import forget_use, tell_patience
 from system_api.registry import build_registry
 from system_api.settings import SystemSettings
 from system_api.v1 import billing, connections, crm, erp, pricing, tax
+from system_api.vendor.patience import forget_use, tell_patience
+from system_api.vendor.redaction import discreet, mind_persons
 
 # The process tier's only, as a last bound: what a vendor allows is in its connection's quota.
 RATE_LIMITS = (

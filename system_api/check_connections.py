@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from shared.http_client import Transport
+from shared.outbound.http_client import Transport
 from system_api.connections import Connection, ConnectionsError, load_connections
-from system_api.findings import Finding, Level
 from system_api.registry import Registry, build_registry
+from system_api.vendor.findings import Finding, Level
 
 PATH_VARIABLE = "QUOTEWAY_SYSTEM_CONNECTIONS"
 _MARKS = {Level.lacks: "LACKS", Level.warns: "warns", Level.notes: "notes"}

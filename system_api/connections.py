@@ -28,7 +28,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.canonical.wire import CountryCode, CurrencyCode, LegalEntityCode, TenantCode
-from system_api.salesforce_map import SalesforceFields, SalesforceObjects
+from system_api.vendor.salesforce_map import SalesforceFields, SalesforceObjects
 
 Capability = Literal["erp", "billing", "crm", "tax"]
 EVERY_LEGAL_ENTITY = "*"
@@ -123,7 +123,7 @@ class SalesforceConnection(VendorConnection, frozen=True, kw_only=True):
     """A Salesforce org, by its My Domain address: client credentials are given there and nowhere else.
 
     `org_id` pins the connection to one org: a refreshed sandbox, which has production's settings, is then left alone.
-    `objects` and `fields` say what the org calls what Quoteway reads and writes (system_api/salesforce_map.py).
+    `objects` and `fields` say what the org calls what Quoteway reads and writes (system_api/vendor/salesforce_map.py).
     `currency` is a single-currency org's, where its Organization does not tell.
     """
 

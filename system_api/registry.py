@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from shared.canonical import ConnectionSummary
-from shared.health import ReadyCheck
-from shared.http_client import Transport, open_network
+from shared.inbound.health import ReadyCheck
+from shared.limits.vendor_quota import Limits, QuotaTransport, VendorQuota
+from shared.outbound.http_client import Transport, open_network
 from shared.problem import QuotewayError, Rejected
 from shared.redis_connection import RedisScripts
-from shared.vendor_quota import Limits, QuotaTransport, VendorQuota
 from system_api.billing.contract import Billing
-from system_api.billing.stripe import Stripe
+from system_api.billing.stripe.adapter import Stripe
 from system_api.connections import (
     EVERY_LEGAL_ENTITY,
     Capability,
@@ -29,13 +29,13 @@ from system_api.connections import (
     VendorConnection,
 )
 from system_api.crm.contract import Crm
-from system_api.crm.salesforce import Salesforce
+from system_api.crm.salesforce.adapter import Salesforce
 from system_api.erp.contract import Erp
-from system_api.erp.tryton import Tryton
-from system_api.findings import Finding
-from system_api.patience import note_use
+from system_api.erp.tryton.adapter import Tryton
 from system_api.tax.contract import Tax
 from system_api.tax.jurisdictions import Jurisdictions
+from system_api.vendor.findings import Finding
+from system_api.vendor.patience import note_use
 
 READY_REMEMBERED_S = 30.0
 _log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from shared.canonical.wire import PlatformTenant
-from shared.inbound_settings import InboundSettings
+from shared.inbound.settings import InboundSettings
 
 
 class SystemSettings(InboundSettings, frozen=True, kw_only=True):

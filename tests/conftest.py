@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.engines import PostgresEngine, RedisEngine
-from sandbox.progress import Progress
-from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
-from sandbox.tryton.database import TEMPLATE, golden_cluster
-from sandbox.tryton.server import DATABASE, TrytonServer
+from sandbox.engines.postgres import PostgresEngine, RedisEngine
+from sandbox.processes.progress import Progress
+from sandbox.vendors.tryton.credentials import FILE_NAME, TrytonCredentials
+from sandbox.vendors.tryton.database import TEMPLATE, golden_cluster
+from sandbox.vendors.tryton.server import DATABASE, TrytonServer
 
 _SERVER_FOLDERS = ("sandbox", "journeys", "faults", "fuzz")
 # Folders whose tests share what takes long to start. Each stays on one process of a parallel run, the longest first.
@@ -42,7 +42,7 @@ _defects = _Defects()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Listen to the tiers' unexpected errors. Before a parallel run, build what it copies: its output is unseen."""
-    logging.getLogger("shared.problem_answer").addHandler(_defects)
+    logging.getLogger("shared.inbound.problem_answer").addHandler(_defects)
     if config.getoption("numprocesses", None) and not config.option.collectonly:
         golden_cluster(Progress(sys.stderr))
 

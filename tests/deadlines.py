@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from process_api import account_overview
+from process_api.accounts import account_overview
 
 
 @contextmanager

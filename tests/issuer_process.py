@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 
 from sandbox.issuer.user_token import user_token
-from sandbox.process import RunningProcess, start_process
-from shared.signing_keys import rotate_keys
+from sandbox.processes.process import RunningProcess, start_process
+from shared.identity.signing_keys import rotate_keys
 from tests.patience import HANG_S, TOKEN_LIFE_S
 
 

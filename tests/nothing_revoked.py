@@ -2,7 +2,7 @@
 
 import httpx
 
-from shared.revocation import FEED_PATH
+from shared.identity.revocation import FEED_PATH
 
 
 def nothing_revoked() -> httpx.MockTransport:

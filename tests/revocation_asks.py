@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from process_api.token_revocations import LOOK_S
-from shared.revocation import ANSWER_TIMEOUT_S, EVERY_S, RevocationWatch
+from process_api.access.token_revocations import LOOK_S
+from shared.identity.revocation import ANSWER_TIMEOUT_S, EVERY_S, RevocationWatch
 from tests.patience import until
 
 # The first may be answered from a look that is a moment old.

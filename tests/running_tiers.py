@@ -19,13 +19,13 @@ import process_api.settings
 import system_api.app
 import system_api.settings
 from experience_api import process_client
-from process_api import account_overview
+from process_api.accounts import account_overview
 from sandbox.demo import access_token
-from sandbox.landscape import Landscape
-from sandbox.oracle import Oracle
+from sandbox.landscape.landscape import Landscape
+from sandbox.landscape.oracle import Oracle
 from shared import redis_connection
-from shared.cache import ResponseCache
-from shared.http_client import Transport
+from shared.cache.response_cache import ResponseCache
+from shared.outbound.http_client import Transport
 from shared.settings import load_settings
 from tests.app_lifespan import asgi_transport, running_app
 from tests.journeys.org import Org

@@ -23,9 +23,9 @@ ERP = "Only the registry imports an ERP's adapter"
 BILLING = "Only the registry imports a billing platform's adapter"
 CRM = "Only the registry imports a CRM's adapter"
 TAX = "Only the registry imports a tax adapter"
-PROCESS = "In the process tier: handlers, then workflows, then the system client"
+PROCESS = "In the process tier: handlers, then the domain, then the engine"
 ENGINE = "The engine runs any process and knows none"
-WORKFLOWS = "Workflows know neither HTTP nor what runs them"
+DOMAIN = "The domain knows neither HTTP nor what runs it"
 CANONICAL = "The canonical model knows no framework"
 DBOS = "DBOS only in the process tier"
 ENQUEUES = "The process API enqueues and never runs: no workflow engine in its processes"
@@ -34,40 +34,40 @@ NETWORK = "The network only in its own module, reached through the outbound clie
 TOKENS = "Tokens and Redis only in their own shared modules"
 
 # What the engine uses of the process tier: the database, and the form in which moments are written.
-BELOW_THE_ENGINE = {"process_api.moments", "process_api.row_security", "process_api.store", "process_api.tables"}
+BELOW_THE_ENGINE = {"process_api.database"}
 
 PLANTS = [
     (TIERS, "experience_api.order_words", "process_api.settings"),
-    (TIERS, "process_api.orders.intake", "system_api.vat"),
-    (TIERS, "shared.settings", "system_api.vat"),
-    (SANDBOX, "process_api.housekeeping", "sandbox.journal"),
-    (SANDBOX, "shared.contract", "openapi.generate"),
-    (ERP, "system_api.v1.tax", "system_api.erp.tryton_rest"),
-    (ERP, "system_api.newthing", "system_api.erp.tryton"),
-    (ERP, "system_api.billing.stripe_api", "system_api.erp.tryton_sales"),
+    (TIERS, "process_api.orders.intake", "system_api.vendor.vat"),
+    (TIERS, "shared.settings", "system_api.vendor.vat"),
+    (SANDBOX, "process_api.operations.housekeeping", "sandbox.vendors.journal"),
+    (SANDBOX, "shared.contract.document", "openapi.generate"),
+    (ERP, "system_api.v1.tax", "system_api.erp.tryton.rest"),
+    (ERP, "system_api.newthing", "system_api.erp.tryton.adapter"),
+    (ERP, "system_api.billing.stripe.api", "system_api.erp.tryton.sales"),
     (ERP, "system_api.app", "system_api.erp.new_vendor"),
-    (BILLING, "system_api.v1.tax", "system_api.billing.stripe_api"),
-    (BILLING, "system_api.erp.tryton_sales", "system_api.billing.stripe_api"),
-    (CRM, "system_api.pricing.list_prices", "system_api.crm.salesforce_api"),
-    (TAX, "system_api.erp.tryton_parties", "system_api.tax.jurisdictions"),
-    (PROCESS, "process_api.system_client", "process_api.workflows.order_checks"),
-    (PROCESS, "process_api.workflows.order_checks", "process_api.v1.orders"),
+    (BILLING, "system_api.v1.tax", "system_api.billing.stripe.api"),
+    (BILLING, "system_api.erp.tryton.sales", "system_api.billing.stripe.api"),
+    (CRM, "system_api.pricing.list_prices", "system_api.crm.salesforce.api"),
+    (TAX, "system_api.erp.tryton.parties", "system_api.tax.jurisdictions"),
+    (PROCESS, "process_api.system_client", "process_api.orders.checks"),
+    (PROCESS, "process_api.orders.checks", "process_api.v1.orders"),
     (PROCESS, "process_api.v1.orders", "process_api.app"),
     (ENGINE, "process_api.engine.saga", "process_api.orders.record"),
     (ENGINE, "process_api.engine.steps", "shared.canonical.order"),
     (ENGINE, "process_api.engine.executor", "process_api.kinds"),
     (ENGINE, "process_api.engine.newthing", "process_api.system_client"),
-    (WORKFLOWS, "process_api.workflows.order_checks", "litestar"),
-    (WORKFLOWS, "process_api.orders.submission", "process_api.engine.executor"),
+    (DOMAIN, "process_api.orders.checks", "litestar"),
+    (DOMAIN, "process_api.orders.submission", "process_api.engine.executor"),
     (CANONICAL, "shared.canonical.money", "httpx"),
-    (DBOS, "sandbox.journal", "dbos"),
+    (DBOS, "sandbox.vendors.journal", "dbos"),
     (DBOS, "openapi.newthing", "dbos"),
     (ENQUEUES, "process_api.orders.record", "dbos"),
     (ENQUEUES, "process_api.v1.flows", "process_api.engine.executor"),
-    (NETWORK, "shared.auth", "pyreqwest"),
-    (NETWORK, "system_api.registry", "shared.network"),
+    (NETWORK, "shared.identity.auth", "pyreqwest"),
+    (NETWORK, "system_api.registry", "shared.outbound.network"),
     (HTTPX, "shared.settings", "httpx"),
-    (HTTPX, "system_api.vendor_reply", "httpx"),
+    (HTTPX, "system_api.vendor.replies", "httpx"),
     (TOKENS, "shared.settings", "authlib"),
     (TOKENS, "shared.problem", "redis"),
     (TOKENS, "experience_api.settings", "joserfc"),
@@ -155,18 +155,18 @@ def test_a_copy_without_a_plant_keeps_every_rule(copy: Path) -> None:
 
 
 def between_vendors(imports: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Imports from one vendor's modules to another's in the same folder. A module's vendor is its name's first word."""
+    """Imports from one vendor's modules to another's of the same capability: `system_api.<capability>.<vendor>…`."""
 
-    def vendor(module: str) -> str:
-        return module.rpartition(".")[2].partition("_")[0]
+    def capability_and_vendor(module: str) -> tuple[str, str]:
+        parts = module.split(".")
+        return parts[1], parts[2] if len(parts) > 2 else ""
 
-    return [
-        (importer, imported)
-        for importer, imported in imports
-        if importer.rpartition(".")[0] == imported.rpartition(".")[0]
-        and not imported.endswith(".contract")
-        and vendor(importer) != vendor(imported)
-    ]
+    found = []
+    for importer, imported in imports:
+        (capability, vendor), (other_capability, other_vendor) = map(capability_and_vendor, (importer, imported))
+        if capability == other_capability and vendor != other_vendor and other_vendor != "contract":
+            found.append((importer, imported))
+    return found
 
 
 def test_vendors_of_one_capability_do_not_import_each_other() -> None:
@@ -174,16 +174,18 @@ def test_vendors_of_one_capability_do_not_import_each_other() -> None:
     imports = [
         (importer, imported)
         for capability in CAPABILITIES
-        for importer in sorted(graph.find_children(f"system_api.{capability}"))
+        for importer in sorted(graph.find_descendants(f"system_api.{capability}"))
         for imported in sorted(graph.find_modules_directly_imported_by(importer))
     ]
-    assert ("system_api.erp.tryton", "system_api.erp.tryton_rest") in imports
+    assert ("system_api.erp.tryton.adapter", "system_api.erp.tryton.rest") in imports
     assert between_vendors(imports) == []
 
 
 @pytest.mark.parametrize(
-    "importer", ["system_api.erp.netsuite", "system_api.erp.netsuite_rest", "system_api.erp.contract"]
+    "importer", ["system_api.erp.netsuite.adapter", "system_api.erp.netsuite", "system_api.erp.contract"]
 )
 def test_an_import_between_vendors_is_seen(importer: str) -> None:
-    planted_import = (importer, "system_api.erp.tryton_rest")
-    assert between_vendors([planted_import, ("system_api.erp.netsuite", "system_api.erp.contract")]) == [planted_import]
+    planted_import = (importer, "system_api.erp.tryton.rest")
+    assert between_vendors([planted_import, ("system_api.erp.netsuite.adapter", "system_api.erp.contract")]) == [
+        planted_import
+    ]

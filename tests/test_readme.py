@@ -108,8 +108,8 @@ def test_the_files_that_a_document_names_exist(document: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("[the store](process_api/store.py), [gone](process_api/gone.py)", ["process_api/gone.py"]),
-        ("`process_api/store.py`, `process_api/gone.py`, `gone/`", ["process_api/gone.py", "gone/"]),
+        ("[the store](process_api/database/store.py), [gone](process_api/gone.py)", ["process_api/gone.py"]),
+        ("`process_api/database/store.py`, `process_api/gone.py`, `gone/`", ["process_api/gone.py", "gone/"]),
         ("`system_api/<capability>/contract.py` and `requirements/*.txt`", []),
         ("`system_api/<capability>/gone.py`", ["system_api/<capability>/gone.py"]),
         ("`store.py`, `pyproject.toml`, `gone.py`, `gone.md`", ["gone.py", "gone.md"]),

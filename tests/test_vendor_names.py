@@ -15,7 +15,7 @@ VENDORS = re.compile(r"stripe|tryton|netsuite|\bsap\b|s/4hana|kill ?bill|avatax|
 # The published operation `receiveStripeWebhook`: its address, header and texts are contract.
 PUBLISHED_WEBHOOK = {"process_api/v1/webhooks.py": None, "process_api/app.py": "receive_stripe_webhook"}
 # An id has Salesforce's form or is no record's: asked before it becomes part of an address.
-RECORD_IDS = {"process_api/visibility.py"}
+RECORD_IDS = {"process_api/access/visibility.py"}
 
 
 def vendor_names(path: str, source: str) -> list[str]:
@@ -58,7 +58,7 @@ def test_an_exception_is_needed(exception: str) -> None:
     [
         "# as Stripe rounds it",
         'HEADER = "Stripe-Signature"',
-        "import system_api.erp.tryton",
+        "import system_api.erp.tryton.adapter",
         "SALESFORCE_LIMIT = 5",
         "def ask_salesforce(): ...",
     ],

@@ -72,7 +72,7 @@ def test_every_call_of_an_adapter_has_a_row(adapter: Adapter) -> None:
 
 @pytest.mark.parametrize("adapter", PRESENT, ids=lambda adapter: adapter.vendor)
 def test_every_row_names_a_source_and_tests_that_exist(adapter: Adapter) -> None:
-    simulator_tests = names_of_tests(f"tests/sandbox/{adapter.vendor}")
+    simulator_tests = names_of_tests(f"tests/sandbox/vendors/{adapter.vendor}")
     adapter_tests = names_of_tests("tests") - simulator_tests
     text = (PAGES / f"{adapter.vendor}.md").read_text(encoding="utf-8")
     wrong = {row.cells["what"]: faults(row, simulator_tests, adapter_tests) for row in rows(text)}

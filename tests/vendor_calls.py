@@ -30,12 +30,12 @@ class Adapter:
 ADAPTERS = (
     Adapter(
         "stripe",
-        "system_api/billing/stripe*.py",
+        "system_api/billing/stripe/*.py",
         {"get": "GET", "list_all": "GET", "post": "POST", "delete": "DELETE"},
     ),
     Adapter(
         "salesforce",
-        "system_api/crm/salesforce*.py",
+        "system_api/crm/salesforce/*.py",
         {
             "get": "GET",
             "record": "GET",
@@ -48,7 +48,7 @@ ADAPTERS = (
     ),
     Adapter(
         "tryton",
-        "system_api/erp/tryton*.py",
+        "system_api/erp/tryton/*.py",
         {"search": "search", "create": "create", "press": "press", "update": "update", "delete": "delete"},
     ),
 )

@@ -4,7 +4,7 @@ import asyncio
 
 from process_api import worker as process_worker
 from process_api.settings import ProcessSettings
-from shared.http_client import Transport
+from shared.outbound.http_client import Transport
 
 
 async def start_worker(settings: ProcessSettings, *, transport: Transport) -> process_worker.Worker:

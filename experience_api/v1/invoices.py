@@ -10,11 +10,11 @@ from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import AmountText, CurrencyCode
 from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
-from shared.auth import Principal
 from shared.canonical import InvoiceSource, InvoiceStatus
 from shared.canonical.wire import CURSOR_PATTERN
-from shared.operation import operation
-from shared.versions import warnings_for
+from shared.identity.auth import Principal
+from shared.inbound.operation import operation
+from shared.inbound.versions import warnings_for
 
 PageSizeParameter = Annotated[
     int, QueryParameter(name="pageSize", ge=1, le=100, description="How many invoices at most.")

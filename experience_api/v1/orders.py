@@ -13,14 +13,14 @@ from experience_api.order_words import FINISHED, STATUS_TEXTS, ask_again_after_s
 from experience_api.process_client import Caller, ProcessClient, Seen
 from experience_api.v1.amounts import CurrencyCode, CurrencyTextOrEmpty, DecimalText, DecimalTextOrEmpty, amount_text
 from experience_api.v1.faults import QuoteFault, fault_views
-from shared.auth import Principal
 from shared.canonical import OrderStatus
 from shared.canonical.wire import END
-from shared.contract_headers import ASK_AGAIN_AFTER, STATUS_ADDRESS, VERSION_TAG
-from shared.idempotency_key import IdempotencyKeyHeader
-from shared.operation import operation
-from shared.resource_metadata import location
-from shared.versions import warnings_for
+from shared.contract.headers import ASK_AGAIN_AFTER, STATUS_ADDRESS, VERSION_TAG
+from shared.identity.auth import Principal
+from shared.identity.resource_metadata import location
+from shared.inbound.idempotency_key import IdempotencyKeyHeader
+from shared.inbound.operation import operation
+from shared.inbound.versions import warnings_for
 
 OWNER = "salesforce-experience"
 OrderIdParameter = Annotated[

@@ -12,9 +12,9 @@ from sqlalchemy import Row, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store
+from process_api.database.tables import account_lines, flows
 from process_api.engine.queues import enqueue, in_run, workflow_ids
-from process_api.store import Store
-from process_api.tables import account_lines, flows
 
 # One is at work, and one goes on while that one pauses. With few, a busy account gets no more than its share of a lane.
 AT_ONCE_MAX = 2

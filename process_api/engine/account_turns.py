@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.tables import account_turns
+from process_api.database.tables import account_turns
 
 # Longer than an attempt: it is a few calls, each given up after 15 s.
 TURN_S = 60

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store, when_available
+from process_api.database.tables import flows
 from process_api.engine.flows import tenant_of
 from process_api.engine.worker_lease import Lease
-from process_api.store import Store, when_available
-from process_api.tables import flows
 
 # Deploys and other flows' deaths interrupt a flow once or twice; from here on it may be the flow itself.
 _SUSPECT_AT = 3

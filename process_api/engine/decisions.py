@@ -12,18 +12,18 @@ import msgspec
 from sqlalchemy import Row, bindparam, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store
+from process_api.database.tables import dead_letter_decisions, flow_steps, flows
 from process_api.engine.account_admission import join_line
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import FlowStatus, StepState, change_flow
 from process_api.engine.progress import step_state
 from process_api.engine.queues import enqueue, in_begin, workflow_ids
 from process_api.engine.steps import Ending
-from process_api.store import Store
-from process_api.tables import dead_letter_decisions, flow_steps, flows
-from shared.principal import Principal
+from shared.identity.principal import Principal
 from shared.problem import Conflict, Fault, InvalidRequest, NotFound
-from shared.telemetry import current_correlation_id
-from shared.tracing import recorded_traceparent
+from shared.telemetry.process_telemetry import current_correlation_id
+from shared.telemetry.tracing import recorded_traceparent
 
 _STILL_WORKING_RETRY_S = 2
 _OTHER_RELEASE_RETRY_S = 30

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store, when_available
+from process_api.database.tables import flows
 from process_api.engine import account_admission
 from process_api.engine.account_turns import end_turn
 from process_api.engine.flow_kind import FlowKind
@@ -18,8 +20,6 @@ from process_api.engine.flows import FlowStatus, add_what_to_do, change_flow, re
 from process_api.engine.progress import last_said, outcome_was_uncertain
 from process_api.engine.steps import Ending
 from process_api.engine.worker_lease import Lease
-from process_api.store import Store, when_available
-from process_api.tables import flows
 from shared.problem import QuotewayError
 
 # The statuses of a flow that has come to an end, or to a halt.

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from dbos import DBOS, DBOSConfig, StepOptions, error
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store, sqlalchemy_url, when_available
 from process_api.engine import account_admission
 from process_api.engine.account_turns import LocalTurns
 from process_api.engine.crash_loops import count_start, forget_starts
@@ -44,7 +45,6 @@ from process_api.engine.saga import Saga, pause
 from process_api.engine.steps import Ending, Patience
 from process_api.engine.trace import traced_flow
 from process_api.engine.worker_lease import Lease, LeaseLost
-from process_api.store import Store, sqlalchemy_url, when_available
 
 _POLL_S = 0.05
 _QUEUE_POLL_S = 0.1

@@ -11,10 +11,10 @@ import msgspec
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.moments import rfc3339
-from process_api.store import Store
-from process_api.tables import flow_attempts, flow_steps, flows
-from shared.principal import ActingUser, Principal
+from process_api.database.moments import rfc3339
+from process_api.database.store import Store
+from process_api.database.tables import flow_attempts, flow_steps, flows
+from shared.identity.principal import ActingUser, Principal
 from shared.problem import Fault, InvalidRequest
 
 # Who answers for flows, and decides about those that park.

@@ -7,13 +7,13 @@ import msgspec
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.tables import flows
 from process_api.engine.account_admission import join_line
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import Authority, FlowStatus
 from process_api.engine.queues import enqueue, in_begin
-from process_api.tables import flows
-from shared.telemetry import current_correlation_id
-from shared.tracing import recorded_traceparent
+from shared.telemetry.process_telemetry import current_correlation_id
+from shared.telemetry.tracing import recorded_traceparent
 
 
 @dataclass(frozen=True)

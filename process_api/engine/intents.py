@@ -14,8 +14,8 @@ import msgspec
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-from process_api.store import Store
-from process_api.tables import intents
+from process_api.database.store import Store
+from process_api.database.tables import intents
 from shared.problem import NeedsDecision
 
 

@@ -8,9 +8,9 @@ from sqlalchemy import ScalarSelect, cast, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.tables import flow_attempts, flow_steps, flows
 from process_api.engine.flows import FlowStatus, StepState
 from process_api.engine.steps import FlowConnection
-from process_api.tables import flow_attempts, flow_steps, flows
 from shared.shortened import DETAIL_CHARS_MAX, shortened
 
 

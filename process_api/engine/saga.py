@@ -25,6 +25,8 @@ from dbos import DBOS, StepOptions
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store, when_available
+from process_api.database.tables import flows
 from process_api.engine.account_turns import LocalTurns, end_turn, take_turn
 from process_api.engine.crash_loops import forget_starts
 from process_api.engine.flow_kind import FlowKind
@@ -33,8 +35,6 @@ from process_api.engine.progress import begin_attempt, begun_steps, end_attempt,
 from process_api.engine.steps import C, Direction, Ending, Found, Patience, Step
 from process_api.engine.trace import traced_attempt
 from process_api.engine.worker_lease import Lease
-from process_api.store import Store, when_available
-from process_api.tables import flows
 from shared.problem import (
     Conflict,
     InvalidRequest,
@@ -45,7 +45,7 @@ from shared.problem import (
     Unavailable,
     VendorError,
 )
-from shared.telemetry import set_correlation_id
+from shared.telemetry.process_telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
 # `waiting`: nothing was tried, since another flow of the account had its turn.

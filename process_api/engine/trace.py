@@ -10,12 +10,12 @@ from typing import Any, TypeVar, cast
 
 from sqlalchemy import select
 
+from process_api.database.store import Store
+from process_api.database.tables import flows
 from process_api.engine.flows import tenant_of
-from process_api.store import Store
-from process_api.tables import flows
-from shared.metrics import STEP_ATTEMPTS
 from shared.problem import Unavailable
-from shared.tracing import Attributes, resumed_span, span, tracing_is_on
+from shared.telemetry.metrics import STEP_ATTEMPTS
+from shared.telemetry.tracing import Attributes, resumed_span, span, tracing_is_on
 
 Flow = Callable[[str, int], Awaitable[str]]
 F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])

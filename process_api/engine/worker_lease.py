@@ -24,8 +24,8 @@ from sqlalchemy import delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.store import Store
-from process_api.tables import executors
+from process_api.database.store import Store
+from process_api.database.tables import executors
 from shared.problem import Unavailable
 
 _log = logging.getLogger(__name__)

@@ -5,10 +5,10 @@ from typing import Any
 from alembic import context
 from sqlalchemy import create_engine, text
 
+from process_api.database.row_security import EVERY_TENANT
+from process_api.database.tables import SCHEMA, metadata
 from process_api.migrations import online
 from process_api.migrations.online import lock_timeout
-from process_api.row_security import EVERY_TENANT
-from process_api.tables import SCHEMA, metadata
 
 
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:

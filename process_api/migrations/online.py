@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from process_api.tables import SCHEMA
+from process_api.database.tables import SCHEMA
 
 # Whoever waits for a table makes all wait who come after it: no longer than this, and less than a caller waits.
 LOCK_TIMEOUT_S = 3.0

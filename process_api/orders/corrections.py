@@ -18,19 +18,19 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.discount_policy import DiscountPolicy
+from process_api.database.tables import flow_steps, intents, orders
 from process_api.engine.decisions import FlowDecisions, decide
 from process_api.engine.flows import StepState, change_flow
+from process_api.orders.checks import correct
+from process_api.orders.dates import subscription_groups
 from process_api.orders.record import OrderRecord, find_order
 from process_api.orders.submission import ORDER_SUBMISSION
-from process_api.pricing_preview import quote_net
+from process_api.pricing.amounts import check_amounts
+from process_api.pricing.discount_policy import DiscountPolicy
+from process_api.pricing.pricing_preview import quote_net
 from process_api.system_client import SystemClient
-from process_api.tables import flow_steps, intents, orders
-from process_api.workflows.amounts import check_amounts
-from process_api.workflows.dates import subscription_groups
-from process_api.workflows.order_checks import correct
-from shared.auth import Principal
 from shared.canonical import ErpOrderState, Money, OrderStatus, Quote, QuoteStatus, SubscriptionStatus
+from shared.identity.auth import Principal
 from shared.problem import Conflict, Fault, InvalidRequest, Rejected
 
 _CUSTOMER = "customer"

@@ -1,7 +1,7 @@
 """What Salesforce is told of an order."""
 
 from process_api.engine.steps import Found
-from process_api.workflows.order_checks import OrderSubmission
+from process_api.orders.checks import OrderSubmission
 from shared.canonical import OrderStatus, ReportedOrderStatus
 
 

@@ -9,17 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.access.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed
+from process_api.database.store import Store
+from process_api.database.tables import order_timeline, orders
 from process_api.engine.flows import authority_of
 from process_api.engine.intake import NewFlow, start_flow
-from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed
+from process_api.orders.readiness.examination import Submitted
 from process_api.orders.record import order_record
 from process_api.orders.submission import ORDER_SUBMISSION
 from process_api.orders.submission_check import SubmissionCheck
-from process_api.store import Store
-from process_api.tables import order_timeline, orders
-from process_api.workflows.readiness.examination import Submitted
 from shared.canonical import OrderStatus
-from shared.principal import ActingUser, Principal
+from shared.identity.principal import ActingUser, Principal
 
 ORDER_FLOW = ORDER_SUBMISSION.name
 

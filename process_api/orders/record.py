@@ -8,10 +8,10 @@ import msgspec
 from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.moments import rfc3339
-from process_api.readiness_fault import ReadinessFault
-from process_api.store import Store
-from process_api.tables import order_timeline, orders
+from process_api.database.moments import rfc3339
+from process_api.database.store import Store
+from process_api.database.tables import order_timeline, orders
+from process_api.orders.readiness_fault import ReadinessFault
 from shared.canonical import Money, OrderStatus, Quote
 
 _UNFINISHED = [

@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.tables import orders
 from process_api.engine.steps import Ending, Found
-from process_api.event_log import append_event
+from process_api.orders.readiness.faults import NotReady
 from process_api.orders.record import change_order, keep_faults, order_status
-from process_api.tables import orders
-from process_api.workflows.readiness.faults import NotReady
+from process_api.outbox.event_log import append_event
 from shared.canonical import Money, OrderStatus
 from shared.events import order_ended
-from shared.metrics import ORDER_VALUE, ORDERS_ENDED
 from shared.problem import QuotewayError
+from shared.telemetry.metrics import ORDER_VALUE, ORDERS_ENDED
 
 _STATUS_OF_ENDING = {
     "succeeded": OrderStatus.booked,

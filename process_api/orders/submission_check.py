@@ -8,13 +8,13 @@ told of it.
 import asyncio
 from dataclasses import dataclass
 
-from process_api.discount_policy import DiscountPolicy
+from process_api.database.store import Store
 from process_api.legal_entities import LegalEntities
-from process_api.store import Store
+from process_api.orders.readiness.examination import Examination, Submitted
+from process_api.orders.readiness.faults import NotReady
+from process_api.orders.readiness.quote_state import REVISION_CHANGED, quote_state, wrong_quote
+from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.system_client import SystemClient
-from process_api.workflows.readiness.examination import Examination, Submitted
-from process_api.workflows.readiness.faults import NotReady
-from process_api.workflows.readiness.quote_state import REVISION_CHANGED, quote_state, wrong_quote
 from shared.problem import Conflict, NotFound, VendorError
 
 # A caller of the experience API waits for 8 s in all, of which finding out who sees the quote may take 4.

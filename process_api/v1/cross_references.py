@@ -7,16 +7,16 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
-from process_api.idempotency import parse_key
-from process_api.identities import SYSTEM_PATTERN, Identities, Identity, Relinked, Relinking
-from process_api.subjects import about_account
+from process_api.access.idempotency import parse_key
+from process_api.customers.identities import SYSTEM_PATTERN, Identities, Identity, Relinked, Relinking
+from process_api.inbox.subjects import about_account
 from process_api.v1.accounts import AccountIdParameter
 from process_api.v1.flows import Reason
-from shared.auth import Principal
+from shared.canonical.record_ids import canonical_spelling
 from shared.canonical.wire import END
-from shared.idempotency_key import IdempotencyKeyHeader
-from shared.operation import operation
-from shared.record_ids import canonical_spelling
+from shared.identity.auth import Principal
+from shared.inbound.idempotency_key import IdempotencyKeyHeader
+from shared.inbound.operation import operation
 
 OWNER = "integration-operations"
 SystemParameter = Annotated[

@@ -10,15 +10,15 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
-from process_api.dead_letters import DeadLetters, DecisionRecord
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
+from process_api.inbox.subjects import about_flow, for_operators
+from process_api.operations.dead_letters import DeadLetters, DecisionRecord
 from process_api.orders.corrections import FlowEdit, FlowEdits
-from process_api.subjects import about_flow, for_operators
-from shared.auth import Principal
 from shared.canonical import Money
 from shared.canonical.wire import CURSOR_PATTERN, END, Sku
-from shared.operation import operation
+from shared.identity.auth import Principal
+from shared.inbound.operation import operation
 from shared.problem import NotFound
 
 _POLICY = operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"], problems=[])

@@ -7,19 +7,19 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
-from process_api.idempotency import IdempotencyKey, parse_key
+from process_api.access.idempotency import IdempotencyKey, parse_key
+from process_api.inbox.subjects import about_order, about_quote_in_body
 from process_api.orders.intake import OrderIntake, Submission
+from process_api.orders.readiness_fault import ReadinessFault
 from process_api.orders.record import OrderRecord, TimelineEntry
-from process_api.readiness_fault import ReadinessFault
-from process_api.subjects import about_order, about_quote_in_body
-from shared.auth import Principal
 from shared.canonical import Money, OrderStatus
 from shared.canonical.wire import END, CurrencyCode, DecimalText, RecordId
-from shared.contract_headers import STATUS_ADDRESS
-from shared.idempotency_key import IdempotencyKeyHeader
-from shared.operation import operation
+from shared.contract.headers import STATUS_ADDRESS
+from shared.identity.auth import Principal
+from shared.identity.resource_metadata import location
+from shared.inbound.idempotency_key import IdempotencyKeyHeader
+from shared.inbound.operation import operation
 from shared.problem import NotFound
-from shared.resource_metadata import location
 
 OWNER = "order-desk"
 OrderIdParameter = Annotated[

@@ -7,17 +7,17 @@ import msgspec
 from litestar import Request, post
 from litestar.params import HeaderParameter, PathParameter
 
-from process_api.store import Store
+from process_api.database.store import Store
+from process_api.inbox.webhook_connections import WebhookConnections
+from process_api.inbox.webhook_inbox import receive
 from process_api.system_client import SystemClient
-from process_api.webhook_connections import WebhookConnections
-from process_api.webhook_inbox import receive
 from shared.canonical import WebhookMessage
 from shared.canonical.webhook import WEBHOOK_BYTES_MAX
 from shared.canonical.wire import END
-from shared.metrics import WEBHOOKS
-from shared.operation import public
-from shared.principal import Principal
+from shared.identity.principal import Principal
+from shared.inbound.operation import public
 from shared.problem import Fault, InvalidRequest, NotFound, PayloadTooLarge, Rejected
+from shared.telemetry.metrics import WEBHOOKS
 
 SOURCE = "stripe"
 _SIGNATURE = Fault(pointer="header/Stripe-Signature", detail="Sign the body with this connection's webhook secret.")

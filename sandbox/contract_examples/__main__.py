@@ -16,9 +16,9 @@ import httpx
 from sandbox.contract_examples.recorder import Recorder, RecordingError
 from sandbox.contract_examples.records import ENTITY
 from sandbox.contract_examples.scenes import Scenes, operator_token, token
-from sandbox.landscape import Landscape
-from sandbox.process import ProcessError
-from sandbox.progress import Progress
+from sandbox.landscape.landscape import Landscape
+from sandbox.processes.process import ProcessError
+from sandbox.processes.progress import Progress
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Little patience, so that an order stops soon where a system stays away.

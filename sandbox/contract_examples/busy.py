@@ -9,7 +9,7 @@ import psycopg
 
 from sandbox.contract_examples.recorder import Asked, Recorder
 from sandbox.contract_examples.records import DRAFT
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 
 # By then the first of two requests has the key and waits; the second comes after it.
 _UNDER_WAY_S = 1.0

@@ -8,9 +8,9 @@ import httpx
 from litestar import get
 
 from sandbox.contract_examples.recorder import CORRELATION_ID
-from shared.auth import Authenticator
-from shared.operation import public
-from shared.service import Tier, create_service
+from shared.identity.auth import Authenticator
+from shared.inbound.operation import public
+from shared.inbound.service import Tier, create_service
 
 
 @get("/failing", operation_id="failing", opt=public(), sync_to_thread=False)
@@ -22,7 +22,7 @@ def failing() -> None:
 def defect_answer(tier: str) -> httpx.Response:
     """The answer of a tier's policies to it."""
     # It is logged as every defect is; whoever records need not read that.
-    logging.getLogger("shared.problem_answer").addHandler(logging.NullHandler())
+    logging.getLogger("shared.inbound.problem_answer").addHandler(logging.NullHandler())
     nobody = Authenticator("http://127.0.0.1:9/", "nobody")
     service = create_service(
         Tier(name=tier, title=tier, version="1", description=tier, authenticator=nobody), [failing], state={}

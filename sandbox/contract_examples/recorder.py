@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from shared.contract_examples import PROBLEMS, OperationExamples, RecordedAnswer, RecordedRequest
+from shared.contract.examples import PROBLEMS, OperationExamples, RecordedAnswer, RecordedRequest
 
 # The same in every recording, so that a new one differs only where something changed.
 CORRELATION_ID = "0f8e0c5e2a6f4f43a2b5c77d6a1d3b10"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from sandbox.contract_examples.defect import defect_answer
 from sandbox.contract_examples.recorder import CORRELATION_ID, Asked, Recorder
-from shared.contract_examples import PROBLEMS
+from shared.contract.examples import PROBLEMS
 
-# Longer than a tier waits for a body (shared.body.BODY_TIMEOUT_S).
+# Longer than a tier waits for a body (shared.inbound.body.BODY_TIMEOUT_S).
 _PAUSE_S = 11.0
 _TOO_LARGE = b'{"quoteId": "' + b"0" * 1_000_001 + b'"}'
 

@@ -15,7 +15,6 @@ import httpx
 import msgspec
 import redis
 
-from sandbox.connections_file import TENANT
 from sandbox.contract_examples import drafts
 from sandbox.contract_examples.busy import record_busy
 from sandbox.contract_examples.recorder import Asked, Recorder, RecordingError
@@ -33,9 +32,10 @@ from sandbox.contract_examples.records import (
 from sandbox.contract_examples.refusals import record_refusals
 from sandbox.contract_examples.vendor_scenes import ask_the_vendors
 from sandbox.faults.rules import Fault, Rule
-from sandbox.landscape import Landscape
-from sandbox.stripe.webhooks import signature
-from shared.contract_examples import PROBLEMS
+from sandbox.landscape.connections_file import TENANT
+from sandbox.landscape.landscape import Landscape
+from sandbox.vendors.stripe.webhooks import signature
+from shared.contract.examples import PROBLEMS
 from shared.events import EVENTS
 
 _WAIT_S = 60.0

@@ -14,7 +14,7 @@ from rich.table import Table
 from sandbox.faults.scale import FULL, REAL_ERP, SHORT, Scale
 from sandbox.faults.scenarios import SCENARIOS
 from sandbox.faults.session import Row, Session
-from sandbox.process import ProcessError
+from sandbox.processes.process import ProcessError
 
 # One kill in a dozen falls between a write and its record: with half as many kills as the run has, some surely do.
 _CONTROLS = ["random-kills", "lost-answers-20"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 
 _SKU, _DAY_S = "MON-STD", 86_400
 _STATUSES = {"canceled": "cancelled"}

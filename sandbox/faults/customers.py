@@ -9,7 +9,7 @@ import msgspec
 from sandbox.demo import access_token
 from sandbox.faults.caller import Answer, Caller
 from sandbox.faults.ledger import Acknowledged
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 
 ENDED = frozenset({"booked", "rejected", "compensated", "parked"})
 _RETRY_S = 0.3

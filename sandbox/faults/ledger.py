@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psycopg
 
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 
 _ASKED_TOO_OFTEN_S = 0.2
 LIVE_SALES = frozenset({"draft", "quotation", "confirmed", "processing", "done"})

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from sandbox.faults.ledger import salesforce_client
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 
 _DATA = "/services/data/v67.0"
 _LINES = (("SENSOR-TEMP", 1.0, 89.5), ("MON-STD", 1.0, 4.9))

@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 from redis import Redis
 
-from sandbox.connections_file import TENANT
 from sandbox.faults.ledger import Findings
 from sandbox.faults.run import Result, Run
+from sandbox.landscape.connections_file import TENANT
 
 _STREAM = f"quoteway:events:{TENANT}"
 _SUBJECTS = 40

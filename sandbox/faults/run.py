@@ -12,7 +12,7 @@ from sandbox.faults.customers import Customers
 from sandbox.faults.ledger import Acknowledged, Findings, compare, read_holdings
 from sandbox.faults.quotes import make_accounts, make_quotes
 from sandbox.faults.scale import Scale
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 VENDORS = ("tryton", "stripe", "salesforce")

@@ -17,8 +17,8 @@ from sandbox.faults.ledger import Findings
 from sandbox.faults.run import VENDORS, Bar, Result, Run, judge
 from sandbox.faults.scale import Scale
 from sandbox.faults.scenarios import SCENARIOS
-from sandbox.landscape import Landscape
-from sandbox.progress import Progress
+from sandbox.landscape.landscape import Landscape
+from sandbox.processes.progress import Progress
 
 # A vendor's pause is waited out with patience, so that little is parked; a dead worker is noticed soon.
 _SETTINGS = {

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from sandbox.connections_file import TENANT
 from sandbox.faults.billing_changes import BillingChanges, Event
 from sandbox.faults.caller import Caller
 from sandbox.faults.ledger import Findings
 from sandbox.faults.run import Result, Run
-from sandbox.stripe.webhooks import signature
+from sandbox.landscape.connections_file import TENANT
+from sandbox.vendors.stripe.webhooks import signature
 
 DUPLICATED, FORGED, STALE = 0.30, 0.05, 0.05
 _PATH = f"/v1/webhooks/stripe/{TENANT}.NW-DE"

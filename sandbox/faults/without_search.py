@@ -14,9 +14,9 @@ from typing import Any
 
 def switch_off_the_search() -> None:
     """Change the adapters of this process. Imported by name, since nothing but the registry may rely on adapters."""
-    sales: Any = importlib.import_module("system_api.erp.tryton_sales")
-    records: Any = importlib.import_module("system_api.erp.tryton_records")
-    billing: Any = importlib.import_module("system_api.billing.stripe")
+    sales: Any = importlib.import_module("system_api.erp.tryton.sales")
+    records: Any = importlib.import_module("system_api.erp.tryton.records")
+    billing: Any = importlib.import_module("system_api.billing.stripe.adapter")
 
     async def create_blindly(self: Any, external_id: str, draft: Any) -> Any:
         values = await self._values(external_id, draft)

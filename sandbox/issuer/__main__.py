@@ -7,7 +7,7 @@ from starlette.types import ASGIApp
 
 from sandbox.issuer.app import create_app
 from sandbox.issuer.settings import IssuerSettings
-from sandbox.serving import add_address, serve
+from sandbox.processes.serving import add_address, serve
 
 
 def _arguments() -> argparse.Namespace:

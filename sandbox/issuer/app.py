@@ -15,7 +15,7 @@ from sandbox.issuer.clients import GRANT_TYPES, Client, load_clients
 from sandbox.issuer.grants import Grant, GrantError, TokenGrants
 from sandbox.issuer.keys import SIGNING_ALGORITHMS, SigningAlgorithm, SigningKeys
 from sandbox.issuer.settings import IssuerSettings
-from sandbox.journal import Journal, journal_route
+from sandbox.vendors.journal import Journal, journal_route
 
 REQUEST_SIZE_MAX_BYTES = 65_536
 CLIENTS_STATE = "clients.json"

@@ -36,7 +36,7 @@ from shared.audit.reader import AuditReader
 from shared.audit.signer import Signer, TamperedError
 from shared.audit.verification import Progress, verify
 from shared.settings import LogLevel, load_settings_or_exit
-from shared.telemetry import log_to_stderr
+from shared.telemetry.process_telemetry import log_to_stderr
 
 ORIGIN = "quoteway-audit"
 

@@ -19,10 +19,10 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope,
 
 from shared.audit.entry import NOBODY, Entry
 from shared.audit.writer import AuditWriter
-from shared.front import Middleware, Operation, matched_operation
-from shared.metrics import AUDIT_REFUSALS
-from shared.operation import AuditClass, audit_class_of
+from shared.inbound.chain import Middleware, Operation, matched_operation
+from shared.inbound.operation import AuditClass, audit_class_of
 from shared.problem import OutcomeUnknown, QuotewayError, Unavailable
+from shared.telemetry.metrics import AUDIT_REFUSALS
 
 _RECORD_CHARACTERS_MAX = 200
 _UNWRITTEN = (

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.audit.entry import Entry, entry_text
-from shared.metrics import AUDIT_ENTRIES, AUDIT_LOST, AUDIT_REFUSALS
 from shared.problem import Unavailable
+from shared.telemetry.metrics import AUDIT_ENTRIES, AUDIT_LOST, AUDIT_REFUSALS
 
 RETRY_AFTER_S = 2
 # A caller waits no longer than this for its entry: Apex gives an operation 8 s in all.

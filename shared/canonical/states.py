@@ -98,7 +98,7 @@ def spelled(text: str) -> str:
 
 
 def codes_by_name(text: str) -> dict[str, str]:
-    """A table of codes and names, as the ones here and in `system_api.crm.salesforce_places`, by every spelling."""
+    """A table of codes and names, as the ones here and in `system_api.crm.salesforce.places`, by every spelling."""
     codes: dict[str, str] = {}
     for entry in text.replace("\n", "|").split("|"):
         code, _, names = entry.strip().partition(" ")

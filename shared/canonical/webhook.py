@@ -6,7 +6,7 @@ from msgspec import Meta
 
 from shared.canonical.wire import END, Canonical, RecordId, ShortText
 
-# What a body of ours (shared.body.BODY_BYTES_MAX) can hold, once it is written in base64.
+# What a body of ours (shared.inbound.body.BODY_BYTES_MAX) can hold, once it is written in base64.
 WEBHOOK_BYTES_MAX = 675_000
 _PAYLOAD_CHARS_MAX = WEBHOOK_BYTES_MAX // 3 * 4
 _BASE64_PATTERN = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END

@@ -15,7 +15,7 @@ from shared.canonical import (
     SubscriptionDraft,
     WebhookNotice,
 )
-from system_api.findings import Finding
+from system_api.vendor.findings import Finding
 
 
 class Billing(Protocol):

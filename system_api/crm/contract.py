@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
-from system_api.findings import Finding
+from system_api.vendor.findings import Finding
 
 
 class Crm(Protocol):

@@ -16,7 +16,7 @@ from shared.canonical import (
     Money,
 )
 from shared.canonical.money import minor_units
-from system_api.findings import Finding
+from system_api.vendor.findings import Finding
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.canonical import ListPrice, Money, PriceList, Recurrence
 from system_api.billing.contract import Billing
 from system_api.erp.contract import Erp, SoldProduct
-from system_api.side_by_side import side_by_side
+from system_api.vendor.parallel_reads import side_by_side
 
 _PERIODS = (Recurrence.month, Recurrence.year)
 

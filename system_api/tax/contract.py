@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from shared.canonical import TaxCalculation, TaxRequest
-from system_api.findings import Finding
+from system_api.vendor.findings import Finding
 
 
 class Tax(Protocol):

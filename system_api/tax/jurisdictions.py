@@ -11,8 +11,8 @@
     rate = "0"
 
 The first row that fits wins. Territories of member states outside the union's VAT area (the Canary Islands, Livigno,
-Åland, …; system_api/vat.py) are neither the union nor, for tax, their country: only rows that name their postal codes
-or region fit there.
+Åland, …; system_api/vendor/vat.py) are neither the union nor, for tax, their country: only rows that name their
+postal codes or region fit there.
 """
 
 import tomllib
@@ -27,9 +27,9 @@ from shared.canonical import Money, TaxCalculation, TaxedLine, TaxRequest
 from shared.canonical.wire import CountryCode
 from shared.problem import Rejected, Unavailable
 from system_api.connections import ConnectionsError, JurisdictionsConnection
-from system_api.decimal_text import plain
-from system_api.findings import Finding, Findings
-from system_api.vat import MEMBER_STATES, is_northern_ireland, member_state_of, outside_vat_area
+from system_api.vendor.decimals import plain
+from system_api.vendor.findings import Finding, Findings
+from system_api.vendor.vat import MEMBER_STATES, is_northern_ireland, member_state_of, outside_vat_area
 
 _Rate = Annotated[str, Meta(pattern=r"^(0|0?\.[0-9]{1,6}|0\.[0-9]{1,6}|1)$")]
 

@@ -7,7 +7,6 @@ import msgspec
 from litestar import Request, get, post, put
 from litestar.params import JSONBody
 
-from shared.auth import Principal
 from shared.canonical import (
     BillingCustomer,
     CustomerDraft,
@@ -19,10 +18,10 @@ from shared.canonical import (
     WebhookMessage,
     WebhookNotice,
 )
-from shared.operation import operation
+from shared.identity.auth import Principal
+from shared.inbound.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
 from system_api.billing.contract import Billing
-from system_api.discretion import note_customer
 from system_api.v1.erp import must_agree, must_be_in
 from system_api.v1.parameters import (
     OWNER,
@@ -38,6 +37,7 @@ from system_api.v1.parameters import (
     OpenOnlyQuery,
     VendorIdPath,
 )
+from system_api.vendor.redaction import note_customer
 
 _READ = operation(owner=OWNER, capability="billing", scopes=["billing:read"])
 _VERIFIES = operation(owner=OWNER, capability="billing", scopes=["billing:read"], problems=[422])

@@ -4,9 +4,9 @@ from typing import Any
 
 from litestar import Request, get
 
-from shared.auth import Principal
 from shared.canonical import Connections
-from shared.operation import operation
+from shared.identity.auth import Principal
+from shared.inbound.operation import operation
 from system_api.registry import Registry
 from system_api.v1.parameters import OWNER
 

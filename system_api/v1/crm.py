@@ -5,9 +5,9 @@ from typing import Any
 from litestar import Request, get, put
 from litestar.params import JSONBody
 
-from shared.auth import Principal
 from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
-from shared.operation import operation
+from shared.identity.auth import Principal
+from shared.inbound.operation import operation
 from shared.problem import NotFound
 from system_api.v1.parameters import OWNER, AccountIdPath, OrderIdPath, QuoteIdPath, RecordIdPath, UserIdPath
 

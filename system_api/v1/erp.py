@@ -5,7 +5,6 @@ from typing import Any
 from litestar import Request, get, post, put
 from litestar.params import JSONBody
 
-from shared.auth import Principal
 from shared.canonical import (
     CreditStatus,
     Customer,
@@ -17,9 +16,9 @@ from shared.canonical import (
     InvoicePage,
     Money,
 )
-from shared.operation import operation
+from shared.identity.auth import Principal
+from shared.inbound.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
-from system_api.discretion import note_customer
 from system_api.erp.contract import Erp
 from system_api.v1.parameters import (
     OWNER,
@@ -34,6 +33,7 @@ from system_api.v1.parameters import (
     OpenOnlyQuery,
     VendorIdPath,
 )
+from system_api.vendor.redaction import note_customer
 
 _READ = operation(owner=OWNER, capability="erp", scopes=["erp:read"])
 _ENSURE = operation(

@@ -7,10 +7,10 @@ from litestar import Request, post
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from shared.auth import Principal
 from shared.canonical import PriceList, Recurrence
 from shared.canonical.wire import CurrencyCode, Sku
-from shared.operation import operation
+from shared.identity.auth import Principal
+from shared.inbound.operation import operation
 from system_api.pricing.list_prices import ListPrices
 from system_api.v1.billing import billing_of
 from system_api.v1.erp import erp_of

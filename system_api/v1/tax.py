@@ -5,9 +5,9 @@ from typing import Any
 from litestar import Request, post
 from litestar.params import JSONBody
 
-from shared.auth import Principal
 from shared.canonical import TaxCalculation, TaxRequest
-from shared.operation import operation
+from shared.identity.auth import Principal
+from shared.inbound.operation import operation
 from system_api.v1.parameters import OWNER
 
 

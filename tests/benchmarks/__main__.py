@@ -18,9 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.landscape import Landscape
-from sandbox.process import ProcessError
-from sandbox.progress import Progress
+from sandbox.landscape.landscape import Landscape
+from sandbox.processes.process import ProcessError
+from sandbox.processes.progress import Progress
 from tests.benchmarks import costs
 from tests.benchmarks.contenders import LOAD_CORE, Field
 from tests.benchmarks.load import Target, burst, require_tools, try_out

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from sandbox.demo import access_token
-from sandbox.landscape import Landscape
-from sandbox.process import RunningProcess, start_process
+from sandbox.landscape.landscape import Landscape
+from sandbox.processes.process import RunningProcess, start_process
 from tests.benchmarks.load import Target
 from tests.benchmarks.peer_programs import DEPLOYED, pin, start_haproxy, start_nginx, start_python
 

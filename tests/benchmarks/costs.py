@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.progress import Progress
+from sandbox.processes.progress import Progress
 from tests.benchmarks import policy_cost
 from tests.benchmarks.contenders import LOAD_CORE, Field
 from tests.benchmarks.load import Target, burst

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from sandbox.process import ProcessError
+from sandbox.processes.process import ProcessError
 
 CONNECTIONS = 64
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")

@@ -12,9 +12,9 @@ import httpx
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import RSAKey
 
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.process import ProcessError, RunningProcess, start_process
-from sandbox.progress import Progress
+from sandbox.processes.ports import LOOPBACK, free_port
+from sandbox.processes.process import ProcessError, RunningProcess, start_process
+from sandbox.processes.progress import Progress
 from tests.benchmarks.load import find
 
 KeyParameters = dict[str, str | list[str]]

@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.process import ProcessError
+from sandbox.processes.process import ProcessError
 from tests.benchmarks.contenders import MEASURED_CORE, Field
 
 _AT_ONCE = 64
@@ -99,8 +99,8 @@ async def _cpu_us(app: ASGIApp, litestar: Any, token: str) -> float:
 async def _main() -> None:
     from experience_api.app import create_app
     from experience_api.settings import ExperienceSettings
-    from shared import service
-    from shared.front import in_order
+    from shared.inbound import service
+    from shared.inbound.chain import in_order
     from shared.settings import load_settings
 
     real = in_order

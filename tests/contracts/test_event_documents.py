@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from openapi.event_documents import EVENTS_FOLDER, asyncapi_document, event_schema, recorded_examples
-from process_api.event_delivery import cloud_event, stream_of
+from process_api.outbox.event_delivery import cloud_event, stream_of
 from shared.canonical import OrderStatus, SubscriptionStatus
 from shared.events import EVENTS, CloudEvent, EventData, SubscriptionChanged, order_ended
 

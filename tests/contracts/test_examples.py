@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from openapi.documents import TierDocuments, operations_of, resolved
-from shared.contract_examples import PROBLEMS, OperationExamples, load_examples
+from shared.contract.examples import PROBLEMS, OperationExamples, load_examples
 from shared.problem import Problem
 
 TIERS = ["experience", "process", "system"]

@@ -10,8 +10,8 @@ from litestar import Litestar
 
 from experience_api.app import create_app
 from experience_api.settings import ExperienceSettings
-from sandbox.process import RunningProcess
-from shared.revocation import FEED_PATH
+from sandbox.processes.process import RunningProcess
+from shared.identity.revocation import FEED_PATH
 from tests.app_lifespan import asgi_transport, running_app
 from tests.experience_api.recorded_answers import ACCOUNT_ID, ORDER_ID, QUOTE_ID
 from tests.issuer_process import bearer, client_secret_file, signing_keys_file, start_issuer

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from experience_api.salesforce_id import __file__ as _experience
-from sandbox.salesforce.catalogue import OBJECTS, VERSION_ONLY_GROWS
-from sandbox.salesforce.schema import Field
-from system_api.salesforce_map import SalesforceFields
+from sandbox.vendors.salesforce.catalogue import OBJECTS, VERSION_ONLY_GROWS
+from sandbox.vendors.salesforce.schema import Field
+from system_api.vendor.salesforce_map import SalesforceFields
 
 PACKAGE = Path(_experience).parent / "lightning" / "force-app" / "main" / "default"
 OBJECT_OF = {

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.process import RunningProcess
+from sandbox.processes.process import RunningProcess
 from tests.experience_api.conftest import OPERATIONS, SUBMISSION, Experience
 from tests.experience_api.recorded_answers import ORDER_ID, accepted, problem
 from tests.issuer_process import bearer

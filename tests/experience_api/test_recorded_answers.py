@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from process_api.account_overview import Overview
-from process_api.pricing_preview import PricingPreview
-from process_api.quote_readiness import QuoteReadiness
+from process_api.accounts.account_overview import Overview
+from process_api.orders.quote_readiness import QuoteReadiness
+from process_api.pricing.pricing_preview import PricingPreview
 from process_api.v1.orders import OrderAccepted, OrderView
 from shared.canonical import CreditStatus, InvoicePage
 from shared.problem import Problem

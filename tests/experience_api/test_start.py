@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from experience_api.settings import ExperienceSettings
-from sandbox.ports import free_port
-from sandbox.process import RunningProcess, start_process
+from sandbox.processes.ports import free_port
+from sandbox.processes.process import RunningProcess, start_process
 from shared.settings import SettingsError, load_settings
 from tests.experience_api.conftest import SUBMISSION, Experience
 from tests.issuer_process import bearer, client_secret_file, signing_keys_file

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from process_api.migrate import migrate
-from sandbox.landscape import Landscape
-from system_api.billing import stripe
+from sandbox.landscape.landscape import Landscape
+from system_api.billing.stripe import adapter as stripe
 from tests.faults.ordering import Ordering
 from tests.faults.worker_plant import WorkerPlant, running_plant
 from tests.patience import HANG_S, TOKEN_LIFE_S

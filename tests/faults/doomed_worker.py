@@ -28,11 +28,11 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.engine import executor, saga, worker_lease
-from process_api.event_log import append_event
 from process_api.orders import record_port
+from process_api.outbox.event_log import append_event
 from process_api.settings import ProcessSettings
 from process_api.worker import run_worker
-from shared.http_client import OutboundClient
+from shared.outbound.http_client import OutboundClient
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings, variable
 

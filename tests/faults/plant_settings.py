@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from process_api.settings import ProcessSettings
-from sandbox.engines import PostgresEngine, RedisEngine
-from sandbox.process import RunningProcess
+from sandbox.engines.postgres import PostgresEngine, RedisEngine
+from sandbox.processes.process import RunningProcess
 from tests.issuer_process import client_secret_file
 from tests.process_api.conftest import LEGAL_ENTITIES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from process_api.orders.submission import ORDER_SUBMISSION
-from sandbox.engines import PostgresEngine, RedisEngine
+from sandbox.engines.postgres import PostgresEngine, RedisEngine
 from tests.faults.plant_settings import plant_settings
 from tests.faults.recorded_release import Stopped, write_release
 from tests.issuer_process import start_issuer

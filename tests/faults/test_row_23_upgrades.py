@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from process_api import migrate
-from sandbox.engines import PostgresEngine, RedisEngine
-from sandbox.process import RunningProcess
+from sandbox.engines.postgres import PostgresEngine, RedisEngine
+from sandbox.processes.process import RunningProcess
 from shared.canonical import ErpOrderState, SubscriptionStatus
 from tests.faults.plant_settings import plant_settings
 from tests.faults.recorded_release import Release, read_release, restore_rows, restore_vendors

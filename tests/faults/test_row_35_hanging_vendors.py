@@ -9,8 +9,8 @@ import pytest
 from litestar import Litestar
 
 from openapi.documents import tier_documents
-from shared import health
-from shared.health import HealthWatch, ReadyCheck, health_handlers
+from shared.inbound import health
+from shared.inbound.health import HealthWatch, ReadyCheck, health_handlers
 from tests.app_lifespan import asgi_transport
 
 Ask = Callable[[], Coroutine[Any, Any, httpx.Response]]

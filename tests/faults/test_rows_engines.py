@@ -15,13 +15,13 @@ import pytest
 import pytest_asyncio
 
 from process_api.migrate import migrate
-from sandbox.engines import PostgresEngine
-from sandbox.landscape import Landscape
-from sandbox.redis_engine import RedisEngine
+from sandbox.engines.postgres import PostgresEngine
+from sandbox.engines.valkey import RedisEngine
+from sandbox.landscape.landscape import Landscape
 from shared import redis_connection
+from shared.limits.vendor_quota import Limits, VendorQuota
 from shared.problem import Unavailable
 from shared.redis_connection import RedisScripts
-from shared.vendor_quota import Limits, VendorQuota
 from tests.faults.business_key import business_key_off
 from tests.faults.lost_commits import LostCommits, losing_commits
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering

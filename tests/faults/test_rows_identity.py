@@ -10,19 +10,19 @@ from typing import Any
 import httpx
 import pytest
 
-from process_api.workflows import prices_and_tax
-from sandbox.engines import PostgresEngine
-from sandbox.tryton.credentials import FILE_NAME, TrytonCredentials
-from sandbox.tryton.rest import RestClient
-from sandbox.tryton.rpc import TrytonSession
+from process_api.pricing import prices_and_tax
+from sandbox.engines.postgres import PostgresEngine
+from sandbox.vendors.tryton.credentials import FILE_NAME, TrytonCredentials
+from sandbox.vendors.tryton.rest import RestClient
+from sandbox.vendors.tryton.rpc import TrytonSession
 from shared.canonical import CustomerDraft
-from shared.record_ids import canonical_spelling
-from system_api.billing import stripe_customers
-from system_api.billing.stripe_api import idempotency_key
-from system_api.billing.stripe_customers import StripeCustomers
-from system_api.erp.tryton_addresses import TrytonAddresses
-from system_api.erp.tryton_identity import TrytonIdentity
-from system_api.erp.tryton_records import PARTY_FIELDS, PartyRecord
+from shared.canonical.record_ids import canonical_spelling
+from system_api.billing.stripe import customers as stripe_customers
+from system_api.billing.stripe.api import idempotency_key
+from system_api.billing.stripe.customers import StripeCustomers
+from system_api.erp.tryton.addresses import TrytonAddresses
+from system_api.erp.tryton.identity import TrytonIdentity
+from system_api.erp.tryton.records import PARTY_FIELDS, PartyRecord
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 from tests.journeys.org import ACCOUNTS, Line
 

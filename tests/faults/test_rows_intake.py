@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from process_api.idempotency import claim_key
+from process_api.access.idempotency import claim_key
 from process_api.orders.intake import OrderIntake
 from tests.faults.business_key import business_key_off as business_key_off_in
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from sandbox.faults.rules import Fault, Rule
-from system_api.billing import stripe
-from system_api.billing.stripe_records import EXTERNAL_ID
-from system_api.erp.tryton_sales import TrytonSales
+from system_api.billing.stripe import adapter as stripe
+from system_api.billing.stripe.records import EXTERNAL_ID
+from system_api.erp.tryton.sales import TrytonSales
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 from tests.faults.test_rows_vendor_writes import (
     STRIPE_START,

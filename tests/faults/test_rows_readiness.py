@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from process_api.workflows.readiness import examine
+from process_api.orders.readiness import examine
 from tests.faults.ordering import SENSOR, Ordering
 from tests.journeys.org import Line
 

@@ -12,19 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_api.workflows.amounts import accepted_net
-from process_api.workflows.billing_start import recurring_line
-from process_api.workflows.erp_booking import one_off_line
+from process_api.orders.billing_start import recurring_line
+from process_api.orders.erp_booking import one_off_line
+from process_api.pricing.amounts import accepted_net
 from shared.canonical import ErpOrderDraft, Money, Quote, QuoteLine, QuoteStatus, Recurrence, SubscriptionDraft
 from shared.canonical.money import minor_units
 from shared.problem import Rejected
-from system_api import line_prices
-from system_api.billing.stripe_money import from_minor_units, smallest_charge
-from system_api.billing.stripe_records import PriceRecord, Recurring
-from system_api.billing.stripe_subscriptions import subscription_params
-from system_api.erp import tryton_lines
-from system_api.erp.tryton_records import CompanyRecord, Currency, ProductRecord, UnitRecord
-from system_api.line_prices import LinePart
+from system_api.billing.stripe.money import from_minor_units, smallest_charge
+from system_api.billing.stripe.records import PriceRecord, Recurring
+from system_api.billing.stripe.subscriptions import subscription_params
+from system_api.erp.tryton import lines as tryton_lines
+from system_api.erp.tryton.records import CompanyRecord, Currency, ProductRecord, UnitRecord
+from system_api.vendor import line_prices
+from system_api.vendor.line_prices import LinePart
 
 CURRENCIES = ["EUR", "JPY", "ISK", "KWD"]
 PRICES = st.decimals(min_value=0, max_value=100_000, places=2)

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from sandbox.faults.rules import Fault, Rule
-from shared.http_client import Response
-from system_api.crm import salesforce_errors
-from system_api.crm.salesforce_api import SalesforceApi
-from system_api.erp.tryton_sales import TrytonSales
+from shared.outbound.http_client import Response
+from system_api.crm.salesforce import errors as salesforce_errors
+from system_api.crm.salesforce.api import SalesforceApi
+from system_api.erp.tryton.sales import TrytonSales
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
 from tests.journeys.org import ACCOUNTS
 from tests.patience import HANG_S, until

@@ -12,8 +12,8 @@ from process_api.engine.executor import running_engine
 from process_api.engine.steps import Patience
 from process_api.orders.submission import ORDER_SUBMISSION
 from sandbox.faults.rules import Fault, Rule
-from system_api.billing import stripe
-from system_api.erp.tryton_sales import TrytonSales
+from system_api.billing.stripe import adapter as stripe
+from system_api.erp.tryton.sales import TrytonSales
 from tests.faults.late_undo import register_undo_afterwards
 from tests.faults.ordering import MONTHLY, SENSOR, YEARLY, Ordering
 from tests.patience import until
@@ -66,7 +66,7 @@ async def test_row_06_mutation_without_the_search_by_reference_the_sale_is_doubl
 
 
 async def _make_without_looking_back(self: TrytonSales, external_id: str, draft: Any) -> Any:
-    from system_api.erp.tryton_records import SALE_FIELDS, SaleRecord
+    from system_api.erp.tryton.records import SALE_FIELDS, SaleRecord
 
     return await self._rest.create("sale.sale", await self._values(external_id, draft), SALE_FIELDS, SaleRecord)
 

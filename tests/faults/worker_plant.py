@@ -20,13 +20,13 @@ from litestar import Litestar
 from psycopg.rows import dict_row
 from redis.asyncio import Redis
 
-from process_api.event_delivery import stream_of
+from process_api.outbox.event_delivery import stream_of
 from process_api.settings import ProcessSettings
-from sandbox.connections_file import TENANT
 from sandbox.faults.ledger import Findings
-from sandbox.landscape import Landscape
-from sandbox.ports import bind_free_port
-from sandbox.process import RunningProcess, start_process
+from sandbox.landscape.connections_file import TENANT
+from sandbox.landscape.landscape import Landscape
+from sandbox.processes.ports import bind_free_port
+from sandbox.processes.process import RunningProcess, start_process
 from shared.settings import load_settings, variable
 from tests.faults.doomed_worker import HOLD
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering

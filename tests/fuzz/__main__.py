@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sandbox.landscape import Landscape
-from sandbox.process import ProcessError
-from sandbox.progress import Progress
+from sandbox.landscape.landscape import Landscape
+from sandbox.processes.process import ProcessError
+from sandbox.processes.progress import Progress
 from tests.fuzz.campaign import RUN_MAX_S, TIERS, fuzz
 
 _RUN_MIN_S = 30

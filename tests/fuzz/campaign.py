@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from sandbox.issuer.user_token import user_token
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 
 _ROOT = Path(__file__).resolve().parents[2]
 TIERS = ("experience", "process", "system")

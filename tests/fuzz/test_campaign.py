@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 from tests.fuzz.campaign import TIERS, fuzz
 
 pytestmark = pytest.mark.servers

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 from tests.patience import TOKEN_LIFE_S
 from tests.running_tiers import TIER_SETTINGS, Sales, running_tiers
 

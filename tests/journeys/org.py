@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import httpx
 
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 from tests.patience import HANG_S
 
 ACCOUNTS = {

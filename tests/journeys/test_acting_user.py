@@ -8,10 +8,10 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, text
 
-from process_api.store import sqlalchemy_url
+from process_api.database.store import sqlalchemy_url
 from sandbox.demo import access_token
 from sandbox.issuer.user_token import user_token
-from shared.transaction_token import HEADER
+from shared.identity.transaction_token import HEADER
 from tests.journeys.org import Line
 from tests.patience import HANG_S
 from tests.running_tiers import Sales

@@ -10,12 +10,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from process_api.database.store import Store
 from process_api.engine.steps import Patience
-from process_api.event_delivery import EventRelay
+from process_api.outbox.event_delivery import EventRelay
 from process_api.settings import ProcessSettings
-from process_api.store import Store
-from shared.cache import ResponseCache
-from shared.cache_policy import CachePolicy
+from shared.cache.policy import CachePolicy
+from shared.cache.response_cache import ResponseCache
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings
 from tests.journeys.org import Line

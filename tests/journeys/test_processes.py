@@ -17,8 +17,8 @@ import psycopg
 import pytest
 
 from sandbox.demo import access_token
-from sandbox.landscape import Landscape
-from sandbox.oracle import Oracle
+from sandbox.landscape.landscape import Landscape
+from sandbox.landscape.oracle import Oracle
 from tests.journeys.org import Line, Org
 from tests.patience import HANG_S
 

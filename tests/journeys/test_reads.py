@@ -18,8 +18,8 @@ import pytest
 import pytest_asyncio
 
 from experience_api.process_client import DEADLINE_S
-from process_api.account_overview import CRM_DEADLINE_S, PART_DEADLINE_S
-from sandbox.tryton.rest import RestClient
+from process_api.accounts.account_overview import CRM_DEADLINE_S, PART_DEADLINE_S
+from sandbox.vendors.tryton.rest import RestClient
 from tests.deadlines import over_once_left
 from tests.journeys.org import ACCOUNTS, Line
 from tests.patience import HANG_S

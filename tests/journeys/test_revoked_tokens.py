@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from sandbox.demo import access_token
-from sandbox.landscape import Landscape
-from shared.signed_token import read_token
+from sandbox.landscape.landscape import Landscape
+from shared.identity.signed_token import read_token
 from tests.patience import HANG_S
 from tests.revocation_asks import WITHIN_S, counted_asks, longest_until_known_s
 from tests.running_tiers import Sales

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from sandbox.demo import access_token
-from sandbox.landscape import Landscape
-from sandbox.tryton.rest import RestClient
+from sandbox.landscape.landscape import Landscape
+from sandbox.vendors.tryton.rest import RestClient
 from tests.journeys.org import Line
 from tests.running_tiers import TIER_SETTINGS, Sales, running_tiers
 

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox.demo import access_token
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 from tests.journeys.org import Org
 from tests.observed.collector import Collector
 from tests.running_tiers import ENDED, TIER_SETTINGS

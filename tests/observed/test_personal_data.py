@@ -2,7 +2,7 @@
 
 But for one column: while an order may be tried again or edited, and for some days after it has ended, it keeps the
 quote that it was made of with the contacts that this names, since the ERP is told of them (docs/decisions/0086). Then
-they are taken out (tests/process_api/test_order_contacts.py). Flows, attempts, the timeline, the outbox and the audit
+they are taken out (tests/process_api/orders/test_contacts.py). Flows, attempts, the timeline, the outbox and the audit
 log stay free of them from the beginning.
 
 They are planted in a Salesforce account, in what every vendor says when it refuses, and in every secret that the
@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 import psycopg
 
-from process_api.order_contacts import CONTACT_FIELDS
+from process_api.orders.contacts import CONTACT_FIELDS
 from sandbox.faults.rules import Fault, Rule
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 from tests.journeys.org import ACCOUNTS, Line
 from tests.observed.conftest import Observed
 

@@ -15,7 +15,7 @@ SUBMIT_ORDER_IN_SEVEN_FILES = [
     "order_submission.begin",
     "process_api.system_client.SystemClient.create_order",
     "system_api.v1.erp.create_order",
-    "system_api.erp.tryton.Tryton.create_order",
+    "system_api.erp.tryton.adapter.Tryton.create_order",
 ]
 
 

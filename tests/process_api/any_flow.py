@@ -15,13 +15,13 @@ from dbos import DBOS
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.saga import Saga
 from process_api.engine.steps import Found
 from process_api.engine.worker_lease import LeaseLost
-from process_api.store import Store
-from shared.principal import Principal
+from shared.identity.principal import Principal
 from shared.problem import NeedsDecision, OutcomeUnknown, Rejected
 from tests.process_api.conftest import Process
 

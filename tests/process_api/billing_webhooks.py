@@ -13,9 +13,9 @@ import httpx
 from sqlalchemy import text
 
 from process_api.engine.steps import Patience
-from process_api.subscription_mirror import SubscriptionMirror
-from process_api.webhook_inbox import SUBSCRIPTION, InboxWorker
-from sandbox.stripe.webhooks import signature
+from process_api.inbox.webhook_inbox import SUBSCRIPTION, InboxWorker
+from process_api.subscriptions.mirror import SubscriptionMirror
+from sandbox.vendors.stripe.webhooks import signature
 from shared.canonical import Subscription, SubscriptionStatus
 from tests.patience import HANG_S, until
 

@@ -19,14 +19,14 @@ from process_api.migrate import migrate
 from process_api.orders.submission import ORDER_SUBMISSION
 from process_api.settings import ProcessSettings
 from process_api.worker import Worker
-from sandbox.engines import PostgresEngine, RedisEngine
-from sandbox.process import RunningProcess
-from shared import token_keys
+from sandbox.engines.postgres import PostgresEngine, RedisEngine
+from sandbox.processes.process import RunningProcess
+from shared.identity import token_keys
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, client_secret_file, start_issuer
 from tests.patience import HANG_S, LONG_LEASE_S
 from tests.process_api.billing_webhooks import Billing
-from tests.process_api.outbox import Outbox
+from tests.process_api.outbox.outbox import Outbox
 from tests.process_api.system_stand_in import SystemStandIn
 from tests.worker_here import start_worker
 

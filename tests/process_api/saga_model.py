@@ -19,8 +19,8 @@ from dbos import DBOS
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store
 from process_api.engine.worker_lease import LeaseLost
-from process_api.store import Store
 from shared.canonical import (
     Account,
     Customer,

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from sandbox.ports import bind_free_port
+from sandbox.processes.ports import bind_free_port
 from tests.process_api.system_stand_in import SystemStandIn
 
 

@@ -56,10 +56,10 @@ from shared.canonical import (
     WebhookMessage,
     WebhookNotice,
 )
+from shared.canonical.record_ids import canonical_spelling
 from shared.problem import NeedsDecision, QuotewayError, Rejected, Unavailable
-from shared.record_ids import canonical_spelling
-from system_api.billing.stripe_webhooks import read_event
-from system_api.webhooks import require_stripe_signature
+from system_api.billing.stripe.webhooks import read_event
+from system_api.vendor.signatures import require_stripe_signature
 
 # `lost` is the fault that matters most: the vendor does the work, and the answer does not arrive.
 Fault = Literal["rejected", "unavailable", "lost", "not_sent", "garbage", "token_ended", "decision"]

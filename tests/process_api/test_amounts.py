@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from process_api.legal_entities import LegalEntity, PaymentTerm
-from process_api.workflows.amounts import (
+from process_api.orders.carried_terms import carried_terms
+from process_api.pricing.amounts import (
     accepted_net,
     amount_faults,
     check_amounts,
@@ -17,7 +18,6 @@ from process_api.workflows.amounts import (
     invoiced_at_once,
     taxed_lines,
 )
-from process_api.workflows.carried_terms import carried_terms
 from shared.canonical import BillingFrequency, Collection, Money, Quote, QuoteLine, Recurrence
 from shared.problem import Rejected
 from tests.process_api.system_stand_in import euros, line, mixed_quote

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from process_api.migrate import migrate
-from sandbox.engines import PostgresEngine
+from sandbox.engines.postgres import PostgresEngine
 from shared.audit.log import AuditLog
 from shared.problem import Unavailable
 from tests.patience import HANG_S

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from shared.canonical import Address, Contact, CustomerEntry, CustomerTax
-from shared.record_ids import canonical_spelling
+from shared.canonical.record_ids import canonical_spelling
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import CHOOSE, mixed_quote
 

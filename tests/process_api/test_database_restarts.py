@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store
 from process_api.orders.intake import Accepted, OrderIntake
 from process_api.settings import ProcessSettings
-from process_api.store import Store
-from sandbox.engines import PostgresEngine, RedisEngine
-from sandbox.process import RunningProcess
+from sandbox.engines.postgres import PostgresEngine, RedisEngine
+from sandbox.processes.process import RunningProcess
 from shared.problem import Unavailable
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from process_api.workflows.dates import date_faults, delivery_date, first_moment, subscription_groups
+from process_api.orders.dates import date_faults, delivery_date, first_moment, subscription_groups
 from shared.canonical import Quote, QuoteLine, Recurrence
 from tests.process_api.system_stand_in import line, mixed_quote
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_api.dead_letter_sources import DeadLetterKind, kind_of, split_id
+from process_api.operations.dead_letter_sources import DeadLetterKind, kind_of, split_id
 
 TENANTS = st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True)
 IDS = st.from_regex(r"[A-Za-z0-9_.:-]{1,50}", fullmatch=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.service_token import ServiceTokens
+from shared.identity.service_token import ServiceTokens
 from tests.process_api.conftest import Process
 
 pytestmark = pytest.mark.servers

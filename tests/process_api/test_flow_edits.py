@@ -9,8 +9,8 @@ from sqlalchemy import text
 from process_api.orders.corrections import FlowEdits
 from shared.canonical import OrderStatus, Quote, QuoteStatus
 from tests.process_api.conftest import Process
+from tests.process_api.operations.test_dead_letters import AWAY, assert_booked_once, decide, parked
 from tests.process_api.system_stand_in import euros
-from tests.process_api.test_dead_letters import AWAY, assert_booked_once, decide, parked
 
 pytestmark = pytest.mark.servers
 REASON = "The seller corrected the quote, ticket 4711."

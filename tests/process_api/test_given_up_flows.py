@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from process_api import store as process_store
+from process_api.database import store as process_store
 from process_api.engine import account_admission, ending
 from process_api.engine.flows import FlowStatus
 from process_api.engine.worker_lease import LeaseLost

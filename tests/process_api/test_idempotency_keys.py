@@ -10,15 +10,15 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from process_api import idempotency
-from process_api.discount_policy import DiscountPolicy
-from process_api.housekeeping import Housekeeping
-from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed, prune_keys
-from process_api.identities import RELINK
+from process_api.access import idempotency
+from process_api.access.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed, prune_keys
+from process_api.customers.identities import RELINK
 from process_api.legal_entities import LegalEntities
+from process_api.operations.housekeeping import Housekeeping
 from process_api.orders.intake import ORDER_FLOW, OrderIntake, Submission
 from process_api.orders.submission_check import SubmissionCheck
-from shared.principal import ActingUser, OwnToken, Principal
+from process_api.pricing.discount_policy import DiscountPolicy
+from shared.identity.principal import ActingUser, OwnToken, Principal
 from shared.problem import Conflict, IdempotencyMismatch
 from tests.patience import HANG_S
 from tests.process_api.conftest import Process
@@ -268,7 +268,7 @@ async def test_housekeeping_goes_on_after_a_failed_round(process: Process, monke
             enough.set()
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("process_api.housekeeping.prune_keys", failing)
+    monkeypatch.setattr("process_api.operations.housekeeping.prune_keys", failing)
     housekeeping = Housekeeping(process.worker.store, 30, every_s=0.01)
     housekeeping.start()
     async with asyncio.timeout(HANG_S):

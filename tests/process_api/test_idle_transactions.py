@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
+from process_api.database.store import Store
 from process_api.settings import ProcessSettings
-from process_api.store import Store
 from shared.problem import Unavailable
 from tests.patience import HANG_S
 

@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import insert, select
 
+from process_api.database.store import Store
+from process_api.database.tables import flows, intents
 from process_api.engine.intents import Intents
 from process_api.settings import ProcessSettings
-from process_api.store import Store
-from process_api.tables import flows, intents
 from shared.problem import NeedsDecision
 
 

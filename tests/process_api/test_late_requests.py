@@ -14,7 +14,7 @@ from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import ErpOrder, ErpOrderState, Money, Subscription, SubscriptionStatus
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
-from tests.process_api.test_dead_letters import AWAY
+from tests.process_api.operations.test_dead_letters import AWAY
 
 pytestmark = pytest.mark.servers
 
@@ -231,7 +231,7 @@ async def test_an_erp_order_that_is_not_what_was_ordered_is_undone(
 async def test_unread_replies_would_book_what_was_not_ordered(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("process_api.workflows.erp_booking.require_erp_order", lambda *_: None)
+    monkeypatch.setattr("process_api.orders.erp_booking.require_erp_order", lambda *_: None)
     order = await booked_as(process, monkeypatch, line_count=0)
     assert order["status"] == "booked"
 

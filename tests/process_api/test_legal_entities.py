@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from process_api.legal_entities import load_legal_entities
-from sandbox.tryton.data import DATA_FOLDER
+from sandbox.vendors.tryton.data import DATA_FOLDER
 from shared.settings import SettingsError
 
 

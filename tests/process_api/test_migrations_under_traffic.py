@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from process_api import migrate
 from process_api.migrations import online
-from sandbox.engines import PostgresEngine
+from sandbox.engines.postgres import PostgresEngine
 from tests.patience import HANG_S
 
 pytestmark = pytest.mark.servers

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from process_api import system_client
 from process_api.engine.account_turns import end_turn
 from process_api.engine.steps import Found
-from shared import http_client
 from shared.canonical import ErpOrderState, OrderStatus, QuoteStatus, Recurrence, SubscriptionStatus
+from shared.outbound import http_client
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import Fault, line, new_quote_id
 

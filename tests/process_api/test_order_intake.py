@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 
 from process_api.migrate import alembic_config
-from sandbox.process import RunningProcess
+from sandbox.processes.process import RunningProcess
 from tests.issuer_process import bearer
 from tests.process_api.conftest import Process
 

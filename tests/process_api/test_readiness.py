@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from sqlalchemy import update
 
+from process_api.database.tables import orders
 from process_api.legal_entities import LegalEntity, PaymentTerm
+from process_api.orders.readiness.examination import Examination, Submitted
+from process_api.orders.readiness.examine import Findings, examine
+from process_api.orders.readiness.faults import NOT_READY, NotReady
+from process_api.orders.readiness.quote_state import total_of
 from process_api.settings import ProcessSettings
-from process_api.tables import orders
-from process_api.workflows.readiness.examination import Examination, Submitted
-from process_api.workflows.readiness.examine import Findings, examine
-from process_api.workflows.readiness.faults import NOT_READY, NotReady
-from process_api.workflows.readiness.quote_state import total_of
 from shared.canonical import Address, BillingFrequency, Contact, Quote, QuoteKind, QuoteStatus, Recurrence
 from shared.problem import Unavailable
 from tests.process_api.conftest import Process

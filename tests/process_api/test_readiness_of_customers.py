@@ -5,11 +5,11 @@ import uuid
 import msgspec
 import pytest
 
-from process_api.cross_reference import Pair, link
-from process_api.workflows.readiness.faults import NotReady
+from process_api.customers.cross_reference import Pair, link
+from process_api.orders.readiness.faults import NotReady
 from shared.canonical import BillingCustomer, CustomerEntry, Quote
+from shared.canonical.record_ids import canonical_spelling
 from shared.problem import NeedsDecision
-from shared.record_ids import canonical_spelling
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import euros, mixed_quote
 from tests.process_api.test_readiness import RULES, Desk

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-import process_api.store
-from process_api.store import Store
-from sandbox.engines import PostgresEngine
+import process_api.database.store
+from process_api.database.store import Store
+from sandbox.engines.postgres import PostgresEngine
 from tests.patience import HANG_S
 
 pytestmark = pytest.mark.servers
@@ -21,7 +21,7 @@ def database_url(postgres: PostgresEngine) -> str:
 
 
 async def test_a_transaction_under_way_is_waited_for(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_api.store, "_CLOSED_WITHIN_S", HANG_S)
+    monkeypatch.setattr(process_api.database.store, "_CLOSED_WITHIN_S", HANG_S)
     store, begun, order = Store(database_url), asyncio.Event(), []
 
     async def work() -> None:

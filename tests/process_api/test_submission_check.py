@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from process_api.idempotency import body_hash
+from process_api.access.idempotency import body_hash
 from process_api.orders.intake import Submission
 from shared.canonical import Quote, QuoteKind, QuoteStatus
 from tests.process_api.conftest import Process

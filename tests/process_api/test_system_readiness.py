@@ -8,8 +8,8 @@ import pytest
 from process_api.app import create_app
 from process_api.settings import ProcessSettings
 from process_api.system_client import SystemClient
-from shared.http_client import OutboundClient
-from shared.service_token import ServiceTokens
+from shared.identity.service_token import ServiceTokens
+from shared.outbound.http_client import OutboundClient
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from process_api.engine.steps import Found
 from shared.problem import Unavailable
 from tests.process_api.any_flow import OPERATOR, require_ending, runs, undecided, with_step
 from tests.process_api.conftest import Process
+from tests.process_api.operations.test_dead_letters import decide
 from tests.process_api.test_any_flow import ToySpecimen
-from tests.process_api.test_dead_letters import decide
 from tests.process_api.toy_kind import LEGAL_ENTITY, make_toy_table
 
 pytestmark = pytest.mark.servers

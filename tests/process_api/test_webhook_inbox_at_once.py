@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import false
 
-from process_api import webhook_inbox
+from process_api.database.store import IDLE_TRANSACTION_S
 from process_api.engine.steps import Patience
-from process_api.store import IDLE_TRANSACTION_S
-from process_api.webhook_inbox import InboxWorker, receive
+from process_api.inbox import webhook_inbox
+from process_api.inbox.webhook_inbox import InboxWorker, receive
 from shared.canonical import SubscriptionStatus, WebhookNotice
 from tests.patience import HANG_S, until
 from tests.process_api.billing_webhooks import Billing, Webhook, prefix

@@ -16,12 +16,12 @@ import pytest_asyncio
 from prometheus_client import REGISTRY
 
 from process_api.app import create_app
-from process_api.subscription_mirror import SubscriptionMirror
+from process_api.inbox.webhook_connections import WebhookConnections
+from process_api.inbox.webhook_inbox import SUBSCRIPTION
+from process_api.subscriptions.mirror import SubscriptionMirror
 from process_api.system_client import SystemClient
 from process_api.v1 import webhooks
-from process_api.webhook_connections import WebhookConnections
-from process_api.webhook_inbox import SUBSCRIPTION
-from sandbox.stripe.webhooks import signature
+from sandbox.vendors.stripe.webhooks import signature
 from shared.canonical import SubscriptionStatus
 from shared.canonical.webhook import WEBHOOK_BYTES_MAX
 from shared.problem import NotFound, QuotewayError, Unavailable

@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from process_api.engine.account_admission import AT_ONCE_MAX
 from process_api.settings import ProcessSettings
-from sandbox.engines import PostgresEngine
-from sandbox.process import RunningProcess
+from sandbox.engines.postgres import PostgresEngine
+from sandbox.processes.process import RunningProcess
 from tests.patience import HANG_S, LONG_LEASE_S, until
 from tests.process_api.system_server import running_system
 from tests.process_api.worker_processes import Plant, running_plant

@@ -16,11 +16,11 @@ from typing import Any
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.store import Store
 from process_api.engine.flow_kind import Advice, FlowKind
 from process_api.engine.flows import Authority
 from process_api.engine.intake import NewFlow, start_flow
 from process_api.engine.steps import Ending, Found, Step
-from process_api.store import Store
 from shared.problem import QuotewayError
 
 TENANT, LEGAL_ENTITY = "nordwind", "NW-TOY"

@@ -16,11 +16,11 @@ import msgspec
 from sqlalchemy import text
 
 from process_api.app import create_app
+from process_api.database.store import Store
 from process_api.migrate import migrate
 from process_api.settings import ProcessSettings
-from process_api.store import Store
-from sandbox.engines import PostgresEngine
-from sandbox.process import RunningProcess, start_process
+from sandbox.engines.postgres import PostgresEngine
+from sandbox.processes.process import RunningProcess, start_process
 from shared.settings import variable
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer

@@ -11,10 +11,10 @@ from rich.console import Console
 
 import sandbox.demo
 from sandbox.demo import Story, StoryError
-from sandbox.engines import ExternalPostgres, PostgresEngine
-from sandbox.landscape import Landscape
-from sandbox.redis_engine import RedisEngine
-from sandbox.tryton.server import TrytonServer
+from sandbox.engines.postgres import ExternalPostgres, PostgresEngine
+from sandbox.engines.valkey import RedisEngine
+from sandbox.landscape.landscape import Landscape
+from sandbox.vendors.tryton.server import TrytonServer
 
 
 @pytest.fixture

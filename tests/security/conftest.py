@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from sandbox.issuer.user_token import user_token
-from sandbox.landscape import Landscape
+from sandbox.landscape.landscape import Landscape
 from tests.app_lifespan import asgi_transport, running_app
 from tests.patience import TOKEN_LIFE_S
 from tests.running_tiers import TIER_SETTINGS, running_tiers, system_app

@@ -13,20 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.ports import free_port
-from sandbox.process import RunningProcess, start_process
-from shared.request_head import SINGLE_HEADERS
+from sandbox.processes.ports import free_port
+from sandbox.processes.process import RunningProcess, start_process
+from shared.inbound.request_head import SINGLE_HEADERS
 
 CONFIGURATIONS = Path(__file__).parents[2] / "docs" / "operations" / "proxy"
 PROGRAM = """
 import sys
 from typing import Any
 from litestar import Litestar, Request, route
-from shared.front import answer_refusals, in_order
-from shared.problem_answer import answer_problem
-from shared.request_head import guard_address, guard_headers
-from shared.serve import serve
-from shared.service import correlate
+from shared.inbound.chain import answer_refusals, in_order
+from shared.inbound.problem_answer import answer_problem
+from shared.inbound.request_head import guard_address, guard_headers
+from shared.inbound.serve import serve
+from shared.inbound.service import correlate
 
 @route(["/", "/v1/webhooks/a", "/v1/flows"], http_method=["GET", "POST"], status_code=200)
 async def echo(request: Request[Any, Any, Any]) -> dict[str, Any]:

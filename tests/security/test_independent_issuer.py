@@ -13,12 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.ports import LOOPBACK
-from sandbox.process import RunningProcess, start_process
-from shared.auth import Authenticator, Principal
+from sandbox.processes.ports import LOOPBACK
+from sandbox.processes.process import RunningProcess, start_process
+from shared.identity.auth import Authenticator, Principal
+from shared.identity.service_token import ServiceTokens
+from shared.identity.signed_token import read_token
 from shared.problem import Unauthenticated
-from shared.service_token import ServiceTokens
-from shared.signed_token import read_token
 
 HERE = Path(__file__).parent / "independent_issuer"
 BUILD = Path(__file__).parents[2] / "build" / "independent-issuer"

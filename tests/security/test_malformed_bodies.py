@@ -17,10 +17,10 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from openapi.documents import tier_documents
-from shared import service as service_module
-from shared.auth import Authenticator, Principal
-from shared.body import ITEMS_MAX
-from shared.operation import raw_body_of
+from shared.identity.auth import Authenticator, Principal
+from shared.inbound import service as service_module
+from shared.inbound.body import ITEMS_MAX
+from shared.inbound.operation import raw_body_of
 from tests.app_lifespan import running_app
 from tests.shared.json_corner_cases import ACCEPTED, REFUSED
 

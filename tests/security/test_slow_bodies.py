@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.process import RunningProcess, start_process
+from sandbox.processes.process import RunningProcess, start_process
 
 PROGRAM = """
 import sys
 from typing import Any
 from litestar import post
 from litestar.params import JSONBody
-from shared import service
-from shared.auth import Authenticator
-from shared.operation import public
-from shared.serve import serve
+from shared.inbound import service
+from shared.identity.auth import Authenticator
+from shared.inbound.operation import public
+from shared.inbound.serve import serve
 
 service.BODY_TIMEOUT_S = float(sys.argv[1])
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from shared.auth import Authenticator
+from shared.identity.auth import Authenticator
 from shared.problem import Unauthenticated
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign, unsigned
 

@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.http_client import OutboundClient
-from shared.observers import trace_requests
-from shared.tracing import start_tracing, stop_tracing
+from shared.inbound.observers import trace_requests
+from shared.outbound.http_client import OutboundClient
+from shared.telemetry.tracing import start_tracing, stop_tracing
 from tests.observed.collector import Collector
 
 TRACE, PARENT = "12345678901234567890123456789012", "1234567890123456"

@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from sandbox.landscape import Landscape
-from sandbox.salesforce.ids import case_safe
+from sandbox.landscape.landscape import Landscape
+from sandbox.vendors.salesforce.ids import case_safe
 
 
 @dataclass(frozen=True)

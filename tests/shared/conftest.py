@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.token_keys import PublishedKeys
-from shared.transaction_token import JWKS_PATH, TransactionTokenSigner, TransactionTokenVerifier
+from shared.identity.token_keys import PublishedKeys
+from shared.identity.transaction_token import JWKS_PATH, TransactionTokenSigner, TransactionTokenVerifier
 from tests.shared.transaction_tokens import Publisher
 
 

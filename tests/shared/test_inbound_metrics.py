@@ -10,18 +10,18 @@ from litestar import get
 from prometheus_client import start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandbox.redis_engine import RedisEngine
-from shared import metrics
-from shared.admission import Load
-from shared.auth import Authenticator
-from shared.cache import ResponseCache
-from shared.cache_policy import CachePolicy
-from shared.limit_strings import RateLimits
-from shared.operation import operation
-from shared.rate_limit import RateLimiter
+from sandbox.engines.valkey import RedisEngine
+from shared.cache.policy import CachePolicy
+from shared.cache.response_cache import ResponseCache
+from shared.cache.shared_answers import SharedAnswers
+from shared.identity.auth import Authenticator
+from shared.inbound.admission import Load
+from shared.inbound.operation import operation
+from shared.inbound.service import Tier, create_service
+from shared.limits.limit_strings import RateLimits
+from shared.limits.rate_limit import RateLimiter
 from shared.redis_connection import RedisCache
-from shared.service import Tier, create_service
-from shared.shared_answers import SharedAnswers
+from shared.telemetry import metrics
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 

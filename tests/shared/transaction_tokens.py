@@ -4,10 +4,10 @@ from pathlib import Path
 
 import httpx
 
-from shared.auth import Principal
-from shared.principal import ActingClient, ActingUser, OwnToken
-from shared.signing_keys import SigningKeys, rotate_keys
-from shared.transaction_token import JWKS_PATH
+from shared.identity.auth import Principal
+from shared.identity.principal import ActingClient, ActingUser, OwnToken
+from shared.identity.signing_keys import SigningKeys, rotate_keys
+from shared.identity.transaction_token import JWKS_PATH
 
 OWN_TOKEN = OwnToken("ada@example.com", 1_700_000_000.0, "jti-1")
 ADA = ActingUser(

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from sandbox.engines import RedisEngine
-from sandbox.ports import LOOPBACK, free_port
-from sandbox.process import RunningProcess, start_process
-from sandbox.tryton.server import TrytonServer
+from sandbox.engines.postgres import RedisEngine
+from sandbox.processes.ports import LOOPBACK, free_port
+from sandbox.processes.process import RunningProcess, start_process
+from sandbox.vendors.tryton.server import TrytonServer
 from system_api.app import create_app
 from system_api.connections import SalesforceConnection, Secret, StripeConnection
 from system_api.settings import SystemSettings
@@ -52,7 +52,7 @@ class Simulator:
 @pytest.fixture(scope="session")
 def salesforce_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     folder = tmp_path_factory.mktemp("salesforce")
-    command = [sys.executable, "-m", "sandbox.salesforce", "--credentials", str(folder / "credentials.json")]
+    command = [sys.executable, "-m", "sandbox.vendors.salesforce", "--credentials", str(folder / "credentials.json")]
     with start_process("salesforce", command, log_path=folder / "log", ready="json line") as process:
         yield Simulator(process, json.loads((folder / "credentials.json").read_text()))
 
@@ -61,7 +61,7 @@ def salesforce_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulat
 def stripe_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """Its search trails the writes, so that what relies on searching what was just written is found out."""
     folder = tmp_path_factory.mktemp("stripe")
-    command = [sys.executable, "-m", "sandbox.stripe", "--seed", "sandbox/data"]
+    command = [sys.executable, "-m", "sandbox.vendors.stripe", "--seed", "sandbox/data"]
     command += ["--secret-key-file", str(folder / "key"), "--external-id-key", "quoteway_external_id"]
     command += ["--search-lag-s", str(SEARCH_LAG_S)]
     for limit in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit"):

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.process import RunningProcess
+from sandbox.processes.process import RunningProcess
 
 ACME, DEMO_QUOTE = "001QW0000000001YAA", "0Q0QW00000000010AA"
 

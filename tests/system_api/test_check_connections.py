@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.tryton.server import TrytonServer
+from sandbox.vendors.tryton.server import TrytonServer
 from system_api.check_connections import check, main
 from system_api.connections import JurisdictionsConnection, Secret, StripeConnection, TrytonConnection
-from system_api.findings import Finding, Level
-from system_api.salesforce_map import OrderFields, QuoteFields, SalesforceFields, SalesforceObjects
 from system_api.settings import SystemSettings
+from system_api.vendor.findings import Finding, Level
+from system_api.vendor.salesforce_map import OrderFields, QuoteFields, SalesforceFields, SalesforceObjects
 from tests.system_api.conftest import Simulator, salesforce_connection
 from tests.system_api.crm.orgs import org_of
 from tests.system_api.crm.test_cpq_quotes import CPQ_FIELDS, CPQ_OBJECTS

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from shared.auth import Authenticator, Principal
+from shared.identity.auth import Authenticator, Principal
 from system_api.app import create_app
 from system_api.connections import ConnectionsError
 from system_api.settings import SystemSettings

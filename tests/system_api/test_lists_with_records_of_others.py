@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from shared.canonical import Recurrence, SubscriptionStatus
 from shared.problem import Rejected
-from system_api.billing.stripe import Stripe
-from system_api.erp.tryton import Tryton
+from system_api.billing.stripe.adapter import Stripe
+from system_api.erp.tryton.adapter import Tryton
 from tests.system_api.billing.conftest import monthly
 from tests.system_api.conftest import stripe_connection
 from tests.system_api.erp.conftest import tryton_connection

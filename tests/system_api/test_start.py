@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.ports import LOOPBACK
-from sandbox.process import start_process
+from sandbox.processes.ports import LOOPBACK
+from sandbox.processes.process import start_process
 from shared.settings import SettingsError, load_settings
 from system_api.settings import SystemSettings
 from tests.patience import HANG_S

@@ -6,7 +6,7 @@ Revises: 0003
 
 from alembic import op
 
-from process_api.row_security import (
+from process_api.database.row_security import (
     APPLICATION_ROLE,
     CREATE_APPLICATION_ROLE,
     SCHEMA,

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from process_api.row_security import isolate, lift_isolation
+from process_api.database.row_security import isolate, lift_isolation
 
 revision = "0008"
 down_revision = "0007"

@@ -7,7 +7,7 @@ Revises: 0012
 import sqlalchemy as sa
 from alembic import op
 
-from process_api.row_security import isolate, lift_isolation
+from process_api.database.row_security import isolate, lift_isolation
 
 revision = "0013"
 down_revision = "0012"

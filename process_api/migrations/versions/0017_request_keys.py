@@ -7,7 +7,7 @@ Revises: 0016
 import sqlalchemy as sa
 from alembic import op
 
-from process_api.row_security import isolate, lift_isolation
+from process_api.database.row_security import isolate, lift_isolation
 
 revision = "0017"
 down_revision = "0016"

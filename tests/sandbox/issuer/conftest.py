@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from sandbox.issuer.app import create_app
 from sandbox.issuer.settings import IssuerSettings
-from sandbox.process import RunningProcess, start_process
+from sandbox.processes.process import RunningProcess, start_process
 
 CLIENTS_FILE = Path("sandbox/data/clients.toml")
 

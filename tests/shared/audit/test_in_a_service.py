@@ -4,9 +4,9 @@ import httpx
 from litestar import post
 
 from shared.audit.writer import AuditWriter
-from shared.auth import Authenticator
-from shared.operation import operation
-from shared.service import Tier, create_service
+from shared.identity.auth import Authenticator
+from shared.inbound.operation import operation
+from shared.inbound.service import Tier, create_service
 from tests.app_lifespan import asgi_transport, running_app
 from tests.kept_audit_log import KeptAuditLog
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign

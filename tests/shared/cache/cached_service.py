@@ -12,15 +12,15 @@ from litestar import Request, Response, get, post
 from litestar.params import PathParameter, QueryParameter
 from redis import Redis
 
-from sandbox.engines import RedisEngine
-from shared.auth import Authenticator, Principal
-from shared.cache import ResponseCache
-from shared.cache_policy import NOT_KEPT, CachePolicy
-from shared.operation import operation
+from sandbox.engines.postgres import RedisEngine
+from shared.cache.policy import NOT_KEPT, CachePolicy
+from shared.cache.response_cache import ResponseCache
+from shared.cache.shared_answers import SharedAnswers
+from shared.identity.auth import Authenticator, Principal
+from shared.inbound.operation import operation
+from shared.inbound.service import Tier, create_service
 from shared.problem import NotFound, Unavailable
 from shared.redis_connection import RedisCache
-from shared.service import Tier, create_service
-from shared.shared_answers import SharedAnswers
 from tests.app_lifespan import asgi_transport, running_app
 from tests.patience import HANG_S
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.engines import RedisEngine
+from sandbox.engines.postgres import RedisEngine
 from tests.shared.cache.cached_service import Service, service
 
 

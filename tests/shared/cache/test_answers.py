@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from sandbox.engines import RedisEngine
-from shared import cache as cache_module
-from shared.cache_policy import CachePolicy
+from sandbox.engines.postgres import RedisEngine
+from shared.cache import response_cache as cache_module
+from shared.cache.policy import CachePolicy
 from tests.shared.cache.cached_service import Service, bearer, service
 
 pytestmark = pytest.mark.servers

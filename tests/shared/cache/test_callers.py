@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from shared import cache as cache_module
-from shared.auth import Principal
-from shared.cache import ResponseCache
-from shared.principal import ActingUser, OwnToken
+from shared.cache import response_cache as cache_module
+from shared.cache.response_cache import ResponseCache
+from shared.identity.auth import Principal
+from shared.identity.principal import ActingUser, OwnToken
 from tests.shared.cache.cached_service import OTHERS, Service, bearer
 
 pytestmark = pytest.mark.servers

@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
-from sandbox.engines import RedisEngine
-from shared.cache_policy import CachePolicy, tags_of_event
+from sandbox.engines.postgres import RedisEngine
+from shared.cache.policy import CachePolicy, tags_of_event
 from shared.redis_connection import RedisCache
 from tests.patience import HANG_S
 from tests.shared.cache.cached_service import OTHERS, Service, Thing, bearer, service

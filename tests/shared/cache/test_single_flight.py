@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.engines import RedisEngine
-from shared import cache as cache_module
+from sandbox.engines.postgres import RedisEngine
+from shared.cache import response_cache as cache_module
 from tests.patience import HANG_S
 from tests.shared.cache.cached_service import Service, forget_shared
 

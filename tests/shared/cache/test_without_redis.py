@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from sandbox.engines import RedisEngine
-from shared import cache as cache_module
-from shared.shared_answers import SharedAnswers
+from sandbox.engines.postgres import RedisEngine
+from shared.cache import response_cache as cache_module
+from shared.cache.shared_answers import SharedAnswers
 from tests.patience import HANG_S
 from tests.shared.cache.cached_service import NOWHERE, Service, bearer, keys_of, service
 
@@ -60,7 +60,7 @@ async def test_whoever_wrote_while_redis_could_not_be_told_does_not_get_the_old_
 async def test_when_redis_goes_old_answers_go_and_when_it_is_back_they_are_shared_again(
     redis: RedisEngine, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.shared_answers._WITHOUT_REDIS_S", 0.2)
+    monkeypatch.setattr("shared.cache.shared_answers._WITHOUT_REDIS_S", 0.2)
     monkeypatch.setattr(cache_module, "_RELINK_S", 0.1)
     async with service(redis.url) as found:
         assert await found.ask() == 1

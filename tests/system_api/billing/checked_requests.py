@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from shared.http_client import OutboundClient, Response
-from system_api.billing.stripe_api import VENDOR
-from tests.sandbox.stripe.sdk_types import check_request
+from shared.outbound.http_client import OutboundClient, Response
+from system_api.billing.stripe.api import VENDOR
+from tests.sandbox.vendors.stripe.sdk_types import check_request
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from shared.canonical import Address, CustomerDraft, Money, Recurrence, SubscriptionDraft, SubscriptionLine
-from system_api.billing.stripe import Stripe
+from system_api.billing.stripe.adapter import Stripe
 from tests.system_api.billing.checked_requests import checked_requests
 from tests.system_api.conftest import Simulator, stripe_connection
 from tests.system_api.transports import Lossy

@@ -10,12 +10,12 @@ import httpx
 import msgspec
 import pytest
 
-from sandbox.salesforce.app import create_app
-from sandbox.salesforce.settings import SalesforceSandboxSettings
+from sandbox.vendors.salesforce.app import create_app
+from sandbox.vendors.salesforce.settings import SalesforceSandboxSettings
 from shared.canonical import Money, OrderStatus, ReportedOrderStatus
 from shared.problem import VendorError
 from system_api.connections import SalesforceConnection
-from system_api.crm.salesforce import Salesforce
+from system_api.crm.salesforce.adapter import Salesforce
 from tests.system_api.conftest import salesforce_connection
 
 URL = "http://org.test"

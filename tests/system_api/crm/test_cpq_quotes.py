@@ -7,7 +7,7 @@ import pytest
 
 from shared.canonical import Money, QuoteStatus, Recurrence
 from shared.problem import Rejected
-from system_api.salesforce_map import (
+from system_api.vendor.salesforce_map import (
     LineFields,
     OrderFields,
     ProductFields,

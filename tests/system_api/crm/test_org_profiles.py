@@ -9,9 +9,9 @@ import pytest
 
 from shared.canonical import Address, Money, OrderStatus
 from shared.problem import Rejected, Unavailable
-from system_api.crm.salesforce import Salesforce
-from system_api.crm.salesforce_quotes import QuotePlan, plan_quotes
-from system_api.salesforce_map import (
+from system_api.crm.salesforce.adapter import Salesforce
+from system_api.crm.salesforce.quotes import QuotePlan, plan_quotes
+from system_api.vendor.salesforce_map import (
     AccountFields,
     LineFields,
     OrderFields,
@@ -237,7 +237,7 @@ async def test_another_org_is_unavailable_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token_names_the_org: bool
 ) -> None:
     if not token_names_the_org:
-        monkeypatch.setattr("system_api.crm.salesforce_api._org_of", lambda _: "")
+        monkeypatch.setattr("system_api.crm.salesforce.api._org_of", lambda _: "")
     async with org_of(tmp_path, "other-org", org_id="00DQW0000000001") as org:
         errors = [
             await refused(org.crm, "find_quote", DEMO),

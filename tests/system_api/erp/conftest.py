@@ -10,13 +10,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from sandbox.erp_stand_in.server import ErpStandIn
-from sandbox.tryton.rest import RestClient
-from sandbox.tryton.server import TrytonServer
+from sandbox.vendors.erp_stand_in.server import ErpStandIn
+from sandbox.vendors.tryton.rest import RestClient
+from sandbox.vendors.tryton.server import TrytonServer
 from shared.canonical import Address, Customer, CustomerDraft, ErpOrderDraft, ErpOrderLine, Money
-from shared.record_ids import canonical_spelling
+from shared.canonical.record_ids import canonical_spelling
 from system_api.connections import Secret, TrytonConnection
-from system_api.erp.tryton import Tryton
+from system_api.erp.tryton.adapter import Tryton
 from tests.system_api.transports import Lossy
 
 Books = TrytonServer | ErpStandIn

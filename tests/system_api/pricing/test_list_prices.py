@@ -2,11 +2,11 @@
 
 import pytest
 
-from sandbox.tryton.server import TrytonServer
+from sandbox.vendors.tryton.server import TrytonServer
 from shared.canonical import ListPrice, Money, Recurrence
 from shared.problem import Unavailable
-from system_api.billing.stripe import Stripe
-from system_api.erp.tryton import Tryton
+from system_api.billing.stripe.adapter import Stripe
+from system_api.erp.tryton.adapter import Tryton
 from system_api.pricing.list_prices import ListPrices
 from tests.system_api.conftest import Simulator, stripe_connection
 from tests.system_api.erp.conftest import connection_of

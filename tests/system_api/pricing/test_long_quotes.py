@@ -9,17 +9,17 @@ from urllib.parse import parse_qsl
 import httpx
 import pytest
 
-from sandbox.erp_stand_in.app import create_app
-from sandbox.tryton.data import Product, load_seed_data
-from shared import vendor_quota
+from sandbox.vendors.erp_stand_in.app import create_app
+from sandbox.vendors.tryton.data import Product, load_seed_data
 from shared.canonical import Address, CustomerDraft, ErpOrderDraft, ErpOrderLine, ErpOrderState, Recurrence
+from shared.limits import vendor_quota
+from shared.limits.vendor_quota import Limits, QuotaTransport, VendorQuota
 from shared.problem import Unavailable
-from shared.vendor_quota import Limits, QuotaTransport, VendorQuota
 from system_api.billing.contract import Billing
-from system_api.billing.stripe import Stripe
-from system_api.erp.tryton import Tryton
+from system_api.billing.stripe.adapter import Stripe
+from system_api.erp.tryton.adapter import Tryton
 from system_api.pricing.list_prices import ListPrices
-from tests.sandbox.stripe.running_sandbox import KEY, SEED, running_sandbox
+from tests.sandbox.vendors.stripe.running_sandbox import KEY, SEED, running_sandbox
 from tests.system_api.conftest import stripe_connection
 from tests.system_api.erp.conftest import euros, tryton_connection
 
@@ -109,7 +109,7 @@ async def test_an_order_of_200_different_products_is_booked() -> None:
 
 async def test_asked_for_all_at_once_the_address_would_be_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation of the tests above."""
-    monkeypatch.setattr("system_api.erp.tryton_rest._VALUES_A_PAGE", 1000)
+    monkeypatch.setattr("system_api.erp.tryton.rest._VALUES_A_PAGE", 1000)
     erp, network = light_erp()
 
     await erp.list_prices(SKUS, "EUR")

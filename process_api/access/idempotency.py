@@ -1,0 +1,191 @@
+"""Idempotency keys (draft-ietf-httpapi-idempotency-key-header): the same request sent again is the same operation.
+
+A key belongs to whoever chose it: to one client, in one user's name or in nobody's, for one operation. What another
+one sends with the same key is another request.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+import msgspec
+from sqlalchemy import Row, Table, delete, func, literal, select, true, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.database.store import Store
+from process_api.database.tables import flows, idempotency_keys, request_keys
+from shared.identity.principal import ActingUser, Principal
+from shared.inbound.idempotency_key import KEY_PATTERN
+from shared.problem import Conflict, Fault, IdempotencyMismatch, InvalidRequest
+
+_KEY = re.compile(KEY_PATTERN)
+_ESCAPED = re.compile(r"\\(.)")
+_IN_FLIGHT = "Another request with this idempotency key is being worked on. Send the same request again in a moment."
+_IN_FLIGHT_RETRY_S = 1
+_PRUNED_AT_ONCE = 1000
+# The one operation whose keys versions before 0017 kept (process_api.orders.intake.ORDER_FLOW).
+_OPERATION_OF_BEFORE = "order_submission"
+_ANOTHER_REQUEST = "This idempotency key stands for another request. Use a new key for a new intent."
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """A caller's key, without the quotes it may have come in."""
+
+    value: str
+
+
+@dataclass(frozen=True)
+class KeyScope:
+    """Within what a key means one request. `acting_user` is empty where a service asks for itself."""
+
+    tenant: str
+    client_id: str
+    acting_user: str
+    operation: str
+
+    @classmethod
+    def of(cls, principal: Principal, acting_user: ActingUser | None, operation: str) -> Self:
+        """The scope of the keys that this caller chooses for `operation`."""
+        if acting_user is not None:
+            return cls(principal.tenant, acting_user.client_id, acting_user.user_id, operation)
+        return cls(principal.tenant, principal.for_client or principal.client_id, "", operation)
+
+
+def parse_key(header: str) -> IdempotencyKey:
+    """The key of a header, bare or as the draft's quoted String. Raises InvalidRequest where there is none."""
+    text = header.strip()
+    if not _KEY.fullmatch(text):
+        detail = "Send 1 to 128 printable characters without spaces: a new value for each intent."
+        raise InvalidRequest(
+            "The Idempotency-Key header is missing or not usable.",
+            [Fault(pointer="header/Idempotency-Key", detail=detail)],
+        )
+    if text[0] == '"':
+        text = _ESCAPED.sub(r"\1", text[1:-1])
+    return IdempotencyKey(text)
+
+
+def body_hash(body: msgspec.Struct) -> str:
+    """What a request asks for, whatever the order and spacing of its fields."""
+    return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
+
+
+async def claim_key(
+    connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey, digest: str, record_id: str
+) -> str | None:
+    """Claim `key` for `record_id`, in the caller's transaction. None if it was free, else the record it stands for.
+
+    Raises IdempotencyMismatch where it was used with another body, Conflict while the first request with it is being
+    worked on: that one's outcome is not known yet, and a request that waited for it would hold a connection.
+    """
+    # Looked for before the lock: requests with a finished key are many at once, and must not turn each other away.
+    found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
+    if found is None:
+        if not await _locked(connection, scope, key):
+            raise Conflict(_IN_FLIGHT, retry_after_s=_IN_FLIGHT_RETRY_S)
+        claimed = await connection.scalar(
+            insert(request_keys)
+            .values(**_columns(scope, key), body_hash=digest, record_id=record_id)
+            .on_conflict_do_nothing()
+            .returning(request_keys.c.record_id)
+        )
+        if claimed is not None:
+            return None
+        # Committed by another request between our look and our lock.
+        found = await _find(connection, scope, key)
+    if found is None or found.body_hash != digest:
+        raise IdempotencyMismatch(_ANOTHER_REQUEST)
+    return str(found.record_id)
+
+
+async def claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey, digest: str) -> str | None:
+    """What a finished request claimed the key for, so that it is answered before anybody is asked; None if it is free.
+
+    Raises IdempotencyMismatch where it was used with another body.
+    """
+    found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
+    if found is not None and found.body_hash != digest:
+        raise IdempotencyMismatch(_ANOTHER_REQUEST)
+    return None if found is None else str(found.record_id)
+
+
+async def is_claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
+    """Whether a finished request has claimed the key."""
+    found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
+    return found is not None
+
+
+async def prune_keys(store: Store, kept_days: int) -> int:
+    """Forget the keys older than `kept_days`, on the database's clock, and return how many those were.
+
+    An old key sent again still meets its order: the quote revision is a key that is kept for ever.
+    """
+    return sum([await _prune(store, table, kept_days) for table in (request_keys, idempotency_keys)])
+
+
+async def _prune(store: Store, table: Table, kept_days: int) -> int:
+    """In batches of their own transactions, so that no claim waits for long."""
+    forgotten = 0
+    key = tuple_(*table.primary_key.columns)
+    old = (
+        select(*table.primary_key.columns)
+        .where(table.c.created_at < func.now() - timedelta(days=kept_days))
+        .limit(_PRUNED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    while True:
+        async with store.transaction_across_tenants() as connection:
+            batch = (await connection.execute(delete(table).where(key.in_(old)))).rowcount
+        forgotten += batch
+        if batch < _PRUNED_AT_ONCE:
+            return forgotten
+
+
+def _columns(scope: KeyScope, key: IdempotencyKey) -> dict[str, str]:
+    return {
+        "tenant": scope.tenant,
+        "client_id": scope.client_id,
+        "acting_user": scope.acting_user,
+        "operation": scope.operation,
+        "idempotency_key": key.value,
+    }
+
+
+async def _find(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
+    """What a finished request claimed the key for."""
+    query = select(request_keys.c.body_hash, request_keys.c.record_id).filter_by(**_columns(scope, key))
+    return (await connection.execute(query)).one_or_none()
+
+
+async def _find_of_before(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
+    """What a version that kept keys for the whole tenant claimed it for, if the caller is the one who started that.
+
+    Those versions knew of one operation, which has the name of its flows, and a service that came through another
+    tier of ours by that tier's name only.
+    """
+    if scope.operation != _OPERATION_OF_BEFORE:
+        return None
+    client, user = flows.c.authority["client"].astext, flows.c.authority["user"].astext
+    query = (
+        select(idempotency_keys.c.body_hash, idempotency_keys.c.order_id.label("record_id"))
+        .join(flows, flows.c.flow_id == literal(f"{scope.tenant}.") + idempotency_keys.c.order_id)
+        .where(
+            flows.c.kind == scope.operation,
+            idempotency_keys.c.tenant == scope.tenant,
+            idempotency_keys.c.idempotency_key == key.value,
+            func.coalesce(user, "") == scope.acting_user,
+            true() if scope.acting_user == "" else client == scope.client_id,
+        )
+    )
+    return (await connection.execute(query)).one_or_none()
+
+
+async def _locked(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
+    """Whether this transaction is now the only one at work on the key. It lets go when it ends, however it ends."""
+    digest = hashlib.sha256("\0".join(("idempotency-key", *_columns(scope, key).values())).encode()).digest()
+    lock = int.from_bytes(digest[:8], signed=True)
+    return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(lock))))

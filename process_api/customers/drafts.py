@@ -1,0 +1,44 @@
+"""What the systems are asked about an account: under which name the cross-reference keeps it, and with which facts."""
+
+from process_api.customers.cross_reference import Known
+from process_api.legal_entities import LegalEntity
+from shared.canonical import Account, CustomerDraft, Quote
+from shared.problem import Rejected
+
+# A flow's reason while another account's customer is what billing knows this account as.
+BILLING_CUSTOMER_SHARED = "billing_customer_shared"
+
+
+def erp_system(legal_entity: str) -> str:
+    """What the cross-reference calls a legal entity's ERP."""
+    return f"erp:{legal_entity}"
+
+
+def billing_system(legal_entity: str, currency: str) -> str:
+    """What the cross-reference calls a legal entity's billing in one currency."""
+    return f"billing:{legal_entity}:{currency}"
+
+
+def all_currencies(legal_entity: str) -> str:
+    """What it called that billing before an account had a customer in each currency."""
+    return f"billing:{legal_entity}"
+
+
+def customer_draft(account: Account, quote: Quote, rules: LegalEntity, there: Known | None = None) -> CustomerDraft:
+    """What the ERP and billing need to know of the account. Raises Rejected without a billing address."""
+    if account.billing_address is None:
+        raise Rejected(
+            f"Account {account.account_id} has no billing address in Salesforce.", reason_code="billing_address_missing"
+        )
+    return CustomerDraft(
+        account_id=account.account_id,
+        name=account.name,
+        address=account.billing_address,
+        currency=quote.currency,
+        vat_id=account.vat_id,
+        email=quote.bill_to.email if quote.bill_to else None,
+        known_vendor_id=there.vendor_id if there else None,
+        new_as=there.new_as if there else None,
+        match=rules.customer_match,
+        home_currency=rules.currency,
+    )

@@ -1,0 +1,131 @@
+"""The customer of an order: linked to the account in the ERP and in billing, kept as Salesforce states it, or created.
+
+The cross-reference is asked before any system is, and what it says goes with the request: a record that is known is
+never looked for by its looks. Where a system names another record than it did, because it has merged the old one or
+lost it, the link moves (process_api.customers.cross_reference).
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from process_api.customers.cross_reference import Pair, known, link
+from process_api.customers.drafts import all_currencies, billing_system, customer_draft, erp_system
+from process_api.engine.steps import Found
+from process_api.orders.checks import OrderSubmission
+from process_api.pricing.amounts import erp_net, has_erp_lines
+from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft
+from shared.problem import Rejected
+
+
+async def validate_customer(context: OrderSubmission) -> Found:
+    """Link the account to the ERP's customer, creating it where the ERP has none."""
+    account = await context.account()
+    quote = context.quote
+    if account.legal_entity != quote.legal_entity:
+        raise Rejected(
+            f"Account {account.account_id} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
+            reason_code="legal_entity_mismatch",
+        )
+    customer = await ensure_erp_customer(context, account)
+    what = "created in" if customer.created else "known to"
+    result: dict[str, Any] = {"vendorId": customer.vendor_id, "code": customer.code, "place": place_of(account)}
+    if customer.tax is not None:
+        result["tax"] = msgspec.to_builtins(customer.tax)
+    return Found(
+        f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",
+        result=result,
+        vendor_ids=[f"erp:{customer.vendor_id}"],
+    )
+
+
+async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Customer:
+    """Have the ERP's customer be as Salesforce states it now, and linked to the account."""
+    quote = context.quote
+    pair = Pair(context.tenant, account.account_id, erp_system(quote.legal_entity))
+    async with context.store.transaction(context.tenant) as connection:
+        there = await known(connection, pair)
+    draft = customer_draft(account, quote, context.rules, there)
+    operation_id = await context.intents.record_shared(
+        tenant=context.tenant,
+        flow_id=context.flow_id,
+        step="validate_customer",
+        system=pair.system,
+        entity="customer",
+        external_id=account.account_id,
+        payload=draft,
+    )
+    customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, draft)
+    async with context.store.transaction(context.tenant) as connection:
+        await link(connection, pair, customer.vendor_id, before=there.vendor_id)
+    await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
+    return customer
+
+
+def place_of(account: Account) -> str:
+    """A digest of what the tax follows from: the address, and the tax id. Neither is kept with a flow."""
+    stated = msgspec.json.encode((account.billing_address, account.vat_id), order="deterministic")
+    return hashlib.sha256(stated).hexdigest()[:16]
+
+
+async def check_credit(context: OrderSubmission) -> Found:
+    """Ask the ERP whether the customer may owe the one-off lines as well."""
+    quote = context.quote
+    if not has_erp_lines(quote):
+        return Found("Every line is charged by billing: nothing will be owed in the ERP.")
+    amount = erp_net(quote)
+    credit = await context.system.check_credit(context.tenant, quote.legal_entity, quote.account_id, amount)
+    if credit is None or credit.decision is CreditDecision.unknown:
+        reason = credit.reason if credit else "the ERP does not know the customer"
+        raise Rejected(f"The credit check has no answer: {reason.rstrip('.')}.", reason_code="credit_unknown")
+    if credit.decision is CreditDecision.refused:
+        raise Rejected(f"Credit refused: {credit.reason}", reason_code="credit_refused")
+    return Found(f"Credit for {amount.amount} {amount.currency} approved.", result={"reason": credit.reason})
+
+
+async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
+    """Link the account to billing's customer in the quote's currency, creating it where billing has none."""
+    quote, account = context.quote, await context.account()
+    taxed_at = context.results["calculate_tax"].get("place")
+    if taxed_at is not None and taxed_at != place_of(account):
+        raise Rejected(
+            "The account's address or tax id was changed in Salesforce while the order was being booked. Submit the "
+            "quote again: tax, ERP and billing then go by the new one.",
+            reason_code="account_moved",
+        )
+    draft = await billing_draft(context, account)
+    pair = Pair(context.tenant, draft.account_id, billing_system(quote.legal_entity, quote.currency))
+    operation_id = await context.intents.record_shared(
+        tenant=context.tenant,
+        flow_id=context.flow_id,
+        step="start_billing",
+        system=pair.system,
+        entity="customer",
+        external_id=draft.account_id,
+        payload=draft,
+    )
+    customer = await context.system.ensure_billing_customer(context.tenant, quote.legal_entity, draft)
+    async with context.store.transaction(context.tenant) as connection:
+        await link(
+            connection,
+            pair,
+            customer.vendor_id,
+            before=draft.known_vendor_id,
+            formerly=all_currencies(quote.legal_entity),
+        )
+    await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
+    return customer
+
+
+async def billing_draft(context: OrderSubmission, account: Account) -> CustomerDraft:
+    """What billing needs to know of the account, in the quote's currency."""
+    quote = context.quote
+    pair = Pair(context.tenant, account.account_id, billing_system(quote.legal_entity, quote.currency))
+    async with context.store.transaction(context.tenant) as connection:
+        there = await known(connection, pair)
+        earlier = Pair(context.tenant, account.account_id, all_currencies(quote.legal_entity))
+        before = await known(connection, earlier)
+    draft = customer_draft(account, quote, context.rules, there)
+    exempt = bool(context.results.get("calculate_tax", {}).get("exempt"))
+    return msgspec.structs.replace(draft, earlier_vendor_id=before.vendor_id, tax_exempt=True if exempt else None)

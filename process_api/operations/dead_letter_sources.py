@@ -1,0 +1,248 @@
+"""Where dead letters come from: each source lists its own, and carries out what a person decides about one of them.
+
+The id of a dead letter is a flow's own id; or the name of its source, a colon, and its id there. A flow's id begins
+with its tenant and a dot, and no source's name has one: so a colon further on in a flow's id says nothing.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.database.moments import rfc3339
+from process_api.database.tables import flows, webhook_inbox
+from process_api.engine.decisions import FlowDecisions, decide
+from process_api.engine.flows import OWNER, FlowStatus, of_legal_entities
+from process_api.inbox.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
+from process_api.inbox.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
+from shared.identity.auth import Principal
+from shared.problem import Conflict, NotFound
+
+# Before the id of a dead event; a dead webhook's has its sender there.
+EVENTS = "event"
+_MEND_WEBHOOK = "Mend what the reason names, then have it tried again: later webhooks of its subject wait."
+_MEND_EVENT = "Mend what the reason names, then have it tried again: later events of its subject wait."
+_LOOK_AND_DISCARD = (
+    "Look at the event in billing by its id, mend what the reason names, and discard this: its text is not kept."
+)
+
+
+class DeadLetterKind(StrEnum):
+    """What a dead letter is."""
+
+    flow = "flow"
+    webhook = "webhook"
+    event = "event"
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that waits for a person: why, since when, who answers for it, and what to do."""
+
+    dead_letter_id: str
+    kind: DeadLetterKind
+    subject: str
+    owner: str
+    since: str
+    reason: str
+    what_to_do: str
+    reason_code: str | None = None
+    step: str | None = None
+
+
+class DeadLetterSource(Protocol):
+    """A kind of dead letters. Every method works in the caller's transaction."""
+
+    @property
+    def kind(self) -> DeadLetterKind:
+        """What its dead letters are."""
+
+    async def waiting(
+        self, connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None
+    ) -> list[DeadLetter]:
+        """Return the tenant's dead letters, the longest waiting first; of these legal entities only."""
+
+    async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:
+        """Return the legal entity that a dead letter is of; empty where there is none, or it is no legal entity's."""
+
+    async def retry(self, connection: AsyncConnection, principal: Principal, dead_letter_id: str) -> None:
+        """Have it tried again. Raises NotFound, or Conflict where it is not dead."""
+
+    async def discard(
+        self, connection: AsyncConnection, principal: Principal, dead_letter_id: str, reason: str
+    ) -> None:
+        """Give it up. Raises NotFound, or Conflict where it is not dead."""
+
+
+def split_id(dead_letter_id: str) -> tuple[str, str]:
+    """Return the name of a dead letter's source and its id there; no name for a flow."""
+    source, colon, id_there = dead_letter_id.partition(":")
+    return ("", dead_letter_id) if not colon or "." in source else (source, id_there)
+
+
+def kind_of(dead_letter_id: str) -> DeadLetterKind:
+    """Return what a dead letter with this id is, or would be."""
+    source, _ = split_id(dead_letter_id)
+    if not source:
+        return DeadLetterKind.flow
+    return DeadLetterKind.event if source == EVENTS else DeadLetterKind.webhook
+
+
+@dataclass(frozen=True)
+class ParkedFlows:
+    """Flows that were parked."""
+
+    decisions: FlowDecisions
+    kind: DeadLetterKind = DeadLetterKind.flow
+
+    async def waiting(
+        self, connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None
+    ) -> list[DeadLetter]:
+        """See DeadLetterSource."""
+        since = func.coalesce(flows.c.parked_at, flows.c.started_at).label("since")
+        parked = (
+            select(flows, since)
+            .where(flows.c.tenant == tenant, flows.c.status == FlowStatus.parked, *of_legal_entities(legal_entities))
+            .order_by(since, flows.c.flow_id)
+            .limit(limit)
+        )
+        return [_parked_flow(row) for row in await connection.execute(parked)]
+
+    async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:
+        """See DeadLetterSource."""
+        query = select(flows.c.legal_entity).where(flows.c.tenant == tenant, flows.c.flow_id == dead_letter_id)
+        return str(await connection.scalar(query) or "")
+
+    async def retry(self, connection: AsyncConnection, principal: Principal, dead_letter_id: str) -> None:
+        """See DeadLetterSource."""
+        await self.decisions.retry_in(connection, principal, dead_letter_id)
+
+    async def discard(
+        self, connection: AsyncConnection, principal: Principal, dead_letter_id: str, reason: str
+    ) -> None:
+        """See DeadLetterSource. What the flow has begun is undone."""
+        await self.decisions.discard_in(connection, principal, dead_letter_id, reason)
+
+
+@dataclass(frozen=True)
+class DeadWebhooks:
+    """Webhooks that could not be applied, or were not understood."""
+
+    kind: DeadLetterKind = DeadLetterKind.webhook
+
+    async def waiting(
+        self, connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None
+    ) -> list[DeadLetter]:
+        """See DeadLetterSource."""
+        return [_dead_webhook(row) for row in await dead_webhooks(connection, tenant, limit, legal_entities)]
+
+    async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:
+        """See DeadLetterSource."""
+        source, event_id = split_id(dead_letter_id)
+        inbox = webhook_inbox.c
+        query = select(inbox.legal_entity).where(
+            inbox.tenant == tenant, inbox.source == source, inbox.event_id == event_id
+        )
+        return str(await connection.scalar(query) or "")
+
+    async def retry(self, connection: AsyncConnection, principal: Principal, dead_letter_id: str) -> None:
+        """See DeadLetterSource."""
+        await decide(connection, principal, dead_letter_id, "retry")
+        await revive(connection, await _dead(connection, principal.tenant, dead_letter_id))
+
+    async def discard(
+        self, connection: AsyncConnection, principal: Principal, dead_letter_id: str, reason: str
+    ) -> None:
+        """See DeadLetterSource. Those behind it go on."""
+        await decide(connection, principal, dead_letter_id, "discard", reason=reason)
+        await lay_aside(connection, await _dead(connection, principal.tenant, dead_letter_id))
+
+
+@dataclass(frozen=True)
+class RefusedEvents:
+    """Events that the stream refuses."""
+
+    kind: DeadLetterKind = DeadLetterKind.event
+
+    async def waiting(
+        self, connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None
+    ) -> list[DeadLetter]:
+        """See DeadLetterSource. They are the platform's trouble: a client of some legal entities sees none of them."""
+        if legal_entities is not None:
+            return []
+        return [_dead_event(row) for row in await dead_events(connection, tenant, limit)]
+
+    async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:  # noqa: ARG002
+        """See DeadLetterSource. The subject of an event says nothing of a legal entity."""
+        return ""
+
+    async def retry(self, connection: AsyncConnection, principal: Principal, dead_letter_id: str) -> None:
+        """See DeadLetterSource."""
+        await decide(connection, principal, dead_letter_id, "retry")
+        await revive_event(connection, await _refused(connection, principal.tenant, dead_letter_id))
+
+    async def discard(
+        self, connection: AsyncConnection, principal: Principal, dead_letter_id: str, reason: str
+    ) -> None:
+        """See DeadLetterSource. It is never published, and those behind it go on."""
+        await decide(connection, principal, dead_letter_id, "discard", reason=reason)
+        await lay_event_aside(connection, await _refused(connection, principal.tenant, dead_letter_id))
+
+
+async def _dead(connection: AsyncConnection, tenant: str, dead_letter_id: str) -> Row[Any]:
+    """Return the webhook, locked. Raises NotFound, or Conflict where it waits for nobody."""
+    webhook = await find_webhook(connection, tenant, *split_id(dead_letter_id))
+    if webhook is None:
+        raise NotFound(f"There is no dead letter {dead_letter_id}.")
+    if webhook.status != InboxStatus.dead:
+        raise Conflict(f"Webhook {dead_letter_id} is {webhook.status}; only a dead one waits for a decision.")
+    return webhook
+
+
+async def _refused(connection: AsyncConnection, tenant: str, dead_letter_id: str) -> Row[Any]:
+    event = await find_dead_event(connection, tenant, split_id(dead_letter_id)[1])
+    if event is None:
+        raise NotFound(f"There is no dead letter {dead_letter_id}.")
+    return event
+
+
+def _parked_flow(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(
+        dead_letter_id=row.flow_id,
+        kind=DeadLetterKind.flow,
+        subject=row.subject,
+        owner=OWNER,
+        since=rfc3339(row.since),
+        reason=row.reason or "",
+        reason_code=row.reason_code,
+        what_to_do=row.what_to_do or "",
+        step=row.current_step,
+    )
+
+
+def _dead_webhook(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(
+        dead_letter_id=f"{row.source}:{row.event_id}",
+        kind=DeadLetterKind.webhook,
+        subject=row.subject,
+        owner=OWNER,
+        since=rfc3339(row.received_at),
+        reason=row.reason or "",
+        what_to_do=_MEND_WEBHOOK if row.subject else _LOOK_AND_DISCARD,
+        step=row.type,
+    )
+
+
+def _dead_event(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(
+        dead_letter_id=f"{EVENTS}:{row.event_id}",
+        kind=DeadLetterKind.event,
+        subject=row.subject,
+        owner=OWNER,
+        since=rfc3339(row.dead_at),
+        reason=row.reason or "",
+        what_to_do=_MEND_EVENT,
+        step=row.type,
+    )

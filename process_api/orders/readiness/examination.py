@@ -1,0 +1,128 @@
+"""One quote under examination: what it says, by which rules, and what the systems answer about it, each asked once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from process_api.database.store import Store
+from process_api.legal_entities import LegalEntity
+from process_api.orders.readiness_fault import ReadinessFault
+from process_api.pricing.amounts import erp_net, taxed_lines
+from process_api.pricing.discount_policy import DiscountPolicy
+from process_api.system_client import SystemClient
+from shared.canonical import (
+    Account,
+    CreditStatus,
+    PriceList,
+    Quote,
+    TaxCalculation,
+    TaxRequest,
+)
+from shared.problem import NeedsDecision, Rejected, Unavailable
+
+CRM, ERP, BILLING, TAX, PRICE_LISTS = "Salesforce", "ERP", "billing", "tax", "price lists"
+A = TypeVar("A")
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What a caller submitted: the quote by which id, at which revision, and the total that its user saw.
+
+    `at` is when it was taken in; None for what is being submitted, or asked about, now.
+    """
+
+    quote_id: str
+    quote_revision: int | None = None
+    expected_total: Decimal | None = None
+    expected_currency: str | None = None
+    at: datetime | None = None
+
+
+@dataclass
+class Examination:
+    """What the checks may use. Reads are shared between them: of several that need the account, one asks for it.
+
+    A read raises Rejected or Unavailable as the system does; whoever runs the checks gathers both from here.
+    """
+
+    tenant: str
+    quote: Quote
+    submitted: Submitted
+    rules: LegalEntity
+    policy: DiscountPolicy
+    system: SystemClient
+    store: Store
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    refusals: list[ReadinessFault] = field(default_factory=list, init=False)
+    unavailable: dict[str, Unavailable | NeedsDecision] = field(default_factory=dict, init=False)
+    decisions: list[NeedsDecision] = field(default_factory=list, init=False)
+    """What only a person can decide. Each is among the faults as well."""
+    _reads: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict, init=False)
+
+    @property
+    def today(self) -> date:
+        """The business date: the day in the time zone of the legal entity that sells."""
+        return self.now.astimezone(self.rules.zone).date()
+
+    @property
+    def submitted_on(self) -> date:
+        """The business date on which the quote was submitted: an order that has to wait does not expire meanwhile."""
+        return (self.submitted.at or self.now).astimezone(self.rules.zone).date()
+
+    async def account(self) -> Account | None:
+        """The quote's account as Salesforce has it; None where it has none."""
+        return await self._read("account", CRM, lambda: self.system.find_account(self.tenant, self.quote.account_id))
+
+    async def prices(self) -> PriceList:
+        """The list prices of what the quote sells, from the system that will invoice each line."""
+        return await self._read("prices", PRICE_LISTS, lambda: self.system.look_up_prices(self.tenant, self.quote))
+
+    async def credit(self) -> CreditStatus | None:
+        """Whether the customer may owe the one-off lines as well; None where the ERP has no such customer yet."""
+        quote = self.quote
+        amount = erp_net(quote)
+        ask = self.system.check_credit
+        return await self._read("credit", ERP, lambda: ask(self.tenant, quote.legal_entity, quote.account_id, amount))
+
+    async def tax(self) -> TaxCalculation | None:
+        """The tax of every line; None without an address that it could be owed at."""
+        account = await self.account()
+        if account is None or account.billing_address is None:
+            return None
+        request = TaxRequest(
+            legal_entity=self.quote.legal_entity,
+            buyer=account.billing_address,
+            buyer_vat_id=account.vat_id,
+            lines=taxed_lines(self.quote),
+        )
+        return await self._read("tax", TAX, lambda: self.system.calculate_tax(self.tenant, request))
+
+    async def _read(self, name: str, system: str, ask: Callable[[], Awaitable[A]]) -> A:
+        if name not in self._reads:
+            self._reads[name] = asyncio.create_task(self._ask(system, ask))
+        answer: A = await asyncio.shield(self._reads[name])
+        return answer
+
+    async def _ask(self, system: str, ask: Callable[[], Awaitable[A]]) -> A:
+        try:
+            return await ask()
+        except Rejected as error:
+            self.note_refusal(system, error)
+            raise
+        except (Unavailable, NeedsDecision) as error:
+            self.unavailable.setdefault(system, error)
+            raise
+
+    def note_refusal(self, system: str, error: Rejected) -> None:
+        """Keep a system's refusal as a fault, once."""
+        fault = ReadinessFault(code=error.reason_code, message=error.detail, system=system or None)
+        if fault not in self.refusals:
+            self.refusals.append(fault)
+
+    def close(self) -> None:
+        """End the reads that nobody waits for any more."""
+        for read in self._reads.values():
+            read.cancel()

@@ -1,0 +1,127 @@
+"""Asks every system what it would refuse later, before anything is written, and gathers every fault."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from process_api.orders.readiness import customer, identity, line_shapes, prices, terms_and_contacts
+from process_api.orders.readiness.examination import BILLING, CRM, ERP, PRICE_LISTS, TAX, Examination
+from process_api.orders.readiness.faults import NotReady
+from process_api.orders.readiness.quote_state import quote_state, wrong_quote
+from process_api.orders.readiness_fault import ReadinessFault
+from shared.problem import NeedsDecision, Rejected, Unavailable
+
+# With these the vendors cannot be asked about the quote at all.
+_UNASKABLE = frozenset({"quote_empty", "too_many_lines", "amounts_too_large", "wrong_currency"})
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check: `run` returns faults; `system` is whom it asks, for an outage or a refusal on the way."""
+
+    run: Callable[[Examination], Awaitable[list[ReadinessFault]]]
+    system: str = ""
+
+
+# What the quote and the legal entity's rules tell by themselves.
+OWN_CHECKS = (
+    Check(line_shapes.amounts),
+    Check(line_shapes.dates),
+    Check(line_shapes.recurring_lines),
+    Check(line_shapes.kinds_of_lines),
+    Check(terms_and_contacts.terms),
+    Check(terms_and_contacts.invoice_address),
+    Check(terms_and_contacts.invoice_owner),
+)
+# What a system has to be asked for: each is a read or a dry run. A further one is one line here.
+SYSTEM_CHECKS = (
+    Check(customer.account, CRM),
+    Check(customer.credit, ERP),
+    Check(identity.erp_customer, ERP),
+    Check(identity.billing_customer, BILLING),
+    Check(prices.list_prices, PRICE_LISTS),
+    Check(prices.quantities, PRICE_LISTS),
+    Check(prices.tax, TAX),
+)
+
+
+class Unchecked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A system that could not be asked, and why: what it would refuse is not known."""
+
+    system: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Every fault that was found, and the systems that could not be asked.
+
+    `decisions` are the faults that no seller can mend: a person of the integration team decides.
+    """
+
+    faults: list[ReadinessFault]
+    unavailable: dict[str, Unavailable | NeedsDecision]
+    decisions: list[NeedsDecision] = field(default_factory=list)
+
+    @property
+    def unchecked(self) -> list[Unchecked]:
+        """The systems that could not be asked."""
+        return [Unchecked(system=system, message=error.detail) for system, error in self.unavailable.items()]
+
+    def require(self) -> None:
+        """Raise NotReady where there are faults; Unavailable or NeedsDecision where a system could not be asked.
+
+        NeedsDecision too where nothing but decisions keeps the quote from being ordered: the order waits for them.
+        """
+        undecided = {decision.reason_code for decision in self.decisions}
+        if self.faults and all(fault.code in undecided for fault in self.faults):
+            raise self.decisions[0]
+        if self.faults:
+            away = ", ".join(self.unavailable)
+            raise NotReady(self.faults, f"There may be more: {away} could not be asked." if away else "")
+        for error in self.unavailable.values():
+            raise error
+
+
+async def examine(exam: Examination, within_s: float | None = None) -> Findings:
+    """Run every check. A system that has not answered within `within_s` seconds counts as not asked."""
+    mistaken = wrong_quote(exam)
+    if mistaken:
+        return Findings(mistaken, {})
+    faults = quote_state(exam) + await _run(exam, OWN_CHECKS, None)
+    if not _UNASKABLE & {fault.code for fault in [*faults, *exam.refusals]}:
+        faults += await _run(exam, SYSTEM_CHECKS, within_s)
+    if any(fault.code == "customer_blocked" for fault in faults):  # who it is comes before what it may owe
+        faults = [fault for fault in faults if not fault.code.startswith("credit_")]
+    told = {(fault.code, fault.line_id, fault.message): fault for fault in [*faults, *exam.refusals]}
+    return Findings(list(told.values()), exam.unavailable, exam.decisions)
+
+
+async def _run(exam: Examination, checks: tuple[Check, ...], within_s: float | None) -> list[ReadinessFault]:
+    """The faults that these checks find, side by side. Raises what is neither a refusal nor an outage."""
+    try:
+        answers = await asyncio.gather(*(_faults(exam, check, within_s) for check in checks), return_exceptions=True)
+    finally:
+        exam.close()
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [fault for answer in answers if not isinstance(answer, BaseException) for fault in answer]
+
+
+async def _faults(exam: Examination, check: Check, within_s: float | None) -> list[ReadinessFault]:
+    try:
+        async with asyncio.timeout(within_s):
+            return await check.run(exam)
+    except Rejected as error:
+        if all(fault.message != error.detail for fault in exam.refusals):
+            exam.note_refusal(check.system, error)
+    except (Unavailable, NeedsDecision) as error:  # the latter: asked, and only the integration team can mend it
+        if error not in exam.unavailable.values():
+            exam.unavailable.setdefault(check.system, error)
+    except TimeoutError:
+        late = Unavailable(f"{check.system} did not answer in time.", reason_code="deadline_exceeded")
+        exam.unavailable.setdefault(check.system, late)
+    return []

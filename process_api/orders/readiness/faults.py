@@ -1,0 +1,30 @@
+"""What keeps a quote from being ordered: a list of faults, each in a seller's words."""
+
+from process_api.orders.readiness_fault import ReadinessFault
+from shared.canonical import Quote, QuoteLine
+from shared.problem import Rejected
+
+# The reason of an order that several faults of different kinds keep from being booked.
+NOT_READY = "not_ready"
+
+
+class NotReady(Rejected):
+    """A quote that cannot be ordered as it is, with every fault that was found."""
+
+    def __init__(self, faults: list[ReadinessFault], note: str = "") -> None:
+        codes = {fault.code for fault in faults}
+        sentences = [fault.message for fault in faults] + ([note] if note else [])
+        super().__init__(" ".join(sentences), reason_code=codes.pop() if len(codes) == 1 else NOT_READY)
+        self.readiness_faults = faults
+
+
+def line_fault(quote: Quote, line: QuoteLine, code: str, problem: str, field: str, system: str = "") -> ReadinessFault:
+    """A fault of one line; `problem` is a sentence that goes on after the line's name."""
+    number = next(place for place, each in enumerate(quote.lines, start=1) if each is line)
+    return ReadinessFault(
+        code=code,
+        message=f"Line {number} ({line.sku}): {problem}",
+        line_id=line.line_id,
+        field=field,
+        system=system or None,
+    )

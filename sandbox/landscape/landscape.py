@@ -1,0 +1,389 @@
+"""The whole landscape on one machine: engines, vendors, issuer, and Quoteway's own four processes.
+
+The demo and the end-to-end tests start the same one. Everything listens on the loopback interface, keeps its files in
+one run folder, and ends with the program that started it.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import httpx
+import psycopg
+
+from sandbox.engines.postgres import ExternalPostgres, PostgresEngine, run_database, start_postgres
+from sandbox.engines.valkey import ExternalRedis, RedisEngine, start_redis
+from sandbox.faults.control import FaultControl
+from sandbox.landscape.connections_file import SECOND_TENANT, TENANT, connection_files
+from sandbox.landscape.ports import Ports, ReservedPorts
+from sandbox.landscape.tier_environment import tier_environment
+from sandbox.processes.ports import LOOPBACK
+from sandbox.processes.process import ProcessError, RunningProcess, start_process
+from sandbox.processes.progress import Progress
+from sandbox.vendors.erp_stand_in.server import ErpStandIn
+from sandbox.vendors.tryton.credentials import TenantAccess
+from sandbox.vendors.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER
+from sandbox.vendors.tryton.database import start_postgres_with_erp
+from sandbox.vendors.tryton.server import DATABASE as ERP_DATABASE
+from sandbox.vendors.tryton.server import TrytonServer
+from shared.audit.__main__ import make_key
+from shared.identity.signing_keys import rotate_keys
+
+_PROXIED_TIERS = ("system", "process")
+_WITHOUT_QUOTA = tuple(
+    word
+    for option in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit", "--subscription-invoice-limit")
+    for word in (option, "10000/second")
+)
+_FAULT_PROXY = ("-m", "sandbox.faults.fault_proxy")
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Landscape:
+    """Everything that an order meets. Start it with `with`."""
+
+    run_dir: Path
+    ports: Ports = field(default_factory=Ports)
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    durable: bool = False
+    tier_settings: Mapping[str, str] = field(default_factory=dict)
+    proxied: frozenset[str] = frozenset()
+    """Which of tryton, stripe, salesforce, system and process (the two APIs) are reached through a fault proxy."""
+    fault_seed: int = 0
+    token_life_s: int = 600
+    """For how long the issuer's access tokens count."""
+    light_erp: bool = False
+    """Start the ERP's stand-in in place of Tryton; `tryton` is then what the proxy in front of it is called."""
+    unthrottled: bool = False
+    """Lift the vendors' quotas, so that they do not pace a large run."""
+    second_tenant: bool = False
+    """Connect a second tenant, Suedwind, with an org, an ERP company with its key, and a billing account of its own."""
+    org_profiles: tuple[str, ...] = ()
+    """What is peculiar to the first tenant's org (see the simulator's profiles); the second's is in its seed."""
+    webhooks: bool = False
+    """Have Stripe tell the process API of changes to subscriptions; without, a test can send such webhooks itself."""
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """What to run in place of a tier's own module, by the tier's name."""
+    postgres: PostgresEngine | ExternalPostgres = field(init=False)
+    database: str = field(init=False, default_factory=lambda: run_database("quoteway"))
+    """Quoteway's own database in `postgres`."""
+    erp_database: str = field(init=False, default_factory=lambda: run_database(ERP_DATABASE))
+    redis: RedisEngine | ExternalRedis = field(init=False)
+    tryton: TrytonServer = field(init=False)
+    """The real ERP; not with `light_erp`."""
+    erp_server: TrytonServer | ErpStandIn = field(init=False)
+    erp: TenantAccess = field(init=False)
+    second_erp: TenantAccess = field(init=False, repr=False)
+    """The second tenant's access to the ERP: of the real one, a company of its own; else a stand-in of its own."""
+    second_erp_server: TrytonServer | ErpStandIn = field(init=False, repr=False)
+    processes: dict[str, RunningProcess] = field(init=False, default_factory=dict)
+    _stack: ExitStack = field(init=False, default_factory=ExitStack)
+    _reserved: ReservedPorts = field(init=False, default_factory=ReservedPorts)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything, what does not depend on each other side by side. Raises ProcessError with the reason."""
+        self.start_vendors()
+        with self.progress.step("Starting Quoteway: three tiers and a worker"):
+            self.start_tiers()
+
+    def start_vendors(self) -> None:
+        """Start all but Quoteway itself: engines, a migrated database, ERP, CRM, billing and issuer."""
+        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._start_postgres()
+        erp = "the ERP's stand-in" if self.light_erp else "Tryton"
+        with self.progress.step(f"Starting {erp}, Salesforce, Stripe, the issuer and Valkey"):
+            self._start_side_by_side()
+        for name in sorted(self.proxied - set(_PROXIED_TIERS)):
+            self._start_proxy(name, self.erp_server.url if name == "tryton" else self.url(name))
+        for client_id in ("process-api", "experience-api"):
+            self._private(f"{client_id}.secret", self.secret(client_id))
+        if not self.signing_keys.exists():
+            rotate_keys(self.signing_keys)
+        self._write_connections()
+        self._migrate()
+
+    def start_tiers(self) -> None:
+        """Start Quoteway's own four processes."""
+        self.start_tier("system")
+        if "system" in self.proxied:
+            self._start_proxy("system", self.url("system"))
+        with ThreadPoolExecutor() as pool:
+            starts = [pool.submit(self.start_tier, "process"), pool.submit(self.start_worker)]
+        for start in starts:
+            start.result()
+        if "process" in self.proxied:
+            self._start_proxy("process", self.url("process"))
+        self.start_tier("experience")
+        self._await_first_list()
+
+    def _await_first_list(self) -> None:
+        """The system API starts before the process API, and lets nobody in until that has told it what is revoked."""
+        deadline = time.monotonic() + 30
+        while "revocations" in httpx.get(f"{self.url('system')}/health/ready", timeout=10).json()["missing"]:
+            if time.monotonic() > deadline:
+                raise ProcessError(f"The system API is not told of revoked tokens (logs: {self.run_dir / 'logs'})")
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """End everything that was started, last first."""
+        for name in reversed(list(self.processes)):
+            self.processes[name].stop()
+        self._stack.close()
+        self._reserved.release_all()
+
+    def fallen(self) -> list[str]:
+        """What was started and has ended by itself. A server that somebody else runs is not looked at."""
+        erp = "The ERP's stand-in" if self.light_erp else "Tryton"
+        started = {"PostgreSQL": self.postgres, "Valkey": self.redis, erp: self.erp_server, **self.processes}
+        return [
+            name
+            for name, each in started.items()
+            if not isinstance(each, ExternalPostgres | ExternalRedis) and not each.is_running
+        ]
+
+    def secret(self, client_id: str) -> str:
+        """The OAuth client secret of one of the issuer's clients."""
+        clients = json.loads((self.run_dir / "issuer" / "clients.json").read_text())
+        return str(clients[client_id]["client_secret"])
+
+    def url(self, name: str) -> str:
+        """The address of a process that serves."""
+        return self.processes[name].url
+
+    def reached_at(self, name: str) -> str:
+        """The address at which Quoteway reaches a vendor or its own next tier: that of its proxy, where it has one."""
+        if name in self.proxied:
+            return self.url(_proxy(name))
+        return self.erp_server.url if name == "tryton" else self.url(name)
+
+    def tier_url(self, name: str) -> str:
+        """The address that a tier has or will have: the tiers are told of each other before all of them run."""
+        if name in self.processes:
+            return self.url(name)
+        port = getattr(self.ports, name) or self._reserved.reserve(name)
+        return f"http://{LOOPBACK}:{port}"
+
+    def faults(self, name: str) -> FaultControl:
+        """What goes wrong on the way to one of `proxied`."""
+        return FaultControl(self.url(_proxy(name)))
+
+    def start_worker(self, name: str = "worker") -> RunningProcess:
+        """Start a worker; several may run, each under a name of its own."""
+        return self._start(name, ["-m", "process_api.worker"], self.settings("process"))
+
+    def start_tier(self, name: str) -> RunningProcess:
+        """Start the experience, process or system API, again on the port that it had."""
+        settings = self.settings(name)
+        port = self.tier_url(name).rsplit(":", 1)[1]
+        self._reserved.release(name)
+        settings[f"QUOTEWAY_{name.upper()}_PORT"] = port
+        return self._start(name, ["-m", self.modules.get(name, f"{name}_api")], settings)
+
+    def start_audit_signer(self) -> RunningProcess:
+        """Start what exports signed checkpoints of the audit log; its key is made at the first start and kept."""
+        if not self.audit_key.exists():
+            make_key(self.audit_key)
+        return self._start(
+            "audit-signer",
+            ["-m", "shared.audit", "sign"],
+            {
+                "QUOTEWAY_AUDIT_DATABASE_URL": self.postgres.url(self.database),
+                "QUOTEWAY_AUDIT_SIGNING_KEY_FILE": str(self.audit_key),
+                "QUOTEWAY_AUDIT_CHECKPOINT_FOLDER": str(self.run_dir / "audit-checkpoints"),
+                "QUOTEWAY_AUDIT_CHECKPOINT_S": "2",
+            },
+        )
+
+    def audit_verification(self) -> list[str]:
+        """The arguments of `python` that verify the audit log by the checkpoints that were exported."""
+        return [
+            *("-m", "shared.audit", "verify", "--database", self.postgres.url(self.database)),
+            *("--checkpoints", str(self.run_dir / "audit-checkpoints"), "--public-key", f"{self.audit_key}.pub"),
+        ]
+
+    @property
+    def audit_key(self) -> Path:
+        """The key that signs checkpoints of the audit log."""
+        return self.run_dir / "audit.key"
+
+    @property
+    def signing_keys(self) -> Path:
+        """The experience API's own keys, made at the first start and kept."""
+        return self.run_dir / "experience-api.keys.json"
+
+    # -- vendors --------------------------------------------------------------------------------------------------
+
+    def _start_postgres(self) -> None:
+        folder, port = self.run_dir / "postgres", self.ports.postgres
+        if self.light_erp:
+            self.postgres = start_postgres(folder, port=port, durable=self.durable)
+        else:
+            self.postgres, credentials = start_postgres_with_erp(
+                folder, self.progress, port=port, durable=self.durable, database=self.erp_database
+            )
+            self.erp, self.second_erp = (credentials.tenants[name] for name in (TENANT, SECOND_TENANT))
+        self._stack.callback(self._stop_postgres)
+
+    def _start_side_by_side(self) -> None:
+        """The vendors know nothing of each other, so they start side by side."""
+        with ThreadPoolExecutor() as pool:
+            starts: list[Future[object]] = [
+                pool.submit(self._start_erp),
+                pool.submit(self._start_redis),
+                pool.submit(
+                    self._start_sandbox,
+                    "issuer",
+                    ["--state", str(self.run_dir / "issuer"), "--ttl-s", str(self.token_life_s)],
+                ),
+                pool.submit(
+                    self._start_sandbox,
+                    "salesforce",
+                    [
+                        *("--seed", str(DATA_FOLDER), "--credentials", str(self.run_dir / "salesforce.json")),
+                        *(word for profile in self.org_profiles for word in ("--profile", profile)),
+                    ],
+                ),
+                pool.submit(
+                    self._start_sandbox,
+                    "stripe",
+                    self._stripe_arguments(DATA_FOLDER, "stripe.key"),
+                ),
+            ]
+        for start in starts:
+            start.result()
+
+    def _stripe_arguments(self, seed: Path, key: str) -> list[str]:
+        return [
+            *("--seed", str(seed), "--secret-key-file", str(self.run_dir / key)),
+            *("--external-id-key", "quoteway_external_id"),
+            *(_WITHOUT_QUOTA if self.unthrottled else ()),
+        ]
+
+    def _start_second_tenant(self) -> None:
+        """An org and a billing account of its own; in the real ERP it has its company already."""
+        listen = ["--host", LOOPBACK, "--port", "0"]
+        seed = ["--seed", str(SECOND_TENANT_FOLDER), "--credentials", str(self.run_dir / "suedwind.json")]
+        stripe = self._stripe_arguments(SECOND_TENANT_FOLDER, "suedwind-stripe.key")
+        self._start("suedwind", ["-m", "sandbox.vendors.salesforce", *listen, *seed], {})
+        self._start("suedwind-stripe", ["-m", "sandbox.vendors.stripe", *listen, *stripe], {})
+        if not self.light_erp:
+            self.second_erp_server = self.erp_server
+            return
+        stand_in = ErpStandIn(self.run_dir / "suedwind-erp", seed=SECOND_TENANT_FOLDER).start()
+        self._stack.callback(stand_in.stop)
+        self.second_erp_server = stand_in
+        self.second_erp = stand_in.credentials.tenants[SECOND_TENANT]
+
+    def _start_erp(self) -> None:
+        if self.light_erp:
+            stand_in = ErpStandIn(self.run_dir / "erp", port=self.ports.tryton).start()
+            self.erp = stand_in.credentials.tenants[TENANT]
+            self.erp_server = stand_in
+            self._stack.callback(stand_in.stop)
+            return
+        self.erp_server = self.tryton = TrytonServer(
+            self.postgres,
+            self.erp_database,
+            run_dir=self.run_dir / "tryton",
+            port=self.ports.tryton,
+            progress=Progress(quiet=True),
+        )
+        self.tryton.start()
+        self._stack.callback(self.tryton.stop)
+
+    def _start_redis(self) -> None:
+        self.redis = start_redis(self.run_dir / "redis", port=self.ports.redis)
+        self._stack.callback(self.redis.stop)
+
+    def _start_sandbox(self, name: str, arguments: list[str]) -> RunningProcess:
+        port = str(getattr(self.ports, name))
+        command = ["-m", f"sandbox.{name}", "--host", LOOPBACK, "--port", port, *arguments]
+        return self._start(name, command, {})
+
+    def _start_proxy(self, name: str, target: str) -> None:
+        self._start(_proxy(name), [*_FAULT_PROXY, "--target", target, "--seed", str(self.fault_seed)], {})
+
+    def _stop_postgres(self) -> None:
+        if isinstance(self.postgres, ExternalPostgres):
+            try:
+                for database in (self.database, self.erp_database):
+                    self.postgres.drop_database(database)
+            except psycopg.Error as error:
+                names = f"{self.database} and {self.erp_database}"
+                self.progress.note(f"The databases {names} may be left on the server: {error}")
+        self.postgres.stop()
+        if isinstance(self.postgres, PostgresEngine) and not self.durable:
+            self.postgres.destroy()
+
+    # -- Quoteway -------------------------------------------------------------------------------------------------
+
+    def _migrate(self) -> None:
+        if not self.postgres.has_database(self.database):
+            self.postgres.create_database(self.database)
+        migration = start_process(
+            "The migration",
+            [sys.executable, "-m", "process_api.migrate"],
+            env=self._environment({"QUOTEWAY_DATABASE_URL": self.postgres.url(self.database)}),
+            log_path=self.run_dir / "logs" / "migration.log",
+            ready=lambda: True,
+            cwd=_ROOT,
+        )
+        if migration.wait(60) != 0:
+            raise ProcessError(f"The migration failed:\n{migration.log_tail()}\n(log: {migration.log_path})")
+
+    def _write_connections(self) -> None:
+        if self.second_tenant:
+            self._start_second_tenant()
+        for name, text in connection_files(self).items():
+            self._private(name, text)
+
+    def settings(self, tier: str) -> dict[str, str]:
+        """The settings of a tier, as the environment variables that it is started with."""
+        return tier_environment(self, tier)
+
+    # -- both -----------------------------------------------------------------------------------------------------
+
+    def _start(self, name: str, arguments: list[str], environment: dict[str, str]) -> RunningProcess:
+        self.processes[name] = start_process(
+            f"The {name}",
+            [sys.executable, *arguments],
+            env=self._environment(environment),
+            log_path=self.run_dir / "logs" / f"{name}.log",
+            ready="json line",
+            timeout_s=60,
+            cwd=_ROOT,
+        )
+        return self.processes[name]
+
+    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """A process's whole environment: a setting of the caller's own shell must not leak into it."""
+        return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.run_dir), "LANG": "C.UTF-8", **settings}
+
+    def _private(self, name: str, text: str) -> None:
+        path = self.run_dir / name
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(text)
+
+
+def _proxy(name: str) -> str:
+    return f"{name}-proxy"

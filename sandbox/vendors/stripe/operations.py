@@ -1,0 +1,73 @@
+"""Every operation that the sandbox simulates."""
+
+from __future__ import annotations
+
+from sandbox.vendors.stripe import (
+    coupons,
+    credit_notes,
+    customers,
+    invoice_items,
+    invoices,
+    payment_methods,
+    plans,
+    prices,
+    products,
+    search,
+    subscription_item_operations,
+    subscriptions,
+    tax_ids,
+    tax_rates,
+    test_clocks,
+    webhook_endpoints,
+)
+from sandbox.vendors.stripe.credits import grants as credit_grants
+from sandbox.vendors.stripe.meters import events as meter_events
+from sandbox.vendors.stripe.meters import meters
+from sandbox.vendors.stripe.payments import (
+    charges,
+    customer_balance,
+    disputes,
+    intents,
+    invoice_payments,
+    ledger,
+    payouts,
+    refunds,
+)
+from sandbox.vendors.stripe.previews import operations as previews
+from sandbox.vendors.stripe.schedules import operations as schedules
+
+_NOUNS = (
+    coupons,
+    credit_notes,
+    customers,
+    invoice_items,
+    invoices,
+    payment_methods,
+    plans,
+    prices,
+    products,
+    search,
+    subscription_item_operations,
+    subscriptions,
+    tax_ids,
+    tax_rates,
+    test_clocks,
+    webhook_endpoints,
+    charges,
+    customer_balance,
+    disputes,
+    intents,
+    invoice_payments,
+    ledger,
+    payouts,
+    refunds,
+    previews,
+    schedules,
+    meters,
+    meter_events,
+    credit_grants,
+)
+# A fixed path comes before the one whose id it could be: /v1/customers/search before /v1/customers/{id}.
+OPERATIONS = tuple(
+    sorted((operation for noun in _NOUNS for operation in noun.OPERATIONS), key=lambda operation: "{" in operation.path)
+)

@@ -1,0 +1,253 @@
+"""A tier's OpenAPI documents: what Litestar generates, and what only we know (policy, problems, headers, examples).
+
+There is one document for each version; health and whatever else has no version is in all of them.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from shared.cache.policy import CachePolicy
+from shared.contract.answers import HEADERS, describe_headers, problem_answer, problem_statuses, share_problems
+from shared.contract.examples import add_examples, load_examples
+from shared.inbound.operation import OperationPolicy, policy_of, problems_of, raw_body_of
+from shared.inbound.versions import Version, version_of
+from shared.problem import Problem
+
+_VERSION = re.compile(r"/(v[1-9][0-9]*)/")
+_POOLS = ("schemas", "headers")
+_REFERENCE = re.compile(r'"#/components/(schemas|headers)/([^"]+)"')
+_FIRST_SENTENCE = re.compile(r"(.+?)[.:](?:\s|$)", re.DOTALL)
+_HEALTH_TAG = "Whether the tier runs, and whether it and everything it depends on can serve. Needs no token."
+_INT32_END = 2**31
+UNKNOWN_QUERY = (
+    "A query parameter that the operation does not know is refused with 400, so that a typing error is seen."
+)
+
+
+class ContractError(Exception):
+    """An operation lacks something that its contract needs; the message says what and where."""
+
+
+def versions_of(app: Litestar) -> list[str]:
+    """The published versions, oldest first: `v1`, `v2`."""
+    found = {match[1] for path in app.openapi_schema.to_schema()["paths"] if (match := _VERSION.match(path))}
+    return sorted(found, key=lambda version: int(version[1:]))
+
+
+def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a version of `app`, of all versions where none is named. Keys are sorted.
+
+    Raises ContractError where an operation's tag is not described.
+    """
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    _, problem_schemas = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
+    schemas.update(problem_schemas)
+    components["securitySchemes"] = {
+        "accessToken": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "An RFC 9068 access token of the configured issuer, for this tier's audience. See RFC8725.",
+        }
+    }
+    document["info"]["description"] += f" {UNKNOWN_QUERY}"
+    document["servers"] = [{"url": "/", "x-internal": app.state.tier.internal}]
+    _describe_schemas(schemas, app)
+    for path, method, handler in _handlers(app):
+        described = document["paths"].get(path, {}).get(method.lower())
+        if described is not None:
+            _describe(described, handler, method, plain=app.state.tier.plain_problems)
+            if app.state.tier.answer_within_s is not None:
+                described["x-quoteway-answer-within-seconds"] = app.state.tier.answer_within_s
+    if version is not None:
+        _keep_version(document, version, _number_of(app, version))
+    add_examples(document, load_examples(app.state.tier.examples))
+    share_problems(document)
+    _describe_tags(document, app.state.tier.tags)
+    components["headers"] = HEADERS
+    _drop_unused(document)
+    sorted_document: dict[str, Any] = _plain_integers(
+        msgspec.json.decode(msgspec.json.encode(document, order="deterministic"))
+    )
+    return sorted_document
+
+
+def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for method, (handler, _) in route.route_handler_map.items():
+                yield route.path_format or "/", method, handler
+
+
+def _number_of(app: Litestar, version: str) -> str:
+    owners = {
+        id(owner): owner
+        for path, _, handler in _handlers(app)
+        if path.startswith(f"/{version}/") and (owner := version_of(handler.opt)) is not None
+    }
+    numbers = {owner.number for owner in owners.values()}
+    if not numbers:  # handlers that are in no table of versions
+        return str(app.state.tier.version)
+    if len(numbers) != 1:
+        raise ContractError(f"{version} is mounted as {sorted(numbers)}: a version has one table and one number.")
+    return numbers.pop()
+
+
+def _keep_version(document: dict[str, Any], version: str, number: str) -> None:
+    document["info"]["version"] = number
+    document["paths"] = {
+        path: methods
+        for path, methods in document["paths"].items()
+        if (match := _VERSION.match(path)) is None or match[1] == version
+    }
+
+
+def _describe_schemas(schemas: dict[str, Any], app: Litestar) -> None:
+    """Give each type its docstring, and close those of requests: Litestar leaves both out for msgspec's."""
+    sent, answered = [], [Problem]
+    for _, _, handler in _handlers(app):
+        signature = handler.parsed_fn_signature
+        answered += _structs((signature.return_type, *signature.return_type.inner_types))
+        if "data" in signature.parameters:
+            sent += _structs([signature.parameters["data"]])
+    for kinds in (answered, sent):
+        _, described = msgspec.json.schema_components(kinds)
+        for name, schema in described.items():
+            if name in schemas and "description" in schema:
+                schemas[name]["description"] = inspect.cleandoc(schema["description"])
+            if name in schemas and kinds is sent and schema.get("additionalProperties") is False:
+                schemas[name]["additionalProperties"] = False
+                _bound_inner(schemas[name], schema)
+
+
+def _bound_inner(schema: dict[str, Any], said: dict[str, Any]) -> None:
+    """The bounds of maps and of what lists and maps hold, which Litestar leaves out too."""
+    for name, described in said["properties"].items():
+        here = schema["properties"].get(name, {})
+        here.update({word: described[word] for word in ("minProperties", "maxProperties") if word in described})
+        for word in ("items", "additionalProperties"):
+            inner = described.get(word)
+            if isinstance(inner, dict) and "$ref" not in inner and isinstance(here.get(word), dict):
+                here[word] = {**here[word], **inner}
+
+
+def _structs(fields: Any) -> list[Any]:
+    kinds = [field.annotation for field in fields]
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+
+
+def _describe(operation: dict[str, Any], handler: HTTPRouteHandler, method: str, *, plain: bool) -> None:
+    policy = policy_of(handler.opt)
+    _describe_raw_body(operation, raw_body_of(handler.opt))
+    description = operation.get("description") or ""
+    sentence = _FIRST_SENTENCE.match(description)
+    operation["summary"] = " ".join((sentence[1] if sentence else description).split())
+    if policy is not None:
+        _describe_policy(operation, policy, method)
+    else:
+        operation["security"] = []
+    for status in problem_statuses(method, policy, problems_of(handler.opt)):
+        # What a handler documents itself, such as health's 503, stays.
+        operation["responses"].setdefault(str(status), problem_answer(status, plain=plain))
+        if status == 400:  # Litestar's own description of it, which we never send
+            operation["responses"]["400"] = problem_answer(status, plain=plain)
+    if policy is None and 400 not in (problems_of(handler.opt) or ()):
+        operation["responses"].pop("400", None)
+    version: Version | None = version_of(handler.opt)
+    retirement = version.retirement_of(operation["operationId"]) if version is not None else None
+    promised = {header.name for header in handler.resolve_response_headers() if header.required}
+    describe_headers(operation["responses"], policy, retirement, promised)
+    if retirement is not None:
+        operation["deprecated"] = True
+        operation["x-quoteway-deprecation"] = retirement.deprecation.isoformat()
+        if retirement.sunset is not None:
+            operation["x-quoteway-sunset"] = retirement.sunset.isoformat()
+        if retirement.successor:
+            operation["x-quoteway-successor"] = retirement.successor
+    for described in (operation, *operation.get("parameters", [])):
+        if described.get("deprecated") is False:
+            del described["deprecated"]
+
+
+def _describe_raw_body(operation: dict[str, Any], said: str) -> None:
+    if said:
+        content = {"application/json": {"schema": {"type": "object"}}}
+        operation["requestBody"] = {"description": said, "required": True, "content": content}
+
+
+def _describe_policy(operation: dict[str, Any], policy: OperationPolicy, method: str) -> None:
+    operation["security"] = [{"accessToken": list(policy.scopes)}]
+    operation["x-quoteway-owner"] = policy.owner
+    operation["x-quoteway-capability"] = policy.capability
+    operation["x-quoteway-scopes"] = list(policy.scopes)
+    operation["x-quoteway-rate-class"] = policy.rate
+    operation["x-quoteway-rate-cost"] = policy.cost
+    operation["x-quoteway-audit-class"] = policy.audit
+    if method == "GET":
+        _describe_cache(operation, policy.cache)
+
+
+def _describe_cache(operation: dict[str, Any], cache: CachePolicy | None) -> None:
+    """What a read's answer says of itself, and how long it may be given again (shared/cache/response_cache.py)."""
+    etag = {"description": "The answer's strong validator (RFC 9110): send it as If-None-Match.", "schema": {}}
+    operation["responses"]["200"].setdefault("headers", {}).setdefault("ETag", etag)
+    operation["responses"]["304"] = {
+        "description": "You have this answer already: its validator is the one in If-None-Match.",
+        "headers": {"ETag": etag},
+    }
+    if cache is not None:
+        operation["x-quoteway-cache"] = {
+            "freshSeconds": cache.fresh_s,
+            "staleSeconds": cache.stale_s,
+            "sharedInTenant": cache.shared,
+            "endedBy": list(cache.tags),
+        }
+
+
+def _describe_tags(document: dict[str, Any], tags: dict[str, str]) -> None:
+    described = {"health": _HEALTH_TAG, **tags}
+    used: set[str] = set()
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            used.update(operation.get("tags", []))
+            if not operation.get("tags") or not set(operation["tags"]) <= set(described):
+                raise ContractError(
+                    f"{method.upper()} {path} has the tags {operation.get('tags', [])}: give it one that the tier"
+                    " describes, or describe it in `Tier.tags` (app.py)."
+                )
+    document["tags"] = [{"name": name, "description": described[name]} for name in sorted(used)]
+
+
+def _drop_unused(document: dict[str, Any]) -> None:
+    """Leave only schemas and headers that something refers to: a version's document shows nothing of the others."""
+    components = document["components"]
+    rest = {**document, "components": {name: components[name] for name in components if name not in _POOLS}}
+    waiting = set(_REFERENCE.findall(msgspec.json.encode(rest).decode()))
+    kept: set[tuple[str, str]] = set()
+    while waiting:
+        pool, name = waiting.pop()
+        kept.add((pool, name))
+        waiting |= set(_REFERENCE.findall(msgspec.json.encode(components[pool][name]).decode())) - kept
+    for pool in _POOLS:
+        components[pool] = {name: each for name, each in components[pool].items() if (pool, name) in kept}
+
+
+def _plain_integers(value: Any) -> Any:
+    """Bounds of integers without the decimal point that msgspec puts there, and the width that clients' types need."""
+    if isinstance(value, dict):
+        found = {name: _plain_integers(inner) for name, inner in value.items()}
+        if found.get("type") == "integer":
+            return {"format": "int32" if found.get("maximum", 0) < _INT32_END else "int64", **found}
+        return found
+    if isinstance(value, list):
+        return [_plain_integers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,237 @@
+"""Salesforce as a CRM."""
+
+import asyncio
+import re
+from typing import Any
+from urllib.parse import quote
+from weakref import WeakValueDictionary
+
+from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
+from shared.outbound.http_client import Transport
+from shared.problem import InvalidRequest, Rejected, Unavailable
+from shared.telemetry.tracing import traced
+from system_api.connections import SalesforceConnection
+from system_api.crm.salesforce.accounts import ACCESS_FIELDS, AccessPage, AccountPlan, account_of
+from system_api.crm.salesforce.api import SalesforceApi
+from system_api.crm.salesforce.check import check_org
+from system_api.crm.salesforce.errors import RULE_VIOLATED, VENDOR
+from system_api.crm.salesforce.merges import Fate, fate_of
+from system_api.crm.salesforce.orders import HeldOrder, OrderPlan, UpsertAnswer, differing_fields, order_fields
+from system_api.crm.salesforce.org import SalesforceOrg
+from system_api.crm.salesforce.quotes import QuotePlan, quote_of
+from system_api.crm.salesforce.rows import Page, Record, Row
+from system_api.vendor.findings import Finding
+from system_api.vendor.replies import after_write, understanding
+
+_SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+# What Salesforce says of letters and digits that are no record's id.
+_NO_SUCH_ID = frozenset({"invalid_query_filter_operator", "malformed_id", "invalid_id_field"})
+# What it says of a report that refers to a record which is gone.
+_GONE = frozenset({"entity_is_deleted", "invalid_cross_reference_key"})
+_ONLY_DOTS = re.compile(r"\.+")
+
+
+@traced()
+class Salesforce:
+    """One org. Implements `system_api.crm.contract.Crm`."""
+
+    def __init__(self, connection: SalesforceConnection, transport: Transport | None = None) -> None:
+        self._api = SalesforceApi(connection, transport)
+        self._org = SalesforceOrg(connection, self._api)
+        self._connection = connection
+        self._objects = connection.objects
+        self._account_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._api.close()
+
+    async def ready(self) -> str | None:
+        """None if the org answers with our credentials."""
+        await self._api.get("/limits", dict)
+        return None
+
+    async def check(self) -> list[Finding]:
+        """What the org lacks for Quoteway."""
+        return await check_org(self._connection, self._api, self._org)
+
+    async def find_quote(self, quote_id: str) -> Quote | None:
+        """The quote with all of its lines, or None. Raises Rejected (`incomplete_record`) where it lacks something."""
+        if not _SALESFORCE_ID.fullmatch(quote_id):
+            return None
+
+        async def read(plan: QuotePlan) -> Quote | None:
+            record = await self._only(plan.select, self._objects.quote, quote_id)
+            if record is None:
+                return None
+            with understanding(VENDOR, writes=False):
+                first = plan.lines_of(record)
+            lines = await self._all_lines(first)
+            currency = None if "currency" in plan.quote_paths else await self._org.currency()
+            with understanding(VENDOR, writes=False):
+                return quote_of(plan, record, lines, currency)
+
+        return await self._org.with_quotes(read)
+
+    async def find_account(self, account_id: str) -> Account | None:
+        """The account, or None; the one that it was merged into, where it was.
+
+        Raises Rejected where it lacks something (`incomplete_record`) or was deleted (`account_deleted`).
+        """
+        if not _SALESFORCE_ID.fullmatch(account_id):
+            return None
+
+        async def read(plan: AccountPlan) -> Account | None:
+            record = await self._only(plan.select, self._objects.account, account_id)
+            if record is None:
+                fate = await self._fate(self._objects.account, account_id)
+                if fate is None:
+                    return None
+                record = await self._only(plan.select, self._objects.account, fate.living_or_refuse("account"))
+                if record is None:
+                    return None
+            currency = None if "currency" in plan.paths else await self._org.currency()
+            with understanding(VENDOR, writes=False):
+                return account_of(plan, record, currency)
+
+        return await self._org.with_accounts(read)
+
+    async def record_access(self, user_id: str, record_id: str) -> RecordAccess:
+        """What UserRecordAccess says: sharing rules, territories, role hierarchy and profiles together.
+
+        It has no row for a record that does not exist, nor for one that our integration user does not see.
+        """
+        nothing = RecordAccess(readable=False, editable=False)
+        if not _SALESFORCE_ID.fullmatch(user_id) or not _SALESFORCE_ID.fullmatch(record_id):
+            return nothing
+        soql = f"SELECT {ACCESS_FIELDS} FROM UserRecordAccess WHERE UserId = '{user_id}' AND RecordId = '{record_id}'"  # noqa: S608 letters and digits only
+        try:
+            page = await self._api.query(soql, AccessPage)
+        except Rejected as error:
+            if error.reason_code in _NO_SUCH_ID:
+                return nothing
+            raise
+        for row in page.records:
+            return RecordAccess(readable=row.readable, editable=row.editable)
+        return nothing
+
+    async def report_order_status(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
+        """Upsert the org's order by its external id, unless it holds a newer version, and read it back.
+
+        Two processes that report at once may both have read the older version. The package's validation rule
+        Version_Only_Grows decides between them, in the transaction of the write: the older report is refused there.
+
+        Reports about one account wait for each other: Salesforce locks the account of a record it writes, and answers
+        UNABLE_TO_LOCK_ROW to the second of two. Between processes the same answer is Unavailable with a jittered wait.
+        """
+        if not _EXTERNAL_ID.fullmatch(order_id) or _ONLY_DOTS.fullmatch(order_id):
+            raise InvalidRequest(f"{order_id!r} is no order id.")
+        lock = self._account_locks.setdefault(report.account_id or report.quote_id, asyncio.Lock())
+        async with lock:
+            return await self._org.with_orders(lambda plan: self._report(plan, order_id, report))
+
+    async def _report(self, plan: OrderPlan, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
+        path = plan.path + quote(order_id, safe="")
+        held = await self._held(plan, path)
+        if held is None or held.version <= report.version:
+            try:
+                await self._upsert(plan, path, report, new=held is None)
+            except Rejected as error:
+                if error.reason_code != RULE_VIOLATED:
+                    raise
+                held = await self._held(plan, path)
+                if held is None or held.version <= report.version:
+                    raise  # another rule of the org's refused it
+            else:
+                held = await self._read_back(plan, path)
+                _require_reported(plan, held, report)
+        return OrderStatusReport(
+            order_id=order_id, vendor_id=held.id, version=held.version, applied=held.version == report.version
+        )
+
+    async def _upsert(self, plan: OrderPlan, path: str, report: ReportedOrderStatus, *, new: bool) -> None:
+        """Write the report. What it refers to may have been merged or deleted meanwhile: it is told all the same."""
+        links = await self._links(report)
+        try:
+            await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
+        except Rejected as error:
+            if error.reason_code not in _GONE:
+                raise
+            links = await self._living(links)
+            await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
+
+    async def _links(self, report: ReportedOrderStatus) -> dict[str, str]:
+        """The account and the quote. The org knows the account of a quote that could not be used."""
+        account = report.account_id or await self._account_of_quote(report.quote_id)
+        return {"quote": report.quote_id} | ({"account": account} if account else {})
+
+    async def _account_of_quote(self, quote_id: str) -> str | None:
+        if not _SALESFORCE_ID.fullmatch(quote_id):
+            return None
+        found = await self._org.schema.find(self._objects.quote, self._connection.fields.quote.account)
+        record = await self._only(f"Id, {found.path}", self._objects.quote, quote_id) if found else None
+        return Row(record, {"account": found.path}).text("account") if found and record else None
+
+    async def _living(self, links: dict[str, str]) -> dict[str, str]:
+        """The same records, or what they were merged into; without those that are gone."""
+        objects = {"account": self._objects.account, "quote": self._objects.quote}
+        living: dict[str, str] = {}
+        for name, record_id in links.items():
+            fate = await self._fate(objects[name], record_id)
+            if fate is not None and fate.living_id is not None:
+                living[name] = fate.living_id
+        return living
+
+    async def _held(self, plan: OrderPlan, path: str) -> HeldOrder | None:
+        record = await self._api.record(path)
+        if record is None:
+            return None
+        with understanding(VENDOR, writes=False):
+            return plan.held(record)
+
+    async def _read_back(self, plan: OrderPlan, path: str) -> HeldOrder:
+        with after_write(VENDOR, "a report"):
+            held = await self._held(plan, path)
+            if held is None:
+                raise Unavailable("there is no such record", vendor=VENDOR)
+            return held
+
+    async def _only(self, select: str, object_name: str, record_id: str) -> dict[str, Any] | None:
+        try:
+            page = await self._api.rows(f"SELECT {select} FROM {object_name} WHERE Id = '{record_id}'")  # noqa: S608 callers let only letters and digits in
+        except Rejected as error:
+            if error.reason_code in _NO_SUCH_ID:
+                return None
+            raise
+        return page.records[0] if page.records else None
+
+    async def _fate(self, object_name: str, record_id: str) -> Fate | None:
+        described = await self._org.schema.describe(object_name)
+        return await fate_of(self._api, described, record_id) if described else None
+
+    async def _all_lines(self, page: Page | None) -> list[Record]:
+        """Every line. Raises Unavailable where Salesforce counts others than it sends: a quote must not lose one."""
+        if page is None:
+            return []
+        lines: list[Record] = list(page.records)
+        expected = page.total_size
+        while page.next_address:
+            page = await self._api.next_page(page.next_address)
+            lines += page.records
+        if len(lines) != expected:
+            raise Unavailable(f"{VENDOR} counts {expected} lines of the quote, but sent {len(lines)}.", vendor=VENDOR)
+        return lines
+
+
+def _require_reported(plan: OrderPlan, held: HeldOrder, report: ReportedOrderStatus) -> None:
+    """Raise Rejected (`read_back_mismatch`) where the record does not say what was reported. A newer one may differ."""
+    differing = differing_fields(plan, held, report) if held.version == report.version else []
+    if held.version < report.version:
+        differing = [plan.paths["version"]]
+    if differing:
+        raise Rejected(
+            f"{VENDOR} holds {held.id} otherwise than it was reported: {', '.join(differing)} differ.",
+            reason_code="read_back_mismatch",
+            vendor=VENDOR,
+        )

@@ -1,0 +1,151 @@
+"""The object of Quoteway's Salesforce package in which a seller sees where an order is, written by the name map."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from shared.canonical import ReportedOrderStatus
+from shared.problem import Unavailable
+from shared.shortened import shortened
+from system_api.crm.salesforce.errors import VENDOR
+from system_api.crm.salesforce.rows import Record, Row
+from system_api.crm.salesforce.schema import FieldDescription, OrgSchema
+from system_api.crm.salesforce.selection import Selection, fields_missing, require_fields
+from system_api.vendor.salesforce_map import SalesforceFields, SalesforceObjects
+
+FAILURE_REASON_CHARS_MAX = 1000
+SUBSCRIPTIONS_CHARS_MAX = 100
+NEEDED = frozenset({"order_id", "status", "version"})
+_CENT = Decimal("0.01")
+
+
+class UpsertAnswer(msgspec.Struct, frozen=True):
+    """What an upsert answers."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPlan:
+    """How an order is written in this org: the fields that it has and lets us write, by our names."""
+
+    path: str
+    paths: dict[str, str]
+    createable: frozenset[str]
+    updateable: frozenset[str]
+
+    def held(self, record: Record) -> "HeldOrder":
+        """What a record of the org says."""
+        row = Row(record, self.paths)
+        return HeldOrder(
+            id=row.id,
+            version=int(row.decimal("version") or 0),
+            status=row.text("status"),
+            total=row.decimal("total"),
+            keeps_total="total" in self.paths,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOrder:
+    """An order as the org holds it, as far as a report needs it."""
+
+    id: str
+    version: int
+    status: str | None
+    total: Decimal | None
+    keeps_total: bool
+
+
+async def plan_orders(schema: OrgSchema, objects: SalesforceObjects, fields: SalesforceFields) -> OrderPlan:
+    """The plan for this org. Raises Unavailable where it lacks what a report cannot do without.
+
+    A report is told to people: of the rest, what the org lacks or does not let us write is left out.
+    """
+    order = Selection(schema, objects.order)
+    await order.require_object()
+    found: dict[str, FieldDescription] = {}
+    for each in msgspec.structs.fields(fields.order):
+        taken = await order.take(each.name, getattr(fields.order, each.name), optional=each.name not in NEEDED)
+        if taken is not None and _fits(each.name, taken.field, objects):
+            found[each.name] = taken.field
+    require_fields(order)
+    unwritable = [
+        f"{found[name].name} of {objects.order} (to write it)" for name in NEEDED if not _writable(found[name])
+    ]
+    if unwritable:
+        raise fields_missing(sorted(unwritable))
+    key = found["order_id"]
+    if not key.external_id:
+        raise Unavailable(
+            f"{key.name} of {objects.order} is not marked as an external id in {VENDOR}: no order can be found by it.",
+            reason_code="field_missing",
+            vendor=VENDOR,
+        )
+    return OrderPlan(
+        path=f"/sobjects/{objects.order}/{key.name}/",
+        paths={name: order.paths[name] for name in found},
+        createable=frozenset(name for name, each in found.items() if each.createable) - {"order_id"},
+        updateable=frozenset(name for name, each in found.items() if each.updateable) - {"order_id"},
+    )
+
+
+def order_fields(plan: OrderPlan, report: ReportedOrderStatus, *, new: bool, links: dict[str, str]) -> dict[str, Any]:
+    """The report as fields of the org. What the report does not have is emptied: it is the whole truth.
+
+    `links` are the account and the quote, as far as they can be referred to.
+    """
+    values: dict[str, Any] = {
+        "account": links.get("account"),
+        "quote": links.get("quote"),
+        "status": report.status.value,
+        "version": report.version,
+        "currency": report.currency,
+        "total": report.total.value if report.total else None,
+        "erp_order_id": report.erp_order_id,
+        "erp_order_number": report.erp_order_number,
+        "subscription_ids": _joined(report.subscription_ids) or None,
+        "failure_reason": _cut(report.failure_reason) or None,
+    }
+    writable = plan.createable if new else plan.updateable
+    # Not emptied where the quote could not be used: Salesforce may require them, and may know more.
+    unknown = {name for name in ("account", "currency") if values[name] is None}
+    return {plan.paths[name]: value for name, value in values.items() if name in writable - unknown}
+
+
+def differing_fields(plan: OrderPlan, held: HeldOrder, report: ReportedOrderStatus) -> list[str]:
+    """In which fields a record that was read back differs from what was reported under the version that it holds."""
+    differing = [plan.paths["status"]] if held.status != report.status.value else []
+    if not held.keeps_total or "total" not in plan.updateable & plan.createable:
+        return differing
+    total = report.total.value if report.total else None
+    # The org keeps two digits after the point, whatever the currency has.
+    if (held.total is None) != (total is None) or (
+        held.total is not None and total is not None and abs(held.total - total) >= _CENT
+    ):
+        differing.append(plan.paths["total"])
+    return differing
+
+
+def _fits(name: str, field: FieldDescription, objects: SalesforceObjects) -> bool:
+    """Whether a reference leads to the object that the map names: an order's quote may be another product's."""
+    wanted = {"quote": objects.quote, "account": objects.account}.get(name)
+    return wanted is None or not field.refers_to or wanted in field.refers_to
+
+
+def _writable(field: FieldDescription) -> bool:
+    return field.createable and field.updateable
+
+
+def _joined(subscription_ids: list[str]) -> str:
+    """As many whole ids as the field holds."""
+    joined = ",".join(subscription_ids)
+    if len(joined) <= SUBSCRIPTIONS_CHARS_MAX:
+        return joined
+    return joined[: joined.rindex(",", 0, SUBSCRIPTIONS_CHARS_MAX + 1)]
+
+
+def _cut(text: str | None) -> str:
+    return shortened(text or "", FAILURE_REASON_CHARS_MAX)

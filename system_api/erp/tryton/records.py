@@ -1,0 +1,316 @@
+"""Tryton's records as its REST interface gives them, and what they are in the canonical model.
+
+Decimals and dates come as objects that name their class; quantities are plain JSON numbers.
+"""
+
+import re
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from shared.canonical import BookedLine, ErpOrder, ErpOrderState, Invoice, InvoiceSource, InvoiceStatus
+from system_api.erp.contract import SoldProduct
+from system_api.vendor.decimals import unit_price
+
+ACCOUNT_PREFIX = "SF:"
+"""Marks the identifier that carries the CRM's account id: Tryton's own identifier types are official registers."""
+
+PARTY_FIELDS = (
+    *("code", "name", "active", "replaced_by.id"),
+    *("identifiers.type", "identifiers.code", "identifiers.code_compact", "identifiers.active"),
+    *("addresses.street", "addresses.postal_code", "addresses.city", "addresses.country.code"),
+    *("addresses.subdivision.code", "addresses.invoice", "addresses.delivery", "addresses.active"),
+    *("customer_payment_term.id", "customer_tax_rule.id"),
+    *("credit_limit_amount", "credit_amount"),
+)
+SALE_FIELDS = (
+    *("number", "state", "untaxed_amount", "tax_amount", "total_amount", "currency.code"),
+    *("lines.type", "lines.quantity", "lines.unit_price", "lines.amount", "lines.note", "lines.product.code"),
+)
+INVOICE_FIELDS = (
+    *("number", "state", "invoice_date", "total_amount", "amount_to_pay", "currency.code"),
+    *("lines_to_pay.maturity_date", "sales.reference"),
+)
+PRODUCT_FIELDS = ("code", "type", "list_price_used", "salable", "sale_uom.id", "sale_uom.digits")
+COMPANY_FIELDS = ("currency.code", "currency.rounding", "timezone")
+
+_LINE_NOTE = re.compile(r"Quote line ([A-Za-z0-9_.:-]{1,64})(?!\S)")
+_SALE_STATES = {
+    "draft": ErpOrderState.draft,
+    "quotation": ErpOrderState.quoted,
+    "confirmed": ErpOrderState.confirmed,
+    "processing": ErpOrderState.confirmed,
+    "done": ErpOrderState.confirmed,
+    "cancelled": ErpOrderState.cancelled,
+}
+_INVOICE_STATES = {
+    "draft": InvoiceStatus.draft,
+    "validated": InvoiceStatus.draft,
+    "posted": InvoiceStatus.open,
+    "paid": InvoiceStatus.paid,
+    "cancelled": InvoiceStatus.void,
+}
+
+
+class TrytonDecimal(msgspec.Struct, frozen=True):
+    """A decimal number."""
+
+    decimal: Decimal
+
+
+class TrytonDate(msgspec.Struct, frozen=True):
+    """A day."""
+
+    year: int
+    month: int
+    day: int
+
+    def iso(self) -> str:
+        """As RFC 3339 writes it. Raises ValueError where there is no such day."""
+        return date(self.year, self.month, self.day).isoformat()
+
+
+class Id(msgspec.Struct, frozen=True):
+    """A record of which only the id matters."""
+
+    id: int
+
+
+class Currency(msgspec.Struct, frozen=True):
+    """A currency, by its ISO 4217 code. `rounding` is the step of its amounts."""
+
+    id: int
+    code: str
+    rounding: TrytonDecimal | None = None
+
+
+class CompanyRecord(msgspec.Struct, frozen=True):
+    """A company. Its days are those of its time zone; without one, UTC's."""
+
+    id: int
+    currency: Currency
+    timezone: str | None = None
+
+
+class ConfigurationRecord(msgspec.Struct, frozen=True):
+    """The database's configuration, as far as how many digits of a unit price it keeps."""
+
+    id: int
+    product_price_decimal: int | None = None
+
+
+class _Code(msgspec.Struct, frozen=True):
+    code: str | None
+
+
+class AddressRecord(msgspec.Struct, frozen=True):
+    """An address of a party's. `invoice` and `delivery` mark those that are meant for that."""
+
+    id: int
+    street: str | None = None
+    postal_code: str | None = None
+    city: str | None = None
+    country: _Code | None = None
+    subdivision: _Code | None = None
+    invoice: bool | None = False
+    delivery: bool | None = False
+    active: bool = True
+
+
+class IdentifierRecord(msgspec.Struct, frozen=True):
+    """What a party is known by elsewhere; an official register's has a type. Merging parties takes them out of use."""
+
+    id: int
+    code: str | None
+    type: str | None = None
+    code_compact: str | None = None
+    active: bool = True
+
+
+class PartyRecord(msgspec.Struct, frozen=True):
+    """A party. Its limit (None: none) and exposure are in the context's company's currency.
+
+    `addresses` and `identifiers` hold also those that are out of use. `replaced_by` is the party it was merged into.
+    """
+
+    id: int
+    code: str
+    name: str | None
+    addresses: list[AddressRecord]
+    credit_amount: TrytonDecimal | None
+    credit_limit_amount: TrytonDecimal | None
+    customer_payment_term: Id | None
+    identifiers: list[IdentifierRecord] = []
+    active: bool = True
+    replaced_by: Id | None = None
+    customer_tax_rule: Id | None = None
+
+
+class UnitRecord(msgspec.Struct, frozen=True):
+    """A unit of measure; `digits` is how many a quantity of it has behind the point."""
+
+    id: int
+    digits: int | None = None
+
+
+class ProductRecord(msgspec.Struct, frozen=True):
+    """A product, with its price in the context's company's currency."""
+
+    id: int
+    code: str
+    salable: bool
+    list_price_used: TrytonDecimal | None
+    sale_uom: UnitRecord | None
+    type: str = "goods"
+
+
+class _ProductCode(msgspec.Struct, frozen=True):
+    code: str | None
+
+
+class SaleLineRecord(msgspec.Struct, frozen=True):
+    """A sale's line; titles and comments are lines too, of another type."""
+
+    type: str
+    quantity: Decimal | None
+    unit_price: TrytonDecimal | None
+    product: _ProductCode | None
+    amount: TrytonDecimal | None = None
+    note: str | None = None
+
+    @property
+    def line_id(self) -> str | None:
+        """The quote's line that this is, or is a part of: the first words of its note."""
+        found = _LINE_NOTE.match(self.note or "")
+        return found[1] if found else None
+
+
+class SaleRecord(msgspec.Struct, frozen=True):
+    """A sale with its lines."""
+
+    id: int
+    state: str
+    number: str | None
+    untaxed_amount: TrytonDecimal
+    tax_amount: TrytonDecimal
+    total_amount: TrytonDecimal
+    currency: Currency
+    lines: list[SaleLineRecord]
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was cancelled."""
+        return self.state == "cancelled"
+
+    @property
+    def product_lines(self) -> list[SaleLineRecord]:
+        """The lines that sell something."""
+        return [line for line in self.lines if line.type == "line"]
+
+    @property
+    def ordered_lines(self) -> dict[str, Decimal]:
+        """What each ordered line comes to before tax, the parts of a split one together, by the quote's line id."""
+        amounts: dict[str, Decimal] = {}
+        for line in self.product_lines:
+            if line.line_id is not None and line.amount is not None:
+                amounts[line.line_id] = amounts.get(line.line_id, Decimal(0)) + line.amount.decimal
+        return amounts
+
+    @property
+    def line_count(self) -> int:
+        """How many ordered lines there are. What somebody has added in the ERP counts line by line."""
+        return len(self.ordered_lines) + sum(line.line_id is None for line in self.product_lines)
+
+
+class _DueLine(msgspec.Struct, frozen=True):
+    maturity_date: TrytonDate | None
+
+
+class _SaleReference(msgspec.Struct, frozen=True):
+    reference: str | None
+
+
+class InvoiceRecord(msgspec.Struct, frozen=True):
+    """An invoice to a customer; a credit note is one with negative amounts."""
+
+    id: int
+    state: str
+    number: str | None
+    invoice_date: TrytonDate | None
+    total_amount: TrytonDecimal
+    amount_to_pay: TrytonDecimal | None
+    currency: Currency
+    lines_to_pay: list[_DueLine]
+    sales: list[_SaleReference]
+
+
+def line_note(line_id: str) -> str:
+    """The note that tells which of the quote's lines a sale's line is. Tryton prints it on no document."""
+    return f"Quote line {line_id}"
+
+
+def date_object(day: date) -> dict[str, Any]:
+    """A day as Tryton reads it."""
+    return {"__class__": "date", "year": day.year, "month": day.month, "day": day.day}
+
+
+def decimal_object(value: Decimal) -> dict[str, Any]:
+    """A decimal as Tryton reads it."""
+    return {"__class__": "Decimal", "decimal": f"{value:f}"}
+
+
+def order_of(sale: SaleRecord, external_id: str) -> ErpOrder:
+    """The order. Raises ValueError for a state that Tryton has added since."""
+    state = _SALE_STATES.get(sale.state)
+    if state is None:
+        raise ValueError(f"sale {sale.id} is in the unknown state {sale.state!r}")
+    currency = sale.currency.code
+    return ErpOrder(
+        external_id=external_id,
+        state=state,
+        vendor_id=str(sale.id),
+        number=sale.number,
+        line_count=sale.line_count,
+        lines=[
+            BookedLine(line_id=line_id, net_amount=unit_price(net, currency))
+            for line_id, net in sale.ordered_lines.items()
+        ],
+        untaxed=unit_price(sale.untaxed_amount.decimal, currency),
+        tax=unit_price(sale.tax_amount.decimal, currency),
+        total=unit_price(sale.total_amount.decimal, currency),
+    )
+
+
+def invoice_of(record: InvoiceRecord) -> Invoice:
+    """The invoice. Raises ValueError as `order_of` does."""
+    status = _INVOICE_STATES.get(record.state)
+    if status is None:
+        raise ValueError(f"invoice {record.id} is in the unknown state {record.state!r}")
+    currency = record.currency.code
+    total = record.total_amount.decimal
+    due = {InvoiceStatus.paid: Decimal(0), InvoiceStatus.void: Decimal(0)}.get(status, total)
+    if status is InvoiceStatus.open and record.amount_to_pay is not None:
+        due = record.amount_to_pay.decimal
+    references = [sale.reference for sale in record.sales if sale.reference]
+    due_dates = [line.maturity_date.iso() for line in record.lines_to_pay if line.maturity_date]
+    return Invoice(
+        source=InvoiceSource.erp,
+        vendor_id=str(record.id),
+        status=status,
+        total=unit_price(total, currency),
+        amount_due=unit_price(due, currency),
+        number=record.number,
+        issued_on=record.invoice_date.iso() if record.invoice_date and record.number else None,
+        due_on=min(due_dates, default=None),
+        order_id=references[0] if references else None,
+    )
+
+
+def sold_as(product: ProductRecord, currency: str) -> SoldProduct | None:
+    """How the product is sold, its price to six digits, as money has; None for what is not sold or has no price."""
+    if not product.salable or product.list_price_used is None:
+        return None
+    price = unit_price(round(product.list_price_used.decimal, 6), currency)
+    return SoldProduct(price, product.sale_uom.digits if product.sale_uom else None)

@@ -1,0 +1,77 @@
+"""What a vendor's refusal is about, and the error that it becomes.
+
+    about        means                                                     error
+    record       this record: the vendor says no to what was asked         Rejected: the order is refused
+    passing      nothing is wrong, only now: a lock, a quota, a restart    Unavailable: tried again
+    setup        us and the vendor: key, rights, version, a switched off   Unavailable: tried again, in the end parked
+                 API                                                       with what the integration team has to do
+    our_request  a request that we spell wrongly, as we would the next     NeedsDecision: parked at once
+
+Each adapter has one table of these, since only it knows its vendor's words. A setup that is broken is never a business
+"no": an order must not be refused because an administrator has switched something off.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.problem import NeedsDecision, QuotewayError, Rejected, Unavailable
+from system_api.vendor.replies import jittered_s
+
+About = Literal["record", "passing", "setup", "our_request"]
+# What a seller cannot read: field names of an org, snake case, queries, patterns, placeholders, markup, classes.
+_NOT_PLAIN = re.compile(
+    r"__[cr]\b|\b[a-z]+_[a-z_]+\b|\b(?:SELECT|FROM|WHERE)\b|[{}<>\\^$|*]|%\(|\[[^\]]*\]|\b[A-Z]+(?:_[A-Z]+)+\b|\w+\.\w+\.\w+|\n"
+)
+_SENTENCE_CHARS_MAX = 300
+_DEFECT = "Have the integration team look at the request in the log: Quoteway sent {} something that it does not take."
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """One row of an adapter's table. `said` is a plain sentence; empty: the vendor's own, where that is a plain one."""
+
+    about: About
+    said: str = ""
+    reason_code: str = ""
+    what_to_do: str = ""
+
+
+def refusal(
+    meaning: Meaning, vendor: str, *, code: str, sentence: str, vendor_said: str = "", retry_after_s: int | None = None
+) -> QuotewayError:
+    """The error that a refusal of the vendor's becomes.
+
+    `code` is the vendor's word for it, in our spelling; `sentence` is what it said, and `vendor_said` all of that, for
+    operators, where it said more.
+    """
+    reason, vendor_said = meaning.reason_code or code, vendor_said or sentence
+    said = meaning.said or _own_words(vendor, sentence)
+    if meaning.about == "record":
+        return Rejected(said, reason_code=reason, vendor=vendor, vendor_said=vendor_said)
+    if meaning.about == "our_request":
+        said = f"{vendor} does not understand what it was asked to do. This has to be mended in Quoteway."
+        what_to_do = _DEFECT.format(vendor)
+        return NeedsDecision(said, reason_code=reason, vendor=vendor, vendor_said=vendor_said, what_to_do=what_to_do)
+    if meaning.about == "passing":
+        retry_after_s = retry_after_s or jittered_s(1, 4)
+    return Unavailable(
+        said,
+        reason_code=reason,
+        vendor=vendor,
+        retry_after_s=retry_after_s,
+        vendor_said=vendor_said,
+        what_to_do=meaning.what_to_do,
+    )
+
+
+def is_plain(sentence: str) -> bool:
+    """Whether a seller can read the sentence: none of a vendor's syntax is in it."""
+    return len(sentence) <= _SENTENCE_CHARS_MAX and _NOT_PLAIN.search(sentence) is None
+
+
+def _own_words(vendor: str, sentence: str) -> str:
+    """The vendor's sentence where a seller can read it; the vendor's words are kept beside it in any case."""
+    if sentence and is_plain(sentence):
+        return f"{vendor} refused: {sentence}"
+    return f"{vendor} refused this. The integration team can see its reason."

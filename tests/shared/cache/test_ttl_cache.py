@@ -1,0 +1,37 @@
+"""Answers that are remembered briefly: who asks at once shares one question, who asks later has one of their own."""
+
+import asyncio
+
+from shared.cache.ttl_cache import BriefMemory
+
+
+async def test_of_those_who_ask_at_once_one_asks() -> None:
+    memory, asked = BriefMemory[str, int](), 0
+
+    async def question() -> tuple[int, float]:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        return asked, 0.0
+
+    assert await asyncio.gather(*(memory.ask("key", question) for _ in range(5))) == [1] * 5
+    assert await memory.ask("key", question) == 2
+
+
+async def test_who_asks_between_an_answer_and_its_being_forgotten_asks_anew() -> None:
+    """What is done answers nobody who comes after it: whoever then asks again and again would stop the loop."""
+    memory, asked = BriefMemory[str, int](), 0
+    later: list[asyncio.Task[int]] = []
+
+    async def question() -> tuple[int, float]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await asyncio.sleep(0)
+            # Runs right after this one is done, and before anything that its end sets off.
+            later.append(asyncio.create_task(memory.ask("key", question)))
+        return asked, 0.0
+
+    assert await memory.ask("key", question) == 1
+    assert await later[0] == 2
+    assert await memory.ask("key", question) == 3

@@ -1,0 +1,169 @@
+"""The contract document: what only we know of an operation, and where it is served."""
+
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar, Response, get, post
+from litestar.params import JSONBody, PathParameter
+
+from shared.contract.document import build_document
+from shared.identity.auth import Authenticator
+from shared.inbound.operation import operation, policy_of, public
+from shared.inbound.service import Tier, create_service
+from tests.app_lifespan import asgi_transport
+from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer
+
+
+class Part(msgspec.Struct):
+    """A part of an offer."""
+
+    sku: str
+
+
+class Offer(msgspec.Struct, rename="camel"):
+    """An offer,
+
+    in two paragraphs.
+    """
+
+    offer_id: str
+    parts: list[Part]
+
+
+@get("/v1/offers/{offerId:str}", operation_id="getOffer", tags=["offers"],
+     opt=operation(owner="desk", capability="offers", scopes=["offers:read"]))  # fmt: skip
+async def get_offer(offer_id: Annotated[str, PathParameter(name="offerId", description="The offer.")]) -> Offer:
+    """Read an offer.
+
+    All of it.
+    """
+    return Offer(offer_id, [])
+
+
+@post("/v1/offers", operation_id="createOffer", tags=["offers"],
+      opt=operation(owner="desk", capability="offers", scopes=["offers:write", "offers:read"], rate="write",
+                    audit="financial"))  # fmt: skip
+async def create_offer(data: JSONBody[Offer]) -> Response[Offer]:
+    """Make an offer."""
+    return Response(data)
+
+
+def app(*, plain: bool = False) -> Litestar:
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer().transport())
+    tier = Tier(
+        "offers",
+        "Offers",
+        "1.2.3",
+        "Offers for tests.",
+        authenticator,
+        plain_problems=plain,
+        tags={"offers": "Offers."},
+    )
+    return create_service(tier, [get_offer, create_offer], state={})
+
+
+def test_an_operation_says_its_policy_and_its_docstring() -> None:
+    described = build_document(app())["paths"]["/v1/offers"]["post"]
+
+    assert described["description"] == "Make an offer."
+    assert described["security"] == [{"accessToken": ["offers:write", "offers:read"]}]
+    assert {name: value for name, value in described.items() if name.startswith("x-quoteway")} == {
+        "x-quoteway-owner": "desk",
+        "x-quoteway-capability": "offers",
+        "x-quoteway-scopes": ["offers:write", "offers:read"],
+        "x-quoteway-rate-class": "write",
+        "x-quoteway-rate-cost": 1,
+        "x-quoteway-audit-class": "financial",
+    }
+
+
+def test_reads_and_writes_name_the_problems_they_can_answer() -> None:
+    paths = build_document(app())["paths"]
+
+    read = set(paths["/v1/offers/{offerId}"]["get"]["responses"])
+    write = set(paths["/v1/offers"]["post"]["responses"])
+    assert read == {"200", "304", "400", "401", "403", "404", "422", "429", "500", "503"}
+    assert write == {"201", *(read - {"200", "304"}), "408", "409", "413", "504"}
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_problems_are_described_in_the_media_types_that_the_tier_answers(*, plain: bool) -> None:
+    document = build_document(app(plain=plain))
+    shared = document["paths"]["/v1/offers/{offerId}"]["get"]["responses"]["404"]
+    assert shared == {"$ref": "#/components/responses/NotFound"}
+    answer = document["components"]["responses"]["NotFound"]
+
+    assert set(answer["content"]) == {"application/json", "application/problem+json"}
+    assert {content["schema"]["$ref"] for content in answer["content"].values()} == {"#/components/schemas/Problem"}
+
+
+def test_types_carry_their_docstrings_without_indentation() -> None:
+    schemas = build_document(app())["components"]["schemas"]
+
+    assert schemas["Offer"]["description"] == "An offer,\n\nin two paragraphs."
+    assert schemas["Part"]["description"] == "A part of an offer."
+    assert "\n    " not in schemas["Problem"]["description"]
+
+
+def test_the_document_is_the_same_every_time_and_sorted() -> None:
+    first, second = (msgspec.json.encode(build_document(app())) for _ in range(2))
+
+    assert first == second
+    assert list(build_document(app())["paths"]) == sorted(build_document(app())["paths"])
+
+
+async def ask(path: str) -> httpx.Response:
+    async with httpx.AsyncClient(transport=asgi_transport(app()), base_url="http://tier.test") as client:
+        return await client.get(path)
+
+
+async def test_the_document_is_served_to_everyone() -> None:
+    expected: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(build_document(app())))
+
+    for path in ("/openapi.json", "/docs/openapi.json"):
+        assert (await ask(path)).json() == expected
+
+
+async def test_the_page_and_all_it_needs_come_from_this_tier() -> None:
+    page = await ask("/docs")
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert "//" not in page.text.replace("<!doctype html>", "")
+    for path in ("/docs/assets/swagger-ui.css", "/docs/assets/swagger-ui-bundle.js"):
+        assert path in page.text
+        assert len((await ask(path)).content) > 10_000
+
+
+@pytest.mark.parametrize("name", ["missing.js", "..%2F__init__.py", "%2e%2e"])
+async def test_no_other_file_is_served(name: str) -> None:
+    # An address with two readings is refused before anyone looks for the file (shared/inbound/request_head.py).
+    assert (await ask(f"/docs/assets/{name}")).status_code == (404 if name == "missing.js" else 400)
+
+
+def test_a_policy_is_declared_or_public_or_an_error() -> None:
+    policy = policy_of(operation(owner="desk", capability="offers", scopes=["a"]))
+
+    assert policy is not None
+    assert (policy.rate, policy.audit) == ("read", "access")
+    assert policy_of(public()) is None
+    with pytest.raises(KeyError):
+        policy_of({})
+
+
+async def test_each_version_has_a_document_of_its_own() -> None:
+    one = (await ask("/openapi/v1.json")).json()
+
+    assert set(one["paths"]) == {"/health/live", "/health/ready", "/v1/offers", "/v1/offers/{offerId}"}
+    assert one == build_document(app(), "v1")
+    for address in ("/openapi/v2.json", "/openapi/v1"):
+        assert (await ask(address)).status_code == 404
+    assert (await ask("/openapi/..%2Fopenapi.json")).status_code == 400
+
+
+async def test_the_page_offers_every_version() -> None:
+    page = (await ask("/docs")).text
+
+    assert '{"name":"v1","url":"/openapi/v1.json"}' in page
+    assert "swagger-ui-standalone-preset.js" in page

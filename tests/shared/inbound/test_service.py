@@ -1,0 +1,427 @@
+"""The inbound policy, on a small service with real tokens: what every request of every tier passes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+import httpx
+import msgspec
+import pytest
+from litestar import Request, Response, get, post
+from litestar.exceptions import ImproperlyConfiguredException
+from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
+
+from shared.identity.auth import Authenticator, Principal
+from shared.inbound import service as service_module
+from shared.inbound.body import BODY_BYTES_MAX
+from shared.inbound.operation import operation, public
+from shared.inbound.service import Tier, create_service
+from shared.problem import Conflict, Rejected
+from tests.app_lifespan import asgi_transport, running_app
+from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
+
+KEY = rsa_key()
+METADATA = 'resource_metadata="http://service.test/.well-known/oauth-protected-resource"'
+
+
+class Thing(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """What the service takes and gives."""
+
+    thing_name: str
+    count: int = 0
+
+
+READ = operation(owner="tests", capability="things", scopes=["things:read"])
+WRITE = operation(owner="tests", capability="things", scopes=["things:read", "things:write"], rate="write")
+
+
+@get("/v1/things/{thingId:str}", operation_id="getThing", opt=READ)
+async def get_thing(
+    request: Request[Principal, Any, Any],
+    thing_id: Annotated[str, PathParameter(name="thingId", pattern="^[a-z]+$")],
+    page_size: Annotated[int, QueryParameter(name="pageSize", ge=1)] = 1,
+) -> dict[str, str]:
+    """Who asks for what."""
+    if thing_id == "broken":
+        raise RuntimeError("password=hunter2")
+    if thing_id == "refused":
+        raise Rejected("No.", reason_code="no", vendor_said="SELECT Id", what_to_do="Look.")
+    if thing_id == "busy":
+        raise Conflict("The thing is busy.", retry_after_s=page_size)
+    return {"thing": thing_id, "tenant": request.user.tenant, "subject": request.user.subject}
+
+
+@post("/v1/things", operation_id="createThing", opt=WRITE)
+async def create_thing(
+    data: JSONBody[Thing], key: Annotated[str, HeaderParameter(name="Idempotency-Key", min_length=1)]
+) -> Response[Thing]:
+    """The thing."""
+    return Response(data, headers={"X-Key": key})
+
+
+@post("/v1/pokes", operation_id="poke", opt=WRITE, status_code=200)
+async def poke() -> dict[str, bool]:
+    """An operation without a body."""
+    return {"poked": True}
+
+
+@get("/v1/things", operation_id="listThings", opt=READ, sync_to_thread=False)
+def list_things() -> list[str]:
+    """Beside another operation at its address."""
+    return ["a"]
+
+
+@get("/public", operation_id="getPublic", opt=public(), sync_to_thread=False)
+def get_public() -> str:
+    """For everyone."""
+    return "hello"
+
+
+def tier(authenticator: Authenticator, *, plain: bool = False, discreet: Callable[[str], str] | None = None) -> Tier:
+    description = "A service for tests."
+    return Tier("tests", "Tests", "1.0.0", description, authenticator, plain_problems=plain, discreet=discreet)
+
+
+def authorization(scope: str = "things:read things:write") -> dict[str, str]:
+    return {"Authorization": f"Bearer {sign(KEY, claims(scope=scope))}"}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    app = create_service(tier(authenticator), [get_thing, list_things, create_thing, poke, get_public], state={})
+    async with (
+        running_app(app),
+        httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test") as found,
+    ):
+        yield found
+
+
+async def create(client: httpx.AsyncClient, content: Any = b'{"thingName":"a"}', **headers: str) -> httpx.Response:
+    sent = {**authorization(), "Content-Type": "application/json", "Idempotency-Key": "k", **headers}
+    return await client.post("/v1/things", content=content, headers=sent)
+
+
+def assert_problem(answer: httpx.Response, status: int, slug: str) -> dict[str, Any]:
+    problem: dict[str, Any] = answer.json()
+    assert answer.status_code == problem["status"] == status, problem
+    assert problem["type"] == f"urn:quoteway:problem:{slug}"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["correlationId"] == answer.headers["x-correlation-id"]
+    return problem
+
+
+async def test_a_caller_with_the_scope_is_let_in_as_who_its_token_says(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/things/a", headers=authorization())
+
+    assert answer.json() == {"thing": "a", "tenant": "nordwind", "subject": "005QW0000000001AAA"}
+
+
+@pytest.mark.parametrize("discreet", [None, str.lower])
+async def test_a_vendors_own_words_are_told_by_a_discreet_tier_only(discreet: Callable[[str], str] | None) -> None:
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    app = create_service(tier(authenticator, discreet=discreet), [get_thing], state={})
+    async with (
+        running_app(app),
+        httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test") as client,
+    ):
+        problem = (await client.get("/v1/things/refused", headers=authorization())).json()
+
+    assert problem["reasonCode"] == "no"
+    told = {name: problem[name] for name in ("vendorSaid", "whatToDo") if name in problem}
+    assert told == ({} if discreet is None else {"vendorSaid": "select id", "whatToDo": "Look."})
+
+
+async def test_without_a_token_there_is_401(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/things/a")
+
+    assert_problem(answer, 401, "unauthenticated")
+    assert answer.headers["www-authenticate"] == f'Bearer scope="things:read", {METADATA}'
+
+
+async def test_with_a_wrong_token_there_is_401_and_no_reason_to_learn_from(client: httpx.AsyncClient) -> None:
+    # Of an expired one that was good it is told: tests/shared/identity/test_auth.py.
+    early, foreign = sign(KEY, claims(iat=int(time.time()) + 3600)), sign(KEY, claims(aud="another"))
+    answers = [
+        await client.get("/v1/things/a", headers={"Authorization": f"Bearer {token}"}) for token in (early, foreign)
+    ]
+
+    problems = [assert_problem(answer, 401, "unauthenticated") for answer in answers]
+    assert problems[0]["detail"] == problems[1]["detail"]
+    assert 'error="invalid_token"' in answers[0].headers["www-authenticate"]
+
+
+@pytest.mark.parametrize("scope", ["", "things:write", "things:rea", "Things:read"])
+async def test_without_the_scope_there_is_403(client: httpx.AsyncClient, scope: str) -> None:
+    answer = await client.get("/v1/things/a", headers=authorization(scope))
+
+    assert_problem(answer, 403, "forbidden")
+    assert answer.headers["www-authenticate"] == (f'Bearer error="insufficient_scope", scope="things:read", {METADATA}')
+
+
+async def test_all_scopes_of_an_operation_are_needed(client: httpx.AsyncClient) -> None:
+    answer = await create(client, **authorization("things:read"))
+
+    assert "things:write" in assert_problem(answer, 403, "forbidden")["detail"]
+
+
+async def test_a_caller_without_a_token_makes_us_read_no_body(client: httpx.AsyncClient) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        raise AssertionError("the body was read")
+
+    answer = await client.post("/v1/things", content=body())
+
+    assert_problem(answer, 401, "unauthenticated")
+
+
+async def test_an_address_that_is_not_there_is_404(client: httpx.AsyncClient) -> None:
+    for path in ("/nothing", "/v1/things/a/b", "/v1"):
+        assert_problem(await client.get(path, headers=authorization()), 404, "no-such-address")
+
+
+async def test_a_method_that_an_address_does_not_take_is_405_and_names_those_it_takes(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = await client.delete("/v1/things/a", headers=authorization())
+
+    assert_problem(answer, 405, "method-not-allowed")
+    assert "GET" in answer.headers["allow"]
+
+
+async def test_everyone_may_ask_which_methods_there_are(client: httpx.AsyncClient) -> None:
+    answer = await client.options("/v1/things/a")
+
+    assert answer.status_code == 204
+    assert answer.headers["allow"] == "GET, OPTIONS"
+    assert (await client.options("/v1/things")).headers["allow"] == "GET, POST, OPTIONS"
+    assert (await client.options("/v1/nothing")).status_code == 404
+
+
+async def test_public_operations_answer_without_a_token(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/public")).text == "hello"
+    assert (await client.get("/health/live")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "pointer"),
+    [
+        ("/v1/things/A", "path/thingId"),
+        ("/v1/things/a?pageSize=0", "query/pageSize"),
+        ("/v1/things/a?pageSize=x", "query/pageSize"),
+        ("/v1/things/a%0A", "path"),
+        ("/v1/things/a%00", "path"),
+        ("/v1/things/a?pageSize=1%0D", "path"),
+    ],
+)
+async def test_a_wrong_parameter_is_named_as_the_caller_knows_it(
+    client: httpx.AsyncClient, path: str, pointer: str
+) -> None:
+    problem = assert_problem(await client.get(path, headers=authorization()), 400, "invalid-request")
+
+    assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
+
+
+async def test_every_wrong_parameter_is_named(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/things/A?pageSize=0", headers=authorization())
+
+    problem = assert_problem(answer, 400, "invalid-request")
+    assert {fault["pointer"] for fault in problem["errors"]} == {"path/thingId", "query/pageSize"}
+
+
+async def test_a_missing_header_is_named(client: httpx.AsyncClient) -> None:
+    headers = {**authorization(), "Content-Type": "application/json"}
+    answer = await client.post("/v1/things", content=b'{"thingName":"a"}', headers=headers)
+
+    problem = assert_problem(answer, 400, "invalid-request")
+    assert problem["errors"] == [{"pointer": "header/Idempotency-Key", "detail": "This parameter is required."}]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b"{}", "/thingName"),
+        (b'{"thingName":1}', "/thingName"),
+        (b'{"thingName":"a","count":"1"}', "/count"),
+        (b'{"thingName":"a","count":1.5}', "/count"),
+        (b'{"thingName":"a","other":1}', "/other"),
+        (b'{"thingName":"a","thingName":"b"}', "/thingName"),
+        (b"[]", ""),
+        (b"null", ""),
+        (b"{", ""),
+        (b'{"thingName":"\xff"}', ""),
+        (b'{"thingName":"\\ud800"}', ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+async def test_a_wrong_body_is_refused_with_a_pointer(client: httpx.AsyncClient, body: bytes, pointer: str) -> None:
+    problem = assert_problem(await create(client, body), 400, "invalid-request")
+
+    assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
+
+
+async def test_every_fault_of_a_body_is_pointed_at(client: httpx.AsyncClient) -> None:
+    problem = assert_problem(await create(client, b'{"thing_name":"a","count":"1"}'), 400, "invalid-request")
+
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/thingName", "/count", "/thing_name"]
+
+
+async def test_a_right_body_reaches_the_handler(client: httpx.AsyncClient) -> None:
+    answer = await create(client, '{"thingName":"Bücher","count":2}'.encode())
+
+    assert (answer.status_code, answer.json()) == (201, {"thingName": "Bücher", "count": 2})
+
+
+async def test_a_missing_body_is_said_to_be_missing(client: httpx.AsyncClient) -> None:
+    problem = assert_problem(await create(client, b""), 400, "invalid-request")
+
+    assert problem["detail"] == "A JSON body is needed."
+
+
+async def test_an_operation_without_a_body_needs_none(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/v1/pokes", headers=authorization())).json() == {"poked": True}
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded", ""])
+async def test_only_json_is_taken(client: httpx.AsyncClient, media_type: str) -> None:
+    problem = assert_problem(await create(client, **{"Content-Type": media_type}), 400, "invalid-request")
+
+    assert problem["detail"] == "Send the body as application/json."
+
+
+async def test_json_may_name_its_character_set(client: httpx.AsyncClient) -> None:
+    assert (await create(client, **{"Content-Type": "Application/JSON; charset=utf-8"})).status_code == 201
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_large_body_is_413_whether_its_length_is_declared_or_not(
+    client: httpx.AsyncClient, *, declared: bool
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b" " * 100_000
+
+    content = b" " * (BODY_BYTES_MAX + 1) if declared else chunks()
+
+    assert_problem(await create(client, content), 413, "payload-too-large")
+
+
+async def test_a_body_that_trickles_in_is_given_up(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trickle() -> AsyncIterator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(service_module, "BODY_TIMEOUT_S", 0.2)
+
+    answer = await create(client, trickle())
+
+    assert_problem(answer, 408, "request-timeout")
+    assert answer.headers["connection"] == "close"
+
+
+async def test_a_defect_is_500_logged_with_its_id_and_shows_nothing_of_our_insides(
+    client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = await client.get("/v1/things/broken", headers=authorization())
+
+    problem = assert_problem(answer, 500, "internal-error")
+    assert "hunter2" not in answer.text
+    assert problem["correlationId"]
+    [record] = [record for record in caplog.records if record.name == "shared.inbound.problem_answer"]
+    assert record.exc_info is not None
+    assert "hunter2" in str(record.exc_info[1])
+
+
+async def test_a_known_error_keeps_its_headers(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/things/busy?pageSize=4", headers=authorization())
+
+    assert assert_problem(answer, 409, "conflict")["retryAfterSeconds"] == 4
+    assert answer.headers["retry-after"] == "4"
+
+
+@pytest.mark.parametrize("path", ["/public", "/v1/things/a", "/v1/things/A", "/nothing"])
+async def test_every_answer_carries_the_correlation_id_it_was_given_once(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, headers={"X-Correlation-Id": "from-the-caller.1"})
+
+    assert answer.headers.get_list("x-correlation-id") == ["from-the-caller.1"]
+
+
+@pytest.mark.parametrize("harmful", ["short", "x" * 65, "with space", 'quote"quote', "semi;colon", "new\\nline"])
+async def test_a_harmful_correlation_id_is_replaced(client: httpx.AsyncClient, harmful: str) -> None:
+    answer = await client.get("/public", headers={"X-Correlation-Id": harmful})
+
+    assert answer.headers["x-correlation-id"] != harmful
+    assert len(answer.headers["x-correlation-id"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("plain", "accept", "media_type"),
+    [
+        (False, "application/json", "application/problem+json"),
+        (True, "*/*", "application/json"),
+        (True, "application/problem+json", "application/problem+json"),
+    ],
+)
+async def test_a_tier_may_answer_problems_plainly(accept: str, media_type: str, *, plain: bool) -> None:
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    app = create_service(tier(authenticator, plain=plain), [get_thing], state={})
+    async with httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test") as client:
+        answer = await client.get("/v1/things/a", headers={"Accept": accept})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (401, media_type)
+
+
+def test_a_handler_without_a_policy_keeps_the_service_from_starting() -> None:
+    @get("/v1/forgotten", sync_to_thread=False)
+    def forgotten() -> str:
+        """Open by omission."""
+        return "everything"
+
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    with pytest.raises(ImproperlyConfiguredException, match=r"/v1/forgotten: .* declares no policy"):
+        create_service(tier(authenticator), [get_thing, forgotten], state={})
+
+
+def test_a_hook_that_would_replace_the_check_of_the_front_cannot_be_served() -> None:
+    async def another(_request: Request[Any, Any, Any]) -> None:
+        """Lets everything pass."""
+
+    @get("/v1/hooked", opt=public(), before_request=another, sync_to_thread=False)
+    def hooked() -> str:
+        """Never served."""
+        return "everything"
+
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    with pytest.raises(ImproperlyConfiguredException, match=r"/v1/hooked: .* before_request of its own"):
+        create_service(tier(authenticator), [get_thing, hooked], state={})
+
+
+async def test_state_reaches_the_handlers_and_ends_are_run_in_order() -> None:
+    ended: list[str] = []
+
+    @get("/v1/state", opt=public(), sync_to_thread=False)
+    def read_state(request: Request[Principal, Any, Any]) -> Response[str]:
+        """What was given."""
+        return Response(request.app.state.given)
+
+    async def begin() -> None:
+        ended.append("began")
+
+    async def end() -> None:
+        ended.append("ended")
+
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
+    app = create_service(
+        tier(authenticator), [read_state], state={"given": "42"}, on_startup=[begin], on_shutdown=[end]
+    )
+    async with (
+        running_app(app),
+        httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test") as client,
+    ):
+        assert (await client.get("/v1/state")).text == "42"
+
+    assert ended == ["began", "ended"]

@@ -1,0 +1,348 @@
+"""The Stripe adapter against the simulator of an account, whose search trails its writes."""
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from shared.canonical import CustomerDraft, Money, Recurrence, SubscriptionStatus
+from shared.problem import OutcomeUnknown, Rejected, Unavailable
+from system_api.billing.stripe.adapter import Stripe
+from system_api.billing.stripe.api import StripeApi
+from tests.system_api.billing.conftest import created, external_id, item, monthly, started, stripe_get, stripe_post
+from tests.system_api.conftest import SEARCH_LAG_S, Simulator, stripe_connection
+from tests.system_api.transports import Lossy
+
+# -- customers and prices ---------------------------------------------------------------------------------------------
+
+
+async def test_a_customer_is_made_once_though_the_search_is_behind(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    first = await billing.ensure_customer(customer_draft)
+    second = await billing.ensure_customer(customer_draft)
+
+    assert first.created
+    assert not second.created
+    assert first.vendor_id == second.vendor_id
+    kept = stripe_get(stripe_account, f"/v1/customers/{first.vendor_id}")
+    assert kept["address"]["postal_code"] == "70435"
+    tax_ids = stripe_get(stripe_account, f"/v1/customers/{first.vendor_id}/tax_ids")
+    assert [(each["type"], each["value"]) for each in tax_ids["data"]] == [("eu_vat", "DE811193231")]
+
+
+async def test_a_customer_made_long_ago_is_found_by_search(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await billing.ensure_customer(customer_draft)
+    stripe_account.control("POST", "clock", advance_s=SEARCH_LAG_S + 1)
+    a_week_on = time.time() + 7 * 86_400
+    monkeypatch.setattr(StripeApi, "now_s", lambda _: a_week_on)
+
+    second = await billing.ensure_customer(customer_draft)
+
+    assert (second.created, second.vendor_id) == (False, first.vendor_id)
+
+
+async def test_many_at_once_make_one_customer(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    answers = await asyncio.gather(*(billing.ensure_customer(customer_draft) for _ in range(5)), return_exceptions=True)
+
+    assert all(isinstance(answer, Unavailable) or not isinstance(answer, BaseException) for answer in answers), answers
+    listed = stripe_get(stripe_account, "/v1/customers", limit=100)["data"]
+    assert sum(each["metadata"].get("quoteway_account_id") == customer_draft.account_id for each in listed) == 1
+
+
+async def test_ids_that_differ_in_capitals_are_different_accounts(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    first = await billing.ensure_customer(customer_draft)
+    stripe_account.control("POST", "clock", advance_s=SEARCH_LAG_S + 1)
+
+    assert await billing.list_subscriptions(customer_draft.account_id.upper()) == []
+    other = await billing.find_customer(customer_draft.account_id.upper(), "EUR")
+    assert first.vendor_id
+    assert other is None
+
+
+def recurring(*skus: str) -> dict[str, tuple[Recurrence, ...]]:
+    return dict.fromkeys(skus, (Recurrence.month, Recurrence.year))
+
+
+async def test_list_prices_are_what_billing_sells_in_that_currency(billing: Stripe) -> None:
+    prices = await billing.list_prices(
+        recurring("MON-STD", "SUPPORT-PREM", "GATEWAY-EDGE", "MON-LEGACY", "NONE"), "USD"
+    )
+
+    assert prices == {
+        ("MON-STD", Recurrence.month): Money(amount="5.50", currency="USD"),
+        ("SUPPORT-PREM", Recurrence.year): Money(amount="1320.00", currency="USD"),
+    }
+    assert await billing.list_prices(recurring("MON-STD"), "GBP") == {}
+
+
+async def test_more_prices_than_one_request_takes(billing: Stripe) -> None:
+    skus = [f"NONE-{number}" for number in range(60)]
+
+    assert set(await billing.list_prices(recurring(*skus, "MON-STD"), "EUR")) == {("MON-STD", Recurrence.month)}
+
+
+# -- subscriptions ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_subscription_is_started_once_and_charged_as_ordered(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    name, ordered = await started(billing, customer_draft)
+
+    again = await billing.create_subscription(name, ordered)
+
+    assert created(stripe_account, "subscription", name) == 1
+    assert again.status is SubscriptionStatus.active
+    assert again.period_amount == Money(amount="98.00", currency="EUR")
+    assert again.order_id == ordered.order_id
+    assert again.current_period_ends_at is not None
+    kept = stripe_get(stripe_account, f"/v1/subscriptions/{again.vendor_id}")
+    assert (kept["collection_method"], kept["days_until_due"]) == ("send_invoice", 30)
+    assert [rate["percentage"] for rate in kept["default_tax_rates"]] == [19]
+    assert kept["items"]["data"][0]["price"]["lookup_key"] == "MON-STD-EUR-month"  # the catalogue's own price
+
+
+async def test_a_price_finer_than_a_cent_is_charged_exactly(billing: Stripe, customer_draft: CustomerDraft) -> None:
+    name, _ = await started(billing, customer_draft, price="4.655")
+
+    subscription = await billing.find_subscription(name)
+
+    assert [each.net_unit_price.amount for each in subscription.items] == ["4.655"]
+    assert subscription.period_amount == Money(amount="93.10", currency="EUR")
+
+
+async def test_a_subscription_of_many_items_is_read_whole(billing: Stripe, customer_draft: CustomerDraft) -> None:
+    items = [item("MON-STD", str(number), f"{number}.25") for number in range(1, 21)]
+
+    name, _ = await started(billing, customer_draft, items=items)
+
+    assert len((await billing.find_subscription(name)).items) == 20
+
+
+async def test_tax_rates_are_made_once(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    code = f"TEST-{uuid.uuid4().hex[:8]}"
+    for _ in range(2):
+        await started(billing, customer_draft, tax_code=code, tax_percent="7.25")
+
+    rates = stripe_get(stripe_account, "/v1/tax_rates", limit=100)["data"]
+    assert [each["percentage"] for each in rates if each["metadata"].get("quoteway_tax_code") == code] == [7.25]
+
+
+async def test_an_archived_tax_rate_is_replaced_and_not_answered_again(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    """Stripe replays the answer that made it for a day: every order of the jurisdiction would be refused until then."""
+    code = f"TEST-{uuid.uuid4().hex[:8]}"
+    await started(billing, customer_draft, tax_code=code, tax_percent="7.25")
+    rates = stripe_get(stripe_account, "/v1/tax_rates", limit=100)["data"]
+    (first,) = (each["id"] for each in rates if each["metadata"].get("quoteway_tax_code") == code)
+    stripe_post(stripe_account, f"/v1/tax_rates/{first}", active="false")
+
+    name, _ = await started(billing, customer_draft, tax_code=code, tax_percent="7.25")
+
+    subscription = await billing.find_subscription(name)
+    kept = stripe_get(stripe_account, f"/v1/subscriptions/{subscription.vendor_id}")
+    assert first not in {rate["id"] for rate in kept["default_tax_rates"]}
+
+
+async def test_a_subscription_is_found_before_and_after_the_search_knows_it(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, _ = await started(billing, customer_draft)
+    assert (await billing.find_subscription(name)).status is SubscriptionStatus.active
+
+    stripe_account.control("POST", "clock", advance_s=SEARCH_LAG_S + 1)
+    a_week_on = time.time() + 7 * 86_400
+    monkeypatch.setattr(StripeApi, "now_s", lambda _: a_week_on)
+
+    assert (await billing.find_subscription(name)).status is SubscriptionStatus.active
+    assert (await billing.find_subscription("never-started")).status is SubscriptionStatus.absent
+
+
+async def test_a_lost_answer_is_found_again_and_made_no_second_time(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, network: Lossy
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+    name, ordered = external_id(), monthly(customer.vendor_id, customer_draft.account_id)
+    with network.losing("POST", "/v1/subscriptions"), pytest.raises(OutcomeUnknown):
+        await billing.create_subscription(name, ordered)
+
+    assert (await billing.find_subscription(name)).status is SubscriptionStatus.active
+    assert (await billing.create_subscription(name, ordered)).status is SubscriptionStatus.active
+    assert created(stripe_account, "subscription", name) == 1
+
+
+async def test_what_was_made_but_cannot_be_read_back_is_an_unknown_outcome(
+    billing: Stripe, customer_draft: CustomerDraft, network: Lossy
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+    draft = monthly(customer.vendor_id, customer_draft.account_id)
+
+    with network.losing("GET", "/v1/subscriptions/sub_"), pytest.raises(OutcomeUnknown, match="could not be read back"):
+        await billing.create_subscription(external_id(), draft)
+
+
+async def test_another_order_under_the_same_external_id_is_a_mismatch(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    name, ordered = await started(billing, customer_draft)
+    other = monthly(ordered.customer_vendor_id, customer_draft.account_id, price="4.80")
+
+    with pytest.raises(Rejected, match="items, period amount differ") as raised:
+        await billing.create_subscription(name, other)
+
+    assert raised.value.reason_code == "read_back_mismatch"
+    assert created(stripe_account, "subscription", name) == 1
+
+
+async def test_a_tax_that_differs_is_a_mismatch_too(billing: Stripe, customer_draft: CustomerDraft) -> None:
+    name, ordered = await started(billing, customer_draft)
+    other = monthly(ordered.customer_vendor_id, customer_draft.account_id, tax_code="US-NY", tax_percent="4")
+
+    with pytest.raises(Rejected, match="tax percent differ"):
+        await billing.create_subscription(name, other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"items": [item("MON-LEGACY", "1", "3.90")]}, "product_not_sold"),
+        ({"items": [item("SUPPORT-PREM", "1", "1200.00")]}, "product_not_sold"),  # sold by the year
+        ({"items": [item("MON-STD", "1.5", "4.90")]}, "quantity_not_whole"),
+        ({"recurrence": Recurrence.none}, "not_recurring"),
+    ],
+)
+async def test_what_cannot_be_charged_is_refused_before_anything_is_made(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, changes: dict[str, Any], reason: str
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+    name = external_id()
+
+    with pytest.raises(Rejected) as raised:
+        await billing.create_subscription(name, monthly(customer.vendor_id, customer_draft.account_id, **changes))
+
+    assert raised.value.reason_code == reason
+    assert created(stripe_account, "subscription", name) == 0
+
+
+async def test_an_accounts_subscriptions_are_those_that_run(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    ended, _ = await started(billing, customer_draft)
+    running, ordered = await started(billing, customer_draft)
+    await billing.cancel_subscription(ended)
+    foreign = stripe_post(
+        stripe_account,
+        "/v1/subscriptions",
+        **{
+            "customer": ordered.customer_vendor_id,
+            "items[0][price_data][product]": "MON-STD",
+            "items[0][price_data][currency]": "eur",
+            "items[0][price_data][unit_amount]": "100",
+            "items[0][price_data][recurring][interval]": "week",
+            "collection_method": "send_invoice",
+            "days_until_due": "10",
+        },
+    )
+
+    found = await billing.list_subscriptions(customer_draft.account_id)
+
+    assert [each.external_id for each in found] == [foreign["id"], running]
+    assert found[0].recurrence is None  # a rhythm that Quoteway does not sell
+    assert await billing.list_subscriptions("001unknown") == []
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_500_that_did_the_work_is_unknown_and_its_replay_too(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+    name, ordered = external_id(), monthly(customer.vendor_id, customer_draft.account_id)
+    stripe_account.control("POST", "refuse", path="/v1/subscriptions", status=500, executed=True)
+
+    with pytest.raises(OutcomeUnknown):
+        await billing.create_subscription(name, ordered)
+
+    assert (await billing.create_subscription(name, ordered)).status is SubscriptionStatus.active
+    assert created(stripe_account, "subscription", name) == 1
+
+
+async def test_a_500_that_did_nothing_is_replayed_as_an_unknown_outcome(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+    name, ordered = external_id(), monthly(customer.vendor_id, customer_draft.account_id)
+    stripe_account.control("POST", "refuse", path="/v1/subscriptions", status=500)
+    with pytest.raises(OutcomeUnknown):
+        await billing.create_subscription(name, ordered)
+
+    with pytest.raises(OutcomeUnknown) as replayed:
+        await billing.create_subscription(name, ordered)
+
+    assert replayed.value.reason_code == "replayed_failure"
+    assert (await billing.find_subscription(name)).status is SubscriptionStatus.absent
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "family", "reason"),
+    [
+        (402, "card_declined", Rejected, "payment_declined"),
+        (429, "rate_limit", Unavailable, "rate_limit"),
+        (409, "idempotency_key_in_use", Unavailable, "idempotency_key_in_use"),
+        (503, None, OutcomeUnknown, "outcome_unknown"),
+    ],
+)
+async def test_a_refusal_is_sorted(
+    billing: Stripe,
+    customer_draft: CustomerDraft,
+    stripe_account: Simulator,
+    status: int,
+    code: str | None,
+    family: type[Exception],
+    reason: str,
+) -> None:
+    customer = await billing.ensure_customer(customer_draft)
+    stripe_account.control("POST", "refuse", path="/v1/subscriptions", status=status, code=code)
+
+    with pytest.raises(family) as raised:
+        await billing.create_subscription(external_id(), monthly(customer.vendor_id, customer_draft.account_id))
+
+    assert raised.value.reason_code == reason  # type: ignore[attr-defined]  # all three families have one
+
+
+async def test_a_wrong_key_says_which_setting_to_check(stripe_account: Simulator) -> None:
+    billing = Stripe(stripe_connection(stripe_account.url))
+
+    with pytest.raises(Unavailable, match="does not accept our key") as raised:
+        await billing.ready()
+    assert "key" in raised.value.what_to_do
+
+    assert raised.value.reason_code == "credentials_refused"
+    await billing.close()
+
+
+async def test_the_right_key_is_ready(billing: Stripe) -> None:
+    assert await billing.ready() is None
+
+
+async def test_an_account_that_is_away_is_unavailable(dead_url: str, customer_draft: CustomerDraft) -> None:
+    billing = Stripe(stripe_connection(dead_url))
+
+    with pytest.raises(Unavailable):
+        await billing.ensure_customer(customer_draft)
+    with pytest.raises(Unavailable):
+        await billing.list_prices(recurring("MON-STD"), "EUR")
+    await billing.close()

@@ -1,0 +1,121 @@
+"""Requests for one subscription that cross: a lost one, and its repeat under another price or tax rate."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from shared.canonical import CustomerDraft, SubscriptionStatus
+from shared.problem import OutcomeUnknown, Rejected
+from system_api.billing.stripe import adapter as stripe
+from system_api.billing.stripe.adapter import Stripe
+from tests.system_api.billing.conftest import (
+    created,
+    exchanged_price,
+    external_id,
+    monthly,
+    started,
+    stripe_get,
+    stripe_post,
+)
+from tests.system_api.conftest import Simulator
+from tests.system_api.transports import Lossy
+
+
+async def archive_the_tax_rate(stripe_account: Simulator, code: str) -> None:
+    rates = stripe_get(stripe_account, "/v1/tax_rates", limit=100)["data"]
+    (rate,) = (each["id"] for each in rates if each["metadata"].get("quoteway_tax_code") == code)
+    stripe_post(stripe_account, f"/v1/tax_rates/{rate}", active="false")
+
+
+async def test_a_subscription_is_found_again_although_its_price_and_tax_rate_have_been_exchanged(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, network: Lossy
+) -> None:
+    customer, code = await billing.ensure_customer(customer_draft), f"TEST-{uuid.uuid4().hex[:8]}"
+    name, ordered = external_id(), monthly(customer.vendor_id, customer_draft.account_id, tax_code=code)
+    with network.losing("POST", "/v1/subscriptions"), pytest.raises(OutcomeUnknown):
+        await billing.create_subscription(name, ordered)
+    await archive_the_tax_rate(stripe_account, code)
+    with exchanged_price(stripe_account, "490"):
+        again = await billing.create_subscription(name, ordered)
+
+    assert again.status is SubscriptionStatus.active
+    assert created(stripe_account, "subscription", name) == 1
+
+
+async def test_a_request_that_meets_another_tax_rate_than_one_on_its_way_starts_no_second_subscription(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one arrives after the look for it, and before the second."""
+    customer, code = await billing.ensure_customer(customer_draft), f"TEST-{uuid.uuid4().hex[:8]}"
+    name, ordered = external_id(), monthly(customer.vendor_id, customer_draft.account_id, tax_code=code)
+    of_customer, looks = Stripe._of_customer, iter([False, False, True])
+
+    async def look(self: Stripe, customer: str, name: str) -> Any:
+        return await of_customer(self, customer, name) if next(looks) else []
+
+    monkeypatch.setattr(Stripe, "_of_customer", look)
+    first = await billing.create_subscription(name, ordered)
+    await archive_the_tax_rate(stripe_account, code)
+
+    second = await billing.create_subscription(name, ordered)
+
+    assert second == first
+    assert created(stripe_account, "subscription", name) == 1
+
+
+async def test_what_an_earlier_request_may_yet_start_is_an_unknown_outcome(
+    billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
+) -> None:
+    customer, code = await billing.ensure_customer(customer_draft), f"TEST-{uuid.uuid4().hex[:8]}"
+    name, ordered = external_id(), monthly(customer.vendor_id, customer_draft.account_id, tax_code=code)
+    stripe_account.control("POST", "refuse", path="/v1/subscriptions", status=500)
+    with pytest.raises(OutcomeUnknown):
+        await billing.create_subscription(name, ordered)
+    await archive_the_tax_rate(stripe_account, code)
+
+    with pytest.raises(OutcomeUnknown, match="with other prices or tax rates") as raised:
+        await billing.create_subscription(name, ordered)
+
+    assert raised.value.reason_code == "started_otherwise"
+    assert created(stripe_account, "subscription", name) == 0
+
+
+async def two_running(billing: Stripe, draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[str]]:
+    """An external id under which two subscriptions run, oldest first."""
+    name, ordered = await started(billing, draft)
+    with monkeypatch.context() as blind:
+
+        async def nothing(*_: Any) -> list[Any]:
+            return []
+
+        blind.setattr(Stripe, "_of_customer", nothing)
+        blind.setattr(stripe, "idempotency_key", lambda *_: uuid.uuid4().hex)
+        await billing.create_subscription(name, ordered)
+    return name, [record.id for record in await billing._find_all(name)]
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+async def test_all_but_the_one_to_keep_are_cancelled(
+    billing: Stripe, customer_draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    name, ids = await two_running(billing, customer_draft, monkeypatch)
+
+    left = await billing.cancel_subscription(name, keep=ids[kept])
+    again = await billing.cancel_subscription(name, keep=ids[kept])
+
+    assert (left.vendor_id, left.status) == (ids[kept], SubscriptionStatus.active)
+    assert (left.cancelled_vendor_ids, again.cancelled_vendor_ids) == ([ids[1 - kept]], [])
+    assert [record.ended for record in await billing._find_all(name)] == [place != kept for place in range(2)]
+
+
+async def test_where_the_one_to_keep_is_not_there_nothing_is_cancelled(
+    billing: Stripe, customer_draft: CustomerDraft
+) -> None:
+    name, _ = await started(billing, customer_draft)
+
+    with pytest.raises(Rejected) as raised:
+        await billing.cancel_subscription(name, keep="sub_unknown")
+
+    assert raised.value.reason_code == "nothing_to_keep"
+    assert (await billing.find_subscription(name)).status is SubscriptionStatus.active

@@ -1,0 +1,200 @@
+"""Customers, credit, prices and readiness of a real Tryton, and of its stand-in."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sandbox.vendors.tryton.rest import RestClient
+from shared.canonical import (
+    Address,
+    CreditDecision,
+    Customer,
+    Money,
+)
+from shared.problem import OutcomeUnknown, Rejected, Unavailable
+from system_api.connections import Secret
+from system_api.erp.contract import SoldProduct
+from system_api.erp.tryton.adapter import Tryton
+from tests.system_api.erp.conftest import (
+    ACME,
+    TIDEWATER,
+    Books,
+    connection_of,
+    euros,
+    hardware,
+    new_customer,
+    order_id,
+    tryton_connection,
+)
+from tests.system_api.transports import Lossy
+
+# -- customers and credit ---------------------------------------------------------------------------------------------
+
+
+async def test_a_known_customer_is_found_by_its_account(erp: Tryton, acme: Customer) -> None:
+    assert (acme.code, acme.name) == ("C-1001", "Acme Industriewerke GmbH")
+    assert await erp.find_customer("001unknown") is None
+
+
+async def test_a_customer_is_made_once_with_address_and_vat_id(erp: Tryton, rest: RestClient) -> None:
+    draft = new_customer()
+
+    first = await erp.ensure_customer(draft)
+    second = await erp.ensure_customer(draft)
+
+    assert first.created
+    assert not second.created
+    assert first.vendor_id == second.vendor_id
+    fields = ("identifiers.type", "identifiers.code", "addresses.city", "addresses.country.code")
+    party = rest.read("party.party", int(first.vendor_id), [*fields, "customer_payment_term.name"])
+    assert {(each["type"], each["code"]) for each in party["identifiers"]} == {
+        (None, f"SF:{draft.account_id}"),
+        ("eu_vat", draft.vat_id),
+    }
+    assert [(each["city"], each["country"]["code"]) for each in party["addresses"]] == [("Wien", "AT")]
+    assert party["customer_payment_term"]["name"] == "30 days net"
+
+
+async def test_many_at_once_make_one_customer(erp: Tryton, rest: RestClient) -> None:
+    draft = new_customer()
+
+    customers = await asyncio.gather(*(erp.ensure_customer(draft) for _ in range(4)))
+
+    assert len({customer.vendor_id for customer in customers}) == 1
+    assert sum(customer.created for customer in customers) == 1
+    assert len(rest.search("party.identifier", [["code", "=", f"SF:{draft.account_id}"]], ["id"])) == 1
+
+
+async def test_a_lost_answer_to_a_new_customer_is_unknown_and_found_again(erp: Tryton, network: Lossy) -> None:
+    draft = new_customer()
+    with network.losing("POST", "/party.party"), pytest.raises(OutcomeUnknown):
+        await erp.ensure_customer(draft)
+
+    assert not (await erp.ensure_customer(draft)).created
+
+
+async def test_an_american_customer_keeps_its_state(erp: Tryton, rest: RestClient) -> None:
+    address = Address(street="88 Wharf Road", postal_code="94607", city="Oakland", country="US", region="CA")
+
+    customer = await erp.ensure_customer(new_customer(address=address, vat_id=None))
+
+    party = rest.read("party.party", int(customer.vendor_id), ["addresses.subdivision.code"])
+    assert party["addresses"][0]["subdivision"]["code"] == "US-CA"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"address": Address(street="s", postal_code="1", city="c", country="XX")}, "unknown_country"),
+        ({"address": Address(street="s", postal_code="1", city="c", country="US", region="ZZ")}, "unknown_state"),
+        ({"vat_id": "ATU99999999"}, "refused_by_erp"),
+    ],
+)
+async def test_a_customer_that_the_erp_cannot_keep_is_refused(
+    erp: Tryton, changes: dict[str, Any], reason: str
+) -> None:
+    draft = new_customer(**changes)
+
+    with pytest.raises(Rejected) as raised:
+        await erp.ensure_customer(draft)
+
+    assert raised.value.reason_code == reason
+    assert await erp.find_customer(draft.account_id) is None
+
+
+async def test_credit_is_what_fits_beside_what_is_owed(erp: Tryton) -> None:
+    fits = await erp.check_credit(TIDEWATER, euros("5000.00"))
+    too_much = await erp.check_credit(TIDEWATER, euros("5000.01"))
+    abroad = await erp.check_credit(TIDEWATER, Money(amount="1.00", currency="USD"))
+
+    assert fits is not None
+    assert too_much is not None
+    assert abroad is not None
+    assert (fits.decision, fits.limit, fits.available) == (
+        CreditDecision.approved,
+        euros("5000.00"),
+        euros("5000.00"),
+    )
+    assert too_much.decision is CreditDecision.refused
+    assert "does not fit under the limit of 5000.00 EUR" in too_much.reason
+    assert abroad.decision is CreditDecision.unknown
+    assert await erp.check_credit("001unknown", euros("1.00")) is None
+
+
+async def test_a_confirmed_order_counts_against_the_limit(erp: Tryton, acme: Customer) -> None:
+    before = await erp.check_credit(ACME, euros("1.00"))
+    order = order_id()
+    await erp.create_order(order, hardware(acme.vendor_id))
+    await erp.confirm_order(order)
+
+    during = await erp.check_credit(ACME, euros("1.00"))
+    await erp.cancel_order(order)
+    after = await erp.check_credit(ACME, euros("1.00"))
+
+    assert before is not None
+    assert during is not None
+    assert during.exposure.value - before.exposure.value == Decimal("4621.00")
+    assert after == before
+
+
+async def test_a_customer_without_a_limit_has_credit(erp: Tryton) -> None:
+    customer = await erp.ensure_customer(new_customer())
+
+    credit = await erp.check_credit(customer.account_id, euros("1000000.00"))
+
+    assert credit is not None
+    assert (credit.decision, credit.limit) == (CreditDecision.approved, None)
+
+
+# -- prices -----------------------------------------------------------------------------------------------------------
+
+
+async def test_prices_are_the_companys_own(erp: Tryton, books: Books) -> None:
+    american = Tryton(connection_of(books, "NW-US", "USD"))
+
+    assert await erp.list_prices(["GATEWAY-EDGE", "MON-LEGACY", "NONE"], "EUR") == {
+        "GATEWAY-EDGE": SoldProduct(euros("1490.00"), quantity_digits=0)
+    }
+    assert await american.list_prices(["GATEWAY-EDGE"], "USD") == {
+        "GATEWAY-EDGE": SoldProduct(Money(amount="1590.00", currency="USD"), quantity_digits=0)
+    }
+    assert await erp.list_prices(["GATEWAY-EDGE"], "USD") == {}
+    await american.close()
+
+
+# -- readiness --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_company_that_is_not_there_or_keeps_other_money_is_said(erp: Tryton, books: Books) -> None:
+    connection = connection_of(books, "NW-DE", "USD")
+    other_money = Tryton(connection)
+    nowhere = Tryton(tryton_connection(books.url, key=connection.key, database=books.database, company=99))
+
+    assert await erp.ready() is None
+    assert await other_money.ready() == "Tryton's company 1 is kept in EUR, not in USD."
+    assert await nowhere.ready() == "Tryton has no company 99, or shows it to nobody with our key."
+    await other_money.close()
+    await nowhere.close()
+
+
+async def test_a_wrong_key_says_which_setting_to_check(books: Books) -> None:
+    erp = Tryton(tryton_connection(books.url, database=books.database, key=Secret("wrong")))
+
+    with pytest.raises(Unavailable) as raised:
+        await erp.ready()
+
+    assert raised.value.reason_code == "credentials_refused"
+    assert raised.value.what_to_do == "Check the connection's url, database, company and key."
+    await erp.close()
+
+
+async def test_an_erp_that_is_away_is_unavailable_for_reads_and_writes(dead_url: str) -> None:
+    erp = Tryton(tryton_connection(dead_url))
+
+    with pytest.raises(Unavailable):
+        await erp.find_customer(ACME)
+    with pytest.raises(Unavailable):
+        await erp.create_order(order_id(), hardware("1"))
+    await erp.close()

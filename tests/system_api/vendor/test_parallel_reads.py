@@ -1,0 +1,39 @@
+"""Reads at the same time, and none left behind."""
+
+import asyncio
+
+import pytest
+
+from shared.problem import Unavailable
+from system_api.vendor.parallel_reads import side_by_side
+
+
+async def test_a_failure_ends_the_others_and_comes_through_as_it_is() -> None:
+    ended = []
+
+    async def slow() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("slow")
+            raise
+
+    async def failing() -> None:
+        raise Unavailable("away")
+
+    async def read_both() -> None:
+        async with side_by_side() as reads:
+            reads.create_task(slow())
+            reads.create_task(failing())
+
+    with pytest.raises(Unavailable, match="away"):
+        await read_both()
+
+    assert ended == ["slow"]
+
+
+async def test_all_answers_are_there_after_the_block() -> None:
+    async with side_by_side() as reads:
+        answers = [reads.create_task(asyncio.sleep(0, number)) for number in range(3)]
+
+    assert [answer.result() for answer in answers] == [0, 1, 2]
