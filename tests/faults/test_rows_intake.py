@@ -183,7 +183,7 @@ def crash_before_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     async def crash(*_: Any) -> None:
         raise ConnectionAbortedError("the process ends here")
 
-    monkeypatch.setattr("process_api.orders.intake.enqueue", crash)
+    monkeypatch.setattr("process_api.engine.intake.enqueue", crash)
 
 
 def written(ordering: Ordering, quote_id: str, key: str) -> tuple[int, int]:

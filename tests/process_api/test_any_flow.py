@@ -56,7 +56,7 @@ class ToySpecimen:
 
     async def phase(self, flow_id: str) -> str:
         """As its row says."""
-        query = text("SELECT phase FROM quoteway.toys WHERE toy_id = :toy")
+        query = text("SELECT phase FROM toys.toys WHERE toy_id = :toy")
         async with self.store.transaction_across_tenants() as connection:
             return str(await connection.scalar(query, {"toy": flow_id.partition(".")[2]}))
 

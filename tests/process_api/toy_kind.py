@@ -24,12 +24,15 @@ from process_api.engine.steps import Ending, Found, Step
 from shared.problem import QuotewayError
 
 TENANT, LEGAL_ENTITY = "nordwind", "NW-TOY"
+# In a schema of its own: what lies in ours is held against the migrations.
 TABLE = """
-CREATE TABLE IF NOT EXISTS quoteway.toys (
+CREATE SCHEMA IF NOT EXISTS toys;
+GRANT USAGE ON SCHEMA toys TO quoteway_app;
+CREATE TABLE IF NOT EXISTS toys.toys (
     toy_id text PRIMARY KEY, phase text NOT NULL, looked integer, made text, charged text,
     timeline text[] NOT NULL DEFAULT '{}', ended text[] NOT NULL DEFAULT '{}'
 );
-GRANT SELECT, INSERT, UPDATE ON quoteway.toys TO quoteway_app
+GRANT SELECT, INSERT, UPDATE ON toys.toys TO quoteway_app
 """
 
 
@@ -69,7 +72,7 @@ class Toy:
 
 async def load_toy(vendor: ToyVendor, connection: AsyncConnection, flow: Row[Any]) -> Toy:
     """Load the context."""
-    query = text("SELECT phase FROM quoteway.toys WHERE toy_id = :toy")
+    query = text("SELECT phase FROM toys.toys WHERE toy_id = :toy")
     phase = (await connection.execute(query, {"toy": flow.subject})).scalar_one()
     return Toy(flow.flow_id, flow.correlation_id, flow.tenant, flow.subject, phase, flow.account_id, vendor)
 
@@ -97,7 +100,7 @@ class ToyRecordPort:
         """Write the end."""
         await _change(connection, flow.subject, reason or "done", phase=ending.kind)
         await connection.execute(
-            text("UPDATE quoteway.toys SET ended = ended || CAST(:kind AS text) WHERE toy_id = :toy"),
+            text("UPDATE toys.toys SET ended = ended || CAST(:kind AS text) WHERE toy_id = :toy"),
             {"toy": flow.subject, "kind": ending.kind},
         )
         return lambda: self.vendor.counted.update([ending.kind])
@@ -110,7 +113,7 @@ class ToyRecordPort:
 async def _change(connection: AsyncConnection, toy_id: str, message: str, **columns: Any) -> None:
     changes = "".join(f", {column} = :{column}" for column in columns)
     await connection.execute(
-        text(f"UPDATE quoteway.toys SET timeline = timeline || CAST(:message AS text){changes} WHERE toy_id = :toy"),
+        text(f"UPDATE toys.toys SET timeline = timeline || CAST(:message AS text){changes} WHERE toy_id = :toy"),
         {"toy": toy_id, "message": message, **columns},
     )
 
@@ -203,6 +206,6 @@ async def start_toy(store: Store, kind: FlowKind[Toy]) -> str:
         legal_entity=LEGAL_ENTITY,
     )
     async with store.transaction(TENANT) as connection:
-        await connection.execute(text("INSERT INTO quoteway.toys VALUES (:toy, 'new')"), {"toy": toy_id})
+        await connection.execute(text("INSERT INTO toys.toys VALUES (:toy, 'new')"), {"toy": toy_id})
         await start_flow(connection, kind, flow)
     return flow.flow_id
