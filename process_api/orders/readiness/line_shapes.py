@@ -67,7 +67,7 @@ async def kinds_of_lines(exam: Examination) -> list[ReadinessFault]:
         for line in quote.lines
         if line.usage
     ]
-    # Billing charges recurring lines before their period (docs/vendors has each vendor's rule), and only usage after it.
+    # Billing charges recurring lines before their period, and only usage after it.
     faults += [
         line_fault(
             quote,
