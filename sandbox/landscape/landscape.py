@@ -42,6 +42,11 @@ _WITHOUT_QUOTA = tuple(
     for option in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit", "--subscription-invoice-limit")
     for word in (option, "10000/second")
 )
+_SIMULATORS = {
+    "issuer": "sandbox.issuer",
+    "salesforce": "sandbox.vendors.salesforce",
+    "stripe": "sandbox.vendors.stripe",
+}
 _FAULT_PROXY = ("-m", "sandbox.faults.fault_proxy")
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -316,7 +321,8 @@ class Landscape:
 
     def _start_sandbox(self, name: str, arguments: list[str]) -> RunningProcess:
         port = str(getattr(self.ports, name))
-        command = ["-m", f"sandbox.{name}", "--host", LOOPBACK, "--port", port, *arguments]
+        module = _SIMULATORS[name]
+        command = ["-m", module, "--host", LOOPBACK, "--port", port, *arguments]
         return self._start(name, command, {})
 
     def _start_proxy(self, name: str, target: str) -> None:

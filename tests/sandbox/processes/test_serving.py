@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.processes.process import start_process
 
-SIMULATORS = ["issuer", "salesforce", "stripe"]
+SIMULATORS = ["issuer", "vendors.salesforce", "vendors.stripe"]
 
 
 def arguments_of(simulator: str, folder: Path) -> list[str]:
@@ -20,7 +20,7 @@ def arguments_of(simulator: str, folder: Path) -> list[str]:
         "salesforce": ["--credentials", str(folder / "salesforce.json")],
         "stripe": ["--secret-key-file", str(folder / "stripe.key")],
     }
-    return ["-m", f"sandbox.{simulator}", *own[simulator]]
+    return ["-m", f"sandbox.{simulator}", *own[simulator.rpartition(".")[2]]]
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
