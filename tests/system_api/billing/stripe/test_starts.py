@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_api.workflows.dates import first_moment
-from sandbox.stripe.periods import add_intervals
-from system_api.billing.stripe_subscriptions import subscription_params
+from process_api.orders.dates import first_moment
+from sandbox.vendors.stripe.periods import add_intervals
+from system_api.billing.stripe.subscriptions import subscription_params
 from tests.system_api.billing.conftest import monthly
 
 ZONES = (
