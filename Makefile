@@ -13,7 +13,7 @@ demo: ## start everything, play the story, stay up until Ctrl-C (ONCE=1: play it
 	@ONCE=$(ONCE) $(RUN) -m sandbox.demo
 
 test: ## the whole test suite, engines and ERP included, on two processes (WORKERS=4; WORKERS=0: one after the other)
-	@$(RUN) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 unit: ## only the tests that need no server: seconds
 	@$(RUN) -m pytest -m "not servers" -q

@@ -16,10 +16,9 @@ from sandbox.processes.progress import Progress
 from sandbox.vendors.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.vendors.tryton.database import TEMPLATE, golden_cluster
 from sandbox.vendors.tryton.server import DATABASE, TrytonServer
+from tests.parallel import FolderScheduling, rank
 
 _SERVER_FOLDERS = ("sandbox", "journeys", "faults", "fuzz")
-# Folders whose tests share what takes long to start. Each stays on one process of a parallel run, the longest first.
-_SHARING_FOLDERS = ("faults", "process_api", "journeys", "fuzz", "observed", "system_api")
 _SERVER_FIXTURES = {"postgres", "redis_engine", "tryton", "books", "vendors", "running"}
 
 
@@ -63,20 +62,19 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a real server, so that `make unit` can leave it out: by where a test lies or what it asks for."""
     here = Path(__file__).parent
-    items.sort(key=lambda item: _rank(item.path.relative_to(here).parts[0]))
+    items.sort(key=lambda item: rank(item.path.relative_to(here).parts[0]))
     for item in items:
         folder = item.path.relative_to(here).parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in _SHARING_FOLDERS else item.path.stem))
         if folder in _SERVER_FOLDERS or _SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.servers)
 
 
-def _rank(folder: str) -> int:
-    return _SHARING_FOLDERS.index(folder) if folder in _SHARING_FOLDERS else len(_SHARING_FOLDERS)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FolderScheduling:
+    """Share out a parallel run's tests by folders."""
+    return FolderScheduling(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
