@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from process_api.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
-EXPECTED_REVISION = "0017"
+EXPECTED_REVISION = "0020"
 # Nothing of ours is in a transaction for as long as this, unless the database is away.
 _CLOSED_WITHIN_S = 5.0
 _IDLE_TOO_LONG = "25P03"

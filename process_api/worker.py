@@ -15,6 +15,7 @@ from contextlib import suppress
 from process_api.business_metrics import BusinessMetrics
 from process_api.event_delivery import EventRelay
 from process_api.executor import start_worker
+from process_api.retention import keep_tables_small, rules_of
 from process_api.settings import ProcessSettings
 from process_api.store import Store
 from process_api.webhook_inbox import InboxWorker
@@ -54,6 +55,7 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
     beside = [
         asyncio.create_task(relay.run(), name="event relay"),
         asyncio.create_task(inbox.run(), name="webhook inbox"),
+        asyncio.create_task(keep_tables_small(worker.store, rules_of(settings)), name="retention"),
     ]
     if metrics_are_served():
         beside.append(asyncio.create_task(BusinessMetrics(worker.store).run(), name="business metrics"))

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from process_api import idempotency
+from process_api import idempotency, retention
 from process_api.discount_policy import DiscountPolicy
 from process_api.housekeeping import Housekeeping
 from process_api.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed, prune_keys
@@ -234,7 +234,7 @@ async def test_a_key_of_the_version_before_stands_for_nothing_of_another_operati
 async def test_keys_are_kept_for_their_days_and_then_forgotten(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "_PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     run = uuid.uuid4().hex
     values = {
         "request_keys": "(:run, 'client', '', 'operation', :name, 'hash', 'ord', now() - CAST(:age AS interval))",
