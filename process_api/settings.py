@@ -98,6 +98,38 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
             description="days after an order's end for which it keeps the names and e-mail addresses on its quote",
         ),
     ] = 30
+    engine_kept_days: Annotated[
+        int,
+        Meta(
+            ge=2,
+            le=3650,
+            description="days after a flow's end for which the workflow engine's rows of it are kept; longer than the "
+            "longest wait for a second look",
+        ),
+    ] = 7
+    flow_history_kept_days: Annotated[
+        int,
+        Meta(ge=30, le=3650, description="days after a flow's end for which its steps, attempts and intents are kept"),
+    ] = 180
+    order_timeline_kept_days: Annotated[
+        int, Meta(ge=30, le=3650, description="days after an order's end for which its timeline is kept")
+    ] = 400
+    event_kept_days: Annotated[
+        int,
+        Meta(
+            ge=7,
+            le=3650,
+            description="days for which published events can still be published again from the outbox",
+        ),
+    ] = 30
+    decisions_kept_days: Annotated[
+        int,
+        Meta(
+            ge=365,
+            le=3650,
+            description="days for which operators' decisions on dead letters and revocations of tokens are kept",
+        ),
+    ] = 730
     event_poll_s: Annotated[float, Meta(gt=0, le=60, description="seconds between two looks for events to publish")] = (
         0.5
     )

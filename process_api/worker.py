@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from process_api.database.retention import keep_tables_small, rules_of
 from process_api.database.store import Store
 from process_api.engine.executor import Engine, start_engine
 from process_api.engine.intents import Intents
@@ -101,6 +102,7 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
     beside = [
         asyncio.create_task(relay.run(), name="event relay"),
         asyncio.create_task(inbox.run(), name="webhook inbox"),
+        asyncio.create_task(keep_tables_small(worker.store, rules_of(settings)), name="retention"),
     ]
     if metrics_are_served():
         beside.append(asyncio.create_task(BusinessMetrics(worker.store).run(), name="business metrics"))

@@ -7,14 +7,14 @@ one sends with the same key is another request.
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Self
 
 import msgspec
-from sqlalchemy import Row, Table, delete, func, literal, select, true, tuple_
+from sqlalchemy import Row, func, literal, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.retention import OLD, forget, old_rows
 from process_api.database.store import Store
 from process_api.database.tables import flows, idempotency_keys, request_keys
 from shared.identity.principal import ActingUser, Principal
@@ -25,7 +25,6 @@ _KEY = re.compile(KEY_PATTERN)
 _ESCAPED = re.compile(r"\\(.)")
 _IN_FLIGHT = "Another request with this idempotency key is being worked on. Send the same request again in a moment."
 _IN_FLIGHT_RETRY_S = 1
-_PRUNED_AT_ONCE = 1000
 # The one operation whose keys versions before 0017 kept (process_api.orders.intake.ORDER_FLOW).
 _OPERATION_OF_BEFORE = "order_submission"
 _ANOTHER_REQUEST = "This idempotency key stands for another request. Use a new key for a new intent."
@@ -120,29 +119,13 @@ async def is_claimed(connection: AsyncConnection, scope: KeyScope, key: Idempote
 
 
 async def prune_keys(store: Store, kept_days: int) -> int:
-    """Forget the keys older than `kept_days`, on the database's clock, and return how many those were.
+    """Forget the keys older than `kept_days` and return how many those were.
 
     An old key sent again still meets its order: the quote revision is a key that is kept for ever.
     """
-    return sum([await _prune(store, table, kept_days) for table in (request_keys, idempotency_keys)])
-
-
-async def _prune(store: Store, table: Table, kept_days: int) -> int:
-    """In batches of their own transactions, so that no claim waits for long."""
-    forgotten = 0
-    key = tuple_(*table.primary_key.columns)
-    old = (
-        select(*table.primary_key.columns)
-        .where(table.c.created_at < func.now() - timedelta(days=kept_days))
-        .limit(_PRUNED_AT_ONCE)
-        .with_for_update(skip_locked=True)
-    )
-    while True:
-        async with store.transaction_across_tenants() as connection:
-            batch = (await connection.execute(delete(table).where(key.in_(old)))).rowcount
-        forgotten += batch
-        if batch < _PRUNED_AT_ONCE:
-            return forgotten
+    tables = ("request_keys", "idempotency_keys")
+    rules = [old_rows(table, "key", kept_days, f"key.created_at < {OLD}") for table in tables]
+    return sum([await forget(store, rule) for rule in rules])
 
 
 def _columns(scope: KeyScope, key: IdempotencyKey) -> dict[str, str]:

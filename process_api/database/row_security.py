@@ -36,11 +36,13 @@ BEGIN
 END $$
 """
 
-# What the workflow engine needs to queue a flow in a transaction of ours, and we to see whether it still runs.
+# What the workflow engine needs to queue a flow in a transaction of ours, and we to see whether it still runs and to
+# forget it some days after its end (process_api.database.retention).
 GRANT_WORKFLOW_QUEUE = f"""
 GRANT USAGE ON SCHEMA dbos TO {APPLICATION_ROLE};
-GRANT SELECT, INSERT, UPDATE ON dbos.workflow_status TO {APPLICATION_ROLE};
-GRANT SELECT, INSERT ON dbos.workflow_input TO {APPLICATION_ROLE}
+GRANT SELECT, INSERT, UPDATE, DELETE ON dbos.workflow_status TO {APPLICATION_ROLE};
+GRANT SELECT, INSERT, DELETE ON dbos.workflow_input TO {APPLICATION_ROLE};
+GRANT SELECT, DELETE ON dbos.workflow_output, dbos.operation_outputs TO {APPLICATION_ROLE}
 """
 
 

@@ -19,7 +19,7 @@ from process_api.database.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
 T = TypeVar("T")
-EXPECTED_REVISION = "0019"
+EXPECTED_REVISION = "0020"
 # Nothing of ours is in a transaction for as long as this, unless the database is away.
 _CLOSED_WITHIN_S = 5.0
 # The database is away: DBOS waits for it in the same way.

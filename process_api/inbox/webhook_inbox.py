@@ -17,10 +17,11 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Row, delete, exists, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.retention import OLD, forget, old_rows
 from process_api.database.store import Store
 from process_api.database.tables import webhook_inbox
 from process_api.engine.steps import Patience
@@ -323,12 +324,8 @@ async def lay_aside(connection: AsyncConnection, row: Row[Any]) -> None:
 
 
 async def prune(store: Store, kept_days: int) -> int:
-    """Forget webhooks that have been finished for that long; their senders repeat none so late. Returns how many."""
-    async with store.transaction_across_tenants() as connection:
-        forgotten = await connection.execute(
-            delete(webhook_inbox).where(_inbox.finished_at < func.now() - timedelta(days=kept_days))
-        )
-    return forgotten.rowcount
+    """Forget the webhooks that were finished more than `kept_days` ago, and return how many those were."""
+    return await forget(store, old_rows("webhook_inbox", "webhook", kept_days, f"webhook.finished_at < {OLD}"))
 
 
 async def _end(connection: AsyncConnection, row: Row[Any], status: InboxStatus, behind: Collection[str] = ()) -> None:

@@ -14,7 +14,9 @@ def lock_timeout(seconds: float) -> sa.TextClause:
     return sa.text(f"SET lock_timeout = '{round(seconds * 1000)}ms'")
 
 
-def create_index_online(name: str, table: str, columns: list[str], *, where: str | None = None) -> None:
+def create_index_online(
+    name: str, table: str, columns: list[str], *, where: str | None = None, using: str = "btree"
+) -> None:
     """Build an index while others write to its table. What is left of an attempt that broke off is removed first.
 
     It is built outside of transactions, after what the migration has done so far is committed: that must be such that
@@ -23,6 +25,13 @@ def create_index_online(name: str, table: str, columns: list[str], *, where: str
     with op.get_context().autocommit_block():
         op.execute(lock_timeout(0))
         op.execute(sa.text(f'DROP INDEX CONCURRENTLY IF EXISTS {SCHEMA}."{name}"'))
-        condition = None if where is None else sa.text(where)
-        op.create_index(name, table, columns, schema=SCHEMA, postgresql_where=condition, postgresql_concurrently=True)
+        op.create_index(
+            name,
+            table,
+            columns,
+            schema=SCHEMA,
+            postgresql_where=sa.text(where) if where is not None else None,
+            postgresql_using=using,
+            postgresql_concurrently=True,
+        )
         op.execute(lock_timeout(LOCK_TIMEOUT_S))

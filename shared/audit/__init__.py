@@ -9,7 +9,10 @@
     note.py        C2SP signed notes (Ed25519)
     checkpoint.py  C2SP tlog-checkpoints: the state of a log, signed
     signer.py      exports checkpoints to where the database's administrators cannot reach
-    __main__.py    `python -m shared.audit keygen | sign | verify`
+    cut.py         where a log begins whose older entries were exported and deleted
+    export.py      the file that such entries go to, which verifies alone
+    cutting.py     exports and cuts
+    __main__.py    `python -m shared.audit keygen | sign | verify | export | verify-export | cut`
 
 Two promises stand behind each other. The chain and the triggers make a change visible to anyone who reads the log; the
 signed checkpoints, kept elsewhere, make it visible even if someone with every right in the database has recomputed the

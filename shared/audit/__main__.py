@@ -3,10 +3,13 @@
     python -m shared.audit keygen FILE     make the signing key (FILE) and its public half (FILE.pub)
     python -m shared.audit sign [--once]   export a checkpoint of every log that has grown, again and again
     python -m shared.audit verify          find every edit, deletion, reordering and truncation
+    python -m shared.audit export          write old entries, up to a signed checkpoint, to a file that verifies alone
+    python -m shared.audit verify-export   hold such files against the public key
+    python -m shared.audit cut             delete from the database what was exported
 
 `sign` takes its settings from the environment (QUOTEWAY_AUDIT_...). It runs beside the tiers as a process of its own:
-whoever can write entries cannot sign them, and whoever signs cannot write any. `verify` ends with status 1 where it
-found anything, and with 2 where it could not look.
+whoever can write entries cannot sign them, and whoever signs cannot write any. `verify`, `export`, `verify-export`
+and `cut` end with status 1 where they found anything, and with 2 where they could not look or do it.
 """
 
 import argparse
@@ -20,18 +23,18 @@ from typing import Annotated
 
 import msgspec
 import psycopg
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
-    load_pem_public_key,
 )
 from msgspec import Meta
 
 from shared.audit.chain import Finding
+from shared.audit.cutting import CUTTING, add_cutting, cut_or_say_why_not, read_public_key
 from shared.audit.reader import AuditReader
 from shared.audit.signer import Signer, TamperedError
 from shared.audit.verification import Progress, verify
@@ -121,27 +124,18 @@ def _sign_once(reader: AuditReader, signer: Signer) -> bool:
     return False
 
 
-def read_public_key(path: Path) -> Ed25519PublicKey:
-    """The key that checkpoints are verified with. Raises ValueError where the file has none."""
-    try:
-        key = load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be used: {error}") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise ValueError(f"{path} is no Ed25519 key.")  # noqa: TRY004 of the file, not of an argument
-    return key
-
-
 def verify_or_say_why_not(arguments: argparse.Namespace) -> int:
     """Verify the log, with progress on standard error. Returns the exit status."""
     if bool(arguments.checkpoints) != bool(arguments.public_key):
         return _refuse("--checkpoints and --public-key belong together.")
+    if arguments.exports and not arguments.public_key:
+        return _refuse("--exports needs --checkpoints and --public-key.")
     findings: list[Finding] = []
     progress = Progress(sys.stderr)
     try:
         key = read_public_key(arguments.public_key) if arguments.public_key else None
         with AuditReader(arguments.database) as reader:
-            for finding in verify(reader, arguments.checkpoints, key, arguments.origin, progress):
+            for finding in verify(reader, arguments.checkpoints, key, arguments.origin, progress, arguments.exports):
                 findings.append(finding)
                 progress.say(f"FOUND {finding}")
     except psycopg.Error as error:
@@ -174,6 +168,8 @@ def main() -> int:
     verifying.add_argument("--checkpoints", type=Path, help="an exported checkpoint, or a folder of them")
     verifying.add_argument("--public-key", type=Path, help="the public half of the signing key (PEM)")
     verifying.add_argument("--origin", default=ORIGIN, help=f"how the names of the logs begin ({ORIGIN})")
+    verifying.add_argument("--exports", type=Path, help="a folder of exports: that of a log what was cut is there")
+    add_cutting(commands, ORIGIN)
     arguments = parser.parse_args()
     if arguments.command == "keygen":
         try:
@@ -182,6 +178,8 @@ def main() -> int:
             return _refuse(f"The key cannot be written: {error}")
         sys.stderr.write(f"{arguments.file} signs; give {arguments.file}.pub to whoever verifies.\n")
         return 0
+    if arguments.command in CUTTING:
+        return cut_or_say_why_not(arguments)
     if arguments.command == "sign":
         return sign(load_settings_or_exit(AuditSigningSettings, os.environ, "The audit signer"), once=arguments.once)
     if not arguments.database:

@@ -6,8 +6,10 @@ from datetime import datetime
 from hashlib import sha256
 
 from shared.audit.checkpoint import Checkpoint
+from shared.audit.cut import UNCUT, Cut
 from shared.audit.entry import leaf_input
 from shared.audit.merkle import HASH_BYTES, Tree, leaf_hash
+from shared.audit.note import NoteError
 
 # What the first entry's chain hash goes on from.
 BEGINNING = bytes(HASH_BYTES)
@@ -53,15 +55,22 @@ def next_link(chain_hash: bytes, leaf: bytes) -> bytes:
 
 
 def check_log(
-    tenant: str, rows: Iterable[Row], head: Head | None, checkpoints: Sequence[Checkpoint] = ()
+    tenant: str, rows: Iterable[Row], head: Head | None, checkpoints: Sequence[Checkpoint] = (), cut: Cut = UNCUT
 ) -> Iterator[Finding]:
-    """Everything that is wrong with a log. `rows` come in the order of their sequence.
+    """Everything that is wrong with a log. `rows` come in the order of their sequence, from behind the cut.
 
     The chain tells exactly where. A checkpoint tells also of what was made to fit the chain again, as far as from the
     checkpoint before it that still holds.
     """
-    tree, held = Tree(), _Held(tenant, checkpoints)
-    sequence, chain_hash, linked = 0, BEGINNING, True
+    # Smaller checkpoints are over entries that are gone: the exports are held against those.
+    try:
+        tree = cut.tree()
+    except NoteError as error:
+        yield Finding(tenant, 1, cut.size, str(error))
+        return
+    held = _Held(tenant, [each for each in checkpoints if each.size >= cut.size], cut.size)
+    sequence, chain_hash, linked = cut.size, cut.chain_hash, True
+    yield from held.against(sequence, tree)
     for row in rows:
         if row.sequence <= sequence:
             yield Finding(tenant, row.sequence, row.sequence, "is there twice, or out of order")
@@ -98,11 +107,11 @@ def _end(tenant: str, sequence: int, chain_hash: bytes, head: Head | None) -> It
 class _Held:
     """The checkpoints on the way, smallest first."""
 
-    def __init__(self, tenant: str, checkpoints: Sequence[Checkpoint]) -> None:
+    def __init__(self, tenant: str, checkpoints: Sequence[Checkpoint], good: int) -> None:
         self._tenant = tenant
         self._waiting = sorted(checkpoints, key=lambda each: each.size)
         self._at = 0
-        self._good = 0
+        self._good = good
 
     def against(self, sequence: int, tree: Tree) -> Iterator[Finding]:
         """What the checkpoints of this size, and those that were passed over, say."""

@@ -45,8 +45,12 @@ def entry_text(entry: Entry) -> str:
 
 def leaf_input(tenant: str, sequence: int, recorded_at: datetime, text: str) -> bytes:
     """What is hashed of an entry: everything that its row says. The database makes the same bytes when it appends."""
-    moment = recorded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return f"{tenant}\n{sequence}\n{moment}\n{text}".encode()
+    return f"{tenant}\n{sequence}\n{moment_text(recorded_at)}\n{text}".encode()
+
+
+def moment_text(recorded_at: datetime) -> str:
+    """The moment as it is hashed."""
+    return recorded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _rfc3339(moment: float) -> str:

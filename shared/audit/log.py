@@ -15,6 +15,7 @@ from shared.problem import Unavailable
 SCHEMA = "quoteway_audit"
 WRITER_ROLE = "quoteway_audit_writer"
 READER_ROLE = "quoteway_audit_reader"
+CUTTER_ROLE = "quoteway_audit_cutter"
 APPEND_TIMEOUT_S = 3.0
 # Binary: in text form psycopg escapes every quote of every entry, which costs more than all the rest of one.
 _APPEND = f"SELECT {SCHEMA}.append(%s, %b::text[])"

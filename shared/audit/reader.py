@@ -6,6 +6,7 @@ from typing import Self
 import psycopg
 
 from shared.audit.chain import Head, Row
+from shared.audit.cut import Cut
 from shared.audit.log import READER_ROLE, SCHEMA
 
 _AT_A_TIME = 5000
@@ -33,6 +34,28 @@ class AuditReader:
         """The head of every tenant's log."""
         found = self._connection.execute(f"SELECT tenant, size, chain_hash FROM {SCHEMA}.heads")  # noqa: S608 a constant
         return {tenant: Head(size, bytes(chain_hash)) for tenant, size, chain_hash in found}
+
+    def cuts(self) -> dict[str, Cut]:
+        """Where each log begins that was cut."""
+        found = self._connection.execute(
+            "SELECT DISTINCT ON (tenant) tenant, size, edge, chain_hash, checkpoint"  # noqa: S608 a constant
+            f" FROM {SCHEMA}.cuts ORDER BY tenant, size DESC"
+        )
+        return {
+            tenant: Cut(size, tuple(bytes(each) for each in edge), bytes(chain_hash), checkpoint)
+            for tenant, size, edge, chain_hash, checkpoint in found
+        }
+
+    def last_older_than(self, tenant: str, days: int) -> int:
+        """The sequence of a log's last entry that is older than `days`, by the database's clock; 0 where none is."""
+        found = self._connection.execute(
+            # Entries of one log are recorded one after the other: the last old one is before the first young one.
+            f"SELECT coalesce((SELECT sequence - 1 FROM {SCHEMA}.entries WHERE tenant = %(tenant)s"  # noqa: S608 a constant
+            "  AND recorded_at >= now() - make_interval(days => %(days)s) ORDER BY sequence LIMIT 1),"
+            f" (SELECT size FROM {SCHEMA}.heads WHERE tenant = %(tenant)s), 0)",
+            {"tenant": tenant, "days": days},
+        ).fetchone()
+        return int(found[0]) if found else 0
 
     def tenants(self) -> list[str]:
         """Every tenant that has entries or a head."""

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shared.audit.chain import BEGINNING, Head, Row, next_link
 from shared.audit.checkpoint import Checkpoint, origin_of
+from shared.audit.cut import Cut
 from shared.audit.entry import leaf_input
 from shared.audit.inventory import FILE, read_inventory, signed_inventory
 from shared.audit.merkle import Tree, leaf_hash
@@ -36,6 +37,9 @@ class Readable(Protocol):
 
     def heads(self) -> dict[str, Head]:
         """The head of every tenant's log."""
+
+    def cuts(self) -> dict[str, Cut]:
+        """Where each log begins that was cut."""
 
     def rows(self, tenant: str, after: int = 0) -> Iterator[Row]:
         """The entries behind a position, in order."""
@@ -65,11 +69,11 @@ class Signer:
         Raises TamperedError, once every other log is signed, where one is not what was signed before.
         """
         exported, faults = 0, []
-        heads = self.reader.heads()
+        heads, cuts = self.reader.heads(), self.reader.cuts()
         listed = self._listed()
         for tenant in sorted({*heads, *listed, *self._known()}):
             try:
-                exported += self._sign(tenant, heads.get(tenant), listed=tenant in listed)
+                exported += self._sign(tenant, heads.get(tenant), cuts.get(tenant), listed=tenant in listed)
             except TamperedError as error:
                 faults.append(str(error))
         if self.folder is not None and not listed.issuperset(known := self._known()):
@@ -79,10 +83,12 @@ class Signer:
             raise TamperedError("; ".join(faults))
         return exported
 
-    def _sign(self, tenant: str, head: Head | None, *, listed: bool) -> bool:
+    def _sign(self, tenant: str, head: Head | None, cut: Cut | None, *, listed: bool) -> bool:
         if listed and not self._has_state(tenant):
             raise TamperedError(f"{tenant}: was signed before, and its folder of checkpoints is missing")
         before = self._last(tenant)
+        if cut is not None and cut.size > before.size:
+            before = self._signed_before(tenant, cut)
         if head is None or head.size < before.size:
             has = head.size if head is not None else 0
             raise TamperedError(f"{tenant}: {before.size} entries were signed, and only {has} are there")
@@ -101,6 +107,14 @@ class Signer:
         self._export(tenant, Checkpoint(origin, tree.size, tree.root()).signed(self.key), tree.size)
         self._remember(tenant, Signed(size=tree.size, edge=tree.edge, chain_hash=chain_hash))
         return True
+
+    def _signed_before(self, tenant: str, cut: Cut) -> Signed:
+        """What a signer that keeps nothing between two runs goes on from: the cut, where that was signed itself."""
+        try:
+            cut.signed(origin_of(self.prefix, tenant), self.key.public_key())
+        except NoteError as error:
+            raise TamperedError(f"{tenant}: was cut, and no checkpoint stands for that: {error}") from error
+        return Signed(size=cut.size, edge=list(cut.edge), chain_hash=cut.chain_hash)
 
     def _listed(self) -> set[str]:
         """The tenants whose logs were signed before, by the list that was signed with them."""

@@ -10,7 +10,9 @@ from typing import Protocol, TextIO
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.audit.chain import Finding, Head, Row, check_log
-from shared.audit.checkpoint import Checkpoint, read_checkpoint
+from shared.audit.checkpoint import Checkpoint, origin_of, read_checkpoint
+from shared.audit.cut import UNCUT, Cut
+from shared.audit.export import covered
 from shared.audit.inventory import FILE, read_inventory
 from shared.audit.note import NoteError
 
@@ -24,6 +26,9 @@ class Verifiable(Protocol):
 
     def heads(self) -> dict[str, Head]:
         """The head of every tenant's log."""
+
+    def cuts(self) -> dict[str, Cut]:
+        """Where each log begins that was cut."""
 
     def tenants(self) -> list[str]:
         """Every tenant that has entries or a head."""
@@ -63,37 +68,72 @@ class Progress:
 
 
 def verify(
-    reader: Verifiable, exported: Path | None, key: Ed25519PublicKey | None, prefix: str, progress: Progress
+    reader: Verifiable,
+    exported: Path | None,
+    key: Ed25519PublicKey | None,
+    prefix: str,
+    progress: Progress,
+    exports: Path | None = None,
 ) -> Iterator[Finding]:
-    """Everything that is wrong with any log. Raises ValueError where `exported` has no checkpoint of any."""
+    """Everything that is wrong with any log. Raises ValueError where `exported` has no checkpoint of any.
+
+    What was cut from a log is looked for in `exports`, where that is given.
+    """
     checkpoints: dict[str, list[Checkpoint]] = {}
     if exported is not None and key is not None:
-        for path, note in _notes(exported):
-            tenant = note.partition("\n")[0].removeprefix(f"{prefix}/")
-            try:
-                checkpoint = read_checkpoint(note, f"{prefix}/{tenant}", key)
-            except NoteError as error:
-                yield Finding(tenant, 0, 0, f"the checkpoint {path} cannot be trusted: {error}")
-                continue
-            progress.checkpoints += 1
-            checkpoints.setdefault(tenant, []).append(checkpoint)
+        yield from _read_checkpoints(exported, key, prefix, checkpoints)
+    progress.checkpoints += sum(len(each) for each in checkpoints.values())
     listed = set()
     if exported is not None and exported.is_dir() and key is not None:
         try:
             listed = read_inventory(exported / FILE, prefix, key)
         except NoteError as error:
             yield Finding("*", 0, 0, f"the list of logs {exported / FILE} cannot be trusted: {error}")
-    heads = reader.heads()
+    ends, faults = covered(exports, prefix, key) if exports is not None and key is not None else ({}, [])
+    for tenant, fault in faults:
+        yield Finding(tenant, 0, 0, fault)
+    heads, cuts = reader.heads(), reader.cuts()
     for tenant in sorted({*reader.tenants(), *checkpoints, *listed}):
         head = heads.get(tenant)
-        rows = progress.follow(tenant, reader.rows(tenant), head.size if head is not None else 0)
+        cut = cuts.get(tenant, UNCUT)
+        if cut.size:
+            yield from _check_cut(tenant, cut, key, prefix, ends.get(tenant, 0) if exports is not None else cut.size)
+            gone = f"entries 1 to {cut.size} were exported and cut"
+            progress.say(f"{tenant}: verified from entry {cut.size + 1} on; {gone}.")
+        rows = progress.follow(tenant, reader.rows(tenant, cut.size), head.size if head is not None else 0)
         if key is not None and tenant not in checkpoints:
             if tenant in listed or not _is_new(reader, tenant):
                 size = head.size if head is not None else 0
                 yield Finding(tenant, 1, size, "no checkpoint of this log is there: its folder was removed")
             else:
                 progress.say(f"{tenant}: a new log, which is not signed yet.")
-        yield from check_log(tenant, rows, head, checkpoints.get(tenant, []))
+        yield from check_log(tenant, rows, head, checkpoints.get(tenant, []), cut)
+
+
+def _read_checkpoints(
+    exported: Path, key: Ed25519PublicKey, prefix: str, checkpoints: dict[str, list[Checkpoint]]
+) -> Iterator[Finding]:
+    """Gather the checkpoints by tenant; what cannot be trusted is a finding."""
+    for path, note in _notes(exported):
+        tenant = note.partition("\n")[0].removeprefix(f"{prefix}/")
+        try:
+            checkpoint = read_checkpoint(note, origin_of(prefix, tenant), key)
+        except NoteError as error:
+            yield Finding(tenant, 0, 0, f"the checkpoint {path} cannot be trusted: {error}")
+            continue
+        checkpoints.setdefault(tenant, []).append(checkpoint)
+
+
+def _check_cut(tenant: str, cut: Cut, key: Ed25519PublicKey | None, prefix: str, exported_to: int) -> Iterator[Finding]:
+    """What is wrong with where a log begins. Without a key, whether a checkpoint was signed over it cannot be told."""
+    if exported_to < cut.size:
+        yield Finding(tenant, exported_to + 1, cut.size, "cut from the log, and no export of them is there")
+    if key is None:
+        return
+    try:
+        cut.signed(origin_of(prefix, tenant), key)
+    except NoteError as error:
+        yield Finding(tenant, 1, cut.size, f"cut from the log, and no checkpoint stands for them: {error}")
 
 
 def _is_new(reader: Verifiable, tenant: str) -> bool:

@@ -65,6 +65,8 @@ STEP_ATTEMPTS = Counter(
     "quoteway_flow_step_attempts_total", "Attempts at a flow's steps.", ["step", "direction", "outcome"]
 )
 
+ROWS_FORGOTTEN = Counter("quoteway_rows_forgotten_total", "Rows deleted since they were old enough.", ["table"])
+
 # -- audit --------------------------------------------------------------------------------------------------------
 AUDIT_ENTRIES = Counter("quoteway_audit_entries_total", "Audit entries written.", ["audit_class"])
 AUDIT_LOST = Counter("quoteway_audit_entries_lost_total", "Access entries dropped since the buffer was full.")

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ from shared.identity import token_keys
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, client_secret_file, start_issuer
 from tests.patience import HANG_S, LONG_LEASE_S
+from tests.process_api.audit_logs import Log
 from tests.process_api.billing_webhooks import Billing
 from tests.process_api.outbox.outbox import Outbox
 from tests.process_api.system_stand_in import SystemStandIn
@@ -232,3 +234,20 @@ async def outbox(outbox_url: str, redis_engine: RedisEngine) -> AsyncIterator[Ou
     await made.streams.close()
     for store in made.stores:
         await store.close()
+
+
+@pytest.fixture(scope="package")
+def migrated_for_logs(postgres: PostgresEngine) -> str:
+    """A migrated database to copy."""
+    name = f"audit_{uuid.uuid4().hex[:8]}"
+    postgres.create_database(name)
+    migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture
+def log(postgres: PostgresEngine, migrated_for_logs: str, tmp_path: Path) -> Log:
+    """An audit log of its own."""
+    name = f"audit_{uuid.uuid4().hex[:8]}"
+    postgres.create_database(name, migrated_for_logs)
+    return Log(postgres.url(name), tmp_path)

@@ -7,67 +7,18 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from process_api.migrate import migrate
-from sandbox.engines.postgres import PostgresEngine
 from shared.audit.log import AuditLog
 from shared.problem import Unavailable
 from tests.patience import HANG_S
+from tests.process_api.audit_logs import Log
 from tests.process_api.conftest import Process
 
 pytestmark = pytest.mark.servers
-
-
-@dataclass
-class Log:
-    """A log in a database of its own, and whoever signs and verifies it."""
-
-    url: str
-    folder: Path
-
-    def __post_init__(self) -> None:
-        self.writes = AuditLog(self.url)
-        self.run("keygen", str(self.folder / "audit.key"))
-
-    async def append(self, tenant: str, *texts: str) -> None:
-        await self.writes.append({tenant: list(texts)})
-
-    def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "shared.audit", *arguments],
-            env={"PATH": os.environ["PATH"], **environment},
-            capture_output=True,
-            text=True,
-            timeout=HANG_S,
-            check=False,
-        )
-
-    def sign(self, folder: str = "checkpoints") -> "subprocess.CompletedProcess[str]":
-        return self.run(
-            "sign",
-            "--once",
-            QUOTEWAY_AUDIT_DATABASE_URL=self.url,
-            QUOTEWAY_AUDIT_SIGNING_KEY_FILE=str(self.folder / "audit.key"),
-            QUOTEWAY_AUDIT_CHECKPOINT_FOLDER=folder if folder == "-" else str(self.folder / folder),
-        )
-
-    def verify(self, *, checkpoints: bool = True) -> "subprocess.CompletedProcess[str]":
-        signed = ["--checkpoints", str(self.folder / "checkpoints"), "--public-key", str(self.folder / "audit.key.pub")]
-        return self.run("verify", "--database", self.url, *(signed if checkpoints else []))
-
-    def tamper(self, *statements: str) -> None:
-        """As somebody with every right in the database, who switches the triggers off first."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for table in ("entries", "heads"):
-                connection.execute(f"ALTER TABLE quoteway_audit.{table} DISABLE TRIGGER ALL")
-            for statement in statements:
-                connection.execute(statement.encode())
 
 
 RECHAIN = """
@@ -85,22 +36,6 @@ BEGIN
     UPDATE quoteway_audit.heads SET size = place, chain_hash = chained WHERE tenant = 'nordwind';
 END $$
 """
-
-
-@pytest.fixture(scope="module")
-def migrated(postgres: PostgresEngine) -> str:
-    """A migrated database to copy."""
-    name = f"audit_{uuid.uuid4().hex[:8]}"
-    postgres.create_database(name)
-    migrate(postgres.url(name))
-    return name
-
-
-@pytest.fixture
-def log(postgres: PostgresEngine, migrated: str, tmp_path: Path) -> Log:
-    name = f"audit_{uuid.uuid4().hex[:8]}"
-    postgres.create_database(name, migrated)
-    return Log(postgres.url(name), tmp_path)
 
 
 async def test_an_untouched_log_is_signed_and_verified(log: Log) -> None:

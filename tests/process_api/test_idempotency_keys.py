@@ -13,6 +13,7 @@ from sqlalchemy import text
 from process_api.access import idempotency
 from process_api.access.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed, prune_keys
 from process_api.customers.identities import RELINK
+from process_api.database import retention
 from process_api.legal_entities import LegalEntities
 from process_api.operations.housekeeping import Housekeeping
 from process_api.orders.intake import ORDER_FLOW, OrderIntake, Submission
@@ -234,7 +235,7 @@ async def test_a_key_of_the_version_before_stands_for_nothing_of_another_operati
 async def test_keys_are_kept_for_their_days_and_then_forgotten(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(idempotency, "_PRUNED_AT_ONCE", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     run = uuid.uuid4().hex
     values = {
         "request_keys": "(:run, 'client', '', 'operation', :name, 'hash', 'ord', now() - CAST(:age AS interval))",
