@@ -38,7 +38,8 @@ def checked(value: T, what: str) -> T:
 def _told(content: Any, fault: Fault) -> str:
     """One fault, such as "Line 2 (SENSOR-TEMP), quantity "-1": This does not have the form that is needed."."""
     names = fault.pointer.split("/")[1:]
-    words, found = [], content
+    words: list[str] = []
+    found = content
     for name in names:
         found = found[int(name)] if isinstance(found, list) else found.get(name)
         if name.isdigit():
