@@ -111,6 +111,12 @@ def _unpayable_lines(quote: Quote) -> list[ReadinessFault]:
 
 def _unpayable_shipping(quote: Quote) -> list[ReadinessFault]:
     coin, shipping = Decimal(1).scaleb(-minor_units(quote.currency)), shipping_of(quote)
+    if shipping.value < 0:  # the discount policy looks at lines only
+        message = (
+            f"Shipping on quote {quote.number} is {shipping.amount} {shipping.currency}: it cannot be less than "
+            "nothing. Give a reduction as a discount on the lines."
+        )
+        return [ReadinessFault(code="shipping_negative", message=message, field="shipping")]
     if shipping.currency == quote.currency and not shipping.value % coin:
         return []
     message = (

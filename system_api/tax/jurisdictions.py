@@ -125,6 +125,10 @@ class Jurisdictions:
             lacking = f": {territory} (postal code {buyer.postal_code}) is outside the European Union's VAT area"
         elif is_northern_ireland(buyer.country, buyer.postal_code):
             lacking = ": in Northern Ireland the union's VAT rules hold for goods only"
+        elif not buyer.region and any(
+            row.region is not None and row.seller == seller and row.buyer == buyer.country for row in self._rows
+        ):
+            lacking = ": the buyer's address has no state. Complete it"
         raise Rejected(
             f"No tax jurisdiction fits a sale from {seller} to {place}{lacking}.", reason_code="no_tax_jurisdiction"
         )

@@ -134,6 +134,12 @@ def test_what_cannot_be_paid_is_refused_by_name(changes: dict[str, Any], field: 
     assert [(fault.code, fault.field) for fault in faults] == [("amount_not_payable", field)]
 
 
+def test_shipping_below_nothing_is_refused_as_no_discount_policy_sees_it() -> None:
+    (fault,) = amount_faults(quote(sensor("85.03"), shipping=euros("-25.00")), RULES)
+
+    assert (fault.code, fault.field) == ("shipping_negative", "shipping")
+
+
 def test_amounts_beyond_all_bounds_are_named() -> None:
     assert codes(quote(line("l1", "SENSOR-TEMP", "999999999999", "999999999999", Recurrence.none))) == [
         "amounts_too_large"

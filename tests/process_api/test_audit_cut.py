@@ -253,7 +253,7 @@ async def test_who_cuts_may_do_nothing_else_and_nobody_deletes_behind_the_cut(lo
     await fill(log, 3, 2, 2)
     export(log)
     cut(log)
-    refused: dict[str, list[str]] = {
+    refused: dict[str | None, list[str]] = {
         "quoteway_audit_cutter": [
             "DELETE FROM quoteway_audit.entries",
             "SELECT FROM quoteway_audit.entries",

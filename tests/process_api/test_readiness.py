@@ -103,6 +103,26 @@ async def test_what_the_quote_tells_is_a_fault_in_a_sentence(desk: Desk, quote: 
 
 
 @pytest.mark.parametrize(
+    ("quote", "codes"),
+    [
+        (changed(lines=[line("l1", "GATEWAY-EDGE", "1", "-50.00", Recurrence.none)]), ["price_outside_policy"]),
+        (
+            changed(lines=mixed_quote().lines[:1], shipping=euros("-100000.00")),
+            ["shipping_negative", "shipping_not_configured"],
+        ),
+    ],
+)
+async def test_what_comes_to_less_than_nothing_is_a_fault_and_no_question_of_credit(
+    desk: Desk, quote: Quote, codes: list[str]
+) -> None:
+    assert await desk.codes(quote) == codes
+
+    assert (
+        "check_credit" not in desk.process.system.calls
+    )  # the ERP is asked about what will be owed, and takes no other
+
+
+@pytest.mark.parametrize(
     ("quote", "rules"),
     [
         (changed(payment_terms="Net 30"), {"payment_terms": {"Net 30": PaymentTerm(erp="30 days net", days=30)}}),

@@ -2,7 +2,7 @@
 
 from process_api.orders.readiness.examination import CRM, ERP, Examination
 from process_api.orders.readiness_fault import ReadinessFault
-from process_api.pricing.amounts import has_erp_lines
+from process_api.pricing.amounts import erp_net, has_erp_lines
 from shared.canonical import Account, Address, CreditDecision
 from shared.canonical.states import COUNTRIES_WITH_STATES, state_code
 
@@ -35,7 +35,7 @@ async def account(exam: Examination) -> list[ReadinessFault]:
 
 async def credit(exam: Examination) -> list[ReadinessFault]:
     """Whether the customer may owe the one-off lines; a customer that the ERP has yet to get has no limit there."""
-    if not has_erp_lines(exam.quote):  # nothing will be owed there
+    if not has_erp_lines(exam.quote) or erp_net(exam.quote).value < 0:  # nothing will be owed there
         return []
     status = await exam.credit()
     if status is None or status.decision is CreditDecision.approved:

@@ -88,7 +88,7 @@ def _address(row: Row, what: str) -> Address | None:
     if not country:
         return None
     return Address(
-        street=row.text("street") or "",
+        street=row.block("street") or "",
         postal_code=row.text("postal_code") or "",
         city=row.text("city") or "",
         country=country,

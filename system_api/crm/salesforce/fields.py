@@ -1,13 +1,18 @@
 """What mapping Salesforce's records needs alike: fields that must be there, and values that must fit."""
 
-from typing import TypeVar
+import re
+from typing import Any, TypeVar
 
 import msgspec
 
-from shared.problem import Rejected
+from shared.inbound.body_faults import faults_of, sentence_of
+from shared.problem import Fault, Rejected
 from system_api.crm.salesforce.errors import VENDOR
 
 T = TypeVar("T", bound=msgspec.Struct)
+_CAPITAL = re.compile("[A-Z]")
+# A longer value is not said again: its length is what is wrong with it.
+_SHOWN_CHARS_MAX = 40
 
 
 def required(value: str | None, what: str, name: str) -> str:
@@ -17,12 +22,37 @@ def required(value: str | None, what: str, name: str) -> str:
 
 
 def checked(value: T, what: str) -> T:
-    """`value`, once more held against its own bounds, which are not enforced when it is made in code."""
+    """`value`, once more held against its own bounds, which are not enforced when it is made in code.
+
+    Raises Rejected (`incomplete_record`) with every fault: which line and field, what it holds, and what it may hold.
+    """
+    content = msgspec.to_builtins(value)
     try:
-        return msgspec.convert(msgspec.to_builtins(value), type(value))
+        return msgspec.convert(content, type(value))
     except msgspec.ValidationError as error:
-        raise incomplete(f"{what} cannot be used: {error}") from error
+        faults = faults_of(content, type(value))
+        told = [_told(content, fault) for fault in faults] or [f"{sentence_of(str(error).split(' - at ')[0])}"]
+        raise incomplete(f"{what} cannot be used: {' '.join(told)}") from error
+
+
+def _told(content: Any, fault: Fault) -> str:
+    """One fault, such as "Line 2 (SENSOR-TEMP), quantity "-1": This does not have the form that is needed."."""
+    names = fault.pointer.split("/")[1:]
+    words: list[str] = []
+    found = content
+    for name in names:
+        found = found[int(name)] if isinstance(found, list) else found.get(name)
+        if name.isdigit():
+            sku = found.get("sku") if isinstance(found, dict) else None
+            words[-1:] = [f"line {int(name) + 1}" + (f" ({sku})" if sku else "")]
+        else:
+            words.append(_CAPITAL.sub(lambda capital: f" {capital[0].lower()}", name))
+    shown = str(found)
+    where = ", ".join(words) + (f' "{shown}"' if 0 < len(shown) <= _SHOWN_CHARS_MAX and shown.isprintable() else "")
+    detail = fault.detail.replace(", as a string", "").replace(" as a string", "")  # words of the contract
+    return f"{where[:1].upper()}{where[1:]}: {detail}"
 
 
 def incomplete(said: str) -> Rejected:
+    said = said.rstrip(".")
     return Rejected(f"{said}. Mend it in {VENDOR}.", reason_code="incomplete_record", vendor=VENDOR)

@@ -133,7 +133,7 @@ def _line_of(row: Row, currency: str, quote: str) -> QuoteLine:
     return QuoteLine(
         line_id=row.id,
         sku=sku,
-        description=row.text("description") or row.text("product_name") or sku,
+        description=row.block("description") or row.text("product_name") or sku,
         quantity=plain(quantity),
         unit_price=unit_price(price, currency),
         discount_percent=plain(row.decimal("discount_percent") or Decimal(0)),

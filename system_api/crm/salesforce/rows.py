@@ -1,5 +1,6 @@
 """Records of a query whose fields are named by the connection's map: values by our names, in the types that we need."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 
 Record = Mapping[str, Any]
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -38,11 +40,20 @@ class Row:
         return found
 
     def text(self, name: str) -> str | None:
-        """The value as text, without the blanks around it; None where it is empty."""
+        """The value as text of one line, without the blanks around it; None where it is empty.
+
+        What is pasted brings tabs and line breaks along. In a number or a name they mean nothing, and an ERP refuses
+        them (Tryton: "contains some invalid chars").
+        """
         value = self._value(name)
         if value is not None and not isinstance(value, str):
             raise ValueError(f"{self.paths[name]} is {value!r}, not a text")
-        return (value or "").strip() or None
+        return _CONTROLS.sub(" ", value or "").strip() or None
+
+    def block(self, name: str) -> str | None:
+        """The value as text of several lines, such as a street."""
+        value = self._value(name)
+        return value.strip() or None if isinstance(value, str) else self.text(name)
 
     def decimal(self, name: str) -> Decimal | None:
         """The value as a number, every digit as it was sent."""

@@ -146,5 +146,16 @@ async def test_a_yen_has_no_cents(org: Org) -> None:
 async def test_a_term_that_is_no_number_of_months_is_refused_by_name(org: Org) -> None:
     quote_id = await org.quote({"sku": "SENSOR-TEMP", "Quantity": 1, "UnitPrice": 1}, Term_Months__c=0)
 
-    with pytest.raises(Rejected, match="cannot be used"):
+    with pytest.raises(Rejected, match=r'Term months "0": Expected a whole number from 1 to 1200, got 0\. Mend it'):
         await org.crm.find_quote(quote_id)
+
+
+async def test_line_breaks_and_tabs_that_were_pasted_into_a_number_are_blanks(org: Org) -> None:
+    fields = {"PO_Number__c": "PO 4500\t012\r\n345\n"}
+    quote_id = await org.quote({"sku": "SENSOR-TEMP", "Quantity": 1, "UnitPrice": 1, "Description": "a\nb"}, **fields)
+
+    quote = await org.crm.find_quote(quote_id)
+
+    assert quote is not None
+    assert quote.purchase_order_number == "PO 4500 012 345"
+    assert quote.lines[0].description == "a\nb"

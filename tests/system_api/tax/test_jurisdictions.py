@@ -103,7 +103,7 @@ async def test_each_line_is_rounded_half_up_on_its_own(tax: Jurisdictions) -> No
             "in Northern Ireland the union's VAT rules hold for goods",
         ),
         (request("1.00", seller="NW-US", country="US", region="TX"), "from US to US-TX."),
-        (request("1.00", seller="NW-US", country="US"), "from US to US."),
+        (request("1.00", seller="NW-US", country="US"), "from US to US: the buyer's address has no state."),
     ],
 )
 async def test_a_sale_that_no_rule_covers_is_refused(tax: Jurisdictions, asked: TaxRequest, said_so: str) -> None:

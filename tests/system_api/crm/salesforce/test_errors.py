@@ -368,10 +368,11 @@ async def test_a_next_page_somewhere_else_is_not_followed(crm: Salesforce, vendo
         ({"CurrencyIsoCode": None}, "Quote 1 has no CurrencyIsoCode"),
         ({"AccountId": None}, "Quote 1 has no AccountId"),
         ({"Account": None}, "Quote 1 has no Legal_Entity__c"),
-        ({"Legal_Entity__c": "nw de"}, "Quote 1 cannot be used"),
+        ({"Legal_Entity__c": "nw de"}, 'Quote 1 cannot be used: Legal entity "nw de": '),
         ({"QuoteLineItems": one_line(Product2=None)}, "product of line 0QL000000000000001 has no Product2.ProductCode"),
         ({"QuoteLineItems": one_line(Product2=WEEKLY)}, "(A): Product2.Recurrence__c is 'week'"),
-        ({"QuoteLineItems": one_line(Quantity=-1)}, "Quote 1 cannot be used"),
+        ({"QuoteLineItems": one_line(Quantity=-1)}, 'Line 1 (SKU-1), quantity "-1": '),
+        ({"QuoteLineItems": one_line(Discount=-10)}, 'Line 1 (SKU-1), discount percent "-10": '),
     ],
 )
 async def test_a_quote_that_cannot_be_ordered_says_what_to_mend(
@@ -384,6 +385,7 @@ async def test_a_quote_that_cannot_be_ordered_says_what_to_mend(
 
     assert raised.value.reason_code == "incomplete_record"
     assert said_so in raised.value.detail
+    assert not set("`$[]") & set(raised.value.detail)  # neither patterns nor addresses in a document
 
 
 async def test_numbers_keep_every_digit(crm: Salesforce, vendor: Scripted) -> None:
