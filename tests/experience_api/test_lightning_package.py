@@ -157,7 +157,7 @@ def test_apex_names_only_fields_that_the_package_brings() -> None:
 @pytest.mark.parametrize(
     ("trigger", "events"),
     [
-        ("QuotewayQuote", {"before insert", "before update"}),
+        ("QuotewayQuote", {"before insert", "before update", "before delete"}),
         (
             "QuotewayQuoteLine",
             {"before delete", "after insert", "after update", "after delete", "after undelete"},

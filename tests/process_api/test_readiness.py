@@ -86,6 +86,7 @@ async def test_a_quote_that_every_system_takes_has_no_fault(desk: Desk) -> None:
         (changed(payment_terms="2/10 Net 30"), "unknown_payment_terms"),
         (changed(shipping=euros("25.00")), "shipping_not_configured"),
         (with_line(quantity="1.5"), "quantity_not_whole"),
+        (with_line(quantity="0"), "quantity_zero"),
         (with_line(usage=True), "usage_not_supported"),
         (with_line(in_arrears=True), "arrears_not_supported"),
         (with_line(bundle_parent_id="elsewhere"), "bundle_incomplete"),

@@ -53,7 +53,7 @@ async def recurring_lines(exam: Examination) -> list[ReadinessFault]:
 
 
 async def kinds_of_lines(exam: Examination) -> list[ReadinessFault]:
-    """Lines of a kind that no system takes: charged by use or in arrears, or a part of a bundle not on the quote."""
+    """Lines that cannot be ordered: of nothing, charged by use or in arrears, or a part without its bundle."""
     quote = exam.quote
     on_quote = {line.line_id for line in quote.lines}
     faults = [
@@ -66,6 +66,12 @@ async def kinds_of_lines(exam: Examination) -> list[ReadinessFault]:
         )
         for line in quote.lines
         if line.usage
+    ]
+    # Systems take it, and book nothing: a sale without goods, and an item that never charges.
+    faults += [
+        line_fault(quote, line, "quantity_zero", "its quantity is 0. Enter how many are sold.", "quantity")
+        for line in quote.lines
+        if Decimal(line.quantity) == 0
     ]
     # Billing charges recurring lines before their period, and only usage after it.
     faults += [
