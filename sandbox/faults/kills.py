@@ -81,7 +81,7 @@ SIDE_EFFECTS = (
     SideEffect("report_order_status, done", "salesforce", r"/sobjects/Quoteway_Order__c/"),
 )
 # Sent with POST, but nothing is other than before.
-_NO_SIDE_EFFECT = re.compile(r"/oauth2/token$|/tax/|/pricing/|/prices$")
+_NO_SIDE_EFFECT = re.compile(r"/oauth2/token$|/tax/|/pricing/|/prices$|/customer-candidates$")
 
 
 async def crash_points(run: Run) -> Result:
