@@ -148,7 +148,8 @@ class JurisdictionsConnection(Connection, frozen=True, kw_only=True):
     sellers: Annotated[dict[LegalEntityCode, CountryCode], Meta(min_length=1)]
 
 
-_KINDS: dict[str, type[Connection]] = {
+# By the word in the file's `adapter`.
+ADAPTER_KINDS: dict[str, type[Connection]] = {
     "tryton": TrytonConnection,
     "stripe": StripeConnection,
     "salesforce": SalesforceConnection,
@@ -187,9 +188,9 @@ class _Reader:
         self._environment = environment
 
     def read(self, entry: dict[str, Any], where: str) -> Connection | None:
-        kind = _KINDS.get(str(entry.get("adapter")))
+        kind = ADAPTER_KINDS.get(str(entry.get("adapter")))
         if kind is None:
-            self.faults.append(f"{where}: adapter is {entry.get('adapter')!r}; it can be {', '.join(_KINDS)}.")
+            self.faults.append(f"{where}: adapter is {entry.get('adapter')!r}; it can be {', '.join(ADAPTER_KINDS)}.")
             return None
         where = f"{where} ({entry['adapter']})"
         before = len(self.faults)

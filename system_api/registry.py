@@ -1,14 +1,15 @@
 """Which adapter serves whom: the only module that imports adapters.
 
-Adapters are built once, from the connections file, and chosen by tenant and legal entity.
+Adapters are built once, from the connections file, and chosen by tenant and legal entity. The tables `ERPS`,
+`BILLINGS`, `CRMS` and `TAXES` say which adapter a connection is served by: a further vendor is one line in one of them.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from shared.canonical import ConnectionSummary
 from shared.inbound.health import ReadyCheck
@@ -41,59 +42,77 @@ READY_REMEMBERED_S = 30.0
 _log = logging.getLogger(__name__)
 _Key = tuple[str, str]
 A = TypeVar("A")
+# Each factory is called with its key's connection and the network: what a dictionary's type cannot say is Any.
+_Factories = dict[type[Connection], Callable[[Any, Transport | None], A]]
+
+ERPS: _Factories[Erp] = {TrytonConnection: Tryton}
+BILLINGS: _Factories[Billing] = {StripeConnection: Stripe}
+CRMS: _Factories[Crm] = {SalesforceConnection: Salesforce}
+TAXES: _Factories[Tax] = {JurisdictionsConnection: lambda connection, _: Jurisdictions(connection)}
+
+# By capability: the table of its adapters, and what a person calls one of them.
+CAPABILITIES: Mapping[Capability, tuple[_Factories[Any], str]] = {
+    "erp": (ERPS, "ERP"),
+    "billing": (BILLINGS, "billing platform"),
+    "crm": (CRMS, "CRM"),
+    "tax": (TAXES, "tax engine"),
+}
+
+
+class _OverNetwork(Protocol):
+    """What every adapter of a vendor connection has beside its capability's methods."""
+
+    async def ready(self) -> str | None: ...
+
+    async def close(self) -> None: ...
 
 
 @dataclass
 class Registry:
     """The adapters of every connection, by tenant and legal entity."""
 
-    erps: dict[_Key, Erp] = field(default_factory=dict)
-    billings: dict[_Key, Billing] = field(default_factory=dict)
-    crms: dict[_Key, Crm] = field(default_factory=dict)
-    taxes: dict[_Key, Tax] = field(default_factory=dict)
+    adapters: dict[Capability, dict[_Key, Any]] = field(default_factory=lambda: {each: {} for each in CAPABILITIES})
     ready_checks: dict[str, ReadyCheck] = field(default_factory=dict)
     connections: list[ConnectionSummary] = field(default_factory=list)
     vendors: dict[str, VendorConnection] = field(default_factory=dict)
-    _closing: list[Tryton | Stripe | Salesforce] = field(default_factory=list)
+    _closing: list[_OverNetwork] = field(default_factory=list)
 
     def erp(self, tenant: str, legal_entity: str) -> Erp:
         """The ERP with the legal entity's books. Raises Rejected where none is connected."""
-        return self._chosen(self.erps, "erp", "ERP", tenant, legal_entity)
+        return cast(Erp, self._chosen("erp", tenant, legal_entity))
 
     def billing(self, tenant: str, legal_entity: str) -> Billing:
         """The platform that charges for the legal entity. Raises Rejected where none is connected."""
-        return self._chosen(self.billings, "billing", "billing platform", tenant, legal_entity)
+        return cast(Billing, self._chosen("billing", tenant, legal_entity))
 
     def crm(self, tenant: str) -> Crm:
         """The tenant's CRM. Raises Rejected where none is connected."""
-        return self._chosen(self.crms, "crm", "CRM", tenant, EVERY_LEGAL_ENTITY)
+        return cast(Crm, self._chosen("crm", tenant, EVERY_LEGAL_ENTITY))
 
     def tax(self, tenant: str, legal_entity: str) -> Tax:
         """The engine that knows the legal entity's tax. Raises Rejected where none is connected."""
-        return self._chosen(self.taxes, "tax", "tax engine", tenant, legal_entity)
+        return cast(Tax, self._chosen("tax", tenant, legal_entity))
 
-    def _chosen(self, adapters: dict[_Key, A], capability: Capability, what: str, tenant: str, legal_entity: str) -> A:
+    def _chosen(self, capability: Capability, tenant: str, legal_entity: str) -> object:
         for served in (legal_entity, EVERY_LEGAL_ENTITY):
-            adapter = adapters.get((tenant, served))
+            adapter: object = self.adapters[capability].get((tenant, served))
             if adapter is not None:
                 note_use(self.vendors.get(f"{tenant}/{capability}/{served}"))
                 return adapter
         where = "" if legal_entity == EVERY_LEGAL_ENTITY else f" for the legal entity {legal_entity}"
-        raise Rejected(f"No {what} is connected{where}.", reason_code="no_connection")
+        raise Rejected(f"No {CAPABILITIES[capability][1]} is connected{where}.", reason_code="no_connection")
 
     async def check(self, connection: Connection) -> list[Finding]:
         """What the vendor's side of one of the connections lacks, in plain sentences."""
-        key = (connection.tenant, connection.legal_entity)
-        if isinstance(connection, TrytonConnection):
-            return await self.erps[key].check(self._tax_codes(*key))
-        if isinstance(connection, StripeConnection):
-            return await self.billings[key].check()
-        if isinstance(connection, SalesforceConnection):
-            return await self.crms[key].check()
-        return await self.taxes[key].check()
+        tenant, legal_entity = connection.tenant, connection.legal_entity
+        adapter = self.adapters[connection.capability][tenant, legal_entity]
+        if connection.capability == "erp":
+            return await cast(Erp, adapter).check(self._tax_codes(tenant, legal_entity))
+        return await cast(Billing | Crm | Tax, adapter).check()
 
     def _tax_codes(self, tenant: str, legal_entity: str) -> list[str]:
-        tax = self.taxes.get((tenant, legal_entity)) or self.taxes.get((tenant, EVERY_LEGAL_ENTITY))
+        taxes = self.adapters["tax"]
+        tax: Tax | None = taxes.get((tenant, legal_entity)) or taxes.get((tenant, EVERY_LEGAL_ENTITY))
         return tax.tax_codes(legal_entity) if tax else []
 
     def capability_checks(self) -> dict[str, ReadyCheck]:
@@ -127,7 +146,9 @@ class Registry:
 
     def add(self, connection: Connection, transport: Transport | None) -> None:
         """Build the connection's adapter. `transport` replaces its network."""
-        key = (connection.tenant, connection.legal_entity)
+        factories, _ = CAPABILITIES[connection.capability]
+        adapter = factories[type(connection)](connection, transport)
+        self.adapters[connection.capability][connection.tenant, connection.legal_entity] = adapter
         self.connections.append(
             ConnectionSummary(
                 tenant=connection.tenant,
@@ -137,28 +158,10 @@ class Registry:
                 takes_webhooks=getattr(connection, "webhook_secret", None) is not None,
             )
         )
-        match connection:
-            case TrytonConnection():
-                tryton = Tryton(connection, transport)
-                self.erps[key] = tryton
-                self._open(connection, tryton)
-            case StripeConnection():
-                stripe = Stripe(connection, transport)
-                self.billings[key] = stripe
-                self._open(connection, stripe)
-            case SalesforceConnection():
-                salesforce = Salesforce(connection, transport)
-                self.crms[key] = salesforce
-                self._open(connection, salesforce)
-            case JurisdictionsConnection():
-                self.taxes[key] = Jurisdictions(connection)
-            case _:
-                raise AssertionError(f"{connection.name}: every kind in system_api.connections has an adapter here")
-
-    def _open(self, connection: VendorConnection, adapter: Tryton | Stripe | Salesforce) -> None:
-        self.vendors[connection.name] = connection
-        self._closing.append(adapter)
-        self.ready_checks[connection.name] = _remembered(adapter.ready)
+        if isinstance(connection, VendorConnection):
+            self.vendors[connection.name] = connection
+            self._closing.append(adapter)
+            self.ready_checks[connection.name] = _remembered(adapter.ready)
 
 
 def build_registry(

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from process_api.legal_entities import LegalEntity, load_legal_entities
-from system_api.connections import _KINDS, load_connections
+from system_api.connections import ADAPTER_KINDS, load_connections
 
 SAMPLES = Path(__file__).parents[1] / "docs" / "samples"
 CONNECTIONS, LEGAL_ENTITIES = SAMPLES / "connections.toml", SAMPLES / "legal_entities.toml"
@@ -64,12 +64,12 @@ def test_the_sample_connections_can_be_used_as_they_are(connections: Path) -> No
     ]
 
 
-@pytest.mark.parametrize("adapter", list(_KINDS))
+@pytest.mark.parametrize("adapter", list(ADAPTER_KINDS))
 def test_the_sample_connections_show_every_setting_of_every_adapter(adapter: str) -> None:
     entries = tomllib.loads(CONNECTIONS.read_text())["connection"]
     (entry,) = [each for each in entries if each["adapter"] == adapter]
 
-    assert settings_of(_KINDS[adapter]) - shown(entry) == set()
+    assert settings_of(ADAPTER_KINDS[adapter]) - shown(entry) == set()
 
 
 def test_the_sample_map_is_the_default_map(connections: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_sample_says_what_a_setting_is_for_where_its_name_does_not(path: Path)
     """Each setting of a connection or a legal entity is explained beside it; most fields of a record need no words."""
     text = path.read_text()
     explained = set(re.findall(r"^(\w+) = .*#", text, re.MULTILINE))
-    kinds = [LegalEntity] if path == LEGAL_ENTITIES else list(_KINDS.values())
+    kinds = [LegalEntity] if path == LEGAL_ENTITIES else list(ADAPTER_KINDS.values())
     own = {each.name for kind in kinds for each in msgspec.structs.fields(kind)}
     tables = {"objects", "fields", "payment_terms"}  # a comment stands above each
     speak_for_themselves = {"adapter", "url", "database"}

@@ -13,7 +13,7 @@ PAGES = ROOT / "docs" / "vendors"
 COLUMNS = ["call", "what", "source", "simulator test", "adapter test", "the caller is told"]
 _TICKED = re.compile(r"`([^`]+)`")
 _BAR = re.compile(r"(?<!\\)\|")
-_TEST = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
+_TEST = re.compile(r"^ *(?:async )?def (test_\w+)", re.MULTILINE)
 PRESENT = [adapter for adapter in ADAPTERS if (PAGES / f"{adapter.vendor}.md").exists()]
 
 
@@ -44,8 +44,9 @@ def without_row(adapter: Adapter, text: str) -> set[str]:
 
 
 def names_of_tests(*folders: str) -> set[str]:
-    """The names of all tests below some folders."""
-    files = [file for folder in folders for file in (ROOT / folder).rglob("test_*.py")]
+    """The names of all tests below some folders, those that adapters inherit among them."""
+    patterns = ("test_*.py", "contract.py")
+    files = [file for folder in folders for each in patterns for file in (ROOT / folder).rglob(each)]
     return {name for file in files for name in _TEST.findall(file.read_text(encoding="utf-8"))}
 
 

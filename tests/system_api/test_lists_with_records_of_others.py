@@ -16,7 +16,7 @@ from shared.canonical import Recurrence, SubscriptionStatus
 from shared.problem import Rejected
 from system_api.billing.stripe.adapter import Stripe
 from system_api.erp.tryton.adapter import Tryton
-from tests.system_api.billing.conftest import monthly
+from tests.system_api.billing.drafts import monthly
 from tests.system_api.conftest import stripe_connection
 from tests.system_api.erp.conftest import tryton_connection
 from tests.system_api.transports import Scripted, said

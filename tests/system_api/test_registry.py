@@ -1,12 +1,15 @@
 """Which adapter serves whom, and how readiness spares the vendors' quotas."""
 
+from typing import Any, ClassVar
+
 import pytest
 
 from shared.canonical import Recurrence
+from shared.outbound.http_client import Transport
 from shared.problem import Rejected, Unavailable
 from system_api import registry as registry_module
-from system_api.connections import Connection
-from system_api.registry import Registry, build_registry
+from system_api.connections import ADAPTER_KINDS, Connection, VendorConnection
+from system_api.registry import CAPABILITIES, ERPS, Registry, build_registry
 from tests.system_api.conftest import salesforce_connection, stripe_connection
 from tests.system_api.erp.conftest import tryton_connection
 from tests.system_api.transports import Scripted, html, said
@@ -79,3 +82,52 @@ async def test_every_adapter_is_closed(registry: Registry) -> None:
 
     with pytest.raises(RuntimeError, match="closed"):
         await registry.billing("nordwind", "NW-DE").list_prices({"A": [Recurrence.month]}, "EUR")
+
+
+@pytest.mark.parametrize("adapter", list(ADAPTER_KINDS))
+def test_each_kind_of_connection_has_an_adapter_in_its_capabilitys_table_and_in_no_other(adapter: str) -> None:
+    kind = ADAPTER_KINDS[adapter]
+
+    served = [capability for capability, (factories, _) in CAPABILITIES.items() if kind in factories]
+
+    assert served == [kind.capability_served]
+
+
+class NewErpConnection(VendorConnection, frozen=True, kw_only=True):
+    """A further vendor's connection, as its author would add it."""
+
+    capability_served: ClassVar[str] = "erp"
+
+
+class NewErp:
+    """As much of a further vendor's adapter as the registry touches."""
+
+    def __init__(self, connection: NewErpConnection, transport: Transport | None) -> None:
+        self.built_with, self.closed = (connection, transport), False
+
+    async def ready(self) -> str | None:
+        return "it is new"
+
+    async def check(self, tax_codes: Any) -> list[Any]:
+        return [*tax_codes]
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_one_line_in_its_table_connects_a_further_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
+    factories: dict[Any, Any] = ERPS
+    monkeypatch.setitem(factories, NewErpConnection, NewErp)
+    connection = NewErpConnection(tenant="nordwind", capability="erp", legal_entity="NW-DE", adapter="new")
+
+    registry = build_registry([connection])
+
+    erp: Any = registry.erp("nordwind", "NW-DE")
+    assert isinstance(erp, NewErp)
+    assert erp.built_with[0] is connection
+    assert erp.built_with[1] is not None, "its requests go through the vendor's quota"
+    assert await registry.ready_checks["nordwind/erp/NW-DE"]() == "it is new"
+    assert await registry.check(connection) == []
+    assert [each.adapter for each in registry.connections] == ["new"]
+    await registry.close()
+    assert erp.closed

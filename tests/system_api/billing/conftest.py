@@ -1,18 +1,17 @@
-"""The Stripe adapter on the simulator, and what tests order."""
+"""The Stripe adapter on the simulator, and what the simulator holds."""
 
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 import pytest_asyncio
 
-from shared.canonical import Address, CustomerDraft, Money, Recurrence, SubscriptionDraft, SubscriptionLine
+from shared.canonical import CustomerDraft, SubscriptionDraft
 from system_api.billing.stripe.adapter import Stripe
 from tests.system_api.billing.checked_requests import checked_requests
+from tests.system_api.billing.drafts import external_id, monthly, new_account, new_customer
 from tests.system_api.conftest import Simulator, stripe_connection
 from tests.system_api.transports import Lossy
 
@@ -35,42 +34,12 @@ async def billing(stripe_account: Simulator, network: Lossy) -> AsyncIterator[St
 @pytest.fixture
 def account_id() -> str:
     """A new account in each test: the simulator lives longer."""
-    return f"001{uuid.uuid4().hex[:15]}"
+    return new_account()
 
 
 @pytest.fixture
 def customer_draft(account_id: str) -> CustomerDraft:
-    return CustomerDraft(
-        email="ap@kunde.example",
-        account_id=account_id,
-        name="Acme Industriewerke GmbH",
-        address=Address(street="Werkstrasse 5", postal_code="70435", city="Stuttgart", country="DE"),
-        currency="EUR",
-        vat_id="DE 811 193 231",
-    )
-
-
-def monthly(customer: str, account_id: str, price: str = "4.90", **changes: Any) -> SubscriptionDraft:
-    """Twenty monitored sensors, under an order of its own."""
-    draft = SubscriptionDraft(
-        account_id=account_id,
-        order_id=f"ord-{uuid.uuid4().hex[:12]}",
-        customer_vendor_id=customer,
-        currency="EUR",
-        recurrence=Recurrence.month,
-        items=[item("MON-STD", "20", price)],
-        tax_code="DE",
-        tax_percent="19",
-    )
-    return msgspec.structs.replace(draft, **changes)
-
-
-def item(sku: str, quantity: str, price: str, currency: str = "EUR") -> SubscriptionLine:
-    return SubscriptionLine(sku=sku, quantity=quantity, net_unit_price=Money(amount=price, currency=currency))
-
-
-def external_id() -> str:
-    return f"ord-{uuid.uuid4().hex[:12]}:month"
+    return new_customer(account_id=account_id)
 
 
 def created(stripe_account: Simulator, object_type: str, name: str) -> int:

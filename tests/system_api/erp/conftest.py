@@ -1,7 +1,5 @@
-"""The Tryton adapter on the real ERP and on its stand-in, and what tests order."""
+"""The Tryton adapter on the real ERP and on its stand-in."""
 
-import random
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,13 @@ import pytest_asyncio
 from sandbox.vendors.erp_stand_in.server import ErpStandIn
 from sandbox.vendors.tryton.rest import RestClient
 from sandbox.vendors.tryton.server import TrytonServer
-from shared.canonical import Address, Customer, CustomerDraft, ErpOrderDraft, ErpOrderLine, Money
-from shared.canonical.record_ids import canonical_spelling
+from shared.canonical import Customer
 from system_api.connections import Secret, TrytonConnection
 from system_api.erp.tryton.adapter import Tryton
+from tests.system_api.erp.drafts import ACME
 from tests.system_api.transports import Lossy
 
 Books = TrytonServer | ErpStandIn
-ACME, TIDEWATER = "001QW0000000001YAA", "001QW0000000003YAA"
 
 
 @pytest.fixture
@@ -72,57 +69,6 @@ async def erp(books: Books, network: Lossy) -> AsyncIterator[Tryton]:
     adapter = Tryton(connection_of(books, "NW-DE", "EUR"), network)
     yield adapter
     await adapter.close()
-
-
-def new_customer(**changes: Any) -> CustomerDraft:
-    """A company that no other test knows: another name, another tax id."""
-    draft = CustomerDraft(
-        account_id=new_account(),
-        name=f"Donau Frischdienst {uuid.uuid4().hex[:8]} GmbH",
-        address=Address(street="Handelskai 94", postal_code="1200", city="Wien", country="AT"),
-        currency="EUR",
-        vat_id=austrian_vat_id(),
-    )
-    return msgspec.structs.replace(draft, **changes)
-
-
-def new_account() -> str:
-    """An account id of 18 characters, as Salesforce writes it."""
-    return canonical_spelling(f"001{uuid.uuid4().hex[:12]}")
-
-
-def austrian_vat_id() -> str:
-    """A VAT id with a check digit that Tryton takes (python-stdnum, at.uid)."""
-    digits = f"{random.randrange(10**7):07}"  # noqa: S311 a tax id is no secret
-    weighted = [int(digit) * weight for digit, weight in zip(digits, (1, 2, 1, 2, 1, 2, 1), strict=True)]
-    return f"ATU{digits}{(6 - sum(each // 10 + each % 10 for each in weighted)) % 10}"
-
-
-def euros(amount: str) -> Money:
-    return Money(amount=amount, currency="EUR")
-
-
-def hardware(customer: str, **changes: Any) -> ErpOrderDraft:
-    """Two gateways at 5 % off and twenty sensors: 4,621.00 EUR net, 877.99 EUR tax."""
-    draft = ErpOrderDraft(
-        account_id=ACME,
-        customer_vendor_id=customer,
-        currency="EUR",
-        tax_code="DE",
-        lines=[line("GATEWAY-EDGE", "2", "1415.5"), line("SENSOR-TEMP", "20", "89.50")],
-        expected_tax=euros("877.99"),
-        expected_total=euros("5498.99"),
-        comment="Quote 00001001",
-    )
-    return msgspec.structs.replace(draft, **changes)
-
-
-def line(sku: str, quantity: str, price: str) -> ErpOrderLine:
-    return ErpOrderLine(sku=sku, description=sku, quantity=quantity, net_unit_price=euros(price))
-
-
-def order_id() -> str:
-    return f"ord-{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture

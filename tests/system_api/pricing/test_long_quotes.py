@@ -21,7 +21,8 @@ from system_api.erp.tryton.adapter import Tryton
 from system_api.pricing.list_prices import ListPrices
 from tests.sandbox.vendors.stripe.running_sandbox import KEY, SEED, running_sandbox
 from tests.system_api.conftest import stripe_connection
-from tests.system_api.erp.conftest import euros, tryton_connection
+from tests.system_api.erp.conftest import tryton_connection
+from tests.system_api.erp.drafts import euros
 
 # The longest that a SKU may be: what fits with them fits with any.
 SKUS = [f"SKU-{number:03d}-".ljust(64, "X") for number in range(200)]

@@ -21,7 +21,8 @@ from shared.canonical import (
 )
 from shared.problem import Rejected
 from system_api.billing.stripe.adapter import Stripe
-from tests.system_api.billing.conftest import external_id, monthly, started, stripe_get, stripe_post
+from tests.system_api.billing.conftest import started, stripe_get, stripe_post
+from tests.system_api.billing.drafts import external_id, monthly
 from tests.system_api.conftest import Simulator
 
 

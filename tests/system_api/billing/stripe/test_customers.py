@@ -12,7 +12,8 @@ from shared.problem import Rejected
 from system_api.billing.stripe import customers as stripe_customers
 from system_api.billing.stripe.adapter import Stripe
 from system_api.billing.stripe.tax_ids import stripe_tax_id
-from tests.system_api.billing.conftest import external_id, item, monthly, stripe_get, stripe_post
+from tests.system_api.billing.conftest import stripe_get, stripe_post
+from tests.system_api.billing.drafts import external_id, item, monthly
 from tests.system_api.conftest import Simulator
 
 

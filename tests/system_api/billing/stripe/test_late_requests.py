@@ -6,18 +6,11 @@ from typing import Any
 import pytest
 
 from shared.canonical import CustomerDraft, SubscriptionStatus
-from shared.problem import OutcomeUnknown, Rejected
+from shared.problem import OutcomeUnknown
 from system_api.billing.stripe import adapter as stripe
 from system_api.billing.stripe.adapter import Stripe
-from tests.system_api.billing.conftest import (
-    created,
-    exchanged_price,
-    external_id,
-    monthly,
-    started,
-    stripe_get,
-    stripe_post,
-)
+from tests.system_api.billing.conftest import created, exchanged_price, started, stripe_get, stripe_post
+from tests.system_api.billing.drafts import external_id, monthly
 from tests.system_api.conftest import Simulator
 from tests.system_api.transports import Lossy
 
@@ -107,15 +100,3 @@ async def test_all_but_the_one_to_keep_are_cancelled(
     assert (left.vendor_id, left.status) == (ids[kept], SubscriptionStatus.active)
     assert (left.cancelled_vendor_ids, again.cancelled_vendor_ids) == ([ids[1 - kept]], [])
     assert [record.ended for record in await billing._find_all(name)] == [place != kept for place in range(2)]
-
-
-async def test_where_the_one_to_keep_is_not_there_nothing_is_cancelled(
-    billing: Stripe, customer_draft: CustomerDraft
-) -> None:
-    name, _ = await started(billing, customer_draft)
-
-    with pytest.raises(Rejected) as raised:
-        await billing.cancel_subscription(name, keep="sub_unknown")
-
-    assert raised.value.reason_code == "nothing_to_keep"
-    assert (await billing.find_subscription(name)).status is SubscriptionStatus.active

@@ -22,7 +22,7 @@ from system_api.billing.stripe.webhooks import read_event
 from system_api.connections import Secret
 from system_api.vendor.signatures import TOLERANCE_S, require_stripe_signature
 from tests.patience import HANG_S
-from tests.system_api.billing.conftest import external_id, monthly
+from tests.system_api.billing.drafts import external_id, monthly
 from tests.system_api.conftest import Simulator, stripe_connection
 
 BODY = b'{"id": "evt_1", "type": "payout.paid", "data": {"object": {"object": "payout"}}}'

@@ -14,7 +14,8 @@ from shared.problem import Rejected
 from system_api.erp.tryton.adapter import Tryton
 from system_api.erp.tryton.lines import dates_and_terms
 from system_api.erp.tryton.records import CompanyRecord, Currency, ProductRecord, UnitRecord
-from tests.system_api.erp.conftest import Books, connection_of, euros, hardware, order_id
+from tests.system_api.erp.conftest import Books, connection_of
+from tests.system_api.erp.drafts import euros, hardware, order_id
 
 CENT = Decimal("0.01")
 

@@ -13,7 +13,8 @@ from system_api.erp.tryton.adapter import Tryton
 from system_api.erp.tryton.records import Id
 from system_api.erp.tryton.rest import TrytonRest
 from tests.system_api.conftest import Mute
-from tests.system_api.erp.conftest import hardware, tryton_connection
+from tests.system_api.erp.conftest import tryton_connection
+from tests.system_api.erp.drafts import hardware
 from tests.system_api.transports import Scripted, html, said
 
 

@@ -1,130 +1,36 @@
 """Orders and invoices in a real Tryton, and in its stand-in."""
 
-import asyncio
 from typing import Any
 
-import msgspec
 import pytest
 
 from sandbox.vendors.tryton.rest import RestClient
 from shared.canonical import (
     Address,
     Customer,
-    ErpOrder,
     ErpOrderState,
     InvoiceSource,
     InvoiceStatus,
 )
-from shared.problem import InvalidRequest, OutcomeUnknown, Rejected, Unavailable
+from shared.problem import OutcomeUnknown, Rejected, Unavailable
 from system_api.erp.tryton.adapter import Tryton
-from system_api.erp.tryton.records import Id
-from tests.system_api.erp.conftest import (
-    ACME,
-    TIDEWATER,
-    euros,
-    hardware,
-    line,
-    new_customer,
-    order_id,
-    sales,
-)
+from tests.system_api.erp.conftest import sales
+from tests.system_api.erp.drafts import TIDEWATER, euros, hardware, line, new_customer, order_id
 from tests.system_api.transports import Lossy
 
 # -- orders -----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_order_is_quoted_confirmed_and_withdrawn(erp: Tryton, acme: Customer, rest: RestClient) -> None:
-    order = order_id()
-
-    quoted = await erp.create_order(order, hardware(acme.vendor_id))
-    again = await erp.create_order(order, hardware(acme.vendor_id))
-    confirmed = await erp.confirm_order(order)
-    confirmed_again = await erp.confirm_order(order)
-    late_create = await erp.create_order(order, hardware(acme.vendor_id))
-    cancelled = await erp.cancel_order(order)
-    cancelled_again = await erp.cancel_order(order)
-
-    assert quoted == again
-    assert (quoted.state, quoted.line_count, quoted.tax, quoted.total) == (
-        ErpOrderState.quoted,
-        2,
-        euros("877.99"),
-        euros("5498.99"),
-    )
-    assert quoted.number is not None
-    assert confirmed == confirmed_again == late_create
-    assert confirmed.state is ErpOrderState.confirmed
-    assert msgspec.structs.replace(cancelled, cancelled_vendor_ids=[]) == cancelled_again
-    assert cancelled.cancelled_vendor_ids == [quoted.vendor_id]
-    assert cancelled.state is ErpOrderState.cancelled
-    assert [each["state"] for each in sales(rest, order)] == ["cancelled"]
-
-
-async def test_what_a_late_request_made_is_cancelled_and_the_booked_order_stays(
-    erp: Tryton, acme: Customer, rest: RestClient
+async def test_a_sale_that_was_made_but_not_quoted_is_quoted_by_the_next(
+    erp: Tryton, acme: Customer, rest: RestClient, network: Lossy
 ) -> None:
     order = order_id()
-    await erp.create_order(order, hardware(acme.vendor_id))
-    booked = await erp.confirm_order(order)
-    # The late request passed its search before the other one had made anything.
-    late = await erp._rest.create("sale.sale", await erp._sales._values(order, hardware(acme.vendor_id)), ["id"], Id)
-
-    left = await erp.cancel_order(order, keep=booked.vendor_id)
-
-    assert left.cancelled_vendor_ids == [str(late.id)]
-    assert (left.vendor_id, left.state) == (booked.vendor_id, ErpOrderState.confirmed)
-    assert sorted(each["state"] for each in sales(rest, order)) == ["cancelled", "confirmed"]
-    assert (await erp.cancel_order(order, keep=booked.vendor_id)).cancelled_vendor_ids == []
-    await erp.cancel_order(order)
-    assert {each["state"] for each in sales(rest, order)} == {"cancelled"}
-
-
-async def test_what_was_never_ordered_is_absent(erp: Tryton) -> None:
-    assert (await erp.find_order("never")).state is ErpOrderState.absent
-    assert (await erp.cancel_order("never")).state is ErpOrderState.absent
-    with pytest.raises(Rejected) as raised:
-        await erp.confirm_order("never")
-    assert raised.value.reason_code == "order_absent"
-
-
-async def test_many_at_once_leave_one_order(erp: Tryton, acme: Customer, rest: RestClient) -> None:
-    order = order_id()
-
-    made = await asyncio.gather(
-        *(erp.create_order(order, hardware(acme.vendor_id)) for _ in range(4)), return_exceptions=True
-    )
-    confirmed = await asyncio.gather(*(erp.confirm_order(order) for _ in range(3)), return_exceptions=True)
-
-    assert all(isinstance(each, ErpOrder | Unavailable) for each in (*made, *confirmed)), [*made, *confirmed]
-    live = [each for each in sales(rest, order) if each["state"] != "cancelled"]
-    assert [each["state"] for each in live] == ["confirmed"]
-    await erp.cancel_order(order)
-    assert {each["state"] for each in sales(rest, order)} == {"cancelled"}
-
-
-@pytest.mark.parametrize("lost", ["/sale.sale", "/quote"])
-async def test_a_lost_answer_is_found_again_and_booked_no_second_time(
-    erp: Tryton, acme: Customer, rest: RestClient, network: Lossy, lost: str
-) -> None:
-    order = order_id()
-    with network.losing("POST", lost), pytest.raises(OutcomeUnknown):
+    with network.losing("POST", "/sale.sale"), pytest.raises(OutcomeUnknown):
         await erp.create_order(order, hardware(acme.vendor_id))
-    assert (await erp.find_order(order)).state in {ErpOrderState.draft, ErpOrderState.quoted}
+    assert (await erp.find_order(order)).state is ErpOrderState.draft
 
     assert (await erp.create_order(order, hardware(acme.vendor_id))).state is ErpOrderState.quoted
     assert len(sales(rest, order)) == 1
-
-
-async def test_a_confirmation_whose_answer_was_lost_is_not_confirmed_twice(
-    erp: Tryton, acme: Customer, network: Lossy
-) -> None:
-    order = order_id()
-    await erp.create_order(order, hardware(acme.vendor_id))
-    with network.losing("POST", "/confirm"), pytest.raises(OutcomeUnknown):
-        await erp.confirm_order(order)
-
-    assert (await erp.confirm_order(order)).state is ErpOrderState.confirmed
-    await erp.cancel_order(order)
 
 
 async def test_a_withdrawal_that_broke_off_is_finished_by_the_next(erp: Tryton, acme: Customer, network: Lossy) -> None:
@@ -137,20 +43,11 @@ async def test_a_withdrawal_that_broke_off_is_finished_by_the_next(erp: Tryton, 
     assert (await erp.cancel_order(order)).state is ErpOrderState.cancelled
 
 
-async def test_what_was_made_but_cannot_be_read_back_is_an_unknown_outcome(
-    erp: Tryton, acme: Customer, network: Lossy
-) -> None:
-    order = order_id()
-    await erp.create_order(order, hardware(acme.vendor_id))
-    before = len(network.sent)
+async def test_a_read_whose_answer_is_lost_is_tried_three_times(erp: Tryton, network: Lossy) -> None:
     with network.losing("GET", "/sale.sale"), pytest.raises(Unavailable):
-        await erp.find_order(order)
-    assert len(network.sent) - before == 3  # a read is tried again
+        await erp.find_order(order_id())
 
-    other = order_id()
-    made = erp._sales._make(other, hardware(acme.vendor_id))
-    with network.losing("GET", "/sale.sale"), pytest.raises(OutcomeUnknown, match="could not be read back"):
-        await made
+    assert len(network.sent) == 3
 
 
 @pytest.mark.parametrize(
@@ -160,16 +57,15 @@ async def test_what_was_made_but_cannot_be_read_back_is_an_unknown_outcome(
         ({"expected_total": euros("5499.00")}, "its net amount is 4621.00, not 4621.01"),
     ],
 )
-async def test_an_order_that_comes_to_something_else_is_refused_and_can_be_withdrawn(
+async def test_an_order_that_comes_to_something_else_is_refused_with_both_sums(
     erp: Tryton, acme: Customer, changes: dict[str, Any], said_so: str
 ) -> None:
     order = order_id()
 
-    with pytest.raises(Rejected, match=said_so) as raised:
+    with pytest.raises(Rejected, match=said_so):
         await erp.create_order(order, hardware(acme.vendor_id, **changes))
 
-    assert raised.value.reason_code == "read_back_mismatch"
-    assert (await erp.cancel_order(order)).state is ErpOrderState.cancelled
+    await erp.cancel_order(order)
 
 
 async def test_tax_may_be_rounded_otherwise_and_then_the_erps_counts(erp: Tryton, acme: Customer) -> None:
@@ -180,17 +76,6 @@ async def test_tax_may_be_rounded_otherwise_and_then_the_erps_counts(erp: Tryton
     booked = await erp.create_order(order_id(), draft)
 
     assert (booked.tax, booked.total) == (euros("0.28"), euros("1.78"))
-
-
-async def test_a_cancelled_external_id_is_used_up(erp: Tryton, acme: Customer) -> None:
-    order = order_id()
-    await erp.create_order(order, hardware(acme.vendor_id))
-    await erp.cancel_order(order)
-
-    for call in (erp.create_order(order, hardware(acme.vendor_id)), erp.confirm_order(order)):
-        with pytest.raises(Rejected) as raised:
-            await call
-        assert raised.value.reason_code == "already_cancelled"
 
 
 async def test_an_order_over_the_limit_is_refused_in_the_erps_own_words(erp: Tryton, rest: RestClient) -> None:
@@ -216,14 +101,11 @@ async def test_an_order_over_the_limit_is_refused_in_the_erps_own_words(erp: Try
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"lines": [line("MON-LEGACY", "1", "1.00")]}, "product_not_sold"),
-        ({"customer_vendor_id": "999999"}, "unknown_customer"),
         ({"customer_vendor_id": "not-a-number"}, "unknown_customer"),
-        ({"currency": "USD"}, "wrong_currency"),
         ({"lines": [line("SENSOR-TEMP", "0.5", "1.00")]}, "refused_by_erp"),
     ],
 )
-async def test_what_the_erp_cannot_book_is_refused_and_leaves_nothing(
+async def test_what_tryton_cannot_book_is_refused_and_leaves_nothing(
     erp: Tryton, acme: Customer, rest: RestClient, changes: dict[str, Any], reason: str
 ) -> None:
     order = order_id()
@@ -269,11 +151,3 @@ async def test_a_processed_order_can_no_longer_be_withdrawn_and_its_invoice_is_l
     assert posted.due_on is not None
     assert posted.due_on > posted.issued_on
     assert second.invoices[0].number is None
-
-
-async def test_an_account_unknown_to_the_erp_has_no_invoices(erp: Tryton) -> None:
-    page = await erp.list_invoices("001unknown", open_only=False, limit=10, cursor=None)
-
-    assert page.invoices == []
-    with pytest.raises(InvalidRequest, match="cursor"):
-        await erp.list_invoices(ACME, open_only=False, limit=10, cursor="x")

@@ -10,7 +10,8 @@ import pytest
 from sandbox.vendors.tryton.rpc import TrytonSession
 from sandbox.vendors.tryton.server import TrytonServer
 from system_api.erp.tryton.adapter import Tryton
-from tests.system_api.erp.conftest import ACME, connection_of, hardware, order_id
+from tests.system_api.erp.conftest import connection_of
+from tests.system_api.erp.drafts import ACME, hardware, order_id
 
 NUMBER = "4500012345"
 

@@ -20,15 +20,8 @@ from shared.problem import Rejected, Unavailable
 from system_api.erp.tryton.adapter import Tryton
 from system_api.erp.tryton.errors import meaning_of
 from system_api.vendor.meaning import refusal
-from tests.system_api.erp.conftest import (
-    ACME,
-    Books,
-    connection_of,
-    hardware,
-    new_customer,
-    order_id,
-    tryton_connection,
-)
+from tests.system_api.erp.conftest import Books, connection_of, tryton_connection
+from tests.system_api.erp.drafts import ACME, hardware, new_customer, order_id
 from tests.system_api.transports import Scripted, said
 
 

@@ -18,7 +18,8 @@ from system_api.erp.tryton.rest import TrytonRest
 from system_api.erp.tryton.tax_ids import compact_forms, identifier_of
 from system_api.erp.tryton.tax_rules import TrytonTaxRules
 from system_api.vendor.vat import tax_id_of
-from tests.system_api.erp.conftest import connection_of, new_customer, tryton_connection
+from tests.system_api.erp.conftest import connection_of, tryton_connection
+from tests.system_api.erp.drafts import new_customer
 from tests.system_api.transports import Scripted, said
 
 WIEN = Address(street="Handelskai 94", postal_code="1200", city="Wien", country="AT")

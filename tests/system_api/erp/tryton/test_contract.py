@@ -1,0 +1,18 @@
+"""Tryton and its stand-in keep what every ERP's adapter promises."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from tests.system_api.erp.conftest import Books
+from tests.system_api.erp.contract import ErpContract
+from tests.system_api.erp.tryton.side import TrytonSide, tryton_side
+
+
+class TestTryton(ErpContract):
+    """Each test of the suite, on both."""
+
+    @pytest_asyncio.fixture
+    async def side(self, books: Books, dead_url: str) -> AsyncIterator[TrytonSide]:
+        async with tryton_side(books, dead_url) as side:
+            yield side
