@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from process_api.orders.dates import first_moment
 from sandbox.vendors.stripe.periods import add_intervals
 from system_api.billing.stripe.subscriptions import subscription_params
-from tests.system_api.billing.conftest import monthly
+from tests.system_api.billing.drafts import monthly
 
 ZONES = (
     "Europe/Berlin",
