@@ -148,8 +148,8 @@ BILLING_DRAFT: dict[str, Any] = {
     "dueOn": None,
     "orderId": None,
 }
-INVOICE_PAGE: dict[str, Any] = {"invoices": [ERP_INVOICE, BILLING_DRAFT], "nextCursor": "billing:"}
-LAST_PAGE: dict[str, Any] = {"invoices": [], "nextCursor": None}
+INVOICE_PAGE: dict[str, Any] = {"invoices": [ERP_INVOICE, BILLING_DRAFT], "nextCursor": "billing:", "notShown": 0}
+LAST_PAGE: dict[str, Any] = {"invoices": [], "nextCursor": None, "notShown": 0}
 
 SUBSCRIPTION: dict[str, Any] = {
     "externalId": f"{ORDER_ID}-month",
@@ -164,6 +164,7 @@ SUBSCRIPTION: dict[str, Any] = {
     "startsOn": None,
     "lines": [],
     "tax": None,
+    "itemsNotShown": 0,
 }
 OVERVIEW: dict[str, Any] = {
     "accountId": ACCOUNT_ID,
