@@ -204,7 +204,7 @@ async def test_a_tracestate_goes_on_as_it_came(lines: list[str], state: str) -> 
         ["foo.bar=1"],
         ["foo@=1,bar=2"],
         ["@foo=1,bar=2"],
-        ["foobar=1,bar=2"],
+        ["foo@@bar=1,bar=2"],
         ["foo@bar@baz=1,bar=2"],
         [",".join(MEMBERS[:20]), ",".join(MEMBERS[20:])],
         ["foo=1", "z" * 257 + "=1"],

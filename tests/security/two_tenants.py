@@ -80,8 +80,17 @@ def write_records(landscape: Landscape) -> None:
             )
             connection.execute(
                 "INSERT INTO quoteway.flows (flow_id, tenant, kind, subject, status, correlation_id, requested_by,"
-                " reason, results) VALUES (%s, %s, 'order_submission', %s, 'parked', 'c', 'matrix', %s, %s)",
-                [owner.flow_id, owner.tenant, owner.order_id, f"secret of {owner.name}", Jsonb({})],
+                " reason, results, account_id, legal_entity)"
+                " VALUES (%s, %s, 'order_submission', %s, 'parked', 'c', 'matrix', %s, %s, %s, %s)",
+                [
+                    owner.flow_id,
+                    owner.tenant,
+                    owner.order_id,
+                    f"secret of {owner.name}",
+                    Jsonb({}),
+                    case_safe(owner.account_id),
+                    owner.legal_entity,
+                ],
             )
             source, _, event_id = owner.webhook_id.partition(":")
             connection.execute(

@@ -64,7 +64,7 @@ def test_a_file_that_is_no_use_is_refused_with_what_to_do(tmp_path: Path, text: 
     path = tmp_path / "keys.json"
     path.write_text(text)
 
-    with pytest.raises(SettingsError, match=r"python -m shared\.signing_keys"):
+    with pytest.raises(SettingsError, match=r"python -m shared\.identity\.signing_keys"):
         SigningKeys(str(path), "experience_signing_keys_file")
     assert main([str(path)]) == 1
     assert path.read_text() == text
