@@ -23,7 +23,7 @@ from sandbox.engines.postgres import PostgresEngine
 from tests.patience import HANG_S
 from tests.process_api.conftest import Process
 
-PAGE = Path(__file__).parents[2] / "docs" / "operations" / "retention.md"
+PAGE = Path(__file__).parents[3] / "docs" / "operations" / "retention.md"
 # Business records, and what there is one of for each account, subscription or process: they stay.
 STAYS = {"orders", "flows", "cross_references", "cross_reference_history", "subscription_states"}
 MONTH_DAYS, MONTHS, ORDERS_A_MONTH = 30, 18, 20
