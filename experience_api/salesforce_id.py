@@ -12,7 +12,7 @@ from shared.problem import Fault, InvalidRequest
 
 PATTERN = r"^[A-Za-z0-9]{15}([A-Za-z0-9]{3})?"
 _SUFFIX = string.ascii_uppercase + "012345"
-_SHORT, _GROUP = 15, 5
+_SHORT, _LONG, _GROUP = 15, 18, 5
 
 
 def canonical_id(value: str, pointer: str) -> str:
@@ -22,6 +22,9 @@ def canonical_id(value: str, pointer: str) -> str:
     """
     if len(value) == _SHORT:
         return value + checksum(value)
+    if len(value) != _LONG:
+        detail = f"It has {len(value)} characters. A Salesforce id has {_SHORT} or {_LONG}: copy the id anew."
+        raise InvalidRequest("This is not a Salesforce id.", [Fault(pointer=pointer, detail=detail)])
     restored = _restored(value)
     if restored is None or (restored + checksum(restored)).upper() != value.upper():
         detail = "The last three characters do not belong to the first fifteen: copy the id anew."

@@ -174,7 +174,7 @@ class RefusedEvents:
             return []
         return [_dead_event(row) for row in await dead_events(connection, tenant, limit)]
 
-    async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:  # noqa: ARG002
+    async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:  # noqa: ARG002 the protocol's form
         """See DeadLetterSource. The subject of an event says nothing of a legal entity."""
         return ""
 

@@ -27,3 +27,12 @@ def test_it_takes_what_salesforce_takes_and_nothing_else(value: str) -> None:
         assert refusal.value.faults[0].pointer == "/quoteId"
     else:
         assert canonical_id(value, "/quoteId") == known
+
+
+@given(st.text("0129AEYZaeyz", max_size=40).filter(lambda value: len(value) not in {15, 18}))
+def test_an_id_of_another_length_is_refused_with_its_length(value: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        canonical_id(value, "path/quoteId")
+
+    [fault] = refusal.value.faults
+    assert f"It has {len(value)} characters" in fault.detail

@@ -37,10 +37,6 @@ expected-statuses = ["2xx", 401, 403, 404, 409, 422]
 include-path = "/v1/webhooks/stripe/{{connection}}"
 # Nobody can make up a signature.
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
-[[operations]]
-include-path = "/v1/accounts/{{accountId}}/cross-references/{{system}}/relink"
-# The contract's own example, sent with a key that is good too, is called a violation of the schema (schemathesis 4.32).
-checks.negative_data_rejection.expected-statuses = ["2xx", 400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429]
 """
 
 

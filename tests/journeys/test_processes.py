@@ -135,7 +135,7 @@ def ready_once(tiers: Landscape, name: str, degraded: dict[str, str]) -> httpx.R
         if ready.json()["missing"] == {} and ready.json()["degraded"] == degraded:
             return ready
         assert time.monotonic() < hangs_at, ready.text
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 # Key lists and the feed of revoked tokens' hashes, which are needed to check a token at all.

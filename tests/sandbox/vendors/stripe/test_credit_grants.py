@@ -22,14 +22,14 @@ def granted(clocked: Clocked, value: int, **params: Any) -> stripe.billing.Credi
         "amount": {"type": "monetary", "monetary": {"currency": "eur", "value": value}},
         "applicability_config": {"scope": {"price_type": "metered"}},
     }
-    return clocked.client.v1.billing.credit_grants.create({**known, **params})  # type: ignore[typeddict-item]
+    return clocked.client.v1.billing.credit_grants.create({**known, **params})  # type: ignore[typeddict-item]  # a merged dict is no TypedDict
 
 
 def balances(clocked: Clocked, **asked: Any) -> list[tuple[str, int, int]]:
     """Currency, available and booked credits."""
     filter_ = asked or {"type": "applicability_scope", "applicability_scope": {"price_type": "metered"}}
     found = clocked.client.v1.billing.credit_balance_summary.retrieve(
-        {"customer": clocked.customer, "filter": filter_}  # type: ignore[typeddict-item]
+        {"customer": clocked.customer, "filter": filter_}  # type: ignore[typeddict-item]  # a plain dict is no TypedDict
     )
     both = [(each.available_balance.monetary, each.ledger_balance.monetary) for each in found.balances]
     return [(usable.currency, usable.value, booked.value) for usable, booked in both if usable and booked]
