@@ -1,0 +1,39 @@
+"""Who is at work, and which flows of an account are let in."""
+
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Identity, Index, Integer, Table, Text
+
+from process_api.database.tables.flows import flows
+from process_api.database.tables.schema import metadata, moment
+
+executors = Table(
+    "executors",
+    metadata,
+    Column("executor_id", Text, primary_key=True),
+    # A new one each time the lease is taken: what began under an older one may write nothing down.
+    Column("epoch", BigInteger, Identity(always=True), nullable=False),
+    moment("started_at"),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)
+
+# Orders that are to be booked: those of an account that are in their lane, and those that wait in line before it.
+account_lines = Table(
+    "account_lines",
+    metadata,
+    Column("flow_id", Text, ForeignKey(flows.c.flow_id), primary_key=True),
+    Column("tenant", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("legal_entity", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("admitted", Boolean, nullable=False, server_default="false"),
+    Column("position", BigInteger, Identity(always=True), nullable=False),
+    Index(None, "tenant", "account_id", "admitted", "position"),
+)
+
+account_turns = Table(
+    "account_turns",
+    metadata,
+    Column("tenant", Text, primary_key=True),
+    Column("account_id", Text, primary_key=True),
+    Column("flow_id", Text, ForeignKey(flows.c.flow_id), nullable=False, index=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)
