@@ -53,7 +53,8 @@ def claims(**changes: Any) -> dict[str, Any]:
         "scope": "orders:read orders:write",
         "tenant": "nordwind",
         "iat": now,
-        "exp": now + 300,
+        # Tokens are made when tests are collected, and used many minutes later.
+        "exp": now + 3600,
         **changes,
     }
     return claim_values(found, now)

@@ -20,7 +20,7 @@ from process_api.inbox.webhook_inbox import prune
 from process_api.migrate import migrate
 from process_api.settings import ProcessSettings
 from sandbox.engines.postgres import PostgresEngine
-from tests.patience import HANG_S
+from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
 
 PAGE = Path(__file__).parents[3] / "docs" / "operations" / "retention.md"
@@ -340,22 +340,14 @@ async def test_rows_that_another_holds_are_passed_over_and_deleted_later(
 async def test_a_round_that_breaks_off_keeps_what_it_did(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
     history.orders(300, 3)
     rule = next(rule for rule in rules_of(history.settings) if rule.table == "quoteway.flow_attempts")
-    began = asyncio.Event()
+    before = history.count("quoteway.flow_attempts")
     monkeypatch.setattr(retention, "BATCH", 4)
-
-    async def pause(_seconds: float) -> None:
-        began.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr("process_api.database.retention.asyncio.sleep", pause)
-    round_ = asyncio.create_task(forget(history.store, rule))
-    async with asyncio.timeout(HANG_S):
-        await began.wait()
+    round_ = asyncio.create_task(forget(history.store, rule, pause_s=2 * HANG_S))
+    await until(lambda: history.count("quoteway.flow_attempts") < before)
     round_.cancel()
     await asyncio.gather(round_, return_exceptions=True)
-    monkeypatch.undo()
 
-    assert history.count("quoteway.flow_attempts") == 5
+    assert (before, history.count("quoteway.flow_attempts")) == (9, 5)
     assert await forget(history.store, rule, pause_s=0) == 5
 
 
