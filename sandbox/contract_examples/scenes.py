@@ -31,10 +31,10 @@ from sandbox.contract_examples.records import (
 )
 from sandbox.contract_examples.refusals import record_refusals
 from sandbox.contract_examples.vendor_scenes import ask_the_vendors
-from sandbox.faults.rules import Fault, Rule
+from sandbox.faults.proxy.rules import Fault, Rule
 from sandbox.landscape.connections_file import TENANT
 from sandbox.landscape.landscape import Landscape
-from sandbox.vendors.stripe.webhooks import signature
+from sandbox.vendors.stripe.webhooks.delivery import signature
 from shared.contract.examples import PROBLEMS
 from shared.events import EVENTS
 

@@ -6,7 +6,7 @@ import uuid
 
 from sandbox.faults.customers import Customers
 from sandbox.faults.ledger import Findings
-from sandbox.faults.rules import Fault, Rule
+from sandbox.faults.proxy.rules import Fault, Rule
 from sandbox.faults.run import VENDORS, WRITES, Result, Run
 
 _TOKENS_APART = r"^(?!.*/oauth2/token$)"

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from sandbox.faults.ledger import Acknowledged, Findings
-from sandbox.faults.rules import Fault, Rule
+from sandbox.faults.proxy.rules import Fault, Rule
 from sandbox.faults.run import WRITES, Result, Run
 
 _WORKERS = ("worker", "worker-2")

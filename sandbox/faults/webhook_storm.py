@@ -14,7 +14,7 @@ from sandbox.faults.caller import Caller
 from sandbox.faults.ledger import Findings
 from sandbox.faults.run import Result, Run
 from sandbox.landscape.connections_file import TENANT
-from sandbox.vendors.stripe.webhooks import signature
+from sandbox.vendors.stripe.webhooks.delivery import signature
 
 DUPLICATED, FORGED, STALE = 0.30, 0.05, 0.05
 _PATH = f"/v1/webhooks/stripe/{TENANT}.NW-DE"

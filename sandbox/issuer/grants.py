@@ -14,7 +14,7 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
 from sandbox.issuer.clients import ANY_TENANT, CLIENT_CREDENTIALS, JWT_BEARER, Client
-from sandbox.vendors.salesforce.ids import normalize
+from sandbox.vendors.salesforce.records.ids import normalize
 
 ASSERTION_LIFE_MAX_S = 300
 ASSERTION_SIZE_MAX_BYTES = 8192

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from sandbox.vendors.salesforce.profiles import OrgProfile
-from sandbox.vendors.salesforce.seed_files import SeedFiles
+from sandbox.vendors.salesforce.seed.files import SeedFiles
 from sandbox.vendors.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER, load_seed_data
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 from experience_api.salesforce_id import __file__ as _experience
 from sandbox.vendors.salesforce.catalogue import OBJECTS, VERSION_ONLY_GROWS
-from sandbox.vendors.salesforce.schema import Field
+from sandbox.vendors.salesforce.records.schema import Field
 from system_api.vendor.salesforce_map import SalesforceFields
 
 PACKAGE = Path(_experience).parent / "lightning" / "force-app" / "main" / "default"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experience_api.salesforce_id import canonical_id
-from sandbox.vendors.salesforce.ids import case_safe, normalize
+from sandbox.vendors.salesforce.records.ids import case_safe, normalize
 from shared.problem import InvalidRequest
 
 SHORT_IDS = st.text("0123456789ABCXYZabcxyz", min_size=15, max_size=15)

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from process_api.engine.steps import Patience
 from process_api.inbox.webhook_inbox import SUBSCRIPTION, InboxWorker
 from process_api.subscriptions.mirror import SubscriptionMirror
-from sandbox.vendors.stripe.webhooks import signature
+from sandbox.vendors.stripe.webhooks.delivery import signature
 from shared.canonical import Subscription, SubscriptionStatus
 from tests.patience import HANG_S, until
 

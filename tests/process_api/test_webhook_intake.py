@@ -21,7 +21,7 @@ from process_api.inbox.webhook_inbox import SUBSCRIPTION
 from process_api.subscriptions.mirror import SubscriptionMirror
 from process_api.system_client import SystemClient
 from process_api.v1 import webhooks
-from sandbox.vendors.stripe.webhooks import signature
+from sandbox.vendors.stripe.webhooks.delivery import signature
 from shared.canonical import SubscriptionStatus
 from shared.canonical.webhook import WEBHOOK_BYTES_MAX
 from shared.problem import NotFound, QuotewayError, Unavailable

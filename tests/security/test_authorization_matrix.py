@@ -14,7 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from sandbox.vendors.salesforce.ids import case_safe
+from sandbox.vendors.salesforce.records.ids import case_safe
 from tests.security.conftest import Tiers, draft_invoice
 from tests.security.operations import BODIES, LISTS, WHOLE_TENANT, Place, places, published
 from tests.security.two_tenants import OWNERS, Owner, absent, state_of

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from sandbox.landscape.landscape import Landscape
-from sandbox.vendors.salesforce.ids import case_safe
+from sandbox.vendors.salesforce.records.ids import case_safe
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 from sandbox.vendors.erp_stand_in.books import PRICE_DIGITS, Books
 from sandbox.vendors.tryton.countries import COUNTRIES, US_STATES
 from sandbox.vendors.tryton.data import SeedData
-from sandbox.vendors.tryton.seed_parties import SALESFORCE_PREFIX
+from sandbox.vendors.tryton.seed.parties import SALESFORCE_PREFIX
 
 _SEEDING = "seed"
 # ISO 4217; the sandbox trades in no currency of four.

@@ -7,15 +7,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.vendors.journal import journal_route
-from sandbox.vendors.salesforce import ids
 from sandbox.vendors.salesforce.catalogue import ACCOUNT, CONTACT, USER
 from sandbox.vendors.salesforce.errors import SalesforceError
-from sandbox.vendors.salesforce.json_answers import json_response
 from sandbox.vendors.salesforce.org import Org
+from sandbox.vendors.salesforce.records import ids
+from sandbox.vendors.salesforce.records.schema import SObject
+from sandbox.vendors.salesforce.records.store import Actor
 from sandbox.vendors.salesforce.refusals import Refusal
-from sandbox.vendors.salesforce.rest import read_json
-from sandbox.vendors.salesforce.schema import SObject
-from sandbox.vendors.salesforce.store import Actor
+from sandbox.vendors.salesforce.rest.calls import read_json
+from sandbox.vendors.salesforce.rest.json_answers import json_response
 
 TIMES_MAX = 10_000
 

@@ -19,8 +19,8 @@ from typing import Any
 from sandbox.vendors.salesforce import catalogue
 from sandbox.vendors.salesforce.catalogue.cpq import CPQ_QUOTE, CPQ_QUOTE_LINE
 from sandbox.vendors.salesforce.catalogue.fields import decimal
-from sandbox.vendors.salesforce.ids import case_safe
-from sandbox.vendors.salesforce.schema import Field, Schema, SObject, ValidationRule
+from sandbox.vendors.salesforce.records.ids import case_safe
+from sandbox.vendors.salesforce.records.schema import Field, Schema, SObject, ValidationRule
 
 ORGANIZATION_ID = "00DQW0000000001"
 OTHER_ORGANIZATION_ID = "00DQW0000000002"

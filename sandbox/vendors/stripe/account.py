@@ -12,13 +12,13 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from sandbox.vendors.journal import Journal
-from sandbox.vendors.stripe import api_version
 from sandbox.vendors.stripe.clock import SandboxClock
-from sandbox.vendors.stripe.errors import StripeError, no_such, rate_limited
-from sandbox.vendors.stripe.presentation import present
-from sandbox.vendors.stripe.search_index import SearchIndex
 from sandbox.vendors.stripe.settings import StripeSandboxSettings
 from sandbox.vendors.stripe.store import Record, Store, new_id
+from sandbox.vendors.stripe.wire import api_version
+from sandbox.vendors.stripe.wire.errors import StripeError, no_such, rate_limited
+from sandbox.vendors.stripe.wire.presentation import present
+from sandbox.vendors.stripe.wire.search_index import SearchIndex
 
 # Kinds that Stripe's errors call by another name.
 _NOUNS = {

@@ -6,17 +6,17 @@ Source: Stripe's API reference, "Advance a test clock", and "Test clocks: API an
 from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.billing_cycle import advance as advance_clock
-from sandbox.vendors.stripe.customers import delete_customer
-from sandbox.vendors.stripe.errors import invalid
-from sandbox.vendors.stripe.listing import PAGE, list_records
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.params import Integer, Text
-from sandbox.vendors.stripe.periods import add_intervals
-from sandbox.vendors.stripe.presentation import items_of
+from sandbox.vendors.stripe.customers.resource import delete_customer
 from sandbox.vendors.stripe.store import Record, new_id
-from sandbox.vendors.stripe.subscription_items import interval_of
-from sandbox.vendors.stripe.subscription_states import ENDED
+from sandbox.vendors.stripe.subscriptions.billing_cycle import advance as advance_clock
+from sandbox.vendors.stripe.subscriptions.items import interval_of
+from sandbox.vendors.stripe.subscriptions.periods import add_intervals
+from sandbox.vendors.stripe.subscriptions.states import ENDED
+from sandbox.vendors.stripe.wire.errors import invalid
+from sandbox.vendors.stripe.wire.listing import PAGE, list_records
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.params import Integer, Text
+from sandbox.vendors.stripe.wire.presentation import items_of
 
 KIND = "test_helpers.test_clock"
 _KEPT_S = 30 * 86_400

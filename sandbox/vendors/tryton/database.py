@@ -31,7 +31,7 @@ TEMPLATE = "tryton_template"
 """The database in the golden cluster that runs copy. Nothing connects to it."""
 
 _CLUSTER, _PASSWORD = "cluster", "admin-password"
-_RECIPE = ("recipe.py", "database.py", "data.py", "countries.py", "seed_*.py")
+_RECIPE = ("recipe.py", "database.py", "data.py", "countries.py", "seed/*.py")
 _DATA = ("company.toml", "customers.toml", "products.toml", "taxes.toml")
 _DATA_OF_THE_SECOND = ("company.toml", "customers.toml", "products.toml")
 _KEPT = 4

@@ -5,15 +5,15 @@ from datetime import UTC, date, datetime, timedelta
 from sandbox.vendors.tryton.credentials import TenantAccess, TrytonCredentials
 from sandbox.vendors.tryton.data import LegalEntity, SeedData
 from sandbox.vendors.tryton.rpc import TrytonSession
-from sandbox.vendors.tryton.seed_access import seed_integration_user
-from sandbox.vendors.tryton.seed_catalog import (
+from sandbox.vendors.tryton.seed.access import seed_integration_user
+from sandbox.vendors.tryton.seed.catalog import (
     CompanyBooks,
     seed_categories,
     seed_category_accounts,
     seed_list_prices,
     seed_products,
 )
-from sandbox.vendors.tryton.seed_company import (
+from sandbox.vendors.tryton.seed.company import (
     TAX_DUE,
     seed_accounts,
     seed_company,
@@ -24,8 +24,8 @@ from sandbox.vendors.tryton.seed_company import (
     seed_tax_rule,
     seed_taxes,
 )
-from sandbox.vendors.tryton.seed_geography import Geography, seed_geography
-from sandbox.vendors.tryton.seed_parties import seed_customer
+from sandbox.vendors.tryton.seed.geography import Geography, seed_geography
+from sandbox.vendors.tryton.seed.parties import seed_customer
 
 ADMIN_LOGIN = "admin"
 

@@ -18,7 +18,7 @@ from sqlalchemy import false, text
 from process_api.inbox import webhook_inbox
 from process_api.inbox.webhook_inbox import prune
 from process_api.v1 import webhooks
-from sandbox.vendors.stripe.webhooks import signature
+from sandbox.vendors.stripe.webhooks.delivery import signature
 from shared.audit.entry import NOBODY
 from shared.canonical import Subscription, SubscriptionStatus, WebhookNotice
 from tests.process_api import system_stand_in

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from sandbox.vendors.salesforce.catalogue import OBJECTS
-from sandbox.vendors.salesforce.describe import describe_object
-from sandbox.vendors.salesforce.schema import Schema
+from sandbox.vendors.salesforce.records.schema import Schema
+from sandbox.vendors.salesforce.rest.describe import describe_object
 from tests.system_api.transports import Scripted, said
 
 TOKEN = said(200, {"access_token": "first", "id": "https://org.test/id/00DQW0000000001YAA/005QW0000000009YAA"})

@@ -20,7 +20,7 @@ from sandbox.vendors.salesforce.catalogue.sales import (
     PRODUCT,
 )
 from sandbox.vendors.salesforce.catalogue.setup import ORGANIZATION, USER
-from sandbox.vendors.salesforce.schema import Schema
+from sandbox.vendors.salesforce.records.schema import Schema
 
 OBJECTS = (
     ACCOUNT,

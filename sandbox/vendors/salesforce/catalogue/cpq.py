@@ -16,7 +16,7 @@ from sandbox.vendors.salesforce.catalogue.fields import (
     sum_of,
     system_fields,
 )
-from sandbox.vendors.salesforce.schema import Field, Record, RecordReader, SObject, Value
+from sandbox.vendors.salesforce.records.schema import Field, Record, RecordReader, SObject, Value
 
 _QUOTE, _LINE = "SBQQ__Quote__c", "SBQQ__QuoteLine__c"
 _STATUSES = ("Draft", "In Review", "Approved", "Denied", "Presented", "Accepted", "Rejected")

@@ -2,7 +2,7 @@
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from sandbox.vendors.salesforce.schema import Field, Formula, Record, RecordReader, Value
+from sandbox.vendors.salesforce.records.schema import Field, Formula, Record, RecordReader, Value
 
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "JPY")
 # CurrencyType.DecimalPlaces, where it is not two.

@@ -19,7 +19,7 @@ from sandbox.vendors.salesforce.catalogue.fields import (
     sum_of,
     system_fields,
 )
-from sandbox.vendors.salesforce.schema import Field, Record, RecordReader, SObject, Value
+from sandbox.vendors.salesforce.records.schema import Field, Record, RecordReader, SObject, Value
 
 _STATUSES = ("Draft", "Needs Review", "In Review", "Approved", "Rejected", "Presented", "Accepted", "Denied")
 _LINE, _QUOTE = "QuoteLineItem", "Quote"

@@ -1,7 +1,7 @@
 """The objects of Quoteway's own package: an order as a seller sees it, and the event that tells of its status."""
 
 from sandbox.vendors.salesforce.catalogue.fields import CURRENCY, ID, decimal, system_fields
-from sandbox.vendors.salesforce.schema import Field, SObject, ValidationRule
+from sandbox.vendors.salesforce.records.schema import Field, SObject, ValidationRule
 
 ORDER_OBJECT = "Quoteway_Order__c"
 ORDER_STATUS_EVENT = "Quoteway_Order_Status__e"

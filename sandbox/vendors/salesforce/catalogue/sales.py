@@ -1,7 +1,7 @@
 """Accounts with their contacts, opportunities, products and price books."""
 
 from sandbox.vendors.salesforce.catalogue.fields import CURRENCY, ID, NAME, system_fields
-from sandbox.vendors.salesforce.schema import Field, Record, RecordReader, SObject, Value
+from sandbox.vendors.salesforce.records.schema import Field, Record, RecordReader, SObject, Value
 
 
 def _full_name(contact: Record, _: RecordReader) -> Value:

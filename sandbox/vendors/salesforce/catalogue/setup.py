@@ -1,7 +1,7 @@
 """The org itself and its users."""
 
 from sandbox.vendors.salesforce.catalogue.fields import ID, system_fields
-from sandbox.vendors.salesforce.schema import Field, SObject
+from sandbox.vendors.salesforce.records.schema import Field, SObject
 
 USER = SObject(
     "User",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.vendors.stripe.amounts import check_step
+from sandbox.vendors.stripe.catalogue.amounts import check_step
 from sandbox.vendors.stripe.credits.ledger import (
     GRANT,
     TRANSACTION,
@@ -19,11 +19,11 @@ from sandbox.vendors.stripe.credits.ledger import (
     left_of,
     monetary,
 )
-from sandbox.vendors.stripe.errors import invalid
-from sandbox.vendors.stripe.listing import PAGE, list_records
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.params import Choice, Currency, Hash, Integer, Items, Metadata, Text, merge_metadata
 from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.wire.errors import invalid
+from sandbox.vendors.stripe.wire.listing import PAGE, list_records
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.params import Choice, Currency, Hash, Integer, Items, Metadata, Text, merge_metadata
 
 _UNUSED_MAX = 100
 _DEFAULT_PRIORITY = 50

@@ -14,12 +14,12 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.errors import StripeError, invalid
-from sandbox.vendors.stripe.listing import PAGE, page
 from sandbox.vendors.stripe.meters.meters import KIND as METER
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.params import Choice, Hash, Integer, Metadata, Text
 from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.wire.errors import StripeError, invalid
+from sandbox.vendors.stripe.wire.listing import PAGE, page
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.params import Choice, Hash, Integer, Metadata, Text
 
 _KIND = "billing.meter_event"
 _UNIQUE_S = 24 * 3_600

@@ -6,7 +6,7 @@ Stripe leaves a renewal's draft open to late events until it is finalized; the s
 from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.invoice_drafts import subscription_line
+from sandbox.vendors.stripe.invoices.drafts import subscription_line
 from sandbox.vendors.stripe.meters.events import usage
 from sandbox.vendors.stripe.store import Record
 

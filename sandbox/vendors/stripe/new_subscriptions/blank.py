@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.vendors.stripe import api_version
-from sandbox.vendors.stripe.operation import Call
-from sandbox.vendors.stripe.params import Choice, Hash, Items
 from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.wire import api_version
+from sandbox.vendors.stripe.wire.operation import Call
+from sandbox.vendors.stripe.wire.params import Choice, Hash, Items
 
 PAYMENT_SETTINGS = Hash(
     fields={

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from sandbox.vendors.stripe.errors import invalid
-from sandbox.vendors.stripe.invoice_drafts import pricing
-from sandbox.vendors.stripe.invoice_items import make_invoice_item
-from sandbox.vendors.stripe.invoice_totals import line_amount
-from sandbox.vendors.stripe.operation import Call
-from sandbox.vendors.stripe.params import Hash, Integer, Items, Metadata, Text, merge_metadata
-from sandbox.vendors.stripe.prices import ONE_TIME_DATA, inline_price, usable_price
+from sandbox.vendors.stripe.catalogue.prices import ONE_TIME_DATA, inline_price, usable_price
+from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
+from sandbox.vendors.stripe.invoices.drafts import pricing
+from sandbox.vendors.stripe.invoices.items import make_invoice_item
+from sandbox.vendors.stripe.invoices.totals import line_amount
 from sandbox.vendors.stripe.store import Record
-from sandbox.vendors.stripe.tax_rates import TAX_RATES, usable_tax_rates
+from sandbox.vendors.stripe.wire.errors import invalid
+from sandbox.vendors.stripe.wire.operation import Call
+from sandbox.vendors.stripe.wire.params import Hash, Integer, Items, Metadata, Text, merge_metadata
 
 ONE_OFF_ITEMS = Items(
     of=Hash(

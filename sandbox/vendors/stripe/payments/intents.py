@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.vendors.stripe import payment_methods
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.amounts import check_chargeable
-from sandbox.vendors.stripe.errors import StripeError, invalid
-from sandbox.vendors.stripe.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.params import (
+from sandbox.vendors.stripe.catalogue.amounts import check_chargeable
+from sandbox.vendors.stripe.customers import payment_methods
+from sandbox.vendors.stripe.payments import charges
+from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.wire.errors import StripeError, invalid
+from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,
     Currency,
@@ -25,8 +27,6 @@ from sandbox.vendors.stripe.params import (
     Text,
     merge_metadata,
 )
-from sandbox.vendors.stripe.payments import charges
-from sandbox.vendors.stripe.store import Record, new_id
 
 _OPEN = frozenset({"requires_payment_method", "requires_confirmation", "requires_action"})
 _REASONS = ("abandoned", "duplicate", "fraudulent", "requested_by_customer")

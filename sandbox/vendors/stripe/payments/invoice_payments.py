@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.errors import StripeError
-from sandbox.vendors.stripe.listing import PAGE, list_records
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.params import Choice, Hash, Text
 from sandbox.vendors.stripe.payments.intents import cancel_intent, make_intent, pay_intent
 from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.wire.errors import StripeError
+from sandbox.vendors.stripe.wire.listing import PAGE, list_records
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.params import Choice, Hash, Text
 
 
 def ask_for_payment(account: Account, invoice: Record, customer: Record, payment_method: str | None) -> None:

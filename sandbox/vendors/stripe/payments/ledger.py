@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.invoice_totals import rounded
-from sandbox.vendors.stripe.listing import CREATED, PAGE, list_records, page
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.params import Currency, Text
+from sandbox.vendors.stripe.invoices.totals import rounded
 from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records, page
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.params import Currency, Text
 
 AVAILABLE_AFTER_S = 2 * 86_400
 _FEE_PERCENT, _FEE_FIXED = Decimal("2.9"), 30

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.vendors.stripe import invoice_items
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.errors import invalid
-from sandbox.vendors.stripe.operation import Call
-from sandbox.vendors.stripe.params import Boolean, Currency, Fields, Hash, Integer, Metadata, Number, Text
-from sandbox.vendors.stripe.prices import ONE_TIME_DATA
+from sandbox.vendors.stripe.catalogue.prices import ONE_TIME_DATA
+from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES
+from sandbox.vendors.stripe.invoices import items as invoice_items
 from sandbox.vendors.stripe.store import Record
-from sandbox.vendors.stripe.tax_rates import TAX_RATES
+from sandbox.vendors.stripe.wire.errors import invalid
+from sandbox.vendors.stripe.wire.operation import Call
+from sandbox.vendors.stripe.wire.params import Boolean, Currency, Fields, Hash, Integer, Metadata, Number, Text
 
 INVOICE_ITEMS: Fields = {
     "amount": Integer(),

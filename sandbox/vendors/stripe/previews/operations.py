@@ -9,16 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.vendors.stripe import subscription_changes, subscriptions
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.billing_cycle import do_next_of_customer
-from sandbox.vendors.stripe.coupons import DISCOUNTS, make_discounts
-from sandbox.vendors.stripe.errors import StripeError, invalid
-from sandbox.vendors.stripe.invoice_drafts import draft_invoice, pending_items, subscription_of
-from sandbox.vendors.stripe.invoice_totals import calculate
-from sandbox.vendors.stripe.invoices import AUTOMATIC_TAX
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.params import (
+from sandbox.vendors.stripe.catalogue.coupons import DISCOUNTS, make_discounts
+from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES
+from sandbox.vendors.stripe.invoices.drafts import draft_invoice, pending_items, subscription_of
+from sandbox.vendors.stripe.invoices.resource import AUTOMATIC_TAX
+from sandbox.vendors.stripe.invoices.totals import calculate
+from sandbox.vendors.stripe.previews.invoice_items import INVOICE_ITEMS, add_invoice_items
+from sandbox.vendors.stripe.previews.temporary_customer import CUSTOMER_DETAILS, temporary_customer
+from sandbox.vendors.stripe.schedules import operations as schedules
+from sandbox.vendors.stripe.schedules.phases import PHASES, PRORATION_BEHAVIOR
+from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.subscriptions import changes as subscription_changes
+from sandbox.vendors.stripe.subscriptions import resource as subscriptions
+from sandbox.vendors.stripe.subscriptions.billing import charge_lines
+from sandbox.vendors.stripe.subscriptions.billing_cycle import do_next_of_customer
+from sandbox.vendors.stripe.subscriptions.cancelling import cancel_at_once
+from sandbox.vendors.stripe.subscriptions.items import ITEM
+from sandbox.vendors.stripe.wire.errors import StripeError, invalid
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,
     Currency,
@@ -29,16 +39,7 @@ from sandbox.vendors.stripe.params import (
     Moment,
     Text,
 )
-from sandbox.vendors.stripe.presentation import items_of
-from sandbox.vendors.stripe.previews.invoice_items import INVOICE_ITEMS, add_invoice_items
-from sandbox.vendors.stripe.previews.temporary_customer import CUSTOMER_DETAILS, temporary_customer
-from sandbox.vendors.stripe.schedules import operations as schedules
-from sandbox.vendors.stripe.schedules.phases import PHASES, PRORATION_BEHAVIOR
-from sandbox.vendors.stripe.store import Record, new_id
-from sandbox.vendors.stripe.subscription_billing import charge_lines
-from sandbox.vendors.stripe.subscription_cancelling import cancel_at_once
-from sandbox.vendors.stripe.subscription_items import ITEM
-from sandbox.vendors.stripe.tax_rates import TAX_RATES
+from sandbox.vendors.stripe.wire.presentation import items_of
 
 # Far more than the phases and periods that can pass before a subscription is invoiced.
 _STEPS_MAX = 50

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.vendors.stripe import customers
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.operation import Call
-from sandbox.vendors.stripe.params import Choice, Fields, Hash, Items, Text
+from sandbox.vendors.stripe.customers import resource as customers
+from sandbox.vendors.stripe.customers.tax_ids import TAX_ID
 from sandbox.vendors.stripe.store import Record
-from sandbox.vendors.stripe.tax_ids import TAX_ID
+from sandbox.vendors.stripe.wire.operation import Call
+from sandbox.vendors.stripe.wire.params import Choice, Fields, Hash, Items, Text
 
 CUSTOMER_DETAILS: Fields = {
     "address": Hash(fields=customers.ADDRESS, unset=True),

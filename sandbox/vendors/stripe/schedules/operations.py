@@ -5,16 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.vendors.stripe import api_version
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.customer_currencies import claim_currency
-from sandbox.vendors.stripe.errors import invalid
-from sandbox.vendors.stripe.invoice_sending import require_email
-from sandbox.vendors.stripe.invoices import AUTOMATIC_TAX, COLLECTION_METHOD
-from sandbox.vendors.stripe.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.params import Boolean, Choice, Hash, Metadata, Moment, Param, Range, Text, merge_metadata
-from sandbox.vendors.stripe.presentation import items_of
+from sandbox.vendors.stripe.customers.currencies import claim_currency
+from sandbox.vendors.stripe.invoices.resource import AUTOMATIC_TAX, COLLECTION_METHOD
+from sandbox.vendors.stripe.invoices.sending import require_email
 from sandbox.vendors.stripe.schedules import running
 from sandbox.vendors.stripe.schedules.phases import (
     INVOICE_SETTINGS,
@@ -25,8 +19,24 @@ from sandbox.vendors.stripe.schedules.phases import (
     phase_of_subscription,
 )
 from sandbox.vendors.stripe.store import Record, new_id
-from sandbox.vendors.stripe.subscription_cancelling import cancel_at_once
-from sandbox.vendors.stripe.subscription_states import ENDED
+from sandbox.vendors.stripe.subscriptions.cancelling import cancel_at_once
+from sandbox.vendors.stripe.subscriptions.states import ENDED
+from sandbox.vendors.stripe.wire import api_version
+from sandbox.vendors.stripe.wire.errors import invalid
+from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.params import (
+    Boolean,
+    Choice,
+    Hash,
+    Metadata,
+    Moment,
+    Param,
+    Range,
+    Text,
+    merge_metadata,
+)
+from sandbox.vendors.stripe.wire.presentation import items_of
 
 _DEFAULTS = Hash(
     fields={

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.coupons import DISCOUNTS
-from sandbox.vendors.stripe.errors import invalid
-from sandbox.vendors.stripe.invoices import AUTOMATIC_TAX, COLLECTION_METHOD
+from sandbox.vendors.stripe.catalogue.coupons import DISCOUNTS
+from sandbox.vendors.stripe.catalogue.prices import INTERVALS, RECURRING_DATA, inline_price, usable_price
+from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
+from sandbox.vendors.stripe.invoices.resource import AUTOMATIC_TAX, COLLECTION_METHOD
 from sandbox.vendors.stripe.new_subscriptions.one_off_items import ONE_OFF_ITEMS
-from sandbox.vendors.stripe.params import (
+from sandbox.vendors.stripe.store import Record
+from sandbox.vendors.stripe.subscriptions.periods import add_intervals
+from sandbox.vendors.stripe.wire.errors import invalid
+from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,
     Currency,
@@ -24,10 +28,6 @@ from sandbox.vendors.stripe.params import (
     Text,
     merge_metadata,
 )
-from sandbox.vendors.stripe.periods import add_intervals
-from sandbox.vendors.stripe.prices import INTERVALS, RECURRING_DATA, inline_price, usable_price
-from sandbox.vendors.stripe.store import Record
-from sandbox.vendors.stripe.tax_rates import TAX_RATES, usable_tax_rates
 
 _ANCHOR = Choice(words=("automatic", "phase_start"))
 INVOICE_SETTINGS = Hash(fields={"days_until_due": Integer(minimum=0)})

@@ -25,7 +25,7 @@ import typing_extensions
 from stripe import RequestOptions, StripeObject
 from stripe._object_classes import OBJECT_CLASSES
 
-from sandbox.vendors.stripe.form import Tree, decode
+from sandbox.vendors.stripe.wire.form import Tree, decode
 
 _SDK = Path(str(stripe.__file__)).parent
 _OPTIONS = frozenset(RequestOptions.__annotations__)

@@ -11,13 +11,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox.vendors.stripe.account import Account, Origin
-from sandbox.vendors.stripe.billing_cycle import do_overdue_work
-from sandbox.vendors.stripe.errors import StripeError
-from sandbox.vendors.stripe.expansion import render
-from sandbox.vendors.stripe.invoice_drafts import subscription_of
-from sandbox.vendors.stripe.operation import Call, Operation
-from sandbox.vendors.stripe.operations import OPERATIONS
-from sandbox.vendors.stripe.params import (
+from sandbox.vendors.stripe.invoices.drafts import subscription_of
+from sandbox.vendors.stripe.seed import seed
+from sandbox.vendors.stripe.settings import StripeSandboxSettings
+from sandbox.vendors.stripe.subscriptions.billing_cycle import do_overdue_work
+from sandbox.vendors.stripe.wire.errors import StripeError
+from sandbox.vendors.stripe.wire.expansion import render
+from sandbox.vendors.stripe.wire.operation import Call, Operation
+from sandbox.vendors.stripe.wire.operations import OPERATIONS
+from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,
     Currency,
@@ -32,9 +34,7 @@ from sandbox.vendors.stripe.params import (
     Range,
     parse,
 )
-from sandbox.vendors.stripe.presentation import items_of
-from sandbox.vendors.stripe.seed import seed
-from sandbox.vendors.stripe.settings import StripeSandboxSettings
+from sandbox.vendors.stripe.wire.presentation import items_of
 from tests.sandbox.vendors.stripe.running_sandbox import SEED
 
 # The kind of object whose id a text parameter wants; the segment after /v1/ wants one for its {id}.

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.vendors.stripe.operations import OPERATIONS
-from sandbox.vendors.stripe.params import Either, Hash, Items, Metadata, Param, Range
+from sandbox.vendors.stripe.wire.operations import OPERATIONS
+from sandbox.vendors.stripe.wire.params import Either, Hash, Items, Metadata, Param, Range
 from tests.sandbox.vendors.stripe.sdk_types import check_request, check_response, find_operation
 
 CUSTOMER: dict[str, Any] = {

@@ -8,7 +8,7 @@ import pytest
 from sandbox.vendors.tryton.recipe import ADMIN_LOGIN
 from sandbox.vendors.tryton.rest import RestClient
 from sandbox.vendors.tryton.rpc import TrytonError, TrytonSession, request_application_key
-from sandbox.vendors.tryton.seed_access import INTEGRATION_LOGIN
+from sandbox.vendors.tryton.seed.access import INTEGRATION_LOGIN
 from sandbox.vendors.tryton.server import TrytonServer
 
 TENANT = "nordwind"

@@ -18,7 +18,9 @@ def test_each_legal_entity_is_a_company_with_its_currency_and_taxes(tryton: Tryt
     assert (found["party"]["code"], found["party"]["name"]) == (entity.code, entity.name)
     assert (found["currency"]["code"], found["timezone"]) == (entity.currency, entity.timezone)
     taxes = client.search("account.tax", [["company", "=", company]], ["name", "rate"])
-    assert {tax["name"]: tax["rate"] for tax in taxes} == {code: DATA.taxes[code].rate for code in entity.tax_codes}
+    # Other tests share this ERP, and add taxes of their own to it.
+    found_rates = {tax["name"]: tax["rate"] for tax in taxes if tax["name"] in DATA.taxes}
+    assert found_rates == {code: DATA.taxes[code].rate for code in entity.tax_codes}
 
 
 @pytest.mark.parametrize("entity", DATA.legal_entities, ids=lambda entity: entity.code)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.processes.ports import LOOPBACK
-from sandbox.vendors.stripe.webhooks import signature
+from sandbox.vendors.stripe.webhooks.delivery import signature
 from shared.canonical import CustomerDraft, WebhookNotice
 from shared.problem import Rejected
 from system_api.billing.stripe.adapter import Stripe
