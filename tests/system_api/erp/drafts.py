@@ -26,7 +26,7 @@ def new_customer(**changes: Any) -> CustomerDraft:
 
 def new_account() -> str:
     """An account id of 18 characters, as Salesforce writes it."""
-    return canonical_spelling(f"001{uuid.uuid4().hex[:12]}")
+    return canonical_spelling(f"001a{uuid.uuid4().hex[:11]}")
 
 
 def austrian_vat_id() -> str:
