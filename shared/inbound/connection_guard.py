@@ -114,6 +114,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._stop_waiting()
         self._header_bytes = None
         super().on_headers_complete()
+        self.cycle.transport = _ReadsBeforeItCloses(self.transport, self)
 
     def _count(self, size: int) -> None:
         self._parsed_bytes += size
@@ -187,6 +188,8 @@ class GuardedConnection(HttpToolsProtocol):
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
             self._let_go()
+        elif self.cycle.response_complete and not self.pipeline:
+            self._let_go()  # it has its answer, and goes on sending
         else:
             self.transport.close()
 
@@ -197,8 +200,16 @@ class GuardedConnection(HttpToolsProtocol):
         """
         self._refused = True
         self._unset_keepalive_if_required()
+        self.flow.resume_reading()
         self.transport.write_eof()
         self.loop.call_later(BODY_LINGERS_S, self.transport.close)
+
+    def close_once_answered(self, cycle: RequestResponseCycle) -> None:
+        """Close behind an answer that is the connection's last: at once, or once the rest of its body has been read."""
+        if cycle.more_body and not cycle.waiting_for_100_continue and not self.transport.is_closing():
+            self._let_go()
+        else:
+            self.transport.close()
 
     def _is_next_to_be_answered(self) -> bool:
         """Whether the request that is being read is the one whose answer the client waits for, and has none yet."""
@@ -207,6 +218,20 @@ class GuardedConnection(HttpToolsProtocol):
             # Its headers are being read: every request before it has come in whole.
             return cycle is None or cycle.response_complete
         return not cycle.response_started and not self.pipeline
+
+
+class _ReadsBeforeItCloses:
+    """The connection as uvicorn's cycle sees it, which closes behind a last answer whether or not the body is here."""
+
+    def __init__(self, transport: asyncio.Transport, connection: GuardedConnection) -> None:
+        self._transport, self._connection, self._cycle = transport, connection, connection.cycle
+
+    def close(self) -> None:
+        """Close the connection, in a way in which the client can read the answer."""
+        self._connection.close_once_answered(self._cycle)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def _too_many_headers() -> HeadersTooLarge:

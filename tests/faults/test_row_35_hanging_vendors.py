@@ -12,6 +12,7 @@ from openapi.documents import tier_documents
 from shared.inbound import health
 from shared.inbound.health import HealthWatch, ReadyCheck, health_handlers
 from tests.app_lifespan import asgi_transport
+from tests.patience import HANG_S
 
 Ask = Callable[[], Coroutine[Any, Any, httpx.Response]]
 
@@ -52,7 +53,7 @@ class Tiers:
 
     async def ask(self) -> list[httpx.Response]:
         """What a load balancer is told of each, if it is within half a minute: a probe's own patience is a second."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(HANG_S):
             return list(await asyncio.gather(self.experience(), self.process(), self.system()))
 
     async def close(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 from sandbox.processes.ports import free_port
 from sandbox.processes.process import RunningProcess, start_process
 from shared.inbound.request_head import SINGLE_HEADERS
+from tests.patience import HANG_S
 
 CONFIGURATIONS = Path(__file__).parents[2] / "docs" / "operations" / "proxy"
 PROGRAM = """
@@ -109,7 +110,7 @@ async def _answer_to(port: int, sent: bytes) -> bytes:
     """All that is said until the connection is closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     said = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         with contextlib.suppress(ConnectionError):
             writer.write(sent)
             await writer.drain()

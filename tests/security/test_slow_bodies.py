@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.processes.process import RunningProcess, start_process
+from tests.patience import HANG_S
 
 PROGRAM = """
 import sys
@@ -54,7 +55,7 @@ async def read_all(reader: asyncio.StreamReader) -> bytes:
     return said or b"reset"
 
 
-async def trickle(thing: RunningProcess, head: bytes, piece: bytes, within_s: float = 4.0) -> bytes:
+async def trickle(thing: RunningProcess, head: bytes, piece: bytes, within_s: float = HANG_S) -> bytes:
     """Send a body piece by piece, and return what the server says before it closes; nothing where it does not."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(thing.url.rsplit(":", 1)[1]))
     writer.write(head)
@@ -84,11 +85,11 @@ async def test_a_body_that_trickles_in_is_answered_408_and_its_connection_closed
 async def test_without_its_deadline_it_would_hold_the_connection(tmp_path: Path) -> None:
     """The mutation of the test above."""
     with start(tmp_path, 3600) as process:
-        assert await trickle(process, HEAD, b" ") == b""
+        assert await trickle(process, HEAD, b" ", 4) == b""
 
 
 async def test_200_slow_bodies_are_all_let_go_and_others_are_served_meanwhile(thing: RunningProcess) -> None:
-    slow = [asyncio.create_task(trickle(thing, HEAD, b" ", 20)) for _ in range(200)]
+    slow = [asyncio.create_task(trickle(thing, HEAD, b" ")) for _ in range(200)]
     await asyncio.sleep(0.1)
     reader, writer = await asyncio.open_connection("127.0.0.1", int(thing.url.rsplit(":", 1)[1]))
     writer.write(HEAD.replace(b"1000000", b"7") + b'{"a":1}')

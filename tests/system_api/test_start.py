@@ -101,7 +101,7 @@ def test_it_says_when_it_serves_and_ends_in_order(
     with process:
         assert httpx.get(f"{process.url}/health/live").json()["status"] == "live"
         deadline = time.monotonic() + HANG_S
-        while "yet" in (ready := httpx.get(f"{process.url}/health/ready", timeout=10)).json()["missing"]["issuer"]:
+        while "yet" in (ready := httpx.get(f"{process.url}/health/ready", timeout=HANG_S)).json()["missing"]["issuer"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert ready.status_code == 503
@@ -109,7 +109,7 @@ def test_it_says_when_it_serves_and_ends_in_order(
         assert ready.json()["missing"]["revocations"] == "which tokens were revoked is not known yet; nobody is let in"
 
         os.kill(process.pid, stop_signal)
-        assert process.wait(5) == 0
+        assert process.wait(HANG_S) == 0
 
 
 def test_settings_have_defaults_for_what_is_usual() -> None:

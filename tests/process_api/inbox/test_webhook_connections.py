@@ -10,6 +10,7 @@ from process_api.inbox import webhook_connections
 from process_api.inbox.webhook_connections import WebhookConnections
 from shared.canonical import Connections, ConnectionSummary
 from shared.problem import NotFound, Unavailable
+from tests.patience import HANG_S
 
 
 class System:
@@ -53,7 +54,7 @@ async def known(system: System, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 
 async def reads(system: System, number: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         for _ in range(number):
             await system.asked.acquire()
 

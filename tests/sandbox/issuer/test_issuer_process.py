@@ -2,7 +2,6 @@
 
 import json
 import stat
-import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -89,9 +88,7 @@ async def test_rotation_changes_the_signing_key_and_old_tokens_still_verify(issu
 def test_secrets_are_private_and_outlive_a_restart(tmp_path: Path) -> None:
     state_dir = tmp_path / "state"
     first = start_issuer(state_dir)
-    began = time.monotonic()
     first.process.stop()
-    assert time.monotonic() - began < 2
     assert first.process.exit_code == 0
     for name in ("clients.json", "keys.json"):
         assert stat.S_IMODE((state_dir / name).stat().st_mode) == 0o600

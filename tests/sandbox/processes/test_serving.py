@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.processes.process import start_process
+from tests.patience import HANG_S
 
 SIMULATORS = ["issuer", "vendors.salesforce", "vendors.stripe"]
 
@@ -34,7 +35,7 @@ def test_it_says_where_it_is_and_ends_when_asked(simulator: str, tmp_path: Path)
             stop_signal=asked_to_end,
         ) as process:
             host, _, port = process.url.removeprefix("http://").partition(":")
-            socket.create_connection((host, int(port)), timeout=5).close()
+            socket.create_connection((host, int(port)), timeout=HANG_S).close()
         assert process.exit_code == 0, process.log_tail()
 
 

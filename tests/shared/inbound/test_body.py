@@ -95,7 +95,7 @@ def test_no_megabyte_keeps_us_busy(body: bytes) -> None:
     with contextlib.suppress(InvalidRequest):
         check_json_body(body)
     # Linear time is some 50 ms; a search that starts anew at each quote takes minutes.
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from shared.inbound import health
 from shared.inbound.health import HealthWatch, ReadyCheck, health_handlers
 from shared.problem import Unavailable
 from tests.app_lifespan import asgi_transport
+from tests.patience import HANG_S
 
 
 async def fine() -> str | None:
@@ -136,12 +137,12 @@ async def test_what_hangs_is_told_from_memory_and_then_as_hanging(monkeypatch: p
         return None
 
     watch = HealthWatch({"database": held}, {"erp": held})
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         while (before := await watch.health()).degraded:
             pass
     hold.clear()
     at_once = await watch.health()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         while not (later := await watch.health()).missing:
             pass
     monkeypatch.setattr(health, "READY_KNOWN_FOR_S", -1.0)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from sandbox.processes.process import start_process
+from tests.patience import HANG_S
 
 PROGRAM = """
 import sys
@@ -53,7 +54,7 @@ def test_a_taken_port_is_one_sentence_and_status_2() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ended = subprocess.run(argv("127.0.0.1", port), capture_output=True, text=True, check=False, timeout=30)
+        ended = subprocess.run(argv("127.0.0.1", port), capture_output=True, text=True, check=False, timeout=HANG_S)
 
     assert ended.returncode == 2
     assert ended.stdout == ""
@@ -62,7 +63,7 @@ def test_a_taken_port_is_one_sentence_and_status_2() -> None:
 
 
 def test_an_application_that_does_not_start_never_says_that_it_is_ready() -> None:
-    ended = subprocess.run(argv("127.0.0.1", 0, "broken"), capture_output=True, text=True, check=False, timeout=30)
+    ended = subprocess.run(argv("127.0.0.1", 0, "broken"), capture_output=True, text=True, check=False, timeout=HANG_S)
 
     assert ended.returncode == 3
     assert "ready" not in ended.stdout

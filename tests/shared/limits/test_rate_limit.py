@@ -298,7 +298,7 @@ async def test_a_redis_that_hangs_delays_one_request_and_comes_back(
         try:
             begun = time.monotonic()
             assert (await admitted(processes, 3, READER))[0] == 1
-            assert time.monotonic() - begun < 2, "waited for once, and not long"
+            assert time.monotonic() - begun < HANG_S
         finally:
             os.kill(redis.pid, signal.SIGCONT)
         await asyncio.sleep(0.5)

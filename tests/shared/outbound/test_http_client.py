@@ -25,8 +25,11 @@ from shared.problem import (
     Unavailable,
 )
 from shared.telemetry.process_telemetry import set_correlation_id
+from tests.patience import HANG_S
 
-QUICK = OutboundSettings(connect_timeout_s=1, answer_timeout_s=0.2)
+PATIENT = OutboundSettings(connect_timeout_s=HANG_S, answer_timeout_s=HANG_S)
+# For a peer that says nothing: long enough for it to read what was sent, on a busy machine too.
+QUICK = OutboundSettings(connect_timeout_s=HANG_S, answer_timeout_s=0.5)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -88,7 +91,7 @@ class Peer:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def test_where_nobody_listens_nothing_was_sent(method: str) -> None:
-    client = OutboundClient("peer", f"http://127.0.0.1:{free_port()}", settings=QUICK)
+    client = OutboundClient("peer", f"http://127.0.0.1:{free_port()}", settings=PATIENT)
 
     with pytest.raises(Unavailable, match="peer does not answer \\(ConnectError\\)"):
         await client.send(method, "/")
@@ -113,7 +116,7 @@ async def test_a_write_is_sent_once_and_its_lost_answer_is_an_unknown_outcome(
 ) -> None:
     peer = Peer(answer)
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=QUICK if answer is None else PATIENT)
         with pytest.raises(OutcomeUnknown, match="peer took the request"):
             await client.send(method, "/orders")
         await client.close()
@@ -125,7 +128,7 @@ async def test_a_write_is_sent_once_and_its_lost_answer_is_an_unknown_outcome(
 async def test_a_read_is_tried_three_times_and_is_then_unavailable(answer: bytes | None) -> None:
     peer = Peer(answer)
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=QUICK if answer is None else PATIENT)
         with pytest.raises(Unavailable):
             await client.send("GET", "/orders")
         await client.close()
@@ -136,7 +139,7 @@ async def test_a_read_is_tried_three_times_and_is_then_unavailable(answer: bytes
 async def test_a_read_goes_on_as_soon_as_there_is_an_answer() -> None:
     peer = Peer(b"", OK)
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=PATIENT)
         answer = await client.send("GET", "/orders")
         await client.close()
 
@@ -149,7 +152,7 @@ async def test_a_read_goes_on_as_soon_as_there_is_an_answer() -> None:
 async def test_a_header_that_cannot_be_read_loses_no_answer(name: bytes, *, short_way: bool) -> None:
     peer = Peer(b"HTTP/1.1 200 OK\r\nRetry-After: 4\r\nX-City: " + name + b"\r\nContent-Length: 2\r\n\r\nok")
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, transport=None if short_way else Network(QUICK), settings=QUICK)
+        client = OutboundClient("peer", url, transport=None if short_way else Network(PATIENT), settings=PATIENT)
         answer = await client.send("GET", "/orders")
         await client.close()
 
@@ -159,7 +162,7 @@ async def test_a_header_that_cannot_be_read_loses_no_answer(name: bytes, *, shor
 async def test_a_search_by_post_may_be_repeated_where_the_caller_says_so() -> None:
     peer = Peer(b"", OK)
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=PATIENT)
         assert (await client.send("POST", "/search", reads=True)).content == b"ok"
         await client.close()
 
@@ -169,7 +172,7 @@ async def test_a_search_by_post_may_be_repeated_where_the_caller_says_so() -> No
 async def test_a_read_with_effects_is_not_repeated_where_the_caller_says_so() -> None:
     peer = Peer(b"")
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=PATIENT)
         with pytest.raises(OutcomeUnknown):
             await client.send("GET", "/fire", reads=False)
         await client.close()
@@ -215,7 +218,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     peer = Peer(OK)
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=PATIENT)
         assert (await client.send("GET", "/")).content == b"ok"
         await client.close()
 
@@ -225,7 +228,7 @@ async def test_an_idle_connection_is_given_up_before_the_peer_does(monkeypatch: 
     monkeypatch.setattr(network, "_KEEP_ALIVE_S", 0.05)
     peer = Peer(OK)
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=PATIENT)
         await client.send("POST", "/")
         await asyncio.sleep(0.1)
         await client.send("POST", "/")
@@ -237,7 +240,7 @@ async def test_an_idle_connection_is_given_up_before_the_peer_does(monkeypatch: 
 async def test_a_write_into_a_connection_that_ends_with_it_is_not_sent_again() -> None:
     peer = Peer(OK, b"")
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=PATIENT)
         await client.send("POST", "/")
         with pytest.raises(OutcomeUnknown):
             await client.send("POST", "/")
@@ -265,7 +268,7 @@ async def test_one_that_found_every_connection_taken_was_not_sent() -> None:
 async def test_what_goes_over_the_network_is_what_was_said() -> None:
     peer = Peer(OK)
     async with peer.listening() as url:
-        client = OutboundClient("peer", f"{url}/below", settings=QUICK)
+        client = OutboundClient("peer", f"{url}/below", settings=PATIENT)
         set_correlation_id("a-flow-of-ours")
         await client.send("POST", "/x", params={"q": "a b&c"}, headers={"X-More": "1"})
         await client.close()
@@ -280,7 +283,7 @@ async def test_what_goes_over_the_network_is_what_was_said() -> None:
 async def test_a_redirect_over_the_network_is_an_answer_like_any_other() -> None:
     peer = Peer(b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, settings=QUICK)
+        client = OutboundClient("peer", url, settings=PATIENT)
         assert (await client.send("GET", "/")).status_code == 307
         await client.close()
 
@@ -289,7 +292,7 @@ async def test_a_redirect_over_the_network_is_an_answer_like_any_other() -> None
 
 async def test_the_network_serves_httpx_as_well() -> None:
     peer = Peer(OK)
-    async with peer.listening() as url, httpx.AsyncClient(transport=Network(QUICK), base_url=url) as client:
+    async with peer.listening() as url, httpx.AsyncClient(transport=Network(PATIENT), base_url=url) as client:
         answer = await client.post("/form", data={"a": "1"})
 
     assert answer.raise_for_status().content == b"ok"
@@ -306,7 +309,7 @@ async def test_an_unroutable_peer_is_given_up_after_the_connect_time_out() -> No
             held.setblocking(False)
             with contextlib.suppress(BlockingIOError):
                 held.connect(full.getsockname())
-        settings = OutboundSettings(connect_timeout_s=0.1, answer_timeout_s=5)
+        settings = OutboundSettings(connect_timeout_s=0.1, answer_timeout_s=HANG_S)
         client = OutboundClient("peer", f"http://127.0.0.1:{full.getsockname()[1]}", settings=settings)
         with pytest.raises(Unavailable, match="ConnectTimeout"):
             await client.send("POST", "/")
