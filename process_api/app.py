@@ -27,6 +27,7 @@ from process_api.v1.accounts import get_account_overview, get_credit_status, lis
 from process_api.v1.cross_references import list_cross_references, relink_account
 from process_api.v1.dead_letters import discard_dead_letter, edit_dead_letter, list_dead_letters, retry_dead_letter
 from process_api.v1.flows import discard_flow, edit_flow, get_flow, list_flows, retry_flow
+from process_api.v1.order_search import list_orders
 from process_api.v1.orders import get_order, start_order_submission
 from process_api.v1.quotes import check_readiness, preview_pricing
 from process_api.v1.token_revocations import get_revoked_tokens, list_token_revocations, revoke_tokens
@@ -66,6 +67,7 @@ VERSIONS = {
             preview_pricing,
             check_readiness,
             list_flows,
+            list_orders,
             get_flow,
             retry_flow,
             edit_flow,

@@ -40,14 +40,16 @@ class FlowDecisions:
     store: Store
     kinds: Mapping[str, FlowKind[Any]]
 
-    async def retry(self, principal: Principal, flow_id: str, from_step: str | None = None) -> None:
+    async def retry(
+        self, principal: Principal, flow_id: str, from_step: str | None = None, reason: str | None = None
+    ) -> None:
         """Have a parked flow go on: from its first step that is not done, or again from `from_step`.
 
-        One that was being undone goes on being undone. Raises NotFound, Conflict where the flow is not parked, and
-        InvalidRequest where it has not come to `from_step`.
+        `reason` is kept with the decision. One that was being undone goes on being undone. Raises NotFound, Conflict
+        where the flow is not parked, and InvalidRequest where it has not come to `from_step`.
         """
         async with self.store.transaction(principal.tenant) as connection:
-            await self.retry_in(connection, principal, flow_id, from_step)
+            await self.retry_in(connection, principal, flow_id, from_step, reason)
 
     async def discard(self, principal: Principal, flow_id: str, reason: str) -> None:
         """Undo whatever a parked flow has begun; it ends `compensated`. Raises NotFound, or Conflict."""
@@ -55,7 +57,12 @@ class FlowDecisions:
             await self.discard_in(connection, principal, flow_id, reason)
 
     async def retry_in(
-        self, connection: AsyncConnection, principal: Principal, flow_id: str, from_step: str | None = None
+        self,
+        connection: AsyncConnection,
+        principal: Principal,
+        flow_id: str,
+        from_step: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """Do as `retry`, in the caller's transaction."""
         flow = await self.lock_parked(connection, principal.tenant, flow_id)
@@ -67,7 +74,7 @@ class FlowDecisions:
         else:
             phase = await _phase_to_go_on_with(connection, kind, flow_id)
         message = f"Tried again by {principal.subject}" + (f" from {from_step}." if from_step else ".")
-        await decide(connection, principal, flow_id, "retry", from_step=from_step)
+        await decide(connection, principal, flow_id, "retry", from_step=from_step, reason=reason)
         await self.begin_again(connection, flow, phase, "retry", message)
 
     async def discard_in(self, connection: AsyncConnection, principal: Principal, flow_id: str, reason: str) -> None:

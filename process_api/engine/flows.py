@@ -1,25 +1,22 @@
 """Flows: what a business process has begun, tried and found, so that anyone can say what happened."""
 
-import base64
-import re
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.moments import rfc3339
+from process_api.database.pages import newest_first, next_cursor
 from process_api.database.store import Store
 from process_api.database.tables import flow_attempts, flow_steps, flows
+from process_api.engine.flow_search import FlowSearch
 from shared.identity.principal import ActingUser, Principal
-from shared.problem import Fault, InvalidRequest
 
 # Who answers for flows, and decides about those that park.
 OWNER = "integration-operations"
-_FLOW_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
 def tenant_of(flow_id: str) -> str:
@@ -132,32 +129,22 @@ class Flows:
     async def page(
         self,
         tenant: str,
+        search: FlowSearch,
         *,
-        status: FlowStatus | None,
         limit: int,
-        cursor: str | None,
+        cursor: str | None = None,
         legal_entities: frozenset[str] | None = None,
     ) -> tuple[list[FlowRecord], str | None]:
-        """Some of the tenant's flows, newest first, and the cursor of those after them; of these legal entities only.
+        """Return some of the flows found, newest first, and the cursor of those after them.
 
-        A flow whose connection is not known yet is no legal entity's: only a client of all of them sees it.
+        Only those of `legal_entities`, where that is given. A flow whose connection is not known yet is no legal
+        entity's: only a client of all of them sees it. Raises InvalidRequest for a cursor that is not ours.
         """
-        query = select(flows).where(flows.c.tenant == tenant, *of_legal_entities(legal_entities))
-        if status is not None:
-            query = query.where(flows.c.status == status)
-        if cursor is not None:
-            started_at, flow_id = _parse_cursor(cursor)
-            query = query.where(
-                or_(
-                    flows.c.started_at < started_at,
-                    and_(flows.c.started_at == started_at, flows.c.flow_id < flow_id),
-                )
-            )
-        query = query.order_by(flows.c.started_at.desc(), flows.c.flow_id.desc()).limit(limit + 1)
+        query = select(flows).where(flows.c.tenant == tenant, *of_legal_entities(legal_entities), *search.conditions())
+        query = newest_first(query, flows.c.started_at, flows.c.flow_id, limit, cursor)
         async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
-        following = _cursor(rows[limit - 1]) if len(rows) > limit else None
-        return [_flow(row) for row in rows[:limit]], following
+        return [_flow(row) for row in rows[:limit]], next_cursor(rows, limit, "started_at", "flow_id")
 
     async def steps(self, tenant: str, flow_id: str) -> list[StepRecord]:
         """The steps that have begun, in their order."""
@@ -276,21 +263,3 @@ def _flow(row: Row[Any]) -> FlowRecord:
         what_to_do=row.what_to_do,
         generation=row.generation,
     )
-
-
-def _cursor(row: Row[Any]) -> str:
-    return base64.urlsafe_b64encode(f"{row.started_at.isoformat()}|{row.flow_id}".encode()).decode()
-
-
-def _parse_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        text, _, flow_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        started_at = datetime.fromisoformat(text)
-    except ValueError:
-        started_at, flow_id = datetime.min, ""  # noqa: DTZ901 refused below, as any moment without a time zone
-    if started_at.tzinfo is None or not _FLOW_ID.fullmatch(flow_id):
-        raise InvalidRequest(
-            "The cursor is not one of ours.",
-            [Fault(pointer="query/cursor", detail="Send `nextCursor` of the page before, unchanged.")],
-        )
-    return started_at, flow_id

@@ -11,12 +11,21 @@ from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
 from process_api.engine.decisions import FlowDecisions
+from process_api.engine.flow_search import FlowSearch
 from process_api.engine.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
 from process_api.inbox.subjects import about_flow, for_operators
 from process_api.operations.dead_letters import DeadLetters, DecisionRecord
 from process_api.orders.corrections import FlowEdit, FlowEdits
+from process_api.v1.search import (
+    AccountIdFilter,
+    CursorParameter,
+    LimitParameter,
+    MaxAgeFilter,
+    MinAgeFilter,
+    ReasonCodeFilter,
+)
 from shared.canonical import Money
-from shared.canonical.wire import CURSOR_PATTERN, END, Sku
+from shared.canonical.wire import END, Sku
 from shared.identity.auth import Principal
 from shared.inbound.operation import operation
 from shared.problem import NotFound
@@ -44,11 +53,18 @@ FlowIdParameter = Annotated[
     str, PathParameter(name="flowId", pattern=r"^[A-Za-z0-9_.:-]{1,100}" + END, description="The flow's id.")
 ]
 StatusParameter = Annotated[FlowStatus | None, QueryParameter(required=False, description="Only flows in this status.")]
-LimitParameter = Annotated[int, QueryParameter(ge=1, le=200, description="How many flows at most.")]
-CursorParameter = Annotated[
+KindFilter = Annotated[
     str | None,
     QueryParameter(
-        pattern=CURSOR_PATTERN, max_length=200, required=False, description="`nextCursor` of the page before."
+        pattern=r"^[a-z0-9_]{1,64}" + END, required=False, description="Only flows of this business process."
+    ),
+]
+SubjectFilter = Annotated[
+    str | None,
+    QueryParameter(
+        pattern=r"^[A-Za-z0-9_.:-]{1,100}" + END,
+        required=False,
+        description="Only flows about this record, such as an order by its id.",
     ),
 ]
 
@@ -70,9 +86,10 @@ class FlowView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FlowRetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """How a parked flow goes on: at its first step that is not done, or again from `from_step`."""
+    """How a parked flow goes on: at its first step that is not done, or again from `fromStep`. `reason`: why."""
 
     from_step: Annotated[str, Meta(pattern=r"^[a-z_]{1,64}" + END)] | None = None
+    reason: Reason | None = None
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
@@ -105,14 +122,28 @@ class Discard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 async def list_flows(
     request: Request[Principal, Any, Any],
     status: StatusParameter = None,
+    kind: KindFilter = None,
+    subject: SubjectFilter = None,
+    account_id: AccountIdFilter = None,
+    reason_code: ReasonCodeFilter = None,
+    min_age_s: MinAgeFilter = None,
+    max_age_s: MaxAgeFilter = None,
     limit: LimitParameter = 50,
     cursor: CursorParameter = None,
 ) -> FlowPage:
-    """The tenant's flows, newest first."""
+    """Find the tenant's flows that meet every condition given, newest first."""
     flows: Flows = request.app.state.flows
     found, next_cursor = await flows.page(
         request.user.tenant,
-        status=status,
+        FlowSearch(
+            status=status,
+            kind=kind,
+            subject=subject,
+            account_id=account_id,
+            reason_code=reason_code,
+            min_age_s=min_age_s,
+            max_age_s=max_age_s,
+        ),
         limit=limit,
         cursor=cursor,
         legal_entities=request.user.legal_entities,
@@ -148,7 +179,7 @@ async def retry_flow(
     A flow that was being undone goes on being undone. Answers 409 where the flow is not parked.
     """
     decisions: FlowDecisions = request.app.state.flow_decisions
-    await decisions.retry(request.user, flow_id, data.from_step)
+    await decisions.retry(request.user, flow_id, data.from_step, data.reason)
     return await _flow(request, flow_id)
 
 

@@ -163,6 +163,8 @@ class Scenes:
         flow, other, letter, edited = (self._flow(order_id) for order_id in (stopped, *others))
         done = self._flow(self.order_id)
         self.process.ask(Asked("listFlows", "newest", "The newest ones", parameters={"limit": 2}))
+        self.process.ask(Asked("listOrders", "of_a_quote", "The orders of a quote", parameters={"quoteId": QUOTE}))
+        self.process.ask(Asked("listOrders", "no_id", "Not a Salesforce id", 400, parameters={"accountId": "acme"}))
         self.process.ask(Asked("listFlows", "parked", "Only parked ones", parameters={"status": "parked"}))
         self.process.ask(Asked("getFlow", "done", "Done", parameters={"flowId": done}))
         self.process.ask(Asked("getFlow", "no_flow", "No such flow", 404, {"flowId": "flow_unknown"}))

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flow_kind import FlowKind
+from process_api.engine.flow_search import FlowSearch
 from process_api.engine.steps import Found
 from shared.problem import Unavailable
 from tests.process_api.any_flow import OPERATOR, require_ending, runs, undecided, with_step
@@ -82,9 +83,7 @@ async def test_flows_of_every_kind_are_listed_for_their_legal_entity(process: Pr
     flow_id = await parked_toy(process, toy)
     flows, letters = process.app.state.flows, process.app.state.dead_letters
 
-    page, _ = await flows.page(
-        "nordwind", status=None, limit=200, cursor=None, legal_entities=frozenset({LEGAL_ENTITY})
-    )
+    page, _ = await flows.page("nordwind", FlowSearch(), limit=200, legal_entities=frozenset({LEGAL_ENTITY}))
     waiting = await letters.waiting("nordwind", 500, frozenset({LEGAL_ENTITY}))
 
     assert flow_id in {flow.flow_id for flow in page}

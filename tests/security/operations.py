@@ -36,7 +36,11 @@ BODIES: dict[str, dict[str, Any]] = {
 # What is about no account's records, but about the whole tenant: for clients that are for all of it.
 WHOLE_TENANT = {"listTokenRevocations", "revokeTokens"}
 # What shows many records: the field with the list, and the field of each that names the order, flow or dead letter.
-LISTS = {"listFlows": ("flows", "flowId"), "listDeadLetters": ("deadLetters", "deadLetterId")}
+LISTS = {
+    "listFlows": ("flows", "flowId"),
+    "listOrders": ("orders", "flowId"),
+    "listDeadLetters": ("deadLetters", "deadLetterId"),
+}
 
 
 @dataclass(frozen=True)

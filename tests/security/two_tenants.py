@@ -68,7 +68,8 @@ def write_records(landscape: Landscape) -> None:
         for owner in OWNERS:
             connection.execute(
                 "INSERT INTO quoteway.orders (order_id, tenant, quote_id, quote_revision, flow_id, status, version,"
-                " account_id, legal_entity, currency) VALUES (%s, %s, %s, 77, %s, 'parked', 1, %s, %s, 'EUR')",
+                " account_id, legal_entity, currency, reason)"
+                " VALUES (%s, %s, %s, 77, %s, 'parked', 1, %s, %s, 'EUR', %s)",
                 [
                     owner.order_id,
                     owner.tenant,
@@ -76,6 +77,7 @@ def write_records(landscape: Landscape) -> None:
                     owner.flow_id,
                     case_safe(owner.account_id),
                     owner.legal_entity,
+                    f"secret of {owner.name}",
                 ],
             )
             connection.execute(

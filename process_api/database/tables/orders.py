@@ -37,6 +37,10 @@ orders = Table(
     moment("created_at"),
     moment("updated_at"),
     Index(None, "tenant", "account_id", "status"),
+    # What operators search by (process_api.orders.search).
+    Index(None, "tenant", "created_at", "order_id"),
+    Index(None, "tenant", "quote_id"),
+    Index(None, "tenant", "erp_order_number"),
 )
 
 # One quote revision becomes one order, whatever the idempotency key. A rejected order left nothing behind in any
