@@ -6,17 +6,19 @@ from sqlalchemy import ColumnElement
 
 from process_api.database.moments import of_age
 from process_api.database.tables import flows
-from shared.canonical.record_ids import spellings
 
 
 @dataclass(frozen=True)
 class FlowSearch:
-    """Conditions that every flow found meets; None: any. Ages are seconds since the flow began."""
+    """Conditions that every flow found meets; None: any. Ages are seconds since the flow began.
+
+    `account_ids` are the ways in which one account's id may be written.
+    """
 
     status: str | None = None
     kind: str | None = None
     subject: str | None = None
-    account_id: str | None = None
+    account_ids: list[str] | None = None
     reason_code: str | None = None
     min_age_s: int | None = None
     max_age_s: int | None = None
@@ -30,6 +32,6 @@ class FlowSearch:
             (flows.c.reason_code, self.reason_code),
         )
         found = [column == value for column, value in columns if value is not None]
-        if self.account_id is not None:
-            found.append(flows.c.account_id.in_(spellings(self.account_id)))
+        if self.account_ids is not None:
+            found.append(flows.c.account_id.in_(self.account_ids))
         return found + of_age(flows.c.started_at, self.min_age_s, self.max_age_s)

@@ -25,6 +25,7 @@ from process_api.v1.search import (
     ReasonCodeFilter,
 )
 from shared.canonical import Money
+from shared.canonical.record_ids import spellings
 from shared.canonical.wire import END, Sku
 from shared.identity.auth import Principal
 from shared.inbound.operation import operation
@@ -139,7 +140,7 @@ async def list_flows(
             status=status,
             kind=kind,
             subject=subject,
-            account_id=account_id,
+            account_ids=None if account_id is None else spellings(account_id),
             reason_code=reason_code,
             min_age_s=min_age_s,
             max_age_s=max_age_s,
