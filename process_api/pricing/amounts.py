@@ -5,7 +5,7 @@ from decimal import Decimal
 from process_api.legal_entities import LegalEntity
 from process_api.orders.readiness_fault import ReadinessFault
 from shared.canonical import BillingFrequency, Money, MoneyError, Quote, QuoteLine, Recurrence, TaxedLine
-from shared.canonical.money import minor_units
+from shared.canonical.money import NET_MAX, minor_units
 from shared.problem import Rejected
 
 SHIPPING_LINE_ID = "shipping"
@@ -52,8 +52,11 @@ def shipping_of(quote: Quote) -> Money:
 
 
 def accepted_net(quote: Quote) -> Money:
-    """What the customer accepted before tax: the lines and shipping."""
-    return sum_of(quote.lines, quote.currency) + shipping_of(quote)
+    """Return what the customer accepted before tax: the lines and shipping. Raises MoneyError from NET_MAX on."""
+    net = sum_of(quote.lines, quote.currency) + shipping_of(quote)
+    if net.value >= NET_MAX:
+        raise MoneyError(f"{net.amount} {net.currency} is too much for one order")
+    return net
 
 
 def erp_net(quote: Quote) -> Money:

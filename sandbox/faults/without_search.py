@@ -21,7 +21,7 @@ def switch_off_the_search() -> None:
     async def create_blindly(self: Any, external_id: str, draft: Any) -> Any:
         values = await self._values(external_id, draft)
         made = await self._rest.create("sale.sale", values, records.SALE_FIELDS, records.SaleRecord)
-        return sales._compared(await self._advance(made, external_id, "quote"), external_id, draft)  # noqa: SLF001 as the adapter itself
+        return await self.compared(await self._advance(made, external_id, "quote"), external_id, draft)
 
     async def find_no_order(_self: Any, external_id: str) -> Any:
         return sales._order(None, external_id, writes=False)  # noqa: SLF001 as the adapter itself

@@ -16,6 +16,11 @@ _MINOR_UNITS = {code: digits for digits, codes in _ISO_4217_DIGITS.items() for c
 _AMOUNT = re.compile(DECIMAL_PATTERN)
 
 
+# What is sold at once comes to less than this before tax, so that the total has at most 12 digits before the point
+# whatever the tax is. A vendor would book more, and its answer could not be read.
+NET_MAX = Decimal(5 * 10**11)
+
+
 class MoneyError(ValueError):
     """An amount that is not finite, has too many digits, or is added to another currency."""
 

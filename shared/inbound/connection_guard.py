@@ -114,7 +114,8 @@ class GuardedConnection(HttpToolsProtocol):
         self._stop_waiting()
         self._header_bytes = None
         super().on_headers_complete()
-        self.cycle.transport = _ReadsBeforeItCloses(self.transport, self)
+        closing: Any = _ReadsBeforeItCloses(self.transport, self)
+        self.cycle.transport = closing
 
     def _count(self, size: int) -> None:
         self._parsed_bytes += size

@@ -22,7 +22,7 @@ from shared.identity.auth import Principal
 from shared.inbound.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
 from system_api.billing.contract import Billing
-from system_api.v1.erp import must_agree, must_be_in
+from system_api.v1.drafts import amounts_of, must_agree, must_be_in, must_be_payable
 from system_api.v1.parameters import (
     OWNER,
     AccountIdPath,
@@ -164,9 +164,8 @@ async def create_subscription(
     data: JSONBody[SubscriptionDraft],
 ) -> Subscription:
     """Start a subscription, or find the one started under this external id before."""
-    must_be_in(
-        data.currency, {f"/items/{place}/netUnitPrice": item.net_unit_price for place, item in enumerate(data.items)}
-    )
+    must_be_in(data.currency, amounts_of("/items", data.items))
+    must_be_payable("/items", data.items)
     return await billing_of(request, legal_entity).create_subscription(external_id, data)
 
 

@@ -18,8 +18,9 @@ from shared.canonical import (
 )
 from shared.identity.auth import Principal
 from shared.inbound.operation import operation
-from shared.problem import Fault, InvalidRequest, NotFound
+from shared.problem import NotFound
 from system_api.erp.contract import Erp
+from system_api.v1.drafts import amounts_of, must_agree, must_be_in, must_be_payable
 from system_api.v1.parameters import (
     OWNER,
     AccountIdPath,
@@ -155,11 +156,12 @@ async def create_order(
     must_be_in(
         data.currency,
         {
-            **{f"/lines/{place}/netUnitPrice": line.net_unit_price for place, line in enumerate(data.lines)},
+            **amounts_of("/lines", data.lines),
             "/expectedTax": data.expected_tax,
             "/expectedTotal": data.expected_total,
         },
     )
+    must_be_payable("/lines", data.lines)
     return await erp_of(request, legal_entity).create_order(external_id, data)
 
 
@@ -203,23 +205,3 @@ async def cancel_order(
     What is absent or cancelled already is left alone.
     """
     return await erp_of(request, legal_entity).cancel_order(external_id, keep=keep)
-
-
-def must_agree(in_path: str, in_body: str) -> None:
-    """Raise InvalidRequest where the path and the body name two different accounts."""
-    if in_path != in_body:
-        raise InvalidRequest(
-            "The path and the body name different accounts.",
-            [Fault(pointer="/accountId", detail=f"This is {in_body}, but the path says {in_path}.")],
-        )
-
-
-def must_be_in(currency: str, amounts: dict[str, Money]) -> None:
-    """Raise InvalidRequest unless every amount, by its JSON pointer, is in that currency."""
-    faults = [
-        Fault(pointer=f"{pointer}/currency", detail=f"This is {amount.currency}, but the record is in {currency}.")
-        for pointer, amount in amounts.items()
-        if amount.currency != currency
-    ]
-    if faults:
-        raise InvalidRequest("Amounts are in different currencies.", faults)

@@ -81,6 +81,7 @@ async def test_a_quote_that_every_system_takes_has_no_fault(desk: Desk) -> None:
             "too_many_lines",
         ),
         (changed(lines=[line("l1", "GATEWAY-EDGE", "999999999999", "1490", Recurrence.none)]), "amounts_too_large"),
+        (changed(lines=[line("l1", "GATEWAY-EDGE", "335570470", "1490", Recurrence.none)]), "amounts_too_large"),
         (changed(bill_to=None), "bill_to_email_missing"),
         (changed(bill_to=Contact(name="Petra Muster")), "bill_to_email_missing"),
         (changed(payment_terms="2/10 Net 30"), "unknown_payment_terms"),

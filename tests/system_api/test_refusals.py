@@ -99,6 +99,15 @@ def with_other_currency(draft: dict[str, Any], field: str) -> dict[str, Any]:
     return {**draft, field: {"amount": draft[field]["amount"], "currency": "USD"}}
 
 
+DOLLARS = {"amount": "1.00", "currency": "USD"}
+
+
+def with_first(lines: str, draft: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """The draft with its first line changed."""
+    first, *rest = draft[lines]
+    return {**draft, lines: [{**first, **changes}, *rest]}
+
+
 @pytest.mark.parametrize(
     ("path", "body", "pointer"),
     [
@@ -112,6 +121,23 @@ def with_other_currency(draft: dict[str, Any], field: str) -> dict[str, Any]:
             "/items/0/netUnitPrice/currency",
         ),
         ("/v1/billing/NW-DE/subscriptions/s", {**subscription_draft("c"), "taxPercent": "119"}, "/taxPercent"),
+        ("/v1/erp/NW-DE/orders/o", with_first("lines", order_draft("1"), quantity="99999999999"), "/lines/0/quantity"),
+        ("/v1/erp/NW-DE/orders/o", with_first("lines", order_draft("1"), quantity="5586592179"), "/lines"),
+        (
+            "/v1/erp/NW-DE/orders/o",
+            with_first("lines", order_draft("1"), netAmount=DOLLARS),
+            "/lines/0/netAmount/currency",
+        ),
+        (
+            "/v1/billing/NW-DE/subscriptions/s",
+            with_first("items", subscription_draft("c"), quantity="999999999999"),
+            "/items/0/quantity",
+        ),
+        (
+            "/v1/billing/NW-DE/subscriptions/s",
+            with_first("items", subscription_draft("c"), netAmount=DOLLARS),
+            "/items/0/netAmount/currency",
+        ),
         ("/v1/crm/order-status/o", {"status": "booked", "version": 1}, "/quoteId"),
     ],
 )

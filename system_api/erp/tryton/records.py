@@ -26,7 +26,7 @@ PARTY_FIELDS = (
     *("credit_limit_amount", "credit_amount"),
 )
 SALE_FIELDS = (
-    *("number", "state", "untaxed_amount", "tax_amount", "total_amount", "currency.code"),
+    *("number", "state", "untaxed_amount", "tax_amount", "total_amount", "currency.code", "party.id"),
     *("lines.type", "lines.quantity", "lines.unit_price", "lines.amount", "lines.note", "lines.product.code"),
 )
 INVOICE_FIELDS = (
@@ -187,6 +187,12 @@ class SaleLineRecord(msgspec.Struct, frozen=True):
         return found[1] if found else None
 
 
+class PartyId(msgspec.Struct, frozen=True):
+    """A party of whom only the id is asked for."""
+
+    id: int
+
+
 class SaleRecord(msgspec.Struct, frozen=True):
     """A sale with its lines."""
 
@@ -197,6 +203,7 @@ class SaleRecord(msgspec.Struct, frozen=True):
     tax_amount: TrytonDecimal
     total_amount: TrytonDecimal
     currency: Currency
+    party: PartyId
     lines: list[SaleLineRecord]
 
     @property

@@ -76,7 +76,7 @@ async def test_an_order_that_misses_one_condition_is_not_found(process: Process)
 
 
 async def test_a_flow_is_found_by_its_order_its_account_and_why_it_waits(process: Process) -> None:
-    process.system.fail("create_order", *["unavailable"] * 3)
+    process.system.fail("create_order", "unavailable", "unavailable", "unavailable")
     order = await process.ended((await process.submit()).json()["orderId"])
     await process.idle()
     conditions = {"subject": order["orderId"], "accountId": order["accountId"], "kind": "order_submission"}
@@ -93,7 +93,8 @@ async def test_orders_are_paged_newest_first(process: Process) -> None:
     quote = process.system.quote_id
     for revision in (1, 2, 3):
         await process.submit(quoteRevision=revision)
-    pages, cursor = [], {}
+    pages: list[list[int]] = []
+    cursor: dict[str, str] = {}
     while True:
         answer = await process.client.get(
             "/v1/orders", params={"quoteId": quote, "limit": 1, **cursor}, headers=process.operator_headers
@@ -122,7 +123,7 @@ async def test_a_condition_that_cannot_be_met_by_anything_is_400(
 
 
 async def test_why_a_flow_was_tried_again_is_kept_with_the_decision(process: Process) -> None:
-    process.system.fail("create_order", *["unavailable"] * 3)
+    process.system.fail("create_order", "unavailable", "unavailable", "unavailable")
     order = await process.ended((await process.submit()).json()["orderId"])
     await process.idle()
     reason = "The ERP is back"

@@ -273,17 +273,23 @@ class ErpContract:
     async def test_another_order_under_the_same_external_id_is_a_mismatch(self, side: ErpSide) -> None:
         order, draft = order_id(), await hardware_of_a_new_customer(side)
         await side.erp.create_order(order, draft)
-        one_line = msgspec.structs.replace(
-            draft,
-            lines=draft.lines[:1],
-            expected_tax=euros("537.89"),
-            expected_total=euros("3368.89"),
-        )
+        gateways, sensors = draft.lines
+        another = await hardware_of_a_new_customer(side)
+        others: dict[str, dict[str, Any]] = {
+            "a line less": {
+                "lines": [gateways],
+                "expected_tax": euros("537.89"),
+                "expected_total": euros("3368.89"),
+            },
+            "another customer": {"customer_vendor_id": another.customer_vendor_id, "account_id": another.account_id},
+            "another product": {"lines": [gateways, msgspec.structs.replace(sensors, sku="GATEWAY-EDGE")]},
+            "another quantity": {"lines": [gateways, line("SENSOR-TEMP", "10", "179.00")]},
+        }
+        for what, changes in others.items():
+            with pytest.raises(Rejected) as raised:
+                await side.erp.create_order(order, msgspec.structs.replace(draft, **changes))
 
-        with pytest.raises(Rejected) as raised:
-            await side.erp.create_order(order, one_line)
-
-        assert raised.value.reason_code == "read_back_mismatch"
+            assert raised.value.reason_code == "read_back_mismatch", what
         assert side.orders(order) == [ErpOrderState.quoted]
 
     async def test_what_the_erp_cannot_book_is_refused_and_leaves_nothing(self, side: ErpSide) -> None:
