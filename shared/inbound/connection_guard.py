@@ -14,6 +14,7 @@ import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from shared.inbound.answer_writing import AnswerCycle
 from shared.inbound.body import BODY_BYTES_MAX
 from shared.problem import (
     PROBLEM_MEDIA_TYPE,
@@ -114,8 +115,10 @@ class GuardedConnection(HttpToolsProtocol):
         self._stop_waiting()
         self._header_bytes = None
         super().on_headers_complete()
-        closing: Any = _ReadsBeforeItCloses(self.transport, self)
-        self.cycle.transport = closing
+        # uvicorn names the class of its cycles nowhere but in this method's middle.
+        self.cycle.__class__ = AnswerCycle
+        answering: Any = self.cycle
+        answering.close = self.close_once_answered
 
     def _count(self, size: int) -> None:
         self._parsed_bytes += size
@@ -219,20 +222,6 @@ class GuardedConnection(HttpToolsProtocol):
             # Its headers are being read: every request before it has come in whole.
             return cycle is None or cycle.response_complete
         return not cycle.response_started and not self.pipeline
-
-
-class _ReadsBeforeItCloses:
-    """The connection as uvicorn's cycle sees it, which closes behind a last answer whether or not the body is here."""
-
-    def __init__(self, transport: asyncio.Transport, connection: GuardedConnection) -> None:
-        self._transport, self._connection, self._cycle = transport, connection, connection.cycle
-
-    def close(self) -> None:
-        """Close the connection, in a way in which the client can read the answer."""
-        self._connection.close_once_answered(self._cycle)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
 
 
 def _too_many_headers() -> HeadersTooLarge:
