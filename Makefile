@@ -2,6 +2,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 RUN = $(PYTHON) sandbox/first_run.py
+PARALLEL = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 CODE = experience_api process_api system_api shared sandbox openapi tests
 
 .PHONY: help demo test unit faults fuzz bench issuer-check check lint types imports contracts contracts-extra publish examples lock env clean
@@ -13,10 +14,10 @@ demo: ## start everything, play the story, stay up until Ctrl-C (ONCE=1: play it
 	@ONCE=$(ONCE) $(RUN) -m sandbox.demo
 
 test: ## the whole test suite, engines and ERP included, on two processes (WORKERS=4; WORKERS=0: one after the other)
-	@$(RUN) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
-unit: ## only the tests that need no server: seconds
-	@$(RUN) -m pytest -m "not servers" -q
+unit: ## only the tests that need no server: two or three minutes
+	@$(RUN) -m pytest $(PARALLEL) -m "not servers" -q
 
 faults: ## break everything on purpose and count what is lost or doubled: most of an hour (ARGS="--short", "--only webhooks", …)
 	@$(RUN) -m sandbox.faults $(ARGS)
