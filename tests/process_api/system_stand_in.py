@@ -57,6 +57,7 @@ from shared.canonical import (
     WebhookNotice,
 )
 from shared.canonical.record_ids import canonical_spelling
+from shared.problem import Fault as PointedFault
 from shared.problem import NeedsDecision, QuotewayError, Rejected, Unavailable
 from system_api.billing.stripe.webhooks import read_event
 from system_api.vendor.signatures import require_stripe_signature
@@ -172,6 +173,8 @@ class SystemStandIn:
     webhook_secret: str = "whsec_of_the_stand_in"
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     refused_by: str = "by the vendor"
+    refused_at: str | None = None
+    """The pointer to what the refusals to come are about."""
     vendor_said: str | None = None
     """The vendor's own words with a refusal, a decision or an outage to come."""
     what_to_do: str = ""
@@ -244,7 +247,9 @@ class SystemStandIn:
     def _error(self, operation: str, fault: str) -> QuotewayError:
         if fault == "rejected":
             said = f"{operation} was refused {self.refused_by}"
-            return Rejected(said, reason_code="test_refusal", vendor_said=self.vendor_said)
+            refused = Rejected(said, reason_code="test_refusal", vendor_said=self.vendor_said)
+            refused.faults = [PointedFault(pointer=self.refused_at, detail=said)] if self.refused_at else []
+            return refused
         if fault == "unavailable":
             said, to_do = f"{operation} is not available", self.what_to_do
             error = Unavailable(said, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do)

@@ -19,10 +19,14 @@ _UNASKABLE = frozenset({"quote_empty", "too_many_lines", "amounts_too_large", "w
 
 @dataclass(frozen=True)
 class Check:
-    """One check: `run` returns faults; `system` is whom it asks, for an outage or a refusal on the way."""
+    """One check: `run` returns faults; `system` is whom it asks, for an outage or a refusal on the way.
+
+    `about` is the field that a refusal is about, where the system names none.
+    """
 
     run: Callable[[Examination], Awaitable[list[ReadinessFault]]]
     system: str = ""
+    about: str = ""
 
 
 # What the quote and the legal entity's rules tell by themselves.
@@ -37,13 +41,13 @@ OWN_CHECKS = (
 )
 # What a system has to be asked for: each is a read or a dry run. A further one is one line here.
 SYSTEM_CHECKS = (
-    Check(customer.account, CRM),
-    Check(customer.credit, ERP),
-    Check(identity.erp_customer, ERP),
-    Check(identity.billing_customer, BILLING),
-    Check(prices.list_prices, PRICE_LISTS),
-    Check(prices.quantities, PRICE_LISTS),
-    Check(prices.tax, TAX),
+    Check(customer.account, CRM, "accountId"),
+    Check(customer.credit, ERP, "accountId"),
+    Check(identity.erp_customer, ERP, "accountId"),
+    Check(identity.billing_customer, BILLING, "accountId"),
+    Check(prices.list_prices, PRICE_LISTS, "lines"),
+    Check(prices.quantities, PRICE_LISTS, "lines"),
+    Check(prices.tax, TAX, "billingAddress"),
 )
 
 
@@ -116,8 +120,9 @@ async def _faults(exam: Examination, check: Check, within_s: float | None) -> li
         async with asyncio.timeout(within_s):
             return await check.run(exam)
     except Rejected as error:
-        if all(fault.message != error.detail for fault in exam.refusals):
-            exam.note_refusal(check.system, error)
+        told = {fault.message for fault in exam.refusals}
+        if not told & {error.detail, *(fault.detail for fault in error.faults)}:
+            exam.note_refusal(check.system, check.about, error)
     except (Unavailable, NeedsDecision) as error:  # the latter: asked, and only the integration team can mend it
         if error not in exam.unavailable.values():
             exam.unavailable.setdefault(check.system, error)

@@ -57,13 +57,23 @@ async def test_countries_and_states_are_understood_without_picklists(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "said", "pointer"),
     [
-        ({"BillingCountry": "Grmany"}, "BillingCountry is 'Grmany', which is not a country that is known here"),
-        ({"BillingCountry": "USA", "BillingState": "Kalifornia"}, "'Kalifornia', which is not a state of US"),
+        (
+            {"BillingCountry": "Grmany"},
+            "BillingCountry is 'Grmany', which is not a country that is known here",
+            "/billingAddress/country",
+        ),
+        (
+            {"BillingCountry": "USA", "BillingState": "Kalifornia"},
+            "'Kalifornia', which is not a state of US",
+            "/billingAddress/region",
+        ),
     ],
 )
-async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fields: dict[str, str], said: str) -> None:
+async def test_a_place_that_nobody_knows_is_refused_by_name(
+    tmp_path: Path, fields: dict[str, str], said: str, pointer: str
+) -> None:
     async with org_of(tmp_path, "no-picklists") as org:
         await org.change("Account", ACME, **fields)
         error = await refused(org.crm, "find_account", ACME)
@@ -71,6 +81,7 @@ async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fiel
     assert isinstance(error, Rejected)
     assert error.reason_code == "incomplete_record"
     assert said in error.detail
+    assert [fault.pointer for fault in error.faults] == [pointer]
 
 
 @pytest.mark.parametrize(
