@@ -76,7 +76,9 @@ class Examination:
 
     async def account(self) -> Account | None:
         """The quote's account as Salesforce has it; None where it has none."""
-        return await self._read("account", CRM, "accountId", lambda: self.system.find_account(self.tenant, self.quote.account_id))
+        return await self._read(
+            "account", CRM, "accountId", lambda: self.system.find_account(self.tenant, self.quote.account_id)
+        )
 
     async def prices(self) -> PriceList:
         """The list prices of what the quote sells, from the system that will invoice each line."""
