@@ -94,6 +94,7 @@ def _draft(context: OrderSubmission, group: SubscriptionGroup, customer_id: str)
         billing_frequency=quote.billing_frequency,
         starts_on=group.starts_on,
         starts_at=starts_at,
+        timezone=terms.timezone if group.starts_on is None else None,
         term_months=quote.term_months,
         days_until_due=terms.days_until_due,
         collection=terms.collection,

@@ -86,6 +86,19 @@ async def test_dates_terms_purchase_order_contact_and_shipping_reach_both_system
     assert order["subscriptionIds"] == ["sub_1", "sub_2"]
 
 
+async def test_billing_is_told_the_legal_entitys_time_zone_where_nothing_says_when_it_begins(process: Process) -> None:
+    now, dated = (
+        line("l2", "MON-STD", "20", "4.90", Recurrence.month),
+        line("l3", "MON-STD", "1", "4.90", Recurrence.month),
+    )
+
+    order = await ordered(process, now, msgspec.structs.replace(dated, start_date=LATER))
+
+    drafts = {draft.starts_on: draft.timezone for draft in process.system.subscription_drafts.values()}
+    assert order["status"] == "booked", order["reason"]
+    assert drafts == {None: "Europe/Berlin", LATER: None}
+
+
 async def test_shipping_alone_is_an_order_of_the_erp(process: Process) -> None:
     order = await ordered(process, line("l2", "MON-STD", "20", "4.90", Recurrence.month), shipping=euros("25.00"))
 

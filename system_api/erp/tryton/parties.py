@@ -33,7 +33,7 @@ class TrytonParties:
         self._payment_term = connection.payment_term
         self._identity = TrytonIdentity(rest, connection.currency)
         self._addresses = TrytonAddresses(rest)
-        self._tax_rules = TrytonTaxRules(rest)
+        self._tax_rules = TrytonTaxRules(rest, connection.company)
 
     async def find(self, account_id: str) -> PartyRecord | None:
         """The account's party, active or not, merges followed."""
