@@ -37,6 +37,8 @@ from shared.canonical import (
     InvoicePage,
     ListPrice,
     Money,
+    OrderCheck,
+    OrderFindings,
     OrderStatusReport,
     PriceList,
     Quote,
@@ -159,6 +161,10 @@ class SystemStandIn:
     customers: dict[str, str] = field(default_factory=dict)
     """The ERP's customers that carry an account's id, by that id."""
     customer_records: dict[str, CustomerEntry] = field(default_factory=dict)
+    would_refuse: dict[str, OrderFindings] = field(default_factory=dict)
+    """What ERP and billing find of an order before it is written, by capability."""
+    order_checks: dict[str, OrderCheck] = field(default_factory=dict)
+    """What they were asked about last."""
     alike: list[CustomerEntry] = field(default_factory=list)
     """The customers that an account looks like."""
     erp_tax: CustomerTax | None = None
@@ -309,6 +315,10 @@ class SystemStandIn:
 
     def _find_customer_candidates(self, _body: bytes) -> CustomerCandidates:
         return CustomerCandidates(candidates=self.alike)
+
+    def _check_order(self, body: bytes, capability: str) -> OrderFindings:
+        self.order_checks[capability] = msgspec.json.decode(body, type=OrderCheck)
+        return self.would_refuse.get(capability, OrderFindings())
 
     def _find_customer_record(self, _body: bytes, _capability: str, vendor_id: str) -> CustomerEntry | None:
         if vendor_id in self.customer_records or not vendor_id.startswith(("party-", "master-")):
@@ -496,6 +506,7 @@ _ROUTES = [
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "GET", "find_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "PUT", "ensure_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customer-candidates", "POST", "find_customer_candidates"),
+    (r"/v1/(erp|billing)/NW-(?:DE|US)/order-checks", "POST", "check_order"),
     (r"/v1/(erp|billing)/NW-(?:DE|US)/customer-records/([^/]+)", "GET", "find_customer_record"),
     (r"/v1/billing/NW-(?:DE|US)/customers/([^/]+)", "GET", "find_billing_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)/credit", "GET", "check_credit"),

@@ -60,6 +60,8 @@ class Examination:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     refusals: list[ReadinessFault] = field(default_factory=list, init=False)
     unavailable: dict[str, Unavailable | NeedsDecision] = field(default_factory=dict, init=False)
+    notes: list[str] = field(default_factory=list, init=False)
+    """What will be otherwise than it was stated, and keeps nothing from being ordered: a sentence each."""
     decisions: list[NeedsDecision] = field(default_factory=list, init=False)
     """What only a person can decide. Each is among the faults as well."""
     _reads: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict, init=False)

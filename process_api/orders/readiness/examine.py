@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from process_api.orders.readiness import customer, identity, line_shapes, prices, terms_and_contacts
+from process_api.orders.readiness import customer, identity, line_shapes, order_texts, prices, terms_and_contacts
 from process_api.orders.readiness.examination import BILLING, CRM, ERP, PRICE_LISTS, TAX, Examination
 from process_api.orders.readiness.faults import NotReady
 from process_api.orders.readiness.quote_state import quote_state, wrong_quote
@@ -45,6 +45,8 @@ SYSTEM_CHECKS = (
     Check(customer.credit, ERP, "accountId"),
     Check(identity.erp_customer, ERP, "accountId"),
     Check(identity.billing_customer, BILLING, "accountId"),
+    Check(order_texts.in_the_erp, ERP, "accountId"),
+    Check(order_texts.in_billing, BILLING, "accountId"),
     Check(prices.list_prices, PRICE_LISTS, "lines"),
     Check(prices.quantities, PRICE_LISTS, "lines"),
     Check(prices.tax, TAX, "billingAddress"),
@@ -68,6 +70,7 @@ class Findings:
     faults: list[ReadinessFault]
     unavailable: dict[str, Unavailable | NeedsDecision]
     decisions: list[NeedsDecision] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def unchecked(self) -> list[Unchecked]:
@@ -100,7 +103,7 @@ async def examine(exam: Examination, within_s: float | None = None) -> Findings:
     if any(fault.code == "customer_blocked" for fault in faults):  # who it is comes before what it may owe
         faults = [fault for fault in faults if not fault.code.startswith("credit_")]
     told = {(fault.code, fault.line_id, fault.message): fault for fault in [*faults, *exam.refusals]}
-    return Findings(list(told.values()), exam.unavailable, exam.decisions)
+    return Findings(list(told.values()), exam.unavailable, exam.decisions, exam.notes)
 
 
 async def _run(exam: Examination, checks: tuple[Check, ...], within_s: float | None) -> list[ReadinessFault]:

@@ -38,8 +38,8 @@ from system_api.vendor.replies import understanding
 
 Prices = dict[tuple[str, Recurrence], PriceRecord]
 _OWN_FREQUENCY = {Recurrence.month: BillingFrequency.month, Recurrence.year: BillingFrequency.year}
-# A custom field's value, shown on each invoice.
-_FIELD_CHARS_MAX = 140
+PURCHASE_ORDER_CHARS_MAX = 140
+"""What a custom field, which each invoice shows, takes as its value."""
 
 
 def frequency_of(draft: SubscriptionDraft) -> BillingFrequency:
@@ -175,9 +175,9 @@ def _invoice_settings(draft: SubscriptionDraft) -> dict[str, object] | None:
     number = draft.purchase_order_number
     if not number:
         return None
-    if len(number) > _FIELD_CHARS_MAX:
+    if len(number) > PURCHASE_ORDER_CHARS_MAX:
         raise Rejected(
-            f"The purchase order's number has {len(number)} characters; {VENDOR} shows {_FIELD_CHARS_MAX}.",
+            f"The purchase order's number has {len(number)} characters; {VENDOR} shows {PURCHASE_ORDER_CHARS_MAX}.",
             reason_code="purchase_order_number_too_long",
             vendor=VENDOR,
         )
