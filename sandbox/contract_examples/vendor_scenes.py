@@ -78,13 +78,13 @@ def _erp(system: Recorder) -> None:
 def _billing(system: Recorder) -> None:
     """Customers, subscriptions and invoices in Stripe."""
     ask, customer = system.ask, {"legalEntity": ENTITY, "accountId": "001QW0000000097"}
-    made = ask(Asked("ensureBillingCustomer", "created", "A new customer", parameters=dict(customer),
-                     body=drafts.customer("001QW0000000097")))  # fmt: skip
+    mailed = {**drafts.customer("001QW0000000097"), "email": "kasse@acme.example"}
+    made = ask(Asked("ensureBillingCustomer", "created", "A new customer", parameters=dict(customer), body=mailed))
     euros: Parameters = {**customer, "currency": "EUR"}
     ask(Asked("findBillingCustomer", "customer", "A customer in euro", parameters=dict(euros)))
     ask(Asked("findBillingCustomer", "no_customer", "None in dollars", 404,
               {**euros, "currency": "USD", "homeCurrency": "EUR"}))  # fmt: skip
-    check = {"customer": drafts.customer("001QW0000000097"), "purchaseOrderNumber": "4500012345"}
+    check = {"customer": mailed, "purchaseOrderNumber": "4500012345"}
     place: Parameters = {"legalEntity": ENTITY}
     ask(Asked("checkBillingOrder", "takes", "An order that it takes", parameters=dict(place), body=check))
     ask(Asked("checkBillingOrder", "too_long", "A purchase order's number that is too long", parameters=dict(place),
