@@ -21,6 +21,8 @@ from shared.canonical import (
     InvoicePage,
     InvoiceSource,
     Money,
+    OrderCheck,
+    OrderFindings,
     OrderStatusReport,
     PriceList,
     Quote,
@@ -111,6 +113,11 @@ class SystemClient:
         """The ERP's customers that may be an account, the likeliest first."""
         path = path_of("/v1/erp/{}/customer-candidates", legal_entity)
         return (await self._send(tenant, "POST", path, CustomerCandidates, draft, reads=True)).candidates
+
+    async def check_order(self, tenant: str, capability: str, legal_entity: str, check: OrderCheck) -> OrderFindings:
+        """What the ERP or billing would refuse of an order and its customer once they are written."""
+        path = path_of("/v1/{}/{}/order-checks", capability, legal_entity)
+        return await self._send(tenant, "POST", path, OrderFindings, check, reads=True)
 
     async def find_customer_record(
         self, tenant: str, capability: str, legal_entity: str, vendor_id: str

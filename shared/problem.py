@@ -217,6 +217,7 @@ class VendorError(QuotewayError):
 
     `detail` is a plain sentence; `vendor_said` has the vendor's own words, and `what_to_do` tells an operator how a
     flow that parks over it goes on. `what_to_do` names no person: unlike a vendor's words it is kept with the flow.
+    `faults` name what is wrong with a record, by a JSON pointer into it in the canonical model, where that is known.
     """
 
     def __init__(
@@ -230,6 +231,7 @@ class VendorError(QuotewayError):
         what_to_do: str = "",
     ) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)} if retry_after_s else {})
+        self.faults: list[Fault] = []
         self.reason_code = reason_code
         self.vendor = vendor
         self.retry_after_s = retry_after_s
@@ -241,6 +243,7 @@ class VendorError(QuotewayError):
     def _members(self) -> dict[str, Any]:
         return {
             "reason_code": self.reason_code,
+            "errors": self.faults,
             "retry_after_seconds": self.retry_after_s or 0,
             "vendor_said": self.vendor_said or "",
             "what_to_do": self.what_to_do,
@@ -372,6 +375,7 @@ def error_from_problem(problem: Problem) -> QuotewayError | None:
             what_to_do=problem.what_to_do,
         )
         error.attempts_max = problem.attempts_max or None
+        error.faults = problem.errors
         return error
     if family is Conflict:
         retry_after_s = problem.retry_after_seconds or None

@@ -1,6 +1,7 @@
 """The engines and the ERP that tests share: real ones, started when the first test asks for them."""
 
 import logging
+import os
 import shutil
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from sandbox.engines.postgres import PostgresEngine, RedisEngine
+from sandbox.landscape.tier_environment import TIMEZONE_VARIABLE
 from sandbox.processes.progress import Progress
 from sandbox.vendors.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.vendors.tryton.database import TEMPLATE, golden_cluster
@@ -41,6 +43,7 @@ _defects = _Defects()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Listen to the tiers' unexpected errors. Before a parallel run, build what it copies: its output is unseen."""
+    os.environ.setdefault(TIMEZONE_VARIABLE, "UTC")
     logging.getLogger("shared.inbound.problem_answer").addHandler(_defects)
     if config.getoption("numprocesses", None) and not config.option.collectonly:
         golden_cluster(Progress(sys.stderr))

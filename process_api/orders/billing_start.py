@@ -12,6 +12,7 @@ from process_api.orders.dates import SubscriptionGroup, first_moment, subscripti
 from process_api.pricing.amounts import invoiced_at_once
 from process_api.pricing.charged_tax import TAX_DIFFERENCE, order_taxed
 from shared.canonical import (
+    Money,
     Quote,
     QuoteLine,
     Subscription,
@@ -44,7 +45,7 @@ async def find_billing(context: OrderSubmission) -> Found | None:
     if not all(subscription.status in _RUNNING for subscription in found):
         return None
     for group, subscription in zip(groups, found, strict=True):
-        require_subscription(subscription, _lines(context, group), _expected_tax(context, group))
+        require_subscription(subscription, _lines(context, group), _invoiced_tax(context, group))
     return _billing_found(context, groups, found)
 
 
@@ -73,7 +74,7 @@ async def _start_subscription(context: OrderSubmission, group: SubscriptionGroup
         payload=draft,
     )
     subscription = await context.system.create_subscription(context.tenant, quote.legal_entity, external_id, draft)
-    require_subscription(subscription, draft.items, _expected_tax(context, group))
+    require_subscription(subscription, draft.items, _invoiced_tax(context, group))
     await context.intents.answer(context.tenant, operation_id, subscription.vendor_id)
     return subscription
 
@@ -93,6 +94,7 @@ def _draft(context: OrderSubmission, group: SubscriptionGroup, customer_id: str)
         billing_frequency=quote.billing_frequency,
         starts_on=group.starts_on,
         starts_at=starts_at,
+        timezone=terms.timezone if group.starts_on is None else None,
         term_months=quote.term_months,
         days_until_due=terms.days_until_due,
         collection=terms.collection,
@@ -121,6 +123,16 @@ def _expected_tax(context: OrderSubmission, group: SubscriptionGroup) -> Decimal
         return None
     taxes: dict[str, str] = context.results["calculate_tax"]["lines"]
     return sum((Decimal(taxes[line.line_id]) for line in group.lines), Decimal(0))
+
+
+def _invoiced_tax(context: OrderSubmission, group: SubscriptionGroup) -> Decimal:
+    """The tax that an invoice is held to; one for another time than the lines' prices are for has its own."""
+    expected = _expected_tax(context, group)
+    if expected is not None:
+        return expected
+    rate = Decimal(context.results["calculate_tax"]["percent"]) / 100
+    invoiced = (line.net for line in _lines(context, group))
+    return sum((Money.of(net.value * rate, net.currency).value for net in invoiced), Decimal(0))
 
 
 def _billing_found(

@@ -114,5 +114,7 @@ async def check_quote(context: OrderSubmission) -> Found:
         order.quote_id, order.quote_revision, order.expected_total, order.expected_currency, taken_in_at
     )
     exam = Examination(context.tenant, quote, submitted, context.rules, context.policy, context.system, context.store)
-    (await examine(exam)).require()
-    return Found(f"Quote {quote.number} is accepted at revision {quote.revision}, and every system would take it.")
+    found = await examine(exam)
+    found.require()
+    taken = f"Quote {quote.number} is accepted at revision {quote.revision}, and every system would take it."
+    return Found(" ".join([taken, *found.notes]))

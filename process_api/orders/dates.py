@@ -5,9 +5,11 @@ from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 from process_api.orders.readiness_fault import ReadinessFault
-from shared.canonical import Quote, QuoteLine, Recurrence
+from shared.canonical import BillingFrequency, Quote, QuoteLine, Recurrence
 
 PERIODS = (Recurrence.month, Recurrence.year)
+_MONTHS_OF_PERIOD = {Recurrence.month: 1, Recurrence.year: 12}
+_MONTHS_OF_INVOICE = {BillingFrequency.month: 1, BillingFrequency.quarter: 3, BillingFrequency.year: 12}
 # Billing platforms take a start so many days ahead (the shortest known: two years).
 START_DAYS_AHEAD_MAX = 730
 
@@ -74,6 +76,36 @@ def date_faults(quote: Quote, today: date) -> list[ReadinessFault]:
         message = f"Line {place} ({line.sku}) begins on {start}, which {problem}."
         faults.append(
             ReadinessFault(code=code, message=message, line_id=line.line_id, field="startDate", system="billing")
+        )
+    return faults
+
+
+def term_faults(quote: Quote) -> list[ReadinessFault]:
+    """The recurring lines whose term ends within one of their invoices: billing invoices whole ones only.
+
+    A subscription goes on after its term, and a cancellation at the term's end takes nothing back of the last invoice:
+    the customer would pay for more months than were agreed (docs/decisions/0102).
+    """
+    term = quote.term_months
+    if term is None:
+        return []
+    faults = []
+    for place, line in enumerate(quote.lines, start=1):
+        if line.recurrence is Recurrence.none:
+            continue
+        frequency = quote.billing_frequency
+        months = _MONTHS_OF_INVOICE[frequency] if frequency else _MONTHS_OF_PERIOD[line.recurrence]
+        if term % months == 0:
+            continue
+        message = (
+            f"Line {place} ({line.sku}) is invoiced every {months} months, and the term of {term} "
+            f"month{'s'[: term > 1]} is no multiple of that: the last invoice would charge more than was agreed. "
+            "Choose another term or billing frequency."
+        )
+        faults.append(
+            ReadinessFault(
+                code="term_not_divisible", message=message, line_id=line.line_id, field="termMonths", system="billing"
+            )
         )
     return faults
 

@@ -15,7 +15,9 @@ from process_api.database.tables import order_timeline, orders
 from process_api.engine.flows import authority_of
 from process_api.engine.intake import NewFlow, start_flow
 from process_api.orders.readiness.examination import Submitted
-from process_api.orders.record import order_record
+from process_api.orders.readiness.faults import NotReady
+from process_api.orders.readiness.quote_state import changed_total
+from process_api.orders.record import OrderRecord, order_record
 from process_api.orders.submission import ORDER_SUBMISSION
 from process_api.orders.submission_check import SubmissionCheck
 from shared.canonical import OrderStatus
@@ -67,25 +69,51 @@ class OrderIntake:
 
         Raises IdempotencyMismatch where the key was used with another body, Conflict while another request with it is
         being worked on, Unavailable without a database: sent again with the same key, the request then finds what the
-        first one committed, if it did. Raises as `SubmissionCheck.require` does where the quote cannot be ordered;
+        first one committed, if it did. Raises NotReady where what was ordered before comes to another total than this
+        request expects. Raises as `SubmissionCheck.require` does where the quote cannot be ordered;
         no key is claimed then, so that the same request may be sent again once it can.
         """
-        if not await self._is_known(KeyScope.of(principal, acting_user, ORDER_FLOW), key, submission):
-            await self.check.require(principal.tenant, submission.submitted())
-        return await self._take_in(principal, key, submission, acting_user)
+        scope = KeyScope.of(principal, acting_user, ORDER_FLOW)
+        while True:
+            async with self.store.transaction(principal.tenant) as connection:
+                known = await self._known_order(connection, principal.tenant, submission)
+                answered = await is_claimed(connection, scope, key)
+            if not answered and known is None:
+                await self.check.require(principal.tenant, submission.submitted())
+            elif not answered and known is not None:  # whatever became of the quote since, but for what the user saw
+                await self._require_total(known, submission)
+            accepted = await self._take_in(principal, key, submission, acting_user, known)
+            if accepted is not None:
+                return accepted
+            # Another request has taken the same quote revision meanwhile, or its order has ended: nothing was done.
 
-    async def _is_known(self, scope: KeyScope, key: IdempotencyKey, submission: Submission) -> bool:
-        """Whether the key or the quote revision stands for an order already, whatever became of the quote since."""
-        async with self.store.transaction(scope.tenant) as connection:
-            known = await self._known_order(connection, scope.tenant, submission)
-            return known is not None or await is_claimed(connection, scope, key)
+    async def _require_total(self, known: OrderRecord, submission: Submission) -> None:
+        """Refuse a submission whose user saw another total than the order's quote comes to. Raises as the check."""
+        submitted = submission.submitted()
+        if submitted.expected_total is None:
+            return
+        if known.quote is not None:
+            faults = changed_total(known.quote, submitted)
+            if faults:
+                raise NotReady(faults)
+        elif (known.expected_total, known.expected_currency) != (submitted.expected_total, submitted.expected_currency):
+            # Its flow has not read the quote yet, and will hold it against the first request's total only.
+            await self.check.require_total(known.tenant, submitted)
 
     async def _take_in(
-        self, principal: Principal, key: IdempotencyKey, submission: Submission, acting_user: ActingUser | None
-    ) -> Accepted:
+        self,
+        principal: Principal,
+        key: IdempotencyKey,
+        submission: Submission,
+        acting_user: ActingUser | None,
+        checked: OrderRecord | None,
+    ) -> Accepted | None:
+        """The order; None where the quote revision stands for another order by now than the one that was checked."""
         order_id = f"ord_{uuid.uuid4().hex}"
         async with self.store.transaction(principal.tenant) as connection:
             known = await self._known_order(connection, principal.tenant, submission)
+            if (known and known.order_id) != (checked and checked.order_id):
+                return None
             scope = KeyScope.of(principal, acting_user, ORDER_FLOW)
             claimed = await claim_key(
                 connection, scope, key, body_hash(submission), known.order_id if known else order_id
@@ -94,13 +122,14 @@ class OrderIntake:
                 # The key's own order, also where the quote revision has become another one since: that was the answer.
                 return await self._accepted(connection, claimed)
             if known is not None:
-                return known
+                return Accepted(known.order_id, known.status, replayed=True)
             if await self._insert(connection, principal, acting_user, order_id, submission):
                 return Accepted(order_id, OrderStatus.received, replayed=False)
-        # Another key took the same quote revision between our look and our insert: nothing of ours was committed.
-        return await self._take_in(principal, key, submission, acting_user)
+        return None
 
-    async def _known_order(self, connection: AsyncConnection, tenant: str, submission: Submission) -> Accepted | None:
+    async def _known_order(
+        self, connection: AsyncConnection, tenant: str, submission: Submission
+    ) -> OrderRecord | None:
         query = select(orders).where(
             orders.c.tenant == tenant,
             orders.c.quote_id == submission.quote_id,
@@ -108,7 +137,7 @@ class OrderIntake:
             orders.c.status != OrderStatus.rejected,
         )
         row = (await connection.execute(query)).one_or_none()
-        return Accepted(row.order_id, OrderStatus(row.status), replayed=True) if row is not None else None
+        return order_record(row) if row is not None else None
 
     async def _accepted(self, connection: AsyncConnection, order_id: str) -> Accepted:
         row = (await connection.execute(select(orders).where(orders.c.order_id == order_id))).one()

@@ -23,7 +23,8 @@ class QuoteReadiness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Whether a quote could be ordered now. `faults` are all that keeps it from that, as far as the systems told.
 
     `unchecked` names the systems that could not be asked: what they would refuse is not known, so that `ready` is false
-    while there is any. `total` is what the customer accepted.
+    while there is any. `total` is what the customer accepted. `notes` are sentences about what will be otherwise than
+    it was stated, and keeps nothing from being ordered.
     """
 
     quote_id: str
@@ -32,6 +33,7 @@ class QuoteReadiness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     total: Money
     faults: list[ReadinessFault]
     unchecked: list[Unchecked]
+    notes: list[str] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -59,4 +61,5 @@ class QuoteExaminer:
             total=total_of(quote),
             faults=found.faults,
             unchecked=found.unchecked,
+            notes=found.notes,
         )

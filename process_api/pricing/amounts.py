@@ -38,7 +38,7 @@ def amount_faults(quote: Quote, rules: LegalEntity | None = None) -> list[Readin
         ]
     except MoneyError:
         message = f"The amounts of quote {quote.number} are too large."
-        return [ReadinessFault(code="amounts_too_large", message=message)]
+        return [ReadinessFault(code="amounts_too_large", message=message, field="lines")]
 
 
 def sum_of(lines: list[QuoteLine], currency: str) -> Money:

@@ -1,13 +1,40 @@
-"""The tax of an order as the systems really charge it: each may round its part otherwise than Quoteway reckons."""
+"""The tax of an order: what the customer accepted, and what the systems really charge.
+
+There is one tolerance, of one of the currency's smallest coins for each tax line, and it counts from the accepted tax.
+The CRM, ERP and billing each round in their own way. Were each of them allowed to differ from what Quoteway reckons, an
+order could be charged two coins a line more than was accepted (docs/decisions/0101).
+"""
 
 from decimal import Decimal
 from typing import Any
 
 from process_api.orders.checks import OrderSubmission
 from process_api.pricing.amounts import accepted_net
+from shared.canonical import Quote, TaxCalculation
+from shared.canonical.money import minor_units
 
 TAX_DIFFERENCE = "taxDifference"
 _CHARGING_STEPS = ("book_erp_order", "start_billing")
+
+
+def accepted_taxes(quote: Quote, tax: TaxCalculation) -> dict[str, Decimal]:
+    """The tax of each line that ERP and billing are held to, which comes to what the customer accepted.
+
+    Where the quote was accepted with another tax than was calculated, by rounding (`tax_faults`), the difference is
+    shared out, a coin a line. A quote that was accepted before tax is held to what was calculated.
+    """
+    taxes = {line.line_id: line.tax.value for line in tax.lines if line.tax is not None}
+    if quote.tax is None or not quote.tax.value:
+        return taxes
+    coin = Decimal(1).scaleb(-minor_units(quote.currency))
+    left = quote.tax.value - tax.total.value
+    for line_id in taxes:
+        if abs(left) < coin:
+            break
+        step = coin.copy_sign(left)
+        taxes[line_id] += step
+        left -= step
+    return taxes
 
 
 def order_taxed(context: OrderSubmission, step: str, difference: Decimal) -> dict[str, Any]:

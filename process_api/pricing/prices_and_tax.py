@@ -1,5 +1,7 @@
 """The prices and the tax of an order, as the systems that will invoice it reckon them."""
 
+from decimal import Decimal
+
 import msgspec
 
 from process_api.customers.drafts import customer_draft
@@ -11,7 +13,8 @@ from process_api.orders.checks import OrderSubmission
 from process_api.orders.readiness.faults import NotReady
 from process_api.orders.readiness.prices import tax_faults
 from process_api.pricing.amounts import accepted_net, taxed_lines
-from shared.canonical import MoneyError, TaxRequest
+from process_api.pricing.charged_tax import accepted_taxes
+from shared.canonical import Money, MoneyError, TaxRequest
 from shared.problem import Rejected
 
 
@@ -44,24 +47,26 @@ async def calculate_tax(context: OrderSubmission) -> Found:
     )
     terms = carried_terms(quote, context.rules)
     tax = await agree_on_tax(context, account, await context.system.calculate_tax(context.tenant, request))
+    faults = tax_faults(quote, tax)
+    if faults:  # the ERP's rule takes another tax than the address does
+        raise NotReady(faults)
+    taxes = accepted_taxes(quote, tax)
     try:
-        total = accepted_net(quote) + tax.total
+        taxed = Money.of(sum(taxes.values(), Decimal(0)), quote.currency)
+        total = accepted_net(quote) + taxed
     except MoneyError as error:
         raise Rejected(
             f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
         ) from error
-    faults = tax_faults(quote, tax)
-    if faults:  # the ERP's rule takes another tax than the address does
-        raise NotReady(faults)
     return Found(
-        f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
+        f"Tax is {taxed.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
         result={
             "code": context.edits.get("taxCode") or tax.tax_code,
             "percent": tax.percent,
             "exempt": exempts(tax),
             "place": place_of(account),
-            "lines": {line.line_id: line.tax.amount for line in tax.lines if line.tax is not None},
+            "lines": {line_id: Money.of(amount, quote.currency).amount for line_id, amount in taxes.items()},
             "terms": msgspec.to_builtins(terms),
         },
-        changes={"tax": tax.total.value, "total": total.value},
+        changes={"tax": taxed.value, "total": total.value},
     )

@@ -43,6 +43,11 @@ def _erp(system: Recorder) -> None:
     place: Parameters = {"legalEntity": ENTITY}
     alike = {**drafts.customer("001QW0000000096"), "vatId": "DE811193231"}
     ask(Asked("findCustomerCandidates", "alike", "A customer with the same tax id", parameters=dict(place), body=alike))
+    ask(Asked("checkErpOrder", "takes", "An order that it takes", parameters=dict(place),
+              body={"customer": drafts.customer(ACME)}))  # fmt: skip
+    mistyped = {**drafts.customer(ACME), "vatId": "DE811193232"}
+    ask(Asked("checkErpOrder", "tax_id", "A tax id that cannot be right", parameters=dict(place),
+              body={"customer": mistyped}))  # fmt: skip
     ask(Asked("ensureCustomer", "ambiguous", "Other customers may be it", 409,
               {**place, "accountId": "001QW0000000096"}, alike))  # fmt: skip
     record: Parameters = {**place, "vendorId": found["vendorId"]}
@@ -73,12 +78,17 @@ def _erp(system: Recorder) -> None:
 def _billing(system: Recorder) -> None:
     """Customers, subscriptions and invoices in Stripe."""
     ask, customer = system.ask, {"legalEntity": ENTITY, "accountId": "001QW0000000097"}
-    made = ask(Asked("ensureBillingCustomer", "created", "A new customer", parameters=dict(customer),
-                     body=drafts.customer("001QW0000000097")))  # fmt: skip
+    mailed = {**drafts.customer("001QW0000000097"), "email": "kasse@acme.example"}
+    made = ask(Asked("ensureBillingCustomer", "created", "A new customer", parameters=dict(customer), body=mailed))
     euros: Parameters = {**customer, "currency": "EUR"}
     ask(Asked("findBillingCustomer", "customer", "A customer in euro", parameters=dict(euros)))
     ask(Asked("findBillingCustomer", "no_customer", "None in dollars", 404,
               {**euros, "currency": "USD", "homeCurrency": "EUR"}))  # fmt: skip
+    check = {"customer": mailed, "purchaseOrderNumber": "4500012345"}
+    place: Parameters = {"legalEntity": ENTITY}
+    ask(Asked("checkBillingOrder", "takes", "An order that it takes", parameters=dict(place), body=check))
+    ask(Asked("checkBillingOrder", "too_long", "A purchase order's number that is too long", parameters=dict(place),
+              body={**check, "purchaseOrderNumber": "4500012345" * 15}))  # fmt: skip
     record: Parameters = {"legalEntity": ENTITY, "vendorId": made["vendorId"]}
     ask(Asked("findBillingCustomerRecord", "customer", "A customer by billing's own id", parameters=dict(record)))
     ask(Asked("findBillingCustomerRecord", "no_record", "No such customer", 404, {**record, "vendorId": "cus_none"}))

@@ -1,5 +1,8 @@
 """What each tier of a landscape is told: the settings that it is started with."""
 
+import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox.vendors.tryton.data import DATA_FOLDER
@@ -8,6 +11,8 @@ from shared.identity.transaction_token import JWKS_PATH
 if TYPE_CHECKING:
     from sandbox.landscape.landscape import Landscape
 
+# The time zone of every legal entity of a landscape, in place of its own.
+TIMEZONE_VARIABLE = "QUOTEWAY_SANDBOX_TIMEZONE"
 # Limits are at work, but out of the way of those who load the sandbox on purpose.
 _RATE_LIMITS = ",".join(
     f"{bucket}=1000000/minute" for bucket in ("tenant", "client", "user", "read", "write", "expensive")
@@ -40,9 +45,22 @@ def _process(landscape: "Landscape") -> dict[str, str]:
         "QUOTEWAY_DATABASE_URL": landscape.postgres.url(landscape.database),
         "QUOTEWAY_SYSTEM_URL": landscape.reached_at("system") if "system" in landscape.processes else "",
         "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(landscape.run_dir / "process-api.secret"),
-        "QUOTEWAY_LEGAL_ENTITIES_FILE": str(DATA_FOLDER / "legal_entities.toml"),
+        "QUOTEWAY_LEGAL_ENTITIES_FILE": str(_legal_entities(landscape)),
         "QUOTEWAY_TRANSACTION_TOKEN_JWKS_URL": f"{landscape.tier_url('experience')}{JWKS_PATH}",
     }
+
+
+def _legal_entities(landscape: "Landscape") -> Path:
+    """The rules of the legal entities: as they are, or all in the one time zone that the environment names.
+
+    Tests name UTC: what begins at once is charged at once there, at whatever time of day they run.
+    """
+    path, zone = DATA_FOLDER / "legal_entities.toml", os.environ.get(TIMEZONE_VARIABLE)
+    if not zone:
+        return path
+    own = landscape.run_dir / path.name
+    own.write_text(re.sub(r'(?m)^timezone = ".*"$', f'timezone = "{zone}"', path.read_text(encoding="utf-8")), "utf-8")
+    return own
 
 
 def _experience(landscape: "Landscape") -> dict[str, str]:

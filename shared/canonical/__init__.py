@@ -30,6 +30,7 @@ from shared.canonical.order import (
     OrderStatusReport,
     ReportedOrderStatus,
 )
+from shared.canonical.order_check import OrderCheck, OrderFault, OrderFindings
 from shared.canonical.pricing import ListPrice, PriceList, TaxCalculation, TaxedLine, TaxRequest
 from shared.canonical.quote import (
     BillingFrequency,
@@ -81,6 +82,9 @@ __all__ = [
     "ListPrice",
     "Money",
     "MoneyError",
+    "OrderCheck",
+    "OrderFault",
+    "OrderFindings",
     "OrderStatus",
     "OrderStatusReport",
     "PriceList",

@@ -80,7 +80,8 @@ class SubscriptionDraft(Canonical, frozen=True, kw_only=True):
 
     `billing_frequency` is how often it is invoiced, by default as often as its prices are charged. It begins on
     `starts_on`, which is the moment `starts_at` (RFC 3339, UTC) in the legal entity's time zone, or at once; nothing is
-    charged before. `term_months` is how long it runs at least. `days_until_due` and `collection` are how it is paid.
+    charged before. `timezone` (of the IANA's names) says which day it is where one begins at once. `term_months` is how
+    long it runs at least. `days_until_due` and `collection` are how it is paid.
     """
 
     account_id: RecordId
@@ -94,6 +95,7 @@ class SubscriptionDraft(Canonical, frozen=True, kw_only=True):
     billing_frequency: BillingFrequency | None = None
     starts_on: BusinessDate | None = None
     starts_at: ShortText | None = None
+    timezone: ShortText | None = None
     term_months: Annotated[int, Meta(ge=1, le=1200)] | None = None
     days_until_due: Annotated[int, Meta(ge=0, le=730)] = 30
     collection: Collection = Collection.send_invoice

@@ -9,6 +9,8 @@ from shared.canonical import (
     CustomerEntry,
     InvoicePage,
     Money,
+    OrderCheck,
+    OrderFindings,
     Recurrence,
     Subscription,
     SubscriptionCancellation,
@@ -46,6 +48,9 @@ class Billing(Protocol):
 
     async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
         """The customer of that id as a person would recognise it; None where there is none, or it was deleted."""
+
+    async def check_order(self, check: OrderCheck) -> OrderFindings:
+        """What would be refused of this order, and of its customer, once they are written. Reads only."""
 
     async def list_prices(
         self, wanted: Mapping[str, Collection[Recurrence]], currency: str

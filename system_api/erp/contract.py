@@ -14,6 +14,8 @@ from shared.canonical import (
     ErpOrderDraft,
     InvoicePage,
     Money,
+    OrderCheck,
+    OrderFindings,
 )
 from shared.canonical.money import minor_units
 from system_api.vendor.findings import Finding
@@ -65,6 +67,9 @@ class Erp(Protocol):
 
     async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
         """The customer of that id as a person would recognise it, active or not; None where there is none."""
+
+    async def check_order(self, check: OrderCheck) -> OrderFindings:
+        """What would be refused of this order, and of its customer, once they are written. Reads only."""
 
     async def check_credit(self, account_id: str, amount: Money) -> CreditStatus | None:
         """Whether `amount` more fits under the customer's limit; None where the ERP has no such customer."""

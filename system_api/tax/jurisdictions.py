@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from shared.canonical import Money, TaxCalculation, TaxedLine, TaxRequest
 from shared.canonical.wire import CountryCode
-from shared.problem import Rejected, Unavailable
+from shared.problem import Fault, Rejected, Unavailable
 from system_api.connections import ConnectionsError, JurisdictionsConnection
 from system_api.vendor.decimals import plain
 from system_api.vendor.findings import Finding, Findings
@@ -121,6 +121,7 @@ class Jurisdictions:
             return row
         place = "-".join(part for part in (buyer.country, buyer.region) if part)
         lacking = ": the buyer has no VAT id of another member state" if without_vat_id else ""
+        about = "/buyerVatId" if without_vat_id else "/buyer"
         if territory is not None:
             lacking = f": {territory} (postal code {buyer.postal_code}) is outside the European Union's VAT area"
         elif is_northern_ireland(buyer.country, buyer.postal_code):
@@ -128,10 +129,11 @@ class Jurisdictions:
         elif not buyer.region and any(
             row.region is not None and row.seller == seller and row.buyer == buyer.country for row in self._rows
         ):
-            lacking = ": the buyer's address has no state. Complete it"
-        raise Rejected(
-            f"No tax jurisdiction fits a sale from {seller} to {place}{lacking}.", reason_code="no_tax_jurisdiction"
-        )
+            lacking, about = ": the buyer's address has no state. Complete it", "/buyer/region"
+        said = f"No tax jurisdiction fits a sale from {seller} to {place}{lacking}."
+        error = Rejected(said, reason_code="no_tax_jurisdiction")
+        error.faults = [Fault(pointer=about, detail=said)]
+        raise error
 
 
 def _place_fits(row: Jurisdiction, seller: str, request: TaxRequest, *, in_union: bool) -> bool:

@@ -12,6 +12,8 @@ from shared.canonical import (
     CustomerDraft,
     CustomerEntry,
     InvoicePage,
+    OrderCheck,
+    OrderFindings,
     Subscription,
     SubscriptionCancellation,
     SubscriptionDraft,
@@ -101,6 +103,21 @@ async def find_billing_customer(
     if found is None:
         raise NotFound(f"The billing of {legal_entity} has no customer for account {account_id} in {currency}.")
     return found
+
+
+@post(
+    "/v1/billing/{legalEntity:str}/order-checks",
+    operation_id="checkBillingOrder",
+    tags=["billing"],
+    status_code=200,
+    opt=_VERIFIES,
+)
+async def check_billing_order(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, data: JSONBody[OrderCheck]
+) -> OrderFindings:
+    """What billing would refuse of an order and its customer once they are written. Nothing is."""
+    note_customer(data.customer)
+    return await billing_of(request, legal_entity).check_order(data)
 
 
 @get(

@@ -15,6 +15,8 @@ from shared.canonical import (
     ErpOrderDraft,
     InvoicePage,
     Money,
+    OrderCheck,
+    OrderFindings,
 )
 from shared.identity.auth import Principal
 from shared.inbound.operation import operation
@@ -88,6 +90,21 @@ async def find_customer_candidates(
     """The customers of the ERP that may be an account, the likeliest first: blocked ones too, merged ones not."""
     note_customer(data)
     return CustomerCandidates(candidates=await erp_of(request, legal_entity).customer_candidates(data))
+
+
+@post(
+    "/v1/erp/{legalEntity:str}/order-checks",
+    operation_id="checkErpOrder",
+    tags=["erp"],
+    status_code=200,
+    opt=operation(owner=OWNER, capability="erp", scopes=["erp:read"], problems=[422]),
+)
+async def check_erp_order(
+    request: Request[Principal, Any, Any], legal_entity: LegalEntityPath, data: JSONBody[OrderCheck]
+) -> OrderFindings:
+    """What the ERP would refuse of an order and its customer once they are written. Nothing is."""
+    note_customer(data.customer)
+    return await erp_of(request, legal_entity).check_order(data)
 
 
 @get(

@@ -7,6 +7,9 @@ national postal operators. Only VIES, or a country's own register, knows whether
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
+
+from system_api.vendor.tax_id_check import is_possible
 
 MEMBER_STATES = frozenset(
     {
@@ -15,6 +18,8 @@ MEMBER_STATES = frozenset(
     }
 )
 """ISO 3166-1 codes."""
+KNOWN_COUNTRIES = MEMBER_STATES | {"GB", "CH", "NO", "US"}
+"""The countries whose tax ids are known here."""
 
 NORTHERN_IRELAND = "XI"
 _STATE_OF_PREFIX = {"EL": "GR"}
@@ -31,6 +36,8 @@ _DIGITS = {
     "LT": (9, 12),
     "SE": (12,),
 }
+# Where a number says the same without the country's letters. In Romania one without them is not registered for VAT.
+_WRITTEN_WITHOUT_LETTERS = MEMBER_STATES - {"RO"}
 # Beside the member states: how a number is written, with or without its country's letters in front.
 _ELSEWHERE = {
     "GB": re.compile(r"(?:GB)?([0-9]{9}|[0-9]{12}|GD[0-9]{3}|HA[0-9]{3})"),
@@ -71,14 +78,19 @@ def compact_vat_id(vat_id: str) -> str:
 def tax_id_of(stated: str | None, country: str) -> TaxId | None:
     """The tax id that a customer in `country` states; None for one of no form that is known here.
 
-    Digits alone are of the country's own register. What cannot be told is not guessed: a number under the wrong type
-    is a wrong tax.
+    A number without letters in front is of the country's own register. What cannot be told is not guessed: a number
+    under the wrong type is a wrong tax. Elsewhere than in the countries of `KNOWN_COUNTRIES`, letters in front say
+    nothing unless the number is possible: a Mexican one may begin with ES.
     """
     compact = compact_vat_id(stated or "")
     if not compact:
         return None
     state = _STATE_OF_PREFIX.get(compact[:2], compact[:2])
-    if state in MEMBER_STATES and _VAT_ID.fullmatch(compact):
+    if (
+        state in MEMBER_STATES
+        and _VAT_ID.fullmatch(compact)
+        and (not country or country in KNOWN_COUNTRIES or is_possible(state, compact[2:]))
+    ):
         return TaxId(state, compact[2:])
     for register, form in _ELSEWHERE.items():
         found = form.fullmatch(compact)
@@ -86,7 +98,32 @@ def tax_id_of(stated: str | None, country: str) -> TaxId | None:
             return TaxId(register, found[1])
     if compact.isdecimal() and len(compact) in _DIGITS.get(country, ()):
         return TaxId(country, f"U{compact}" if country == "AT" else compact)
+    if country in _WRITTEN_WITHOUT_LETTERS and is_possible(country, compact):
+        return TaxId(country, compact)
     return None
+
+
+class TaxIdState(StrEnum):
+    """What can be said of a tax id as it is stated, before anybody is asked."""
+
+    absent = "absent"
+    possible = "possible"
+    impossible = "impossible"
+    """Of a form that is known, and of no number that its register gives."""
+    unreadable = "unreadable"
+    """Of no form that is known for the customer's country."""
+    unknown = "unknown"
+    """Of a country whose tax ids are not known here."""
+
+
+def state_of_tax_id(stated: str | None, country: str) -> TaxIdState:
+    """What can be said of the tax id that a customer in `country` states."""
+    if not compact_vat_id(stated or ""):
+        return TaxIdState.absent
+    found = tax_id_of(stated, country)
+    if found is None:
+        return TaxIdState.unreadable if country in KNOWN_COUNTRIES else TaxIdState.unknown
+    return TaxIdState.possible if is_possible(found.register, found.number) else TaxIdState.impossible
 
 
 def tax_id_under(type_: str | None, value: str | None) -> TaxId | None:
@@ -96,8 +133,7 @@ def tax_id_under(type_: str | None, value: str | None) -> TaxId | None:
     """
     if not type_ or not value or type_ not in _REGISTER_OF_TYPE:
         return None
-    compact = compact_vat_id(value)
-    return tax_id_of(compact, _REGISTER_OF_TYPE[type_] or compact[:2])
+    return tax_id_of(value, _REGISTER_OF_TYPE[type_])
 
 
 def is_same_tax_id(one: TaxId, other: TaxId) -> bool:

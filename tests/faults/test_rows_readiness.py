@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from process_api.orders.readiness import examine
-from tests.faults.ordering import SENSOR, Ordering
+from process_api.orders.readiness import examine, order_texts
+from tests.faults.ordering import MONTHLY, SENSOR, Ordering
+from tests.faults.test_rows_identity import HAMBURG, Books, billed, german_vat_id, new_account, order, stripe
 from tests.journeys.org import Line
 
 pytestmark = pytest.mark.servers
@@ -37,4 +38,53 @@ async def test_row_26_mutation_without_readiness_a_sale_is_booked_and_cancelled(
     order, sales = await order_half_a_unit(ordering)
 
     assert order["status"] == "rejected", order
+    assert sales == ["cancelled"]
+
+
+async def test_row_26_a_tax_id_that_the_erp_would_refuse_is_known_before_anything_is_written(
+    ordering: Ordering,
+) -> None:
+    account_id = new_account(ordering, HAMBURG, VAT_Id__c="ATU99999999")
+
+    refused = await order(ordering, account_id, SENSOR, MONTHLY)
+
+    assert refused["status"] == "rejected", refused
+    assert "cannot be right: by the rules of AT, its check digits" in refused["whatWentWrong"]
+    assert Books(ordering).parties(account_id) == []
+
+
+async def order_with_another_tax_id_in_billing(ordering: Ordering) -> tuple[dict[str, Any], list[str]]:
+    """The end of a second order of an account, whose tax id somebody has exchanged in billing's dashboard meanwhile.
+
+    With it come the states of the sales that the ERP holds of that order.
+    """
+    account_id = new_account(ordering, HAMBURG, VAT_Id__c=german_vat_id())
+    first = await order(ordering, account_id, MONTHLY)
+    assert first["status"] == "booked", first
+    customer = billed(ordering, first)["id"]
+    [held] = stripe(ordering, "GET", f"/v1/customers/{customer}/tax_ids")["data"]
+    stripe(ordering, "DELETE", f"/v1/customers/{customer}/tax_ids/{held['id']}")
+    stripe(ordering, "POST", f"/v1/customers/{customer}/tax_ids", type="eu_vat", value=german_vat_id())
+
+    second = await order(ordering, account_id, SENSOR, MONTHLY)
+    return second, [sale.state for sale in ordering.sales.oracle.sales(second["orderId"])]
+
+
+async def test_row_26_another_tax_id_in_billing_is_known_before_the_erp_books(ordering: Ordering) -> None:
+    refused, sales = await order_with_another_tax_id_in_billing(ordering)
+
+    assert refused["status"] == "rejected", refused
+    assert "has another tax id in billing than the account states" in refused["whatWentWrong"]
+    assert sales == []
+
+
+async def test_row_26_mutation_without_the_dry_run_a_sale_is_booked_and_cancelled(
+    ordering: Ordering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tuple(check for check in examine.SYSTEM_CHECKS if check.run.__module__ != order_texts.__name__)
+    monkeypatch.setattr(examine, "SYSTEM_CHECKS", kept)
+
+    refused, sales = await order_with_another_tax_id_in_billing(ordering)
+
+    assert refused["status"] == "rejected", refused
     assert sales == ["cancelled"]

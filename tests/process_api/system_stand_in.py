@@ -37,6 +37,8 @@ from shared.canonical import (
     InvoicePage,
     ListPrice,
     Money,
+    OrderCheck,
+    OrderFindings,
     OrderStatusReport,
     PriceList,
     Quote,
@@ -57,6 +59,7 @@ from shared.canonical import (
     WebhookNotice,
 )
 from shared.canonical.record_ids import canonical_spelling
+from shared.problem import Fault as PointedFault
 from shared.problem import NeedsDecision, QuotewayError, Rejected, Unavailable
 from system_api.billing.stripe.webhooks import read_event
 from system_api.vendor.signatures import require_stripe_signature
@@ -158,6 +161,10 @@ class SystemStandIn:
     customers: dict[str, str] = field(default_factory=dict)
     """The ERP's customers that carry an account's id, by that id."""
     customer_records: dict[str, CustomerEntry] = field(default_factory=dict)
+    would_refuse: dict[str, OrderFindings] = field(default_factory=dict)
+    """What ERP and billing find of an order before it is written, by capability."""
+    order_checks: dict[str, OrderCheck] = field(default_factory=dict)
+    """What they were asked about last."""
     alike: list[CustomerEntry] = field(default_factory=list)
     """The customers that an account looks like."""
     erp_tax: CustomerTax | None = None
@@ -172,6 +179,8 @@ class SystemStandIn:
     webhook_secret: str = "whsec_of_the_stand_in"
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     refused_by: str = "by the vendor"
+    refused_at: str | None = None
+    """The pointer to what the refusals to come are about."""
     vendor_said: str | None = None
     """The vendor's own words with a refusal, a decision or an outage to come."""
     what_to_do: str = ""
@@ -244,7 +253,9 @@ class SystemStandIn:
     def _error(self, operation: str, fault: str) -> QuotewayError:
         if fault == "rejected":
             said = f"{operation} was refused {self.refused_by}"
-            return Rejected(said, reason_code="test_refusal", vendor_said=self.vendor_said)
+            refused = Rejected(said, reason_code="test_refusal", vendor_said=self.vendor_said)
+            refused.faults = [PointedFault(pointer=self.refused_at, detail=said)] if self.refused_at else []
+            return refused
         if fault == "unavailable":
             said, to_do = f"{operation} is not available", self.what_to_do
             error = Unavailable(said, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do)
@@ -304,6 +315,10 @@ class SystemStandIn:
 
     def _find_customer_candidates(self, _body: bytes) -> CustomerCandidates:
         return CustomerCandidates(candidates=self.alike)
+
+    def _check_order(self, body: bytes, capability: str) -> OrderFindings:
+        self.order_checks[capability] = msgspec.json.decode(body, type=OrderCheck)
+        return self.would_refuse.get(capability, OrderFindings())
 
     def _find_customer_record(self, _body: bytes, _capability: str, vendor_id: str) -> CustomerEntry | None:
         if vendor_id in self.customer_records or not vendor_id.startswith(("party-", "master-")):
@@ -491,6 +506,7 @@ _ROUTES = [
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "GET", "find_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)", "PUT", "ensure_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customer-candidates", "POST", "find_customer_candidates"),
+    (r"/v1/(erp|billing)/NW-(?:DE|US)/order-checks", "POST", "check_order"),
     (r"/v1/(erp|billing)/NW-(?:DE|US)/customer-records/([^/]+)", "GET", "find_customer_record"),
     (r"/v1/billing/NW-(?:DE|US)/customers/([^/]+)", "GET", "find_billing_customer"),
     (r"/v1/erp/NW-(?:DE|US)/customers/([^/]+)/credit", "GET", "check_credit"),

@@ -1,6 +1,7 @@
 """What was accepted reaches ERP and billing whole: amounts, dates, terms, shipping. What cannot is refused before."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -85,6 +86,19 @@ async def test_dates_terms_purchase_order_contact_and_shipping_reach_both_system
     assert order["subscriptionIds"] == ["sub_1", "sub_2"]
 
 
+async def test_billing_is_told_the_legal_entitys_time_zone_where_nothing_says_when_it_begins(process: Process) -> None:
+    now, dated = (
+        line("l2", "MON-STD", "20", "4.90", Recurrence.month),
+        line("l3", "MON-STD", "1", "4.90", Recurrence.month),
+    )
+
+    order = await ordered(process, now, msgspec.structs.replace(dated, start_date=LATER))
+
+    drafts = {draft.starts_on: draft.timezone for draft in process.system.subscription_drafts.values()}
+    assert order["status"] == "booked", order["reason"]
+    assert drafts == {None: "Europe/Berlin", LATER: None}
+
+
 async def test_shipping_alone_is_an_order_of_the_erp(process: Process) -> None:
     order = await ordered(process, line("l2", "MON-STD", "20", "4.90", Recurrence.month), shipping=euros("25.00"))
 
@@ -129,6 +143,61 @@ async def test_tax_that_billing_rounds_otherwise_is_the_orders(process: Process)
         {"amount": "18.63", "currency": "EUR"},
         {"amount": "116.63", "currency": "EUR"},
     )
+
+
+@pytest.mark.parametrize(
+    ("accepted", "charged", "status"),
+    [
+        # 20 x 4.90 at 19 % are 18.62. The CRM may have a coin more and billing one less, but not both.
+        ("18.63", "18.63", "booked"),
+        ("18.63", "18.62", "booked"),
+        ("18.63", "18.64", "booked"),
+        ("18.63", "18.61", "rejected"),
+        ("18.61", "18.63", "rejected"),
+        ("18.61", "18.60", "booked"),
+    ],
+)
+async def test_tax_differs_by_one_coin_a_line_from_what_was_accepted_and_never_by_two(
+    process: Process, accepted: str, charged: str, status: str
+) -> None:
+    process.system.billing_tax = euros(charged)
+    total = euros(f"{Decimal('98.00') + Decimal(accepted):.2f}")
+
+    order = await ordered(
+        process, line("l2", "MON-STD", "20", "4.90", Recurrence.month), tax=euros(accepted), grand_total=total
+    )
+
+    assert order["status"] == status, order["reason"]
+    if status == "booked":
+        assert order["tax"] == {"amount": charged, "currency": "EUR"}
+    else:
+        assert f"its tax is {charged}, not {accepted}" in order["reason"]
+
+
+async def test_tax_of_the_erp_is_held_to_what_was_accepted(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    confirm = type(process.system)._confirm_order
+
+    def a_coin_less(system: Any, body: bytes, external_id: str) -> Any:
+        found = confirm(system, body, external_id)
+        return msgspec.structs.replace(found, tax=euros("537.88"), total=euros("3368.88"))
+
+    monkeypatch.setattr(type(process.system), "_confirm_order", a_coin_less)
+    one_off = line("l1", "GATEWAY-EDGE", "2", "1490.00", Recurrence.none, "5")  # 2831.00, taxed with 537.89
+
+    order = await ordered(process, one_off, tax=euros("537.90"), grand_total=euros("3368.90"))
+
+    assert order["reasonCode"] == "read_back_mismatch"
+    assert "its tax is 537.88, not 537.90" in order["reason"]
+
+
+async def test_the_tax_of_an_invoice_for_a_quarter_is_compared_too(process: Process) -> None:
+    process.system.billing_tax = euros("55.84")  # 3 x 98.00 at 19 % are 55.86
+    by_quarter = {"billing_frequency": BillingFrequency.quarter}
+
+    order = await ordered(process, line("l2", "MON-STD", "20", "4.90", Recurrence.month), **by_quarter)
+
+    assert order["reasonCode"] == "read_back_mismatch"
+    assert "its tax is 55.84, not 55.86" in order["reason"]
 
 
 async def test_tax_that_no_rounding_makes_is_no_booking(process: Process) -> None:

@@ -71,7 +71,7 @@ async def commit_answers_are_lost(monkeypatch: pytest.MonkeyPatch) -> AsyncItera
             yield connection
         raise Unavailable("the database does not answer", vendor="postgresql")
 
-    async def taken_in_and_lost(intake: OrderIntake, *arguments: Any) -> Accepted:
+    async def taken_in_and_lost(intake: OrderIntake, *arguments: Any) -> Accepted | None:
         with monkeypatch.context() as patch:
             patch.setattr(Store, "transaction", committed_and_lost)
             return await take_in(intake, *arguments)

@@ -40,7 +40,9 @@ class Desk:
         policy = self.process.settings.discount_policy()
         asked = submitted or Submitted(quote.quote_id, quote.revision)
         store = self.process.worker.store
-        return await examine(Examination("nordwind", quote, asked, self.rules, policy, saga_system, store, now))
+        found = await examine(Examination("nordwind", quote, asked, self.rules, policy, saga_system, store, now))
+        assert all(fault.field for fault in found.faults), "a fault that names nothing cannot be mended"
+        return found
 
     async def codes(self, quote: Quote, **more: Any) -> list[str]:
         """The codes of what is found about the quote."""
@@ -226,6 +228,62 @@ async def test_an_address_that_cannot_be_invoiced_is_a_fault(desk: Desk, address
     desk.process.system.account = account
 
     assert await desk.codes(mixed_quote()) == [code]
+
+
+@pytest.mark.parametrize(
+    ("term", "frequency", "codes"),
+    [
+        (5, BillingFrequency.quarter, ["term_not_divisible"]),
+        (6, BillingFrequency.quarter, []),
+        (18, BillingFrequency.year, ["term_not_divisible"]),
+        (24, BillingFrequency.year, []),
+        (5, BillingFrequency.month, []),
+        (5, None, []),
+        (None, BillingFrequency.quarter, []),
+    ],
+)
+async def test_a_term_that_ends_within_an_invoice_is_a_fault(
+    desk: Desk, term: int | None, frequency: BillingFrequency | None, codes: list[str]
+) -> None:
+    monthly = mixed_quote().lines[1:2]
+    quote = changed(term_months=term, billing_frequency=frequency, lines=monthly)
+
+    found = await desk.examine(quote)
+
+    assert [fault.code for fault in found.faults] == codes
+    for fault in found.faults:
+        assert (fault.field, fault.line_id, fault.system) == ("termMonths", "l2", "billing")
+        assert f"the term of {term} months is no multiple of that" in fault.message
+
+
+async def test_a_term_shorter_than_the_period_of_a_price_is_a_fault(desk: Desk) -> None:
+    yearly = mixed_quote().lines[2:]
+
+    assert await desk.codes(changed(term_months=6, lines=yearly)) == ["term_not_divisible"]
+    assert await desk.codes(changed(term_months=6, lines=yearly, billing_frequency=BillingFrequency.quarter)) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "pointer", "field"),
+    [
+        ("find_account", "/billingAddress/region", "billingAddress.region"),
+        ("find_account", None, "accountId"),
+        ("calculate_tax", "/buyer/region", "billingAddress.region"),
+        ("calculate_tax", "/buyerVatId", "vatId"),
+        ("calculate_tax", None, "billingAddress"),
+        ("look_up_prices", None, "lines"),
+        ("check_credit", None, "accountId"),
+    ],
+)
+async def test_a_systems_refusal_names_the_field_that_it_is_about(
+    desk: Desk, operation: str, pointer: str | None, field: str
+) -> None:
+    desk.process.system.fail(operation, "rejected")
+    desk.process.system.refused_at = pointer
+
+    found = await desk.examine(mixed_quote())
+
+    assert [(fault.code, fault.field) for fault in found.faults] == [("test_refusal", field)]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import pytest
 
 from process_api.customers.cross_reference import Pair, link
 from process_api.orders.readiness.faults import NotReady
-from shared.canonical import BillingCustomer, CustomerEntry, Quote
+from shared.canonical import BillingCustomer, CustomerEntry, OrderFault, OrderFindings, Quote
 from shared.canonical.record_ids import canonical_spelling
 from shared.problem import NeedsDecision
 from tests.process_api.conftest import Process
 from tests.process_api.system_stand_in import euros, mixed_quote
+from tests.process_api.test_order_endings import submit_and_end
 from tests.process_api.test_readiness import RULES, Desk
 
 CHARGES = msgspec.structs.replace(RULES, collection="charge_automatically")
@@ -154,3 +155,62 @@ async def test_charging_automatically_asks_for_linked_customers_too(process: Pro
     process.system.billing_customers = {quote.account_id: held}
 
     assert await Desk(process, CHARGES).codes(quote) == ["payment_method_missing"]
+
+
+async def test_what_erp_and_billing_would_refuse_of_the_texts_is_told_before_the_first_write(process: Process) -> None:
+    quote = msgspec.structs.replace(new_quote(process), purchase_order_number="4500012345")
+    process.system.quote = quote
+    tax_id = OrderFault(code="tax_id_impossible", message="The tax id cannot be right.", field="vatId")
+    number = OrderFault(code="purchase_order_number_too_long", message="Too long.", field="purchaseOrderNumber")
+    process.system.would_refuse = {
+        "erp": OrderFindings(faults=[tax_id]),
+        "billing": OrderFindings(faults=[number, OrderFault(code="tax_id_differs", message="Other.", field="vatId")]),
+    }
+
+    order = await submit_and_end(process)
+
+    told = {(fault["code"], fault["field"], fault["system"]) for fault in order["faults"]}
+    assert (order["status"], told) == (
+        "rejected",
+        {
+            ("tax_id_impossible", "vatId", "ERP"),
+            ("purchase_order_number_too_long", "purchaseOrderNumber", "billing"),
+            ("tax_id_differs", "vatId", "billing"),
+        },
+    )
+    assert not {"ensure_customer", "create_order", "ensure_billing_customer"} & set(process.system.calls)
+    assert process.system.order_checks["billing"].purchase_order_number == "4500012345"
+
+
+async def test_billing_is_not_asked_about_an_order_that_it_does_not_charge(process: Process) -> None:
+    quote = new_quote(process)
+
+    assert await Desk(process).codes(msgspec.structs.replace(quote, lines=quote.lines[:1])) == []
+
+    assert list(process.system.order_checks) == ["erp"]
+
+
+async def test_each_system_is_asked_about_the_customer_that_the_account_is_there(process: Process) -> None:
+    quote = new_quote(process)
+    await linked(process, quote.account_id, "erp:NW-DE", f"party-{quote.account_id}")
+    await linked(process, quote.account_id, "billing:NW-DE:EUR", f"cus_{quote.account_id}")
+
+    await Desk(process).examine(quote)
+
+    known = {each: check.customer.known_vendor_id for each, check in process.system.order_checks.items()}
+    assert known == {"erp": f"party-{quote.account_id}", "billing": f"cus_{quote.account_id}"}
+
+
+async def test_what_is_not_kept_as_stated_is_said_and_keeps_nothing_from_being_ordered(process: Process) -> None:
+    process.system.quote = new_quote(process)
+    note = "The tax id of account 001 is kept nowhere."
+    process.system.would_refuse = {"erp": OrderFindings(notes=[note]), "billing": OrderFindings(notes=[note])}
+
+    path = f"/v1/quotes/{process.system.quote_id}/readiness"
+    asked = (await process.client.post(path, json={}, headers=process.headers)).json()
+    order = await submit_and_end(process)
+
+    assert (asked["ready"], asked["notes"]) == (True, [note])
+    assert order["status"] == "booked"
+    flow = (await process.client.get(f"/v1/flows/{order['flowId']}", headers=process.operator_headers)).text
+    assert flow.count(note) == 1

@@ -76,6 +76,61 @@ async def test_another_total_than_the_user_saw_is_refused_with_both(process: Pro
     assert (await process.submit(expectedTotal="4129.00", expectedCurrency="EUR")).status_code == 202
 
 
+@pytest.mark.parametrize(
+    "other", [{"expectedTotal": "4128.99"}, {"expectedTotal": "4129.00", "expectedCurrency": "USD"}]
+)
+@pytest.mark.parametrize("ended", [False, True], ids=["its flow waits for the quote", "booked"])
+async def test_another_total_than_an_order_of_the_same_revision_is_refused_and_claims_no_key(
+    process: Process, other: dict[str, str], ended: bool
+) -> None:
+    gate = None
+    if not ended:
+        process.system.fail("find_quote", "unavailable")  # so that the submission does without, and the flow waits
+        gate = process.switch.hold("/v1/crm/accounts/")
+    first = await process.submit(expectedTotal="4129.00")
+    assert first.status_code == 202
+    if ended:
+        await process.ended(first.json()["orderId"])
+    key = uuid.uuid4().hex
+
+    answer = await process.submit(key, **other)
+    same = await process.submit(key, expectedTotal="4129.00")
+
+    assert (answer.status_code, answer.json()["reasonCode"]) == (422, "total_changed"), answer.text
+    assert "4129.00 EUR" in answer.json()["detail"]
+    assert (same.status_code, same.json()["orderId"]) == (202, first.json()["orderId"])
+    if gate is not None:
+        gate.set()
+    assert (await process.ended(first.json()["orderId"]))["status"] == "booked"
+
+
+async def test_another_total_under_the_same_key_is_another_request(process: Process) -> None:
+    key = uuid.uuid4().hex
+    first = await process.submit(key, expectedTotal="4129.00")
+
+    answer = await process.submit(key, expectedTotal="4128.99")
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:quoteway:problem:idempotency-key-reused")
+    assert (await process.submit(key, expectedTotal="4129.00")).json()["orderId"] == first.json()["orderId"]
+
+
+async def test_a_total_that_cannot_be_compared_yet_is_not_accepted(process: Process) -> None:
+    gate = process.switch.hold("/v1/crm/quotes/")  # neither submission nor flow reads the quote
+    first = await process.submit()
+    key = uuid.uuid4().hex
+
+    unknown = await process.submit(key, expectedTotal="4128.99")
+    without = await process.submit()
+    gate.set()
+    await process.ended(first.json()["orderId"])
+    known = await process.submit(key, expectedTotal="4128.99")
+
+    assert (unknown.status_code, unknown.json()["reasonCode"]) == (503, "total_not_compared")
+    assert unknown.headers["Retry-After"]
+    assert without.json()["orderId"] == first.json()["orderId"]
+    assert (known.status_code, known.json()["reasonCode"]) == (422, "total_changed")
+
+
 async def test_a_refused_submissions_key_stays_free(process: Process) -> None:
     key, good = uuid.uuid4().hex, process.system.quote
     replaced(process, status=QuoteStatus.draft)

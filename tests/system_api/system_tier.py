@@ -75,6 +75,8 @@ BODIES = {
     "ensureCustomer": customer_draft("NW-DE"),
     "ensureBillingCustomer": customer_draft("NW-DE"),
     "findCustomerCandidates": customer_draft("NW-DE"),
+    "checkErpOrder": {"customer": customer_draft("NW-DE")},
+    "checkBillingOrder": {"customer": customer_draft("NW-DE")},
     "createOrder": order_draft("1"),
     "createSubscription": subscription_draft("cus_1"),
     "calculateTax": {

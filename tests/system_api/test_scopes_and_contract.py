@@ -47,20 +47,22 @@ async def test_every_operation_needs_its_own_scope(system: System) -> None:
 
 
 async def test_reading_scopes_read_and_writing_scopes_write(system: System) -> None:
-    calculations = {"calculateTax", "findCustomerCandidates", "lookUpPrices", "verifyBillingWebhook"}
+    calculations = {"calculateTax", "findCustomerCandidates", "lookUpPrices", "verifyBillingWebhook", *CHECKS}
     for method, path, operation in await operations(system):
         kind = operation["x-quoteway-scopes"][0].split(":")[1]
         reads = method == "get" or operation["operationId"] in calculations
         assert kind == ("read" if reads else "write"), path
 
 
+CHECKS = ("checkErpOrder", "checkBillingOrder")
 # Which operations cannot answer a status that others of this tier can, and why. One that is not named here can.
 NO_RECORD = "it names no record: what it knows nothing of, its answer leaves out or refuses"
 CHANGES_NOTHING = "without an answer it is not done, and may be repeated: 503"
 NEVER_409 = "two writes for one external id are told apart by the vendor or by the adapter, never refused for being two"
 WITHOUT: dict[str, dict[str, str]] = {
     "404": dict.fromkeys(
-        ("findCustomerCandidates", "verifyBillingWebhook", "lookUpPrices", "calculateTax", "listConnections"), NO_RECORD
+        ("findCustomerCandidates", "verifyBillingWebhook", "lookUpPrices", "calculateTax", "listConnections", *CHECKS),
+        NO_RECORD,
     ),
     "422": {"listConnections": "it asks no vendor"},
     "504": dict.fromkeys(
@@ -68,7 +70,7 @@ WITHOUT: dict[str, dict[str, str]] = {
             *("findAccount", "findQuote", "getRecordAccess", "findCustomer", "checkCredit", "listErpInvoices"),
             *("findOrder", "listBillingInvoices", "listSubscriptions", "findSubscription"),
             *("findCustomerCandidates", "findCustomerRecord", "findBillingCustomer", "findBillingCustomerRecord"),
-            *("verifyBillingWebhook", "lookUpPrices", "calculateTax", "listConnections"),
+            *("verifyBillingWebhook", "lookUpPrices", "calculateTax", "listConnections", *CHECKS),
         ),
         CHANGES_NOTHING,
     ),
@@ -87,7 +89,7 @@ async def test_each_operation_names_the_problems_that_its_own_work_can_answer_an
 async def test_the_contract_says_what_each_operation_is(system: System) -> None:
     found = await operations(system)
 
-    assert len(found) == 26
+    assert len(found) == 28
     ids = [operation["operationId"] for _, _, operation in found]
     assert len(set(ids)) == len(ids)
     for _, path, operation in found:

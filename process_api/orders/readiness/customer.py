@@ -44,7 +44,7 @@ async def credit(exam: Examination) -> list[ReadinessFault]:
         code, message = "credit_refused", f"Credit refused: {status.reason}"
     else:
         code, message = "credit_unknown", f"The ERP cannot say whether there is credit for this order. {status.reason}"
-    return [ReadinessFault(code=code, message=message, system=ERP)]
+    return [ReadinessFault(code=code, message=message, field="accountId", system=ERP)]
 
 
 def _address_faults(found: Account) -> list[ReadinessFault]:

@@ -25,6 +25,8 @@ from shared.problem import NeedsDecision, Rejected, Unavailable
 
 CRM, ERP, BILLING, TAX, PRICE_LISTS = "Salesforce", "ERP", "billing", "tax", "price lists"
 A = TypeVar("A")
+# What a request for tax calls the account's fields.
+_OF_THE_ACCOUNT = {"buyer": "billingAddress", "buyerVatId": "vatId"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Examination:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     refusals: list[ReadinessFault] = field(default_factory=list, init=False)
     unavailable: dict[str, Unavailable | NeedsDecision] = field(default_factory=dict, init=False)
+    notes: list[str] = field(default_factory=list, init=False)
+    """What will be otherwise than it was stated, and keeps nothing from being ordered: a sentence each."""
     decisions: list[NeedsDecision] = field(default_factory=list, init=False)
     """What only a person can decide. Each is among the faults as well."""
     _reads: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict, init=False)
@@ -74,18 +78,24 @@ class Examination:
 
     async def account(self) -> Account | None:
         """The quote's account as Salesforce has it; None where it has none."""
-        return await self._read("account", CRM, lambda: self.system.find_account(self.tenant, self.quote.account_id))
+        return await self._read(
+            "account", CRM, "accountId", lambda: self.system.find_account(self.tenant, self.quote.account_id)
+        )
 
     async def prices(self) -> PriceList:
         """The list prices of what the quote sells, from the system that will invoice each line."""
-        return await self._read("prices", PRICE_LISTS, lambda: self.system.look_up_prices(self.tenant, self.quote))
+        return await self._read(
+            "prices", PRICE_LISTS, "lines", lambda: self.system.look_up_prices(self.tenant, self.quote)
+        )
 
     async def credit(self) -> CreditStatus | None:
         """Whether the customer may owe the one-off lines as well; None where the ERP has no such customer yet."""
         quote = self.quote
         amount = erp_net(quote)
         ask = self.system.check_credit
-        return await self._read("credit", ERP, lambda: ask(self.tenant, quote.legal_entity, quote.account_id, amount))
+        return await self._read(
+            "credit", ERP, "accountId", lambda: ask(self.tenant, quote.legal_entity, quote.account_id, amount)
+        )
 
     async def tax(self) -> TaxCalculation | None:
         """The tax of every line; None without an address that it could be owed at."""
@@ -98,31 +108,40 @@ class Examination:
             buyer_vat_id=account.vat_id,
             lines=taxed_lines(self.quote),
         )
-        return await self._read("tax", TAX, lambda: self.system.calculate_tax(self.tenant, request))
+        return await self._read("tax", TAX, "billingAddress", lambda: self.system.calculate_tax(self.tenant, request))
 
-    async def _read(self, name: str, system: str, ask: Callable[[], Awaitable[A]]) -> A:
+    async def _read(self, name: str, system: str, about: str, ask: Callable[[], Awaitable[A]]) -> A:
+        """The answer to one question; `about` is the field that a refusal of it is about."""
         if name not in self._reads:
-            self._reads[name] = asyncio.create_task(self._ask(system, ask))
+            self._reads[name] = asyncio.create_task(self._ask(system, about, ask))
         answer: A = await asyncio.shield(self._reads[name])
         return answer
 
-    async def _ask(self, system: str, ask: Callable[[], Awaitable[A]]) -> A:
+    async def _ask(self, system: str, about: str, ask: Callable[[], Awaitable[A]]) -> A:
         try:
             return await ask()
         except Rejected as error:
-            self.note_refusal(system, error)
+            self.note_refusal(system, about, error)
             raise
         except (Unavailable, NeedsDecision) as error:
             self.unavailable.setdefault(system, error)
             raise
 
-    def note_refusal(self, system: str, error: Rejected) -> None:
-        """Keep a system's refusal as a fault, once."""
-        fault = ReadinessFault(code=error.reason_code, message=error.detail, system=system or None)
-        if fault not in self.refusals:
-            self.refusals.append(fault)
+    def note_refusal(self, system: str, about: str, error: Rejected) -> None:
+        """Keep a system's refusal as faults, each once: about the fields that the system names, else about `about`."""
+        named = [(_field_of(fault.pointer) or about, fault.detail) for fault in error.faults]
+        for at, said in named or [(about, error.detail)]:
+            fault = ReadinessFault(code=error.reason_code, message=said, field=at or None, system=system or None)
+            if fault not in self.refusals:
+                self.refusals.append(fault)
 
     def close(self) -> None:
         """End the reads that nobody waits for any more."""
         for read in self._reads.values():
             read.cancel()
+
+
+def _field_of(pointer: str) -> str:
+    """The field that a pointer leads to, by the account's names."""
+    field_, *within = pointer.strip("/").split("/")
+    return ".".join([_OF_THE_ACCOUNT.get(field_, field_), *within])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from process_api.orders.readiness import customer, identity, line_shapes, prices, terms_and_contacts
+from process_api.orders.readiness import customer, identity, line_shapes, order_texts, prices, terms_and_contacts
 from process_api.orders.readiness.examination import BILLING, CRM, ERP, PRICE_LISTS, TAX, Examination
 from process_api.orders.readiness.faults import NotReady
 from process_api.orders.readiness.quote_state import quote_state, wrong_quote
@@ -19,10 +19,14 @@ _UNASKABLE = frozenset({"quote_empty", "too_many_lines", "amounts_too_large", "w
 
 @dataclass(frozen=True)
 class Check:
-    """One check: `run` returns faults; `system` is whom it asks, for an outage or a refusal on the way."""
+    """One check: `run` returns faults; `system` is whom it asks, for an outage or a refusal on the way.
+
+    `about` is the field that a refusal is about, where the system names none.
+    """
 
     run: Callable[[Examination], Awaitable[list[ReadinessFault]]]
     system: str = ""
+    about: str = ""
 
 
 # What the quote and the legal entity's rules tell by themselves.
@@ -37,13 +41,15 @@ OWN_CHECKS = (
 )
 # What a system has to be asked for: each is a read or a dry run. A further one is one line here.
 SYSTEM_CHECKS = (
-    Check(customer.account, CRM),
-    Check(customer.credit, ERP),
-    Check(identity.erp_customer, ERP),
-    Check(identity.billing_customer, BILLING),
-    Check(prices.list_prices, PRICE_LISTS),
-    Check(prices.quantities, PRICE_LISTS),
-    Check(prices.tax, TAX),
+    Check(customer.account, CRM, "accountId"),
+    Check(customer.credit, ERP, "accountId"),
+    Check(identity.erp_customer, ERP, "accountId"),
+    Check(identity.billing_customer, BILLING, "accountId"),
+    Check(order_texts.in_the_erp, ERP, "accountId"),
+    Check(order_texts.in_billing, BILLING, "accountId"),
+    Check(prices.list_prices, PRICE_LISTS, "lines"),
+    Check(prices.quantities, PRICE_LISTS, "lines"),
+    Check(prices.tax, TAX, "billingAddress"),
 )
 
 
@@ -64,6 +70,7 @@ class Findings:
     faults: list[ReadinessFault]
     unavailable: dict[str, Unavailable | NeedsDecision]
     decisions: list[NeedsDecision] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def unchecked(self) -> list[Unchecked]:
@@ -96,7 +103,7 @@ async def examine(exam: Examination, within_s: float | None = None) -> Findings:
     if any(fault.code == "customer_blocked" for fault in faults):  # who it is comes before what it may owe
         faults = [fault for fault in faults if not fault.code.startswith("credit_")]
     told = {(fault.code, fault.line_id, fault.message): fault for fault in [*faults, *exam.refusals]}
-    return Findings(list(told.values()), exam.unavailable, exam.decisions)
+    return Findings(list(told.values()), exam.unavailable, exam.decisions, exam.notes)
 
 
 async def _run(exam: Examination, checks: tuple[Check, ...], within_s: float | None) -> list[ReadinessFault]:
@@ -116,8 +123,9 @@ async def _faults(exam: Examination, check: Check, within_s: float | None) -> li
         async with asyncio.timeout(within_s):
             return await check.run(exam)
     except Rejected as error:
-        if all(fault.message != error.detail for fault in exam.refusals):
-            exam.note_refusal(check.system, error)
+        told = {fault.message for fault in exam.refusals}
+        if not told & {error.detail, *(fault.detail for fault in error.faults)}:
+            exam.note_refusal(check.system, check.about, error)
     except (Unavailable, NeedsDecision) as error:  # the latter: asked, and only the integration team can mend it
         if error not in exam.unavailable.values():
             exam.unavailable.setdefault(check.system, error)

@@ -64,7 +64,7 @@ async def billing_customer(exam: Examination) -> list[ReadinessFault]:
         f"{quote.legal_entity} charges recurring lines automatically, and billing has no payment method for {whom} to "
         "charge. Have the customer add one, or have the invoices sent instead."
     )
-    return [ReadinessFault(code="payment_method_missing", message=message, system=BILLING)]
+    return [ReadinessFault(code="payment_method_missing", message=message, field="accountId", system=BILLING)]
 
 
 async def _erp_customer_by_account(

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from process_api.orders.dates import date_faults, subscription_groups
+from process_api.orders.dates import date_faults, subscription_groups, term_faults
 from process_api.orders.readiness.examination import BILLING, Examination
 from process_api.orders.readiness.faults import line_fault
 from process_api.orders.readiness_fault import ReadinessFault
@@ -17,8 +17,8 @@ async def amounts(exam: Examination) -> list[ReadinessFault]:
 
 
 async def dates(exam: Examination) -> list[ReadinessFault]:
-    """Whether the systems can keep the days on which the lines begin."""
-    return date_faults(exam.quote, exam.today)
+    """Whether the systems can keep the days on which the lines begin, and the term that they run for."""
+    return [*date_faults(exam.quote, exam.today), *term_faults(exam.quote)]
 
 
 async def recurring_lines(exam: Examination) -> list[ReadinessFault]:

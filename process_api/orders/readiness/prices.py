@@ -49,7 +49,8 @@ def tax_faults(quote: Quote, tax: TaxCalculation) -> list[ReadinessFault]:
     """Whether the customer accepted the tax that is due, but for rounding. Without tax, it was accepted before tax."""
     if quote.tax is None or not quote.tax.value:
         return []
-    rounding = Decimal(len(tax.lines)).scaleb(-minor_units(quote.currency))
+    taxed = len(tax.lines) if Decimal(tax.percent) else 0  # nothing is rounded where nothing is taxed
+    rounding = Decimal(taxed).scaleb(-minor_units(quote.currency))
     if abs(quote.tax.value - tax.total.value) <= rounding:
         return []
     message = (

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from process_api.orders.readiness.examination import Examination
+from process_api.orders.readiness.examination import Examination, Submitted
 from process_api.orders.readiness.faults import line_fault
 from process_api.orders.readiness_fault import ReadinessFault
 from shared.canonical import Money, MoneyError, Quote, QuoteKind, QuoteStatus, round_money
@@ -77,7 +77,7 @@ def quote_state(exam: Examination) -> list[ReadinessFault]:
                 field="lines",
             )
         )
-    return faults + changed_lines(quote) + changed_total(exam)
+    return faults + changed_lines(quote) + changed_total(quote, exam.submitted)
 
 
 def changed_lines(quote: Quote) -> list[ReadinessFault]:
@@ -98,9 +98,8 @@ def changed_lines(quote: Quote) -> list[ReadinessFault]:
     ]
 
 
-def changed_total(exam: Examination) -> list[ReadinessFault]:
+def changed_total(quote: Quote, submitted: Submitted) -> list[ReadinessFault]:
     """Whether the quote comes to what the submitting user saw; nothing where the user's total is not known."""
-    quote, submitted = exam.quote, exam.submitted
     if submitted.expected_total is None:
         return []
     try:

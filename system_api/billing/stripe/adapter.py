@@ -20,6 +20,8 @@ from shared.canonical import (
     CustomerEntry,
     InvoicePage,
     Money,
+    OrderCheck,
+    OrderFindings,
     Recurrence,
     Subscription,
     SubscriptionCancellation,
@@ -36,6 +38,7 @@ from system_api.billing.stripe.check import check_account
 from system_api.billing.stripe.customers import StripeCustomers, made_lately, quoted
 from system_api.billing.stripe.invoices import StripeInvoices
 from system_api.billing.stripe.money import from_minor_units
+from system_api.billing.stripe.order_check import check_order
 from system_api.billing.stripe.records import (
     EXTERNAL_ID,
     ChargedInvoiceRecord,
@@ -91,6 +94,10 @@ class Stripe:
     async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
         """The customer of that id; None where there is none, or it was deleted."""
         return await self._customers.entry(vendor_id)
+
+    async def check_order(self, check: OrderCheck) -> OrderFindings:
+        """What Stripe would refuse of the order's texts and of the customer's tax id."""
+        return await check_order(self._api, self._customers, check)
 
     async def list_prices(
         self, wanted: Mapping[str, Collection[Recurrence]], currency: str

@@ -86,13 +86,18 @@ class StripeCustomers:
         is replaced.
         """
         gone: list[str] = []
-        found = await self._known(draft, gone) if draft.new_as is None else await self._made_for(draft)
-        if found is None and draft.new_as is None:
-            found = await self._serving(draft.account_id, draft.currency, draft.home_currency)
+        found = await self.held(draft, gone)
         if found is None:
             made = await self._make(draft, gone)
             return _customer(made, draft.account_id, created=True)
         return _customer(await self._kept(found, draft), draft.account_id)
+
+    async def held(self, draft: CustomerDraft, gone: list[str] | None = None) -> CustomerRecord | None:
+        """The customer that the draft is about, or None. Deleted ones that it names are added to `gone`."""
+        if draft.new_as is not None:
+            return await self._made_for(draft)
+        known = await self._known(draft, [] if gone is None else gone)
+        return known or await self._serving(draft.account_id, draft.currency, draft.home_currency)
 
     async def find(
         self, account_id: str, currency: str, *, home_currency: str | None = None, known: str | None = None

@@ -1,10 +1,5 @@
-"""What a subscription in Stripe is made of, and whether Stripe holds what was ordered.
+"""What a subscription in Stripe is made of, and whether Stripe holds what was ordered."""
 
-A start in the future is a trial that ends then: `billing_cycle_anchor` reaches no further than a period ahead, and a
-schedule is no subscription before its date, so that nothing would be found by our metadata (docs/decisions/0064).
-"""
-
-from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from shared.canonical import (
@@ -16,7 +11,7 @@ from shared.canonical import (
     SubscriptionDraft,
     SubscriptionLine,
 )
-from shared.problem import Rejected, Unavailable
+from shared.problem import Rejected
 from system_api.billing.stripe.api import VENDOR
 from system_api.billing.stripe.catalogue import price_in
 from system_api.billing.stripe.money import charge_in_minor_units, to_minor_units
@@ -36,19 +31,15 @@ from system_api.billing.stripe.records import (
     SubscriptionRecord,
     subscription_of,
 )
+from system_api.billing.stripe.starts import trial_end
 from system_api.vendor.decimals import plain
 from system_api.vendor.line_prices import price_line
 from system_api.vendor.replies import understanding
 
 Prices = dict[tuple[str, Recurrence], PriceRecord]
 _OWN_FREQUENCY = {Recurrence.month: BillingFrequency.month, Recurrence.year: BillingFrequency.year}
-# A custom field's value, shown on each invoice.
-_FIELD_CHARS_MAX = 140
-# Nearer than this, the date may have come before Stripe reads the request, and it takes no trial that has ended.
-_START_TOO_NEAR_S = 60
-# How far a zone's midnight is from that of UTC at most: UTC+14 and UTC-12.
-_EAST_MOST, _WEST_MOST = timedelta(hours=14), timedelta(hours=13)
-_SUMMER_TIME = timedelta(hours=1)
+PURCHASE_ORDER_CHARS_MAX = 140
+"""What a custom field, which each invoice shows, takes as its value."""
 
 
 def frequency_of(draft: SubscriptionDraft) -> BillingFrequency:
@@ -74,7 +65,7 @@ def subscription_params(
         "default_tax_rates": [tax_rate],
         "proration_behavior": "none",
         "metadata": metadata,
-        "trial_end": _trial_end(draft, now_s),
+        "trial_end": trial_end(draft, now_s),
         "invoice_settings": _invoice_settings(draft),
         **_collection(draft),
     }
@@ -179,43 +170,14 @@ def _whole_number(item: SubscriptionLine) -> int:
     return int(quantity)
 
 
-def _trial_end(draft: SubscriptionDraft, now_s: float) -> int | None:
-    """The moment at which it begins, where that is still to come."""
-    if draft.starts_at is None:
-        return None
-    starts_s = _anchor_s(datetime.fromisoformat(draft.starts_at).astimezone(UTC), draft.starts_on)
-    if starts_s <= now_s:
-        return None
-    if starts_s <= now_s + _START_TOO_NEAR_S:
-        said = f"The subscription begins in less than a minute, which {VENDOR} is asked for once it has come"
-        raise Unavailable(said, reason_code="start_too_near", vendor=VENDOR, retry_after_s=_START_TOO_NEAR_S)
-    return starts_s
-
-
-def _anchor_s(first_moment: datetime, starts_on: str | None) -> int:
-    """The moment of the start date from which its periods are counted, in Unix seconds.
-
-    Stripe counts months and years in UTC, from the anchor's day and time. East of Greenwich a day begins while UTC has
-    the day before: 1 March in Berlin is 28 February there, and is followed by 28 March. So the first period begins when
-    both have the start date. Elsewhere it begins an hour into the day: in winter a day begins an hour later than in
-    summer, and a period that a summer's midnight was kept for would begin on the day before.
-    """
-    day_in_utc = datetime.combine(date.fromisoformat(starts_on), time.min, tzinfo=UTC) if starts_on else first_moment
-    if timedelta(0) < day_in_utc - first_moment <= _EAST_MOST:
-        return int(day_in_utc.timestamp())
-    if starts_on and timedelta(0) <= first_moment - day_in_utc <= _WEST_MOST:
-        return int((first_moment + _SUMMER_TIME).timestamp())
-    return int(first_moment.timestamp())
-
-
 def _invoice_settings(draft: SubscriptionDraft) -> dict[str, object] | None:
     """The purchase order's number, shown on every invoice. Raises Rejected where it does not fit there."""
     number = draft.purchase_order_number
     if not number:
         return None
-    if len(number) > _FIELD_CHARS_MAX:
+    if len(number) > PURCHASE_ORDER_CHARS_MAX:
         raise Rejected(
-            f"The purchase order's number has {len(number)} characters; {VENDOR} shows {_FIELD_CHARS_MAX}.",
+            f"The purchase order's number has {len(number)} characters; {VENDOR} shows {PURCHASE_ORDER_CHARS_MAX}.",
             reason_code="purchase_order_number_too_long",
             vendor=VENDOR,
         )

@@ -21,18 +21,29 @@ class _TaxIdRecord(msgspec.Struct, frozen=True):
 
 
 async def keep_tax_id(api: StripeApi, customer: str, draft: CustomerDraft) -> None:
-    """Add the tax id that the account states, where the customer does not have it.
+    """Add the tax id that the account states, where the customer does not have it. Raises as `missing_tax_id`."""
+    wanted = await missing_tax_id(api, customer, draft)
+    if wanted is None:
+        return
+    # It was looked for before; an old key would replay the answer that names one which somebody has deleted since.
+    key = f"quoteway-add-tax-id-{uuid.uuid4().hex}"
+    params = {"type": wanted[0], "value": wanted[1]}
+    await api.post(f"/v1/customers/{customer}/tax_ids", _TaxIdRecord, params, key=key)
+
+
+async def missing_tax_id(api: StripeApi, customer: str, draft: CustomerDraft) -> tuple[str, str] | None:
+    """Type and value of the tax id that the account states and the customer does not have; None where it has it.
 
     Raises Rejected (`tax_id_differs`) where the customer has another one of the same register: a company has one there,
     and which of the two is wrong is not for us to say.
     """
     stated, wanted = tax_id_of(draft.vat_id, draft.address.country), stripe_tax_id(draft.vat_id, draft.address.country)
     if stated is None or wanted is None:
-        return
+        return None
     listed = [each async for each in api.list_all(f"/v1/customers/{customer}/tax_ids", Page[_TaxIdRecord], {})]
     held = [found for each in listed if (found := tax_id_under(each.type, each.value)) is not None]
     if any(is_same_tax_id(each, stated) for each in held):
-        return
+        return None
     if any(each.register == stated.register for each in held):
         raise Rejected(
             f"Customer {customer} has another tax id in billing than the account states, both of {stated.register}. "
@@ -40,10 +51,7 @@ async def keep_tax_id(api: StripeApi, customer: str, draft: CustomerDraft) -> No
             reason_code="tax_id_differs",
             vendor=VENDOR,
         )
-    # It was looked for before; an old key would replay the answer that names one which somebody has deleted since.
-    key = f"quoteway-add-tax-id-{uuid.uuid4().hex}"
-    params = {"type": wanted[0], "value": wanted[1]}
-    await api.post(f"/v1/customers/{customer}/tax_ids", _TaxIdRecord, params, key=key)
+    return wanted
 
 
 def stripe_tax_id(stated: str | None, country: str) -> tuple[str, str] | None:

@@ -62,14 +62,17 @@ async def plan_accounts(schema: OrgSchema, objects: SalesforceObjects, fields: S
 def account_of(plan: AccountPlan, record: Record, org_currency: str | None) -> Account:
     """The account. Raises Rejected (`incomplete_record`) where Salesforce lacks what no order can do without."""
     row = Row(record, plan.paths)
-    name = required(row.text("name"), f"Account {row.id}", plan.paths["name"])
+    name = required(row.text("name"), f"Account {row.id}", plan.paths["name"], "/name")
     what = f"Account {name}"
-    legal_entity = required(row.text("legal_entity"), what, plan.paths.get("legal_entity", "legal entity"))
+    legal_entity = required(
+        row.text("legal_entity"), what, plan.paths.get("legal_entity", "legal entity"), "/legalEntity"
+    )
+    currency = row.text("currency") or org_currency
     values: dict[str, Any] = {
         "account_id": row.id,
         "name": name,
         "legal_entity": legal_entity,
-        "currency": required(row.text("currency") or org_currency, what, plan.paths.get("currency", "currency")),
+        "currency": required(currency, what, plan.paths.get("currency", "currency"), "/currency"),
         "billing_address": _address(row, what),
         "vat_id": row.text("vat_id"),
     }
@@ -83,7 +86,8 @@ def _address(row: Row, what: str) -> Address | None:
         country = country_code(written)
         if country is None:
             raise incomplete(
-                f"{what}: {row.paths['country']} is {written!r}, which is not a country that is known here"
+                f"{what}: {row.paths['country']} is {written!r}, which is not a country that is known here",
+                "/billingAddress/country",
             )
     if not country:
         return None
@@ -109,6 +113,9 @@ def _region(row: Row, country: str, what: str) -> str | None:
     if country in COUNTRIES_WITH_STATES:
         found = state_code(country, written)
         if found is None:
-            raise incomplete(f"{what}: {row.paths['state']} is {written!r}, which is not a state of {country}")
+            raise incomplete(
+                f"{what}: {row.paths['state']} is {written!r}, which is not a state of {country}",
+                "/billingAddress/region",
+            )
         return found
     return written if _REGION.fullmatch(written) else None

@@ -15,9 +15,10 @@ _CAPITAL = re.compile("[A-Z]")
 _SHOWN_CHARS_MAX = 40
 
 
-def required(value: str | None, what: str, name: str) -> str:
+def required(value: str | None, what: str, name: str, pointer: str) -> str:
+    """`value`, which has to be there. `name` is the org's name of the field, `pointer` leads to it in our record."""
     if not value:
-        raise incomplete(f"{what} has no {name}")
+        raise incomplete(f"{what} has no {name}", pointer)
     return value
 
 
@@ -32,7 +33,12 @@ def checked(value: T, what: str) -> T:
     except msgspec.ValidationError as error:
         faults = faults_of(content, type(value))
         told = [_told(content, fault) for fault in faults] or [f"{sentence_of(str(error).split(' - at ')[0])}"]
-        raise incomplete(f"{what} cannot be used: {' '.join(told)}") from error
+        refused = incomplete(f"{what} cannot be used: {' '.join(told)}")
+        refused.faults = [
+            Fault(pointer=fault.pointer, detail=incomplete(f"{what} cannot be used: {said}").detail)
+            for fault, said in zip(faults, told, strict=False)
+        ]
+        raise refused from error
 
 
 def _told(content: Any, fault: Fault) -> str:
@@ -53,6 +59,9 @@ def _told(content: Any, fault: Fault) -> str:
     return f"{where[:1].upper()}{where[1:]}: {detail}"
 
 
-def incomplete(said: str) -> Rejected:
-    said = said.rstrip(".")
-    return Rejected(f"{said}. Mend it in {VENDOR}.", reason_code="incomplete_record", vendor=VENDOR)
+def incomplete(said: str, pointer: str | None = None) -> Rejected:
+    """The refusal of a record; `pointer` leads to what is wrong with it, in the canonical record."""
+    said = f"{said.rstrip('.')}. Mend it in {VENDOR}."
+    error = Rejected(said, reason_code="incomplete_record", vendor=VENDOR)
+    error.faults = [] if pointer is None else [Fault(pointer=pointer, detail=said)]
+    return error

@@ -15,6 +15,7 @@ from system_api.crm.salesforce.schema import FieldDescription, OrgSchema
 from system_api.crm.salesforce.selection import Selection, fields_missing, require_fields
 from system_api.vendor.salesforce_map import SalesforceFields, SalesforceObjects
 
+# What the fields of our package hold. Where the map names another field, describe says what that one holds.
 FAILURE_REASON_CHARS_MAX = 1000
 SUBSCRIPTIONS_CHARS_MAX = 100
 NEEDED = frozenset({"order_id", "status", "version"})
@@ -29,12 +30,13 @@ class UpsertAnswer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class OrderPlan:
-    """How an order is written in this org: the fields that it has and lets us write, by our names."""
+    """How an order is written in this org: the fields that it has, as long as they are, by our names."""
 
     path: str
     paths: dict[str, str]
     createable: frozenset[str]
     updateable: frozenset[str]
+    lengths: dict[str, int]
 
     def held(self, record: Record) -> "HeldOrder":
         """What a record of the org says."""
@@ -89,11 +91,14 @@ async def plan_orders(schema: OrgSchema, objects: SalesforceObjects, fields: Sal
         paths={name: order.paths[name] for name in found},
         createable=frozenset(name for name, each in found.items() if each.createable) - {"order_id"},
         updateable=frozenset(name for name, each in found.items() if each.updateable) - {"order_id"},
+        lengths={name: each.length for name, each in found.items() if each.length},
     )
 
 
 def order_fields(plan: OrderPlan, report: ReportedOrderStatus, *, new: bool, links: dict[str, str]) -> dict[str, Any]:
     """The report as fields of the org. What the report does not have is emptied: it is the whole truth.
+
+    A text that is longer than its field is shortened, since people read it; an id that is, is left out.
 
     `links` are the account and the quote, as far as they can be referred to.
     """
@@ -104,10 +109,10 @@ def order_fields(plan: OrderPlan, report: ReportedOrderStatus, *, new: bool, lin
         "version": report.version,
         "currency": report.currency,
         "total": report.total.value if report.total else None,
-        "erp_order_id": report.erp_order_id,
-        "erp_order_number": report.erp_order_number,
-        "subscription_ids": _joined(report.subscription_ids) or None,
-        "failure_reason": _cut(report.failure_reason) or None,
+        "erp_order_id": _whole(report.erp_order_id, plan.lengths.get("erp_order_id")),
+        "erp_order_number": _cut(report.erp_order_number, plan.lengths.get("erp_order_number")),
+        "subscription_ids": _joined(report.subscription_ids, plan.lengths.get("subscription_ids")),
+        "failure_reason": _cut(report.failure_reason, plan.lengths.get("failure_reason", FAILURE_REASON_CHARS_MAX)),
     }
     writable = plan.createable if new else plan.updateable
     # Not emptied where the quote could not be used: Salesforce may require them, and may know more.
@@ -139,13 +144,18 @@ def _writable(field: FieldDescription) -> bool:
     return field.createable and field.updateable
 
 
-def _joined(subscription_ids: list[str]) -> str:
+def _joined(subscription_ids: list[str], chars_max: int | None) -> str | None:
     """As many whole ids as the field holds."""
+    chars_max = chars_max or SUBSCRIPTIONS_CHARS_MAX
     joined = ",".join(subscription_ids)
-    if len(joined) <= SUBSCRIPTIONS_CHARS_MAX:
-        return joined
-    return joined[: joined.rindex(",", 0, SUBSCRIPTIONS_CHARS_MAX + 1)]
+    if len(joined) > chars_max:
+        joined = joined[: max(joined.rfind(",", 0, chars_max + 1), 0)]
+    return joined or None
 
 
-def _cut(text: str | None) -> str:
-    return shortened(text or "", FAILURE_REASON_CHARS_MAX)
+def _whole(text: str | None, chars_max: int | None) -> str | None:
+    return text if text is None or chars_max is None or len(text) <= chars_max else None
+
+
+def _cut(text: str | None, chars_max: int | None) -> str | None:
+    return text if text is None or chars_max is None else shortened(text, chars_max) or None

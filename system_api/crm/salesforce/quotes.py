@@ -88,23 +88,30 @@ def quote_of(plan: QuotePlan, record: Record, lines: list[Record], org_currency:
     """The quote with all of its lines. Raises Rejected as `account_of` does."""
     row = Row(record, plan.quote_paths)
     what = f"Quote {row.text('number') or row.id}"
-    currency = required(row.text("currency") or org_currency, what, plan.quote_paths.get("currency", "currency"))
+    currency = required(
+        row.text("currency") or org_currency, what, plan.quote_paths.get("currency", "currency"), "/currency"
+    )
     legal_entity = row.text("legal_entity") or row.text("account_legal_entity")
     bill_to = _contact(row, "bill_to") or _quote_contact(row) or _contact(row, "account_bill_to")
     return checked(
         Quote(
             quote_id=row.id,
-            number=required(row.text("number"), what, "number"),
-            revision=_whole(row, "revision", what) or 1,
+            number=required(row.text("number"), what, "number", "/number"),
+            revision=_whole(row, "revision", what, "/revision") or 1,
             status=_STATUSES.get(row.word("status"), QuoteStatus.draft),
-            account_id=required(row.text("account"), what, plan.quote_paths["account"]),
-            legal_entity=required(legal_entity, what, plan.quote_paths.get("legal_entity", "legal entity")),
+            account_id=required(row.text("account"), what, plan.quote_paths["account"], "/accountId"),
+            legal_entity=required(
+                legal_entity, what, plan.quote_paths.get("legal_entity", "legal entity"), "/legalEntity"
+            ),
             currency=currency,
-            lines=[_line_of(Row(line, plan.line_paths), currency, what) for line in lines],
-            kind=_meaning(_KINDS, row, "kind", what),
+            lines=[
+                _line_of(Row(line, plan.line_paths), currency, what, f"/lines/{place}")
+                for place, line in enumerate(lines)
+            ],
+            kind=_meaning(_KINDS, row, "kind", what, "/kind"),
             start_date=row.day("start_date"),
-            term_months=_whole(row, "term_months", what),
-            billing_frequency=_meaning(_FREQUENCIES, row, "billing_frequency", what)
+            term_months=_whole(row, "term_months", what, "/termMonths"),
+            billing_frequency=_meaning(_FREQUENCIES, row, "billing_frequency", what, "/billingFrequency")
             if row.word("billing_frequency")
             else None,
             payment_terms=row.text("payment_terms"),
@@ -122,14 +129,17 @@ def quote_of(plan: QuotePlan, record: Record, lines: list[Record], org_currency:
     )
 
 
-def _line_of(row: Row, currency: str, quote: str) -> QuoteLine:
-    what = f"{quote}, line {row.id}"
-    sku = required(row.text("product_sku"), f"{quote}: the product of line {row.id}", row.paths["product_sku"])
+def _line_of(row: Row, currency: str, quote: str, at: str) -> QuoteLine:
+    """A line; `at` is the pointer to it in the canonical quote."""
+    product = f"{quote}: the product of line {row.id}"
+    sku = required(row.text("product_sku"), product, row.paths["product_sku"], f"{at}/sku")
+    what = f"{quote}, line {row.id} ({sku})"
     quantity, price = row.decimal("quantity"), row.decimal("unit_price")
     if quantity is None or price is None:
-        raise incomplete(f"{what} ({sku}) has no {'quantity' if quantity is None else 'price'}")
-    _require_one_period(row, f"{what} ({sku})")
-    recurrence = _recurrence(row, f"{what} ({sku})")
+        lacks, field = ("quantity", "quantity") if quantity is None else ("price", "unitPrice")
+        raise incomplete(f"{what} has no {lacks}", f"{at}/{field}")
+    _require_one_period(row, what, at)
+    recurrence = _recurrence(row, what, at)
     return QuoteLine(
         line_id=row.id,
         sku=sku,
@@ -147,20 +157,22 @@ def _line_of(row: Row, currency: str, quote: str) -> QuoteLine:
     )
 
 
-def _recurrence(row: Row, what: str) -> Recurrence:
+def _recurrence(row: Row, what: str, at: str) -> Recurrence:
     """The line's own word where it has one, else its product's."""
     of_line = row.word("recurrence") or "product_recurrence" not in row.paths
-    recurrence = _meaning(_RECURRENCES, row, "recurrence" if of_line else "product_recurrence", what)
+    name = "recurrence" if of_line else "product_recurrence"
+    recurrence = _meaning(_RECURRENCES, row, name, what, f"{at}/recurrence")
     if recurrence is Recurrence.none and row.word("usage") == "recurring":
-        raise incomplete(f"{what} is recurring, and does not say how often it is charged")
+        raise incomplete(f"{what} is recurring, and does not say how often it is charged", f"{at}/recurrence")
     return recurrence
 
 
-def _require_one_period(row: Row, what: str) -> None:
+def _require_one_period(row: Row, what: str, at: str) -> None:
     """A total that covers several periods cannot be booked as the price of one."""
     multiplier = row.decimal("price_multiplier")
     if multiplier is not None and multiplier != 1:
-        raise incomplete(f"{what}: its total covers {plain(multiplier)} times its price, which cannot be booked yet")
+        said = f"{what}: its total covers {plain(multiplier)} times its price, which cannot be booked yet"
+        raise incomplete(said, f"{at}/total")
 
 
 def _contact(row: Row, name: str) -> Contact | None:
@@ -183,19 +195,19 @@ def _money(row: Row, name: str, currency: str) -> Money | None:
     return None if value is None else unit_price(value, currency)
 
 
-def _whole(row: Row, name: str, what: str) -> int | None:
+def _whole(row: Row, name: str, what: str, pointer: str) -> int | None:
     value = row.decimal(name)
     if value is None:
         return None
     if value != value.to_integral_value():
-        raise incomplete(f"{what}: {row.paths[name]} is {plain(value)}, not a whole number")
+        raise incomplete(f"{what}: {row.paths[name]} is {plain(value)}, not a whole number", pointer)
     return int(value)
 
 
-def _meaning(words: dict[str, W], row: Row, name: str, what: str) -> W:
+def _meaning(words: dict[str, W], row: Row, name: str, what: str, pointer: str) -> W:
     word = row.word(name)
     try:
         return words[word]
     except KeyError:
         known = ", ".join(sorted(each for each in words if each))
-        raise incomplete(f"{what}: {row.paths[name]} is {word!r}; it can be {known}") from None
+        raise incomplete(f"{what}: {row.paths[name]} is {word!r}; it can be {known}", pointer) from None

@@ -24,6 +24,7 @@ class FieldDescription(msgspec.Struct, frozen=True):
 
     name: str
     type: str = "string"
+    length: int = 0
     custom: bool = False
     createable: bool = True
     updateable: bool = True

@@ -15,6 +15,8 @@ from shared.canonical import (
     Invoice,
     InvoicePage,
     Money,
+    OrderCheck,
+    OrderFindings,
 )
 from shared.outbound.http_client import Transport
 from shared.problem import InvalidRequest
@@ -90,6 +92,10 @@ class Tryton:
     async def customer_candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:
         """The parties with the same tax id, or the same name and postal code."""
         return await self._parties.candidates(draft)
+
+    async def check_order(self, check: OrderCheck) -> OrderFindings:
+        """What Tryton would refuse of the party: its tax id, its country and state. It limits no text of an order."""
+        return await self._parties.check(check.customer)
 
     async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
         """The party with that id, merges followed, active or not."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from shared.canonical import Address
-from shared.problem import Rejected
+from shared.problem import Fault, Rejected
 from system_api.erp.tryton.errors import missing
 from system_api.erp.tryton.records import AddressRecord, Id, PartyRecord
 from system_api.erp.tryton.rest import VENDOR, TrytonRest
@@ -105,7 +105,9 @@ class TrytonAddresses:
 
 def _unknown(noun: str, code: str) -> Rejected:
     said = f"The ERP knows no {noun} {code}: correct the address, or have it added there."
-    return Rejected(said, reason_code=f"unknown_{noun}", vendor=VENDOR)
+    error = Rejected(said, reason_code=f"unknown_{noun}", vendor=VENDOR)
+    error.faults = [Fault(pointer="/address/region" if noun == "state" else "/address/country", detail=said)]
+    return error
 
 
 def _marked(party: PartyRecord, mark: str) -> AddressRecord | None:

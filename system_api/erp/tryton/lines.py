@@ -6,10 +6,9 @@ tests.
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from shared.canonical import ErpOrderDraft, ErpOrderLine
 from shared.canonical.money import minor_units
@@ -54,7 +53,7 @@ def dates_and_terms(
         fields["description"] = _PURCHASE_ORDER.format(draft.purchase_order_number)
     requested_on = date.fromisoformat(draft.requested_on) if draft.requested_on else None
     # Tryton refuses a shipping date before the sale's own, which is the day in the company's time zone.
-    if requested_on is not None and requested_on > datetime.now(_zone(company)).date():
+    if requested_on is not None and requested_on > company.today:
         sold = {line["product"] for line in lines}  # what rounding has added too
         only_goods = all(product.type == "goods" for product in products.values() if product.id in sold)
         fields["shipping_date"] = date_object(requested_on)
@@ -121,7 +120,3 @@ def _comment(draft: ErpOrderDraft) -> str:
     if draft.requested_on:
         lines.append(f"Requested for {draft.requested_on}; not to be invoiced before.")
     return shortened("\n".join(line for line in lines if line), COMMENT_CHARS_MAX)
-
-
-def _zone(company: CompanyRecord) -> ZoneInfo:
-    return ZoneInfo(company.timezone) if company.timezone else ZoneInfo("UTC")

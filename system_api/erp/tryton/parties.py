@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from shared.canonical import CreditDecision, CreditStatus, Customer, CustomerDraft, CustomerEntry, CustomerTax, Money
+from shared.canonical import (
+    CreditDecision,
+    CreditStatus,
+    Customer,
+    CustomerDraft,
+    CustomerEntry,
+    CustomerTax,
+    Money,
+    OrderFindings,
+)
 from shared.canonical.record_ids import spellings
 from shared.problem import NeedsDecision, Rejected
 from system_api.connections import TrytonConnection
@@ -14,6 +23,7 @@ from system_api.erp.tryton.rest import VENDOR, TrytonRest
 from system_api.erp.tryton.tax_ids import identifier_of, missing_identifier
 from system_api.erp.tryton.tax_rules import TrytonTaxRules
 from system_api.vendor.decimals import unit_price
+from system_api.vendor.order_faults import TAX_ID, faults_of_refusal, tax_id_fault, tax_id_note
 from system_api.vendor.replies import understanding
 from system_api.vendor.same_text import same_text
 
@@ -33,7 +43,7 @@ class TrytonParties:
         self._payment_term = connection.payment_term
         self._identity = TrytonIdentity(rest, connection.currency)
         self._addresses = TrytonAddresses(rest)
-        self._tax_rules = TrytonTaxRules(rest)
+        self._tax_rules = TrytonTaxRules(rest, connection.company)
 
     async def find(self, account_id: str) -> PartyRecord | None:
         """The account's party, active or not, merges followed."""
@@ -78,6 +88,33 @@ class TrytonParties:
             return await self._kept(draft, _active(linked), parties)
         await self._require_unlike_others(draft)
         return await self._made(draft, f"{CODE_PREFIX}{draft.account_id}")
+
+    async def check(self, draft: CustomerDraft) -> OrderFindings:
+        """What `ensure` would be refused, or would refuse, for what the account states. Nothing is written.
+
+        Who the party is (blocked, one of several) is not asked here.
+        """
+        parties = await self._identity.related(draft.account_id, draft.known_vendor_id)
+        known = next((each for each in parties if str(each.id) == draft.known_vendor_id), None)
+        if known is not None:
+            party: PartyRecord | None = await self._identity.master(known)
+        else:
+            party = None if draft.new_as else await self._identity.of_account(parties, draft.account_id)
+        tax_id, note = tax_id_fault(draft), tax_id_note(draft)
+        faults = [] if tax_id is None else [tax_id]
+        try:
+            if party is not None and tax_id is None:
+                missing_identifier(party, draft)
+        except Rejected as refusal:
+            faults += faults_of_refusal(refusal, TAX_ID)
+        try:
+            if party is None:
+                await self._addresses.place(draft.address)
+            else:
+                await self._addresses.changes(party, draft.address)
+        except Rejected as refusal:
+            faults += faults_of_refusal(refusal, "billingAddress")
+        return OrderFindings(faults=faults, notes=[] if note is None else [note])
 
     async def payment_term(self) -> int:
         """The id of the terms that new customers get. Raises Unavailable where the ERP has none of that name."""

@@ -4,9 +4,10 @@ Decimals and dates come as objects that name their class; quantities are plain J
 """
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -92,6 +93,11 @@ class CompanyRecord(msgspec.Struct, frozen=True):
     id: int
     currency: Currency
     timezone: str | None = None
+
+    @property
+    def today(self) -> date:
+        """The business date: the day in the company's time zone."""
+        return datetime.now(ZoneInfo(self.timezone) if self.timezone else UTC).date()
 
 
 class ConfigurationRecord(msgspec.Struct, frozen=True):

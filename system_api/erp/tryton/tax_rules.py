@@ -5,13 +5,14 @@ what the rule says is found out before anything is booked. Source: `account.tax.
 the first line that fits the place of delivery replaces the product's tax, by another one or by none.
 """
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
 import msgspec
 
 from shared.canonical import CustomerTax
-from system_api.erp.tryton.records import Id, TrytonDate, TrytonDecimal
+from system_api.erp.tryton.errors import missing
+from system_api.erp.tryton.records import COMPANY_FIELDS, CompanyRecord, Id, TrytonDate, TrytonDecimal
 from system_api.erp.tryton.rest import VENDOR, TrytonRest
 from system_api.vendor.decimals import plain
 from system_api.vendor.replies import understanding
@@ -77,6 +78,11 @@ class _Line(msgspec.Struct, frozen=True):
         rate = None if self.tax is None or self.tax.rate is None else self.tax.rate.decimal
         return not self.keep_origin and (self.tax is None or (self.tax.type == "percentage" and rate == 0))
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether it begins or ends on a day."""
+        return self.start_date is not None or self.end_date is not None
+
     def holds_on(self, day: date) -> bool:
         """Whether the line is in force on that day."""
         begins = self.start_date is None or self.start_date.iso() <= day.isoformat()
@@ -91,8 +97,9 @@ class _Rule(msgspec.Struct, frozen=True):
 class TrytonTaxRules:
     """The tax rules of one company."""
 
-    def __init__(self, rest: TrytonRest) -> None:
+    def __init__(self, rest: TrytonRest, company: int) -> None:
         self._rest = rest
+        self._company = company
         self._knows_places: bool | None = None
 
     async def tax(self, rule_id: int, country: str, region: str | None) -> CustomerTax | None:
@@ -101,7 +108,8 @@ class TrytonTaxRules:
         found = await self._rest.search("account.tax.rule", [["id", "=", rule_id]], ["name", *fields], _Rule, limit=1)
         if not found:
             return None
-        rule, today = found[0], datetime.now(UTC).date()
+        rule = found[0]
+        today = await self._today() if any(line.is_dated for line in rule.lines) else date.min
         with understanding(VENDOR, writes=False):
             in_force = [line for line in rule.lines if line.holds_on(today)]
         lines = [line for line in in_force if await self._leads_to(line, country, region)]
@@ -116,6 +124,14 @@ class TrytonTaxRules:
             return None
         percent = plain(first.tax.rate.decimal * Decimal(100))
         return CustomerTax(rule=rule.name, codes=[first.tax.name], percent=percent)
+
+    async def _today(self) -> date:
+        """The day by which the company's own invoices go: a rate may change at its midnight, and not at UTC's."""
+        domain = [["id", "=", self._company]]
+        found = await self._rest.search("company.company", domain, COMPANY_FIELDS, CompanyRecord, limit=1)
+        if not found:
+            raise missing("unknown_company", str(self._company))
+        return found[0].today
 
     async def _leads_to(self, line: _Line, country: str, region: str | None) -> bool:
         if line.to_country is not None and line.to_country.code != country:

@@ -20,6 +20,7 @@ import pytest
 from shared.canonical import (
     BillingCustomer,
     Money,
+    OrderCheck,
     Recurrence,
     Subscription,
     SubscriptionDraft,
@@ -273,6 +274,7 @@ class BillingContract:
         calls = {
             "ensure_customer": billing.ensure_customer(new_customer()),
             "find_customer": billing.find_customer(account, "EUR"),
+            "check_order": billing.check_order(OrderCheck(customer=new_customer())),
             "find_customer_entry": billing.find_customer_entry(side.nobody),
             "list_prices": billing.list_prices({"MON-STD": [Recurrence.month]}, "EUR"),
             "create_subscription": billing.create_subscription(external_id(), monthly(side.nobody, account)),

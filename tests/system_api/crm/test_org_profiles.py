@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import pytest
 
-from shared.canonical import Address, Money, OrderStatus
+from shared.canonical import Address, Money, OrderStatus, ReportedOrderStatus
 from shared.problem import Rejected, Unavailable
 from system_api.crm.salesforce.adapter import Salesforce
 from system_api.crm.salesforce.quotes import QuotePlan, plan_quotes
@@ -57,13 +57,23 @@ async def test_countries_and_states_are_understood_without_picklists(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "said", "pointer"),
     [
-        ({"BillingCountry": "Grmany"}, "BillingCountry is 'Grmany', which is not a country that is known here"),
-        ({"BillingCountry": "USA", "BillingState": "Kalifornia"}, "'Kalifornia', which is not a state of US"),
+        (
+            {"BillingCountry": "Grmany"},
+            "BillingCountry is 'Grmany', which is not a country that is known here",
+            "/billingAddress/country",
+        ),
+        (
+            {"BillingCountry": "USA", "BillingState": "Kalifornia"},
+            "'Kalifornia', which is not a state of US",
+            "/billingAddress/region",
+        ),
     ],
 )
-async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fields: dict[str, str], said: str) -> None:
+async def test_a_place_that_nobody_knows_is_refused_by_name(
+    tmp_path: Path, fields: dict[str, str], said: str, pointer: str
+) -> None:
     async with org_of(tmp_path, "no-picklists") as org:
         await org.change("Account", ACME, **fields)
         error = await refused(org.crm, "find_account", ACME)
@@ -71,6 +81,7 @@ async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fiel
     assert isinstance(error, Rejected)
     assert error.reason_code == "incomplete_record"
     assert said in error.detail
+    assert [fault.pointer for fault in error.faults] == [pointer]
 
 
 @pytest.mark.parametrize(
@@ -356,3 +367,37 @@ class Counting(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.paths.append(request.url.path)
         return await self._network.handle_async_request(request)
+
+
+async def test_a_report_fits_the_fields_that_the_map_names(tmp_path: Path) -> None:
+    """The org keeps our texts in fields of its own, which are shorter than our package's."""
+    fields = SalesforceFields(
+        order=OrderFields(
+            failure_reason="ERP_Order_Number__c",
+            erp_order_number="Subscription__c",
+            subscription_ids="ERP_Order__c",
+            erp_order_id="Failure_Reason__c",
+        )
+    )
+    async with org_of(tmp_path, fields=fields) as org:
+        quote_id = await org.quote({"sku": "MON-STD", "Quantity": 1, "UnitPrice": 4.9})
+        ids = [f"sub_{'x' * 60}{place}" for place in range(3)]
+        long = ReportedOrderStatus(
+            quote_id=quote_id,
+            status=OrderStatus.rejected,
+            version=2,
+            erp_order_id="7",
+            erp_order_number="SO " * 80,
+            subscription_ids=ids,
+            failure_reason="No. " * 100,
+        )
+        await org.crm.report_order_status("ord_long", long)
+        (held,) = await org.records(
+            "SELECT ERP_Order_Number__c, Subscription__c, ERP_Order__c, Failure_Reason__c "
+            "FROM Quoteway_Order__c WHERE Order_Id__c = 'ord_long'"
+        )
+
+    assert 90 < len(held["ERP_Order_Number__c"]) <= 100
+    assert held["ERP_Order_Number__c"].endswith("…")
+    assert 90 < len(held["Subscription__c"]) <= 100
+    assert (held["ERP_Order__c"], held["Failure_Reason__c"]) == (ids[0], "7")

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 import pytest
 
-from shared.canonical import Address, Customer, ErpOrder, ErpOrderDraft, ErpOrderState
+from shared.canonical import Address, Customer, ErpOrder, ErpOrderDraft, ErpOrderState, OrderCheck
 from shared.problem import InvalidRequest, NeedsDecision, OutcomeUnknown, Rejected, Unavailable
 from system_api.erp.contract import Erp
 from tests.system_api.erp.drafts import euros, hardware, line, new_account, new_customer, order_id
@@ -354,6 +354,7 @@ class ErpContract:
             "find_customer": erp.find_customer(account),
             "ensure_customer": erp.ensure_customer(new_customer()),
             "customer_candidates": erp.customer_candidates(new_customer()),
+            "check_order": erp.check_order(OrderCheck(customer=new_customer())),
             "find_customer_entry": erp.find_customer_entry(side.nobody),
             "check_credit": erp.check_credit(account, euros("1.00")),
             "list_prices": erp.list_prices(["GATEWAY-EDGE"], "EUR"),

@@ -12,6 +12,7 @@ from system_api.vendor.vat import (
     is_same_tax_id,
     member_state_of,
     outside_vat_area,
+    state_of_tax_id,
     tax_id_of,
     tax_id_under,
 )
@@ -114,3 +115,36 @@ def test_a_tax_id_is_known_again_under_the_type_that_a_vendor_keeps_it_under(sta
         assert is_same_tax_id(held, mine)
         same_digits = theirs.number[:9].lstrip("0") == mine.number[:9].lstrip("0")
         assert is_same_tax_id(held, theirs) is (theirs.register == mine.register and same_digits)
+
+
+@pytest.mark.parametrize(
+    ("stated", "country", "state"),
+    [
+        (None, "DE", "absent"),
+        (" - ", "DE", "absent"),
+        ("ATU13585627", "AT", "possible"),
+        ("ATU99999999", "AT", "impossible"),
+        ("ATU99999999", "DE", "impossible"),
+        ("811193231", "DE", "possible"),
+        ("811193232", "DE", "impossible"),
+        ("B12345674", "ES", "possible"),  # as the Spanish write it, without ES
+        ("12/345/67890", "DE", "unreadable"),  # a German tax number is no VAT id
+        ("18547290", "RO", "unreadable"),  # without RO it is no VAT id
+        ("GB980780684", "GB", "possible"),
+        ("GB980780685", "GB", "impossible"),
+        ("CHE-100.155.212 MWST", "CH", "possible"),
+        ("CHE-100.155.213", "CH", "impossible"),
+        ("ABC", "US", "unreadable"),
+        ("07-1234567", "US", "impossible"),
+        ("29AAGCB7383J1Z4", "IN", "unknown"),
+        ("ESO901010AB1", "MX", "unknown"),  # begins like a Spanish one, and is none
+        ("DE811193231", "JP", "possible"),
+    ],
+)
+def test_what_can_be_said_of_a_tax_id_before_anybody_is_asked(stated: str | None, country: str, state: str) -> None:
+    assert state_of_tax_id(stated, country) == state
+
+
+def test_a_tax_id_of_a_country_that_is_not_known_here_is_stored_under_no_type() -> None:
+    assert identifier_of("ESO901010AB1", "MX") is None
+    assert stripe_tax_id("ESO901010AB1", "MX") is None

@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import pytest
 
-from shared.canonical import Address, CustomerDraft
+from shared.canonical import Address, CustomerDraft, OrderCheck
 from shared.problem import Rejected
 from system_api.billing.stripe import customers as stripe_customers
 from system_api.billing.stripe.adapter import Stripe
@@ -384,9 +384,13 @@ async def test_another_tax_id_of_the_same_register_is_told_and_nothing_is_writte
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
     customer = await billing.ensure_customer(customer_draft)
+    other = changed(customer_draft, vat_id="DE136695976", name="Acme Holding")
 
+    found = await billing.check_order(OrderCheck(customer=other))
+    assert [(fault.code, fault.field) for fault in found.faults] == [("tax_id_differs", "vatId")]
+    assert (await billing.check_order(OrderCheck(customer=customer_draft))).faults == []
     with pytest.raises(Rejected, match="another tax id in billing than the account states, both of DE") as raised:
-        await billing.ensure_customer(changed(customer_draft, vat_id="DE136695976", name="Acme Holding"))
+        await billing.ensure_customer(other)
 
     assert raised.value.reason_code == "tax_id_differs"
     assert tax_ids(stripe_account, customer.vendor_id) == [("eu_vat", "DE811193231")]

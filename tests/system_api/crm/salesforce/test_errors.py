@@ -385,6 +385,8 @@ async def test_a_quote_that_cannot_be_ordered_says_what_to_mend(
 
     assert raised.value.reason_code == "incomplete_record"
     assert said_so in raised.value.detail
+    assert raised.value.faults, "a refusal names the field"
+    assert all(fault.pointer.startswith("/") for fault in raised.value.faults)
     assert not set("`$[]") & set(raised.value.detail)  # neither patterns nor addresses in a document
 
 

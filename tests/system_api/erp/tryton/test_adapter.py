@@ -11,6 +11,7 @@ from shared.canonical import (
     CreditDecision,
     Customer,
     Money,
+    OrderCheck,
 )
 from shared.problem import Rejected, Unavailable
 from system_api.connections import Secret
@@ -68,6 +69,49 @@ async def test_a_customer_that_the_erp_cannot_keep_is_refused(
 
     assert raised.value.reason_code == reason
     assert await erp.find_customer(draft.account_id) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        (
+            {"address": Address(street="s", postal_code="1", city="c", country="XX")},
+            "unknown_country",
+            "billingAddress.country",
+        ),
+        (
+            {"address": Address(street="s", postal_code="1", city="c", country="US", region="ZZ"), "vat_id": None},
+            "unknown_state",
+            "billingAddress.region",
+        ),
+        ({"vat_id": "ATU99999999"}, "tax_id_impossible", "vatId"),
+        ({"vat_id": "12/345/67890"}, "tax_id_unreadable", "vatId"),
+        ({}, None, None),
+    ],
+)
+async def test_what_the_erp_would_refuse_of_a_customer_is_found_without_writing(
+    erp: Tryton, changes: dict[str, Any], code: str | None, field: str | None
+) -> None:
+    draft = new_customer(**changes)
+
+    found = await erp.check_order(OrderCheck(customer=draft))
+
+    assert [(fault.code, fault.field) for fault in found.faults] == ([(code, field)] if code else [])
+    assert await erp.find_customer(draft.account_id) is None
+    if field == "vatId":
+        assert f"The tax id of account {draft.account_id}" in found.faults[0].message
+    if code is not None and code != "tax_id_unreadable":  # which is not written at all
+        with pytest.raises(Rejected):
+            await erp.ensure_customer(draft)
+
+
+async def test_a_tax_id_that_cannot_be_kept_is_said(erp: Tryton) -> None:
+    address = Address(street="s", postal_code="1", city="c", country="MX")
+
+    found = await erp.check_order(OrderCheck(customer=new_customer(address=address, vat_id="ESO901010AB1")))
+
+    assert [fault.field for fault in found.faults] == ["billingAddress.country"]  # the sandbox's ERP knows no Mexico
+    assert "the forms of those of MX are not known here" in found.notes[0]
 
 
 async def test_credit_is_what_fits_beside_what_is_owed(erp: Tryton) -> None:

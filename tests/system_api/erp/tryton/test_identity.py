@@ -11,7 +11,7 @@ import pytest
 from sandbox.vendors.tryton.rest import RestClient
 from sandbox.vendors.tryton.rpc import TrytonSession
 from sandbox.vendors.tryton.server import TrytonServer
-from shared.canonical import Address, CustomerDraft
+from shared.canonical import Address, CustomerDraft, OrderCheck
 from shared.canonical.record_ids import spellings
 from shared.problem import NeedsDecision, Rejected, Unavailable
 from system_api.erp.tryton import identity as tryton_identity
@@ -317,6 +317,9 @@ async def test_another_tax_id_of_the_same_register_is_told_and_nothing_is_writte
     customer = await erp.ensure_customer(draft)
     otherwise = msgspec.structs.replace(draft, vat_id=austrian_vat_id(), name=f"{draft.name} & Co")
 
+    found = await erp.check_order(OrderCheck(customer=otherwise))
+    assert [(fault.code, fault.field) for fault in found.faults] == [("tax_id_differs", "vatId")]
+    assert (await erp.check_order(OrderCheck(customer=draft))).faults == []
     with pytest.raises(
         Rejected, match=f"Customer {customer.code} has another tax id in the ERP .* both of AT"
     ) as raised:

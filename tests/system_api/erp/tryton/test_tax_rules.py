@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import AsyncIterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
@@ -149,12 +150,33 @@ async def test_a_rule_exempts_from_the_taxes_that_it_takes_away(
     vendor = Scripted().on("GET", "/account.tax.rule", told).on("GET", "/ir.model.field", said(200, [{"id": 1}]))
     rest = TrytonRest(tryton_connection("http://erp.test"), vendor)
 
-    tax = await TrytonTaxRules(rest).tax(1, "DE", None)
+    tax = await TrytonTaxRules(rest, 1).tax(1, "DE", None)
     await rest.close()
 
     assert (None if tax is None else (tax.percent, tax.instead_of)) == (
         None if instead_of is None else ("0", instead_of)
     )
+
+
+@pytest.mark.parametrize(("zone", "holds"), [("Pacific/Kiritimati", True), ("Etc/GMT+12", False)])
+async def test_a_rate_changes_at_midnight_of_the_company(zone: str, holds: bool) -> None:
+    day = datetime.now(ZoneInfo("Pacific/Kiritimati")).date()  # never the day of a zone 26 hours behind
+    begins = {"__class__": "date", "year": day.year, "month": day.month, "day": day.day}
+    rate = {"__class__": "Decimal", "decimal": "0.07"}
+    line = {"tax": {"name": "DE-7", "type": "percentage", "rate": rate}, "start_date": begins}
+    company = {"id": 1, "currency": {"id": 1, "code": "EUR", "rounding": {"__class__": "Decimal", "decimal": "0.01"}}}
+    vendor = (
+        Scripted()
+        .on("GET", "/account.tax.rule", said(200, [{"name": "Own rule", "lines": [line]}]))
+        .on("GET", "/ir.model.field", said(200, [{"id": 1}]))
+        .on("GET", "/company.company", said(200, [{**company, "timezone": zone}]))
+    )
+    rest = TrytonRest(tryton_connection("http://erp.test"), vendor)
+
+    tax = await TrytonTaxRules(rest, 1).tax(1, "DE", None)
+    await rest.close()
+
+    assert (tax is not None and tax.codes == ["DE-7"]) is holds
 
 
 # A tax id as it is stated, and the type and the compact code under which Tryton keeps it.
