@@ -130,13 +130,16 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
             description="days for which operators' decisions on dead letters and revocations of tokens are kept",
         ),
     ] = 730
-    event_poll_s: Annotated[float, Meta(gt=0, le=60, description="seconds between two looks for events to publish")] = (
-        0.5
-    )
+    event_poll_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="seconds between two looks for events to publish that no notice told of"),
+    ] = 5.0
     event_stream_length: Annotated[
         int, Meta(ge=100, description="about how many events a tenant's stream keeps; older ones are trimmed")
     ] = 100_000
-    inbox_poll_s: Annotated[float, Meta(gt=0, le=60, description="seconds between two looks into the inbox")] = 0.5
+    inbox_poll_s: Annotated[
+        float, Meta(gt=0, le=60, description="seconds between two looks into the inbox without a notice of a webhook")
+    ] = 5.0
     inbox_concurrency: Annotated[
         int,
         Meta(

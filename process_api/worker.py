@@ -12,11 +12,14 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
+from process_api.database.notices import EVENTS, INBOX, Notices
 from process_api.database.retention import keep_tables_small, rules_of
 from process_api.database.store import Store
 from process_api.engine.executor import Engine, start_engine
 from process_api.engine.intents import Intents
+from process_api.engine.queues import QUEUES
 from process_api.engine.steps import Patience
 from process_api.engine.worker_lease import Lease, new_executor_id
 from process_api.inbox.webhook_inbox import SUBSCRIPTION, InboxWorker
@@ -45,10 +48,12 @@ class Worker:
     patience: Patience
     system: SystemClient
     housekeeping: Housekeeping
+    notices: Notices
 
     async def stop(self, *, drain_s: float | None = None) -> None:
         """Stop the engine, which gives the flows at work `drain_s` seconds, and close everything."""
         await self.housekeeping.stop()
+        await self.notices.stop()
         await self.engine.stop(drain_s)
         await self.system.tokens.close()
         await self.system.client.close()
@@ -69,7 +74,9 @@ async def start_worker(
     engine = await start_engine(settings, store=store, lease=lease, patience=patience, kinds=KINDS, resources=resources)
     housekeeping = Housekeeping(store, settings.idempotency_kept_days, settings.contacts_kept_days)
     housekeeping.start()
-    return Worker(engine, store, lease, patience, system, housekeeping)
+    notices = Notices(settings.database_url, {queue: partial(engine.wake, queue) for queue in QUEUES})
+    notices.start()
+    return Worker(engine, store, lease, patience, system, housekeeping, notices)
 
 
 async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None = None) -> None:
@@ -99,6 +106,7 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
         settings.inbox_kept_days,
         settings.inbox_concurrency,
     )
+    worker.notices.listeners |= {EVENTS: relay.wake, INBOX: inbox.wake}
     beside = [
         asyncio.create_task(relay.run(), name="event relay"),
         asyncio.create_task(inbox.run(), name="webhook inbox"),

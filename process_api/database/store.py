@@ -8,10 +8,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from select import POLLIN, poll
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -19,7 +21,7 @@ from process_api.database.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
 T = TypeVar("T")
-EXPECTED_REVISION = "0020"
+EXPECTED_REVISION = "0021"
 # Nothing of ours is in a transaction for as long as this, unless the database is away.
 _CLOSED_WITHIN_S = 5.0
 # The database is away: DBOS waits for it in the same way.
@@ -40,6 +42,18 @@ _MAY_ACT = text(
 )
 
 
+def _refuse_closed(connection: Any, _record: Any, _borrowed: Any) -> None:
+    """Have the pool replace a connection that the server has closed: nothing else comes on one that is not at work.
+
+    The system knows that without asking the server, which would cost a round trip for each transaction.
+    """
+    driver, news = connection.driver_connection, poll()
+    if not driver.closed:
+        news.register(driver.fileno(), POLLIN)
+    if driver.closed or news.poll(0):
+        raise DisconnectionError("the server has closed this connection")
+
+
 def sqlalchemy_url(database_url: str) -> str:
     """A `postgresql://` address, for the driver this project uses."""
     return database_url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -56,10 +70,11 @@ class Store:
             sqlalchemy_url(database_url),
             pool_size=connections_max,
             max_overflow=0,
-            pool_pre_ping=True,
+            pool_use_lifo=True,  # few connections at work, and what these have prepared is used again
             hide_parameters=True,
             pool_timeout=5,
         )
+        listen(self.engine.sync_engine, "checkout", _refuse_closed)
 
     @asynccontextmanager
     async def transaction(self, tenant: str) -> AsyncIterator[AsyncConnection]:

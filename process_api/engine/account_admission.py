@@ -1,8 +1,9 @@
-"""Account admission: a few flows of an account are in their connection's lane at a time; the others wait in line.
+"""Account admission: one flow of an account is in its connection's lane at a time; the others wait in line.
 
-Flows of one account take turns (engine/account_turns.py). One that waited for its turn in the lane would hold a place
-that a flow of another account could use, and twenty of them, or twenty that each wait for a vendor, all the places.
-A flow that leaves lets the next one in, in one transaction: a flow in line is either waiting, or in the queue.
+The CRM locks an account's row for each of its orders, the ERP locks whole tables, and billing locks the customer: two
+flows of one account at once only turn each other away. And one that waited in the lane would hold a place that a flow
+of another account could use. A flow that leaves lets the next one in, in one transaction: a flow in line is either
+waiting, or in the queue. Nothing about exactly-once rests on it (docs/decisions/0100).
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,8 @@ from process_api.database.store import Store
 from process_api.database.tables import account_lines, flows
 from process_api.engine.queues import enqueue, in_run, workflow_ids
 
-# One is at work, and one goes on while that one pauses. With few, a busy account gets no more than its share of a lane.
-AT_ONCE_MAX = 2
+# With two, one could read while the other writes; they would have to take turns at writing (docs/decisions/0012).
+AT_ONCE_MAX = 1
 _AT_WORK = text(
     "SELECT workflow_uuid FROM dbos.workflow_status"
     " WHERE workflow_uuid = ANY(:workflow_ids) AND status IN ('ENQUEUED', 'PENDING', 'DELAYED')"

@@ -9,13 +9,15 @@ during which a death counts for nobody: they get somewhere while the one that is
 import asyncio
 import random
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.store import Store, when_available
 from process_api.database.tables import flows
 from process_api.engine.flows import tenant_of
+from process_api.engine.progress import Standing, read_standing
 from process_api.engine.worker_lease import Lease
 
 # Deploys and other flows' deaths interrupt a flow once or twice; from here on it may be the flow itself.
@@ -26,10 +28,10 @@ _count = flows.c.fruitless_starts
 
 @dataclass(frozen=True)
 class Start:
-    """A worker's start with a flow: its kind, its step table, and how many starts got nowhere, with this one."""
+    """A worker's start with a flow: the flow, how far it has come, and how many starts got nowhere, with this one."""
 
-    kind: str
-    step_table: int | None
+    flow: Row[Any]
+    standing: Standing
     count: int
 
 
@@ -44,9 +46,8 @@ async def count_start(store: Store, lease: Lease, flow_id: str) -> Start:
         begun = update(flows).where(flows.c.flow_id == flow_id).values(fruitless_starts=_count + 1)
         if not held_back:
             begun = begun.where(_count < _SUSPECT_AT)
-        about = flows.c.kind, flows.c.step_table, _count.label("starts")
-        row = (await connection.execute(begun.returning(*about))).one_or_none()
-        return None if row is None else Start(row.kind, row.step_table, row.starts)
+        flow = (await connection.execute(begun.returning(flows))).one_or_none()
+        return None if flow is None else Start(flow, await read_standing(connection, flow), flow.fruitless_starts)
 
     async def known(connection: AsyncConnection) -> int:
         return int((await connection.execute(select(_count).where(flows.c.flow_id == flow_id))).scalar_one())

@@ -4,20 +4,20 @@ Nothing else ends or parks a flow. What follows an end (the report, the sweep fo
 noted for the operator.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.store import Store, when_available
 from process_api.database.tables import flows
 from process_api.engine import account_admission
-from process_api.engine.account_turns import end_turn
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import FlowStatus, add_what_to_do, change_flow, remove_what_to_do, tenant_of
 from process_api.engine.progress import last_said, outcome_was_uncertain
+from process_api.engine.queues import enqueue, in_sweep
 from process_api.engine.steps import Ending
 from process_api.engine.worker_lease import Lease
 from shared.problem import QuotewayError
@@ -32,25 +32,28 @@ _GIVEN_UP = (
 _UNSWEPT = "{}; the second look could not be made yet, and is repeated."
 
 
-async def end_flow(store: Store, lease: Lease, kind: FlowKind[Any], flow_id: str, ending: Ending) -> None:
+async def end_flow(
+    store: Store, lease: Lease, kind: FlowKind[Any], flow_id: str, ending: Ending, sweep_after_s: int
+) -> None:
     """Write down how a flow has ended. Running it again changes nothing."""
 
     async def end(connection: AsyncConnection) -> Callable[[], None]:
-        return await _end_in(connection, lease, kind, flow_id, ending)
+        await lease.fence(connection)
+        return await end_in(connection, kind, flow_id, ending, sweep_after_s)
 
     count = await when_available(store, tenant_of(flow_id), end)
     count()
 
 
-async def _end_in(
-    connection: AsyncConnection, lease: Lease, kind: FlowKind[Any], flow_id: str, ending: Ending
+async def end_in(
+    connection: AsyncConnection, kind: FlowKind[Any], flow_id: str, ending: Ending, sweep_after_s: int
 ) -> Callable[[], None]:
+    """Do as `end_flow`, in a fenced transaction of the caller's. Returns what counts the end, once it is committed."""
     status = FlowStatus(ending.kind)
-    await lease.fence(connection)
     flow = (await connection.execute(select(flows).where(flows.c.flow_id == flow_id).with_for_update())).one()
     if flow.status == status:
         return _count_nothing
-    said = await last_said(connection, flow_id, ending.step)
+    said = await last_said(connection, flow_id, ending.step) if ending.step else ""
     reason = ": ".join(part for part in (ending.preamble, said) if part)
     count = await kind.record.end(connection, flow, ending, reason)
     parked = status is FlowStatus.parked
@@ -67,7 +70,17 @@ async def _end_in(
     )
     if status is FlowStatus.succeeded:
         await account_admission.leave_line(connection, flow_id)
+    swept = kind.late_request_sweep is not None and not parked
+    # A request of one of these steps may still be on its way to a vendor.
+    if swept and await outcome_was_uncertain(connection, flow_id, kind.vendor_writes):
+        await sweep_in(connection, flow, 1, sweep_after_s)
     return count
+
+
+async def sweep_in(connection: AsyncConnection, flow: Row[Any], look: int, delay_s: int) -> None:
+    """Have the vendors looked at for what arrived late, once that time is over."""
+    place = in_sweep(flow.flow_id, look, tenant=flow.tenant, legal_entity=flow.legal_entity, delay_s=delay_s)
+    await enqueue(connection, place, *([flow.flow_id] if look == 1 else [flow.flow_id, look]))
 
 
 def _count_nothing() -> None:
@@ -86,7 +99,6 @@ async def give_up(store: Store, lease: Lease, kind: FlowKind[Any], flow_id: str,
     async def let_others_go_on(connection: AsyncConnection) -> None:
         # Without the fence, a flow that is no longer ours would take a place in line from its own next generation.
         await lease.fence(connection)
-        await end_turn(connection, flow_id)  # the last worker died in the middle of it
         await account_admission.leave_line(connection, flow_id)
         if ended:
             to_do = f"{ending.preamble} {advice.unswept}, and {advice.tell}."
@@ -94,7 +106,7 @@ async def give_up(store: Store, lease: Lease, kind: FlowKind[Any], flow_id: str,
 
     ended = await when_available(store, tenant_of(flow_id), has_ended)
     if not ended:
-        await end_flow(store, lease, kind, flow_id, ending)
+        await end_flow(store, lease, kind, flow_id, ending, sweep_after_s=0)  # parked: not swept
     await when_available(store, tenant_of(flow_id), let_others_go_on)
 
 
@@ -131,15 +143,6 @@ async def note_sweep(store: Store, kind: FlowKind[Any], flow_id: str, outcome: s
             elif outcome != "done":
                 said = await last_said(connection, flow_id, kind.late_request_sweep.name)
                 await add_what_to_do(connection, flow_id, f"{kind.advice.unswept}; the second look failed. ({said})")
-
-
-async def was_uncertain(store: Store, flow_id: str, writes: Sequence[str]) -> bool:
-    """Whether a request of one of these steps may still be on its way to a vendor."""
-
-    async def read(connection: AsyncConnection) -> bool:
-        return await outcome_was_uncertain(connection, flow_id, writes)
-
-    return await when_available(store, tenant_of(flow_id), read)
 
 
 async def sweep_early_s(store: Store, flow_id: str, sweep_after_s: int) -> float:

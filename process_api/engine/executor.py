@@ -1,7 +1,7 @@
 """What runs flows inside a worker's process: the engine, and its three durable workflows (begin, run, sweep).
 
-The names of the durable steps are kept in the database: a flow under way replays them by name, so they stay what they
-were when it began, also where the function behind has another name now.
+The workflows make no durable steps of the library's: what a flow has come to is in our own rows, and a workflow that
+begins again goes on from there (docs/decisions/0093). Of the library they need queues, lanes and recovery.
 """
 
 import asyncio
@@ -9,27 +9,28 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dbos import DBOS, DBOSConfig, StepOptions, error
+from dbos import DBOS, DBOSConfig, _workflow_commands, error
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.store import Store, sqlalchemy_url, when_available
 from process_api.engine import account_admission
-from process_api.engine.account_turns import LocalTurns
-from process_api.engine.crash_loops import count_start, forget_starts
+from process_api.engine.crash_loops import Start, count_start, forget_starts
 from process_api.engine.ending import (
+    ENDED,
     end_flow,
     give_up,
     leave_line,
     note_sweep,
     note_unreported,
     sweep_early_s,
-    was_uncertain,
+    sweep_in,
 )
 from process_api.engine.flow_kind import FlowKind
-from process_api.engine.flows import lane_of, tenant_of
+from process_api.engine.flows import tenant_of
+from process_api.engine.queue_pace import QueuePace
 from process_api.engine.queues import (
     APPLICATION,
     BEGIN_WORKFLOW,
@@ -39,7 +40,6 @@ from process_api.engine.queues import (
     SWEEP_WORKFLOW,
     WORKFLOW_VERSION,
     delay,
-    in_sweep,
 )
 from process_api.engine.saga import Saga, pause
 from process_api.engine.steps import Ending, Patience
@@ -47,9 +47,13 @@ from process_api.engine.trace import traced_flow
 from process_api.engine.worker_lease import Lease, LeaseLost
 
 _POLL_S = 0.05
-_QUEUE_POLL_S = 0.1
-# Only flows of an earlier release are there, and each look costs a transaction.
-_EARLIER_QUEUE_POLL_S = 1.0
+# DBOS has ended a workflow shortly after its function has; then its place in the lane is free.
+_PLACE_FREE_AFTER_S = 0.05
+# What looks for flows whose delay is over, and for those with a time limit, of which there are none: DBOS looks every
+# second. Delays are minutes, or half of one.
+_DELAYS_EVERY_S = 5.0
+# Messages between workflows, of which there are none: DBOS looks for them a hundred times a second.
+_MESSAGES_EVERY_S = 60.0
 # DBOS would lay a flow aside that was begun 100 times, as in a night of crashing workers: for good, and nobody is told.
 # What counts here is process_api.engine.crash_loops.
 _BEGUN_MAX: int | None = None
@@ -108,6 +112,24 @@ class Engine:
     drain_s: float
     sweep_after_s: int
     flow_starts_max: int
+    pace: QueuePace | None = None
+    _looking: bool = field(default=False, init=False)
+
+    def wake(self, queue: str) -> None:
+        """Have a queue looked into at once."""
+        if self.pace is not None:
+            self.pace.wake(queue)
+
+    def place_is_free(self) -> None:
+        """Have the queues looked into soon: a flow has ended, and one that waits may take its place."""
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_later(_PLACE_FREE_AFTER_S, self._look_into_all)
+
+    def _look_into_all(self) -> None:
+        self._looking = False
+        for queue in QUEUES:
+            self.wake(queue)
 
     async def stop(self, drain_s: float | None = None) -> None:
         """Take no more flows, give those at work `drain_s` seconds, and end. What is left, others go on with at once.
@@ -117,6 +139,8 @@ class Engine:
         global _engine  # noqa: PLW0603 DBOS registers workflows per process, so there is one engine a process
         for polling in self.dbos.background_thread_stop_events:
             polling.set()
+        if self.pace is not None:
+            self.pace.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.drain_s if drain_s is None else drain_s):
                 while self.lease.flows_at_work:  # noqa: ASYNC110 counted in many tasks, of which none is the last
@@ -159,15 +183,16 @@ async def start_engine(
         "executor_id": lease.executor_id,
         "application_version": WORKFLOW_VERSION,
         "run_migrations": False,
+        "notification_coalesce_sec": _MESSAGES_EVERY_S,
         # As with our own transactions (`Lease.fence`): a worker that is paused in the middle of one keeps no rows
         # locked for longer than it has its flows. DBOS's own limit is a minute.
         "sys_db_idle_transaction_timeout_sec": settings.lease_s,
         "log_level": settings.log_level,
     }
-    # One for all kinds: flows of one account take turns, whatever they are.
-    turns = LocalTurns()
     _engine = engine = Engine(
-        sagas={name: Saga(kind, resources, store, patience, lease, turns) for name, kind in kinds.items()},
+        sagas={
+            name: Saga(kind, resources, store, patience, lease, settings.second_look_s) for name, kind in kinds.items()
+        },
         store=store,
         lease=lease,
         dbos=DBOS(config=config),
@@ -176,14 +201,16 @@ async def start_engine(
         flow_starts_max=settings.flow_starts_max,
     )
     DBOS.listen_queues([*QUEUES, *EARLIER_QUEUES])
+    lease.on_flow_ended, lease.on_handed_back = engine.place_is_free, engine.place_is_free
     await lease.start()
+    _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = _DELAYS_EVERY_S  # noqa: SLF001 it offers no setting
     DBOS.launch()
+    engine.pace = QueuePace(engine.dbos.background_thread_stop_events, QUEUES)
     for name in (*QUEUES, *EARLIER_QUEUES):
         await DBOS.register_queue_async(
             name,
             worker_concurrency=settings.worker_concurrency,
             partition_concurrency=settings.connection_concurrency,
-            polling_interval_sec=_QUEUE_POLL_S if name in QUEUES else _EARLIER_QUEUE_POLL_S,
         )
     return engine
 
@@ -198,14 +225,17 @@ async def begin_flow(flow_id: str, generation: int = 1) -> str:
     """
     engine = running_engine()
     with engine.lease.flow():
-        saga = await _start(engine, flow_id)
-        if saga is None:
+        started = await _start(engine, flow_id)
+        if started is None:
             return "given up"
-        ending = await _run_steps(saga, flow_id, generation, through=saga.kind.connection_known_after)
+        saga, start = started
+        through = saga.kind.connection_known_after
+        if start.standing.status in ENDED and through not in start.standing.done:
+            return await _follow_up(engine, saga, start, start.standing.status)
+        ending = await _run_steps(saga, start, through=through)
         if ending.kind != "succeeded":
-            await _come_to(engine, saga, flow_id, ending)
-            return ending.kind
-        await DBOS.run_step_async({"name": "join_line"}, join_line, flow_id, generation)
+            return await _come_to(engine, saga, start, ending)
+        await join_line(flow_id, generation)
     return "handed on"
 
 
@@ -213,12 +243,15 @@ async def run_flow(flow_id: str, generation: int = 1) -> str:
     """Run a flow's steps to their end, write the end down with its event, and report a bad one."""
     engine = running_engine()
     with engine.lease.flow():
-        saga = await _start(engine, flow_id)
-        if saga is None:
+        started = await _start(engine, flow_id)
+        if started is None:
             return "given up"
-        ending = await _run_steps(saga, flow_id, generation)
-        await _come_to(engine, saga, flow_id, ending)
-    return ending.kind
+        saga, start = started
+        if start.standing.generation != generation:
+            return "gone on with"
+        if start.standing.status in ENDED:
+            return await _follow_up(engine, saga, start, start.standing.status)
+        return await _come_to(engine, saga, start, await _run_steps(saga, start))
 
 
 async def sweep_flow(flow_id: str, look: int = 1) -> str:
@@ -228,21 +261,21 @@ async def sweep_flow(flow_id: str, look: int = 1) -> str:
     """
     engine = running_engine()
     with engine.lease.flow():
-        saga = await _start(engine, flow_id)
-        if saga is None:
+        started = await _start(engine, flow_id)
+        if started is None:
             return "given up"
+        saga, start = started
         kind, sweep = saga.kind, saga.kind.late_request_sweep
         if sweep is None:
             raise AssertionError(f"flow {flow_id}: {kind.name} sweeps nothing")
-        asked: StepOptions = {"name": "second_look_early_s"}
-        await pause(await DBOS.run_step_async(asked, sweep_early_s, engine.store, flow_id, engine.sweep_after_s))
+        await pause(await sweep_early_s(engine.store, flow_id, engine.sweep_after_s))
         tried = (look - 1) * saga.patience.attempts_max
-        looked = await saga.settle(flow_id, sweep, "forward", tried=tried)
+        looked = await saga.settle(flow_id, sweep, start.standing.last(sweep.name), tried=tried)
         if looked["kind"] in {"unavailable", "unknown"}:
             delay_s = min(engine.sweep_after_s * 2 ** min(look + 1, 16), _SWEEP_PAUSE_MAX_S)
-            await _sweep_in(engine, flow_id, look + 1, delay_s)
+            await _sweep_again(engine, start, look + 1, delay_s)
         if looked["kind"] != "done" or look > 1:
-            await DBOS.run_step_async({"name": "note_look"}, note_sweep, engine.store, kind, flow_id, looked["kind"])
+            await note_sweep(engine.store, kind, flow_id, looked["kind"])
     return looked["kind"]
 
 
@@ -263,21 +296,18 @@ for _names, _part, _workflow, _number in WORKFLOWS:
 # -- their parts --------------------------------------------------------------------------------------------------
 
 
-async def _start(engine: Engine, flow_id: str) -> Saga[Any] | None:
-    """Return how the flow is run; None where it is in a crash loop and has been given up.
-
-    No durable step is made: which one would be next in the workflow is not known here.
-    """
+async def _start(engine: Engine, flow_id: str) -> tuple[Saga[Any], Start] | None:
+    """Return how the flow is run, and how far it has come; None where it is in a crash loop and has been given up."""
     start = await count_start(engine.store, engine.lease, flow_id)
-    saga = engine.sagas.get(start.kind)
-    if saga is None or not saga.kind.knows(start.step_table):
+    saga = engine.sagas.get(start.flow.kind)
+    if saga is None or not saga.kind.knows(start.flow.step_table):
         await _put_back(engine, flow_id)
         raise LeaseLost
-    saga = saga.at(start.step_table)
+    saga = saga.at(start.flow.step_table)
     if start.count > engine.flow_starts_max:
         await give_up(engine.store, engine.lease, saga.kind, flow_id, engine.flow_starts_max)
         return None
-    return saga
+    return saga, start
 
 
 async def _put_back(engine: Engine, flow_id: str) -> None:
@@ -292,35 +322,44 @@ async def _put_back(engine: Engine, flow_id: str) -> None:
     await when_available(engine.store, tenant_of(flow_id), put_back)
 
 
-async def _run_steps(saga: Saga[Any], flow_id: str, generation: int, *, through: str | None = None) -> Ending:
+async def _run_steps(saga: Saga[Any], start: Start, *, through: str | None = None) -> Ending:
     try:
-        return await saga.run(flow_id, resumed=generation > 1, through=through)
+        return await saga.run(start.flow.flow_id, start.standing, through=through)
     except error.DBOSException:
         raise  # the library's own: it cannot go on with this workflow, and says why
     except Exception:  # noqa: BLE001 whatever it is, the flow must come to an end
-        _log.exception("defect in the saga of %s", flow_id)
+        _log.exception("defect in the saga of %s", start.flow.flow_id)
         return Ending("parked", "", "defect", "Something in our own code failed; the log has the rest.", _DEFECT)
 
 
-async def _come_to(engine: Engine, saga: Saga[Any], flow_id: str, ending: Ending) -> None:
-    kind, store, lease = saga.kind, engine.store, engine.lease
-    await DBOS.run_step_async({"name": "end_order"}, end_flow, store, lease, kind, flow_id, ending)
-    if ending.kind != "succeeded":
-        if kind.report_ending is not None:
-            told = await saga.settle(flow_id, kind.report_ending, "forward")
-            if told["kind"] != "done":
-                await DBOS.run_step_async({"name": "note_untold"}, note_unreported, store, kind, flow_id)
-        await DBOS.run_step_async({"name": "leave_line"}, leave_line, store, lease, flow_id)
-    if kind.late_request_sweep is None or ending.kind == "parked":
-        return
-    if await DBOS.run_step_async({"name": "was_uncertain"}, was_uncertain, store, flow_id, kind.vendor_writes):
-        await _sweep_in(engine, flow_id, 1, engine.sweep_after_s)
+async def _come_to(engine: Engine, saga: Saga[Any], start: Start, ending: Ending) -> str:
+    """Write an end other than success down, and do what follows it."""
+    if ending.kind == "succeeded":
+        return ending.kind
+    flow_id = start.flow.flow_id
+    await end_flow(engine.store, engine.lease, saga.kind, flow_id, ending, engine.sweep_after_s)
+    return await _follow_up(engine, saga, start, ending.kind)
 
 
-async def _sweep_in(engine: Engine, flow_id: str, look: int, delay_s: int) -> None:
-    tenant, legal_entity = await DBOS.run_step_async({"name": "read_lane"}, read_lane, engine.store, flow_id)
-    place = in_sweep(flow_id, look, tenant=tenant, legal_entity=legal_entity, delay_s=delay_s)
-    await DBOS.enqueue_workflow_with_options_async(place, *([flow_id] if look == 1 else [flow_id, look]))
+async def _follow_up(engine: Engine, saga: Saga[Any], start: Start, ended: str) -> str:
+    """Report an end other than success, and let the next flow of the account in. Doing it again changes nothing."""
+    if ended == "succeeded":
+        return ended
+    kind, flow_id = saga.kind, start.flow.flow_id
+    if kind.report_ending is not None:
+        told = await saga.settle(flow_id, kind.report_ending, start.standing.last(kind.report_ending.name))
+        if told["kind"] != "done":
+            await note_unreported(engine.store, kind, flow_id)
+    await leave_line(engine.store, engine.lease, flow_id)
+    return ended
+
+
+async def _sweep_again(engine: Engine, start: Start, look: int, delay_s: int) -> None:
+    async def put_off(connection: AsyncConnection) -> None:
+        await engine.lease.fence(connection)
+        await sweep_in(connection, start.flow, look, delay_s)
+
+    await when_available(engine.store, tenant_of(start.flow.flow_id), put_off)
 
 
 async def join_line(flow_id: str, generation: int) -> None:
@@ -332,12 +371,3 @@ async def join_line(flow_id: str, generation: int) -> None:
         await account_admission.join_line(connection, flow_id, generation)
 
     await when_available(engine.store, tenant_of(flow_id), join)
-
-
-async def read_lane(store: Store, flow_id: str) -> tuple[str, str]:
-    """Return the tenant and the legal entity of a flow whose connection is known."""
-
-    async def read(connection: AsyncConnection) -> tuple[str, str]:
-        return await lane_of(connection, flow_id)
-
-    return await when_available(store, tenant_of(flow_id), read)

@@ -209,18 +209,11 @@ def of_legal_entities(legal_entities: frozenset[str] | None) -> list[ColumnEleme
     return [flows.c.legal_entity.in_(sorted(legal_entities))]
 
 
-async def lane_of(connection: AsyncConnection, flow_id: str) -> tuple[str, str]:
-    """Return the tenant and the legal entity of a flow whose connection is known."""
-    row = (
-        await connection.execute(select(flows.c.tenant, flows.c.legal_entity).where(flows.c.flow_id == flow_id))
-    ).one()
-    return row.tenant, row.legal_entity
-
-
 async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
-    """Add a sentence to what an operator is told to do."""
-    known = func.coalesce(flows.c.what_to_do + " ", "")
-    await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(what_to_do=known + sentence))
+    """Add a sentence to what an operator is told to do, unless it is there."""
+    told = func.coalesce(flows.c.what_to_do, "")
+    new = update(flows).where(flows.c.flow_id == flow_id, ~told.contains(sentence, autoescape=True))
+    await connection.execute(new.values(what_to_do=func.ltrim(told + " " + sentence)))
 
 
 async def remove_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
@@ -231,14 +224,6 @@ async def remove_what_to_do(connection: AsyncConnection, flow_id: str, sentence:
         .where(flows.c.flow_id == flow_id, flows.c.what_to_do.contains(sentence, autoescape=True))
         .values(what_to_do=left)
     )
-
-
-async def undoing_to(connection: AsyncConnection, flow_id: str) -> dict[str, Any] | None:
-    """The ending that a flow comes to once all it has begun is undone; None while it goes forward."""
-    ending: dict[str, Any] | None = await connection.scalar(
-        select(flows.c.undoing_to).where(flows.c.flow_id == flow_id)
-    )
-    return ending
 
 
 async def change_flow(connection: AsyncConnection, flow_id: str, **columns: Any) -> None:

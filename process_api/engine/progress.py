@@ -1,17 +1,73 @@
-"""How far a flow has come: its steps, and every attempt at them, written down before and after."""
+"""How far a flow has come: its steps, and every attempt at them, written down before and after.
 
-from collections.abc import Sequence
-from dataclasses import asdict
+These rows are what a flow goes on from when its worker has died; the workflow engine's library keeps no record of steps
+beside them (docs/decisions/0093).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import ScalarSelect, cast, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import Row, ScalarSelect, case, cast, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.tables import flow_attempts, flow_steps, flows
 from process_api.engine.flows import FlowStatus, StepState
-from process_api.engine.steps import FlowConnection
+from process_api.engine.steps import Direction, Ending, FlowConnection
 from shared.shortened import DETAIL_CHARS_MAX, shortened
+
+_UNDER_WAY = (FlowStatus.queued, FlowStatus.running)
+
+
+@dataclass(frozen=True)
+class LastAttempt:
+    """The last attempt at a step in this generation of its flow; `begun`: its worker died in the middle of it."""
+
+    direction: Direction
+    attempt: int
+    outcome: str
+    again_after_s: float | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a flow had come when a worker began with it."""
+
+    status: FlowStatus
+    generation: int
+    undoing_to: Ending | None = None
+    done: frozenset[str] = frozenset()
+    attempts: Mapping[tuple[str, bool], LastAttempt] = field(default_factory=dict)
+
+    def last(self, step: str, direction: Direction = "forward") -> LastAttempt | None:
+        """Return the last attempt at the step, forwards or backwards; a look for it counts as forwards."""
+        return self.attempts.get((step, direction == "undo"))
+
+
+async def read_standing(connection: AsyncConnection, flow: Row[Any]) -> Standing:
+    """Return how far a flow has come."""
+    status, generation = FlowStatus(flow.status), flow.generation
+    if status is FlowStatus.queued and generation == 1:
+        return Standing(status, generation)  # nothing has been tried
+    done = select(flow_steps.c.step).where(flow_steps.c.flow_id == flow.flow_id, flow_steps.c.state == StepState.done)
+    undoing = (flow_attempts.c.direction == "undo").label("undoing")
+    last = (
+        select(flow_attempts, undoing)
+        .where(flow_attempts.c.flow_id == flow.flow_id, flow_attempts.c.generation == generation)
+        .ext(distinct_on(flow_attempts.c.step, undoing))
+        .order_by(flow_attempts.c.step, undoing, flow_attempts.c.attempt.desc(), flow_attempts.c.begun_at.desc())
+    )
+    return Standing(
+        status,
+        generation,
+        Ending(**flow.undoing_to) if flow.undoing_to is not None else None,
+        frozenset(await connection.scalars(done)),
+        {
+            (row.step, row.undoing): LastAttempt(row.direction, row.attempt, row.outcome, row.again_after_s)
+            for row in await connection.execute(last)
+        },
+    )
 
 
 async def begin_attempt(
@@ -23,15 +79,12 @@ async def begin_attempt(
     direction: str,
     attempt: int,
     executor_id: str,
-) -> None:
-    """Write down, before anything is sent, that a step begins: from here on it counts as possibly happened."""
-    if direction != "undo":
-        await connection.execute(
-            insert(flow_steps)
-            .values(flow_id=flow_id, step=step, position=position, state=StepState.begun)
-            .on_conflict_do_nothing()
-        )
-    await connection.execute(
+) -> Row[Any]:
+    """Write down, before anything is sent, that a step begins: from here on it counts as possibly happened.
+
+    Returns the flow.
+    """
+    begun = (
         insert(flow_attempts)
         .values(
             flow_id=flow_id,
@@ -44,22 +97,40 @@ async def begin_attempt(
         )
         .on_conflict_do_update(
             index_elements=["flow_id", "step", "direction", "generation", "attempt"],
-            set_={"resumed": True, "executor_id": executor_id},
+            set_={"resumed": True, "executor_id": executor_id, "outcome": "begun"},
         )
     )
     working = FlowStatus.compensating if direction == "undo" else FlowStatus.running
-    await connection.execute(
+    moves = flows.c.status.in_(_UNDER_WAY)
+    at_work = (
         update(flows)
-        .where(flows.c.flow_id == flow_id, flows.c.status.in_([FlowStatus.queued, FlowStatus.running]))
-        .values(current_step=step, status=working)
+        .where(flows.c.flow_id == flow_id)
+        .values(
+            current_step=case((moves, step), else_=flows.c.current_step),
+            status=case((moves, working), else_=flows.c.status),
+        )
+        .returning(flows)
+        .add_cte(begun.cte("attempt"))
     )
+    if direction != "undo":
+        stepped = insert(flow_steps).values(flow_id=flow_id, step=step, position=position, state=StepState.begun)
+        at_work = at_work.add_cte(stepped.on_conflict_do_nothing().cte("step"))
+    return (await connection.execute(at_work)).one()
 
 
 async def end_attempt(
-    connection: AsyncConnection, *, flow_id: str, step: str, direction: str, attempt: int, outcome: str, detail: str
+    connection: AsyncConnection,
+    *,
+    flow_id: str,
+    step: str,
+    direction: str,
+    attempt: int,
+    outcome: str,
+    detail: str,
+    again_after_s: float | None = None,
 ) -> None:
-    """Write down how an attempt ended."""
-    await connection.execute(
+    """Write down how an attempt ended, and how long to wait before the next one."""
+    ended = (
         update(flow_attempts)
         .where(
             flow_attempts.c.flow_id == flow_id,
@@ -67,9 +138,16 @@ async def end_attempt(
             flow_attempts.c.direction == direction,
             flow_attempts.c.generation == _generation_of(flow_id),
             flow_attempts.c.attempt == attempt,
+            flow_attempts.c.outcome == "begun",  # where the answer to a commit was lost, it may have ended
         )
-        .values(outcome=outcome, detail=shortened(detail, DETAIL_CHARS_MAX), finished_at=func.clock_timestamp())
+        .values(
+            outcome=outcome,
+            detail=shortened(detail, DETAIL_CHARS_MAX),
+            finished_at=func.clock_timestamp(),
+            again_after_s=again_after_s,
+        )
     )
+    await connection.execute(ended)
 
 
 async def end_step(
@@ -82,19 +160,20 @@ async def end_step(
     result: dict[str, Any] | None = None,
     known: FlowConnection | None = None,
 ) -> None:
-    """Write down that a step is done, with what it found, or undone. `known`: the flow's connection, once it is."""
+    """Write down that a step is done, with what it found, or undone: the flow got somewhere.
+
+    `known`: the flow's connection, once it is.
+    """
     values: dict[str, Any] = {"state": state, "finished_at": func.clock_timestamp()}
     if vendor_ids is not None:
         values["vendor_ids"] = vendor_ids
-    await connection.execute(
-        update(flow_steps).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step).values(**values)
-    )
-    changes: dict[str, Any] = {} if known is None else asdict(known)
+    ended = update(flow_steps).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step).values(**values)
+    changes: dict[str, Any] = {"fruitless_starts": 0, **({} if known is None else asdict(known))}
     if result is not None:
         merged = flows.c.results.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
         changes["results"] = merged
-    if changes:
-        await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(**changes))
+    got_on = update(flows).where(flows.c.flow_id == flow_id).values(**changes)
+    await connection.execute(got_on.add_cte(ended.cte("ended")))
 
 
 async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from process_api.database.notices import CHANNEL
+
 if TYPE_CHECKING:
     # The library itself is the worker's: imported into the API's processes it would be a fifth of their memory.
     from dbos import EnqueueOptions
@@ -70,16 +72,32 @@ def in_sweep(flow_id: str, look: int = 1, *, tenant: str, legal_entity: str, del
 
 # The library's own function for processes that enqueue without it.
 _ENQUEUE = text(
-    "SELECT dbos.enqueue_workflow("
+    "SELECT pg_notify(:channel, :queue_name), dbos.enqueue_workflow("
     "workflow_name => :workflow_name, queue_name => :queue_name, workflow_id => :workflow_id,"
     " queue_partition_key => :queue_partition_key, app_version => :app_version, application_name => :application_name,"
-    " positional_args => ARRAY(SELECT json_array_elements(CAST(:arguments AS json))))"
+    " positional_args => ARRAY(SELECT json_array_elements(CAST(:arguments AS json))),"
+    " delay_until_epoch_ms => (extract(epoch FROM clock_timestamp()) * 1000)::bigint + CAST(:delay_ms AS bigint))"
 )
 
 
 async def enqueue(connection: AsyncConnection, place: EnqueueOptions, *arguments: str | int) -> None:
-    """Put a flow into its queue, in this transaction: what exists is queued, and what is queued exists."""
-    await connection.execute(_ENQUEUE, {**place, "application_name": APPLICATION, "arguments": json.dumps(arguments)})
+    """Put a flow into its queue, in this transaction: what exists is queued, and what is queued exists.
+
+    Workers are told of it once that is committed.
+    """
+    delay_s = place.get("delay_seconds")
+    values = {
+        "channel": CHANNEL,
+        "workflow_name": place["workflow_name"],
+        "workflow_id": place["workflow_id"],
+        "queue_name": place["queue_name"],
+        "queue_partition_key": place["queue_partition_key"],
+        "app_version": place["app_version"],
+        "application_name": APPLICATION,
+        "arguments": json.dumps(arguments),
+        "delay_ms": None if delay_s is None else round(delay_s * 1000),
+    }
+    await connection.execute(_ENQUEUE, values)
 
 
 def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:

@@ -8,72 +8,40 @@ What decides is the family of the error (shared.problem):
     NeedsDecision    a person has to decide      park at once, with what there is to decide
     anything else    a defect of ours            park at once: repeating it would not help
 
-Every attempt is one durable DBOS step, so a restart goes on where the last one stopped. DBOS runs a step at least once:
-an attempt that was cut off runs again, and finds by external id what its first run made.
+Every attempt is written down before and after (engine/attempts.py), and nowhere else: a worker that takes a flow over
+goes on from these rows. An attempt that was cut off runs again, and finds by external id what its first run made.
 """
 
 import asyncio
 import logging
-import random
-import time
-from collections.abc import Awaitable
-from contextlib import AsyncExitStack, suppress
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Generic, Literal, NotRequired, TypedDict
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Generic
 
-from dbos import DBOS, StepOptions
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.store import Store, when_available
-from process_api.database.tables import flows
-from process_api.engine.account_turns import LocalTurns, end_turn, take_turn
-from process_api.engine.crash_loops import forget_starts
+from process_api.engine.attempts import Attempts, Begun, TheEnd, said
+from process_api.engine.ending import end_flow
 from process_api.engine.flow_kind import FlowKind
-from process_api.engine.flows import StepState, change_flow, tenant_of, undoing_to
-from process_api.engine.progress import begin_attempt, begun_steps, end_attempt, end_step, step_state
-from process_api.engine.steps import C, Direction, Ending, Found, Patience, Step
+from process_api.engine.flows import change_flow, tenant_of
+from process_api.engine.progress import LastAttempt, Standing, begun_steps
+from process_api.engine.steps import C, Direction, Ending, Found, Outcome, OutcomeKind, Patience, Step
 from process_api.engine.trace import traced_attempt
 from process_api.engine.worker_lease import Lease
 from shared.problem import (
     Conflict,
-    InvalidRequest,
     NeedsDecision,
     OutcomeUnknown,
     QuotewayError,
     Rejected,
     Unavailable,
-    VendorError,
 )
 from shared.telemetry.process_telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
-# `waiting`: nothing was tried, since another flow of the account had its turn.
-OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "decision", "defect"]
 # An undo is tried longer: what it leaves behind, a person has to clear away.
 _UNDO_PATIENCE_FACTOR = 3
-# How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
-_TURN_WAIT_S = 10.0
-_TURN_POLL_S = 0.2
-_SETTLED: dict[Direction, frozenset[StepState]] = {
-    "forward": frozenset({StepState.done}),
-    "find": frozenset({StepState.done}),
-    "undo": frozenset({StepState.undone}),
-}
-
-
-class Outcome(TypedDict):
-    """How an attempt ended. Plain data: DBOS stores it, and replays it after a restart.
-
-    What a vendor said is not in it: a sentence may name a person. It is with the attempt (`flow_attempts`).
-    """
-
-    kind: OutcomeKind
-    reason_code: str
-    pause_s: float
-    # Outcomes kept by workers of an earlier release have none of these.
-    what_to_do: NotRequired[str]
-    attempts_max: NotRequired[int]
+_SWEEP_AFTER_S = 600
 
 
 @dataclass(frozen=True)
@@ -85,54 +53,78 @@ class Saga(Generic[C]):
     store: Store
     patience: Patience
     lease: Lease
-    local_turns: LocalTurns = field(default_factory=LocalTurns)
+    sweep_after_s: int = _SWEEP_AFTER_S
 
     def at(self, step_table: int | None) -> "Saga[C]":
         """Return what runs a flow that is pinned to that step table."""
         kind = self.kind.at(step_table)
         return self if kind is self.kind else replace(self, kind=kind)
 
-    async def load(self, flow_id: str) -> C:
-        """Load the context of an attempt."""
-        async with self.store.transaction(tenant_of(flow_id)) as connection:
-            flow = (await connection.execute(select(flows).where(flows.c.flow_id == flow_id))).one()
-            return await self.kind.load(self.resources, connection, flow)
+    @property
+    def attempts(self) -> Attempts[C]:
+        """What writes attempts down."""
+        return Attempts(self.kind, self.resources, self.store, self.lease, self.sweep_after_s)
 
-    async def run(self, flow_id: str, *, resumed: bool = False, through: str | None = None) -> Ending:
+    async def run(self, flow_id: str, standing: Standing, *, through: str | None = None) -> Ending:
         """Run the steps in order, all or `through` one, and return how that ended. A refusal undoes what has begun.
 
-        Called inside a durable workflow. What an earlier workflow of the flow has done stays done.
-
-        `resumed`: the flow was parked. What is done stays done, what is being undone goes on being undone, and the
-        step that did not come to an end is looked for before it is tried again.
+        What is done stays done, and what is being undone goes on being undone. Where the flow was parked, the step that
+        did not come to an end is looked for before it is tried again. After the last step the end is written down too.
         """
-        if resumed:
-            ending = await DBOS.run_step_async({"name": "read_undoing_to"}, self._undoing_to, flow_id)
-            if ending is not None:
-                return await self._compensate(flow_id, ending)
-        past_pivot = False
-        for step in self.kind.steps:
-            outcome = await self.settle(flow_id, step, "forward", look_first=resumed)
+        if standing.undoing_to is not None:
+            return await self._compensate(flow_id, standing.undoing_to, standing)
+        past_pivot = any(step.kind == "pivot" and step.name in standing.done for step in self.kind.steps)
+        begun: Begun[C] | TheEnd | None = None
+        for step, following in self._left(standing, through):
+            outcome, begun = await self._settle(
+                flow_id,
+                step,
+                "forward",
+                standing.last(step.name),
+                look_first=standing.generation > 1,
+                begun=begun if isinstance(begun, Begun) else None,
+                following=following,
+            )
             if outcome["kind"] == "done":
                 past_pivot = past_pivot or step.kind == "pivot"
-                if step.name == through:
-                    break
                 continue
             if outcome["kind"] == "rejected" and past_pivot:
                 return _parked(step, outcome, "This was refused after there was no way back")
             if outcome["kind"] == "rejected":
-                return await self._compensate(flow_id, Ending("rejected", step.name, outcome["reason_code"]))
+                return await self._compensate(flow_id, Ending("rejected", step.name, outcome["reason_code"]), standing)
             return _parked(step, outcome, "" if outcome["kind"] == "decision" else "This did not come to an end")
-        return Ending("succeeded")
+        ending = Ending("succeeded")
+        if through is None and begun != "the end":
+            await end_flow(self.store, self.lease, self.kind, flow_id, ending, self.sweep_after_s)
+        return ending
 
-    async def _compensate(self, flow_id: str, ending: Ending) -> Ending:
+    async def settle(self, flow_id: str, step: Step[C], last: LastAttempt | None, *, tried: int = 0) -> Outcome:
+        """Try a step that stands alone until it is done, refused, or our patience ends.
+
+        `last`: the last attempt at it in this generation of the flow. `tried`: how many attempts an earlier workflow
+        has made at it, so that these are counted on from there.
+        """
+        outcome, _ = await self._settle(flow_id, step, "forward", last, tried=tried)
+        return outcome
+
+    def _left(self, standing: Standing, through: str | None) -> list[tuple[Step[C], Step[C] | TheEnd | None]]:
+        """The steps that are to be made, each with what follows it: a step, the flow's end, or another workflow."""
+        names = [step.name for step in self.kind.steps]
+        steps = self.kind.steps if through is None else self.kind.steps[: names.index(through) + 1]
+        left = [step for step in steps if step.name not in standing.done]
+        # In a later generation a step is looked for before it begins.
+        following: list[Step[C] | TheEnd | None] = [*(left[1:] if standing.generation == 1 else [None] * len(left[1:]))]
+        last: list[Step[C] | TheEnd | None] = ["the end" if through is None else None] if left else []
+        return list(zip(left, [*following, *last], strict=True))
+
+    async def _compensate(self, flow_id: str, ending: Ending, standing: Standing) -> Ending:
         """Undo what has begun, last first, and return this ending, or the parking of it."""
         by_name = {step.name: step for step in self.kind.steps}
-        for name in await DBOS.run_step_async({"name": "list_begun_steps"}, self._begun_steps, flow_id, ending):
+        for name in await self._begun_steps(flow_id, ending):
             step = by_name[name]
             if step.undo is None:
                 continue
-            outcome = await self.settle(flow_id, step, "undo")
+            outcome, _ = await self._settle(flow_id, step, "undo", standing.last(name, "undo"))
             if outcome["kind"] != "done":
                 why = "refused" if ending.kind == "rejected" else "given up"
                 return _parked(
@@ -140,181 +132,99 @@ class Saga(Generic[C]):
                 )
         return ending
 
-    async def settle(
-        self, flow_id: str, step: Step[C], direction: Direction, *, look_first: bool = False, tried: int = 0
-    ) -> Outcome:
-        """Try a step until it is done, refused, or our patience ends. Called inside a durable workflow.
+    async def _settle(
+        self,
+        flow_id: str,
+        step: Step[C],
+        direction: Direction,
+        last: LastAttempt | None,
+        *,
+        look_first: bool = False,
+        tried: int = 0,
+        begun: Begun[C] | None = None,
+        following: Step[C] | TheEnd | None = None,
+    ) -> tuple[Outcome, Begun[C] | TheEnd | None]:
+        """Try a step until it is done, refused, or our patience ends. Returns what follows it too, which has begun.
 
         `look_first`: it may have happened before, so it is looked for, which takes no attempt of our patience.
-        `tried`: how many attempts an earlier workflow has made at it, so that these are counted on from there.
+        `begun`: its first attempt, where that is written down already.
         """
         unknown = look_first and direction == "forward" and step.find is not None
         free_looks, attempt = (1 if unknown else 0), 0
+        if begun is None and last is not None and last.attempt > tried:
+            unknown = _is_unknown(last)
+            attempt = last.attempt - tried - (1 if last.outcome == "begun" else 0)
+            await pause(self._pause_after(last))
         while True:
             attempt += 1
             looking = unknown and direction == "forward" and step.find is not None
-            outcome = await self._attempt(flow_id, step, "find" if looking else direction, tried + attempt)
+            outcome, next_begun = await self._attempt_once(
+                flow_id, step, "find" if looking else direction, tried + attempt, begun=begun, following=following
+            )
+            begun = None
             if outcome["kind"] in {"done", "rejected", "decision", "defect"}:
-                return outcome
+                return outcome, next_begun
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
-            allowed = outcome.get("attempts_max") or self.patience.attempts_max
+            allowed = outcome["attempts_max"] or self.patience.attempts_max
             if attempt >= allowed * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1) + free_looks:
-                return outcome
+                return outcome, None
             if outcome["kind"] != "absent":
                 await pause(outcome["pause_s"])
 
-    async def _attempt(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
-        options: StepOptions = {"name": f"{step.name}.{direction}"}
-        while True:
-            outcome = await DBOS.run_step_async(options, self._attempt_once, flow_id, step, direction, attempt)
-            if outcome["kind"] != "waiting":
-                return outcome
-            await pause(outcome["pause_s"])
+    def _pause_after(self, last: LastAttempt) -> float:
+        """The pause that a worker was in when it died: it begins anew."""
+        if last.again_after_s is not None:
+            return last.again_after_s
+        # Written down by a worker of a release that kept it elsewhere.
+        return self.patience.settle_s if last.outcome == "unknown" else 0.0
 
     async def _begun_steps(self, flow_id: str, ending: Ending) -> list[str]:
         """Return what is to be undone. From here on the flow can only come to this ending, however often it parks."""
 
         async def begin_undoing(connection: AsyncConnection) -> list[str]:
+            await self.lease.fence(connection)
             await change_flow(connection, flow_id, undoing_to=asdict(ending))
             return await begun_steps(connection, flow_id)
 
         return await when_available(self.store, tenant_of(flow_id), begin_undoing)
 
-    async def _undoing_to(self, flow_id: str) -> Ending | None:
-        def read(connection: AsyncConnection) -> Awaitable[dict[str, Any] | None]:
-            return undoing_to(connection, flow_id)
-
-        ending = await when_available(self.store, tenant_of(flow_id), read)
-        return Ending(**ending) if ending is not None else None
-
     @traced_attempt
-    async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
+    async def _attempt_once(
+        self,
+        flow_id: str,
+        step: Step[C],
+        direction: Direction,
+        attempt: int,
+        *,
+        begun: Begun[C] | None = None,
+        following: Step[C] | TheEnd | None = None,
+    ) -> tuple[Outcome, Begun[C] | TheEnd | None]:
         """One attempt: written down, made, and written down again. Never raises what a vendor or a defect can cause.
 
-        Raises LeaseLost where the flow is, or will be, another worker's: nothing is sent or written down any more.
+        Returns what follows it too, where it was done. Raises LeaseLost where the flow is, or will be, another
+        worker's: nothing is sent or written down any more.
         """
         try:
             self.lease.require()
-            context = await self.load(flow_id)
-            set_correlation_id(context.correlation_id)
-            return await self._attempt_when_in_turn(context, step, direction, attempt)
+            begun = begun or await self.attempts.begin(flow_id, step, direction, attempt)
+            if begun is None:
+                return _outcome("done"), None
+            set_correlation_id(begun.context.correlation_id)
+            with self.lease.attempt():
+                found = await _call(step, direction, begun.context)
+            outcome = _outcome("absent" if found is None else "done")
+            return outcome, await self.attempts.end(begun, outcome, found, None if found is None else following)
         except QuotewayError as error:
             outcome = self._judge(error, attempt)
-            return await self._failed(flow_id, step, direction, attempt, outcome, _said(error), error)
+            await self.attempts.fail(flow_id, step, direction, attempt, outcome, said(error), error)
         except Exception as error:  # noqa: BLE001 see below
             # A defect of ours. Left to itself it would end the workflow and leave the flow unfinished for ever.
             _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
+            outcome = _outcome("defect", "defect")
             detail = f"{type(error).__name__} in our own code; the log has the rest."
-            return await self._failed(flow_id, step, direction, attempt, _outcome("defect", "defect"), detail)
-
-    async def _failed(
-        self,
-        flow_id: str,
-        step: Step[C],
-        direction: Direction,
-        attempt: int,
-        outcome: Outcome,
-        detail: str,
-        error: QuotewayError | None = None,
-    ) -> Outcome:
-        with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
-            async with self.store.transaction(tenant_of(flow_id)) as connection:
-                await self.lease.fence(connection)
-                if outcome["kind"] == "rejected" and error is not None:
-                    await self.kind.record.note_refused(connection, flow_id, error)
-                await self._end(connection, flow_id, step, direction, attempt, outcome, detail)
-        return outcome
-
-    async def _attempt_when_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome:
-        waits_until = time.monotonic() + _TURN_WAIT_S
-        while True:
-            # Let go of while waiting: the flow whose turn it is may be one of this worker's, and behind this one.
-            async with AsyncExitStack() as turn:
-                if step.in_turn:
-                    await turn.enter_async_context(self.local_turns.turn(context.tenant, context.account_id))
-                outcome = await self._attempt_in_turn(context, step, direction, attempt)
-            if outcome["kind"] != "waiting" or time.monotonic() >= waits_until:
-                return outcome
-            await asyncio.sleep(_TURN_POLL_S * random.uniform(0.5, 1.5))  # noqa: S311 jitter is no secret
-
-    async def _attempt_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome:
-        settled = await self._begin(context, step, direction, attempt)
-        if settled is not None:
-            return settled
-        with self.lease.attempt():
-            found = await _call(step, direction, context)
-        outcome = _outcome("absent" if found is None else "done")
-        detail = found.message if found else "nothing there"
-        async with self.store.transaction(context.tenant) as connection:
-            await self.lease.fence(connection)
-            if found is not None:
-                await self._write_down(connection, context, step, direction, found)
-            await self._end(connection, context.flow_id, step, direction, attempt, outcome, detail)
-        return outcome
-
-    async def _begin(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome | None:
-        """Write down that the attempt begins. An outcome where there is nothing to attempt, or not yet."""
-        async with self.store.transaction(context.tenant) as connection:
-            await self.lease.fence(connection)
-            if await step_state(connection, context.flow_id, step.name) in _SETTLED[direction]:
-                # The first run of this attempt wrote everything down, but died before DBOS kept its outcome.
-                return _outcome("done")
-            if step.in_turn and not await take_turn(connection, context.tenant, context.account_id, context.flow_id):
-                await forget_starts(connection, context.flow_id)  # one that waits ends no worker
-                return _outcome("waiting", pause_s=_TURN_POLL_S)
-            await begin_attempt(
-                connection,
-                flow_id=context.flow_id,
-                step=step.name,
-                position=self.kind.position_of(step),
-                direction=direction,
-                attempt=attempt,
-                executor_id=self.lease.executor_id,
-            )
-            if attempt == 1:
-                phase = self.kind.record.undoing_phase if direction == "undo" else step.phase
-                if phase is not None and phase != context.phase:
-                    await self.kind.record.enter_phase(connection, context.subject, phase, step.name)
-        return None
-
-    async def _write_down(self, connection: Any, context: C, step: Step[C], direction: Direction, found: Found) -> None:
-        if direction == "undo":
-            await end_step(connection, flow_id=context.flow_id, step=step.name, state=StepState.undone)
-            return
-        await end_step(
-            connection,
-            flow_id=context.flow_id,
-            step=step.name,
-            state=StepState.done,
-            vendor_ids=found.vendor_ids,
-            result=found.result,
-            known=found.connection,
-        )
-        await self.kind.record.note_found(connection, context.subject, step.name, found)
-
-    async def _end(
-        self,
-        connection: Any,
-        flow_id: str,
-        step: Step[C],
-        direction: Direction,
-        attempt: int,
-        outcome: Outcome,
-        detail: str,
-    ) -> None:
-        if step.in_turn:
-            await end_turn(connection, flow_id)
-        await forget_starts(connection, flow_id)
-        await end_attempt(
-            connection,
-            flow_id=flow_id,
-            step=step.name,
-            direction=direction,
-            attempt=attempt,
-            outcome=outcome["kind"],
-            detail=detail,
-        )
+            await self.attempts.fail(flow_id, step, direction, attempt, outcome, detail)
+        return outcome, None
 
     def _judge(self, error: QuotewayError, attempt: int) -> Outcome:
         if isinstance(error, Rejected):
@@ -326,7 +236,8 @@ class Saga(Generic[C]):
             what_to_do = error.what_to_do if isinstance(error, Unavailable) else ""
             pause_s = self.patience.pause_s(attempt, error.retry_after_s)
             outcome = _outcome("unavailable", "unavailable", pause_s, what_to_do)
-            return {**outcome, "attempts_max": error.attempts_max or 0} if isinstance(error, Unavailable) else outcome
+            outcome["attempts_max"] = (error.attempts_max or 0) if isinstance(error, Unavailable) else 0
+            return outcome
         if isinstance(error, NeedsDecision):
             return _outcome("decision", error.reason_code, what_to_do=error.what_to_do)
         # Another tier of ours does not understand us: a defect, which the same request would meet again.
@@ -336,15 +247,22 @@ class Saga(Generic[C]):
 async def pause(pause_s: float) -> None:
     """A pause that is over once it has been waited through; one that was cut off begins anew.
 
-    DBOS.sleep remembers the time of day at which it ends: a worker that took the flow over would wait as much longer as
-    the clock of the one before was ahead of its own.
+    No time of day at which it ends is kept: a worker that took the flow over would wait as much longer as the clock of
+    the one before was ahead of its own.
     """
     if pause_s > 0:
-        await DBOS.run_step_async({"name": "pause"}, _wait, pause_s)
+        await _wait(pause_s)
 
 
 async def _wait(pause_s: float) -> None:
     await asyncio.sleep(pause_s)
+
+
+def _is_unknown(last: LastAttempt) -> bool:
+    """Whether the step is to be looked for, after its last attempt, or while that was a look that was cut off."""
+    if last.outcome == "begun":
+        return last.direction == "find"
+    return last.outcome == "unknown" or (last.direction == "find" and last.outcome == "unavailable")
 
 
 async def _call(step: Step[C], direction: Direction, context: C) -> Found | None:
@@ -355,20 +273,14 @@ async def _call(step: Step[C], direction: Direction, context: C) -> Found | None
     return await step.do(context)
 
 
-def _said(error: QuotewayError) -> str:
-    """What an attempt was told: the plain sentence on the first line, below it what only operators are shown."""
-    below: list[str] = []
-    if isinstance(error, InvalidRequest):
-        below += [f"{fault.pointer}: {fault.detail}" for fault in error.faults]
-    if isinstance(error, NeedsDecision):
-        below += [f"Candidate: {candidate}" for candidate in error.candidates]
-    if isinstance(error, VendorError) and error.vendor_said:
-        below.append(f"The vendor said: {error.vendor_said}")
-    return "\n".join(" ".join(line.split()) for line in (error.detail, *below))
-
-
 def _outcome(kind: OutcomeKind, reason_code: str = "", pause_s: float = 0.0, what_to_do: str = "") -> Outcome:
-    return {"kind": kind, "reason_code": reason_code, "pause_s": pause_s, "what_to_do": what_to_do}
+    return {
+        "kind": kind,
+        "reason_code": reason_code,
+        "pause_s": pause_s,
+        "what_to_do": what_to_do,
+        "attempts_max": 0,
+    }
 
 
 def _parked(step: Step[Any], outcome: Outcome, preamble: str) -> Ending:
@@ -377,6 +289,6 @@ def _parked(step: Step[Any], outcome: Outcome, preamble: str) -> Ending:
         step.name,
         outcome["reason_code"] or "unavailable",
         preamble,
-        outcome.get("what_to_do")
+        outcome["what_to_do"]
         or f"Look at the attempts of {step.name}, mend the system they name, then have the flow tried again.",
     )

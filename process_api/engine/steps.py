@@ -6,10 +6,11 @@ Only declarations: what knows of steps need not know of the library that runs th
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypedDict, TypeVar
 
 C = TypeVar("C", bound="FlowContext")
 Direction = Literal["forward", "undo", "find"]
+OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "decision", "defect"]
 _DOUBLINGS_MAX = 30  # an outage of days would come to numbers that are none any more
 
 
@@ -35,10 +36,6 @@ class FlowContext(Protocol):
     @property
     def phase(self) -> str:
         """The record's status when the context was loaded."""
-
-    @property
-    def account_id(self) -> str:
-        """The account it is about; asked for only by steps that take turns."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,6 @@ class Step(Generic[C]):
 
     kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
     `pivot` has one too, but once it is done there is no way back: a later refusal parks the flow (docs/decisions/0013).
-    `in_turn`: flows of one account make it one after the other (docs/decisions/0012).
     `phase`: the status of the business record from this step on; None: the one before.
     """
 
@@ -79,7 +75,6 @@ class Step(Generic[C]):
     do: Callable[[C], Awaitable[Found]]
     find: Callable[[C], Awaitable[Found | None]] | None = None
     undo: Callable[[C], Awaitable[Found]] | None = None
-    in_turn: bool = False
     phase: str | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +97,19 @@ class Patience:
         doubled: float = min(self.backoff_s * 2**doublings, self.backoff_max_s)
         jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret
         return max(jittered, float(min(retry_after_s or 0, self.backoff_max_s)))
+
+
+class Outcome(TypedDict):
+    """How an attempt ended; what a vendor said is with the attempt (`flow_attempts`).
+
+    `attempts_max`: how many attempts the error allows; 0 where our patience counts.
+    """
+
+    kind: OutcomeKind
+    reason_code: str
+    pause_s: float
+    what_to_do: str
+    attempts_max: int
 
 
 @dataclass(frozen=True)

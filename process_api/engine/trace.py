@@ -48,19 +48,19 @@ def traced_attempt(attempt_once: F) -> F:
     """An attempt at a step (flow id, step, direction, number) that is a span of the step's name, and is counted."""
 
     @wraps(attempt_once)
-    async def in_span(saga: Any, flow_id: str, step: Any, direction: str, attempt: int) -> Any:
+    async def in_span(saga: Any, flow_id: str, step: Any, direction: str, attempt: int, **more: Any) -> Any:
         about: Attributes = {
             "quoteway.flow_id": flow_id,
             "quoteway.direction": direction,
             "quoteway.attempt": attempt,
         }
         with span(step.name, attributes=about) as tried:
-            outcome = await attempt_once(saga, flow_id, step, direction, attempt)
+            outcome, following = await attempt_once(saga, flow_id, step, direction, attempt, **more)
             tried.note({"quoteway.outcome": outcome["kind"]})
-            if outcome["kind"] not in {"done", "absent", "waiting"}:
+            if outcome["kind"] not in {"done", "absent"}:
                 tried.fail(outcome["reason_code"] or outcome["kind"])
         STEP_ATTEMPTS.labels(step.name, direction, outcome["kind"]).inc()
-        return outcome
+        return outcome, following
 
     return cast(F, in_span)
 

@@ -13,7 +13,7 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -52,13 +52,23 @@ def new_executor_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
+def _nothing() -> None:
+    """Tell nobody."""
+
+
 @dataclass
 class Lease:
-    """This worker's lease, renewed three times in `lease_s` seconds for as long as the worker lives."""
+    """This worker's lease, renewed three times in `lease_s` seconds for as long as the worker lives.
+
+    `on_flow_ended` and `on_handed_back` are called when an execution of a flow has ended, and when flows have gone back
+    to their queues.
+    """
 
     store: Store
     executor_id: str
     lease_s: float
+    on_flow_ended: Callable[[], None] = _nothing
+    on_handed_back: Callable[[], None] = _nothing
     _at_work: Counter[str | None] = field(default_factory=Counter, init=False)
     _unattended_since: dict[str, float] = field(default_factory=dict, init=False)
     _attempts_at_work: int = field(default=0, init=False)
@@ -103,6 +113,7 @@ class Lease:
             if not self._at_work[workflow]:
                 del self._at_work[workflow]
             _began_under.reset(began)
+            self.on_flow_ended()
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -234,3 +245,4 @@ class Lease:
         """
         # DBOS leaves recovery to its own control plane and offers no public call for it.
         await asyncio.to_thread(DBOS._recover_pending_workflows, executor_ids)  # noqa: SLF001 see above
+        self.on_handed_back()

@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, Row, exists, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.notices import INBOX, tell
 from process_api.database.retention import OLD, forget, old_rows
 from process_api.database.store import Store
 from process_api.database.tables import webhook_inbox
@@ -81,6 +82,8 @@ async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, 
             )
             .on_conflict_do_nothing()
         )
+        if status is InboxStatus.received:
+            await tell(connection, INBOX)
 
 
 class InboxHandler(Protocol):
@@ -104,7 +107,7 @@ class InboxWorker:
     `handlers`: by the kind of record (`webhook_inbox.record`).
     `store` needs a connection for each of the `at_once` webhooks that are applied at once, and one more. Half of these
     places are the most that one legal entity's billing gets: where it hangs, the others' go on. Where nothing is due,
-    `poll_s` seconds lie between two looks.
+    `poll_s` seconds lie between two looks, unless `wake` says before that a webhook has come.
     """
 
     store: Store
@@ -117,6 +120,10 @@ class InboxWorker:
     _waiting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _more: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _at_work: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
+
+    def wake(self) -> None:
+        """Have the inbox looked into at once."""
+        self._more.set()
 
     async def run(self) -> None:
         """Apply until cancelled, and forget hourly what has been finished long enough."""
@@ -316,6 +323,7 @@ async def revive(connection: AsyncConnection, row: Row[Any]) -> None:
         )
     values = {"status": InboxStatus.received, "attempts": 0, "put_offs": 0, "next_attempt_at": func.now()}
     await connection.execute(update(webhook_inbox).where(*_is(row.tenant, row.source, row.event_id)).values(**values))
+    await tell(connection, INBOX)
 
 
 async def lay_aside(connection: AsyncConnection, row: Row[Any]) -> None:

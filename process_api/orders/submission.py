@@ -63,7 +63,7 @@ ORDER_SUBMISSION: FlowKind[OrderSubmission] = FlowKind(
     steps=(
         Step("load_quote", "read", load_quote, phase=_VALIDATING),
         Step("check_quote", "read", check_quote),
-        Step("validate_customer", "forward-only", validate_customer, in_turn=True),
+        Step("validate_customer", "forward-only", validate_customer),
         Step("check_credit", "read", check_credit),
         Step("align_prices", "read", align_prices),
         Step("calculate_tax", "read", calculate_tax),
@@ -73,7 +73,6 @@ ORDER_SUBMISSION: FlowKind[OrderSubmission] = FlowKind(
             book_erp_order,
             find=find_erp_order,
             undo=cancel_erp_order,
-            in_turn=True,
             phase=_BOOKING,
         ),
         Step(
@@ -82,10 +81,9 @@ ORDER_SUBMISSION: FlowKind[OrderSubmission] = FlowKind(
             start_billing,
             find=find_billing,
             undo=cancel_billing,
-            in_turn=True,
             phase=_PROVISIONING,
         ),
-        Step("report_to_crm", "forward-only", report_to_crm, in_turn=True),
+        Step("report_to_crm", "forward-only", report_to_crm),
     ),
     load=load_submission,
     record=OrderRecordPort(),
@@ -95,6 +93,6 @@ ORDER_SUBMISSION: FlowKind[OrderSubmission] = FlowKind(
         tell="tell the seller",
     ),
     connection_known_after="load_quote",
-    report_ending=Step("report_ending", "forward-only", report_ending, in_turn=True),
-    late_request_sweep=Step("second_look", "forward-only", look_again, in_turn=True),
+    report_ending=Step("report_ending", "forward-only", report_ending),
+    late_request_sweep=Step("second_look", "forward-only", look_again),
 )

@@ -9,6 +9,7 @@ An event that is refused holds up its subject, and no other (process_api.inbox.r
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,18 +39,27 @@ def stream_of(tenant: str) -> str:
 
 @dataclass
 class EventRelay:
-    """Publishes the outbox. `poll_s`: seconds between two looks; `stream_length`: about how many events are kept."""
+    """Publishes the outbox. `stream_length`: about how many events are kept.
+
+    `poll_s`: seconds between two looks, unless `wake` says before that an event waits.
+    """
 
     store: Store
     streams: RedisStreams
     poll_s: float
     stream_length: int
     patience: Patience = field(default=Patience(attempts_max=5, backoff_s=1.0, backoff_max_s=30.0, settle_s=0.0))
+    _told: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+
+    def wake(self) -> None:
+        """Have the outbox looked into at once."""
+        self._told.set()
 
     async def run(self) -> None:
         """Publish until cancelled. An outage is logged once when it begins and once when it is over."""
         pause_s, away = self.poll_s, False
         while True:
+            self._told.clear()
             try:
                 published = await self.publish_pending()
             except Unavailable as error:
@@ -65,7 +75,12 @@ class EventRelay:
                 away, pause_s = False, self.poll_s
                 if published:
                     continue
-            await asyncio.sleep(pause_s)
+            if away:
+                await asyncio.sleep(pause_s)
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._told.wait()
 
     async def publish_pending(self) -> int:
         """Publish a batch of every tenant that has any. Returns how many; raises Unavailable where some could not be.

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.notices import EVENTS, tell
 from process_api.database.tables import events
 from shared.events import EventData
 
@@ -32,4 +33,5 @@ async def append_event(
             correlation_id=correlation_id,
         )
     )
+    await tell(connection, EVENTS)
     return event_id

@@ -175,8 +175,8 @@ def toy_kind(vendor: ToyVendor) -> FlowKind[Toy]:
         noun="toy",
         steps=(
             Step("look", "read", look, phase="looking"),
-            Step("make", "undoable", make, find=find_made, undo=unmake, in_turn=True, phase="making"),
-            Step("charge", "pivot", charge, find=find_charged, undo=uncharge, in_turn=True),
+            Step("make", "undoable", make, find=find_made, undo=unmake, phase="making"),
+            Step("charge", "pivot", charge, find=find_charged, undo=uncharge),
         ),
         load=load_toy,
         record=ToyRecordPort(vendor),

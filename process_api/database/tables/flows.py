@@ -1,6 +1,6 @@
 """Flows with their steps and attempts, and what they were about to write."""
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from process_api.database.tables.schema import by_time, metadata, moment
@@ -75,6 +75,8 @@ flow_attempts = Table(
     Column("executor_id", Text, nullable=False),
     # An attempt that a dead worker left behind and another took over.
     Column("resumed", Boolean, nullable=False, server_default="false"),
+    # How long to wait before the next one; nothing in attempts of releases that did not write it.
+    Column("again_after_s", Double),
     moment("begun_at"),
     moment("finished_at", nullable=True),
     by_time("flow_attempts", "begun_at"),
