@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
-from shared.canonical import OrderStatus, SubscriptionStatus
+from shared.canonical import Money, OrderStatus, SubscriptionStatus
 
 SOURCE = "/quoteway/process"
 
@@ -21,51 +21,56 @@ class EventData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     meaning: ClassVar[str]
 
 
-class OrderBooked(EventData, frozen=True, kw_only=True):
+class OrderEnding(EventData, frozen=True, kw_only=True):
+    """What every event of an order's end says, so that most consumers need not ask for the order.
+
+    `total` is what the order comes to with tax, and `erp_order_number` and `subscription_ids` what the ERP and billing
+    call it; each once it is known.
+    """
+
+    order_id: str
+    version: int
+    account_id: str | None = None
+    quote_id: str | None = None
+    quote_revision: int | None = None
+    total: Money | None = None
+    erp_order_number: str | None = None
+    subscription_ids: list[str] = []
+
+
+class OrderBooked(OrderEnding, frozen=True, kw_only=True):
     """Of an order that every system holds."""
 
     event_type: ClassVar[str] = "order.booked"
     owner: ClassVar[str] = "order-desk"
     meaning: ClassVar[str] = "The order is booked in the ERP, charged by billing and known to the CRM."
-    order_id: str
-    version: int
-    account_id: str | None = None
 
 
-class OrderRejected(EventData, frozen=True, kw_only=True):
+class OrderRejected(OrderEnding, frozen=True, kw_only=True):
     """Of an order that a system refused."""
 
     event_type: ClassVar[str] = "order.rejected"
     owner: ClassVar[str] = "order-desk"
     meaning: ClassVar[str] = "A system refused the order for `reasonCode`, and whatever had been made is undone."
-    order_id: str
-    version: int
     reason_code: str | None = None
-    account_id: str | None = None
 
 
-class OrderParked(EventData, frozen=True, kw_only=True):
+class OrderParked(OrderEnding, frozen=True, kw_only=True):
     """Of an order that waits for a person."""
 
     event_type: ClassVar[str] = "order.parked"
     owner: ClassVar[str] = "order-desk"
     meaning: ClassVar[str] = "The order could not be brought to an end and waits for an operator's decision."
-    order_id: str
-    version: int
     reason_code: str | None = None
-    account_id: str | None = None
 
 
-class OrderCompensated(EventData, frozen=True, kw_only=True):
+class OrderCompensated(OrderEnding, frozen=True, kw_only=True):
     """Of an order that was given up."""
 
     event_type: ClassVar[str] = "order.compensated"
     owner: ClassVar[str] = "order-desk"
     meaning: ClassVar[str] = "An operator gave the order up, and whatever had been made is undone."
-    order_id: str
-    version: int
     reason_code: str | None = None
-    account_id: str | None = None
 
 
 class SubscriptionChanged(EventData, frozen=True, kw_only=True):
@@ -80,6 +85,8 @@ class SubscriptionChanged(EventData, frozen=True, kw_only=True):
     vendor_id: str | None = None
     order_id: str | None = None
     account_id: str | None = None
+    quote_id: str | None = None
+    erp_order_number: str | None = None
 
 
 EVENTS: tuple[type[EventData], ...] = (OrderBooked, OrderRejected, OrderParked, OrderCompensated, SubscriptionChanged)
@@ -90,13 +97,11 @@ ORDER_ENDINGS: dict[OrderStatus, type[OrderRejected] | type[OrderParked] | type[
 }
 
 
-def order_ended(
-    status: OrderStatus, *, order_id: str, version: int, reason_code: str | None, account_id: str | None = None
-) -> EventData:
-    """The event of an order that has come to this end."""
+def order_ended(status: OrderStatus, *, reason_code: str | None = None, **facts: Any) -> EventData:
+    """Return the event of an order that has come to this end. `facts` are the fields of OrderEnding."""
     if status is OrderStatus.booked:
-        return OrderBooked(order_id=order_id, version=version, account_id=account_id)
-    return ORDER_ENDINGS[status](order_id=order_id, version=version, reason_code=reason_code, account_id=account_id)
+        return OrderBooked(**facts)
+    return ORDER_ENDINGS[status](reason_code=reason_code, **facts)
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,16 +59,22 @@ class OrderRecordPort:
             reason_code=reason_code,
             reason=reason or None,
         )
+        facts = await _facts(connection, flow.subject)
         await append_event(
             connection,
             tenant=flow.tenant,
             subject=flow.subject,
             data=order_ended(
-                status, order_id=flow.subject, version=version, reason_code=reason_code, account_id=flow.account_id
+                status,
+                reason_code=reason_code,
+                order_id=flow.subject,
+                version=version,
+                account_id=flow.account_id,
+                **facts,
             ),
             correlation_id=flow.correlation_id,
         )
-        return partial(_count, status, ending.reason_code, await _total(connection, flow.subject))
+        return partial(_count, status, ending.reason_code, facts["total"])
 
     async def go_on(self, connection: AsyncConnection, subject: str, phase: str, step: str, message: str) -> None:
         """Have a parked order be under way again."""
@@ -76,11 +82,18 @@ class OrderRecordPort:
         await change_order(connection, subject, status=OrderStatus(phase), step=step, message=message, **cleared)
 
 
-async def _total(connection: AsyncConnection, order_id: str) -> Money | None:
-    """What an order is worth, tax included, once that is known."""
-    query = select(orders.c.total, orders.c.currency).where(orders.c.order_id == order_id)
-    row = (await connection.execute(query)).one()
-    return Money.of(row.total, row.currency) if row.total is not None else None
+async def _facts(connection: AsyncConnection, order_id: str) -> dict[str, Any]:
+    """Return what an order's event says of it beside its end (see OrderEnding)."""
+    columns = (orders.c.quote_id, orders.c.quote_revision, orders.c.total, orders.c.currency)
+    query = select(*columns, orders.c.erp_order_number, orders.c.subscription_ids)
+    row = (await connection.execute(query.where(orders.c.order_id == order_id))).one()
+    return {
+        "quote_id": row.quote_id,
+        "quote_revision": row.quote_revision,
+        "total": Money.of(row.total, row.currency) if row.total is not None else None,
+        "erp_order_number": row.erp_order_number,
+        "subscription_ids": list(row.subscription_ids),
+    }
 
 
 def _count(status: OrderStatus, reason_code: str, total: Money | None) -> None:

@@ -62,6 +62,8 @@ async def mirror(connection: AsyncConnection, row: Row[Any], subscription: Subsc
         vendor_id=subscription.vendor_id,
         order_id=order_id,
         account_id=account_id,
+        quote_id=order.quote_id if order is not None else None,
+        erp_order_number=order.erp_order_number if order is not None else None,
     )
     await append_event(
         connection, tenant=row.tenant, subject=row.subject, data=changed, correlation_id=row.correlation_id
@@ -73,7 +75,6 @@ async def _order_of(connection: AsyncConnection, tenant: str, subscription: Subs
     known = [orders.c.order_id == subscription.order_id] if subscription.order_id else []
     if subscription.vendor_id is not None:
         known.append(orders.c.subscription_ids.contains([subscription.vendor_id]))
-    query = select(orders.c.order_id, orders.c.account_id, orders.c.legal_entity).where(
-        orders.c.tenant == tenant, or_(False, *known)
-    )
+    columns = (orders.c.order_id, orders.c.account_id, orders.c.legal_entity, orders.c.quote_id)
+    query = select(*columns, orders.c.erp_order_number).where(orders.c.tenant == tenant, or_(False, *known))
     return (await connection.execute(query.limit(1))).one_or_none()

@@ -22,12 +22,14 @@ from sandbox.engines.postgres import ExternalPostgres, PostgresEngine, run_datab
 from sandbox.engines.valkey import ExternalRedis, RedisEngine, start_redis
 from sandbox.faults.proxy.control import FaultControl
 from sandbox.landscape.connections_file import SECOND_TENANT, TENANT, connection_files
+from sandbox.landscape.database import DatabaseLogins, prepare_database
 from sandbox.landscape.ports import Ports, ReservedPorts
 from sandbox.landscape.tier_environment import tier_environment
 from sandbox.processes.ports import LOOPBACK
 from sandbox.processes.process import ProcessError, RunningProcess, start_process
 from sandbox.processes.progress import Progress
 from sandbox.vendors.erp_stand_in.server import ErpStandIn
+from sandbox.vendors.tryton.credentials import FILE_NAME as TRYTON_CREDENTIALS
 from sandbox.vendors.tryton.credentials import TenantAccess
 from sandbox.vendors.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER
 from sandbox.vendors.tryton.database import start_postgres_with_erp
@@ -67,6 +69,8 @@ class Landscape:
     """For how long the issuer's access tokens count."""
     light_erp: bool = False
     """Start the ERP's stand-in in place of Tryton; `tryton` is then what the proxy in front of it is called."""
+    production_limits: bool = False
+    """Limit callers as the tiers do by themselves; without, limits are at work but out of every test's way."""
     unthrottled: bool = False
     """Lift the vendors' quotas, so that they do not pace a large run."""
     second_tenant: bool = False
@@ -80,6 +84,8 @@ class Landscape:
     postgres: PostgresEngine | ExternalPostgres = field(init=False)
     database: str = field(init=False, default_factory=lambda: run_database("quoteway"))
     """Quoteway's own database in `postgres`."""
+    logins: DatabaseLogins = field(init=False, repr=False)
+    """What the tiers reach that database with; `postgres.url` is its owner's address."""
     erp_database: str = field(init=False, default_factory=lambda: run_database(ERP_DATABASE))
     redis: RedisEngine | ExternalRedis = field(init=False)
     tryton: TrytonServer = field(init=False)
@@ -124,7 +130,7 @@ class Landscape:
         if not self.signing_keys.exists():
             rotate_keys(self.signing_keys)
         self._write_connections()
-        self._migrate()
+        self.logins = prepare_database(self)
 
     def start_tiers(self) -> None:
         """Start Quoteway's own four processes."""
@@ -211,7 +217,7 @@ class Landscape:
             "audit-signer",
             ["-m", "shared.audit", "sign"],
             {
-                "QUOTEWAY_AUDIT_DATABASE_URL": self.postgres.url(self.database),
+                "QUOTEWAY_AUDIT_DATABASE_URL": self.logins.url_of("signer"),
                 "QUOTEWAY_AUDIT_SIGNING_KEY_FILE": str(self.audit_key),
                 "QUOTEWAY_AUDIT_CHECKPOINT_FOLDER": str(self.run_dir / "audit-checkpoints"),
                 "QUOTEWAY_AUDIT_CHECKPOINT_S": "2",
@@ -245,6 +251,7 @@ class Landscape:
             self.postgres, credentials = start_postgres_with_erp(
                 folder, self.progress, port=port, durable=self.durable, database=self.erp_database
             )
+            credentials.write(self.run_dir / TRYTON_CREDENTIALS)
             self.erp, self.second_erp = (credentials.tenants[name] for name in (TENANT, SECOND_TENANT))
         self._stack.callback(self._stop_postgres)
 
@@ -333,6 +340,8 @@ class Landscape:
             try:
                 for database in (self.database, self.erp_database):
                     self.postgres.drop_database(database)
+                if hasattr(self, "logins"):
+                    self.logins.drop(self.postgres.url("postgres"))
             except psycopg.Error as error:
                 names = f"{self.database} and {self.erp_database}"
                 self.progress.note(f"The databases {names} may be left on the server: {error}")
@@ -341,20 +350,6 @@ class Landscape:
             self.postgres.destroy()
 
     # -- Quoteway -------------------------------------------------------------------------------------------------
-
-    def _migrate(self) -> None:
-        if not self.postgres.has_database(self.database):
-            self.postgres.create_database(self.database)
-        migration = start_process(
-            "The migration",
-            [sys.executable, "-m", "process_api.migrate"],
-            env=self._environment({"QUOTEWAY_DATABASE_URL": self.postgres.url(self.database)}),
-            log_path=self.run_dir / "logs" / "migration.log",
-            ready=lambda: True,
-            cwd=_ROOT,
-        )
-        if migration.wait(60) != 0:
-            raise ProcessError(f"The migration failed:\n{migration.log_tail()}\n(log: {migration.log_path})")
 
     def _write_connections(self) -> None:
         if self.second_tenant:
@@ -372,7 +367,7 @@ class Landscape:
         self.processes[name] = start_process(
             f"The {name}",
             [sys.executable, *arguments],
-            env=self._environment(environment),
+            env=self.environment(environment),
             log_path=self.run_dir / "logs" / f"{name}.log",
             ready="json line",
             timeout_s=60,
@@ -380,7 +375,7 @@ class Landscape:
         )
         return self.processes[name]
 
-    def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
+    def environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         """A process's whole environment: a setting of the caller's own shell must not leak into it."""
         return {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.run_dir), "LANG": "C.UTF-8", **settings}
 

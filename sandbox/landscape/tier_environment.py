@@ -26,7 +26,7 @@ def tier_environment(landscape: "Landscape", tier: str) -> dict[str, str]:
     return {
         "QUOTEWAY_ISSUER_METADATA_URL": metadata,
         "QUOTEWAY_REDIS_URL": landscape.redis.url,
-        "QUOTEWAY_RATE_LIMITS": _RATE_LIMITS,
+        **({} if landscape.production_limits else {"QUOTEWAY_RATE_LIMITS": _RATE_LIMITS}),
         **landscape.tier_settings,
         **own,
     }
@@ -35,14 +35,14 @@ def tier_environment(landscape: "Landscape", tier: str) -> dict[str, str]:
 def _system(landscape: "Landscape") -> dict[str, str]:
     return {
         "QUOTEWAY_REVOCATIONS_URL": landscape.tier_url("process"),
-        "QUOTEWAY_AUDIT_DATABASE_URL": landscape.postgres.url(landscape.database),
+        "QUOTEWAY_AUDIT_DATABASE_URL": landscape.logins.url_of("system"),
         "QUOTEWAY_SYSTEM_CONNECTIONS": str(landscape.run_dir / "connections.toml"),
     }
 
 
 def _process(landscape: "Landscape") -> dict[str, str]:
     return {
-        "QUOTEWAY_DATABASE_URL": landscape.postgres.url(landscape.database),
+        "QUOTEWAY_DATABASE_URL": landscape.logins.url_of("process"),
         "QUOTEWAY_SYSTEM_URL": landscape.reached_at("system") if "system" in landscape.processes else "",
         "QUOTEWAY_PROCESS_CLIENT_SECRET_FILE": str(landscape.run_dir / "process-api.secret"),
         "QUOTEWAY_LEGAL_ENTITIES_FILE": str(_legal_entities(landscape)),
@@ -65,7 +65,7 @@ def _legal_entities(landscape: "Landscape") -> Path:
 
 def _experience(landscape: "Landscape") -> dict[str, str]:
     return {
-        "QUOTEWAY_AUDIT_DATABASE_URL": landscape.postgres.url(landscape.database),
+        "QUOTEWAY_AUDIT_DATABASE_URL": landscape.logins.url_of("experience"),
         "QUOTEWAY_PROCESS_URL": landscape.reached_at("process") if "process" in landscape.processes else "",
         "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(landscape.run_dir / "experience-api.secret"),
         "QUOTEWAY_EXPERIENCE_SIGNING_KEYS_FILE": str(landscape.signing_keys),

@@ -136,7 +136,7 @@ def without_contacts(row: str) -> str:
 def table_contents(landscape: Landscape) -> dict[str, str]:
     """Every row of every table, ours and the workflow engine's, as text; by table. Orders without whom they bill."""
     found = {}
-    with psycopg.connect(landscape.settings("process")["QUOTEWAY_DATABASE_URL"]) as connection:
+    with psycopg.connect(landscape.postgres.url(landscape.database)) as connection:
         tables = connection.execute(
             "SELECT table_schema, table_name FROM information_schema.tables"
             " WHERE table_schema IN ('quoteway', 'quoteway_audit', 'dbos')"
@@ -234,7 +234,7 @@ async def test_the_audit_log_of_all_tiers_is_one_unbroken_log(observed: Observed
     answer = await observed.submit(quote_id, **{"X-Correlation-Id": correlation})
     order = await observed.ended(answer.json()["orderId"])
 
-    url = observed.landscape.settings("process")["QUOTEWAY_DATABASE_URL"]
+    url = observed.landscape.postgres.url(observed.landscape.database)
     with psycopg.connect(url) as connection:
         query = (
             "SELECT entry::jsonb FROM quoteway_audit.entries"

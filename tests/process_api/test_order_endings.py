@@ -300,3 +300,31 @@ async def test_a_nul_that_comes_through_would_break_the_ending(
         await end_turn(connection, order["flowId"])  # which it would keep for a minute
     broken = await workflow_status(order["flowId"]) != "SUCCESS"
     assert broken or order["reasonCode"] != "test_refusal", "the mutation is not seen"
+
+
+async def event_data(process: Process, order_id: str) -> dict[str, Any]:
+    """What the newest event of an order says."""
+    async with process.worker.store.transaction_across_tenants() as connection:
+        query = text("SELECT data FROM quoteway.events WHERE subject = :subject ORDER BY sequence DESC LIMIT 1")
+        found: dict[str, Any] = (await connection.execute(query, {"subject": order_id})).scalar_one()
+    return found
+
+
+async def test_the_event_of_a_booked_order_says_what_a_consumer_would_ask_for(process: Process) -> None:
+    order = await submit_and_end(process)
+    said = await event_data(process, order["orderId"])
+
+    shown = {name: order[name] for name in ("quoteId", "quoteRevision", "total", "erpOrderNumber", "subscriptionIds")}
+    assert {name: said[name] for name in shown} == shown
+    assert None not in shown.values()
+    assert said["accountId"] == order["accountId"]
+
+
+async def test_the_event_of_an_order_that_parks_early_says_what_is_known(process: Process) -> None:
+    process.system.fail("ensure_customer", "decision")
+
+    order = await submit_and_end(process)
+    said = await event_data(process, order["orderId"])
+
+    assert (said["quoteId"], said["erpOrderNumber"], said["subscriptionIds"]) == (order["quoteId"], None, [])
+    assert said["reasonCode"] == "test_decision"

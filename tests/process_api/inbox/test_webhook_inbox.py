@@ -326,7 +326,9 @@ async def test_a_subscription_is_its_orders_before_the_order_knows_its_id(billin
     await billing.apply_all()
 
     (event,) = await billing.query("SELECT data FROM quoteway.events WHERE subject = :subject", subject=subject)
-    assert (event.data["orderId"], event.data["accountId"]) == (order_id, order["accountId"])
+    told = ("orderId", "accountId", "quoteId", "erpOrderNumber")
+    assert [event.data[name] for name in told] == [order[name] for name in told]
+    assert event.data["orderId"] == order_id
 
 
 async def test_a_webhook_is_a_write_in_the_audit_log_by_the_endpoint_that_signed_it(billing: Billing) -> None:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from sandbox.engines.postgres import POSTGRES_URL_VARIABLE, ExternalPostgres, PostgresEngine
+from sandbox.landscape.database import prepare_database
 from sandbox.landscape.landscape import Landscape
 from sandbox.processes.progress import Progress
 from sandbox.vendors.tryton.credentials import FILE_NAME, TrytonCredentials
@@ -36,10 +37,25 @@ def elsewhere(postgres: PostgresEngine, tmp_path: Path) -> Iterator[PostgresEngi
         engine.destroy()
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landscape]:
+    """A landscape of which only PostgreSQL runs, with its database and the logins to it."""
+    landscape = Landscape(tmp_path_factory.mktemp("prepared"))
+    with PostgresEngine(landscape.run_dir / "postgres", durable=False) as landscape.postgres:
+        landscape.logins = prepare_database(landscape)
+        yield landscape
+
+
 def databases(engine: PostgresEngine) -> set[str]:
     """The names of every database on a server."""
     with psycopg.connect(engine.url("postgres")) as connection:
         return {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+
+
+def logins(engine: PostgresEngine) -> set[str]:
+    """The names of everybody who may log in to a server."""
+    with psycopg.connect(engine.url("postgres")) as connection:
+        return {name for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolcanlogin")}
 
 
 def tables(engine: PostgresEngine, database: str) -> set[tuple[str, str]]:
@@ -55,24 +71,61 @@ def test_runs_on_a_server_of_somebody_else_share_nothing_and_leave_nothing(
     elsewhere: PostgresEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(POSTGRES_URL_VARIABLE, elsewhere.url("postgres"))
-    before, used = databases(elsewhere), set()
+    before, used, known = databases(elsewhere), set(), logins(elsewhere)
     for run in ("first", "second"):
         landscape = Landscape(tmp_path / run)
         try:
             landscape.start_vendors()
             assert databases(elsewhere) == before | {landscape.database, landscape.tryton.database}
+            assert len(logins(elsewhere) - known) == 4
             assert ("quoteway", "orders") in tables(elsewhere, landscape.database)
             assert ("public", "left_over") not in tables(elsewhere, landscape.database)
-            with psycopg.connect(landscape.settings("process")["QUOTEWAY_DATABASE_URL"]) as connection:
+            with psycopg.connect(landscape.postgres.url(landscape.database)) as connection:
                 connection.execute("CREATE TABLE left_over ()")
             used |= {landscape.database, landscape.tryton.database}
         finally:
             landscape.stop()
         assert databases(elsewhere) == before
+        assert logins(elsewhere) == known
     assert len(used) == 4
     assert elsewhere.is_running
     for name in ("quoteway", "tryton"):
         assert tables(elsewhere, name) == {("public", "somebodys")}
+
+
+@pytest.mark.parametrize(
+    ("who", "refused"),
+    [
+        ("experience", "SELECT FROM quoteway.orders"),
+        ("experience", "SELECT FROM quoteway_audit.entries"),
+        ("system", "SELECT FROM quoteway.orders"),
+        ("system", "SET ROLE quoteway_app"),
+        ("signer", "SELECT quoteway_audit.append('nordwind', ARRAY['{}'])"),
+        ("process", "ALTER TABLE quoteway.orders DISABLE ROW LEVEL SECURITY"),
+        ("process", "DELETE FROM quoteway_audit.entries"),
+        ("process", "CREATE TABLE quoteway.left_over ()"),
+    ],
+)
+def test_a_tiers_login_may_do_its_own_work_only(prepared: Landscape, who: str, refused: str) -> None:
+    with (
+        psycopg.connect(prepared.logins.url_of(who)) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(refused)
+
+
+def test_the_process_tiers_login_sees_no_row_without_a_tenant(prepared: Landscape) -> None:
+    with psycopg.connect(prepared.postgres.url(prepared.database)) as owner:
+        owner.execute("INSERT INTO quoteway.executors (executor_id, expires_at) VALUES ('somebody', now())")
+        owner.execute(
+            "INSERT INTO quoteway.request_keys (tenant, client_id, acting_user, operation, idempotency_key, body_hash,"
+            " record_id) VALUES ('nordwind', 'c', '', 'o', 'k', 'h', 'r')"
+        )
+    with psycopg.connect(prepared.logins.url_of("process")) as connection:
+        assert connection.execute("SELECT FROM quoteway.executors").rowcount == 1
+        assert connection.execute("SELECT FROM quoteway.request_keys").rowcount == 0
+        connection.execute("SELECT set_config('quoteway.tenant', 'nordwind', false)")
+        assert connection.execute("SELECT FROM quoteway.request_keys").rowcount == 1
 
 
 def test_tiers_that_start_beside_each_other_are_told_one_address(
