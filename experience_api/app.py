@@ -25,8 +25,8 @@ from shared.identity.transaction_token import TransactionTokenSigner
 from shared.inbound.admission import Load
 from shared.inbound.cors import parse_origins
 from shared.inbound.service import Tier, create_service
-from shared.inbound.versions import Retirement, Version, mount
 from shared.limits.rate_limit import open_rate_limiter
+from shared.operations.versions import Retirement, Version, mount
 from shared.outbound.http_client import Transport
 
 # What people and their pages need, many times over; a client stands for all users of one Salesforce org.

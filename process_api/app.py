@@ -42,8 +42,8 @@ from shared.identity.token_keys import PublishedKeys
 from shared.identity.transaction_token import TransactionTokenVerifier
 from shared.inbound.admission import Load
 from shared.inbound.service import Tier, create_service
-from shared.inbound.versions import Version, mount
 from shared.limits.rate_limit import open_rate_limiter
+from shared.operations.versions import Version, mount
 from shared.outbound.http_client import Transport
 
 # The experience tier is one client for everyone behind it.

@@ -13,9 +13,9 @@ from shared.identity.issuers import load_issuers
 from shared.identity.revocation import RevocationFeed, RevocationWatch
 from shared.inbound.admission import Load
 from shared.inbound.service import Tier, create_service
-from shared.inbound.versions import Version, mount
 from shared.limits.rate_limit import open_rate_limiter
 from shared.limits.vendor_quota import prioritise
+from shared.operations.versions import Version, mount
 from shared.outbound.http_client import Transport
 from shared.redis_connection import RedisScripts
 from system_api.connections import ConnectionsError, load_connections

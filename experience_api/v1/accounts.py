@@ -21,10 +21,10 @@ from experience_api.v2.accounts import (
     UnpaidInvoicesPart,
     account_summary,
 )
-from shared.cache.policy import NOT_KEPT
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.cache_policy import NOT_KEPT
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 _UNKNOWN_CUSTOMER = "The ERP does not know this customer yet; its first order creates it."
 _CREDIT_NOT_READ = "The ERP could not be asked."

@@ -9,12 +9,12 @@ from litestar.params import PathParameter
 from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
-from shared.cache.policy import CachePolicy
 from shared.canonical import CreditDecision
 from shared.canonical.wire import END
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.cache_policy import CachePolicy
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 # With what the process tier keeps before it, no answer is older than half a minute.
 ACCOUNT_CACHE = CachePolicy(fresh_s=10, stale_s=10, tags=("account:{accountId}",))

@@ -13,8 +13,8 @@ from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
 from shared.canonical import InvoiceSource, InvoiceStatus
 from shared.canonical.wire import CURSOR_PATTERN
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 PageSizeParameter = Annotated[
     int, QueryParameter(name="pageSize", ge=1, le=100, description="How many invoices at most.")

@@ -19,8 +19,8 @@ from shared.contract.headers import ASK_AGAIN_AFTER, STATUS_ADDRESS, VERSION_TAG
 from shared.identity.auth import Principal
 from shared.identity.resource_metadata import location
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 OWNER = "salesforce-experience"
 OrderIdParameter = Annotated[

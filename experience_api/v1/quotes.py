@@ -14,8 +14,8 @@ from experience_api.v1.faults import QuoteFault, fault_views
 from shared.canonical import Recurrence
 from shared.canonical.wire import END, Quantity
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 QuoteIdParameter = Annotated[
     str,

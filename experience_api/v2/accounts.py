@@ -13,12 +13,12 @@ from experience_api.process_client import Caller, ProcessClient
 from experience_api.v1.amounts import AmountText, CurrencyCode, CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
 from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
 from experience_api.v1.invoices import InvoiceView, invoice_view
-from shared.cache.policy import NOT_KEPT
 from shared.canonical import CreditDecision, OrderStatus, SubscriptionStatus
 from shared.canonical.wire import Quantity
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.cache_policy import NOT_KEPT
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 _NAME_NOT_READ = "Salesforce could not be asked for the account: its name is left out."
 

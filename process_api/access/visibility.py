@@ -27,7 +27,7 @@ from process_api.system_client import SystemClient
 from shared.cache.ttl_cache import BriefMemory
 from shared.canonical import RecordAccess
 from shared.identity.principal import ActingUser, Principal
-from shared.inbound.chain import Middleware, matched_operation
+from shared.operations.chain import Middleware, matched_operation
 from shared.problem import Fault, InvalidRequest, NotFound, NotPermitted, QuotewayError, Rejected, Unavailable
 
 # A caller of the experience API waits for 8 s in all.

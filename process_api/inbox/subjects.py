@@ -17,7 +17,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.handlers import BaseRouteHandler
 from litestar.routes import HTTPRoute
 
-from shared.inbound.operation import policy_of
+from shared.operations.operation import policy_of
 
 Kind = Literal["account", "quote", "order", "flow", "dead letter", "none"]
 # What lies under an account. The rest is for services and operators.

@@ -16,7 +16,7 @@ from shared.canonical.record_ids import canonical_spelling
 from shared.canonical.wire import END
 from shared.identity.auth import Principal
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 
 OWNER = "integration-operations"
 SystemParameter = Annotated[

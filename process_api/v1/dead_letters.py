@@ -13,7 +13,7 @@ from process_api.orders.corrections import FlowEdits
 from process_api.v1.flows import DECIDES, Correction, Discard
 from shared.canonical.wire import END
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import Conflict
 
 DeadLetterIdParameter = Annotated[

@@ -18,7 +18,7 @@ from process_api.orders.corrections import FlowEdit, FlowEdits
 from shared.canonical import Money
 from shared.canonical.wire import CURSOR_PATTERN, END, Sku
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import NotFound
 
 _POLICY = operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"], problems=[])

@@ -18,7 +18,7 @@ from shared.contract.headers import STATUS_ADDRESS
 from shared.identity.auth import Principal
 from shared.identity.resource_metadata import location
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import NotFound
 
 OWNER = "order-desk"

@@ -15,7 +15,7 @@ from process_api.pricing.pricing_preview import PricingPreview, PricingPreviews
 from shared.canonical.record_ids import canonical_spelling
 from shared.canonical.wire import END, CurrencyCode, DecimalText
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 
 QuoteIdParameter = Annotated[
     str,

@@ -14,7 +14,7 @@ from shared.canonical.wire import END
 from shared.identity.auth import Principal
 from shared.identity.revocation import FEED_PATH, RevocationWatch, RevokedTokens
 from shared.identity.signed_token import NAME_LENGTH_MAX
-from shared.inbound.operation import operation, public
+from shared.operations.operation import operation, public
 from shared.problem import Fault, InvalidRequest
 
 OWNER = "integration-operations"

@@ -9,8 +9,8 @@ from litestar import get
 
 from sandbox.contract_examples.recorder import CORRELATION_ID
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import public
 from shared.inbound.service import Tier, create_service
+from shared.operations.operation import public
 
 
 @get("/failing", operation_id="failing", opt=public(), sync_to_thread=False)

@@ -13,11 +13,11 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from shared.cache.policy import CachePolicy
 from shared.contract.answers import HEADERS, describe_headers, problem_answer, problem_statuses, share_problems
 from shared.contract.examples import add_examples, load_examples
-from shared.inbound.operation import OperationPolicy, policy_of, problems_of, raw_body_of
-from shared.inbound.versions import Version, version_of
+from shared.operations.cache_policy import CachePolicy
+from shared.operations.operation import OperationPolicy, policy_of, problems_of, raw_body_of
+from shared.operations.versions import Version, version_of
 from shared.problem import Problem
 
 _VERSION = re.compile(r"/(v[1-9][0-9]*)/")

@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import Scope
 
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import policy_of, public
+from shared.operations.operation import policy_of, public
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 _HOST = re.compile(rb"[A-Za-z0-9.-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")

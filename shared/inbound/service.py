@@ -32,7 +32,14 @@ from shared.identity.auth import Authenticator, Principal
 from shared.identity.resource_metadata import publish_resource
 from shared.inbound.admission import Load, admit
 from shared.inbound.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
-from shared.inbound.chain import (
+from shared.inbound.cors import allow_origins
+from shared.inbound.health import HealthWatch, ReadyCheck, health_handlers
+from shared.inbound.observers import observers
+from shared.inbound.problem_answer import answer_problem
+from shared.inbound.query import guard_query
+from shared.inbound.request_head import guard_address, guard_headers
+from shared.limits.rate_limit import RateLimiter, limit_rate
+from shared.operations.chain import (
     Middleware,
     answer_options,
     answer_refusals,
@@ -41,15 +48,8 @@ from shared.inbound.chain import (
     matched_operation,
     routed_as_matched,
 )
-from shared.inbound.cors import allow_origins
-from shared.inbound.health import HealthWatch, ReadyCheck, health_handlers
-from shared.inbound.observers import observers
-from shared.inbound.operation import policy_of, raw_body_of
-from shared.inbound.problem_answer import answer_problem
-from shared.inbound.query import guard_query
-from shared.inbound.request_head import guard_address, guard_headers
-from shared.inbound.versions import announce_version
-from shared.limits.rate_limit import RateLimiter, limit_rate
+from shared.operations.operation import policy_of, raw_body_of
+from shared.operations.versions import announce_version
 from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout, VendorError
 from shared.telemetry.process_telemetry import set_correlation_id
 

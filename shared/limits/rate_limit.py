@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from shared.identity.auth import Principal
-from shared.inbound.chain import Middleware, add_headers, matched_operation
-from shared.inbound.operation import is_limited_by_address
 from shared.inbound.settings import InboundSettings
 from shared.limits.limit_strings import RateLimits
 from shared.limits.quota_lease import Exhausted, Lease, QuotaLeases
+from shared.operations.chain import Middleware, add_headers, matched_operation
+from shared.operations.operation import is_limited_by_address
 from shared.problem import QuotaExceeded
 from shared.telemetry.metrics import RATE_LIMIT_REFUSALS
 

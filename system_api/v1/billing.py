@@ -19,7 +19,7 @@ from shared.canonical import (
     WebhookNotice,
 )
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
 from system_api.billing.contract import Billing
 from system_api.v1.erp import must_agree, must_be_in

@@ -17,7 +17,7 @@ from shared.canonical import (
     Money,
 )
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
 from system_api.erp.contract import Erp
 from system_api.v1.parameters import (

@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 from openapi.documents import FOLDER, TierDocuments, operations_of, resolved
 from openapi.generate import generate
 from shared.contract.document import ContractError, build_document
-from shared.inbound.operation import audit_class_of
+from shared.operations.operation import audit_class_of
 
 DOCUMENTS = ["experience-v1", "experience-v2", "process-v1", "system-v1"]
 # What answers without a token: probes, a vendor that signs, and what tiers need before they can judge a token.

@@ -13,7 +13,7 @@ import pytest
 
 from experience_api.app import VERSIONS
 from experience_api.v2.accounts import AccountSummary
-from shared.inbound.versions import Version
+from shared.operations.versions import Version
 from tests.experience_api import recorded_answers as recorded
 from tests.experience_api.conftest import Experience
 

@@ -8,7 +8,7 @@ import pytest
 
 from experience_api import app as app_module
 from experience_api.settings import ExperienceSettings
-from shared.inbound.versions import Version
+from shared.operations.versions import Version
 from tests.app_lifespan import asgi_transport, running_app
 from tests.experience_api.conftest import Experience, RecordedProcess
 from tests.experience_api.recorded_answers import BOOKED_ORDER, ORDER_ID, problem

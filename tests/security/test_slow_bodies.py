@@ -18,7 +18,7 @@ from litestar import post
 from litestar.params import JSONBody
 from shared.inbound import service
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import public
+from shared.operations.operation import public
 from shared.inbound.serve import serve
 
 service.BODY_TIMEOUT_S = float(sys.argv[1])

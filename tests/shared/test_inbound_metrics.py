@@ -11,15 +11,15 @@ from prometheus_client import start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.engines.valkey import RedisEngine
-from shared.cache.policy import CachePolicy
 from shared.cache.response_cache import ResponseCache
 from shared.cache.shared_answers import SharedAnswers
 from shared.identity.auth import Authenticator
 from shared.inbound.admission import Load
-from shared.inbound.operation import operation
 from shared.inbound.service import Tier, create_service
 from shared.limits.limit_strings import RateLimits
 from shared.limits.rate_limit import RateLimiter
+from shared.operations.cache_policy import CachePolicy
+from shared.operations.operation import operation
 from shared.redis_connection import RedisCache
 from shared.telemetry import metrics
 from tests.app_lifespan import asgi_transport, running_app

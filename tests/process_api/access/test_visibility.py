@@ -37,7 +37,7 @@ from shared.cache import ttl_cache as brief_memory
 from shared.cache.ttl_cache import REMEMBERED_S, BriefMemory
 from shared.canonical import RecordAccess
 from shared.identity.principal import ActingUser, OwnToken
-from shared.inbound.operation import operation, public
+from shared.operations.operation import operation, public
 from shared.problem import InvalidRequest, NotFound, NotPermitted, QuotewayError, Unavailable
 from tests.process_api.conftest import Switch
 from tests.process_api.system_stand_in import mixed_quote

@@ -5,8 +5,8 @@ from litestar import post
 
 from shared.audit.writer import AuditWriter
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import operation
 from shared.inbound.service import Tier, create_service
+from shared.operations.operation import operation
 from tests.app_lifespan import asgi_transport, running_app
 from tests.kept_audit_log import KeptAuditLog
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign

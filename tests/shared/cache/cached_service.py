@@ -13,12 +13,12 @@ from litestar.params import PathParameter, QueryParameter
 from redis import Redis
 
 from sandbox.engines.postgres import RedisEngine
-from shared.cache.policy import NOT_KEPT, CachePolicy
 from shared.cache.response_cache import ResponseCache
 from shared.cache.shared_answers import SharedAnswers
 from shared.identity.auth import Authenticator, Principal
-from shared.inbound.operation import operation
 from shared.inbound.service import Tier, create_service
+from shared.operations.cache_policy import NOT_KEPT, CachePolicy
+from shared.operations.operation import operation
 from shared.problem import NotFound, Unavailable
 from shared.redis_connection import RedisCache
 from tests.app_lifespan import asgi_transport, running_app

@@ -10,8 +10,8 @@ from litestar.params import JSONBody, PathParameter
 
 from shared.contract.document import build_document
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import operation, policy_of, public
 from shared.inbound.service import Tier, create_service
+from shared.operations.operation import operation, policy_of, public
 from tests.app_lifespan import asgi_transport
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer
 

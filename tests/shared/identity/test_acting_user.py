@@ -11,9 +11,9 @@ from shared.identity.acting_user import act_for_handed_user, act_for_token_user,
 from shared.identity.auth import Authenticator, Principal
 from shared.identity.principal import ActingUser
 from shared.identity.transaction_token import HEADER, JWKS_PATH, TransactionTokenSigner, TransactionTokenVerifier
-from shared.inbound.chain import Middleware
-from shared.inbound.operation import operation
 from shared.inbound.service import Tier, create_service
+from shared.operations.chain import Middleware
+from shared.operations.operation import operation
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 from tests.shared.transaction_tokens import ADA, DESK, Publisher

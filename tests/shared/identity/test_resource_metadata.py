@@ -9,8 +9,8 @@ from litestar import get
 
 from shared.identity.auth import Authenticator
 from shared.identity.resource_metadata import METADATA_PATH
-from shared.inbound.operation import operation
 from shared.inbound.service import Tier, create_service
+from shared.operations.operation import operation
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, ISSUER, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 

@@ -12,8 +12,8 @@ from litestar import get, post
 from shared.identity.auth import Authenticator
 from shared.inbound import admission
 from shared.inbound.admission import Load
-from shared.inbound.operation import AuditClass, RateClass, operation, public
 from shared.inbound.service import Tier, create_service
+from shared.operations.operation import AuditClass, RateClass, operation, public
 from tests.app_lifespan import asgi_transport, running_app
 from tests.patience import HANG_S, until
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign

@@ -8,8 +8,8 @@ from litestar import get
 
 from shared.identity.auth import Authenticator
 from shared.inbound.cors import parse_origins
-from shared.inbound.operation import operation
 from shared.inbound.service import Tier, create_service
+from shared.operations.operation import operation
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 

@@ -10,9 +10,9 @@ from litestar.params import QueryParameter
 
 from shared.identity.auth import Authenticator
 from shared.inbound import query
-from shared.inbound.operation import operation
 from shared.inbound.query import check_query
 from shared.inbound.service import Tier, create_service
+from shared.operations.operation import operation
 from shared.problem import InvalidRequest
 from tests.app_lifespan import asgi_transport
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign

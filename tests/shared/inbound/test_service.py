@@ -16,8 +16,8 @@ from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParam
 from shared.identity.auth import Authenticator, Principal
 from shared.inbound import service as service_module
 from shared.inbound.body import BODY_BYTES_MAX
-from shared.inbound.operation import operation, public
 from shared.inbound.service import Tier, create_service
+from shared.operations.operation import operation, public
 from shared.problem import Conflict, Rejected
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign

@@ -18,11 +18,11 @@ from redis import Redis
 
 from sandbox.engines.postgres import RedisEngine
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import operation
 from shared.inbound.service import Tier, create_service
 from shared.limits import quota_lease
 from shared.limits.limit_strings import RateLimits
 from shared.limits.rate_limit import RateLimiter
+from shared.operations.operation import operation
 from shared.problem import QuotaExceeded
 from tests.app_lifespan import asgi_transport, running_app
 from tests.patience import HANG_S

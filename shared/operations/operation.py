@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from shared.cache.policy import CachePolicy
+from shared.operations.cache_policy import CachePolicy
 
 RateClass = Literal["read", "write", "expensive"]
 AuditClass = Literal["none", "access", "financial"]

@@ -10,7 +10,7 @@ from typing import Any
 from litestar import Request, Router
 from litestar.types import ASGIApp, ControllerRouterHandler, Message, Receive, Scope, Send
 
-from shared.inbound.chain import matched_operation
+from shared.operations.chain import matched_operation
 
 _OPT_KEY = "quoteway_version"
 

@@ -17,7 +17,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 from litestar.utils.path import normalize_path
 
-from shared.inbound.operation import OperationPolicy, policy_of
+from shared.operations.operation import OperationPolicy, policy_of
 from shared.problem import NoSuchAddress, Problem
 
 Middleware = Callable[[ASGIApp], ASGIApp]
