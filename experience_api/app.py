@@ -98,7 +98,7 @@ def create_app(
         internal=False,
         origins=parse_origins(settings.lightning_origins),
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
-        cache=open_cache(settings, "experience"),
+        cache=open_cache(settings.redis_url, "experience"),
         rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
         audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
     )

@@ -143,7 +143,7 @@ def create_app(
         examples=Path(__file__).parent / "examples",
         load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
         visibility=show_only_what_is_visible(Visibility(system, store, letters)),
-        cache=open_cache(settings, "process"),
+        cache=open_cache(settings.redis_url, "process"),
         rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
         audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url or settings.database_url)),
     )
