@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from system_api.billing.stripe import adapter as stripe
 from system_api.billing.stripe.records import EXTERNAL_ID
 from system_api.erp.tryton.sales import TrytonSales

@@ -11,7 +11,7 @@ import pytest
 from process_api.engine.executor import running_engine
 from process_api.engine.steps import Patience
 from process_api.orders.submission import ORDER_SUBMISSION
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from system_api.billing.stripe import adapter as stripe
 from system_api.erp.tryton.sales import TrytonSales
 from tests.faults.late_undo import register_undo_afterwards

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from system_api.erp.tryton.sales import TrytonSales, _compared
 from tests.faults.test_rows_vendor_writes import TRYTON_SALE, _make_without_looking_back, leave_the_others
 from tests.faults.worker_plant import LEASE_S, WorkerPlant

@@ -1,6 +1,6 @@
 """A reverse proxy in front of any vendor (or of one of our own tiers) that goes wrong on purpose.
 
-    python -m sandbox.faults.proxy.fault_proxy --target http://127.0.0.1:8000 --port 0 --seed 7
+    python -m sandbox.fault_proxy.fault_proxy --target http://127.0.0.1:8000 --port 0 --seed 7
 
 PUT /_faults with a list of rules (see rules.py) says what shall go wrong, DELETE lets everything pass, GET says
 what happened, POST lets what is to arrive late arrive now and answers once it has. Where the vendor itself cannot be
@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 import h11
 import msgspec
 
-from sandbox.faults.proxy.control import PATH
-from sandbox.faults.proxy.rules import Fault, FaultPlan, Injected, Rule
+from sandbox.fault_proxy.control import PATH
+from sandbox.fault_proxy.rules import Fault, FaultPlan, Injected, Rule
 from sandbox.processes.ports import free_port
 
 _Head = TypeVar("_Head", h11.Request, h11.Response)
@@ -318,7 +318,7 @@ async def run(target: str, host: str, port: int, seed: int) -> None:
 def main() -> int:
     """Serve until SIGTERM or SIGINT; 2 where it cannot start."""
     parser = argparse.ArgumentParser(
-        prog="python -m sandbox.faults.proxy.fault_proxy", description="A proxy that goes wrong."
+        prog="python -m sandbox.fault_proxy.fault_proxy", description="A proxy that goes wrong."
     )
     parser.add_argument("--target", required=True, help="the address behind it")
     parser.add_argument("--host", default="127.0.0.1")

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.faults.proxy.control import FaultControl
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.control import FaultControl
+from sandbox.fault_proxy.rules import Fault, Rule
 from sandbox.processes.process import RunningProcess, start_process
 from tests.patience import HANG_S
 
@@ -69,7 +69,7 @@ def proxy(vendor: Vendor, tmp_path: Path) -> Iterator[RunningProcess]:
 def start_proxy(target: str, folder: Path, seed: int = 7) -> RunningProcess:
     return start_process(
         "The proxy",
-        [sys.executable, "-m", "sandbox.faults.proxy.fault_proxy", "--target", target, "--seed", str(seed)],
+        [sys.executable, "-m", "sandbox.fault_proxy.fault_proxy", "--target", target, "--seed", str(seed)],
         log_path=folder / f"proxy-{seed}.log",
         ready="json line",
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import httpx
 import msgspec
 
-from sandbox.faults.proxy.rules import Rule, Statistics
+from sandbox.fault_proxy.rules import Rule, Statistics
 
 PATH = "/_faults"
 
