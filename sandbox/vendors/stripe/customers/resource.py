@@ -8,14 +8,14 @@ from typing import Any
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.customers import payment_methods
+from sandbox.vendors.stripe.customers.customer_balance import move_balance
 from sandbox.vendors.stripe.customers.tax_ids import TAX_ID, add_tax_id
-from sandbox.vendors.stripe.payments.customer_balance import move_balance
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.subscription_states import ENDED
 from sandbox.vendors.stripe.subscriptions.cancelling import cancel_at_once, stop_advancing
-from sandbox.vendors.stripe.subscriptions.states import ENDED
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Choice,
     Email,

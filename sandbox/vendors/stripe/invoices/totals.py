@@ -10,7 +10,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.coupons import coupon_of
-from sandbox.vendors.stripe.catalogue.currencies import step
+from sandbox.vendors.stripe.currencies import step
 from sandbox.vendors.stripe.store import Record
 
 _UNTAXED = {"exempt": "customer_exempt", "reverse": "reverse_charge"}

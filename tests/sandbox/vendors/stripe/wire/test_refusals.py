@@ -11,7 +11,7 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.vendors.stripe.catalogue import currencies
+from sandbox.vendors.stripe import currencies
 from sandbox.vendors.stripe.customers import tax_id_formats
 from sandbox.vendors.stripe.invoices.totals import line_amount, rounded
 from tests.sandbox.vendors.stripe.conftest import NewCustomer

@@ -6,19 +6,19 @@ from sandbox.vendors.journal import Journal
 from sandbox.vendors.salesforce.api_versions import ApiVersions
 from sandbox.vendors.salesforce.catalogue import USER
 from sandbox.vendors.salesforce.errors import not_found
+from sandbox.vendors.salesforce.org.credentials import Credentials, load_credentials
+from sandbox.vendors.salesforce.org.limits import DailyQuota
+from sandbox.vendors.salesforce.org.platform_events import EventFeed
+from sandbox.vendors.salesforce.org.query_cursors import QueryCursors
+from sandbox.vendors.salesforce.org.sessions import Sessions
 from sandbox.vendors.salesforce.profiles import OrgProfile
-from sandbox.vendors.salesforce.records.record_access import AccessRules
 from sandbox.vendors.salesforce.records.schema import SObject
 from sandbox.vendors.salesforce.records.store import Store
 from sandbox.vendors.salesforce.refusals import Refusals
-from sandbox.vendors.salesforce.rest.limits import DailyQuota
-from sandbox.vendors.salesforce.rest.platform_events import EventFeed
-from sandbox.vendors.salesforce.rest.query_cursors import QueryCursors
 from sandbox.vendors.salesforce.seed.files import SeedFiles
 from sandbox.vendors.salesforce.seed.fill import seed_org
-from sandbox.vendors.salesforce.sessions.credentials import Credentials, load_credentials
-from sandbox.vendors.salesforce.sessions.sessions import Sessions
 from sandbox.vendors.salesforce.settings import SalesforceSandboxSettings
+from sandbox.vendors.salesforce.soql.record_access import AccessRules
 
 
 @dataclass(frozen=True, slots=True)

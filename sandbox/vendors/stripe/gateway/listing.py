@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.wire.errors import invalid, no_such
-from sandbox.vendors.stripe.wire.operation import Call
 from sandbox.vendors.stripe.wire.params import Integer, Param, Range, Text
 from sandbox.vendors.stripe.wire.presentation import list_object
 

@@ -10,12 +10,15 @@ from sandbox.vendors.stripe.catalogue.coupons import DISCOUNTS, make_discounts
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
 from sandbox.vendors.stripe.customers import payment_methods
 from sandbox.vendors.stripe.customers.currencies import claim_currency
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, in_range, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.invoices.resource import AUTOMATIC_TAX, COLLECTION_METHOD
 from sandbox.vendors.stripe.invoices.sending import require_email
 from sandbox.vendors.stripe.new_subscriptions.blank import PAYMENT_SETTINGS, blank_subscription
 from sandbox.vendors.stripe.new_subscriptions.cycle import first_lines, set_cycle
 from sandbox.vendors.stripe.new_subscriptions.one_off_items import ONE_OFF_ITEMS, add_one_off_items
 from sandbox.vendors.stripe.store import Record
+from sandbox.vendors.stripe.subscription_states import ENDED
 from sandbox.vendors.stripe.subscriptions import changes as subscription_changes
 from sandbox.vendors.stripe.subscriptions.billing import draft, settle_first
 from sandbox.vendors.stripe.subscriptions.cancelling import (
@@ -25,10 +28,7 @@ from sandbox.vendors.stripe.subscriptions.cancelling import (
     schedule_cancellation,
 )
 from sandbox.vendors.stripe.subscriptions.items import ITEM, check_together, new_item
-from sandbox.vendors.stripe.subscriptions.states import ENDED
 from sandbox.vendors.stripe.wire.errors import invalid, no_such
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, in_range, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,

@@ -13,9 +13,9 @@ from slowapi.errors import RateLimitExceeded
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.vendors.stripe.gateway.gateway import api_key, error_response, signed
 from sandbox.vendors.stripe.settings import StripeSandboxSettings
 from sandbox.vendors.stripe.wire.errors import rate_limited
-from sandbox.vendors.stripe.wire.gateway import api_key, error_response, signed
 
 _ACCOUNT, _SEARCH = "account", "search"
 

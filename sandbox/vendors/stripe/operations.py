@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.vendors.stripe import test_clocks
+from sandbox.vendors.stripe import search, test_clocks
 from sandbox.vendors.stripe.catalogue import coupons, plans, prices, products, tax_rates
 from sandbox.vendors.stripe.credits import grants as credit_grants
 from sandbox.vendors.stripe.customers import payment_methods, tax_ids
@@ -24,10 +24,9 @@ from sandbox.vendors.stripe.payments import (
 )
 from sandbox.vendors.stripe.previews import operations as previews
 from sandbox.vendors.stripe.schedules import operations as schedules
-from sandbox.vendors.stripe.subscriptions import item_operations as subscription_item_operations
-from sandbox.vendors.stripe.subscriptions import resource as subscriptions
+from sandbox.vendors.stripe.subscription_operations import item_operations as subscription_item_operations
+from sandbox.vendors.stripe.subscription_operations import resource as subscriptions
 from sandbox.vendors.stripe.webhooks import endpoints as webhook_endpoints
-from sandbox.vendors.stripe.wire import search
 
 _NOUNS = (
     coupons,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sandbox.vendors.stripe.gateway.listing import PAGE, page
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record
+from sandbox.vendors.stripe.subscription_operations.resource import PAYMENT_BEHAVIOR, PRORATION_BEHAVIOR
+from sandbox.vendors.stripe.subscription_states import ENDED
 from sandbox.vendors.stripe.subscriptions.changes import change_items, terms_of
 from sandbox.vendors.stripe.subscriptions.items import ITEM
-from sandbox.vendors.stripe.subscriptions.resource import PAYMENT_BEHAVIOR, PRORATION_BEHAVIOR
-from sandbox.vendors.stripe.subscriptions.states import ENDED
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import PAGE, page
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Integer, Param, Text
 from sandbox.vendors.stripe.wire.presentation import items_of
 

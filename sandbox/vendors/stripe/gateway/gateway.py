@@ -15,13 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.vendors.stripe.account import Account, Origin
+from sandbox.vendors.stripe.gateway.idempotency import KEY_CHARS_MAX, IdempotencyKeys, KeptAnswer
+from sandbox.vendors.stripe.gateway.object_locks import ObjectLocks
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire import api_version, form
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid, unauthorized, unexpected
 from sandbox.vendors.stripe.wire.expansion import render
-from sandbox.vendors.stripe.wire.idempotency import KEY_CHARS_MAX, IdempotencyKeys, KeptAnswer
-from sandbox.vendors.stripe.wire.object_locks import ObjectLocks
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import parse
 from sandbox.vendors.stripe.wire.refusals import Refusals
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.amounts import check_step
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, page
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid, no_such
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, page
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Currency, Integer, Metadata, Text, merge_metadata
 
 _KIND = "customer_balance_transaction"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.vendors.salesforce.errors import SalesforceError, entity_is_deleted, not_found
-from sandbox.vendors.salesforce.org import Org
+from sandbox.vendors.salesforce.org.org import Org
 from sandbox.vendors.salesforce.records import ids
 from sandbox.vendors.salesforce.records.field_values import read_fields, read_value
 from sandbox.vendors.salesforce.records.schema import Field, Record, SObject

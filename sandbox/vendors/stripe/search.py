@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.vendors.stripe.gateway.listing import LIMIT_DEFAULT
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.invoices.drafts import subscription_of
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid
-from sandbox.vendors.stripe.wire.listing import LIMIT_DEFAULT
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Integer, Text
 
 # The fields that Stripe documents as searchable: t(ext), k (token, exact only), n(umber), b(oolean).
