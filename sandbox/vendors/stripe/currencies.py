@@ -7,7 +7,7 @@ it is not the adapters', so that a mistake in one of the two is found out.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 SUPPORTED = frozenset(
     """
@@ -72,3 +72,8 @@ def amount_max(currency: str) -> int:
 def amount_min(currency: str) -> int:
     """The smallest amount that can be charged; 1 where Stripe's page names none."""
     return _AMOUNT_MIN.get(currency.lower(), 1)
+
+
+def rounded(amount: Decimal, coin: int = 1) -> int:
+    """A whole multiple of `coin` minor units, half away from zero; `coin` is the step of the currency."""
+    return int((amount / coin).quantize(Decimal(1), ROUND_HALF_UP)) * coin

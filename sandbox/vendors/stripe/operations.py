@@ -5,7 +5,7 @@ from __future__ import annotations
 from sandbox.vendors.stripe import search, test_clocks
 from sandbox.vendors.stripe.catalogue import coupons, plans, prices, products, tax_rates
 from sandbox.vendors.stripe.credits import grants as credit_grants
-from sandbox.vendors.stripe.customers import payment_methods, tax_ids
+from sandbox.vendors.stripe.customers import customer_balance, payment_methods, tax_ids
 from sandbox.vendors.stripe.customers import resource as customers
 from sandbox.vendors.stripe.invoices import credit_notes
 from sandbox.vendors.stripe.invoices import items as invoice_items
@@ -14,7 +14,6 @@ from sandbox.vendors.stripe.meters import events as meter_events
 from sandbox.vendors.stripe.meters import meters
 from sandbox.vendors.stripe.payments import (
     charges,
-    customer_balance,
     disputes,
     intents,
     invoice_payments,
@@ -26,11 +25,13 @@ from sandbox.vendors.stripe.previews import operations as previews
 from sandbox.vendors.stripe.schedules import operations as schedules
 from sandbox.vendors.stripe.subscription_operations import item_operations as subscription_item_operations
 from sandbox.vendors.stripe.subscription_operations import resource as subscriptions
+from sandbox.vendors.stripe.subscriptions import customer_deletion
 from sandbox.vendors.stripe.webhooks import endpoints as webhook_endpoints
 
 _NOUNS = (
     coupons,
     credit_notes,
+    customer_deletion,
     customers,
     invoice_items,
     invoices,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.currencies import step
+from sandbox.vendors.stripe.currencies import rounded, step
 from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.invoices.drafts import subscription_line
-from sandbox.vendors.stripe.invoices.totals import rounded
 from sandbox.vendors.stripe.periods import add_intervals, boundary_before
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.subscriptions.billing import charge_lines, trial_lines

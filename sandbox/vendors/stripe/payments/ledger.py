@@ -11,9 +11,9 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.currencies import rounded
 from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records, page
 from sandbox.vendors.stripe.gateway.operation import Call, Operation
-from sandbox.vendors.stripe.invoices.totals import rounded
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.params import Currency, Text
 
