@@ -1,12 +1,8 @@
 """What each tier of a landscape is told: the settings that it is started with."""
 
-from typing import TYPE_CHECKING
-
+from sandbox.landscape.surroundings import Surroundings
 from sandbox.vendors.tryton.data import DATA_FOLDER
 from shared.identity.transaction_token import JWKS_PATH
-
-if TYPE_CHECKING:
-    from sandbox.landscape.landscape import Landscape
 
 # Limits are at work, but out of the way of those who load the sandbox on purpose.
 _RATE_LIMITS = ",".join(
@@ -14,7 +10,7 @@ _RATE_LIMITS = ",".join(
 )
 
 
-def tier_environment(landscape: "Landscape", tier: str) -> dict[str, str]:
+def tier_environment(landscape: Surroundings, tier: str) -> dict[str, str]:
     """The settings of a tier, as environment variables; the landscape's own `tier_settings` go before the defaults."""
     own = {"experience": _experience, "process": _process, "system": _system}[tier](landscape)
     metadata = f"{landscape.url('issuer')}/.well-known/openid-configuration"
@@ -27,7 +23,7 @@ def tier_environment(landscape: "Landscape", tier: str) -> dict[str, str]:
     }
 
 
-def _system(landscape: "Landscape") -> dict[str, str]:
+def _system(landscape: Surroundings) -> dict[str, str]:
     return {
         "QUOTEWAY_REVOCATIONS_URL": landscape.tier_url("process"),
         "QUOTEWAY_AUDIT_DATABASE_URL": landscape.postgres.url(landscape.database),
@@ -35,7 +31,7 @@ def _system(landscape: "Landscape") -> dict[str, str]:
     }
 
 
-def _process(landscape: "Landscape") -> dict[str, str]:
+def _process(landscape: Surroundings) -> dict[str, str]:
     return {
         "QUOTEWAY_DATABASE_URL": landscape.postgres.url(landscape.database),
         "QUOTEWAY_SYSTEM_URL": landscape.reached_at("system") if "system" in landscape.processes else "",
@@ -45,7 +41,7 @@ def _process(landscape: "Landscape") -> dict[str, str]:
     }
 
 
-def _experience(landscape: "Landscape") -> dict[str, str]:
+def _experience(landscape: Surroundings) -> dict[str, str]:
     return {
         "QUOTEWAY_AUDIT_DATABASE_URL": landscape.postgres.url(landscape.database),
         "QUOTEWAY_PROCESS_URL": landscape.reached_at("process") if "process" in landscape.processes else "",
