@@ -4,17 +4,17 @@ from pathlib import Path
 
 from litestar import Litestar
 
+from process_api.access.subjects import refuse_handlers_without_subject
 from process_api.access.token_revocations import TokenRevocations
 from process_api.access.visibility import Visibility, show_only_what_is_visible
 from process_api.accounts.account_overview import AccountOverviews
-from process_api.customers.identities import Identities
 from process_api.database.store import Store
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import Flows
-from process_api.inbox.subjects import refuse_handlers_without_subject
 from process_api.inbox.webhook_connections import WebhookConnections
 from process_api.kinds import KINDS
 from process_api.operations.dead_letters import dead_letters
+from process_api.operations.identities import Identities
 from process_api.orders.corrections import FlowEdits
 from process_api.orders.intake import OrderIntake
 from process_api.orders.quote_readiness import QuoteExaminer

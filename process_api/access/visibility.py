@@ -19,9 +19,9 @@ import msgspec
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 from sqlalchemy import select
 
+from process_api.access.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_of
 from process_api.database.store import Store
 from process_api.database.tables import orders
-from process_api.inbox.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_of
 from process_api.operations.dead_letters import DeadLetters
 from process_api.system_client import SystemClient
 from shared.cache.ttl_cache import BriefMemory

@@ -14,7 +14,7 @@ from process_api.customers.cross_reference import Pair, known, link
 from process_api.customers.drafts import all_currencies, billing_system, customer_draft, erp_system
 from process_api.engine.steps import Found
 from process_api.orders.checks import OrderSubmission
-from process_api.pricing.amounts import erp_net, has_erp_lines
+from process_api.quotes.amounts import erp_net, has_erp_lines
 from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft
 from shared.problem import Rejected
 

@@ -25,9 +25,9 @@ from process_api.orders.checks import correct
 from process_api.orders.dates import subscription_groups
 from process_api.orders.record import OrderRecord, find_order
 from process_api.orders.submission import ORDER_SUBMISSION
-from process_api.pricing.amounts import check_amounts
 from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.pricing.pricing_preview import quote_net
+from process_api.quotes.amounts import check_amounts
 from process_api.system_client import SystemClient
 from shared.canonical import ErpOrderState, Money, OrderStatus, Quote, QuoteStatus, SubscriptionStatus
 from shared.identity.auth import Principal

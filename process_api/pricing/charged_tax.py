@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from process_api.orders.checks import OrderSubmission
-from process_api.pricing.amounts import accepted_net
+from process_api.quotes.amounts import accepted_net
 
 TAX_DIFFERENCE = "taxDifference"
 _CHARGING_STEPS = ("book_erp_order", "start_billing")

@@ -10,7 +10,7 @@ from process_api.orders.carried_terms import carried_terms
 from process_api.orders.checks import OrderSubmission
 from process_api.orders.readiness.faults import NotReady
 from process_api.orders.readiness.prices import tax_faults
-from process_api.pricing.amounts import accepted_net, taxed_lines
+from process_api.quotes.amounts import accepted_net, taxed_lines
 from shared.canonical import MoneyError, TaxRequest
 from shared.problem import Rejected
 

@@ -8,8 +8,8 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
 from process_api.access.idempotency import parse_key
-from process_api.customers.identities import SYSTEM_PATTERN, Identities, Identity, Relinked, Relinking
-from process_api.inbox.subjects import about_account
+from process_api.access.subjects import about_account
+from process_api.operations.identities import SYSTEM_PATTERN, Identities, Identity, Relinked, Relinking
 from process_api.v1.accounts import AccountIdParameter
 from process_api.v1.flows import Reason
 from shared.canonical.record_ids import canonical_spelling

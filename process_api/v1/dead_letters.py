@@ -6,7 +6,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from process_api.inbox.subjects import about_dead_letter, for_operators
+from process_api.access.subjects import about_dead_letter, for_operators
 from process_api.operations.dead_letter_sources import DeadLetter, DeadLetterKind, kind_of
 from process_api.operations.dead_letters import DeadLetters
 from process_api.orders.corrections import FlowEdits

@@ -10,9 +10,9 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
+from process_api.access.subjects import about_flow, for_operators
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
-from process_api.inbox.subjects import about_flow, for_operators
 from process_api.operations.dead_letters import DeadLetters, DecisionRecord
 from process_api.orders.corrections import FlowEdit, FlowEdits
 from shared.canonical import Money

@@ -8,7 +8,7 @@ from litestar import Request, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
-from process_api.inbox.subjects import about_quote
+from process_api.access.subjects import about_quote
 from process_api.orders.quote_readiness import QuoteExaminer, QuoteReadiness
 from process_api.orders.readiness.examination import Submitted
 from process_api.pricing.pricing_preview import PricingPreview, PricingPreviews

@@ -7,8 +7,8 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
+from process_api.access.subjects import for_operators
 from process_api.access.token_revocations import TokenRevocation, TokenRevocations
-from process_api.inbox.subjects import for_operators
 from process_api.v1.flows import Reason
 from shared.canonical.wire import END
 from shared.identity.auth import Principal

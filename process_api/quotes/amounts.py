@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from process_api.legal_entities import LegalEntity
-from process_api.orders.readiness_fault import ReadinessFault
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import BillingFrequency, Money, MoneyError, Quote, QuoteLine, Recurrence, TaxedLine
 from shared.canonical.money import minor_units
 from shared.problem import Rejected

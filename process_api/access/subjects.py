@@ -107,7 +107,7 @@ def _fault(handler: BaseRouteHandler, route: HTTPRoute) -> str | None:
     try:
         subject = subject_of(handler.opt)
     except KeyError:
-        return "it does not say what it is about (process_api.inbox.subjects), so who may see it cannot be decided"
+        return "it does not say what it is about (process_api.access.subjects), so who may see it cannot be decided"
     if subject.kind == "none":
         return None
     if not subject.in_body:
