@@ -20,6 +20,7 @@ from process_api.orders.intake import OrderIntake
 from process_api.orders.quote_readiness import QuoteExaminer
 from process_api.orders.record import Orders
 from process_api.orders.submission_check import SubmissionCheck
+from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.pricing.pricing_preview import PricingPreviews
 from process_api.settings import ProcessSettings
 from process_api.system_client import connect_system
@@ -107,7 +108,7 @@ def create_app(
     orders = Orders(store)
     decisions = FlowDecisions(store, KINDS)
     letters = dead_letters(store, decisions)
-    policy, legal_entities = settings.discount_policy(), settings.legal_entities()
+    policy, legal_entities = DiscountPolicy.of(settings), settings.legal_entities()
 
     webhook_connections = WebhookConnections(lambda: system.list_connections(settings.platform_tenant))
 

@@ -31,7 +31,8 @@ from process_api.orders.erp_booking import book_erp_order, cancel_erp_order, fin
 from process_api.orders.late_requests import look_again
 from process_api.orders.record import find_order
 from process_api.orders.record_port import OrderRecordPort
-from process_api.pricing.prices_and_tax import align_prices, calculate_tax
+from process_api.orders.tax import calculate_tax
+from process_api.pricing.prices_and_tax import align_prices
 from process_api.resources import Resources
 from shared.canonical import OrderStatus
 

@@ -15,6 +15,7 @@ from process_api.orders.readiness.examination import Examination, Submitted
 from process_api.orders.readiness.examine import Findings, examine
 from process_api.orders.readiness.faults import NOT_READY, NotReady
 from process_api.orders.readiness.quote_state import total_of
+from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.settings import ProcessSettings
 from shared.canonical import Address, BillingFrequency, Contact, Quote, QuoteKind, QuoteStatus, Recurrence
 from shared.problem import Unavailable
@@ -37,7 +38,7 @@ class Desk:
         system: SystemStandIn = self.process.system
         system.quote = quote
         saga_system = self.process.worker.system
-        policy = self.process.settings.discount_policy()
+        policy = DiscountPolicy.of(self.process.settings)
         asked = submitted or Submitted(quote.quote_id, quote.revision)
         store = self.process.worker.store
         return await examine(Examination("nordwind", quote, asked, self.rules, policy, saga_system, store, now))
