@@ -11,17 +11,19 @@ from process_api.accounts.account_overview import AccountOverviews
 from process_api.database.store import Store
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import Flows
+from process_api.engine.intents import Intents
 from process_api.inbox.webhook_connections import WebhookConnections
 from process_api.kinds import KINDS
 from process_api.operations.dead_letters import dead_letters
+from process_api.operations.flow_edits import FlowEdits
 from process_api.operations.identities import Identities
-from process_api.orders.corrections import FlowEdits
 from process_api.orders.intake import OrderIntake
 from process_api.orders.quote_readiness import QuoteExaminer
 from process_api.orders.record import Orders
 from process_api.orders.submission_check import SubmissionCheck
 from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.pricing.pricing_preview import PricingPreviews
+from process_api.resources import Resources
 from process_api.settings import ProcessSettings
 from process_api.system_client import connect_system
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
@@ -109,6 +111,7 @@ def create_app(
     decisions = FlowDecisions(store, KINDS)
     letters = dead_letters(store, decisions)
     policy, legal_entities = DiscountPolicy.of(settings), settings.legal_entities()
+    resources = Resources(store, system, Intents(store), policy, legal_entities)
 
     webhook_connections = WebhookConnections(lambda: system.list_connections(settings.platform_tenant))
 
@@ -157,7 +160,7 @@ def create_app(
             "flows": Flows(store),
             "flow_decisions": decisions,
             "dead_letters": letters,
-            "flow_edits": FlowEdits(decisions, system, policy),
+            "flow_edits": FlowEdits(decisions, resources),
             "revocations": revocations,
             "revocation_watch": watch,
             "webhook_connections": webhook_connections,

@@ -14,7 +14,8 @@ from process_api.access.subjects import about_flow, for_operators
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
 from process_api.operations.dead_letters import DeadLetters, DecisionRecord
-from process_api.orders.corrections import FlowEdit, FlowEdits
+from process_api.operations.flow_edits import FlowEdits
+from process_api.orders.corrections import FlowEdit
 from shared.canonical import Money
 from shared.canonical.wire import CURSOR_PATTERN, END, Sku
 from shared.identity.auth import Principal
