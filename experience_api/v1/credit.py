@@ -8,7 +8,7 @@ from litestar.params import PathParameter
 
 from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
+from experience_api.views.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
 from shared.canonical import CreditDecision
 from shared.canonical.wire import END
 from shared.identity.auth import Principal

@@ -8,8 +8,8 @@ from litestar.params import QueryParameter
 
 from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.amounts import AmountText, CurrencyCode
 from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
+from experience_api.views.amounts import AmountText, CurrencyCode
 from shared.canonical import InvoiceSource, InvoiceStatus
 from shared.canonical.wire import CURSOR_PATTERN
 from shared.identity.auth import Principal

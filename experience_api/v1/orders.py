@@ -11,8 +11,8 @@ from msgspec import Meta
 from experience_api import process_answers, salesforce_id
 from experience_api.order_words import FINISHED, STATUS_TEXTS, ask_again_after_s, next_step, what_went_wrong
 from experience_api.process_client import Caller, ProcessClient, Seen
-from experience_api.v1.amounts import CurrencyCode, CurrencyTextOrEmpty, DecimalText, DecimalTextOrEmpty, amount_text
 from experience_api.v1.faults import QuoteFault, fault_views
+from experience_api.views.amounts import CurrencyCode, CurrencyTextOrEmpty, DecimalText, DecimalTextOrEmpty, amount_text
 from shared.canonical import OrderStatus
 from shared.canonical.wire import END
 from shared.contract.headers import ASK_AGAIN_AFTER, STATUS_ADDRESS, VERSION_TAG

@@ -10,9 +10,9 @@ from experience_api import process_answers
 from experience_api.order_words import STATUS_TEXTS
 from experience_api.process_answers import PartStatus
 from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.amounts import AmountText, CurrencyCode, CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
 from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
 from experience_api.v1.invoices import InvoiceView, invoice_view
+from experience_api.views.amounts import AmountText, CurrencyCode, CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
 from shared.canonical import CreditDecision, OrderStatus, SubscriptionStatus
 from shared.canonical.wire import Quantity
 from shared.identity.auth import Principal
