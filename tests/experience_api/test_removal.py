@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from sandbox.processes.process import RunningProcess, start_process
-from tests.experience_api.test_start import PROGRAM, environment
+from tests.experience_api.tier_process import PROGRAM, environment
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,8 +18,8 @@ from shared.cache.response_cache import ResponseCache
 from shared.operations.cache_policy import CachePolicy
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings
+from tests.journeys.accounts import make_account
 from tests.journeys.org import Line
-from tests.journeys.test_reads import make_account
 from tests.patience import HANG_S, until
 from tests.running_tiers import Sales
 

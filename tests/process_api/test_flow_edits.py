@@ -9,7 +9,7 @@ from sqlalchemy import text
 from process_api.orders.corrections import OrderCorrections
 from shared.canonical import OrderStatus, Quote, QuoteStatus
 from tests.process_api.conftest import Process
-from tests.process_api.operations.test_dead_letters import AWAY, assert_booked_once, decide, parked
+from tests.process_api.operations.decided import AWAY, assert_booked_once, decide, parked
 from tests.process_api.system_stand_in import euros
 
 pytestmark = pytest.mark.servers

@@ -15,9 +15,9 @@ from shared.identity.principal import Principal
 from shared.problem import Unavailable
 from tests.process_api.any_flow import OPERATOR, require_ending, runs, undecided, with_step
 from tests.process_api.conftest import Process
-from tests.process_api.operations.test_dead_letters import decide
-from tests.process_api.test_any_flow import ToySpecimen
+from tests.process_api.operations.decided import decide
 from tests.process_api.toy_kind import LEGAL_ENTITY, make_toy_table
+from tests.process_api.toy_specimen import ToySpecimen
 
 pytestmark = pytest.mark.servers
 

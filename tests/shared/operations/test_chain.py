@@ -14,7 +14,7 @@ from shared.identity.auth import Authenticator
 from shared.inbound.service import create_service
 from shared.operations.chain import match_operation
 from tests.app_lifespan import asgi_transport
-from tests.shared.inbound.test_service import KEY, authorization, create_thing, get_public, get_thing, poke, tier
+from tests.shared.inbound.thing_service import KEY, authorization, create_thing, get_public, get_thing, poke, tier
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer
 
 
