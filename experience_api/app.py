@@ -18,7 +18,8 @@ from shared.identity.signing_keys import SigningKeys
 from shared.identity.transaction_token import TransactionTokenSigner
 from shared.inbound.admission import Load
 from shared.inbound.cors import parse_origins
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Checks, Policies, Published, Refusals, Tier
 from shared.limits.rate_limit import open_rate_limiter
 from shared.operations.versions import mount
 from shared.outbound.http_client import Transport
@@ -49,10 +50,18 @@ def create_app(
     process = connect_process(settings, signer, process_transport, issuer_transport)
     tier = Tier(
         name="experience",
-        title="Quoteway experience API",
-        version="1.0.0",
-        description="Quote-to-cash for Salesforce: submit accepted quotes, follow orders, see accounts across systems.",
-        public_url=settings.public_url,
+        published=Published(
+            title="Quoteway experience API",
+            version="1.0.0",
+            description=(
+                "Quote-to-cash for Salesforce: submit accepted quotes, follow orders, see accounts across systems."
+            ),
+            public_url=settings.public_url,
+            tags=TAGS,
+            examples=Path(__file__).parent / "examples",
+            answer_within_s=ANSWER_WITHIN_S,
+            internal=False,
+        ),
         authenticator=Authenticator(
             settings.issuer_metadata_url,
             settings.experience_audience,
@@ -60,19 +69,19 @@ def create_app(
             transport=issuer_transport,
             revocations=RevocationWatch(feed.read, settings.revocations_stale_s),
         ),
-        # Not under `ready`: with all instances out of their load balancer, nobody would be told what is away.
-        vendors={"process": process.ready},
-        plain_problems=True,
-        acting_user=act_for_token_user,
-        tags=TAGS,
-        examples=Path(__file__).parent / "examples",
-        answer_within_s=ANSWER_WITHIN_S,
-        internal=False,
-        origins=parse_origins(settings.lightning_origins),
-        load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
-        cache=open_cache(settings.redis_url, "experience"),
-        rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
-        audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
+        checks=Checks(
+            # Not under `ready`: with all instances out of their load balancer, nobody would be told what is away.
+            vendors={"process": process.ready},
+        ),
+        refusals=Refusals(plain=True),
+        policies=Policies(
+            acting_user=act_for_token_user,
+            origins=parse_origins(settings.lightning_origins),
+            load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
+            rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
+            cache=open_cache(settings.redis_url, "experience"),
+            audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
+        ),
     )
     return create_service(
         tier,

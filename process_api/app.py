@@ -44,7 +44,8 @@ from shared.identity.revocation import RevocationWatch
 from shared.identity.token_keys import PublishedKeys
 from shared.identity.transaction_token import TransactionTokenVerifier
 from shared.inbound.admission import Load
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Checks, Policies, Published, Tier
 from shared.limits.rate_limit import open_rate_limiter
 from shared.operations.versions import Version, mount
 from shared.outbound.http_client import Transport
@@ -128,10 +129,14 @@ def create_app(
 
     tier = Tier(
         name="process",
-        title="Quoteway process API",
-        version="1.0.0",
-        description="Quote-to-cash orchestration for internal applications and operators.",
-        public_url=settings.public_url,
+        published=Published(
+            title="Quoteway process API",
+            version="1.0.0",
+            description="Quote-to-cash orchestration for internal applications and operators.",
+            public_url=settings.public_url,
+            tags=TAGS,
+            examples=Path(__file__).parent / "examples",
+        ),
         authenticator=Authenticator(
             settings.issuer_metadata_url,
             settings.process_audience,
@@ -139,17 +144,19 @@ def create_app(
             transport=issuer_transport,
             revocations=watch,
         ),
-        acting_user=act_for_handed_user(users),
-        ready={"database": store.ready},
-        # Not under `ready`: orders are taken in without it, and it waits for us (docs/decisions/0056).
-        vendors={"system": system.ready},
-        tags=TAGS,
-        examples=Path(__file__).parent / "examples",
-        load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
-        visibility=show_only_what_is_visible(Visibility(system, store, letters)),
-        cache=open_cache(settings.redis_url, "process"),
-        rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
-        audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url or settings.database_url)),
+        checks=Checks(
+            ready={"database": store.ready},
+            # Not under `ready`: orders are taken in without it, and it waits for us (docs/decisions/0056).
+            vendors={"system": system.ready},
+        ),
+        policies=Policies(
+            acting_user=act_for_handed_user(users),
+            visibility=show_only_what_is_visible(Visibility(system, store, letters)),
+            load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
+            rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
+            cache=open_cache(settings.redis_url, "process"),
+            audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url or settings.database_url)),
+        ),
     )
     app = create_service(
         tier,

@@ -43,7 +43,7 @@ def location(request: Request[Any, Any, Any], path: str) -> str:
 
     Elsewhere it is relative, and means the origin that the caller has asked (RFC 9110, section 10.2.2).
     """
-    public_url: str = request.app.state.tier.public_url
+    public_url: str = request.app.state.tier.published.public_url
     return f"{public_url}{path}"
 
 

@@ -57,12 +57,12 @@ def test_every_tag_is_described(documents: dict[str, dict[str, Any]], name: str)
 
 def test_a_tag_without_a_description_does_not_come_into_a_document(tiers: list[TierDocuments]) -> None:
     app = tiers[0].app
-    described = app.state.tier.tags.pop("orders")
+    described = app.state.tier.published.tags.pop("orders")
     try:
         with pytest.raises(ContractError, match="orders"):
             build_document(app)
     finally:
-        app.state.tier.tags["orders"] = described
+        app.state.tier.published.tags["orders"] = described
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -8,7 +8,7 @@ from litestar import Request, Response, get, post
 from litestar.params import HeaderParameter, JSONBody, PathParameter, QueryParameter
 
 from shared.identity.auth import Authenticator, Principal
-from shared.inbound.service import Tier
+from shared.inbound.tier import Published, Refusals, Tier
 from shared.operations.operation import operation, public
 from shared.problem import Conflict, Rejected
 from tests.shared.tokens import claims, rsa_key, sign
@@ -65,7 +65,15 @@ def get_public() -> str:
 
 def tier(authenticator: Authenticator, *, plain: bool = False, discreet: Callable[[str], str] | None = None) -> Tier:
     description = "A service for tests."
-    return Tier("tests", "Tests", "1.0.0", description, authenticator, plain_problems=plain, discreet=discreet)
+    return Tier(
+        name="tests",
+        published=Published(title="Tests", version="1.0.0", description=description),
+        authenticator=authenticator,
+        refusals=Refusals(
+            plain=plain,
+            discreet=discreet,
+        ),
+    )
 
 
 def authorization(scope: str = "things:read things:write") -> dict[str, str]:
