@@ -1,18 +1,12 @@
 """The experience API: quote-to-cash for Salesforce's Lightning components, Apex and Flow. It keeps no state."""
 
-from datetime import date
 from pathlib import Path
 
 from litestar import Litestar
 
 from experience_api.process_client import ANSWER_WITHIN_S, connect_process
 from experience_api.settings import ExperienceSettings
-from experience_api.v1.accounts import get_account_overview
-from experience_api.v1.credit import get_credit_status
-from experience_api.v1.invoices import list_invoices
-from experience_api.v1.orders import get_order, submit_order
-from experience_api.v1.quotes import check_readiness, preview_pricing
-from experience_api.v2 import accounts
+from experience_api.versions import VERSIONS
 from shared.audit.log import AuditLog
 from shared.audit.writer import Appendable, AuditWriter
 from shared.cache.response_cache import open_cache
@@ -24,9 +18,10 @@ from shared.identity.signing_keys import SigningKeys
 from shared.identity.transaction_token import TransactionTokenSigner
 from shared.inbound.admission import Load
 from shared.inbound.cors import parse_origins
-from shared.inbound.service import Tier, create_service
-from shared.inbound.versions import Retirement, Version, mount
+from shared.inbound.service import create_service
+from shared.inbound.tier import Checks, Policies, Published, Refusals, Tier
 from shared.limits.rate_limit import open_rate_limiter
+from shared.operations.versions import mount
 from shared.outbound.http_client import Transport
 
 # What people and their pages need, many times over; a client stands for all users of one Salesforce org.
@@ -34,28 +29,6 @@ RATE_LIMITS = (
     "tenant=30000/minute, client=12000/minute, user=600/minute, "
     "read=12000/minute, write=3000/minute, expensive=3000/minute"
 )
-VERSIONS = {
-    "v1": Version(
-        handlers=(
-            submit_order,
-            get_order,
-            get_account_overview,
-            get_credit_status,
-            list_invoices,
-            preview_pricing,
-            check_readiness,
-        ),
-        retirements={
-            "getAccountOverview": Retirement(
-                deprecation=date(2026, 11, 24),
-                sunset=date(2027, 12, 1),
-                successor="GET /v2/accounts/{accountId}/overview",
-            )
-        },
-    ),
-    # Only what changed: everything else stays where it is.
-    "v2": Version(handlers=(accounts.get_account_overview,), number="2.0.0"),
-}
 TAGS = {
     "accounts": "One customer across Salesforce, the ERP and billing.",
     "orders": "Submit an accepted quote once, and follow what becomes of it.",
@@ -77,10 +50,18 @@ def create_app(
     process = connect_process(settings, signer, process_transport, issuer_transport)
     tier = Tier(
         name="experience",
-        title="Quoteway experience API",
-        version="1.0.0",
-        description="Quote-to-cash for Salesforce: submit accepted quotes, follow orders, see accounts across systems.",
-        public_url=settings.public_url,
+        published=Published(
+            title="Quoteway experience API",
+            version="1.0.0",
+            description=(
+                "Quote-to-cash for Salesforce: submit accepted quotes, follow orders, see accounts across systems."
+            ),
+            public_url=settings.public_url,
+            tags=TAGS,
+            examples=Path(__file__).parent / "examples",
+            answer_within_s=ANSWER_WITHIN_S,
+            internal=False,
+        ),
         authenticator=Authenticator(
             settings.issuer_metadata_url,
             settings.experience_audience,
@@ -88,19 +69,19 @@ def create_app(
             transport=issuer_transport,
             revocations=RevocationWatch(feed.read, settings.revocations_stale_s),
         ),
-        # Not under `ready`: with all instances out of their load balancer, nobody would be told what is away.
-        vendors={"process": process.ready},
-        plain_problems=True,
-        acting_user=act_for_token_user,
-        tags=TAGS,
-        examples=Path(__file__).parent / "examples",
-        answer_within_s=ANSWER_WITHIN_S,
-        internal=False,
-        origins=parse_origins(settings.lightning_origins),
-        load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
-        cache=open_cache(settings, "experience"),
-        rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
-        audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
+        checks=Checks(
+            # Not under `ready`: with all instances out of their load balancer, nobody would be told what is away.
+            vendors={"process": process.ready},
+        ),
+        refusals=Refusals(plain=True),
+        policies=Policies(
+            acting_user=act_for_token_user,
+            origins=parse_origins(settings.lightning_origins),
+            load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
+            rate_limiter=open_rate_limiter(settings, "experience", RATE_LIMITS),
+            cache=open_cache(settings.redis_url, "experience"),
+            audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
+        ),
     )
     return create_service(
         tier,

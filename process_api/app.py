@@ -4,23 +4,26 @@ from pathlib import Path
 
 from litestar import Litestar
 
+from process_api.access.subjects import refuse_handlers_without_subject
 from process_api.access.token_revocations import TokenRevocations
 from process_api.access.visibility import Visibility, show_only_what_is_visible
 from process_api.accounts.account_overview import AccountOverviews
-from process_api.customers.identities import Identities
 from process_api.database.store import Store
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flows import Flows
-from process_api.inbox.subjects import refuse_handlers_without_subject
+from process_api.engine.intents import Intents
 from process_api.inbox.webhook_connections import WebhookConnections
 from process_api.kinds import KINDS
 from process_api.operations.dead_letters import dead_letters
-from process_api.orders.corrections import FlowEdits
+from process_api.operations.flow_edits import FlowEdits
+from process_api.operations.identities import Identities
 from process_api.orders.intake import OrderIntake
 from process_api.orders.quote_readiness import QuoteExaminer
 from process_api.orders.record import Orders
 from process_api.orders.submission_check import SubmissionCheck
+from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.pricing.pricing_preview import PricingPreviews
+from process_api.resources import Resources
 from process_api.settings import ProcessSettings
 from process_api.system_client import connect_system
 from process_api.v1.accounts import get_account_overview, get_credit_status, list_invoices
@@ -42,9 +45,10 @@ from shared.identity.revocation import RevocationWatch
 from shared.identity.token_keys import PublishedKeys
 from shared.identity.transaction_token import TransactionTokenVerifier
 from shared.inbound.admission import Load
-from shared.inbound.service import Tier, create_service
-from shared.inbound.versions import Version, mount
+from shared.inbound.service import create_service
+from shared.inbound.tier import Checks, Policies, Published, Tier
 from shared.limits.rate_limit import open_rate_limiter
+from shared.operations.versions import Version, mount
 from shared.outbound.http_client import Transport
 
 # The experience tier is one client for everyone behind it.
@@ -109,7 +113,8 @@ def create_app(
     orders = Orders(store)
     decisions = FlowDecisions(store, KINDS)
     letters = dead_letters(store, decisions)
-    policy, legal_entities = settings.discount_policy(), settings.legal_entities()
+    policy, legal_entities = DiscountPolicy.of(settings), settings.legal_entities()
+    resources = Resources(store, system, Intents(store), policy, legal_entities)
 
     webhook_connections = WebhookConnections(lambda: system.list_connections(settings.platform_tenant))
 
@@ -126,10 +131,14 @@ def create_app(
 
     tier = Tier(
         name="process",
-        title="Quoteway process API",
-        version="1.0.0",
-        description="Quote-to-cash orchestration for internal applications and operators.",
-        public_url=settings.public_url,
+        published=Published(
+            title="Quoteway process API",
+            version="1.0.0",
+            description="Quote-to-cash orchestration for internal applications and operators.",
+            public_url=settings.public_url,
+            tags=TAGS,
+            examples=Path(__file__).parent / "examples",
+        ),
         authenticator=Authenticator(
             settings.issuer_metadata_url,
             settings.process_audience,
@@ -137,17 +146,19 @@ def create_app(
             transport=issuer_transport,
             revocations=watch,
         ),
-        acting_user=act_for_handed_user(users),
-        ready={"database": store.ready},
-        # Not under `ready`: orders are taken in without it, and it waits for us (docs/decisions/0056).
-        vendors={"system": system.ready},
-        tags=TAGS,
-        examples=Path(__file__).parent / "examples",
-        load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
-        visibility=show_only_what_is_visible(Visibility(system, store, letters)),
-        cache=open_cache(settings, "process"),
-        rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
-        audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url or settings.database_url)),
+        checks=Checks(
+            ready={"database": store.ready},
+            # Not under `ready`: orders are taken in without it, and it waits for us (docs/decisions/0056).
+            vendors={"system": system.ready},
+        ),
+        policies=Policies(
+            acting_user=act_for_handed_user(users),
+            visibility=show_only_what_is_visible(Visibility(system, store, letters)),
+            load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
+            rate_limiter=open_rate_limiter(settings, "process", RATE_LIMITS),
+            cache=open_cache(settings.redis_url, "process"),
+            audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url or settings.database_url)),
+        ),
     )
     app = create_service(
         tier,
@@ -158,7 +169,7 @@ def create_app(
             "flows": Flows(store),
             "flow_decisions": decisions,
             "dead_letters": letters,
-            "flow_edits": FlowEdits(decisions, system, policy),
+            "flow_edits": FlowEdits(decisions, resources),
             "revocations": revocations,
             "revocation_watch": watch,
             "webhook_connections": webhook_connections,

@@ -1,4 +1,4 @@
-"""What a worker has for the steps of its flows."""
+"""What a process has for the steps of its flows, and for corrections of them."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from process_api.system_client import SystemClient
 
 @dataclass(frozen=True)
 class Resources:
-    """The database, the way to the systems, and the rules: the same for every flow of a worker."""
+    """The database, the way to the systems, and the rules: the same for every flow."""
 
     store: Store
     system: SystemClient

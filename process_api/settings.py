@@ -1,13 +1,11 @@
 """The settings of the process API and its worker, each from a QUOTEWAY_ variable of the same name."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
 
 from process_api.legal_entities import LegalEntities, check_legal_entities_file, load_legal_entities
-from process_api.pricing.discount_policy import DiscountPolicy
 from shared.canonical.wire import PlatformTenant
 from shared.inbound.settings import InboundSettings
 from shared.settings import SecretFile, TrustDomain, read_secret
@@ -172,7 +170,3 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     def legal_entities(self) -> LegalEntities:
         """Each legal entity's rules. Raises SettingsError with every fault of their file."""
         return load_legal_entities(Path(self.legal_entities_file) if self.legal_entities_file else None)
-
-    def discount_policy(self) -> DiscountPolicy:
-        """How far quoted prices may be from the list."""
-        return DiscountPolicy(Decimal(str(self.discount_max_percent)), Decimal(str(self.price_tolerance_percent)))

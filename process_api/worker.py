@@ -27,6 +27,7 @@ from process_api.kinds import KINDS
 from process_api.operations.business_metrics import BusinessMetrics
 from process_api.operations.housekeeping import Housekeeping
 from process_api.outbox.event_delivery import EventRelay
+from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.resources import Resources
 from process_api.settings import ProcessSettings
 from process_api.subscriptions.mirror import SubscriptionMirror
@@ -70,7 +71,7 @@ async def start_worker(
     patience = Patience(
         settings.step_attempts_max, settings.step_backoff_s, settings.step_backoff_max_s, settings.settle_s
     )
-    resources = Resources(store, system, Intents(store), settings.discount_policy(), settings.legal_entities())
+    resources = Resources(store, system, Intents(store), DiscountPolicy.of(settings), settings.legal_entities())
     engine = await start_engine(settings, store=store, lease=lease, patience=patience, kinds=KINDS, resources=resources)
     housekeeping = Housekeeping(store, settings.idempotency_kept_days, settings.contacts_kept_days)
     housekeeping.start()

@@ -12,10 +12,11 @@ from shared.identity.auth import Authenticator
 from shared.identity.issuers import load_issuers
 from shared.identity.revocation import RevocationFeed, RevocationWatch
 from shared.inbound.admission import Load
-from shared.inbound.service import Tier, create_service
-from shared.inbound.versions import Version, mount
+from shared.inbound.service import create_service
+from shared.inbound.tier import Checks, Policies, Published, Refusals, Tier
 from shared.limits.rate_limit import open_rate_limiter
 from shared.limits.vendor_quota import prioritise
+from shared.operations.versions import Version, mount
 from shared.outbound.http_client import Transport
 from shared.redis_connection import RedisScripts
 from system_api.connections import ConnectionsError, load_connections
@@ -100,10 +101,14 @@ def create_app(
 
     tier = Tier(
         name="system",
-        title="Quoteway system API",
-        version="1.0.0",
-        description="Vendors behind canonical operations, for the process API alone.",
-        public_url=settings.public_url,
+        published=Published(
+            title="Quoteway system API",
+            version="1.0.0",
+            description="Vendors behind canonical operations, for the process API alone.",
+            public_url=settings.public_url,
+            tags=TAGS,
+            examples=Path(__file__).parent / "examples",
+        ),
         authenticator=Authenticator(
             settings.issuer_metadata_url,
             settings.system_audience,
@@ -111,14 +116,16 @@ def create_app(
             transport=issuer_transport,
             revocations=RevocationWatch(feed.read, settings.revocations_stale_s),
         ),
-        vendors=registry.capability_checks(),
-        discreet=discreet,
-        complete=tell_patience,
-        tags=TAGS,
-        examples=Path(__file__).parent / "examples",
-        load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
-        rate_limiter=open_rate_limiter(settings, "system", RATE_LIMITS),
-        audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
+        checks=Checks(vendors=registry.capability_checks()),
+        refusals=Refusals(
+            discreet=discreet,
+            complete=tell_patience,
+        ),
+        policies=Policies(
+            load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
+            rate_limiter=open_rate_limiter(settings, "system", RATE_LIMITS),
+            audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
+        ),
     )
     return create_service(
         tier,

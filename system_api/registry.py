@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, cast
 from shared.canonical import ConnectionSummary
 from shared.inbound.health import ReadyCheck
 from shared.limits.vendor_quota import Limits, QuotaTransport, VendorQuota
-from shared.outbound.http_client import Transport, open_network
+from shared.outbound.http_client import Transport
 from shared.problem import QuotewayError, Rejected
 from shared.redis_connection import RedisScripts
 from system_api.billing.contract import Billing
@@ -181,7 +181,7 @@ def build_registry(
         if isinstance(connection, VendorConnection):
             limits = Limits(connection.concurrency_max, connection.requests_per_second_max, local_share)
             quota = VendorQuota(connection.name, connection.adapter.capitalize(), limits, scripts)
-            network = QuotaTransport(network or open_network(), quota)
+            network = QuotaTransport(network, quota)
         registry.add(connection, network)
     return registry
 

@@ -193,5 +193,5 @@ async def running_callers(
         httpx.AsyncClient(transport=transport, base_url=settings.system_url) as system_client,
     ):
         with Org(vendors) as org:
-            caches = tuple(each.state.tier.cache for each in (process, experience))
+            caches = tuple(each.state.tier.policies.cache for each in (process, experience))
             yield Sales(client, process_client, system_client, vendors, org, Oracle(vendors), caches)

@@ -23,6 +23,8 @@ ERP = "Only the registry imports an ERP's adapter"
 BILLING = "Only the registry imports a billing platform's adapter"
 CRM = "Only the registry imports a CRM's adapter"
 TAX = "Only the registry imports a tax adapter"
+CIRCLES = "No folders import each other in a circle"
+VERSION = "Only the list of versions imports version 1 of the experience API"
 PROCESS = "In the process tier: handlers, then the domain, then the engine"
 ENGINE = "The engine runs any process and knows none"
 DOMAIN = "The domain knows neither HTTP nor what runs it"
@@ -50,6 +52,14 @@ PLANTS = [
     (BILLING, "system_api.erp.tryton.sales", "system_api.billing.stripe.api"),
     (CRM, "system_api.pricing.list_prices", "system_api.crm.salesforce.api"),
     (TAX, "system_api.erp.tryton.parties", "system_api.tax.jurisdictions"),
+    (CIRCLES, "process_api.customers.ensure", "process_api.orders.checks"),
+    (CIRCLES, "process_api.access.visibility", "process_api.operations.dead_letters"),
+    (CIRCLES, "shared.limits.rate_limit", "shared.inbound.settings"),
+    (CIRCLES, "system_api.vendor.patience", "system_api.connections"),
+    (CIRCLES, "sandbox.landscape.tier_environment", "sandbox.landscape.landscape"),
+    (CIRCLES, "sandbox.vendors.stripe.customers.resource", "sandbox.vendors.stripe.subscriptions.cancelling"),
+    (VERSION, "experience_api.v2.accounts", "experience_api.v1.credit"),
+    (VERSION, "experience_api.views.invoices", "experience_api.v1.invoices"),
     (PROCESS, "process_api.system_client", "process_api.orders.checks"),
     (PROCESS, "process_api.orders.checks", "process_api.v1.orders"),
     (PROCESS, "process_api.v1.orders", "process_api.app"),

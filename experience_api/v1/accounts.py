@@ -1,4 +1,4 @@
-"""Accounts in version 1: what differs from the latest version (experience_api/v2/accounts.py), and how.
+"""Accounts in version 1: what differs from the latest version (experience_api/views/account_overview.py), and how.
 
 The credit stood in a part of its own around it, which could not tell a customer that the ERP does not know from one
 whose credit could be read; and nothing said whether all of the overview was there.
@@ -11,8 +11,8 @@ from litestar import Request, Response, get
 
 from experience_api.process_answers import PartStatus
 from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter, CreditView, no_credit
-from experience_api.v2.accounts import (
+from experience_api.v1.credit import CreditView, no_credit
+from experience_api.views.account_overview import (
     AccountSummary,
     CreditAvailability,
     CreditSummary,
@@ -21,10 +21,11 @@ from experience_api.v2.accounts import (
     UnpaidInvoicesPart,
     account_summary,
 )
-from shared.cache.policy import NOT_KEPT
+from experience_api.views.accounts import ACCOUNT_CACHE, AccountIdParameter
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.cache_policy import NOT_KEPT
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 _UNKNOWN_CUSTOMER = "The ERP does not know this customer yet; its first order creates it."
 _CREDIT_NOT_READ = "The ERP could not be asked."

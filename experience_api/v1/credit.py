@@ -1,31 +1,18 @@
 """Credit: what a customer may still owe."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, get
-from litestar.params import PathParameter
 
 from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
-from shared.cache.policy import CachePolicy
+from experience_api.views.accounts import ACCOUNT_CACHE, AccountIdParameter
+from experience_api.views.amounts import CurrencyTextOrEmpty, DecimalTextOrEmpty, amount_text
 from shared.canonical import CreditDecision
-from shared.canonical.wire import END
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
-
-# With what the process tier keeps before it, no answer is older than half a minute.
-ACCOUNT_CACHE = CachePolicy(fresh_s=10, stale_s=10, tags=("account:{accountId}",))
-AccountIdParameter = Annotated[
-    str,
-    PathParameter(
-        name="accountId",
-        pattern=r"^[A-Za-z0-9]{15,18}" + END,
-        description="The account's Salesforce id, 15 or 18 characters.",
-    ),
-]
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 
 class CreditView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -6,15 +6,13 @@ import msgspec
 from litestar import Request, get
 from litestar.params import QueryParameter
 
-from experience_api import process_answers
 from experience_api.process_client import Caller, ProcessClient
-from experience_api.v1.amounts import AmountText, CurrencyCode
-from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
-from shared.canonical import InvoiceSource, InvoiceStatus
+from experience_api.views.accounts import ACCOUNT_CACHE, AccountIdParameter
+from experience_api.views.invoices import InvoiceView, invoice_view
 from shared.canonical.wire import CURSOR_PATTERN
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 PageSizeParameter = Annotated[
     int, QueryParameter(name="pageSize", ge=1, le=100, description="How many invoices at most.")
@@ -29,21 +27,6 @@ CursorParameter = Annotated[
     ),
 ]
 OpenOnlyParameter = Annotated[bool, QueryParameter(name="openOnly", description="Only invoices not yet paid in full.")]
-
-
-class InvoiceView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A claim. A draft has neither number nor date: they are empty. Dates are RFC 3339 full dates."""
-
-    invoice_id: str
-    source: InvoiceSource
-    status: InvoiceStatus
-    invoice_number: str
-    total_amount: AmountText
-    amount_due: AmountText
-    currency_iso_code: CurrencyCode
-    issued_on: str
-    due_on: str
-    order_id: str
 
 
 class InvoicePageView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -80,20 +63,4 @@ async def list_invoices(
         invoices=[invoice_view(invoice) for invoice in page.invoices],
         next_cursor=page.next_cursor or "",
         warnings=warnings_for(request),
-    )
-
-
-def invoice_view(invoice: process_answers.Invoice) -> InvoiceView:
-    """An invoice as a sales user sees it."""
-    return InvoiceView(
-        invoice_id=invoice.vendor_id,
-        source=invoice.source,
-        status=invoice.status,
-        invoice_number=invoice.number or "",
-        total_amount=invoice.total.amount,
-        amount_due=invoice.amount_due.amount,
-        currency_iso_code=invoice.total.currency,
-        issued_on=invoice.issued_on or "",
-        due_on=invoice.due_on or "",
-        order_id=invoice.order_id or "",
     )

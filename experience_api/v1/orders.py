@@ -11,16 +11,16 @@ from msgspec import Meta
 from experience_api import process_answers, salesforce_id
 from experience_api.order_words import FINISHED, STATUS_TEXTS, ask_again_after_s, next_step, what_went_wrong
 from experience_api.process_client import Caller, ProcessClient, Seen
-from experience_api.v1.amounts import CurrencyCode, CurrencyTextOrEmpty, DecimalText, DecimalTextOrEmpty, amount_text
 from experience_api.v1.faults import QuoteFault, fault_views
+from experience_api.views.amounts import CurrencyCode, CurrencyTextOrEmpty, DecimalText, DecimalTextOrEmpty, amount_text
 from shared.canonical import OrderStatus
 from shared.canonical.wire import END
 from shared.contract.headers import ASK_AGAIN_AFTER, STATUS_ADDRESS, VERSION_TAG
 from shared.identity.auth import Principal
 from shared.identity.resource_metadata import location
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 OWNER = "salesforce-experience"
 OrderIdParameter = Annotated[

@@ -9,13 +9,13 @@ from msgspec import Meta
 
 from experience_api import process_answers, salesforce_id
 from experience_api.process_client import Caller, ProcessClient, Seen
-from experience_api.v1.amounts import AmountText, CurrencyCode, DecimalText, DecimalTextOrEmpty, amount_text
 from experience_api.v1.faults import QuoteFault, fault_views
+from experience_api.views.amounts import AmountText, CurrencyCode, DecimalText, DecimalTextOrEmpty, amount_text
 from shared.canonical import Recurrence
 from shared.canonical.wire import END, Quantity
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
-from shared.inbound.versions import warnings_for
+from shared.operations.operation import operation
+from shared.operations.versions import warnings_for
 
 QuoteIdParameter = Annotated[
     str,

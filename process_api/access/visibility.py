@@ -13,21 +13,20 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from litestar.types import ASGIApp, HTTPReceiveMessage, Receive, Scope, Send, WebSocketReceiveMessage
 from sqlalchemy import select
 
+from process_api.access.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_of
 from process_api.database.store import Store
 from process_api.database.tables import orders
-from process_api.inbox.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_of
-from process_api.operations.dead_letters import DeadLetters
 from process_api.system_client import SystemClient
 from shared.cache.ttl_cache import BriefMemory
 from shared.canonical import RecordAccess
 from shared.identity.principal import ActingUser, Principal
-from shared.inbound.chain import Middleware, matched_operation
+from shared.operations.chain import Middleware, matched_operation
 from shared.problem import Fault, InvalidRequest, NotFound, NotPermitted, QuotewayError, Rejected, Unavailable
 
 # A caller of the experience API waits for 8 s in all.
@@ -42,13 +41,20 @@ _SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _ORDER_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
+class OwnedLetters(Protocol):
+    """Says whose dead letters are."""
+
+    async def legal_entity(self, tenant: str, dead_letter_id: str) -> str:
+        """Return the legal entity that a dead letter is of; empty where there is none, or it is no legal entity's."""
+
+
 @dataclass
 class Visibility:
     """Decides what a Salesforce user sees and may change, and what a client of some legal entities only sees."""
 
     system: SystemClient
     store: Store
-    letters: DeadLetters
+    letters: OwnedLetters
     _verdicts: BriefMemory[tuple[str, str, Kind, str], RecordAccess] = field(init=False)
     _records: BriefMemory[tuple[str, str, str], RecordAccess] = field(init=False)
     _sellers: BriefMemory[tuple[str, Kind, str], str] = field(init=False)

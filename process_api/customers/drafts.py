@@ -1,8 +1,9 @@
 """What the systems are asked about an account: under which name the cross-reference keeps it, and with which facts."""
 
+from process_api.customers.context import CustomerTerms
 from process_api.customers.cross_reference import Known
 from process_api.legal_entities import LegalEntity
-from shared.canonical import Account, CustomerDraft, Quote
+from shared.canonical import Account, CustomerDraft
 from shared.problem import Rejected
 
 # A flow's reason while another account's customer is what billing knows this account as.
@@ -24,7 +25,9 @@ def all_currencies(legal_entity: str) -> str:
     return f"billing:{legal_entity}"
 
 
-def customer_draft(account: Account, quote: Quote, rules: LegalEntity, there: Known | None = None) -> CustomerDraft:
+def customer_draft(
+    account: Account, terms: CustomerTerms, rules: LegalEntity, there: Known | None = None
+) -> CustomerDraft:
     """What the ERP and billing need to know of the account. Raises Rejected without a billing address."""
     if account.billing_address is None:
         raise Rejected(
@@ -34,9 +37,9 @@ def customer_draft(account: Account, quote: Quote, rules: LegalEntity, there: Kn
         account_id=account.account_id,
         name=account.name,
         address=account.billing_address,
-        currency=quote.currency,
+        currency=terms.currency,
         vat_id=account.vat_id,
-        email=quote.bill_to.email if quote.bill_to else None,
+        email=terms.bill_to.email if terms.bill_to else None,
         known_vendor_id=there.vendor_id if there else None,
         new_as=there.new_as if there else None,
         match=rules.customer_match,

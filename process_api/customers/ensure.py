@@ -10,22 +10,22 @@ from typing import Any
 
 import msgspec
 
+from process_api.customers.context import CreditContext, CustomerContext
 from process_api.customers.cross_reference import Pair, known, link
 from process_api.customers.drafts import all_currencies, billing_system, customer_draft, erp_system
 from process_api.engine.steps import Found
-from process_api.orders.checks import OrderSubmission
-from process_api.pricing.amounts import erp_net, has_erp_lines
+from process_api.quotes.amounts import erp_net, has_erp_lines
 from shared.canonical import Account, BillingCustomer, CreditDecision, Customer, CustomerDraft
 from shared.problem import Rejected
 
 
-async def validate_customer(context: OrderSubmission) -> Found:
+async def validate_customer(context: CustomerContext) -> Found:
     """Link the account to the ERP's customer, creating it where the ERP has none."""
     account = await context.account()
-    quote = context.quote
-    if account.legal_entity != quote.legal_entity:
+    terms = context.customer_terms
+    if account.legal_entity != terms.legal_entity:
         raise Rejected(
-            f"Account {account.account_id} buys from {account.legal_entity}, but the quote is {quote.legal_entity}'s.",
+            f"Account {account.account_id} buys from {account.legal_entity}, but the quote is {terms.legal_entity}'s.",
             reason_code="legal_entity_mismatch",
         )
     customer = await ensure_erp_customer(context, account)
@@ -34,19 +34,19 @@ async def validate_customer(context: OrderSubmission) -> Found:
     if customer.tax is not None:
         result["tax"] = msgspec.to_builtins(customer.tax)
     return Found(
-        f"Customer {customer.code} is {what} the ERP of {quote.legal_entity}.",
+        f"Customer {customer.code} is {what} the ERP of {terms.legal_entity}.",
         result=result,
         vendor_ids=[f"erp:{customer.vendor_id}"],
     )
 
 
-async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Customer:
+async def ensure_erp_customer(context: CustomerContext, account: Account) -> Customer:
     """Have the ERP's customer be as Salesforce states it now, and linked to the account."""
-    quote = context.quote
-    pair = Pair(context.tenant, account.account_id, erp_system(quote.legal_entity))
+    terms = context.customer_terms
+    pair = Pair(context.tenant, account.account_id, erp_system(terms.legal_entity))
     async with context.store.transaction(context.tenant) as connection:
         there = await known(connection, pair)
-    draft = customer_draft(account, quote, context.rules, there)
+    draft = customer_draft(account, terms, context.rules, there)
     operation_id = await context.intents.record_shared(
         tenant=context.tenant,
         flow_id=context.flow_id,
@@ -56,7 +56,7 @@ async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Cus
         external_id=account.account_id,
         payload=draft,
     )
-    customer = await context.system.ensure_customer(context.tenant, quote.legal_entity, draft)
+    customer = await context.system.ensure_customer(context.tenant, terms.legal_entity, draft)
     async with context.store.transaction(context.tenant) as connection:
         await link(connection, pair, customer.vendor_id, before=there.vendor_id)
     await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
@@ -69,7 +69,7 @@ def place_of(account: Account) -> str:
     return hashlib.sha256(stated).hexdigest()[:16]
 
 
-async def check_credit(context: OrderSubmission) -> Found:
+async def check_credit(context: CreditContext) -> Found:
     """Ask the ERP whether the customer may owe the one-off lines as well."""
     quote = context.quote
     if not has_erp_lines(quote):
@@ -84,9 +84,9 @@ async def check_credit(context: OrderSubmission) -> Found:
     return Found(f"Credit for {amount.amount} {amount.currency} approved.", result={"reason": credit.reason})
 
 
-async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
-    """Link the account to billing's customer in the quote's currency, creating it where billing has none."""
-    quote, account = context.quote, await context.account()
+async def link_billing_customer(context: CustomerContext) -> BillingCustomer:
+    """Link the account to billing's customer in the currency that is charged in, creating it where billing has none."""
+    terms, account = context.customer_terms, await context.account()
     taxed_at = context.results["calculate_tax"].get("place")
     if taxed_at is not None and taxed_at != place_of(account):
         raise Rejected(
@@ -95,7 +95,7 @@ async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
             reason_code="account_moved",
         )
     draft = await billing_draft(context, account)
-    pair = Pair(context.tenant, draft.account_id, billing_system(quote.legal_entity, quote.currency))
+    pair = Pair(context.tenant, draft.account_id, billing_system(terms.legal_entity, terms.currency))
     operation_id = await context.intents.record_shared(
         tenant=context.tenant,
         flow_id=context.flow_id,
@@ -105,27 +105,27 @@ async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
         external_id=draft.account_id,
         payload=draft,
     )
-    customer = await context.system.ensure_billing_customer(context.tenant, quote.legal_entity, draft)
+    customer = await context.system.ensure_billing_customer(context.tenant, terms.legal_entity, draft)
     async with context.store.transaction(context.tenant) as connection:
         await link(
             connection,
             pair,
             customer.vendor_id,
             before=draft.known_vendor_id,
-            formerly=all_currencies(quote.legal_entity),
+            formerly=all_currencies(terms.legal_entity),
         )
     await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
     return customer
 
 
-async def billing_draft(context: OrderSubmission, account: Account) -> CustomerDraft:
-    """What billing needs to know of the account, in the quote's currency."""
-    quote = context.quote
-    pair = Pair(context.tenant, account.account_id, billing_system(quote.legal_entity, quote.currency))
+async def billing_draft(context: CustomerContext, account: Account) -> CustomerDraft:
+    """What billing needs to know of the account, in the currency that is charged in."""
+    terms = context.customer_terms
+    pair = Pair(context.tenant, account.account_id, billing_system(terms.legal_entity, terms.currency))
     async with context.store.transaction(context.tenant) as connection:
         there = await known(connection, pair)
-        earlier = Pair(context.tenant, account.account_id, all_currencies(quote.legal_entity))
+        earlier = Pair(context.tenant, account.account_id, all_currencies(terms.legal_entity))
         before = await known(connection, earlier)
-    draft = customer_draft(account, quote, context.rules, there)
+    draft = customer_draft(account, terms, context.rules, there)
     exempt = bool(context.results.get("calculate_tax", {}).get("exempt"))
     return msgspec.structs.replace(draft, earlier_vendor_id=before.vendor_id, tax_exempt=True if exempt else None)

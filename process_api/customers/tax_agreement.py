@@ -10,24 +10,24 @@ from decimal import Decimal
 
 import msgspec
 
+from process_api.customers.context import CustomerContext, QuotedContext
 from process_api.customers.ensure import billing_draft, ensure_erp_customer, place_of
-from process_api.orders.checks import PERIODS, OrderSubmission
-from shared.canonical import UNTAXED, Account, CustomerTax, Money, TaxCalculation
+from shared.canonical import UNTAXED, Account, CustomerTax, Money, Recurrence, TaxCalculation
 from shared.problem import Rejected
 
 _EXEMPT = "exempt by the ERP's rule "
 
 
-async def agree_on_tax(context: OrderSubmission, account: Account, tax: TaxCalculation) -> TaxCalculation:
+async def agree_on_tax(context: QuotedContext, account: Account, tax: TaxCalculation) -> TaxCalculation:
     """The tax that every system will charge. Raises Rejected (`tax_status_differs`) where they would not."""
     by_rule = await _by_the_erps_rule(context, account)
     agreed = tax if by_rule is None else _with_the_erp(context, by_rule, tax)
-    if Decimal(agreed.percent) != 0 and any(context.quote.recurring_lines(period) for period in PERIODS):
+    if Decimal(agreed.percent) != 0 and any(line.recurrence is not Recurrence.none for line in context.quote.lines):
         await _require_taxed_by_billing(context, account, agreed)
     return agreed
 
 
-async def _by_the_erps_rule(context: OrderSubmission, account: Account) -> CustomerTax | None:
+async def _by_the_erps_rule(context: CustomerContext, account: Account) -> CustomerTax | None:
     """What the ERP would charge the customer, once it has the address that the tax is reckoned for."""
     checked = context.results["validate_customer"]
     if checked.get("place") not in {None, place_of(account)}:  # the account moved after the ERP was told
@@ -40,7 +40,7 @@ def exempts(tax: TaxCalculation) -> bool:
     return tax.jurisdiction.startswith(_EXEMPT)
 
 
-def _with_the_erp(context: OrderSubmission, erp: CustomerTax, tax: TaxCalculation) -> TaxCalculation:
+def _with_the_erp(context: CustomerContext, erp: CustomerTax, tax: TaxCalculation) -> TaxCalculation:
     percent, by_rule = Decimal(tax.percent), Decimal(erp.percent)
     if by_rule == percent:
         # Under the ERP's own name for it: an invoice with another one is posted by nobody.
@@ -71,10 +71,9 @@ def _untaxed(erp: CustomerTax, tax: TaxCalculation) -> TaxCalculation:
     )
 
 
-async def _require_taxed_by_billing(context: OrderSubmission, account: Account, tax: TaxCalculation) -> None:
-    quote = context.quote
+async def _require_taxed_by_billing(context: CustomerContext, account: Account, tax: TaxCalculation) -> None:
     draft = await billing_draft(context, account)
-    held = await context.system.find_billing_customer(context.tenant, quote.legal_entity, draft)
+    held = await context.system.find_billing_customer(context.tenant, context.customer_terms.legal_entity, draft)
     if held is not None and held.tax_exempt:
         number = context.results["validate_customer"]["code"]
         raise Rejected(

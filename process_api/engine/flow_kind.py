@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.engine.steps import C, Ending, Found, Step
+from shared.identity.principal import Principal
 from shared.problem import QuotewayError
 
 
@@ -58,6 +59,16 @@ class Advice:
     tell: str
 
 
+class Corrections(Protocol):
+    """Puts an operator's corrections on parked flows of one kind."""
+
+    async def correct(self, principal: Principal, flow: Row[Any], edit: Any) -> None:
+        """Correct what the flow works with, and have it go on. `flow` was parked when it was read.
+
+        Raises Conflict where that cannot be done (any more), InvalidRequest where the corrections do not fit.
+        """
+
+
 @dataclass(frozen=True)
 class FlowKind(Generic[C]):
     """One business process.
@@ -70,6 +81,7 @@ class FlowKind(Generic[C]):
     connection_known_after  the step after which account and legal entity are known; None: they are known at intake
     report_ending           the step that reports an end other than success
     late_request_sweep      the step that removes what requests left that arrived after the end
+    corrections             what a process has, and its FlowDecisions -> what an operator may edit; None: nothing
     version                 of `steps`: one more with each release that changes their names or order
     earlier                 the step tables of releases whose flows may still be under way, by their version
     """
@@ -83,6 +95,7 @@ class FlowKind(Generic[C]):
     connection_known_after: str | None = None
     report_ending: Step[C] | None = None
     late_request_sweep: Step[C] | None = None
+    corrections: Callable[[Any, Any], Corrections] | None = None
     version: int = 1
     earlier: Mapping[int, tuple[Step[C], ...]] = field(default_factory=dict)
 

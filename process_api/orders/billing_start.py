@@ -9,8 +9,8 @@ from process_api.orders.booked_as_ordered import require_subscription
 from process_api.orders.carried_terms import kept_terms
 from process_api.orders.checks import OrderSubmission
 from process_api.orders.dates import SubscriptionGroup, first_moment, subscription_groups
-from process_api.pricing.amounts import invoiced_at_once
 from process_api.pricing.charged_tax import TAX_DIFFERENCE, order_taxed
+from process_api.quotes.amounts import invoiced_at_once
 from shared.canonical import (
     Money,
     Quote,

@@ -18,10 +18,8 @@ from process_api.orders.readiness.examine import examine
 from process_api.orders.record import OrderRecord
 from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.system_client import SystemClient
-from shared.canonical import Account, Quote, Recurrence
+from shared.canonical import Account, Quote
 from shared.problem import Rejected
-
-PERIODS = (Recurrence.month, Recurrence.year)
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,11 @@ class OrderSubmission:
         if self.order.quote is None:
             raise AssertionError(f"{self.order.order_id}: no step before load_quote needs the quote")
         return self.order.quote
+
+    @property
+    def customer_terms(self) -> Quote:
+        """Who buys from whom."""
+        return self.quote
 
     async def account(self) -> Account:
         """The account, read anew: addresses are not kept with flows."""

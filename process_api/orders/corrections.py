@@ -24,10 +24,10 @@ from process_api.engine.flows import StepState, change_flow
 from process_api.orders.checks import correct
 from process_api.orders.dates import subscription_groups
 from process_api.orders.record import OrderRecord, find_order
-from process_api.orders.submission import ORDER_SUBMISSION
-from process_api.pricing.amounts import check_amounts
 from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.pricing.pricing_preview import quote_net
+from process_api.quotes.amounts import check_amounts
+from process_api.resources import Resources
 from process_api.system_client import SystemClient
 from shared.canonical import ErpOrderState, Money, OrderStatus, Quote, QuoteStatus, SubscriptionStatus
 from shared.identity.auth import Principal
@@ -70,30 +70,23 @@ class _Sent:
 
 
 @dataclass(frozen=True)
-class FlowEdits:
-    """Carries out edits."""
+class OrderCorrections:
+    """Puts corrections on flows of orders."""
 
     decisions: FlowDecisions
     system: SystemClient
     policy: DiscountPolicy
 
-    async def edit_and_retry(self, principal: Principal, flow_id: str, edit: FlowEdit) -> None:
+    async def correct(self, principal: Principal, flow: Row[Any], edit: FlowEdit) -> None:
         """Correct a parked flow and have it go on, from its quote on.
 
-        Raises NotFound; Conflict where the flow is not parked, is being undone, or a vendor holds anything of it;
-        InvalidRequest where the corrections do not fit; Unavailable where a vendor cannot say what it holds.
+        Raises Conflict where a vendor holds anything of it, or somebody else has decided meanwhile; InvalidRequest
+        where the corrections do not fit; Unavailable where a vendor cannot say what it holds.
         """
         async with self.decisions.store.transaction(principal.tenant) as connection:
-            flow = await self.decisions.lock_parked(connection, principal.tenant, flow_id)
-            if flow.kind != ORDER_SUBMISSION.name:
-                raise Conflict(
-                    f"Flow {flow_id} is no order's: nothing of it can be corrected. Try it again or discard it."
-                )
             order = await find_order(connection, flow.tenant, flow.subject)
         if order is None:
-            raise AssertionError(f"flow {flow_id} has no order, though both are written in one transaction")
-        if flow.undoing_to is not None:
-            raise Conflict(f"Flow {flow_id} is being undone: it can be tried again, but not edited.")
+            raise AssertionError(f"flow {flow.flow_id} has no order, though both are written in one transaction")
         await self._require_unwritten(order)
         quote = await self._corrected(order, edit)
         await self._require_same_subscriptions(order, quote)
@@ -227,6 +220,11 @@ class FlowEdits:
             _, problem = self.policy.judge(line, listed.price_for(line.sku, line.recurrence))
             if problem is not None:
                 raise _fault(f"/skus/{old_sku}", problem)
+
+
+def order_corrections(resources: Resources, decisions: FlowDecisions) -> OrderCorrections:
+    """Return what an operator may edit of orders, with what a process has."""
+    return OrderCorrections(decisions, resources.system, resources.policy)
 
 
 async def _take_revision(connection: AsyncConnection, flow: Row[Any], revision: int) -> None:

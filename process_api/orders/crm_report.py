@@ -1,16 +1,35 @@
 """What Salesforce is told of an order."""
 
+from typing import Protocol
+
 from process_api.engine.steps import Found
-from process_api.orders.checks import OrderSubmission
+from process_api.orders.record import OrderRecord
+from process_api.system_client import SystemClient
 from shared.canonical import OrderStatus, ReportedOrderStatus
 
 
-async def report_to_crm(context: OrderSubmission) -> Found:
+class ReportedContext(Protocol):
+    """A flow that changes where an order is."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose flow this is."""
+
+    @property
+    def order(self) -> OrderRecord:
+        """The order."""
+
+    @property
+    def system(self) -> SystemClient:
+        """The way to the systems."""
+
+
+async def report_to_crm(context: ReportedContext) -> Found:
     """Tell Salesforce that the order is booked, with the ids a sales user can look for."""
     return await _report(context, OrderStatus.booked)
 
 
-async def report_ending(context: OrderSubmission) -> Found:
+async def report_ending(context: ReportedContext) -> Found:
     """Tell Salesforce that the order is not booked, and why.
 
     Also where the quote could not be used: its id is known from the submission, so its seller sees what became of it.
@@ -20,7 +39,7 @@ async def report_ending(context: OrderSubmission) -> Found:
     return await _report(context, context.order.status)
 
 
-async def _report(context: OrderSubmission, status: OrderStatus) -> Found:
+async def _report(context: ReportedContext, status: OrderStatus) -> Found:
     order = context.order
     report = ReportedOrderStatus(
         account_id=order.account_id,

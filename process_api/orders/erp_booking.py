@@ -8,8 +8,8 @@ from process_api.orders.booked_as_ordered import require_erp_order
 from process_api.orders.carried_terms import kept_terms
 from process_api.orders.checks import OrderSubmission
 from process_api.orders.dates import PERIODS, delivery_date
-from process_api.pricing.amounts import SHIPPING_LINE_ID, erp_net, has_erp_lines, shipping_of
 from process_api.pricing.charged_tax import TAX_DIFFERENCE, order_taxed
+from process_api.quotes.amounts import SHIPPING_LINE_ID, erp_net, has_erp_lines, shipping_of
 from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderLine, ErpOrderState, Money, Quote, QuoteLine
 from shared.shortened import shortened
 

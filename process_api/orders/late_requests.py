@@ -8,7 +8,7 @@ some minutes after the end the vendors are asked again, and what the order does 
 from process_api.engine.steps import Found
 from process_api.orders.checks import OrderSubmission
 from process_api.orders.dates import subscription_groups
-from process_api.pricing.amounts import has_erp_lines
+from process_api.quotes.amounts import has_erp_lines
 from shared.canonical import OrderStatus
 
 

@@ -9,8 +9,8 @@ from process_api.legal_entities import LegalEntities
 from process_api.orders.readiness.examination import Examination, Submitted
 from process_api.orders.readiness.examine import Unchecked, examine
 from process_api.orders.readiness.quote_state import total_of
-from process_api.orders.readiness_fault import ReadinessFault
 from process_api.pricing.discount_policy import DiscountPolicy
+from process_api.quotes.readiness_fault import ReadinessFault
 from process_api.system_client import SystemClient
 from shared.canonical import Money
 from shared.problem import NotFound

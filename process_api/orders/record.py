@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.database.moments import rfc3339
 from process_api.database.store import Store
 from process_api.database.tables import order_timeline, orders
-from process_api.orders.readiness_fault import ReadinessFault
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Money, OrderStatus, Quote
 
 _UNFINISHED = [

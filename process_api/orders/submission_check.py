@@ -13,8 +13,8 @@ from process_api.legal_entities import LegalEntities
 from process_api.orders.readiness.examination import Examination, Submitted
 from process_api.orders.readiness.faults import NotReady
 from process_api.orders.readiness.quote_state import REVISION_CHANGED, changed_total, quote_state, wrong_quote
-from process_api.orders.readiness_fault import ReadinessFault
 from process_api.pricing.discount_policy import DiscountPolicy
+from process_api.quotes.readiness_fault import ReadinessFault
 from process_api.system_client import SystemClient
 from shared.canonical import Quote
 from shared.problem import Conflict, NotFound, Unavailable, VendorError

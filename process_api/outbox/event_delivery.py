@@ -22,8 +22,8 @@ from process_api.database.store import Store
 from process_api.database.tables import events
 from process_api.engine.steps import Patience
 from process_api.inbox.refused_events import EVENT_BYTES_MAX, EventRefusedError, pending_events, put_off
-from shared.cache.policy import tags_of_event
 from shared.events import CloudEvent
+from shared.operations.cache_policy import tags_of_event
 from shared.problem import Unavailable
 from shared.redis_connection import EntriesRefusedError, RedisStreams
 

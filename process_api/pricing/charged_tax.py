@@ -5,11 +5,11 @@ The CRM, ERP and billing each round in their own way. Were each of them allowed 
 order could be charged two coins a line more than was accepted (docs/decisions/0101).
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
-from process_api.orders.checks import OrderSubmission
-from process_api.pricing.amounts import accepted_net
+from process_api.quotes.amounts import accepted_net
 from shared.canonical import Quote, TaxCalculation
 from shared.canonical.money import minor_units
 
@@ -37,7 +37,19 @@ def accepted_taxes(quote: Quote, tax: TaxCalculation) -> dict[str, Decimal]:
     return taxes
 
 
-def order_taxed(context: OrderSubmission, step: str, difference: Decimal) -> dict[str, Any]:
+class TaxedContext(Protocol):
+    """A flow whose tax was calculated from a quote."""
+
+    @property
+    def quote(self) -> Quote:
+        """The quote."""
+
+    @property
+    def results(self) -> Mapping[str, Mapping[str, Any]]:
+        """What earlier steps found, by their names."""
+
+
+def order_taxed(context: TaxedContext, step: str, difference: Decimal) -> dict[str, Any]:
     """The order's tax and total, once `step` has found how far its system's tax is from what was reckoned.
 
     Reckoned from the steps' results, and not from the order: a step that is made again counts once.

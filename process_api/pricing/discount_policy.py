@@ -2,11 +2,24 @@
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, ROUND_UP, Decimal
+from typing import Protocol, Self
 
 from shared.canonical import ListPrice, Money, QuoteLine, Recurrence
 
 # Net unit prices are kept to four digits after the point: no one is refused for that rounding.
 _UNIT_PRICE_STEP = Decimal("0.0001")
+
+
+class PolicySettings(Protocol):
+    """What the settings say of prices, in percent."""
+
+    @property
+    def discount_max_percent(self) -> float:
+        """How far below the list a net price may be."""
+
+    @property
+    def price_tolerance_percent(self) -> float:
+        """How far off the list a price may be by rounding."""
 
 
 @dataclass(frozen=True)
@@ -15,6 +28,11 @@ class DiscountPolicy:
 
     discount_max_percent: Decimal
     tolerance_percent: Decimal
+
+    @classmethod
+    def of(cls, settings: PolicySettings) -> Self:
+        """Return the policy that the settings state."""
+        return cls(Decimal(str(settings.discount_max_percent)), Decimal(str(settings.price_tolerance_percent)))
 
     def judge(self, line: QuoteLine, listed: ListPrice | None) -> tuple[Decimal | None, str | None]:
         """The line's difference from the list in percent, and what is wrong with it, if anything is."""

@@ -1,24 +1,54 @@
-"""The prices and the tax of an order, as the systems that will invoice it reckon them."""
+"""The prices and the tax of a quote, as the systems that will invoice it reckon them."""
 
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
-import msgspec
-
+from process_api.customers.context import QuotedContext
 from process_api.customers.drafts import customer_draft
 from process_api.customers.ensure import place_of
-from process_api.customers.tax_agreement import agree_on_tax, exempts
+from process_api.customers.tax_agreement import agree_on_tax
 from process_api.engine.steps import Found
-from process_api.orders.carried_terms import carried_terms
-from process_api.orders.checks import OrderSubmission
-from process_api.orders.readiness.faults import NotReady
-from process_api.orders.readiness.prices import tax_faults
-from process_api.pricing.amounts import accepted_net, taxed_lines
 from process_api.pricing.charged_tax import accepted_taxes
-from shared.canonical import Money, MoneyError, TaxRequest
+from process_api.pricing.discount_policy import DiscountPolicy
+from process_api.quotes.amounts import accepted_net, taxed_lines
+from process_api.system_client import SystemClient
+from shared.canonical import Money, MoneyError, Quote, TaxCalculation, TaxRequest
 from shared.problem import Rejected
 
 
-async def align_prices(context: OrderSubmission) -> Found:
+class PricedContext(Protocol):
+    """A flow about the prices of a quote."""
+
+    @property
+    def tenant(self) -> str:
+        """The tenant whose flow this is."""
+
+    @property
+    def quote(self) -> Quote:
+        """The quote."""
+
+    @property
+    def system(self) -> SystemClient:
+        """The way to the systems."""
+
+    @property
+    def policy(self) -> DiscountPolicy:
+        """How far a price may be from the list."""
+
+
+@dataclass(frozen=True)
+class QuoteTax:
+    """The tax of a quote: as calculated; as accepted, by line and in all; the total with it; a digest of the place."""
+
+    tax: TaxCalculation
+    lines: dict[str, Decimal]
+    taxed: Money
+    total: Money
+    place: str
+
+
+async def align_prices(context: PricedContext) -> Found:
     """Hold every line against the list price of the system that will invoice it."""
     quote = context.quote
     listed = await context.system.look_up_prices(context.tenant, quote)
@@ -35,8 +65,8 @@ async def align_prices(context: OrderSubmission) -> Found:
     return Found(f"All {len(quote.lines)} prices are within policy.")
 
 
-async def calculate_tax(context: OrderSubmission) -> Found:
-    """Find the jurisdiction, and the tax of every line."""
+async def tax_of(context: QuotedContext) -> QuoteTax:
+    """Find the jurisdiction, and the tax of every line on which all systems agree."""
     account = await context.account()
     quote = context.quote
     request = TaxRequest(
@@ -45,11 +75,7 @@ async def calculate_tax(context: OrderSubmission) -> Found:
         buyer_vat_id=account.vat_id,
         lines=taxed_lines(quote),
     )
-    terms = carried_terms(quote, context.rules)
     tax = await agree_on_tax(context, account, await context.system.calculate_tax(context.tenant, request))
-    faults = tax_faults(quote, tax)
-    if faults:  # the ERP's rule takes another tax than the address does
-        raise NotReady(faults)
     taxes = accepted_taxes(quote, tax)
     try:
         taxed = Money.of(sum(taxes.values(), Decimal(0)), quote.currency)
@@ -58,15 +84,4 @@ async def calculate_tax(context: OrderSubmission) -> Found:
         raise Rejected(
             f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
         ) from error
-    return Found(
-        f"Tax is {taxed.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",
-        result={
-            "code": context.edits.get("taxCode") or tax.tax_code,
-            "percent": tax.percent,
-            "exempt": exempts(tax),
-            "place": place_of(account),
-            "lines": {line_id: Money.of(amount, quote.currency).amount for line_id, amount in taxes.items()},
-            "terms": msgspec.to_builtins(terms),
-        },
-        changes={"tax": taxed.value, "total": total.value},
-    )
+    return QuoteTax(tax, taxes, taxed, total, place_of(account))

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from process_api.legal_entities import LegalEntities
-from process_api.pricing.amounts import accepted_net, amount_faults, sum_of, taxed_lines
 from process_api.pricing.discount_policy import DiscountPolicy
+from process_api.quotes.amounts import accepted_net, amount_faults, sum_of, taxed_lines
 from process_api.system_client import SystemClient
 from shared.canonical import (
     ListPrice,

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from litestar import Request, Response, get
 from litestar.params import PathParameter, QueryParameter
 
+from process_api.access.subjects import about_account
 from process_api.accounts.account_overview import AccountOverviews, Overview
-from process_api.inbox.subjects import about_account
-from shared.cache.policy import NOT_KEPT, CachePolicy
 from shared.canonical import CreditStatus, InvoicePage
 from shared.canonical.wire import CURSOR_PATTERN, END
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.cache_policy import NOT_KEPT, CachePolicy
+from shared.operations.operation import operation
 
 OWNER = "customer-desk"
 AccountIdParameter = Annotated[

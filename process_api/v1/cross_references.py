@@ -8,15 +8,15 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
 from process_api.access.idempotency import parse_key
-from process_api.customers.identities import SYSTEM_PATTERN, Identities, Identity, Relinked, Relinking
-from process_api.inbox.subjects import about_account
+from process_api.access.subjects import about_account
+from process_api.operations.identities import SYSTEM_PATTERN, Identities, Identity, Relinked, Relinking
 from process_api.v1.accounts import AccountIdParameter
 from process_api.v1.flows import Reason
 from shared.canonical.record_ids import canonical_spelling
 from shared.canonical.wire import END
 from shared.identity.auth import Principal
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 
 OWNER = "integration-operations"
 SystemParameter = Annotated[

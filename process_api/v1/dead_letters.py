@@ -6,14 +6,14 @@ import msgspec
 from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from process_api.inbox.subjects import about_dead_letter, for_operators
+from process_api.access.subjects import about_dead_letter, for_operators
 from process_api.operations.dead_letter_sources import DeadLetter, DeadLetterKind, kind_of
 from process_api.operations.dead_letters import DeadLetters
-from process_api.orders.corrections import FlowEdits
+from process_api.operations.flow_edits import FlowEdits
 from process_api.v1.flows import DECIDES, Correction, Discard
 from shared.canonical.wire import END
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import Conflict
 
 DeadLetterIdParameter = Annotated[

@@ -10,12 +10,13 @@ from litestar import Request, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from msgspec import Meta
 
+from process_api.access.subjects import about_flow, for_operators
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flow_search import FlowSearch
 from process_api.engine.flows import AttemptRecord, FlowRecord, Flows, FlowStatus, StepRecord
-from process_api.inbox.subjects import about_flow, for_operators
 from process_api.operations.dead_letters import DeadLetters, DecisionRecord
-from process_api.orders.corrections import FlowEdit, FlowEdits
+from process_api.operations.flow_edits import FlowEdits
+from process_api.orders.corrections import FlowEdit
 from process_api.v1.search import (
     AccountIdFilter,
     CursorParameter,
@@ -28,7 +29,7 @@ from shared.canonical import Money
 from shared.canonical.record_ids import spellings
 from shared.canonical.wire import END, Sku
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import NotFound
 
 _POLICY = operation(owner="integration-operations", capability="flow-inspection", scopes=["flows:read"], problems=[])

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Request, get
 from litestar.params import QueryParameter
 
-from process_api.inbox.subjects import for_operators
+from process_api.access.subjects import for_operators
 from process_api.orders.record import OrderRecord, Orders
 from process_api.orders.search import OrderSearch, search_orders
 from process_api.v1.search import (
@@ -21,7 +21,7 @@ from process_api.v1.search import (
 from shared.canonical import Money, OrderStatus
 from shared.canonical.wire import END, POSITIVE_DECIMAL_PATTERN
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 
 StatusFilter = Annotated[OrderStatus | None, QueryParameter(required=False, description="Only orders in this status.")]
 QuoteIdFilter = Annotated[

@@ -8,17 +8,17 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
 from process_api.access.idempotency import IdempotencyKey, parse_key
-from process_api.inbox.subjects import about_order, about_quote_in_body
+from process_api.access.subjects import about_order, about_quote_in_body
 from process_api.orders.intake import OrderIntake, Submission
-from process_api.orders.readiness_fault import ReadinessFault
 from process_api.orders.record import OrderRecord, TimelineEntry
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Money, OrderStatus
 from shared.canonical.wire import END, CurrencyCode, DecimalText, RecordId
 from shared.contract.headers import STATUS_ADDRESS
 from shared.identity.auth import Principal
 from shared.identity.resource_metadata import location
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import NotFound
 
 OWNER = "order-desk"

@@ -8,14 +8,14 @@ from litestar import Request, post
 from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
-from process_api.inbox.subjects import about_quote
+from process_api.access.subjects import about_quote
 from process_api.orders.quote_readiness import QuoteExaminer, QuoteReadiness
 from process_api.orders.readiness.examination import Submitted
 from process_api.pricing.pricing_preview import PricingPreview, PricingPreviews
 from shared.canonical.record_ids import canonical_spelling
 from shared.canonical.wire import END, CurrencyCode, DecimalText
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 
 QuoteIdParameter = Annotated[
     str,

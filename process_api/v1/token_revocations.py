@@ -7,14 +7,14 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta
 
+from process_api.access.subjects import for_operators
 from process_api.access.token_revocations import TokenRevocation, TokenRevocations
-from process_api.inbox.subjects import for_operators
 from process_api.v1.flows import Reason
 from shared.canonical.wire import END
 from shared.identity.auth import Principal
 from shared.identity.revocation import FEED_PATH, RevocationWatch, RevokedTokens
 from shared.identity.signed_token import NAME_LENGTH_MAX
-from shared.inbound.operation import operation, public
+from shared.operations.operation import operation, public
 from shared.problem import Fault, InvalidRequest
 
 OWNER = "integration-operations"

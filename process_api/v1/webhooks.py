@@ -15,7 +15,7 @@ from shared.canonical import WebhookMessage
 from shared.canonical.webhook import WEBHOOK_BYTES_MAX
 from shared.canonical.wire import END
 from shared.identity.principal import Principal
-from shared.inbound.operation import public
+from shared.operations.operation import public
 from shared.problem import Fault, InvalidRequest, NotFound, PayloadTooLarge, Rejected
 from shared.telemetry.metrics import WEBHOOKS
 

@@ -9,8 +9,9 @@ from litestar import get
 
 from sandbox.contract_examples.recorder import CORRELATION_ID
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import public
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Published, Tier
+from shared.operations.operation import public
 
 
 @get("/failing", operation_id="failing", opt=public(), sync_to_thread=False)
@@ -25,7 +26,13 @@ def defect_answer(tier: str) -> httpx.Response:
     logging.getLogger("shared.inbound.problem_answer").addHandler(logging.NullHandler())
     nobody = Authenticator("http://127.0.0.1:9/", "nobody")
     service = create_service(
-        Tier(name=tier, title=tier, version="1", description=tier, authenticator=nobody), [failing], state={}
+        Tier(
+            name=tier,
+            published=Published(title=tier, version="1", description=tier),
+            authenticator=nobody,
+        ),
+        [failing],
+        state={},
     )
 
     async def ask() -> httpx.Response:

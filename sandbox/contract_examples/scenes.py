@@ -31,7 +31,7 @@ from sandbox.contract_examples.records import (
 )
 from sandbox.contract_examples.refusals import record_refusals
 from sandbox.contract_examples.vendor_scenes import ask_the_vendors
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from sandbox.landscape.connections_file import TENANT
 from sandbox.landscape.landscape import Landscape
 from sandbox.vendors.stripe.webhooks.delivery import signature

@@ -4,9 +4,9 @@ import asyncio
 import time
 import uuid
 
+from sandbox.fault_proxy.rules import Fault, Rule
 from sandbox.faults.customers import Customers
 from sandbox.faults.ledger import Findings
-from sandbox.faults.proxy.rules import Fault, Rule
 from sandbox.faults.run import VENDORS, WRITES, Result, Run
 
 _TOKENS_APART = r"^(?!.*/oauth2/token$)"

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
+from sandbox.fault_proxy.rules import Fault, Rule
 from sandbox.faults.ledger import Acknowledged, Findings
-from sandbox.faults.proxy.rules import Fault, Rule
 from sandbox.faults.run import WRITES, Result, Run
 
 _WORKERS = ("worker", "worker-2")

@@ -3,23 +3,20 @@
 import json
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 
+from sandbox.landscape.surroundings import Surroundings
 from sandbox.vendors.salesforce.profiles import OrgProfile
 from sandbox.vendors.salesforce.seed.files import SeedFiles
 from sandbox.vendors.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER, load_seed_data
-
-if TYPE_CHECKING:
-    from sandbox.landscape.landscape import Landscape
 
 TENANT = "nordwind"
 SECOND_TENANT = "suedwind"
 _Setting = str | int | dict[str, str]
 
 
-def connection_files(landscape: "Landscape") -> dict[str, str]:
+def connection_files(landscape: Surroundings) -> dict[str, str]:
     """A landscape's connections and the secrets that they refer to, by the names of their files.
 
     Every legal entity has its ERP company and its billing account.
@@ -39,7 +36,7 @@ def connection_files(landscape: "Landscape") -> dict[str, str]:
     return {**files, "connections.toml": "\n".join(blocks)}
 
 
-def _blocks(landscape: "Landscape", client_id: str) -> list[str]:
+def _blocks(landscape: Surroundings, client_id: str) -> list[str]:
     quota: dict[str, _Setting] = (
         {"concurrency_max": 200, "requests_per_second_max": 10_000} if landscape.unthrottled else {}
     )
@@ -77,7 +74,7 @@ def _blocks(landscape: "Landscape", client_id: str) -> list[str]:
     return blocks
 
 
-def _second_tenant_blocks(landscape: "Landscape", client_id: str) -> list[str]:
+def _second_tenant_blocks(landscape: Surroundings, client_id: str) -> list[str]:
     """The second tenant's connections: an org, a company with its own key, and a billing account of its own."""
     seller = {"legal_entity": "SW-DE"}
     crm: dict[str, _Setting] = {
@@ -108,7 +105,7 @@ def _org_id(seed: Path, *profiles: str) -> str:
     return OrgProfile.read(SeedFiles.read(seed).salesforce.get("org", {}), profiles).organization_id
 
 
-def _register_webhooks(landscape: "Landscape") -> str:
+def _register_webhooks(landscape: Surroundings) -> str:
     """Make the account's webhook endpoint, as a person does in Stripe's dashboard, and return its secret.
 
     The sandbox's legal entities share one account, so one endpoint is told of everything.

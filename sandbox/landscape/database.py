@@ -9,16 +9,13 @@ import secrets
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
+from sandbox.landscape.surroundings import Surroundings
 from sandbox.processes.process import ProcessError, start_process
-
-if TYPE_CHECKING:
-    from sandbox.landscape.landscape import Landscape
 
 _ROOT = Path(__file__).resolve().parents[2]
 _STATEMENTS = _ROOT / "docs" / "operations" / "database_logins.sql"
@@ -64,7 +61,7 @@ class DatabaseLogins:
         return f"{self.database}_{who}"
 
 
-def prepare_database(landscape: "Landscape") -> DatabaseLogins:
+def prepare_database(landscape: Surroundings) -> DatabaseLogins:
     """Bring a landscape's database to its newest version, and make the logins. Raises ProcessError with the reason."""
     if not landscape.postgres.has_database(landscape.database):
         landscape.postgres.create_database(landscape.database)

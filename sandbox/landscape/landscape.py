@@ -20,7 +20,7 @@ import psycopg
 
 from sandbox.engines.postgres import ExternalPostgres, PostgresEngine, run_database, start_postgres
 from sandbox.engines.valkey import ExternalRedis, RedisEngine, start_redis
-from sandbox.faults.proxy.control import FaultControl
+from sandbox.fault_proxy.control import FaultControl
 from sandbox.landscape.connections_file import SECOND_TENANT, TENANT, connection_files
 from sandbox.landscape.database import DatabaseLogins, prepare_database
 from sandbox.landscape.ports import Ports, ReservedPorts
@@ -49,7 +49,7 @@ _SIMULATORS = {
     "salesforce": "sandbox.vendors.salesforce",
     "stripe": "sandbox.vendors.stripe",
 }
-_FAULT_PROXY = ("-m", "sandbox.faults.proxy.fault_proxy")
+_FAULT_PROXY = ("-m", "sandbox.fault_proxy.fault_proxy")
 _ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -3,13 +3,10 @@
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sandbox.landscape.surroundings import Surroundings
 from sandbox.vendors.tryton.data import DATA_FOLDER
 from shared.identity.transaction_token import JWKS_PATH
-
-if TYPE_CHECKING:
-    from sandbox.landscape.landscape import Landscape
 
 # The time zone of every legal entity of a landscape, in place of its own.
 TIMEZONE_VARIABLE = "QUOTEWAY_SANDBOX_TIMEZONE"
@@ -19,7 +16,7 @@ _RATE_LIMITS = ",".join(
 )
 
 
-def tier_environment(landscape: "Landscape", tier: str) -> dict[str, str]:
+def tier_environment(landscape: Surroundings, tier: str) -> dict[str, str]:
     """The settings of a tier, as environment variables; the landscape's own `tier_settings` go before the defaults."""
     own = {"experience": _experience, "process": _process, "system": _system}[tier](landscape)
     metadata = f"{landscape.url('issuer')}/.well-known/openid-configuration"
@@ -32,7 +29,7 @@ def tier_environment(landscape: "Landscape", tier: str) -> dict[str, str]:
     }
 
 
-def _system(landscape: "Landscape") -> dict[str, str]:
+def _system(landscape: Surroundings) -> dict[str, str]:
     return {
         "QUOTEWAY_REVOCATIONS_URL": landscape.tier_url("process"),
         "QUOTEWAY_AUDIT_DATABASE_URL": landscape.logins.url_of("system"),
@@ -40,7 +37,7 @@ def _system(landscape: "Landscape") -> dict[str, str]:
     }
 
 
-def _process(landscape: "Landscape") -> dict[str, str]:
+def _process(landscape: Surroundings) -> dict[str, str]:
     return {
         "QUOTEWAY_DATABASE_URL": landscape.logins.url_of("process"),
         "QUOTEWAY_SYSTEM_URL": landscape.reached_at("system") if "system" in landscape.processes else "",
@@ -50,7 +47,7 @@ def _process(landscape: "Landscape") -> dict[str, str]:
     }
 
 
-def _legal_entities(landscape: "Landscape") -> Path:
+def _legal_entities(landscape: Surroundings) -> Path:
     """The rules of the legal entities: as they are, or all in the one time zone that the environment names.
 
     Tests name UTC: what begins at once is charged at once there, at whatever time of day they run.
@@ -63,7 +60,7 @@ def _legal_entities(landscape: "Landscape") -> Path:
     return own
 
 
-def _experience(landscape: "Landscape") -> dict[str, str]:
+def _experience(landscape: Surroundings) -> dict[str, str]:
     return {
         "QUOTEWAY_AUDIT_DATABASE_URL": landscape.logins.url_of("experience"),
         "QUOTEWAY_PROCESS_URL": landscape.reached_at("process") if "process" in landscape.processes else "",

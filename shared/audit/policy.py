@@ -19,8 +19,8 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope,
 
 from shared.audit.entry import NOBODY, Entry
 from shared.audit.writer import AuditWriter
-from shared.inbound.chain import Middleware, Operation, matched_operation
-from shared.inbound.operation import AuditClass, audit_class_of
+from shared.operations.chain import Middleware, Operation, matched_operation
+from shared.operations.operation import AuditClass, audit_class_of
 from shared.problem import OutcomeUnknown, QuotewayError, Unavailable
 from shared.telemetry.metrics import AUDIT_REFUSALS
 

@@ -23,12 +23,11 @@ import msgspec
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.cache.cached_answer import CachedAnswer, CacheKey, LocalAnswers, strong_etag
-from shared.cache.policy import CachePolicy
 from shared.cache.shared_answers import SharedAnswers
 from shared.identity.auth import Principal
-from shared.inbound.chain import Middleware, matched_operation
-from shared.inbound.operation import OperationPolicy
-from shared.inbound.settings import InboundSettings
+from shared.operations.cache_policy import CachePolicy
+from shared.operations.chain import Middleware, matched_operation
+from shared.operations.operation import OperationPolicy
 from shared.problem import Unavailable
 from shared.redis_connection import RedisCache
 from shared.telemetry.metrics import CACHE_ANSWERS
@@ -196,9 +195,9 @@ class ResponseCache:
         task.add_done_callback(self._tasks.discard)
 
 
-def open_cache(settings: InboundSettings, tier: str) -> ResponseCache:
+def open_cache(redis_url: str, tier: str) -> ResponseCache:
     """The cache of a tier."""
-    return ResponseCache(SharedAnswers(RedisCache(settings.redis_url), tier))
+    return ResponseCache(SharedAnswers(RedisCache(redis_url), tier))
 
 
 def cache_reads(cache: ResponseCache) -> Middleware:

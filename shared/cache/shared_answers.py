@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from shared.cache.cached_answer import CachedAnswer, CacheKey
-from shared.cache.policy import KEPT_MAX_S, CachePolicy
+from shared.operations.cache_policy import KEPT_MAX_S, CachePolicy
 from shared.problem import Unavailable
 from shared.redis_connection import PURGES, RedisCache, tag_key
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from shared.inbound.operation import OperationPolicy
-from shared.inbound.versions import Retirement
+from shared.operations.operation import OperationPolicy
+from shared.operations.versions import Retirement
 from shared.problem import PROBLEM_MEDIA_TYPE
 
 _DESCRIPTIONS = {
@@ -67,7 +67,7 @@ _WITHOUT_RATE_LIMIT = frozenset({401, 403, 500})
 
 
 def problem_statuses(method: str, policy: OperationPolicy | None, own: Sequence[int] | None) -> list[int]:
-    """Every status with which an operation can refuse. `own`: what it says of itself, see shared.inbound.operation."""
+    """Every status with which an operation can refuse. `own`: what it says of itself (shared.operations.operation)."""
     if policy is None:
         return sorted({500, *(own or ())})
     takes_body = method in _BODY_METHODS

@@ -13,11 +13,11 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from shared.cache.policy import CachePolicy
 from shared.contract.answers import HEADERS, describe_headers, problem_answer, problem_statuses, share_problems
 from shared.contract.examples import add_examples, load_examples
-from shared.inbound.operation import OperationPolicy, policy_of, problems_of, raw_body_of
-from shared.inbound.versions import Version, version_of
+from shared.operations.cache_policy import CachePolicy
+from shared.operations.operation import OperationPolicy, policy_of, problems_of, raw_body_of
+from shared.operations.versions import Version, version_of
 from shared.problem import Problem
 
 _VERSION = re.compile(r"/(v[1-9][0-9]*)/")
@@ -60,19 +60,19 @@ def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
         }
     }
     document["info"]["description"] += f" {UNKNOWN_QUERY}"
-    document["servers"] = [{"url": "/", "x-internal": app.state.tier.internal}]
+    document["servers"] = [{"url": "/", "x-internal": app.state.tier.published.internal}]
     _describe_schemas(schemas, app)
     for path, method, handler in _handlers(app):
         described = document["paths"].get(path, {}).get(method.lower())
         if described is not None:
-            _describe(described, handler, method, plain=app.state.tier.plain_problems)
-            if app.state.tier.answer_within_s is not None:
-                described["x-quoteway-answer-within-seconds"] = app.state.tier.answer_within_s
+            _describe(described, handler, method, plain=app.state.tier.refusals.plain)
+            if app.state.tier.published.answer_within_s is not None:
+                described["x-quoteway-answer-within-seconds"] = app.state.tier.published.answer_within_s
     if version is not None:
         _keep_version(document, version, _number_of(app, version))
-    add_examples(document, load_examples(app.state.tier.examples))
+    add_examples(document, load_examples(app.state.tier.published.examples))
     share_problems(document)
-    _describe_tags(document, app.state.tier.tags)
+    _describe_tags(document, app.state.tier.published.tags)
     components["headers"] = HEADERS
     _drop_unused(document)
     sorted_document: dict[str, Any] = _plain_integers(
@@ -96,7 +96,7 @@ def _number_of(app: Litestar, version: str) -> str:
     }
     numbers = {owner.number for owner in owners.values()}
     if not numbers:  # handlers that are in no table of versions
-        return str(app.state.tier.version)
+        return str(app.state.tier.published.version)
     if len(numbers) != 1:
         raise ContractError(f"{version} is mounted as {sorted(numbers)}: a version has one table and one number.")
     return numbers.pop()

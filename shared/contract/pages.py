@@ -15,7 +15,7 @@ from litestar.openapi.spec import Contact, License
 from litestar.params import FromPath
 
 from shared.contract.document import build_document, versions_of
-from shared.inbound.operation import public
+from shared.operations.operation import public
 from shared.problem import NotFound
 
 _ASSETS = {

@@ -11,8 +11,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from shared.identity.principal import ActingClient, ActingUser, OwnToken, Principal
 from shared.identity.signing_keys import SigningKeys
 from shared.identity.transaction_token import HEADER, JWKS_PATH, TransactionTokenVerifier
-from shared.inbound.chain import Middleware, matched_operation
-from shared.inbound.operation import public
+from shared.operations.chain import Middleware, matched_operation
+from shared.operations.operation import public
 from shared.problem import Forbidden, Unauthenticated
 
 _HEADER = HEADER.lower().encode()

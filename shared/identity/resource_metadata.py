@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import Scope
 
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import policy_of, public
+from shared.operations.operation import policy_of, public
 
 METADATA_PATH = "/.well-known/oauth-protected-resource"
 _HOST = re.compile(rb"[A-Za-z0-9.-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
@@ -43,7 +43,7 @@ def location(request: Request[Any, Any, Any], path: str) -> str:
 
     Elsewhere it is relative, and means the origin that the caller has asked (RFC 9110, section 10.2.2).
     """
-    public_url: str = request.app.state.tier.public_url
+    public_url: str = request.app.state.tier.published.public_url
     return f"{public_url}{path}"
 
 

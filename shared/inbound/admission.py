@@ -12,7 +12,7 @@ from typing import Literal
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from shared.inbound.chain import Middleware, Operation, matched_operation
+from shared.operations.chain import Middleware, Operation, matched_operation
 from shared.problem import Unavailable
 from shared.telemetry.metrics import LOAD_REFUSALS
 

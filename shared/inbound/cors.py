@@ -8,7 +8,7 @@ import re
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from shared.inbound.chain import Middleware, add_headers
+from shared.operations.chain import Middleware, add_headers
 
 # A loopback origin may be plain: it is a developer's own machine.
 _ORIGIN = re.compile(r"(?:https://[a-z0-9.-]+|http://(?:localhost|127\.0\.0\.1))(?::[1-9][0-9]{0,4})?")

@@ -11,7 +11,7 @@ import msgspec
 from litestar import Response, get
 from litestar.openapi import ResponseSpec
 
-from shared.inbound.operation import public
+from shared.operations.operation import public
 from shared.problem import QuotewayError
 
 _log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import time
 
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.inbound.chain import Middleware, matched_operation
+from shared.operations.chain import Middleware, matched_operation
 from shared.telemetry.metrics import REQUEST_SECONDS, metrics_are_served
 from shared.telemetry.tracing import Span, request_span, tracing_is_on
 

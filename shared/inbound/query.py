@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from shared.inbound.chain import Middleware, matched_operation
+from shared.operations.chain import Middleware, matched_operation
 from shared.problem import Fault, InvalidRequest
 
 _NAMED_MAX = 20

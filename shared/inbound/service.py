@@ -3,8 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from litestar import Litestar
@@ -24,15 +22,21 @@ from litestar.types import (
 )
 
 from shared.audit.policy import audit
-from shared.audit.writer import AuditWriter
-from shared.cache.response_cache import ResponseCache, cache_reads
+from shared.cache.response_cache import cache_reads
 from shared.contract.pages import CONTRACT_HANDLERS, contract_config
-from shared.identity.acting_user import act_for_nobody
 from shared.identity.auth import Authenticator, Principal
 from shared.identity.resource_metadata import publish_resource
-from shared.inbound.admission import Load, admit
+from shared.inbound.admission import admit
 from shared.inbound.body import BODY_BYTES_MAX, BODY_TIMEOUT_S, check_json_body, check_shape
-from shared.inbound.chain import (
+from shared.inbound.cors import allow_origins
+from shared.inbound.health import HealthWatch, health_handlers
+from shared.inbound.observers import observers
+from shared.inbound.problem_answer import answer_problem
+from shared.inbound.query import guard_query
+from shared.inbound.request_head import guard_address, guard_headers
+from shared.inbound.tier import Tier
+from shared.limits.rate_limit import limit_rate
+from shared.operations.chain import (
     Middleware,
     answer_options,
     answer_refusals,
@@ -41,59 +45,14 @@ from shared.inbound.chain import (
     matched_operation,
     routed_as_matched,
 )
-from shared.inbound.cors import allow_origins
-from shared.inbound.health import HealthWatch, ReadyCheck, health_handlers
-from shared.inbound.observers import observers
-from shared.inbound.operation import policy_of, raw_body_of
-from shared.inbound.problem_answer import answer_problem
-from shared.inbound.query import guard_query
-from shared.inbound.request_head import guard_address, guard_headers
-from shared.inbound.versions import announce_version
-from shared.limits.rate_limit import RateLimiter, limit_rate
-from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout, VendorError
+from shared.operations.operation import policy_of, raw_body_of
+from shared.operations.versions import announce_version
+from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeout
 from shared.telemetry.process_telemetry import set_correlation_id
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # What says nothing else of itself is an answer for this caller, now.
 _NO_STORE = (b"cache-control", b"no-store")
-
-
-@dataclass(frozen=True)
-class Tier:
-    """What distinguishes a tier.
-
-    `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
-    Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
-    operations in, `examples` is the folder with their recorded examples. `origins`: see shared.inbound.cors. Without a
-    `rate_limiter` callers are not limited, without a `load` everything is taken, without a `cache` every read is
-    answered anew, without an `audit` nothing is written down. `acting_user` finds out on whose behalf a request is
-    made, `visibility` hides the records that this user may not see, `discreet` takes persons out of what a vendor
-    said, and `complete` puts on a vendor's error what the tier knows of the vendor. `public_url` is where callers reach
-    the tier; empty: wherever they say.
-    """
-
-    name: str
-    title: str
-    version: str
-    description: str
-    authenticator: Authenticator
-    ready: dict[str, ReadyCheck] = field(default_factory=dict)
-    vendors: dict[str, ReadyCheck] = field(default_factory=dict)
-    plain_problems: bool = False
-    public_url: str = ""
-    acting_user: Middleware = act_for_nobody
-    tags: dict[str, str] = field(default_factory=dict)
-    examples: Path | None = None
-    answer_within_s: int | None = None
-    internal: bool = True
-    origins: frozenset[bytes] = frozenset()
-    load: Load | None = None
-    rate_limiter: RateLimiter | None = None
-    visibility: Middleware | None = None
-    cache: ResponseCache | None = None
-    audit: AuditWriter | None = None
-    discreet: Callable[[str], str] | None = None
-    complete: Callable[[VendorError], None] | None = None
 
 
 def create_service(
@@ -106,49 +65,54 @@ def create_service(
 ) -> Litestar:
     """The tier's application. Raises ImproperlyConfiguredException where a handler declares no policy."""
 
+    policies = tier.policies
+
     async def start() -> None:
-        if tier.load is not None:
-            await tier.load.start()
-        if tier.cache is not None:
-            await tier.cache.start()
-        if tier.audit is not None:
-            await tier.audit.start()
+        if policies.load is not None:
+            await policies.load.start()
+        if policies.cache is not None:
+            await policies.cache.start()
+        if policies.audit is not None:
+            await policies.audit.start()
 
     async def close() -> None:
         await tier.authenticator.close()
-        if tier.load is not None:
-            await tier.load.stop()
-        if tier.cache is not None:
-            await tier.cache.stop()
-        if tier.rate_limiter is not None:
-            await tier.rate_limiter.close()
-        if tier.audit is not None:
-            await tier.audit.stop()
+        if policies.load is not None:
+            await policies.load.stop()
+        if policies.cache is not None:
+            await policies.cache.stop()
+        if policies.rate_limiter is not None:
+            await policies.rate_limiter.close()
+        if policies.audit is not None:
+            await policies.audit.stop()
 
     watch = tier.authenticator.revocations
     health = _health_watch(tier)
-    resource = publish_resource(tier.title, tier.authenticator, tier.public_url)
+    published, refusals = tier.published, tier.refusals
+    resource = publish_resource(published.title, tier.authenticator, published.public_url)
     answer = answer_problem(
-        plain=tier.plain_problems, public_url=tier.public_url, discreet=tier.discreet, complete=tier.complete
+        plain=refusals.plain, public_url=published.public_url, discreet=refusals.discreet, complete=refusals.complete
     )
     app = Litestar(
         route_handlers=[*health_handlers(health), resource, *CONTRACT_HANDLERS, *handlers],
         before_request=routed_as_matched,
         exception_handlers={Exception: answer},
         request_max_body_size=BODY_BYTES_MAX,
-        openapi_config=contract_config(title=tier.title, version=tier.version, description=tier.description),
+        openapi_config=contract_config(
+            title=published.title, version=published.version, description=published.description
+        ),
         on_startup=[*on_startup, *([watch.start] if watch is not None else []), start],
         on_shutdown=[health.stop, *([watch.stop] if watch is not None else []), *on_shutdown, close],
         logging_config=None,  # each process sets up its own, once (shared.telemetry.process_telemetry)
     )
     app.state.update({**state, "tier": tier})
     refuse_handlers_without_policy(app)
-    policies: list[Middleware] = [
+    chain: list[Middleware] = [
         # First, since they tell of every request; not there at all where nobody listens.
-        *observers(tier.name, trust_callers=not tier.plain_problems),
+        *observers(tier.name, trust_callers=not tier.refusals.plain),
         # The correlation id first, so that every refusal below carries it.
         correlate,
-        *([allow_origins(tier.origins)] if tier.origins else []),
+        *([allow_origins(policies.origins)] if policies.origins else []),
         answer_refusals(answer),
         guard_headers,
         guard_address,
@@ -157,36 +121,36 @@ def create_service(
         # Before whatever may refuse: a caller of an old version learns of its end in every answer.
         announce_version,
         # Around whatever may refuse, so that refusals are written down too; a hit in the cache passes it as well.
-        *([audit(tier.audit, tier.name)] if tier.audit is not None else []),
+        *([audit(policies.audit, tier.name)] if policies.audit is not None else []),
         # Before anything that costs: what is refused here must cost nothing.
-        *([admit(tier.load)] if tier.load is not None else []),
+        *([admit(policies.load)] if policies.load is not None else []),
         # The caller before the body, so that no one without a token makes us read a megabyte.
         authenticate(tier.authenticator),
-        tier.acting_user,
+        policies.acting_user,
         require_scopes,
         # Behind the caller, whom the limits are for, and before all work.
-        *([limit_rate(tier.rate_limiter)] if tier.rate_limiter is not None else []),
+        *([limit_rate(policies.rate_limiter)] if policies.rate_limiter is not None else []),
         guard_query(app),
         # Behind all that may refuse, so that it gives nobody what they may not have; before all work.
-        *([cache_reads(tier.cache)] if tier.cache is not None else []),
+        *([cache_reads(policies.cache)] if policies.cache is not None else []),
         guard_body,
         # Last: it may ask Salesforce, so only for what would otherwise be answered.
-        *([tier.visibility] if tier.visibility is not None else []),
+        *([policies.visibility] if policies.visibility is not None else []),
     ]
-    app.asgi_handler = in_order(policies, app.asgi_handler)
+    app.asgi_handler = in_order(chain, app.asgi_handler)
     return app
 
 
 def _health_watch(tier: Tier) -> HealthWatch:
     """Without what a tier serves nobody, and without what it still serves some or for some time."""
     watch = tier.authenticator.revocations
-    ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
-    degrading = dict(tier.vendors)
+    ready_checks = {"issuer": tier.authenticator.ready, **tier.checks.ready}
+    degrading = dict(tier.checks.vendors)
     if watch is not None:
         ready_checks["revocations"], degrading["revocations"] = watch.ready, watch.late
-    if tier.audit is not None:
+    if tier.policies.audit is not None:
         # Without the audit log reads go on, and writes are refused.
-        degrading["audit"] = tier.audit.ready
+        degrading["audit"] = tier.policies.audit.ready
     return HealthWatch(ready_checks, degrading)
 
 

@@ -7,15 +7,15 @@ by the address that it comes from, which behind a proxy is the proxy's (docs/ope
 import ipaddress
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from shared.identity.auth import Principal
-from shared.inbound.chain import Middleware, add_headers, matched_operation
-from shared.inbound.operation import is_limited_by_address
-from shared.inbound.settings import InboundSettings
 from shared.limits.limit_strings import RateLimits
 from shared.limits.quota_lease import Exhausted, Lease, QuotaLeases
+from shared.operations.chain import Middleware, add_headers, matched_operation
+from shared.operations.operation import is_limited_by_address
 from shared.problem import QuotaExceeded
 from shared.telemetry.metrics import RATE_LIMIT_REFUSALS
 
@@ -107,7 +107,23 @@ class RateLimiter:
         return refusal
 
 
-def open_rate_limiter(settings: InboundSettings, tier: str, defaults: str) -> RateLimiter:
+class RateLimitSettings(Protocol):
+    """What a tier's settings say of its limits."""
+
+    @property
+    def redis_url(self) -> str:
+        """Where they are counted."""
+
+    @property
+    def rate_limits(self) -> str:
+        """Limits that replace the tier's own."""
+
+    @property
+    def rate_limit_local_share(self) -> float:
+        """The share of a limit that each process admits while Redis is away."""
+
+
+def open_rate_limiter(settings: RateLimitSettings, tier: str, defaults: str) -> RateLimiter:
     """The tier's limiter: `defaults`, and what the settings say over them."""
     limits = RateLimits.parse(defaults, settings.rate_limits)
     return RateLimiter(limits, settings.redis_url, tier=tier, local_share=settings.rate_limit_local_share)

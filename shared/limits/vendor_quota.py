@@ -16,7 +16,7 @@ import logging
 import random
 import re
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from typing import NamedTuple
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from shared.outbound.http_client import Request, Transport, TransportResponse
+from shared.outbound.http_client import Response, Transport, Way, exchange_over
 from shared.problem import Unavailable
 from shared.redis_connection import RedisScripts
 from shared.telemetry.metrics import QUOTA_AT_WORK, QUOTA_DAY_USE, QUOTA_REFUSALS
@@ -238,20 +238,21 @@ class VendorQuota:
         return Unavailable(said, reason_code=f"quota_{refused.limit}", vendor=self.vendor, retry_after_s=again_in_s)
 
 
-class QuotaTransport(Transport):
+class QuotaTransport(Way):
     """A way to a vendor on which every request needs a permit, from before it is sent until its answer is read."""
 
-    def __init__(self, network: Transport, quota: VendorQuota) -> None:
-        self._network = network
+    def __init__(self, network: Transport | None, quota: VendorQuota) -> None:
+        self._network = exchange_over(network)
         self._quota = quota
 
-    async def handle_async_request(self, request: Request) -> TransportResponse:
+    async def exchange(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
+    ) -> Response:
         """Send it, or raise Unavailable: nothing was sent then."""
         async with self._quota.permit():
-            response = await self._network.handle_async_request(request)
-            await response.aread()
-        await self._quota.note(response.headers)
-        return response
+            answer = await self._network.exchange(method, url, headers, content)
+        await self._quota.note(answer.headers)
+        return answer
 
     async def aclose(self) -> None:
         """Close the network."""

@@ -7,14 +7,14 @@ again a few times; writes never: that is the saga's business.
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import httpx
 import msgspec
 
-from shared.outbound.network import Answer, Network, OutboundSettings
+from shared.outbound.network import Answer, Exchange, Network, OutboundSettings
 from shared.problem import OutcomeUnknown, Problem, QuotewayError, Unavailable, error_from_problem
 from shared.telemetry.metrics import outbound_request
 from shared.telemetry.process_telemetry import current_correlation_id
@@ -22,9 +22,8 @@ from shared.telemetry.tracing import current_trace_headers, span
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
-Request = httpx.Request
 Response = Answer
-TransportResponse = httpx.Response
+Way = Exchange
 TransportFailure = httpx.TransportError
 HTTPFailure = httpx.HTTPError
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -37,11 +36,39 @@ def open_network(settings: OutboundSettings | None = None) -> Transport:
     return Network(settings)
 
 
+class _Replaced(Exchange):
+    """An httpx transport in place of the network, as tests hand in: another tier's application, a recording."""
+
+    def __init__(self, transport: Transport, settings: OutboundSettings) -> None:
+        timeout = httpx.Timeout(settings.answer_timeout_s, connect=settings.connect_timeout_s)
+        self._client = httpx.AsyncClient(transport=transport, timeout=timeout, trust_env=False)
+
+    async def exchange(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
+    ) -> Answer:
+        """Send a request through the transport."""
+        response = await self._client.request(method, url, headers=list(headers), content=content)
+        return Answer(response.status_code, response.content, response.headers.multi_items())
+
+    async def aclose(self) -> None:
+        """Close the transport."""
+        await self._client.aclose()
+
+
+def exchange_over(transport: Transport | None, settings: OutboundSettings | None = None) -> Exchange:
+    """Return the way that requests take: the network itself (None), or what stands in its place."""
+    limits = settings or OutboundSettings()
+    if transport is None:
+        return Network(limits)
+    return transport if isinstance(transport, Exchange) else _Replaced(transport, limits)
+
+
 @dataclass
 class OutboundClient:
     """A client for one peer. `peer` is its name as an operator knows it; it appears in errors and spans.
 
-    `transport` replaces the network: the journey tests hand in the next tier's ASGI application.
+    `transport` replaces the network: a vendor's quota goes before it, and the journey tests hand in the next tier's
+    ASGI application. Every request goes the same way, whatever is at its end.
     """
 
     peer: str
@@ -50,17 +77,11 @@ class OutboundClient:
     settings: OutboundSettings = field(default_factory=OutboundSettings)
 
     def __post_init__(self) -> None:
-        self._network = Network(self.settings) if self.transport is None else None
-        self._client = httpx.AsyncClient(
-            base_url=self.base_url,
-            transport=self.transport or self._network,
-            timeout=httpx.Timeout(self.settings.answer_timeout_s, connect=self.settings.connect_timeout_s),
-            trust_env=False,
-        )
+        self._way = exchange_over(self.transport, self.settings)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._way.aclose()
 
     async def send(
         self,
@@ -111,12 +132,8 @@ class OutboundClient:
     async def _exchange(
         self, method: str, path: str, headers: dict[str, str], params: Mapping[str, Any] | None, content: bytes | None
     ) -> Response:
-        if self._network is not None:
-            # httpx's request and client cost more than the rest of a hop, and add nothing to one.
-            query = f"?{httpx.QueryParams(params)}" if params else ""
-            return await self._network.exchange(method, f"{self.base_url}{path}{query}", list(headers.items()), content)
-        response = await self._client.request(method, path, headers=headers, params=params, content=content)
-        return Answer(response.status_code, response.content, response.headers.multi_items())
+        query = f"?{httpx.QueryParams(params)}" if params else ""
+        return await self._way.exchange(method, f"{self.base_url}{path}{query}", list(headers.items()), content)
 
     def _failure(self, error: httpx.RequestError, *, safe: bool) -> QuotewayError:
         kind = type(error).__name__

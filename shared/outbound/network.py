@@ -5,6 +5,7 @@ reqwest spends a twentieth of that (docs/decisions/0016). Its failures are raise
 reached the peer. No redirect is followed, no proxy of the environment used, no cookie kept.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,8 +57,27 @@ class Answer:
         return httpx.Headers([(name.encode(), text.encode()) for name, text in self.header_items])
 
 
-class Network(httpx.AsyncBaseTransport):
-    """Connections under one set of limits. Usable wherever httpx takes a transport; `exchange` is the short way."""
+class Exchange(httpx.AsyncBaseTransport, ABC):
+    """A way for requests out of this process. It is an httpx transport as well, for the OAuth client.
+
+    httpx's request, client and response cost more than the rest of a hop, and add nothing to one (docs/decisions/0105).
+    """
+
+    @abstractmethod
+    async def exchange(
+        self, method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
+    ) -> Answer:
+        """Send a request and read its whole answer, of any status. Raises httpx.RequestError where there is none."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The same for whoever speaks to httpx."""
+        headers = [(name, text) for name, text in request.headers.multi_items() if name not in _UNSENT_HEADERS]
+        answer = await self.exchange(request.method, str(request.url), headers, await request.aread())
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content, request=request)
+
+
+class Network(Exchange):
+    """Connections under one set of limits."""
 
     def __init__(self, settings: OutboundSettings | None = None) -> None:
         limits = settings or OutboundSettings()
@@ -95,12 +115,6 @@ class Network(httpx.AsyncBaseTransport):
         except exceptions.PyreqwestError as error:
             raise _failure(error) from error
         return Answer(answer.status, bytes(body), _readable(answer.headers))
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The same for whoever speaks to httpx: the OAuth client, the vendors' quotas."""
-        headers = [(name, text) for name, text in request.headers.multi_items() if name not in _UNSENT_HEADERS]
-        answer = await self.exchange(request.method, str(request.url), headers, await request.aread())
-        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content, request=request)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -21,7 +21,7 @@ from shared.canonical import (
     WebhookNotice,
 )
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import Fault, InvalidRequest, NotFound
 from system_api.billing.contract import Billing
 from system_api.v1.drafts import amounts_of, must_agree, must_be_in, must_be_payable

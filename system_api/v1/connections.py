@@ -6,7 +6,7 @@ from litestar import Request, get
 
 from shared.canonical import Connections
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from system_api.registry import Registry
 from system_api.v1.parameters import OWNER
 

@@ -7,7 +7,7 @@ from litestar.params import JSONBody
 
 from shared.canonical import Account, OrderStatusReport, Quote, RecordAccess, ReportedOrderStatus
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import NotFound
 from system_api.v1.parameters import OWNER, AccountIdPath, OrderIdPath, QuoteIdPath, RecordIdPath, UserIdPath
 

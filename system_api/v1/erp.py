@@ -19,7 +19,7 @@ from shared.canonical import (
     OrderFindings,
 )
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from shared.problem import NotFound
 from system_api.erp.contract import Erp
 from system_api.v1.drafts import amounts_of, must_agree, must_be_in, must_be_payable

@@ -10,7 +10,7 @@ from msgspec import Meta
 from shared.canonical import PriceList, Recurrence
 from shared.canonical.wire import CurrencyCode, Sku
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from system_api.pricing.list_prices import ListPrices
 from system_api.v1.billing import billing_of
 from system_api.v1.erp import erp_of

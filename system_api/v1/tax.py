@@ -7,7 +7,7 @@ from litestar.params import JSONBody
 
 from shared.canonical import TaxCalculation, TaxRequest
 from shared.identity.auth import Principal
-from shared.inbound.operation import operation
+from shared.operations.operation import operation
 from system_api.v1.parameters import OWNER
 
 

@@ -6,16 +6,29 @@ settings hold.
 """
 
 from contextvars import ContextVar
+from typing import Protocol
 
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from shared.problem import OutcomeUnknown, Unavailable, VendorError
-from system_api.connections import VendorConnection
-
-_used: ContextVar[VendorConnection | None] = ContextVar("connection_used", default=None)
 
 
-def note_use(connection: VendorConnection | None) -> None:
+class Patience(Protocol):
+    """What a connection says of how long it wants to be waited for; None leaves it to the process tier."""
+
+    @property
+    def settle_s(self) -> int | None:
+        """Seconds in which a lost request arrives."""
+
+    @property
+    def attempts_max(self) -> int | None:
+        """How often a step is tried."""
+
+
+_used: ContextVar[Patience | None] = ContextVar("connection_used", default=None)
+
+
+def note_use(connection: Patience | None) -> None:
     """Remember over which connection the present request goes on."""
     _used.set(connection)
 

@@ -100,7 +100,7 @@ async def _main() -> None:
     from experience_api.app import create_app
     from experience_api.settings import ExperienceSettings
     from shared.inbound import service
-    from shared.inbound.chain import in_order
+    from shared.operations.chain import in_order
     from shared.settings import load_settings
 
     real = in_order

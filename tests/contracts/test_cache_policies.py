@@ -6,8 +6,8 @@ import string
 from litestar.routes import HTTPRoute
 
 from openapi.documents import tier_documents
-from shared.cache.policy import KEPT_MAX_S, CachePolicy
-from shared.inbound.operation import policy_of
+from shared.operations.cache_policy import KEPT_MAX_S, CachePolicy
+from shared.operations.operation import policy_of
 
 _VERSION = re.compile(r"^/v[0-9]+")
 

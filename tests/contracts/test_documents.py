@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 from openapi.documents import FOLDER, TierDocuments, operations_of, resolved
 from openapi.generate import generate
 from shared.contract.document import ContractError, build_document
-from shared.inbound.operation import audit_class_of
+from shared.operations.operation import audit_class_of
 
 DOCUMENTS = ["experience-v1", "experience-v2", "process-v1", "system-v1"]
 # What answers without a token: probes, a vendor that signs, and what tiers need before they can judge a token.
@@ -57,12 +57,12 @@ def test_every_tag_is_described(documents: dict[str, dict[str, Any]], name: str)
 
 def test_a_tag_without_a_description_does_not_come_into_a_document(tiers: list[TierDocuments]) -> None:
     app = tiers[0].app
-    described = app.state.tier.tags.pop("orders")
+    described = app.state.tier.published.tags.pop("orders")
     try:
         with pytest.raises(ContractError, match="orders"):
             build_document(app)
     finally:
-        app.state.tier.tags["orders"] = described
+        app.state.tier.published.tags["orders"] = described
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -21,7 +21,7 @@ def tier_of(tiers: list[TierDocuments], name: str) -> TierDocuments:
 
 
 def examples_of(tier: TierDocuments) -> dict[str, OperationExamples]:
-    return load_examples(tier.app.state.tier.examples)
+    return load_examples(tier.app.state.tier.published.examples)
 
 
 def handlers(tier: TierDocuments) -> dict[str, HTTPRouteHandler]:

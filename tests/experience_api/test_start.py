@@ -3,34 +3,17 @@
 import asyncio
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from experience_api.settings import ExperienceSettings
-from sandbox.processes.ports import free_port
 from sandbox.processes.process import RunningProcess, start_process
 from shared.settings import SettingsError, load_settings
 from tests.experience_api.conftest import SUBMISSION, Experience
-from tests.issuer_process import bearer, client_secret_file, signing_keys_file
-
-PROGRAM = [sys.executable, "-m", "experience_api"]
-
-
-def environment(issuer: RunningProcess, **changes: str) -> dict[str, str]:
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("QUOTEWAY_")},
-        "QUOTEWAY_ISSUER_METADATA_URL": f"{issuer.url}/.well-known/oauth-authorization-server",
-        "QUOTEWAY_PROCESS_URL": f"http://127.0.0.1:{free_port()}",
-        "QUOTEWAY_EXPERIENCE_CLIENT_SECRET_FILE": str(client_secret_file(issuer, "experience-api")),
-        "QUOTEWAY_EXPERIENCE_SIGNING_KEYS_FILE": str(signing_keys_file(issuer)),
-        "QUOTEWAY_EXPERIENCE_PORT": "0",
-        "QUOTEWAY_REDIS_URL": f"redis://127.0.0.1:{free_port()}",
-        "QUOTEWAY_AUDIT_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/nothing",
-        **changes,
-    }
+from tests.experience_api.tier_process import PROGRAM, environment
+from tests.issuer_process import bearer
 
 
 async def test_the_process_serves_and_says_that_the_process_api_is_missing(

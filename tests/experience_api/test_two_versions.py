@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from experience_api.app import VERSIONS
-from experience_api.v2.accounts import AccountSummary
-from shared.inbound.versions import Version
+from experience_api.versions import VERSIONS
+from experience_api.views.account_overview import AccountSummary
+from shared.operations.versions import Version
 from tests.experience_api import recorded_answers as recorded
 from tests.experience_api.conftest import Experience
 

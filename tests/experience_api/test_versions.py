@@ -8,7 +8,8 @@ import pytest
 
 from experience_api import app as app_module
 from experience_api.settings import ExperienceSettings
-from shared.inbound.versions import Version
+from experience_api.versions import VERSIONS
+from shared.operations.versions import Version
 from tests.app_lifespan import asgi_transport, running_app
 from tests.experience_api.conftest import Experience, RecordedProcess
 from tests.experience_api.recorded_answers import BOOKED_ORDER, ORDER_ID, problem
@@ -20,8 +21,8 @@ async def deprecated(
     settings: ExperienceSettings, caller_headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Experience]:
     """The experience tier on the day when v1 is deprecated."""
-    version = Version(app_module.VERSIONS["v1"].handlers, deprecation=date(2027, 1, 1), sunset=date(2028, 1, 1))
-    monkeypatch.setitem(app_module.VERSIONS, "v1", version)
+    version = Version(VERSIONS["v1"].handlers, deprecation=date(2027, 1, 1), sunset=date(2028, 1, 1))
+    monkeypatch.setitem(VERSIONS, "v1", version)
     process = RecordedProcess()
     app = app_module.create_app(
         settings, process_transport=httpx.MockTransport(process.answer), audit_log=KeptAuditLog()

@@ -5,8 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sandbox.fault_proxy.control import FaultControl
 from sandbox.faults.ledger import Acknowledged, Findings, Holdings, compare, read_holdings
-from sandbox.faults.proxy.control import FaultControl
 from tests.journeys.org import Line
 from tests.running_tiers import Sales
 

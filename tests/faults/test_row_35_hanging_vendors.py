@@ -130,6 +130,6 @@ async def test_row_35_mutation_a_tier_that_needs_the_one_behind_it_leaves_with_i
 
 
 def test_row_35_no_tier_counts_a_vendor_or_another_tier_as_its_own() -> None:
-    own = {documents.tier: set(documents.app.state.tier.ready) for documents in tier_documents()}
+    own = {documents.tier: set(documents.app.state.tier.checks.ready) for documents in tier_documents()}
 
     assert own == {"experience": set(), "process": {"database"}, "system": set()}

@@ -13,16 +13,16 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from system_api.billing.stripe import adapter as stripe
 from system_api.billing.stripe.records import EXTERNAL_ID
 from system_api.erp.tryton.sales import TrytonSales
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
-from tests.faults.test_rows_vendor_writes import (
+from tests.faults.vendor_writes import (
     STRIPE_START,
     TRYTON_SALE,
-    _make_without_looking_back,
     leave_the_others,
+    make_without_looking_back,
 )
 from tests.patience import HANG_S
 
@@ -171,7 +171,7 @@ def land_before_the_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def land_and_confirm(self: TrytonSales, external_id: str) -> Any:
         if external_id in lost:
-            await _make_without_looking_back(self, external_id, lost.pop(external_id))
+            await make_without_looking_back(self, external_id, lost.pop(external_id))
         return await confirm(self, external_id)
 
     monkeypatch.setattr(TrytonSales, "create", remember)

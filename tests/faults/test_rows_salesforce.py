@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from shared.outbound.http_client import Response
 from system_api.crm.salesforce import errors as salesforce_errors
 from system_api.crm.salesforce.api import SalesforceApi

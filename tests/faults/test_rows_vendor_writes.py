@@ -11,18 +11,17 @@ import pytest
 from process_api.engine.executor import running_engine
 from process_api.engine.steps import Patience
 from process_api.orders.submission import ORDER_SUBMISSION
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from system_api.billing.stripe import adapter as stripe
 from system_api.erp.tryton.sales import TrytonSales
 from tests.faults.late_undo import register_undo_afterwards
 from tests.faults.ordering import MONTHLY, SENSOR, YEARLY, Ordering
+from tests.faults.vendor_writes import STRIPE_START, TRYTON_SALE, leave_the_others, make_without_looking_back
 from tests.patience import until
 
 pytestmark = pytest.mark.servers
 
-TRYTON_SALE = r"/rest/model/sale\.sale$"
 TRYTON_CONFIRM = r"/rest/model/sale\.sale/\d+/confirm$"
-STRIPE_START = r"^/v1/subscriptions$"
 DECLINED = '{"error": {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}}'
 
 
@@ -56,24 +55,13 @@ async def test_row_06_mutation_without_the_search_by_reference_the_sale_is_doubl
 
     monkeypatch.setattr(TrytonSales, "_under", searches_in_vain)
     # The sale is made, its answer is lost; who does not find it makes another, and nobody looks for the first.
-    monkeypatch.setattr(TrytonSales, "_make", _make_without_looking_back)
+    monkeypatch.setattr(TrytonSales, "_make", make_without_looking_back)
     monkeypatch.setattr(TrytonSales, "_only", leave_the_others)
     ordering.faults("tryton").put(lose(TRYTON_SALE))
 
     await ordering.order(SENSOR, MONTHLY)
 
     assert any("2 sales" in found for found in ordering.findings().duplicates)
-
-
-async def _make_without_looking_back(self: TrytonSales, external_id: str, draft: Any) -> Any:
-    from system_api.erp.tryton.records import SALE_FIELDS, SaleRecord
-
-    return await self._rest.create("sale.sale", await self._values(external_id, draft), SALE_FIELDS, SaleRecord)
-
-
-async def leave_the_others(_self: TrytonSales, sales: list[Any]) -> Any:
-    """The oldest live sale; nothing is done about others."""
-    return next((sale for sale in sales if not sale.cancelled), sales[0] if sales else None)
 
 
 # -- row 7 ----------------------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from system_api.erp.tryton.sales import TrytonSales
-from tests.faults.test_rows_vendor_writes import TRYTON_SALE, _make_without_looking_back, leave_the_others
+from tests.faults.vendor_writes import TRYTON_SALE, leave_the_others, make_without_looking_back
 from tests.faults.worker_plant import LEASE_S, WorkerPlant
 from tests.patience import LONG_LEASE_S, until
 
@@ -22,7 +22,7 @@ def search_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ERP is not searched for what is there already."""
 
     async def create(self: TrytonSales, external_id: str, draft: Any) -> Any:
-        sale = await _make_without_looking_back(self, external_id, draft)
+        sale = await make_without_looking_back(self, external_id, draft)
         return await self.compared(await self._advance(sale, external_id, "quote"), external_id, draft)
 
     monkeypatch.setattr(TrytonSales, "create", create)

@@ -14,12 +14,12 @@ from process_api.database.store import Store
 from process_api.engine.steps import Patience
 from process_api.outbox.event_delivery import EventRelay
 from process_api.settings import ProcessSettings
-from shared.cache.policy import CachePolicy
 from shared.cache.response_cache import ResponseCache
+from shared.operations.cache_policy import CachePolicy
 from shared.redis_connection import RedisStreams
 from shared.settings import load_settings
+from tests.journeys.accounts import make_account
 from tests.journeys.org import Line
-from tests.journeys.test_reads import make_account
 from tests.patience import HANG_S, until
 from tests.running_tiers import Sales
 

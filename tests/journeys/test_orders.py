@@ -1,7 +1,6 @@
 """From an accepted quote to the vendors' own data, through all three tiers."""
 
 import asyncio
-import json
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +8,7 @@ import httpx
 import pytest
 
 from tests.journeys.org import ACCOUNTS, Line
+from tests.journeys.stories import story
 from tests.patience import HANG_S
 from tests.running_tiers import Sales
 
@@ -16,11 +16,6 @@ pytestmark = pytest.mark.servers
 
 HARDWARE = [Line("GATEWAY-EDGE", "2", "1490.00", "5"), Line("SENSOR-TEMP", "20", "89.50")]
 MIXED = [*HARDWARE, Line("INSTALL-DAY", "1", "980.00"), Line("MON-STD", "20", "4.90")]
-
-
-def story(order: dict[str, Any]) -> str:
-    """The whole order, since pytest cuts what is long."""
-    return json.dumps(order, indent=1)
 
 
 async def told_salesforce(sales: Sales, order: dict[str, Any]) -> dict[str, Any]:

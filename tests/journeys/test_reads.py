@@ -21,6 +21,7 @@ from experience_api.process_client import DEADLINE_S
 from process_api.accounts.account_overview import CRM_DEADLINE_S, PART_DEADLINE_S
 from sandbox.vendors.tryton.rest import RestClient
 from tests.deadlines import over_once_left
+from tests.journeys.accounts import make_account
 from tests.journeys.org import ACCOUNTS, Line
 from tests.patience import HANG_S
 from tests.running_tiers import Sales
@@ -87,19 +88,6 @@ class Customer:
         landscape = self.sales.landscape
         company = landscape.erp.companies["NW-DE"]
         return RestClient(landscape.tryton.url, landscape.tryton.database, landscape.erp.rest_key, company)
-
-
-def make_account(sales: Sales, name: str) -> str:
-    """A customer of the German company in Salesforce, for whom the org then makes quotes by name. Returns its id."""
-    address = {
-        "BillingStreet": "Hafenweg 3",
-        "BillingPostalCode": "20457",
-        "BillingCity": "Hamburg",
-        "BillingCountryCode": "DE",
-    }
-    account = {"Name": name, "CurrencyIsoCode": "EUR", "Legal_Entity__c": "NW-DE", **address}
-    ACCOUNTS[name] = sales.org._create("Account", account)
-    return ACCOUNTS[name]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.org import Line
-from tests.journeys.test_orders import story
+from tests.journeys.stories import story
 from tests.running_tiers import Sales
 
 pytestmark = pytest.mark.servers

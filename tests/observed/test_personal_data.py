@@ -20,7 +20,7 @@ import httpx
 import psycopg
 
 from process_api.orders.contacts import CONTACT_FIELDS
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from sandbox.landscape.landscape import Landscape
 from tests.journeys.org import ACCOUNTS, Line
 from tests.observed.conftest import Observed

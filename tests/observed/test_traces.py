@@ -2,7 +2,7 @@
 
 import re
 
-from sandbox.faults.proxy.rules import Fault, Rule
+from sandbox.fault_proxy.rules import Fault, Rule
 from tests.journeys.org import Line
 from tests.observed.collector import Collector, Received
 from tests.observed.conftest import Observed

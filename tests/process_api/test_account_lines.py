@@ -11,9 +11,9 @@ from process_api.engine.queues import RUN_WORKFLOW
 from process_api.operations.housekeeping import Housekeeping
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
-from tests.process_api.operations.test_dead_letters import AWAY
+from tests.process_api.lanes import all_ended, submitted
+from tests.process_api.operations.decided import AWAY
 from tests.process_api.system_stand_in import ACCOUNT_ID, mixed_quote
-from tests.process_api.test_connection_lanes import all_ended, submitted
 
 pytestmark = pytest.mark.servers
 

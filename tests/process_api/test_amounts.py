@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from process_api.legal_entities import LegalEntity, PaymentTerm
 from process_api.orders.carried_terms import carried_terms
-from process_api.pricing.amounts import (
+from process_api.quotes.amounts import (
     accepted_net,
     amount_faults,
     check_amounts,

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from process_api.orders.corrections import FlowEdits
+from process_api.orders.corrections import OrderCorrections
 from shared.canonical import OrderStatus, Quote, QuoteStatus
 from tests.process_api.conftest import Process
-from tests.process_api.operations.test_dead_letters import AWAY, assert_booked_once, decide, parked
+from tests.process_api.operations.decided import AWAY, assert_booked_once, decide, parked
 from tests.process_api.system_stand_in import euros
 
 pytestmark = pytest.mark.servers
@@ -134,7 +134,7 @@ async def test_without_asking_the_vendors_an_edit_would_meet_what_they_hold(
     async def unasked(*_: object) -> None:
         """Instead of the guard."""
 
-    monkeypatch.setattr(FlowEdits, "_require_unwritten", unasked)
+    monkeypatch.setattr(OrderCorrections, "_require_unwritten", unasked)
     order = await parked(process, "create_subscription")
     in_salesforce(process, price="1400.00")
 

@@ -12,10 +12,10 @@ from sqlalchemy import text
 
 from process_api.access import idempotency
 from process_api.access.idempotency import IdempotencyKey, KeyScope, body_hash, claim_key, is_claimed, prune_keys
-from process_api.customers.identities import RELINK
 from process_api.database import retention
 from process_api.legal_entities import LegalEntities
 from process_api.operations.housekeeping import Housekeeping
+from process_api.operations.identities import RELINK
 from process_api.orders.intake import ORDER_FLOW, OrderIntake, Submission
 from process_api.orders.submission_check import SubmissionCheck
 from process_api.pricing.discount_policy import DiscountPolicy

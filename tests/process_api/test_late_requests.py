@@ -14,7 +14,7 @@ from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import ErpOrder, ErpOrderState, Money, Subscription, SubscriptionStatus
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
-from tests.process_api.operations.test_dead_letters import AWAY
+from tests.process_api.operations.decided import AWAY
 
 pytestmark = pytest.mark.servers
 

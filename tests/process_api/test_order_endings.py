@@ -16,15 +16,8 @@ from process_api.engine.steps import Found
 from shared.canonical import ErpOrderState, OrderStatus, QuoteStatus, Recurrence, SubscriptionStatus
 from shared.outbound import http_client
 from tests.process_api.conftest import Process
+from tests.process_api.order_endings import submit_and_end
 from tests.process_api.system_stand_in import Fault, line, new_quote_id
-
-
-async def submit_and_end(process: Process, **body: Any) -> dict[str, Any]:
-    answer = await process.submit(**body)
-    assert answer.status_code == 202, answer.text
-    order = await process.ended(answer.json()["orderId"])
-    await process.idle()
-    return order
 
 
 async def test_a_refusal_past_the_pivot_undoes_nothing(process: Process) -> None:

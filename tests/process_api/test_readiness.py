@@ -10,45 +10,17 @@ import pytest
 from sqlalchemy import update
 
 from process_api.database.tables import orders
-from process_api.legal_entities import LegalEntity, PaymentTerm
-from process_api.orders.readiness.examination import Examination, Submitted
-from process_api.orders.readiness.examine import Findings, examine
+from process_api.legal_entities import PaymentTerm
+from process_api.orders.readiness.examination import Submitted
 from process_api.orders.readiness.faults import NOT_READY, NotReady
 from process_api.orders.readiness.quote_state import total_of
 from process_api.settings import ProcessSettings
 from shared.canonical import Address, BillingFrequency, Contact, Quote, QuoteKind, QuoteStatus, Recurrence
 from shared.problem import Unavailable
 from tests.process_api.conftest import Process
-from tests.process_api.system_stand_in import Fault, SystemStandIn, euros, line, mixed_quote
-from tests.process_api.test_order_endings import submit_and_end
-
-NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
-RULES = LegalEntity(tenant="nordwind", code="NW-DE", timezone="Europe/Berlin")
-
-
-class Desk:
-    """Examines quotes against the stand-in's vendors."""
-
-    def __init__(self, process: Process, rules: LegalEntity = RULES) -> None:
-        self.process, self.rules = process, rules
-
-    async def examine(self, quote: Quote, submitted: Submitted | None = None, now: datetime = NOON) -> Findings:
-        """What is found about the quote."""
-        system: SystemStandIn = self.process.system
-        system.quote = quote
-        saga_system = self.process.worker.system
-        policy = self.process.settings.discount_policy()
-        asked = submitted or Submitted(quote.quote_id, quote.revision)
-        store = self.process.worker.store
-        found = await examine(Examination("nordwind", quote, asked, self.rules, policy, saga_system, store, now))
-        assert all(fault.field for fault in found.faults), "a fault that names nothing cannot be mended"
-        return found
-
-    async def codes(self, quote: Quote, **more: Any) -> list[str]:
-        """The codes of what is found about the quote."""
-        found = await self.examine(quote, **more)
-        assert not found.unavailable
-        return [fault.code for fault in found.faults]
+from tests.process_api.order_endings import submit_and_end
+from tests.process_api.readiness_desk import NOON, RULES, Desk
+from tests.process_api.system_stand_in import Fault, euros, line, mixed_quote
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from shared.canonical import BillingCustomer, CustomerEntry, OrderFault, OrderFi
 from shared.canonical.record_ids import canonical_spelling
 from shared.problem import NeedsDecision
 from tests.process_api.conftest import Process
+from tests.process_api.order_endings import submit_and_end
+from tests.process_api.readiness_desk import RULES, Desk
 from tests.process_api.system_stand_in import euros, mixed_quote
-from tests.process_api.test_order_endings import submit_and_end
-from tests.process_api.test_readiness import RULES, Desk
 
 CHARGES = msgspec.structs.replace(RULES, collection="charge_automatically")
 

@@ -10,8 +10,8 @@ from process_api.engine.flow_kind import FlowKind
 from tests.patience import until
 from tests.process_api.any_flow import flow_of, runs
 from tests.process_api.conftest import Process
-from tests.process_api.test_any_flow import ToySpecimen
 from tests.process_api.toy_kind import make_toy_table
+from tests.process_api.toy_specimen import ToySpecimen
 
 pytestmark = pytest.mark.servers
 

@@ -5,18 +5,20 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from process_api.engine.decisions import FlowDecisions
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flow_search import FlowSearch
 from process_api.engine.steps import Found
+from process_api.operations.flow_edits import FlowEdits
+from shared.identity.principal import Principal
 from shared.problem import Unavailable
 from tests.process_api.any_flow import OPERATOR, require_ending, runs, undecided, with_step
 from tests.process_api.conftest import Process
-from tests.process_api.operations.test_dead_letters import decide
-from tests.process_api.test_any_flow import ToySpecimen
+from tests.process_api.operations.decided import decide
 from tests.process_api.toy_kind import LEGAL_ENTITY, make_toy_table
+from tests.process_api.toy_specimen import ToySpecimen
 
 pytestmark = pytest.mark.servers
 
@@ -71,12 +73,32 @@ async def test_the_look_before_a_retry_takes_no_attempt_of_the_steps_patience(
     assert all(type(attempt) is int for attempt in attempts)
 
 
-async def test_a_flow_that_is_no_orders_cannot_be_edited(process: Process, toy: ToySpecimen) -> None:
+async def test_a_flow_of_a_kind_without_corrections_cannot_be_edited(process: Process, toy: ToySpecimen) -> None:
     flow_id = await parked_toy(process, toy)
 
     answer = await decide(process, f"/v1/flows/{flow_id}/edit", {"reason": "the test wants to"})
 
-    assert (answer.status_code, "is no order's" in answer.text) == (409, True)
+    assert (answer.status_code, "can be corrected" in answer.text) == (409, True)
+
+
+async def test_a_flow_is_edited_as_the_corrections_of_its_kind_say(process: Process, toy: ToySpecimen) -> None:
+    flow_id = await parked_toy(process, toy)
+    corrected: list[tuple[str, str]] = []
+
+    class ToyCorrections:
+        """Notes what was to be corrected."""
+
+        async def correct(self, principal: Principal, flow: Row[Any], edit: Any) -> None:
+            """Note it."""
+            assert principal is OPERATOR
+            corrected.append((flow.flow_id, edit))
+
+    kind = replace(toy.saga.kind, corrections=lambda _resources, _decisions: ToyCorrections())
+    decisions = FlowDecisions(process.worker.store, {kind.name: kind})
+
+    await FlowEdits(decisions, None).edit_and_retry(OPERATOR, flow_id, "another colour")
+
+    assert corrected == [(flow_id, "another colour")]
 
 
 async def test_flows_of_every_kind_are_listed_for_their_legal_entity(process: Process, toy: ToySpecimen) -> None:

@@ -23,7 +23,7 @@ PROGRAM = """
 import sys
 from typing import Any
 from litestar import Litestar, Request, route
-from shared.inbound.chain import answer_refusals, in_order
+from shared.operations.chain import answer_refusals, in_order
 from shared.inbound.problem_answer import answer_problem
 from shared.inbound.request_head import guard_address, guard_headers
 from shared.inbound.serve import serve

@@ -20,7 +20,7 @@ from openapi.documents import tier_documents
 from shared.identity.auth import Authenticator, Principal
 from shared.inbound import service as service_module
 from shared.inbound.body import ITEMS_MAX
-from shared.inbound.operation import raw_body_of
+from shared.operations.operation import raw_body_of
 from tests.app_lifespan import running_app
 from tests.shared.json_corner_cases import ACCEPTED, REFUSED
 

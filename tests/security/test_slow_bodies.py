@@ -18,8 +18,9 @@ from typing import Any
 from litestar import post
 from litestar.params import JSONBody
 from shared.inbound import service
+from shared.inbound.tier import Published, Tier
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import public
+from shared.operations.operation import public
 from shared.inbound.serve import serve
 
 service.BODY_TIMEOUT_S = float(sys.argv[1])
@@ -28,7 +29,7 @@ service.BODY_TIMEOUT_S = float(sys.argv[1])
 def take(data: JSONBody[dict[str, int]]) -> dict[str, int]:
     return data
 
-tier = service.Tier("thing", "Thing", "1.0.0", "A thing.", Authenticator("http://127.0.0.1:1", "nobody"))
+tier = Tier("thing", Published("Thing", "1.0.0", "A thing."), Authenticator("http://127.0.0.1:1", "nobody"))
 serve(service.create_service(tier, [take], state={}), "127.0.0.1", 0, "The thing")
 """
 HEAD = b"POST /v1/things HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"

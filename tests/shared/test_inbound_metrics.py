@@ -11,15 +11,16 @@ from prometheus_client import start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from sandbox.engines.valkey import RedisEngine
-from shared.cache.policy import CachePolicy
 from shared.cache.response_cache import ResponseCache
 from shared.cache.shared_answers import SharedAnswers
 from shared.identity.auth import Authenticator
 from shared.inbound.admission import Load
-from shared.inbound.operation import operation
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Policies, Published, Tier
 from shared.limits.limit_strings import RateLimits
 from shared.limits.rate_limit import RateLimiter
+from shared.operations.cache_policy import CachePolicy
+from shared.operations.operation import operation
 from shared.redis_connection import RedisCache
 from shared.telemetry import metrics
 from tests.app_lifespan import asgi_transport, running_app
@@ -78,14 +79,14 @@ def since(before: dict[tuple[str, str], float], after: dict[tuple[str, str], flo
 async def service(redis_engine: RedisEngine) -> AsyncIterator[tuple[httpx.AsyncClient, Load]]:
     name, load = uuid.uuid4().hex, Load(at_once_max=4, lag_max_s=60)
     tier = Tier(
-        "tests",
-        "Tests",
-        "1.0.0",
-        "A service for tests.",
-        Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport()),
-        load=load,
-        rate_limiter=RateLimiter(RateLimits.parse("user=8/hour"), redis_engine.url, tier=name, local_share=0.5),
-        cache=ResponseCache(SharedAnswers(RedisCache(redis_engine.url), name)),
+        name="tests",
+        published=Published(title="Tests", version="1.0.0", description="A service for tests."),
+        authenticator=Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport()),
+        policies=Policies(
+            load=load,
+            rate_limiter=RateLimiter(RateLimits.parse("user=8/hour"), redis_engine.url, tier=name, local_share=0.5),
+            cache=ResponseCache(SharedAnswers(RedisCache(redis_engine.url), name)),
+        ),
     )
     app = create_service(tier, [get_limited, get_kept], state={})
     async with (

@@ -11,24 +11,8 @@ from hypothesis import strategies as st
 from shared.canonical import Money, MoneyError, QuoteLine, Recurrence, round_money
 from shared.canonical.money import minor_units
 from shared.canonical.wire import CurrencyCode, LegalEntityCode, Percent, Quantity, RecordId, TenantCode
+from tests.shared.iso_4217 import ISO_4217
 
-# ISO 4217, list one: every active code but those of funds, metals and tests. Two digits unless said.
-_CODES = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLF CLP CNY
-    COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS
-    INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP
-    MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR SBD SCR
-    SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYI UYU UYW UZS VED
-    VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
-"""
-_OTHER_DIGITS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-}
-ISO_4217 = dict.fromkeys(_CODES.split(), 2) | {
-    code: digits for digits, codes in _OTHER_DIGITS.items() for code in codes.split()
-}
 AMOUNTS = st.decimals(min_value="-999999999999", max_value="999999999999", places=6)
 CURRENCIES = st.sampled_from(["EUR", "USD", "JPY", "KWD"])
 

@@ -6,7 +6,7 @@ from datetime import date
 import httpx
 import pytest
 
-from shared.inbound.versions import Version
+from shared.operations.versions import Version
 from system_api import app as app_module
 from system_api.app import create_app
 from system_api.settings import SystemSettings

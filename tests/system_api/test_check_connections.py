@@ -18,8 +18,8 @@ from system_api.settings import SystemSettings
 from system_api.vendor.findings import Finding, Level
 from system_api.vendor.salesforce_map import OrderFields, QuoteFields, SalesforceFields, SalesforceObjects
 from tests.system_api.conftest import Simulator, salesforce_connection
+from tests.system_api.crm.cpq_names import CPQ_FIELDS, CPQ_OBJECTS
 from tests.system_api.crm.orgs import org_of
-from tests.system_api.crm.test_cpq_quotes import CPQ_FIELDS, CPQ_OBJECTS
 
 PINNED = "00DQW0000000001"
 

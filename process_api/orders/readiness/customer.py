@@ -1,8 +1,8 @@
 """Whether the account can be a customer: its legal entity, its address, and what it may owe."""
 
 from process_api.orders.readiness.examination import CRM, ERP, Examination
-from process_api.orders.readiness_fault import ReadinessFault
-from process_api.pricing.amounts import erp_net, has_erp_lines
+from process_api.quotes.amounts import erp_net, has_erp_lines
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Account, Address, CreditDecision
 from shared.canonical.states import COUNTRIES_WITH_STATES, state_code
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from process_api.database.store import Store
 from process_api.legal_entities import LegalEntity
-from process_api.orders.readiness_fault import ReadinessFault
-from process_api.pricing.amounts import erp_net, taxed_lines
 from process_api.pricing.discount_policy import DiscountPolicy
+from process_api.quotes.amounts import erp_net, taxed_lines
+from process_api.quotes.readiness_fault import ReadinessFault
 from process_api.system_client import SystemClient
 from shared.canonical import (
     Account,

@@ -10,7 +10,7 @@ from process_api.orders.readiness import customer, identity, line_shapes, order_
 from process_api.orders.readiness.examination import BILLING, CRM, ERP, PRICE_LISTS, TAX, Examination
 from process_api.orders.readiness.faults import NotReady
 from process_api.orders.readiness.quote_state import quote_state, wrong_quote
-from process_api.orders.readiness_fault import ReadinessFault
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.problem import NeedsDecision, Rejected, Unavailable
 
 # With these the vendors cannot be asked about the quote at all.

@@ -1,6 +1,6 @@
 """What keeps a quote from being ordered: a list of faults, each in a seller's words."""
 
-from process_api.orders.readiness_fault import ReadinessFault
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Quote, QuoteLine
 from shared.problem import Rejected
 

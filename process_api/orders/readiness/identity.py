@@ -12,7 +12,7 @@ from process_api.customers.drafts import (
     erp_system,
 )
 from process_api.orders.readiness.examination import BILLING, ERP, Examination
-from process_api.orders.readiness_fault import ReadinessFault
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Account, Collection, CustomerDraft, CustomerEntry, Recurrence
 from shared.problem import NeedsDecision
 

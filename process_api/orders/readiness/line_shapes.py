@@ -5,8 +5,8 @@ from decimal import Decimal
 from process_api.orders.dates import date_faults, subscription_groups, term_faults
 from process_api.orders.readiness.examination import BILLING, Examination
 from process_api.orders.readiness.faults import line_fault
-from process_api.orders.readiness_fault import ReadinessFault
-from process_api.pricing.amounts import amount_faults
+from process_api.quotes.amounts import amount_faults
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Recurrence
 from shared.canonical.subscription import SUBSCRIPTION_ITEMS_MAX
 

@@ -6,7 +6,7 @@ Each system is asked by its own dry run, since each has limits and rules of its 
 from process_api.customers.cross_reference import Pair, known
 from process_api.customers.drafts import billing_system, customer_draft, erp_system
 from process_api.orders.readiness.examination import BILLING, ERP, Examination
-from process_api.orders.readiness_fault import ReadinessFault
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import OrderCheck, Recurrence
 
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from process_api.orders.readiness.examination import BILLING, ERP, Examination
 from process_api.orders.readiness.faults import line_fault
-from process_api.orders.readiness_fault import ReadinessFault
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Quote, Recurrence, TaxCalculation
 from shared.canonical.money import minor_units
 

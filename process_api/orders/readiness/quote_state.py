@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from process_api.orders.readiness.examination import Examination, Submitted
 from process_api.orders.readiness.faults import line_fault
-from process_api.orders.readiness_fault import ReadinessFault
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Money, MoneyError, Quote, QuoteKind, QuoteStatus, round_money
 
 REVISION_CHANGED = "quote_revision_changed"

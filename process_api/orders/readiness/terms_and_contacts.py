@@ -2,8 +2,8 @@
 
 from process_api.legal_entities import LegalEntity
 from process_api.orders.readiness.examination import BILLING, ERP, Examination
-from process_api.orders.readiness_fault import ReadinessFault
-from process_api.pricing.amounts import shipping_of
+from process_api.quotes.amounts import shipping_of
+from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Quote, Recurrence
 from shared.canonical.record_ids import canonical_spelling
 

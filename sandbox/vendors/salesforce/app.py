@@ -13,12 +13,12 @@ from starlette.routing import Route
 
 from sandbox.vendors.salesforce.controls import Controls
 from sandbox.vendors.salesforce.errors import SalesforceError
-from sandbox.vendors.salesforce.org import Org, build_org
+from sandbox.vendors.salesforce.org.limits import concurrent_requests_exceeded
+from sandbox.vendors.salesforce.org.org import Org, build_org
 from sandbox.vendors.salesforce.rest import collections, composite_tree, query, replication, sobjects, tooling
 from sandbox.vendors.salesforce.rest.calls import Answer, Call, RestApi, read_address, read_json
 from sandbox.vendors.salesforce.rest.composite import Composite
 from sandbox.vendors.salesforce.rest.json_answers import json_response
-from sandbox.vendors.salesforce.rest.limits import concurrent_requests_exceeded
 from sandbox.vendors.salesforce.sessions.oauth import OAuthEndpoints
 from sandbox.vendors.salesforce.sessions.soap_login import SoapLogin
 from sandbox.vendors.salesforce.settings import SalesforceSandboxSettings

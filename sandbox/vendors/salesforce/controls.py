@@ -9,7 +9,7 @@ from starlette.routing import Route
 from sandbox.vendors.journal import journal_route
 from sandbox.vendors.salesforce.catalogue import ACCOUNT, CONTACT, USER
 from sandbox.vendors.salesforce.errors import SalesforceError
-from sandbox.vendors.salesforce.org import Org
+from sandbox.vendors.salesforce.org.org import Org
 from sandbox.vendors.salesforce.records import ids
 from sandbox.vendors.salesforce.records.schema import SObject
 from sandbox.vendors.salesforce.records.store import Actor

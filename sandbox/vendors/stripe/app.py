@@ -17,16 +17,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.billing_cycle import do_overdue_work
 from sandbox.vendors.stripe.control import control_routes
+from sandbox.vendors.stripe.gateway.gateway import Gateway, error_response, new_request_id, signed
+from sandbox.vendors.stripe.gateway.operation import Operation
+from sandbox.vendors.stripe.gateway.rate_limits import Quotas, too_many_requests
+from sandbox.vendors.stripe.operations import OPERATIONS
 from sandbox.vendors.stripe.seed import seed
 from sandbox.vendors.stripe.settings import StripeSandboxSettings
-from sandbox.vendors.stripe.subscriptions.billing_cycle import do_overdue_work
 from sandbox.vendors.stripe.webhooks.delivery import WebhookDelivery
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.gateway import Gateway, error_response, new_request_id, signed
-from sandbox.vendors.stripe.wire.operation import Operation
-from sandbox.vendors.stripe.wire.operations import OPERATIONS
-from sandbox.vendors.stripe.wire.rate_limits import Quotas, too_many_requests
 
 _OVERDUE_CHECK_S = 1.0
 

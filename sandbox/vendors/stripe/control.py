@@ -7,11 +7,11 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from sandbox.vendors.journal import journal_route
+from sandbox.vendors.stripe.billing_cycle import do_overdue_work
 from sandbox.vendors.stripe.control_requests import read_json, refused
+from sandbox.vendors.stripe.gateway.gateway import Gateway
 from sandbox.vendors.stripe.payments.control import payment_control_routes
-from sandbox.vendors.stripe.subscriptions.billing_cycle import do_overdue_work
 from sandbox.vendors.stripe.webhooks.delivery import WebhookDelivery
-from sandbox.vendors.stripe.wire.gateway import Gateway
 
 
 def control_routes(gateway: Gateway, delivery: WebhookDelivery) -> list[Route]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from sandbox.vendors.stripe.account import Account, Origin
 from sandbox.vendors.stripe.catalogue import prices, products
-from sandbox.vendors.stripe.catalogue.currencies import minor_units
+from sandbox.vendors.stripe.currencies import minor_units
+from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.store import new_id
-from sandbox.vendors.stripe.wire.operation import Call
 
 
 def lookup_key(sku: str, currency: str, recurrence: str) -> str:

@@ -6,15 +6,15 @@ Source: Stripe's API reference, "Advance a test clock", and "Test clocks: API an
 from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.customers.resource import delete_customer
+from sandbox.vendors.stripe.billing_cycle import advance as advance_clock
+from sandbox.vendors.stripe.gateway.listing import PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
+from sandbox.vendors.stripe.periods import add_intervals
 from sandbox.vendors.stripe.store import Record, new_id
-from sandbox.vendors.stripe.subscriptions.billing_cycle import advance as advance_clock
+from sandbox.vendors.stripe.subscription_states import ENDED
+from sandbox.vendors.stripe.subscriptions.customer_deletion import delete_customer
 from sandbox.vendors.stripe.subscriptions.items import interval_of
-from sandbox.vendors.stripe.subscriptions.periods import add_intervals
-from sandbox.vendors.stripe.subscriptions.states import ENDED
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Integer, Text
 from sandbox.vendors.stripe.wire.presentation import items_of
 

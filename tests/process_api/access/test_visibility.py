@@ -15,11 +15,7 @@ from litestar.exceptions import ImproperlyConfiguredException
 from litestar.params import JSONBody
 from sqlalchemy import insert
 
-from process_api.access.visibility import Visibility, require_operator
-from process_api.database.store import Store
-from process_api.database.tables import orders
-from process_api.engine.decisions import FlowDecisions
-from process_api.inbox.subjects import (
+from process_api.access.subjects import (
     Subject,
     about_account,
     about_order,
@@ -28,6 +24,10 @@ from process_api.inbox.subjects import (
     refuse_handlers_without_subject,
     subject_of,
 )
+from process_api.access.visibility import Visibility, require_operator
+from process_api.database.store import Store
+from process_api.database.tables import orders
+from process_api.engine.decisions import FlowDecisions
 from process_api.kinds import KINDS
 from process_api.operations.dead_letters import dead_letters
 from process_api.settings import ProcessSettings
@@ -37,7 +37,7 @@ from shared.cache import ttl_cache as brief_memory
 from shared.cache.ttl_cache import REMEMBERED_S, BriefMemory
 from shared.canonical import RecordAccess
 from shared.identity.principal import ActingUser, OwnToken
-from shared.inbound.operation import operation, public
+from shared.operations.operation import operation, public
 from shared.problem import InvalidRequest, NotFound, NotPermitted, QuotewayError, Unavailable
 from tests.process_api.conftest import Switch
 from tests.process_api.system_stand_in import mixed_quote

@@ -360,5 +360,5 @@ async def test_forged_webhooks_are_nobodys_and_one_entry_however_many_there_are(
 
 def _refused(billing: Billing) -> list[tuple[str, int]]:
     """Whose and how many: what the audit log has gathered of refused webhooks, and will write as one entry."""
-    gathered = billing.process.app.state.tier.audit.refusals._gathered.values()
+    gathered = billing.process.app.state.tier.policies.audit.refusals._gathered.values()
     return [(each.tenant, each.count) for each in gathered if each.operation == "receiveStripeWebhook"]

@@ -11,24 +11,9 @@ from process_api.engine import decisions
 from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import ErpOrderState, OrderStatus, SubscriptionStatus
 from tests.process_api.conftest import Process
-from tests.process_api.system_stand_in import Fault
+from tests.process_api.operations.decided import AWAY, assert_booked_once, decide, parked
 
 pytestmark = pytest.mark.servers
-AWAY: Fault = "unavailable"
-
-
-async def parked(process: Process, operation: str, fault: Fault = "unavailable") -> dict[str, Any]:
-    """An order that parked since `operation` stayed away."""
-    process.system.fail(operation, *[fault] * 3)
-    answer = await process.submit()
-    order = await process.ended(answer.json()["orderId"])
-    await process.idle()
-    assert order["status"] == "parked", order["reason"]
-    return order
-
-
-async def decide(process: Process, path: str, body: dict[str, Any] | None = None) -> Any:
-    return await process.client.post(path, json=body, headers=process.operator_headers)
 
 
 async def retried(process: Process, order: dict[str, Any], **body: str) -> dict[str, Any]:
@@ -36,20 +21,6 @@ async def retried(process: Process, order: dict[str, Any], **body: str) -> dict[
     assert answer.status_code == 202, answer.text
     await process.idle()
     return await process.order(order["orderId"])
-
-
-def assert_booked_once(process: Process, order: dict[str, Any]) -> None:
-    order_id = order["orderId"]
-    assert order["status"] == "booked", order["reason"]
-    made = [entry for entry in process.system.journal if entry[0] != "report"]
-    assert sorted(made) == sorted(
-        [
-            ("order.create", order_id),
-            ("order.confirmed", order_id),
-            ("subscription.create", f"{order_id}-month"),
-            ("subscription.create", f"{order_id}-year"),
-        ]
-    )
 
 
 def assert_nothing_left_over(process: Process) -> None:

@@ -5,8 +5,9 @@ from litestar import post
 
 from shared.audit.writer import AuditWriter
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import operation
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Policies, Published, Tier
+from shared.operations.operation import operation
 from tests.app_lifespan import asgi_transport, running_app
 from tests.kept_audit_log import KeptAuditLog
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
@@ -24,7 +25,12 @@ async def charge() -> dict[str, bool]:
 async def test_a_success_that_cannot_be_written_answers_as_an_unknown_outcome_and_is_written_later() -> None:
     kept = KeptAuditLog()
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
-    tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, audit=AuditWriter(kept))
+    tier = Tier(
+        name="tests",
+        published=Published(title="Tests", version="1.0.0", description="A service for tests."),
+        authenticator=authenticator,
+        policies=Policies(audit=AuditWriter(kept)),
+    )
     app = create_service(tier, [charge], state={})
     headers = {"Authorization": f"Bearer {sign(KEY, claims(scope='things:write'))}"}
     async with (

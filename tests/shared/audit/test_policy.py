@@ -12,8 +12,8 @@ from shared.audit.policy import audit
 from shared.audit.writer import AuditWriter, Window
 from shared.identity.auth import Principal
 from shared.identity.principal import ActingUser, OwnToken
-from shared.inbound.chain import Operation
-from shared.inbound.operation import AuditClass, OperationPolicy
+from shared.operations.chain import Operation
+from shared.operations.operation import AuditClass, OperationPolicy
 from shared.problem import Forbidden, OutcomeUnknown, Unauthenticated, Unavailable
 from tests.kept_audit_log import KeptAuditLog
 

@@ -13,12 +13,13 @@ from litestar.params import PathParameter, QueryParameter
 from redis import Redis
 
 from sandbox.engines.postgres import RedisEngine
-from shared.cache.policy import NOT_KEPT, CachePolicy
 from shared.cache.response_cache import ResponseCache
 from shared.cache.shared_answers import SharedAnswers
 from shared.identity.auth import Authenticator, Principal
-from shared.inbound.operation import operation
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Policies, Published, Tier
+from shared.operations.cache_policy import NOT_KEPT, CachePolicy
+from shared.operations.operation import operation
 from shared.problem import NotFound, Unavailable
 from shared.redis_connection import RedisCache
 from tests.app_lifespan import asgi_transport, running_app
@@ -156,7 +157,12 @@ async def service(
     own = thing or Thing()
     cache = ResponseCache(SharedAnswers(RedisCache(redis_url), tier_name or uuid.uuid4().hex), **sizes)
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
-    tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, cache=cache)
+    tier = Tier(
+        name="tests",
+        published=Published(title="Tests", version="1.0.0", description="A service for tests."),
+        authenticator=authenticator,
+        policies=Policies(cache=cache),
+    )
     app = create_service(tier, [read, plain, versioned, price_list, preview, write], state={"thing": own})
     found = Service(own, cache)
     async with (

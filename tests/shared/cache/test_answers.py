@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.engines.postgres import RedisEngine
 from shared.cache import response_cache as cache_module
-from shared.cache.policy import CachePolicy
+from shared.operations.cache_policy import CachePolicy
 from tests.shared.cache.cached_service import Service, bearer, service
 
 pytestmark = pytest.mark.servers

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from sandbox.engines.postgres import RedisEngine
-from shared.cache.policy import CachePolicy, tags_of_event
+from shared.operations.cache_policy import CachePolicy, tags_of_event
 from shared.redis_connection import RedisCache
 from tests.patience import HANG_S
 from tests.shared.cache.cached_service import OTHERS, Service, Thing, bearer, service

@@ -10,8 +10,9 @@ from litestar.params import JSONBody, PathParameter
 
 from shared.contract.document import build_document
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import operation, policy_of, public
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Published, Refusals, Tier
+from shared.operations.operation import operation, policy_of, public
 from tests.app_lifespan import asgi_transport
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer
 
@@ -53,13 +54,15 @@ async def create_offer(data: JSONBody[Offer]) -> Response[Offer]:
 def app(*, plain: bool = False) -> Litestar:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer().transport())
     tier = Tier(
-        "offers",
-        "Offers",
-        "1.2.3",
-        "Offers for tests.",
-        authenticator,
-        plain_problems=plain,
-        tags={"offers": "Offers."},
+        name="offers",
+        published=Published(
+            title="Offers",
+            version="1.2.3",
+            description="Offers for tests.",
+            tags={"offers": "Offers."},
+        ),
+        authenticator=authenticator,
+        refusals=Refusals(plain=plain),
     )
     return create_service(tier, [get_offer, create_offer], state={})
 

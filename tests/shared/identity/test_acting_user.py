@@ -11,9 +11,10 @@ from shared.identity.acting_user import act_for_handed_user, act_for_token_user,
 from shared.identity.auth import Authenticator, Principal
 from shared.identity.principal import ActingUser
 from shared.identity.transaction_token import HEADER, JWKS_PATH, TransactionTokenSigner, TransactionTokenVerifier
-from shared.inbound.chain import Middleware
-from shared.inbound.operation import operation
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Policies, Published, Tier
+from shared.operations.chain import Middleware
+from shared.operations.operation import operation
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 from tests.shared.transaction_tokens import ADA, DESK, Publisher
@@ -38,7 +39,12 @@ def get_writing() -> None:
 
 async def client_of(acting_user: Middleware, publisher: Publisher) -> AsyncIterator[httpx.AsyncClient]:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
-    tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, acting_user=acting_user)
+    tier = Tier(
+        name="tests",
+        published=Published(title="Tests", version="1.0.0", description="A service for tests."),
+        authenticator=authenticator,
+        policies=Policies(acting_user=acting_user),
+    )
     app = create_service(tier, [get_acting, get_writing, publish_keys(publisher.keys)], state={})
     async with (
         running_app(app),

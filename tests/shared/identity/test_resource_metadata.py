@@ -9,8 +9,9 @@ from litestar import get
 
 from shared.identity.auth import Authenticator
 from shared.identity.resource_metadata import METADATA_PATH
-from shared.inbound.operation import operation
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Published, Tier
+from shared.operations.operation import operation
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, ISSUER, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 
@@ -27,7 +28,16 @@ def get_things() -> list[str]:
 @asynccontextmanager
 async def service(issuer: StandInIssuer, public_url: str = "") -> AsyncIterator[httpx.AsyncClient]:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=issuer.transport())
-    tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, public_url=public_url)
+    tier = Tier(
+        name="tests",
+        published=Published(
+            title="Tests",
+            version="1.0.0",
+            description="A service for tests.",
+            public_url=public_url,
+        ),
+        authenticator=authenticator,
+    )
     app = create_service(tier, [get_things], state={})
     async with (
         running_app(app),

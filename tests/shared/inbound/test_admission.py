@@ -12,8 +12,9 @@ from litestar import get, post
 from shared.identity.auth import Authenticator
 from shared.inbound import admission
 from shared.inbound.admission import Load
-from shared.inbound.operation import AuditClass, RateClass, operation, public
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Policies, Published, Tier
+from shared.operations.operation import AuditClass, RateClass, operation, public
 from tests.app_lifespan import asgi_transport, running_app
 from tests.patience import HANG_S, until
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
@@ -84,7 +85,12 @@ async def service(*, at_once_max: int = 20, lag_max_s: float = 10.0) -> AsyncIte
         """Moves money."""
 
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
-    tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, load=load)
+    tier = Tier(
+        name="tests",
+        published=Published(title="Tests", version="1.0.0", description="A service for tests."),
+        authenticator=authenticator,
+        policies=Policies(load=load),
+    )
     app = create_service(tier, [held, webhook, read, expensive, write, financial], state={})
     token = sign(KEY, claims(scope="things:read"))
     async with (

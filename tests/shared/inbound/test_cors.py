@@ -8,8 +8,9 @@ from litestar import get
 
 from shared.identity.auth import Authenticator
 from shared.inbound.cors import parse_origins
-from shared.inbound.operation import operation
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Policies, Published, Tier
+from shared.operations.operation import operation
 from tests.app_lifespan import asgi_transport, running_app
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
 
@@ -27,7 +28,12 @@ async def list_things() -> dict[str, str]:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
     origins = parse_origins(f"{LIGHTNING}, http://localhost:3333")
-    tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, origins=origins)
+    tier = Tier(
+        name="tests",
+        published=Published(title="Tests", version="1.0.0", description="A service for tests."),
+        authenticator=authenticator,
+        policies=Policies(origins=origins),
+    )
     app = create_service(tier, [list_things], state={})
     async with (
         running_app(app),

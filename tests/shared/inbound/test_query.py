@@ -10,9 +10,10 @@ from litestar.params import QueryParameter
 
 from shared.identity.auth import Authenticator
 from shared.inbound import query
-from shared.inbound.operation import operation
 from shared.inbound.query import check_query
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Published, Tier
+from shared.operations.operation import operation
 from shared.problem import InvalidRequest
 from tests.app_lifespan import asgi_transport
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer, claims, rsa_key, sign
@@ -29,7 +30,11 @@ async def list_offers(open_only: Annotated[bool, QueryParameter(name="openOnly",
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     key = rsa_key()
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(key).transport())
-    tier = Tier("offers", "Offers", "1.0.0", "Offers.", authenticator)
+    tier = Tier(
+        name="offers",
+        published=Published(title="Offers", version="1.0.0", description="Offers."),
+        authenticator=authenticator,
+    )
     app = create_service(tier, [list_offers], state={})
     headers = {"Authorization": f"Bearer {sign(key, claims(scope='offers:read'))}"}
     async with httpx.AsyncClient(transport=asgi_transport(app), base_url="http://tier.test", headers=headers) as client:

@@ -14,7 +14,7 @@ from shared.identity.auth import Authenticator
 from shared.inbound import service as service_module
 from shared.inbound.request_head import SINGLE_HEADERS, path_fault
 from shared.inbound.service import create_service
-from tests.shared.inbound.test_service import KEY, authorization, create_thing, get_public, get_thing, poke, tier
+from tests.shared.inbound.thing_service import KEY, authorization, create_thing, get_public, get_thing, poke, tier
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer
 
 BEARER = (b"authorization", authorization()["Authorization"].encode())

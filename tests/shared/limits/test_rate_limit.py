@@ -18,11 +18,12 @@ from redis import Redis
 
 from sandbox.engines.postgres import RedisEngine
 from shared.identity.auth import Authenticator
-from shared.inbound.operation import operation
-from shared.inbound.service import Tier, create_service
+from shared.inbound.service import create_service
+from shared.inbound.tier import Policies, Published, Tier
 from shared.limits import quota_lease
 from shared.limits.limit_strings import RateLimits
 from shared.limits.rate_limit import RateLimiter
+from shared.operations.operation import operation
 from shared.problem import QuotaExceeded
 from tests.app_lifespan import asgi_transport, running_app
 from tests.patience import HANG_S
@@ -210,13 +211,15 @@ async def service(redis_url: str, limits: str) -> AsyncIterator[httpx.AsyncClien
     limiter = RateLimiter(RateLimits.parse(limits), redis_url, tier=uuid.uuid4().hex, local_share=0.5)
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
     tier = Tier(
-        "tests",
-        "Tests",
-        "1.0.0",
-        "A service for tests.",
-        authenticator,
-        rate_limiter=limiter,
-        tags={"things": "Things."},
+        name="tests",
+        published=Published(
+            title="Tests",
+            version="1.0.0",
+            description="A service for tests.",
+            tags={"things": "Things."},
+        ),
+        authenticator=authenticator,
+        policies=Policies(rate_limiter=limiter),
     )
     app = create_service(tier, [list_things, make_thing], state={})
     token = sign(KEY, claims(scope="things:read"))

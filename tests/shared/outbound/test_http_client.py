@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from sandbox.processes.ports import free_port
+from shared.limits.vendor_quota import Limits, QuotaTransport, VendorQuota
 from shared.outbound import http_client, network
 from shared.outbound.http_client import OutboundClient, raise_for_problem, retry_after_s
 from shared.outbound.network import Answer, Network, OutboundSettings
@@ -148,13 +149,18 @@ async def test_a_read_goes_on_as_soon_as_there_is_an_answer() -> None:
 
 
 @pytest.mark.parametrize("name", ["Zürich".encode(), "Zürich".encode("latin-1")])
-@pytest.mark.parametrize("short_way", [True, False])
-async def test_a_header_that_cannot_be_read_loses_no_answer(name: bytes, *, short_way: bool) -> None:
+@pytest.mark.parametrize("through_httpx", [True, False])
+async def test_a_header_that_cannot_be_read_loses_no_answer(name: bytes, *, through_httpx: bool) -> None:
     peer = Peer(b"HTTP/1.1 200 OK\r\nRetry-After: 4\r\nX-City: " + name + b"\r\nContent-Length: 2\r\n\r\nok")
     async with peer.listening() as url:
-        client = OutboundClient("peer", url, transport=None if short_way else Network(PATIENT), settings=PATIENT)
-        answer = await client.send("GET", "/orders")
-        await client.close()
+        if through_httpx:  # as the OAuth client asks
+            async with httpx.AsyncClient(transport=Network(PATIENT)) as oauth:
+                asked = await oauth.get(f"{url}/orders")
+            answer = Answer(asked.status_code, asked.content, asked.headers.multi_items())
+        else:
+            client = OutboundClient("peer", url, settings=PATIENT)
+            answer = await client.send("GET", "/orders")
+            await client.close()
 
     assert (answer.content, answer.headers["retry-after"]) == (b"ok", "4")
 
@@ -288,6 +294,40 @@ async def test_a_redirect_over_the_network_is_an_answer_like_any_other() -> None
         await client.close()
 
     assert len(peer.requests) == 1
+
+
+@pytest.mark.parametrize("behind_a_quota", [True, False])
+async def test_hops_and_vendors_go_one_way_which_is_not_httpxs_client(
+    monkeypatch: pytest.MonkeyPatch, *, behind_a_quota: bool
+) -> None:
+    async def unasked(*_: object, **__: object) -> httpx.Response:
+        raise AssertionError("httpx's client was asked")
+
+    monkeypatch.setattr(httpx.AsyncClient, "send", unasked)
+    quota = VendorQuota("nordwind/billing/NW-DE", "Stripe", Limits(8, None, 1.0), None)
+    peer = Peer(OK)
+    async with peer.listening() as url:
+        transport = QuotaTransport(Network(PATIENT), quota) if behind_a_quota else None
+        client = OutboundClient("peer", f"{url}/base", transport=transport, settings=PATIENT)
+        answer = await client.send("GET", "/orders", params={"q": "a b"})
+        await client.close()
+
+    assert answer.content == b"ok"
+    assert peer.requests[0].startswith(b"GET /base/orders?q=a+b HTTP/1.1\r\n")
+
+
+async def test_what_stands_in_the_networks_place_is_asked_as_the_network_is() -> None:
+    asked: list[httpx.URL] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(200)
+
+    client = OutboundClient("peer", "http://peer.test/base", transport=httpx.MockTransport(answer))
+    await client.send("GET", "/orders", params={"q": "a b"})
+    await client.close()
+
+    assert [str(url) for url in asked] == ["http://peer.test/base/orders?q=a+b"]
 
 
 async def test_the_network_serves_httpx_as_well() -> None:

@@ -7,64 +7,11 @@ import pytest
 
 from shared.canonical import Money, QuoteStatus, Recurrence
 from shared.problem import Rejected
-from system_api.vendor.salesforce_map import (
-    LineFields,
-    OrderFields,
-    ProductFields,
-    QuoteFields,
-    SalesforceFields,
-    SalesforceObjects,
-)
+from tests.system_api.crm.cpq_names import CPQ_FIELDS, CPQ_OBJECTS
 from tests.system_api.crm.orgs import ACME, Org, org_of, refused, report
 
 ACME_QUOTE_TOTAL = Money(amount="5699.00", currency="EUR")
 QUOTE = "a0QQW0000000001"
-CPQ_OBJECTS = SalesforceObjects(quote="SBQQ__Quote__c", line="SBQQ__QuoteLine__c")
-CPQ_FIELDS = SalesforceFields(
-    quote=QuoteFields(
-        number="Name",
-        status="SBQQ__Status__c",
-        account="SBQQ__Account__c",
-        revision="",
-        legal_entity="",
-        account_legal_entity="SBQQ__Account__r.Legal_Entity__c",
-        kind="SBQQ__Type__c",
-        start_date="SBQQ__StartDate__c",
-        term_months="SBQQ__SubscriptionTerm__c",
-        billing_frequency="SBQQ__BillingFrequency__c",
-        payment_terms="SBQQ__PaymentTerms__c",
-        purchase_order_number="",
-        bill_to="",
-        sold_to="",
-        contact="SBQQ__PrimaryContact__c",
-        email="",
-        account_bill_to="SBQQ__Account__r.Bill_To_Contact__c",
-        invoice_owner="",
-        shipping="",
-        tax="",
-        grand_total="SBQQ__NetAmount__c",
-        accepted_at="",
-        expires_on="SBQQ__ExpirationDate__c",
-    ),
-    line=LineFields(
-        quote="SBQQ__Quote__c",
-        product="SBQQ__Product__c",
-        quantity="SBQQ__Quantity__c",
-        unit_price="SBQQ__ListPrice__c",
-        description="SBQQ__Description__c",
-        discount_percent="SBQQ__Discount__c",
-        total="SBQQ__NetTotal__c",
-        start_date="SBQQ__StartDate__c",
-        bundle_parent="SBQQ__RequiredBy__c",
-        position="SBQQ__Number__c",
-        recurrence="SBQQ__BillingFrequency__c",
-        usage="SBQQ__ChargeType__c",
-        billing_type="SBQQ__BillingType__c",
-        price_multiplier="SBQQ__ProrateMultiplier__c",
-    ),
-    product=ProductFields(recurrence="", usage=""),
-    order=OrderFields(quote="CPQ_Quote__c"),
-)
 
 
 async def change_monthly_line(org: Org, **fields: Any) -> None:

@@ -12,7 +12,7 @@ from system_api.tax.jurisdictions import Jurisdictions
 from system_api.vendor.findings import Findings
 from tests.system_api.planted import BROKEN_PROMISE, Planted, ids, promises
 from tests.system_api.tax.contract import TaxContract, sale
-from tests.system_api.tax.test_jurisdictions import connection
+from tests.system_api.tax.tables import connection
 
 
 def jurisdictions() -> Jurisdictions:

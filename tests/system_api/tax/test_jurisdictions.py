@@ -7,22 +7,10 @@ import pytest
 
 from shared.canonical import TaxRequest
 from shared.problem import Rejected, Unavailable
-from system_api.connections import ConnectionsError, JurisdictionsConnection
+from system_api.connections import ConnectionsError
 from system_api.tax.jurisdictions import Jurisdictions
 from tests.system_api.tax.contract import sale
-
-SELLERS = {"NW-DE": "DE", "NW-US": "US"}
-
-
-def connection(table: Path) -> JurisdictionsConnection:
-    return JurisdictionsConnection(
-        tenant="nordwind",
-        capability="tax",
-        legal_entity="*",
-        adapter="jurisdictions",
-        table=table,
-        sellers=SELLERS,
-    )
+from tests.system_api.tax.tables import connection
 
 
 @pytest.fixture

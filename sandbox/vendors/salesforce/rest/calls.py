@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote
 
 from sandbox.vendors.salesforce.errors import SalesforceError, malformed_json, not_found
-from sandbox.vendors.salesforce.org import Org
+from sandbox.vendors.salesforce.org.org import Org
 from sandbox.vendors.salesforce.records.store import Actor
 
 

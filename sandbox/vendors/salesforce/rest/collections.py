@@ -7,7 +7,9 @@ from typing import Any
 
 from sandbox.vendors.salesforce.errors import SalesforceError
 from sandbox.vendors.salesforce.records import ids
-from sandbox.vendors.salesforce.records.record_writes import (
+from sandbox.vendors.salesforce.records.schema import SObject
+from sandbox.vendors.salesforce.rest.calls import Answer, Call, Resource
+from sandbox.vendors.salesforce.rest.record_writes import (
     SaveResult,
     SeveralMatchesError,
     create_record,
@@ -17,8 +19,6 @@ from sandbox.vendors.salesforce.records.record_writes import (
     update_record,
     upsert_record,
 )
-from sandbox.vendors.salesforce.records.schema import SObject
-from sandbox.vendors.salesforce.rest.calls import Answer, Call, Resource
 from sandbox.vendors.salesforce.rest.sobjects import asked_fields, print_fields
 
 RECORDS_MAX = 200

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.vendors.salesforce.errors import SalesforceError, not_found
-from sandbox.vendors.salesforce.org import Org
-from sandbox.vendors.salesforce.records.record_writes import create_record
+from sandbox.vendors.salesforce.org.org import Org
 from sandbox.vendors.salesforce.records.schema import ChildRelationship, SObject
 from sandbox.vendors.salesforce.records.store import Actor
 from sandbox.vendors.salesforce.rest.calls import Answer, Call, Resource
+from sandbox.vendors.salesforce.rest.record_writes import create_record
 
 RECORDS_MAX = 200
 LEVELS_MAX = 5

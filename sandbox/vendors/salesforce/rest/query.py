@@ -3,8 +3,8 @@
 import re
 
 from sandbox.vendors.salesforce.errors import SalesforceError
+from sandbox.vendors.salesforce.org.query_cursors import BATCH_SIZE_MAX
 from sandbox.vendors.salesforce.rest.calls import Answer, Call, Resource
-from sandbox.vendors.salesforce.rest.query_cursors import BATCH_SIZE_MAX
 from sandbox.vendors.salesforce.soql.run import QueryRunner
 
 _BATCH_SIZE = re.compile(r"\bbatchSize\s*=\s*(\d{1,6})\b", re.IGNORECASE)

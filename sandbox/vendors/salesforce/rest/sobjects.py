@@ -2,7 +2,10 @@
 
 from sandbox.vendors.salesforce.errors import SalesforceError
 from sandbox.vendors.salesforce.records.field_values import render
-from sandbox.vendors.salesforce.records.record_writes import (
+from sandbox.vendors.salesforce.records.schema import Field, Record, SObject
+from sandbox.vendors.salesforce.rest.calls import Answer, Call, Resource
+from sandbox.vendors.salesforce.rest.describe import describe_global, describe_object, describe_summary
+from sandbox.vendors.salesforce.rest.record_writes import (
     SeveralMatchesError,
     create_record,
     delete_record,
@@ -12,9 +15,6 @@ from sandbox.vendors.salesforce.records.record_writes import (
     update_record,
     upsert_record,
 )
-from sandbox.vendors.salesforce.records.schema import Field, Record, SObject
-from sandbox.vendors.salesforce.rest.calls import Answer, Call, Resource
-from sandbox.vendors.salesforce.rest.describe import describe_global, describe_object, describe_summary
 from sandbox.vendors.salesforce.soql.projection import attributes
 
 

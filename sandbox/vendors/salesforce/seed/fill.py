@@ -7,11 +7,11 @@ from typing import Any
 from sandbox.vendors.salesforce import catalogue
 from sandbox.vendors.salesforce.profiles import OrgProfile
 from sandbox.vendors.salesforce.records.ids import case_safe
-from sandbox.vendors.salesforce.records.record_access import AccessRules
 from sandbox.vendors.salesforce.records.schema import Value
 from sandbox.vendors.salesforce.records.store import Store
 from sandbox.vendors.salesforce.seed.cpq import seed_cpq_quotes
 from sandbox.vendors.salesforce.seed.files import SeedFiles
+from sandbox.vendors.salesforce.soql.record_access import AccessRules
 
 QUOTE_VALID_DAYS = 30
 _COUNTRY_NAMES = {"AT": "Austria", "DE": "Germany", "US": "United States"}

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from sandbox.vendors.salesforce.catalogue import USER
 from sandbox.vendors.salesforce.errors import SalesforceError
-from sandbox.vendors.salesforce.org import Org
+from sandbox.vendors.salesforce.org.org import Org
 
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 ASSERTION_LIFE_MAX_S = 300

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from sandbox.vendors.salesforce.catalogue import USER
 from sandbox.vendors.salesforce.errors import SalesforceError
-from sandbox.vendors.salesforce.org import Org
+from sandbox.vendors.salesforce.org.org import Org
 
 OLDEST_VERSION = 31
 NEWEST_VERSION = 64

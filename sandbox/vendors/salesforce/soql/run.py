@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from sandbox.vendors.salesforce.errors import SalesforceError
 from sandbox.vendors.salesforce.records import ids
-from sandbox.vendors.salesforce.records.record_access import AccessRules, query_access
 from sandbox.vendors.salesforce.records.schema import ID_KINDS, ChildRelationship, Record, SObject
 from sandbox.vendors.salesforce.records.store import Store
 from sandbox.vendors.salesforce.soql.conditions import Comparable, ConditionCompiler, Operand, comparable
@@ -25,6 +24,7 @@ from sandbox.vendors.salesforce.soql.parser import (
     parse,
 )
 from sandbox.vendors.salesforce.soql.projection import Projection
+from sandbox.vendors.salesforce.soql.record_access import AccessRules, query_access
 from sandbox.vendors.salesforce.soql.scope import ResolvedField, Scope
 
 OFFSET_MAX = 2000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sandbox.vendors.stripe.catalogue.currencies import amount_max, amount_min, major_text, step
+from sandbox.vendors.stripe.currencies import amount_max, amount_min, major_text, step
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid
 
 

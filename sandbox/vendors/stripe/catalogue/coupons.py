@@ -9,11 +9,11 @@ from typing import Any
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.amounts import check_step
 from sandbox.vendors.stripe.catalogue.prices import decimal_text
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
+from sandbox.vendors.stripe.periods import add_intervals
 from sandbox.vendors.stripe.store import Record, new_id
-from sandbox.vendors.stripe.subscriptions.periods import add_intervals
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Choice,
     Currency,

@@ -9,11 +9,11 @@ from typing import Any
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue import products
 from sandbox.vendors.stripe.catalogue.amounts import check_step, too_large
-from sandbox.vendors.stripe.catalogue.currencies import amount_max
+from sandbox.vendors.stripe.currencies import amount_max
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,

@@ -6,10 +6,10 @@ from decimal import Decimal
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.prices import decimal_text
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Boolean, Items, Metadata, Number, Param, Text, merge_metadata
 
 _TEXTS = ("country", "description", "jurisdiction", "state", "tax_type")

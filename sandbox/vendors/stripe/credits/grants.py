@@ -19,10 +19,10 @@ from sandbox.vendors.stripe.credits.ledger import (
     left_of,
     monetary,
 )
+from sandbox.vendors.stripe.gateway.listing import PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Choice, Currency, Hash, Integer, Items, Metadata, Text, merge_metadata
 
 _UNUSED_MAX = 100

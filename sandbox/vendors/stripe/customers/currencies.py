@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.store import Record
-from sandbox.vendors.stripe.subscriptions.states import ENDED
+from sandbox.vendors.stripe.subscription_states import ENDED
 from sandbox.vendors.stripe.wire.errors import invalid
 
 

@@ -6,11 +6,11 @@ The sandbox attaches every card; Stripe refuses to attach one that declines at o
 from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.payments.test_cards import BY_NUMBER, CARDS
+from sandbox.vendors.stripe.customers.test_cards import BY_NUMBER, CARDS
+from sandbox.vendors.stripe.gateway.listing import PAGE, list_records, page
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid, no_such
-from sandbox.vendors.stripe.wire.listing import PAGE, list_records, page
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Choice, Hash, Integer, Metadata, Text, merge_metadata
 
 

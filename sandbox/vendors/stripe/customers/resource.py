@@ -8,14 +8,12 @@ from typing import Any
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.customers import payment_methods
+from sandbox.vendors.stripe.customers.customer_balance import move_balance
 from sandbox.vendors.stripe.customers.tax_ids import TAX_ID, add_tax_id
-from sandbox.vendors.stripe.payments.customer_balance import move_balance
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
-from sandbox.vendors.stripe.subscriptions.cancelling import cancel_at_once, stop_advancing
-from sandbox.vendors.stripe.subscriptions.states import ENDED
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Choice,
     Email,
@@ -108,24 +106,6 @@ def update(call: Call) -> Record:
     return customer
 
 
-def delete(call: Call) -> Record:
-    """DELETE /v1/customers/{id}"""
-    return delete_customer(call.account, call.fetch_live("customer"))
-
-
-def delete_customer(account: Account, customer: Record) -> Record:
-    """Delete a customer: its subscriptions are cancelled at once, its invoices advance no more."""
-    for subscription in account.store.scan("subscription", customer=customer["id"]):
-        if subscription["status"] not in ENDED:
-            cancel_at_once(account, account.fetch("subscription", subscription["id"]))
-    for invoice in account.store.scan("invoice", customer=customer["id"]):
-        stop_advancing(account, dict(invoice))
-    account.emit("customer.deleted", customer)
-    gone = {"id": customer["id"], "object": "customer", "deleted": True}
-    account.store.put(gone)
-    return gone
-
-
 def _apply(call: Call, customer: Record) -> None:
     for name, value in call.params.items():
         if name == "metadata":
@@ -187,5 +167,4 @@ OPERATIONS = (
     Operation("GET", "/v1/customers", list_customers, {**PAGE, **CREATED, "email": Text(), "test_clock": Text()}),
     Operation("GET", "/v1/customers/{id}", lambda call: call.fetch("customer")),
     Operation("POST", "/v1/customers/{id}", update, _WRITABLE),
-    Operation("DELETE", "/v1/customers/{id}", delete),
 )

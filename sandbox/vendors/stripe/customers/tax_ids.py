@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.customers.tax_id_formats import TYPES, country_of, is_valid
+from sandbox.vendors.stripe.gateway.listing import PAGE, page
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid, no_such
-from sandbox.vendors.stripe.wire.listing import PAGE, page
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Choice, Fields, Text
 
 TAX_ID: Fields = {"type": Choice(words=TYPES, required=True), "value": Text(required=True)}

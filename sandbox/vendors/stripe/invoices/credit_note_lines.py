@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.catalogue.currencies import step
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
-from sandbox.vendors.stripe.invoices.totals import rounded, tax_entries
+from sandbox.vendors.stripe.currencies import rounded, step
+from sandbox.vendors.stripe.invoices.totals import tax_entries
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid, no_such
 from sandbox.vendors.stripe.wire.params import Choice, Hash, Integer, Items, Metadata, Number, Text, merge_metadata

@@ -8,16 +8,16 @@ outside of Stripe, and the three together must equal it.
 from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.customers.customer_balance import move_balance
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records, page
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.invoices.credit_note_lines import LINES, credit_lines
 from sandbox.vendors.stripe.invoices.lifecycle import reduce_due
 from sandbox.vendors.stripe.invoices.totals import sum_taxes
-from sandbox.vendors.stripe.payments.customer_balance import move_balance
 from sandbox.vendors.stripe.payments.invoice_payments import charge_of_invoice
 from sandbox.vendors.stripe.payments.refunds import refund_charge
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records, page
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Choice, Integer, Metadata, Param, Text, merge_metadata
 
 _WAYS = ("credit_amount", "out_of_band_amount", "refund_amount")

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.catalogue.currencies import major_text
-from sandbox.vendors.stripe.invoices.totals import calculate, line_amount, rounded
+from sandbox.vendors.stripe.currencies import major_text, rounded
+from sandbox.vendors.stripe.invoices.totals import calculate, line_amount
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid
 

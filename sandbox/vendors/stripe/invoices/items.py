@@ -12,12 +12,12 @@ from sandbox.vendors.stripe.catalogue.coupons import DISCOUNTS, make_discounts
 from sandbox.vendors.stripe.catalogue.prices import ONE_TIME_DATA, decimal_text, inline_price, usable_price
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
 from sandbox.vendors.stripe.customers.currencies import claim_currency
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.invoices.drafts import pricing, redraw, take_up
 from sandbox.vendors.stripe.invoices.totals import calculate, line_amount
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Currency,

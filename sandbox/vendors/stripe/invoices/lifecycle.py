@@ -8,10 +8,10 @@ from __future__ import annotations
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.amounts import check_not_too_large
 from sandbox.vendors.stripe.credits.applying import CreditsForInvoice, give_back
+from sandbox.vendors.stripe.customers.customer_balance import move_balance
 from sandbox.vendors.stripe.customers.tax_ids import tax_ids_of
 from sandbox.vendors.stripe.invoices.drafts import subscription_of
 from sandbox.vendors.stripe.invoices.totals import calculate, settle_due
-from sandbox.vendors.stripe.payments.customer_balance import move_balance
 from sandbox.vendors.stripe.payments.invoice_payments import ask_for_payment, charge_for_invoice, give_up, note_paid
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid

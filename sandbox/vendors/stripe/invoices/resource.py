@@ -8,14 +8,14 @@ from typing import Any
 from sandbox.vendors.stripe.catalogue.coupons import DISCOUNTS, make_discounts
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
 from sandbox.vendors.stripe.customers import payment_methods
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records, page
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.invoices import lifecycle as invoice_lifecycle
 from sandbox.vendors.stripe.invoices.drafts import DRAFT_S, draft_invoice, pending_items, subscription_of
 from sandbox.vendors.stripe.invoices.sending import require_email
 from sandbox.vendors.stripe.invoices.totals import calculate
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records, page
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,

@@ -6,19 +6,14 @@ Every rounding is half away from zero, once per line and tax rate, and once per 
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.coupons import coupon_of
-from sandbox.vendors.stripe.catalogue.currencies import step
+from sandbox.vendors.stripe.currencies import rounded, step
 from sandbox.vendors.stripe.store import Record
 
 _UNTAXED = {"exempt": "customer_exempt", "reverse": "reverse_charge"}
-
-
-def rounded(amount: Decimal, step: int = 1) -> int:
-    """A whole multiple of `step` minor units, half away from zero; `step` is that of the currency."""
-    return int((amount / step).quantize(Decimal(1), ROUND_HALF_UP)) * step
 
 
 def line_amount(unit_amount_decimal: str, quantity: int | Decimal, currency: str) -> int:

@@ -14,11 +14,11 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.gateway.listing import PAGE, page
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.meters.meters import KIND as METER
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid
-from sandbox.vendors.stripe.wire.listing import PAGE, page
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Choice, Hash, Integer, Metadata, Text
 
 _KIND = "billing.meter_event"

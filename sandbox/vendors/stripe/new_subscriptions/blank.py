@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire import api_version
-from sandbox.vendors.stripe.wire.operation import Call
 from sandbox.vendors.stripe.wire.params import Choice, Hash, Items
 
 PAYMENT_SETTINGS = Hash(

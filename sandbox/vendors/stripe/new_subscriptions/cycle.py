@@ -5,16 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.catalogue.currencies import step
+from sandbox.vendors.stripe.currencies import rounded, step
+from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.invoices.drafts import subscription_line
-from sandbox.vendors.stripe.invoices.totals import rounded
+from sandbox.vendors.stripe.periods import add_intervals, boundary_before
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.subscriptions.billing import charge_lines, trial_lines
 from sandbox.vendors.stripe.subscriptions.items import interval_of, start_period
-from sandbox.vendors.stripe.subscriptions.periods import add_intervals, boundary_before
 from sandbox.vendors.stripe.subscriptions.proration import rest_of_period
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.operation import Call
 
 
 def set_cycle(call: Call, subscription: Record, items: list[Record], at: int) -> None:

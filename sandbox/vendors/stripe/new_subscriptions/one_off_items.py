@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sandbox.vendors.stripe.catalogue.prices import ONE_TIME_DATA, inline_price, usable_price
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
+from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.invoices.drafts import pricing
 from sandbox.vendors.stripe.invoices.items import make_invoice_item
 from sandbox.vendors.stripe.invoices.totals import line_amount
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.operation import Call
 from sandbox.vendors.stripe.wire.params import Hash, Integer, Items, Metadata, Text, merge_metadata
 
 ONE_OFF_ITEMS = Items(

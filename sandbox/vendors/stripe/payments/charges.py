@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.customers.test_cards import CARDS, Decline, TestCard
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.payments import disputes, ledger
-from sandbox.vendors.stripe.payments.test_cards import CARDS, Decline, TestCard
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import StripeError
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Metadata, Text, merge_metadata
 
 _BEHAVED_BADLY = Decline("card_declined", "generic_decline", "Your card was declined.")

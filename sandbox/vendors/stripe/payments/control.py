@@ -8,11 +8,11 @@ from starlette.routing import Route
 
 from sandbox.vendors.stripe.account import Account, Origin
 from sandbox.vendors.stripe.control_requests import read_json, refused
+from sandbox.vendors.stripe.customers.test_cards import Dispute
+from sandbox.vendors.stripe.gateway.gateway import new_request_id
 from sandbox.vendors.stripe.payments.disputes import open_dispute
 from sandbox.vendors.stripe.payments.payouts import pay_out_everything
-from sandbox.vendors.stripe.payments.test_cards import Dispute
 from sandbox.vendors.stripe.wire.errors import StripeError
-from sandbox.vendors.stripe.wire.gateway import new_request_id
 
 
 def payment_control_routes(account: Account) -> list[Route]:

@@ -7,12 +7,12 @@ or loses (`winning_evidence`, `losing_evidence` as `uncategorized_text`). Nobody
 from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.customers.test_cards import Dispute
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.payments import ledger
-from sandbox.vendors.stripe.payments.test_cards import Dispute
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Boolean, Fields, Hash, Metadata, Text, merge_metadata
 
 _EVIDENCE_TEXTS = (

@@ -11,11 +11,11 @@ from typing import Any
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.amounts import check_chargeable
 from sandbox.vendors.stripe.customers import payment_methods
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.payments import charges
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.gateway.listing import PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.payments.intents import cancel_intent, make_intent, pay_intent
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import StripeError
-from sandbox.vendors.stripe.wire.listing import PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Choice, Hash, Text
 
 

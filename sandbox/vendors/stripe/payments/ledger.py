@@ -11,10 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.invoices.totals import rounded
+from sandbox.vendors.stripe.currencies import rounded
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records, page
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records, page
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Currency, Text
 
 AVAILABLE_AFTER_S = 2 * 86_400

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
-from sandbox.vendors.stripe.catalogue.currencies import payout_step
+from sandbox.vendors.stripe.currencies import payout_step
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.payments import ledger
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Choice, Currency, Integer, Metadata, Range, Text, merge_metadata
 
 _ARRIVES_AFTER_S = 2 * 86_400

@@ -9,13 +9,13 @@ from typing import Any
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.amounts import check_step
-from sandbox.vendors.stripe.catalogue.currencies import major_text
+from sandbox.vendors.stripe.currencies import major_text
+from sandbox.vendors.stripe.customers.test_cards import CARDS
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.payments import ledger
-from sandbox.vendors.stripe.payments.test_cards import CARDS
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Choice, Integer, Metadata, Text, merge_metadata
 
 # How long the test card's bank takes; Stripe only says "later".

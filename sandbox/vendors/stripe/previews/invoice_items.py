@@ -8,10 +8,10 @@ from typing import Any
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.prices import ONE_TIME_DATA
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES
+from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.invoices import items as invoice_items
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.operation import Call
 from sandbox.vendors.stripe.wire.params import Boolean, Currency, Fields, Hash, Integer, Metadata, Number, Text
 
 INVOICE_ITEMS: Fields = {

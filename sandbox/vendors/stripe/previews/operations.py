@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.billing_cycle import do_next_of_customer
 from sandbox.vendors.stripe.catalogue.coupons import DISCOUNTS, make_discounts
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.invoices.drafts import draft_invoice, pending_items, subscription_of
 from sandbox.vendors.stripe.invoices.resource import AUTOMATIC_TAX
 from sandbox.vendors.stripe.invoices.totals import calculate
@@ -20,14 +22,12 @@ from sandbox.vendors.stripe.previews.temporary_customer import CUSTOMER_DETAILS,
 from sandbox.vendors.stripe.schedules import operations as schedules
 from sandbox.vendors.stripe.schedules.phases import PHASES, PRORATION_BEHAVIOR
 from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.subscription_operations import resource as subscriptions
 from sandbox.vendors.stripe.subscriptions import changes as subscription_changes
-from sandbox.vendors.stripe.subscriptions import resource as subscriptions
 from sandbox.vendors.stripe.subscriptions.billing import charge_lines
-from sandbox.vendors.stripe.subscriptions.billing_cycle import do_next_of_customer
 from sandbox.vendors.stripe.subscriptions.cancelling import cancel_at_once
 from sandbox.vendors.stripe.subscriptions.items import ITEM
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,

@@ -8,8 +8,8 @@ from typing import Any
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.customers import resource as customers
 from sandbox.vendors.stripe.customers.tax_ids import TAX_ID
+from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.store import Record
-from sandbox.vendors.stripe.wire.operation import Call
 from sandbox.vendors.stripe.wire.params import Choice, Fields, Hash, Items, Text
 
 CUSTOMER_DETAILS: Fields = {

@@ -7,6 +7,8 @@ from typing import Any
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.customers.currencies import claim_currency
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.invoices.resource import AUTOMATIC_TAX, COLLECTION_METHOD
 from sandbox.vendors.stripe.invoices.sending import require_email
 from sandbox.vendors.stripe.schedules import running
@@ -19,12 +21,10 @@ from sandbox.vendors.stripe.schedules.phases import (
     phase_of_subscription,
 )
 from sandbox.vendors.stripe.store import Record, new_id
+from sandbox.vendors.stripe.subscription_states import ENDED
 from sandbox.vendors.stripe.subscriptions.cancelling import cancel_at_once
-from sandbox.vendors.stripe.subscriptions.states import ENDED
 from sandbox.vendors.stripe.wire import api_version
 from sandbox.vendors.stripe.wire.errors import invalid
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,

@@ -11,8 +11,8 @@ from sandbox.vendors.stripe.catalogue.prices import INTERVALS, RECURRING_DATA, i
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
 from sandbox.vendors.stripe.invoices.resource import AUTOMATIC_TAX, COLLECTION_METHOD
 from sandbox.vendors.stripe.new_subscriptions.one_off_items import ONE_OFF_ITEMS
+from sandbox.vendors.stripe.periods import add_intervals
 from sandbox.vendors.stripe.store import Record
-from sandbox.vendors.stripe.subscriptions.periods import add_intervals
 from sandbox.vendors.stripe.wire.errors import invalid
 from sandbox.vendors.stripe.wire.params import (
     Boolean,

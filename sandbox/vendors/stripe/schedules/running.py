@@ -7,11 +7,11 @@ begins; after the last phase `end_behavior` releases the subscription or cancels
 from __future__ import annotations
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.gateway.operation import Call
 from sandbox.vendors.stripe.schedules.phases import item_params, subscription_params
 from sandbox.vendors.stripe.store import Record
-from sandbox.vendors.stripe.subscriptions import resource as subscriptions
+from sandbox.vendors.stripe.subscription_operations import resource as subscriptions
 from sandbox.vendors.stripe.subscriptions.cancelling import cancel_at_once
-from sandbox.vendors.stripe.wire.operation import Call
 from sandbox.vendors.stripe.wire.presentation import items_of
 
 

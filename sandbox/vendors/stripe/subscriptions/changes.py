@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.customers.currencies import claim_currency
+from sandbox.vendors.stripe.periods import boundary_before
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.subscriptions.billing import charge_lines, invoice_now
 from sandbox.vendors.stripe.subscriptions.items import (
@@ -18,7 +19,6 @@ from sandbox.vendors.stripe.subscriptions.items import (
     set_fields,
     start_period,
 )
-from sandbox.vendors.stripe.subscriptions.periods import boundary_before
 from sandbox.vendors.stripe.subscriptions.proration import charge_remaining, credit_unused
 from sandbox.vendors.stripe.wire.errors import invalid
 from sandbox.vendors.stripe.wire.presentation import items_of

@@ -12,8 +12,8 @@ from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.coupons import DISCOUNTS, make_discounts
 from sandbox.vendors.stripe.catalogue.prices import RECURRING_DATA, inline_price, usable_price
 from sandbox.vendors.stripe.catalogue.tax_rates import TAX_RATES, usable_tax_rates
+from sandbox.vendors.stripe.periods import boundary_after
 from sandbox.vendors.stripe.store import Record, new_id
-from sandbox.vendors.stripe.subscriptions.periods import boundary_after
 from sandbox.vendors.stripe.wire.errors import invalid, no_such
 from sandbox.vendors.stripe.wire.params import Hash, Integer, Metadata, Param, Text, merge_metadata
 

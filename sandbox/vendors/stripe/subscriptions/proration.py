@@ -10,13 +10,13 @@ from decimal import Decimal
 
 from sandbox.vendors.stripe.account import Account
 from sandbox.vendors.stripe.catalogue.coupons import active_at
-from sandbox.vendors.stripe.catalogue.currencies import step
+from sandbox.vendors.stripe.currencies import rounded, step
 from sandbox.vendors.stripe.invoices.drafts import pricing
 from sandbox.vendors.stripe.invoices.items import make_invoice_item
-from sandbox.vendors.stripe.invoices.totals import discounted, line_amount, rounded
+from sandbox.vendors.stripe.invoices.totals import discounted, line_amount
+from sandbox.vendors.stripe.periods import boundary_before
 from sandbox.vendors.stripe.store import Record
 from sandbox.vendors.stripe.subscriptions.items import interval_of
-from sandbox.vendors.stripe.subscriptions.periods import boundary_before
 
 
 def rest_of_period(account: Account, subscription: Record, item: Record, at: int) -> int:

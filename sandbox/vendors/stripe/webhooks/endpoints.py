@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.vendors.stripe.account import Account
+from sandbox.vendors.stripe.gateway.listing import CREATED, PAGE, list_records
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.store import Record, new_id
 from sandbox.vendors.stripe.wire import api_version
 from sandbox.vendors.stripe.wire.errors import invalid, no_such
-from sandbox.vendors.stripe.wire.listing import CREATED, PAGE, list_records
-from sandbox.vendors.stripe.wire.operation import Call, Operation
 from sandbox.vendors.stripe.wire.params import Boolean, Items, Metadata, Param, Text, merge_metadata
 
 # Source: Stripe's API reference, "List all events": "List events, going back up to 30 days".

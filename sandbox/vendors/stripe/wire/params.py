@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from sandbox.vendors.stripe.catalogue.currencies import SUPPORTED
+from sandbox.vendors.stripe.currencies import SUPPORTED
 from sandbox.vendors.stripe.wire.errors import StripeError, invalid
 from sandbox.vendors.stripe.wire.form import Tree
 

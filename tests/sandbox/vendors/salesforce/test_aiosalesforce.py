@@ -18,27 +18,10 @@ from aiosalesforce.exceptions import (
     SalesforceError,
 )
 
+from tests.sandbox.vendors.salesforce.async_client import BASE_URL, RewritingTransport, client_credentials
 from tests.sandbox.vendors.salesforce.conftest import OrgProcess
 
 ACME = "001QW0000000001YAA"
-# The client refuses addresses outside Salesforce's domains.
-BASE_URL = "https://nordwind.my.salesforce.com"
-
-
-class _RewritingTransport(httpx.AsyncHTTPTransport):
-    def __init__(self, org_url: str) -> None:
-        super().__init__()
-        self._target = httpx.URL(org_url)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        target = self._target
-        request.url = request.url.copy_with(scheme=target.scheme, host=target.host, port=target.port)
-        request.headers["Host"] = target.netloc.decode()
-        return await super().handle_async_request(request)
-
-
-def _client_credentials(org: OrgProcess, _: Path) -> Auth:
-    return ClientCredentialsFlow(org.credentials["client_id"], org.credentials["client_secret"])
 
 
 def _jwt_bearer(org: OrgProcess, folder: Path) -> Auth:
@@ -53,13 +36,13 @@ def _soap(org: OrgProcess, _: Path) -> Auth:
 
 @pytest_asyncio.fixture
 async def http(org_process: OrgProcess) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=_RewritingTransport(org_process.url)) as client:
+    async with httpx.AsyncClient(transport=RewritingTransport(org_process.url)) as client:
         yield client
 
 
 @pytest_asyncio.fixture
 async def salesforce(org_process: OrgProcess, http: httpx.AsyncClient, tmp_path: Path) -> Salesforce:
-    return Salesforce(http, BASE_URL, _client_credentials(org_process, tmp_path), version="67.0", retry_policy=None)
+    return Salesforce(http, BASE_URL, client_credentials(org_process, tmp_path), version="67.0", retry_policy=None)
 
 
 def _unique(name: str) -> str:
@@ -71,7 +54,7 @@ async def _refuse(org: OrgProcess, **refusal: Any) -> None:
         assert (await control.post(f"{org.url}/_sandbox/refuse", json=refusal)).status_code == 204
 
 
-@pytest.mark.parametrize("auth", [_client_credentials, _jwt_bearer, _soap])
+@pytest.mark.parametrize("auth", [client_credentials, _jwt_bearer, _soap])
 async def test_every_login(
     org_process: OrgProcess, http: httpx.AsyncClient, tmp_path: Path, auth: Callable[[OrgProcess, Path], Auth]
 ) -> None:
@@ -127,7 +110,7 @@ async def test_the_clients_own_retries_get_through(
     org_process: OrgProcess, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     """Its default policy retries what the org calls temporary, and renews its token once on 401."""
-    salesforce = Salesforce(http, BASE_URL, _client_credentials(org_process, tmp_path))
+    salesforce = Salesforce(http, BASE_URL, client_credentials(org_process, tmp_path))
     path = "/sobjects/Quoteway_Order__c"
     await _refuse(org_process, path=path, status=400, errorCode="UNABLE_TO_LOCK_ROW", times=1)
     await salesforce.sobject.create("Quoteway_Order__c", {"Order_Id__c": _unique("retried")})

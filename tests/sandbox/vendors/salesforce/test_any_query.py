@@ -12,11 +12,11 @@ from sandbox.vendors.salesforce.catalogue import SCHEMA
 from sandbox.vendors.salesforce.errors import SalesforceError
 from sandbox.vendors.salesforce.profiles import OrgProfile
 from sandbox.vendors.salesforce.records.ids import case_safe
-from sandbox.vendors.salesforce.records.record_access import AccessRules
 from sandbox.vendors.salesforce.records.store import Store
 from sandbox.vendors.salesforce.rest.json_answers import json_response
 from sandbox.vendors.salesforce.seed.files import SeedFiles
 from sandbox.vendors.salesforce.seed.fill import seed_org
+from sandbox.vendors.salesforce.soql.record_access import AccessRules
 from sandbox.vendors.salesforce.soql.run import QueryRunner
 
 QUERY_ERRORS = {"MALFORMED_QUERY", "INVALID_FIELD", "INVALID_TYPE", "INVALID_QUERY_FILTER_OPERATOR"}

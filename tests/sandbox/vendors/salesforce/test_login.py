@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from sandbox.vendors.salesforce.app import create_app
-from sandbox.vendors.salesforce.sessions.credentials import load_credentials
+from sandbox.vendors.salesforce.org.credentials import load_credentials
 from sandbox.vendors.salesforce.settings import SalesforceSandboxSettings
 from tests.sandbox.vendors.salesforce.conftest import API, CLIENT_KEY, INSTANCE_URL, Org
 

@@ -12,9 +12,9 @@ from aiosalesforce.exceptions import SalesforceError as AioSalesforceError
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import SalesforceMalformedRequest, SalesforceResourceNotFound
 
+from tests.sandbox.vendors.salesforce.async_client import BASE_URL, RewritingTransport, client_credentials
 from tests.sandbox.vendors.salesforce.conftest import OrgProcess, start_org
-from tests.sandbox.vendors.salesforce.test_aiosalesforce import BASE_URL, _client_credentials, _RewritingTransport
-from tests.sandbox.vendors.salesforce.test_simple_salesforce import _client, _error_code, _keys, _records
+from tests.sandbox.vendors.salesforce.simple_client import consumer_keys, error_code, records_of, simple_client
 
 ACME = "001QW0000000001YAA"
 PROFILES = ("single-currency", "no-picklists", "cpq", "hidden-field", "other-org")
@@ -30,18 +30,18 @@ def small_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OrgProcess]:
 
 @pytest.fixture(scope="module")
 def salesforce(small_org: OrgProcess) -> Salesforce:
-    return _client(small_org, domain="nordwind.my", version="67.0", **_keys(small_org))
+    return simple_client(small_org, domain="nordwind.my", version="67.0", **consumer_keys(small_org))
 
 
 def test_what_the_org_lacks_is_the_clients_malformed_request(salesforce: Salesforce) -> None:
     for soql in ("SELECT CurrencyIsoCode FROM Account", "SELECT Start_Date__c FROM Quote"):
         with pytest.raises(SalesforceMalformedRequest) as caught:
             salesforce.query(soql)
-        assert _error_code(caught) == "INVALID_FIELD"
+        assert error_code(caught) == "INVALID_FIELD"
 
 
 def test_the_client_describes_and_reads_cpq(salesforce: Salesforce) -> None:
-    described = _records(salesforce, "SBQQ__Quote__c").describe()
+    described = records_of(salesforce, "SBQQ__Quote__c").describe()
     relationships = {each["relationshipName"]: each["childSObject"] for each in described["childRelationships"]}
     assert relationships["SBQQ__LineItems__r"] == "SBQQ__QuoteLine__c"
     found = _query(salesforce, "SELECT Name, (SELECT Id FROM SBQQ__LineItems__r) FROM SBQQ__Quote__c ORDER BY Name")
@@ -50,27 +50,27 @@ def test_the_client_describes_and_reads_cpq(salesforce: Salesforce) -> None:
 
 
 def test_the_client_is_told_of_deletions_and_changes(salesforce: Salesforce) -> None:
-    created = _records(salesforce, "Quoteway_Order__c").create({"Order_Id__c": "gone"})
-    _records(salesforce, "Quoteway_Order__c").delete(created["id"])
+    created = records_of(salesforce, "Quoteway_Order__c").create({"Order_Id__c": "gone"})
+    records_of(salesforce, "Quoteway_Order__c").delete(created["id"])
     span = (datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(minutes=5))
-    deleted = _records(salesforce, "Quoteway_Order__c").deleted(*span)
+    deleted = records_of(salesforce, "Quoteway_Order__c").deleted(*span)
     assert created["id"] in [each["id"] for each in deleted["deletedRecords"]]
-    assert isinstance(_records(salesforce, "Account").updated(*span)["ids"], list)
+    assert isinstance(records_of(salesforce, "Account").updated(*span)["ids"], list)
 
 
 def test_the_client_does_not_find_a_merged_account(small_org: OrgProcess, salesforce: Salesforce) -> None:
-    twin = _records(salesforce, "Account").create({"Name": "Acme again", "BillingCountry": "Germany"})["id"]
+    twin = records_of(salesforce, "Account").create({"Name": "Acme again", "BillingCountry": "Germany"})["id"]
     merge = {"master_id": ACME, "merged_id": twin}
     httpx.post(f"{small_org.url}/_sandbox/merge", json=merge).raise_for_status()
     with pytest.raises(SalesforceResourceNotFound):
-        _records(salesforce, "Account").get(twin)
+        records_of(salesforce, "Account").get(twin)
     query = f"SELECT MasterRecordId FROM Account WHERE Id = '{twin}'"
     assert _query(salesforce, query, include_deleted=True)["records"][0]["MasterRecordId"] == ACME
 
 
 async def test_the_other_client_reads_the_same_org(small_org: OrgProcess, tmp_path: Path) -> None:
-    async with httpx.AsyncClient(transport=_RewritingTransport(small_org.url)) as http:
-        login = _client_credentials(small_org, tmp_path)
+    async with httpx.AsyncClient(transport=RewritingTransport(small_org.url)) as http:
+        login = client_credentials(small_org, tmp_path)
         other = AioSalesforce(http, BASE_URL, login, version="67.0", retry_policy=None)
         [organization] = [record async for record in other.query("SELECT Id, DefaultCurrencyIsoCode FROM Organization")]
         assert organization["Id"].startswith("00DQW0000000002")

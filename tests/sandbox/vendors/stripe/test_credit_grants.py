@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from tests.sandbox.vendors.stripe.clocked import DAY, START, Clocked, day, monthly_price
-from tests.sandbox.vendors.stripe.test_meters import metered_price, new_meter, record
+from tests.sandbox.vendors.stripe.metering import metered_price, new_meter, record
 
 
 @pytest.fixture

@@ -8,15 +8,10 @@ import pytest
 import stripe
 
 from tests.sandbox.vendors.stripe.conftest import NewCustomer
+from tests.sandbox.vendors.stripe.event_types import types_of
 from tests.sandbox.vendors.stripe.running_sandbox import RunningSandbox
 
 OpenInvoice = Callable[..., stripe.Invoice]
-
-
-def types_of(client: stripe.StripeClient, *object_ids: str) -> list[str]:
-    """The types of the events about some objects, oldest first."""
-    events = client.v1.events.list({"limit": 100}).data
-    return [event.type for event in reversed(events) if event.data.object.to_dict().get("id") in object_ids]
 
 
 def intent_of(client: stripe.StripeClient, invoice: str) -> stripe.PaymentIntent:

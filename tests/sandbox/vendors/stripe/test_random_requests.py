@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from sandbox.vendors.stripe.account import Account, Origin
+from sandbox.vendors.stripe.billing_cycle import do_overdue_work
+from sandbox.vendors.stripe.gateway.operation import Call, Operation
 from sandbox.vendors.stripe.invoices.drafts import subscription_of
+from sandbox.vendors.stripe.operations import OPERATIONS
 from sandbox.vendors.stripe.seed import seed
 from sandbox.vendors.stripe.settings import StripeSandboxSettings
-from sandbox.vendors.stripe.subscriptions.billing_cycle import do_overdue_work
 from sandbox.vendors.stripe.wire.errors import StripeError
 from sandbox.vendors.stripe.wire.expansion import render
-from sandbox.vendors.stripe.wire.operation import Call, Operation
-from sandbox.vendors.stripe.wire.operations import OPERATIONS
 from sandbox.vendors.stripe.wire.params import (
     Boolean,
     Choice,

@@ -9,8 +9,8 @@ import pytest
 import stripe
 
 from tests.sandbox.vendors.stripe.conftest import NewCustomer
+from tests.sandbox.vendors.stripe.event_types import types_of
 from tests.sandbox.vendors.stripe.running_sandbox import SEED, UNLIMITED, RunningSandbox, running_sandbox, sdk
-from tests.sandbox.vendors.stripe.test_payments import types_of
 
 
 @pytest.fixture

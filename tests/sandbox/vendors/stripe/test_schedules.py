@@ -9,7 +9,7 @@ import stripe
 
 from tests.sandbox.vendors.stripe.clocked import DAY, START, Clocked, day, monthly_price
 from tests.sandbox.vendors.stripe.conftest import items_of
-from tests.sandbox.vendors.stripe.test_payments import types_of
+from tests.sandbox.vendors.stripe.event_types import types_of
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.vendors.stripe.wire.operations import OPERATIONS
+from sandbox.vendors.stripe.operations import OPERATIONS
 from sandbox.vendors.stripe.wire.params import Either, Hash, Items, Metadata, Param, Range
 from tests.sandbox.vendors.stripe.sdk_types import check_request, check_response, find_operation
 

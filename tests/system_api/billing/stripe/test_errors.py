@@ -11,6 +11,7 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.outbound.network import Network, OutboundSettings
 from shared.problem import NeedsDecision, OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.billing.stripe.api import Page, StripeApi, form_pairs, idempotency_key
 from system_api.billing.stripe.customers import CustomerRecord
@@ -251,8 +252,7 @@ def test_every_status_has_a_meaning(status: str, canonical: str) -> None:
 
 
 async def test_a_write_without_an_answer_is_an_unknown_outcome(mute: Mute, manner: str) -> None:
-    api = StripeApi(stripe_connection(mute.url))
-    api._client._client.timeout = httpx.Timeout(0.3)
+    api = StripeApi(stripe_connection(mute.url), Network(OutboundSettings(answer_timeout_s=0.3)))
 
     with pytest.raises(OutcomeUnknown):
         await api.post("/v1/customers", CustomerRecord, {}, key="k")

@@ -15,7 +15,7 @@ from system_api.billing.stripe.money import (
     smallest_charge,
     to_minor_units,
 )
-from tests.shared.test_money import ISO_4217
+from tests.shared.iso_4217 import ISO_4217
 
 # docs.stripe.com/currencies: how 1,000 of a currency are sent.
 _THOUSAND_BY_CODES = {

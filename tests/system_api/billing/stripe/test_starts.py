@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from process_api.orders.dates import first_moment
-from sandbox.vendors.stripe.subscriptions.periods import add_intervals
+from sandbox.vendors.stripe.periods import add_intervals
 from shared.problem import Unavailable
 from system_api.billing.stripe.subscriptions import subscription_params
 from tests.system_api.billing.drafts import monthly

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from shared.canonical import Money, OrderStatus, ReportedOrderStatus
+from shared.outbound.network import Network, OutboundSettings
 from shared.problem import InvalidRequest, NeedsDecision, OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.crm.salesforce.adapter import Salesforce
 from tests.system_api.conftest import Mute, salesforce_connection
@@ -407,9 +408,8 @@ async def test_numbers_keep_every_digit(crm: Salesforce, vendor: Scripted) -> No
 
 
 async def test_a_write_without_an_answer_is_an_unknown_outcome(mute: Mute, manner: str) -> None:
-    crm = Salesforce(salesforce_connection(mute.url))
+    crm = Salesforce(salesforce_connection(mute.url), Network(OutboundSettings(answer_timeout_s=0.3)))
     crm._api._token = "known"
-    crm._api._client._client.timeout = httpx.Timeout(0.3)
 
     with pytest.raises(OutcomeUnknown):
         await crm._api.upsert("/sobjects/Quoteway_Order__c/Order_Id__c/ord-1", dict, {})

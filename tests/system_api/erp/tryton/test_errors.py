@@ -8,6 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from shared.outbound.network import Network, OutboundSettings
 from shared.problem import OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.erp.tryton.adapter import Tryton
 from system_api.erp.tryton.records import Id
@@ -177,8 +178,7 @@ async def test_a_state_that_is_not_known_is_not_guessed(vendor: Scripted) -> Non
 
 
 async def test_a_write_without_an_answer_is_an_unknown_outcome(mute: Mute, manner: str) -> None:
-    rest = TrytonRest(tryton_connection(mute.url))
-    rest._client._client.timeout = httpx.Timeout(0.3)
+    rest = TrytonRest(tryton_connection(mute.url), Network(OutboundSettings(answer_timeout_s=0.3)))
 
     with pytest.raises(OutcomeUnknown):
         await rest.create("sale.sale", {}, ["id"], Id)

@@ -8,9 +8,9 @@ import pytest
 from sandbox.vendors.journal import Journal
 from sandbox.vendors.salesforce.catalogue import QUOTEWAY_ORDER_STATUS
 from sandbox.vendors.salesforce.errors import SalesforceError
+from sandbox.vendors.salesforce.org.platform_events import EventFeed
 from sandbox.vendors.salesforce.records.store import Actor
 from sandbox.vendors.salesforce.records.unit_of_work import UnitOfWork
-from sandbox.vendors.salesforce.rest.platform_events import EventFeed
 from tests.sandbox.vendors.salesforce.conftest import Org
 
 EVENT = "/sobjects/Quoteway_Order_Status__e"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.vendors.salesforce.rest.query_cursors import CURSORS_MAX
+from sandbox.vendors.salesforce.org.query_cursors import CURSORS_MAX
 from tests.sandbox.vendors.salesforce.conftest import API, Org
 
 ACME = "001QW0000000001YAA"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.vendors.stripe.subscriptions.periods import add_intervals, boundary_after, boundary_before
+from sandbox.vendors.stripe.periods import add_intervals, boundary_after, boundary_before
 
 MOMENTS = st.integers(min_value=946_684_800, max_value=2_524_608_000)  # 2000 to 2050
 INTERVALS = st.sampled_from(["day", "week", "month", "year"])

@@ -11,9 +11,10 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.vendors.stripe.catalogue import currencies
+from sandbox.vendors.stripe import currencies
+from sandbox.vendors.stripe.currencies import rounded
 from sandbox.vendors.stripe.customers import tax_id_formats
-from sandbox.vendors.stripe.invoices.totals import line_amount, rounded
+from sandbox.vendors.stripe.invoices.totals import line_amount
 from tests.sandbox.vendors.stripe.conftest import NewCustomer
 from tests.sandbox.vendors.stripe.running_sandbox import UNLIMITED, RunningSandbox, running_sandbox, sdk
 
