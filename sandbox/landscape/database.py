@@ -7,6 +7,7 @@ These are the restricted logins of an installation, made by the statements that 
 import re
 import secrets
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -14,7 +15,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from sandbox.landscape.surroundings import Surroundings
+from sandbox.engines.postgres import PostgresEngine
 from sandbox.processes.process import ProcessError, start_process
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -61,22 +62,24 @@ class DatabaseLogins:
         return f"{self.database}_{who}"
 
 
-def prepare_database(landscape: Surroundings) -> DatabaseLogins:
+def prepare_database(
+    postgres: PostgresEngine, database: str, environment: Callable[[dict[str, str]], dict[str, str]], run_dir: Path
+) -> DatabaseLogins:
     """Bring a landscape's database to its newest version, and make the logins. Raises ProcessError with the reason."""
-    if not landscape.postgres.has_database(landscape.database):
-        landscape.postgres.create_database(landscape.database)
-    owner = landscape.postgres.url(landscape.database)
+    if not postgres.has_database(database):
+        postgres.create_database(database)
+    owner = postgres.url(database)
     migration = start_process(
         "The migration",
         [sys.executable, "-m", "process_api.migrate"],
-        env=landscape.environment({"QUOTEWAY_DATABASE_URL": owner}),
-        log_path=landscape.run_dir / "logs" / "migration.log",
+        env=environment({"QUOTEWAY_DATABASE_URL": owner}),
+        log_path=run_dir / "logs" / "migration.log",
         ready=lambda: True,
         cwd=_ROOT,
     )
     if migration.wait(60) != 0:
         raise ProcessError(f"The migration failed:\n{migration.log_tail()}\n(log: {migration.log_path})")
-    logins = DatabaseLogins(owner, landscape.database)
+    logins = DatabaseLogins(owner, database)
     logins.make()
     return logins
 

@@ -130,7 +130,7 @@ class Landscape:
         if not self.signing_keys.exists():
             rotate_keys(self.signing_keys)
         self._write_connections()
-        self.logins = prepare_database(self)
+        self.logins = prepare_database(self.postgres, self.database, self.environment, self.run_dir)
 
     def start_tiers(self) -> None:
         """Start Quoteway's own four processes."""
