@@ -7,7 +7,7 @@ These are the restricted logins of an installation, made by the statements that 
 import re
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
-from sandbox.engines.postgres import PostgresEngine
+from sandbox.engines.postgres import ExternalPostgres, PostgresEngine
 from sandbox.processes.process import ProcessError, start_process
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,10 @@ class DatabaseLogins:
 
 
 def prepare_database(
-    postgres: PostgresEngine, database: str, environment: Callable[[dict[str, str]], dict[str, str]], run_dir: Path
+    postgres: PostgresEngine | ExternalPostgres,
+    database: str,
+    environment: Callable[[Mapping[str, str]], dict[str, str]],
+    run_dir: Path,
 ) -> DatabaseLogins:
     """Bring a landscape's database to its newest version, and make the logins. Raises ProcessError with the reason."""
     if not postgres.has_database(database):

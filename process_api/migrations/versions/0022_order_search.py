@@ -1,7 +1,7 @@
 """Orders are searched by quote, by the ERP's number and by time
 
 Revision ID: 0022
-Revises: 0020
+Revises: 0021
 """
 
 from alembic import op
@@ -9,7 +9,7 @@ from alembic import op
 from process_api.migrations.online import create_index_online
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

@@ -42,7 +42,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landscape]:
     """A landscape of which only PostgreSQL runs, with its database and the logins to it."""
     landscape = Landscape(tmp_path_factory.mktemp("prepared"))
     with PostgresEngine(landscape.run_dir / "postgres", durable=False) as landscape.postgres:
-        landscape.logins = prepare_database(landscape)
+        landscape.logins = prepare_database(
+            landscape.postgres, landscape.database, landscape.environment, landscape.run_dir
+        )
         yield landscape
 
 
