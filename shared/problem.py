@@ -62,6 +62,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     vendor_said: str = ""
     what_to_do: str = ""
     attempts_max: int = 0
+    vendor: str = ""
 
 
 class QuotewayError(Exception):
@@ -87,6 +88,11 @@ class QuotewayError(Exception):
             correlation_id=correlation_id,
             **self._members(),
         )
+
+    @property
+    def for_operators(self) -> str:
+        """What happened, with the technical words."""
+        return self.detail
 
     def _members(self) -> dict[str, Any]:
         return {}
@@ -219,6 +225,9 @@ class VendorError(QuotewayError):
     flow that parks over it goes on. `what_to_do` names no person: unlike a vendor's words it is kept with the flow.
     """
 
+    # Whether `detail` was written for sellers, whatever names of the quote are in it (shared.seller_words).
+    is_for_sellers = False
+
     def __init__(
         self,
         detail: str,
@@ -238,6 +247,11 @@ class VendorError(QuotewayError):
         # How often a step is tried in all that meets this; None: as often as the process tier is set to.
         self.attempts_max: int | None = None
 
+    @property
+    def for_operators(self) -> str:
+        """What happened, with the vendor's own words behind it."""
+        return f"{self.detail.rstrip('.')} ({self.vendor_said})" if self.vendor_said else self.detail
+
     def _members(self) -> dict[str, Any]:
         return {
             "reason_code": self.reason_code,
@@ -245,6 +259,7 @@ class VendorError(QuotewayError):
             "vendor_said": self.vendor_said or "",
             "what_to_do": self.what_to_do,
             "attempts_max": self.attempts_max or 0,
+            "vendor": self.vendor,
         }
 
 
@@ -340,7 +355,6 @@ _BY_TYPE: dict[str, type[QuotewayError]] = {
         Rejected,
         Unavailable,
         OutcomeUnknown,
-        NeedsDecision,
         InvalidRequest,
         NotFound,
         NotPermitted,
@@ -361,12 +375,14 @@ def error_from_problem(problem: Problem) -> QuotewayError | None:
             reason_code=problem.reason_code or "needs_decision",
             candidates=[fault.detail for fault in problem.errors],
             what_to_do=problem.what_to_do,
+            vendor=problem.vendor,
             vendor_said=problem.vendor_said or None,
         )
     if issubclass(family, VendorError):
         error = family(
             problem.detail,
             reason_code=problem.reason_code or family.slug.replace("-", "_"),
+            vendor=problem.vendor,
             retry_after_s=problem.retry_after_seconds or None,
             vendor_said=problem.vendor_said or None,
             what_to_do=problem.what_to_do,

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.tables import flow_attempts, flow_steps, flows
+from process_api.engine.failures import LAST_FAILURE
 from process_api.engine.flows import FlowStatus, StepState
 from process_api.engine.steps import FlowConnection
 from shared.shortened import DETAIL_CHARS_MAX, shortened
@@ -91,8 +92,8 @@ async def end_step(
     )
     changes: dict[str, Any] = {} if known is None else asdict(known)
     if result is not None:
-        merged = flows.c.results.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
-        changes["results"] = merged
+        left = flows.c.results.op("-")(LAST_FAILURE)
+        changes["results"] = left.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
     if changes:
         await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(**changes))
 

@@ -29,6 +29,7 @@ from process_api.database.store import Store, when_available
 from process_api.database.tables import flows
 from process_api.engine.account_turns import LocalTurns, end_turn, take_turn
 from process_api.engine.crash_loops import forget_starts
+from process_api.engine.failures import Failure, note_failure
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import StepState, change_flow, tenant_of, undoing_to
 from process_api.engine.progress import begin_attempt, begun_steps, end_attempt, end_step, step_state
@@ -45,6 +46,7 @@ from shared.problem import (
     Unavailable,
     VendorError,
 )
+from shared.seller_words import put_plainly
 from shared.telemetry.process_telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
@@ -153,21 +155,29 @@ class Saga(Generic[C]):
         while True:
             attempt += 1
             looking = unknown and direction == "forward" and step.find is not None
-            outcome = await self._attempt(flow_id, step, "find" if looking else direction, tried + attempt)
+            how: Direction = "find" if looking else direction
+            outcome = await self._attempt(flow_id, step, how, tried + attempt, tried + free_looks)
             if outcome["kind"] in {"done", "rejected", "decision", "defect"}:
                 return outcome
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
-            allowed = outcome.get("attempts_max") or self.patience.attempts_max
-            if attempt >= allowed * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1) + free_looks:
+            if attempt >= self._allowed(outcome, direction) + free_looks:
                 return outcome
             if outcome["kind"] != "absent":
                 await pause(outcome["pause_s"])
 
-    async def _attempt(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
+    def _allowed(self, outcome: Outcome, direction: Direction) -> int:
+        """Return how often a step is tried that ended like this."""
+        allowed = outcome.get("attempts_max") or self.patience.attempts_max
+        return allowed * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1)
+
+    async def _attempt(
+        self, flow_id: str, step: Step[C], direction: Direction, attempt: int, beside: int
+    ) -> Outcome:
+        """`beside`: how many attempts there may be beside those of our patience."""
         options: StepOptions = {"name": f"{step.name}.{direction}"}
         while True:
-            outcome = await DBOS.run_step_async(options, self._attempt_once, flow_id, step, direction, attempt)
+            outcome = await DBOS.run_step_async(options, self._attempt_once, flow_id, step, direction, attempt, beside)
             if outcome["kind"] != "waiting":
                 return outcome
             await pause(outcome["pause_s"])
@@ -189,7 +199,9 @@ class Saga(Generic[C]):
         return Ending(**ending) if ending is not None else None
 
     @traced_attempt
-    async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
+    async def _attempt_once(
+        self, flow_id: str, step: Step[C], direction: Direction, attempt: int, beside: int = 0
+    ) -> Outcome:
         """One attempt: written down, made, and written down again. Never raises what a vendor or a defect can cause.
 
         Raises LeaseLost where the flow is, or will be, another worker's: nothing is sent or written down any more.
@@ -200,8 +212,10 @@ class Saga(Generic[C]):
             set_correlation_id(context.correlation_id)
             return await self._attempt_when_in_turn(context, step, direction, attempt)
         except QuotewayError as error:
+            if isinstance(error, VendorError):
+                put_plainly(error)
             outcome = self._judge(error, attempt)
-            return await self._failed(flow_id, step, direction, attempt, outcome, _said(error), error)
+            return await self._failed(flow_id, step, direction, attempt, outcome, _said(error), error, beside)
         except Exception as error:  # noqa: BLE001 see below
             # A defect of ours. Left to itself it would end the workflow and leave the flow unfinished for ever.
             _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
@@ -217,10 +231,16 @@ class Saga(Generic[C]):
         outcome: Outcome,
         detail: str,
         error: QuotewayError | None = None,
+        beside: int = 0,
     ) -> Outcome:
         with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
             async with self.store.transaction(tenant_of(flow_id)) as connection:
                 await self.lease.fence(connection)
+                if step in self.kind.steps:
+                    of = self._allowed(outcome, direction) + beside
+                    system = error.vendor if isinstance(error, VendorError) else ""
+                    failure = Failure(step.name, direction, outcome["kind"], system, attempt, of)
+                    await note_failure(connection, self.kind.record, flow_id, failure, outcome["pause_s"], detail)
                 if outcome["kind"] == "rejected" and error is not None:
                     await self.kind.record.note_refused(connection, flow_id, error)
                 await self._end(connection, flow_id, step, direction, attempt, outcome, detail)

@@ -48,14 +48,14 @@ def traced_attempt(attempt_once: F) -> F:
     """An attempt at a step (flow id, step, direction, number) that is a span of the step's name, and is counted."""
 
     @wraps(attempt_once)
-    async def in_span(saga: Any, flow_id: str, step: Any, direction: str, attempt: int) -> Any:
+    async def in_span(saga: Any, flow_id: str, step: Any, direction: str, attempt: int, beside: int = 0) -> Any:
         about: Attributes = {
             "quoteway.flow_id": flow_id,
             "quoteway.direction": direction,
             "quoteway.attempt": attempt,
         }
         with span(step.name, attributes=about) as tried:
-            outcome = await attempt_once(saga, flow_id, step, direction, attempt)
+            outcome = await attempt_once(saga, flow_id, step, direction, attempt, beside)
             tried.note({"quoteway.outcome": outcome["kind"]})
             if outcome["kind"] not in {"done", "absent", "waiting"}:
                 tried.fail(outcome["reason_code"] or outcome["kind"])

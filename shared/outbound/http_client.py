@@ -83,7 +83,8 @@ class OutboundClient:
             try:
                 return await self._send_once(method, path, headers, params, content)
             except httpx.RequestError as error:  # also an answer that cannot be read, such as broken compression
-                if attempt < attempts_max:
+                # One that stays silent for so long is not asked again at once: whoever waits for us has a limit too.
+                if attempt < attempts_max and not isinstance(error, httpx.ReadTimeout):
                     await asyncio.sleep(_BACKOFF_S[attempt - 1] * random.uniform(0.5, 1.5))  # noqa: S311 jitter is no secret
                     continue
                 raise self._failure(error, safe=safe) from error
@@ -121,8 +122,9 @@ class OutboundClient:
     def _failure(self, error: httpx.RequestError, *, safe: bool) -> QuotewayError:
         kind = type(error).__name__
         if safe or isinstance(error, _NOT_SENT):
-            return Unavailable(f"{self.peer} does not answer ({kind})", vendor=self.peer)
-        return OutcomeUnknown(f"{self.peer} took the request, but its answer was lost ({kind})", vendor=self.peer)
+            return Unavailable(f"{self.peer} does not answer.", vendor=self.peer, vendor_said=kind)
+        lost = f"{self.peer} took the request, but its answer was lost."
+        return OutcomeUnknown(lost, vendor=self.peer, vendor_said=kind)
 
 
 # The reason of what another tier of ours refuses for what we ask: asked again, it would be no other.

@@ -123,7 +123,8 @@ def _not_of_the_record(response: Response, fault: Fault) -> Unavailable:
 
 def _meaningless(response: Response, said: str, *, writes: bool) -> QuotewayError:
     """An answer that says nothing about what was done."""
-    plain = f"{VENDOR} answered {response.status_code}, which says nothing about what was done."
+    plain = f"{VENDOR} does not answer as it should."
+    said = f"HTTP status {response.status_code}: {said}"
     if writes:
         return OutcomeUnknown(plain, vendor=VENDOR, vendor_said=said)
     return Unavailable(plain, vendor=VENDOR, vendor_said=said, retry_after_s=retry_after_s(response))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from shared.problem import NeedsDecision, Rejected, Unavailable, VendorError
 from system_api.billing.stripe import errors as stripe_errors
 from system_api.erp.tryton import errors as tryton_errors
-from system_api.vendor.meaning import Meaning, is_plain, refusal
+from shared.seller_words import is_plain
+from system_api.vendor.meaning import Meaning, refusal
 
 TABLES: dict[str, list[Meaning]] = {
     "stripe": [

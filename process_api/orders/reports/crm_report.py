@@ -2,6 +2,7 @@
 
 from process_api.engine.steps import Found
 from process_api.orders.checks import OrderSubmission
+from process_api.orders.reports.totals import order_total
 from shared.canonical import OrderStatus, ReportedOrderStatus
 
 
@@ -28,7 +29,7 @@ async def _report(context: OrderSubmission, status: OrderStatus) -> Found:
         status=status,
         version=order.version + 1,  # the version that the order has once this report is on its timeline
         currency=order.currency,
-        total=order.total,
+        total=order_total(order),
         erp_order_id=order.erp_order_id,
         erp_order_number=order.erp_order_number,
         subscription_ids=order.subscription_ids,
