@@ -186,7 +186,7 @@ class SalesforceApi:
         spoken = [f"v{each.version}" for each in await self.versions()]
         if self._version not in spoken:
             span = f" It speaks {spoken[0]} to {spoken[-1]}." if spoken else ""
-            raise version_retired(self._version + " (api_version)", span.strip())
+            raise version_retired(self._version, span.strip())
         self._version_known = True
 
     async def _fetch_token(self) -> str:
