@@ -127,6 +127,13 @@ class SalesforceApi:
             return None
         return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
 
+    async def post(self, path: str, shape: type[T], body: Mapping[str, Any]) -> T:
+        """Create what stands at `path`. Raises Rejected, Unavailable or OutcomeUnknown."""
+        response = await self._send("POST", self._root + path, content=self._number_encoder.encode(body))
+        if not response.is_success:
+            raise error_of(response, writes=True)
+        return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
+
     async def versions(self) -> list[ApiVersion]:
         """The versions of the API that the org speaks, oldest first. Salesforce tells them without a login."""
         response = await self._client.send("GET", "/services/data", headers={"Accept": "application/json"})
