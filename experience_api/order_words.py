@@ -27,12 +27,16 @@ _NEXT_STEPS = {
     OrderStatus.parked: "Nothing for you to do. Please do not submit the quote again meanwhile.",
 }
 _NEXT_STEP_UNDER_WAY = "Nothing for you to do. Look again in a moment."
-_NEXT_STEP_DELAYED = "Nothing for you to do: it is tried again by itself. Please do not submit the quote again meanwhile."
+_NEXT_STEP_DELAYED = (
+    "Nothing for you to do: it is tried again by itself. Please do not submit the quote again meanwhile."
+)
 
 _LOOK = "Look at the quote's newest revision, then submit that."
 _CREDIT = "Talk to the credit desk. Once the customer may owe the order, submit the quote again."
 _TEAM = "Ask the integration team, which has to mend this. Then submit the quote again."
-_TAX = "Check the account's billing address and tax id. If both are right, ask the tax desk. Then submit the quote again."
+_TAX = (
+    "Check the account's billing address and tax id. If both are right, ask the tax desk. Then submit the quote again."
+)
 _PRICE = "Change the price or the discount on the quote, or ask for an approval, then submit the new revision."
 _PRODUCT = "Exchange or remove the product on the quote, then submit the new revision."
 _CUSTOMER = "Have those who keep the customers in the ERP mend this, then submit the quote again."

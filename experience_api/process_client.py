@@ -217,7 +217,9 @@ class ProcessClient:
             async with _until(caller.answer_by):
                 return await self.tokens.bearer(caller.tenant)
         except TimeoutError as error:
-            raise Unavailable("the issuer gave no token in time", reason_code="deadline_exceeded", vendor="issuer") from error
+            raise Unavailable(
+                "the issuer gave no token in time", reason_code="deadline_exceeded", vendor="issuer"
+            ) from error
 
 
 @dataclass(frozen=True)

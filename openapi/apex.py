@@ -40,7 +40,7 @@ def find_java() -> str:
 def apex_errors(package: Path = PACKAGE) -> str:
     """What is wrong with the Apex of a package, a line each; empty where nothing is. Raises Unavailable."""
     java = find_java()  # before anything is installed
-    jars = node_packages("node-apex") / "@flxbl-io" / "apexlink" / "jars" / "*"
+    jars = node_packages("node/apex") / "@flxbl-io" / "apexlink" / "jars" / "*"
     done = subprocess.run(  # noqa: S603 our own words
         [java, "-cp", str(jars), _CHECK, "--workspace", str(package), "--nocache"],
         capture_output=True,

@@ -25,10 +25,10 @@ def node_tool(name: str) -> Path:
 
 
 def node_packages(lock: str) -> Path:
-    """The folder with the packages of a lock beside this file, installed if need be. Raises Unavailable."""
+    """The folder with the packages of the lock in that folder here, installed if need be. Raises Unavailable."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         raise Unavailable("Node is not installed here.")
-    installed = INSTALLED.parent / lock
+    installed = INSTALLED.parent / lock.replace("/", "-")
     locked, done = (FOLDER / lock / "package-lock.json").read_bytes(), installed / "installed.json"
     if not done.exists() or done.read_bytes() != locked or not (installed / "node_modules").exists():
         _install(FOLDER / lock, installed)
@@ -37,7 +37,7 @@ def node_packages(lock: str) -> Path:
 
 
 def _install(lock: Path, installed: Path) -> None:
-    print(f"Installing the tools of openapi/{lock.name} into {installed} …", flush=True)
+    print(f"Installing the tools of {lock.relative_to(FOLDER.parent)} into {installed} …", flush=True)
     installed.mkdir(parents=True, exist_ok=True)
     shutil.copy(lock / "package.json", installed / "package.json")
     shutil.copy(lock / "package-lock.json", installed / "package-lock.json")

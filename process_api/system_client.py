@@ -37,8 +37,8 @@ from shared.canonical import (
 )
 from shared.identity.service_token import ServiceTokens
 from shared.outbound.http_client import READS, OutboundClient, Response, Transport, decode_json, raise_for_problem
-from shared.outbound.paths import path_of
 from shared.outbound.network import OutboundSettings
+from shared.outbound.paths import path_of
 from shared.problem import NotFound, OutcomeUnknown, Unavailable, VendorError
 from shared.seller_words import put_plainly
 from shared.telemetry.tracing import traced

@@ -15,7 +15,7 @@
     ├── IdempotencyMismatch   422  the key was used with another body
     ├── QuotaExceeded         429  too many requests of this caller
     └── VendorError           what a vendor's answer means for a flow:
-        ├── Rejected          422  the vendor said no; nothing happened
+        ├── Rejected          422  the vendor said no; nothing happened (Refused: Quoteway itself did)
         ├── Unavailable       503  known not done; the same request may be sent again
         ├── OutcomeUnknown    504  sent, and no trustworthy answer: look it up, never repeat it blindly
         └── NeedsDecision     409  known not done, and only a person can say how it goes on
@@ -267,6 +267,12 @@ class Rejected(VendorError):
     """The vendor said no and nothing happened. Never repeated; earlier steps are compensated."""
 
     status, slug, title = 422, "rejected", "The request was refused"
+
+
+class Refused(Rejected):
+    """A refusal of Quoteway's own: its sentence is for sellers, whatever the names of products and taxes in it are."""
+
+    is_for_sellers = True
 
 
 class Unavailable(VendorError):

@@ -71,6 +71,8 @@ def system_name(vendor: str) -> str:
 def in_sellers_words(error: VendorError) -> str:
     """The error's own sentence where a seller can read it, else one for its reason or its family."""
     own = error.vendor in OWN_PARTS and error.vendor != ""
+    if isinstance(error, NeedsDecision) and error.reason_code in REASON_TEXTS:
+        return REASON_TEXTS[error.reason_code]
     if error.is_for_sellers or (not own and is_plain(error.detail)):
         return error.detail
     name = system_name(error.vendor)
@@ -80,8 +82,7 @@ def in_sellers_words(error: VendorError) -> str:
         refused = "A system refused this." if error.vendor in OWN_PARTS else f"{name} refused this."
         return REASON_TEXTS.get(error.reason_code) or f"{refused} The integration team can see its reason."
     if isinstance(error, NeedsDecision):
-        decided = "A person of the integration team has to decide how this goes on."
-        return REASON_TEXTS.get(error.reason_code) or decided
+        return "A person of the integration team has to decide how this goes on."
     return f"{name} cannot be used at the moment. The integration team can see the reason."
 
 

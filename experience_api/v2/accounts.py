@@ -15,7 +15,7 @@ from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
 from experience_api.v1.invoices import InvoiceView, invoice_view
 from shared.cache.policy import NOT_KEPT
 from shared.canonical import CreditDecision, OrderStatus, SubscriptionStatus
-from shared.canonical.wire import Quantity
+from shared.canonical.wire import Moment, Quantity
 from shared.identity.auth import Principal
 from shared.inbound.operation import operation
 from shared.inbound.versions import warnings_for
@@ -53,7 +53,7 @@ class OpenOrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status_text: str
     total_amount: DecimalTextOrEmpty
     currency_iso_code: CurrencyTextOrEmpty
-    created_at: str
+    created_at: Moment
 
 
 class OpenOrdersPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

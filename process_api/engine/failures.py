@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.moments import rfc3339
 from process_api.database.tables import flows
+from shared.canonical.wire import Moment
 
 # Beside what the steps found, in `flows.results`; no step has this name.
 LAST_FAILURE = "last_failure"
@@ -21,7 +22,8 @@ class Failure(msgspec.Struct, frozen=True, rename="camel"):
     """One failed attempt. `kind` is the outcome's; `system` is whose answer it was, empty for what is our own.
 
     `said` is that answer in plain words, kept where the attempt is repeated at `next_attempt_at`. Attempts are counted
-    in the generation of the flow; there are no more than `attempts_max`.
+    in the generation of the flow; there are no more than `attempts_max`. `for_sellers`: its sentence was written for
+    them, whatever names are in it.
     """
 
     step: str
@@ -32,6 +34,7 @@ class Failure(msgspec.Struct, frozen=True, rename="camel"):
     attempts_max: int
     said: str = ""
     next_attempt_at: str | None = None
+    for_sellers: bool = False
 
 
 class Delay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -45,7 +48,7 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     answer: str
     attempt: int
     attempts_max: int
-    next_attempt_at: str
+    next_attempt_at: Moment
 
 
 class DelayPort(Protocol):

@@ -171,9 +171,7 @@ class Saga(Generic[C]):
         allowed = outcome.get("attempts_max") or self.patience.attempts_max
         return allowed * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1)
 
-    async def _attempt(
-        self, flow_id: str, step: Step[C], direction: Direction, attempt: int, beside: int
-    ) -> Outcome:
+    async def _attempt(self, flow_id: str, step: Step[C], direction: Direction, attempt: int, beside: int) -> Outcome:
         """`beside`: how many attempts there may be beside those of our patience."""
         options: StepOptions = {"name": f"{step.name}.{direction}"}
         while True:
@@ -238,8 +236,10 @@ class Saga(Generic[C]):
                 await self.lease.fence(connection)
                 if step in self.kind.steps:
                     of = self._allowed(outcome, direction) + beside
-                    system = error.vendor if isinstance(error, VendorError) else ""
-                    failure = Failure(step.name, direction, outcome["kind"], system, attempt, of)
+                    system, own = (
+                        (error.vendor, error.is_for_sellers) if isinstance(error, VendorError) else ("", False)
+                    )
+                    failure = Failure(step.name, direction, outcome["kind"], system, attempt, of, for_sellers=own)
                     await note_failure(connection, self.kind.record, flow_id, failure, outcome["pause_s"], detail)
                 if outcome["kind"] == "rejected" and error is not None:
                     await self.kind.record.note_refused(connection, flow_id, error)

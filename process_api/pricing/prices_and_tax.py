@@ -12,7 +12,7 @@ from process_api.orders.readiness.faults import NotReady
 from process_api.orders.readiness.prices import tax_faults
 from process_api.pricing.amounts import accepted_net, taxed_lines
 from shared.canonical import MoneyError, TaxRequest
-from shared.problem import Rejected
+from shared.problem import Refused
 
 
 async def align_prices(context: OrderSubmission) -> Found:
@@ -26,9 +26,9 @@ async def align_prices(context: OrderSubmission) -> Found:
         if problem is not None:
             (unsold if difference is None else outside).append(problem)
     if unsold:
-        raise Rejected(" ".join(unsold), reason_code="unknown_product")
+        raise Refused(" ".join(unsold), reason_code="unknown_product")
     if outside:
-        raise Rejected(" ".join(outside), reason_code="price_outside_policy")
+        raise Refused(" ".join(outside), reason_code="price_outside_policy")
     return Found(f"All {len(quote.lines)} prices are within policy.")
 
 
@@ -47,9 +47,7 @@ async def calculate_tax(context: OrderSubmission) -> Found:
     try:
         total = accepted_net(quote) + tax.total
     except MoneyError as error:
-        raise Rejected(
-            f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
-        ) from error
+        raise Refused(f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large") from error
     faults = tax_faults(quote, tax)
     if faults:  # the ERP's rule takes another tax than the address does
         raise NotReady(faults)

@@ -17,7 +17,7 @@ from process_api.orders.reports.seller_endings import delay_for_seller
 from process_api.orders.reports.totals import order_total
 from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import Money, OrderStatus
-from shared.canonical.wire import END, CurrencyCode, DecimalText, RecordId
+from shared.canonical.wire import END, CurrencyCode, DecimalText, Moment, RecordId
 from shared.contract.headers import STATUS_ADDRESS
 from shared.identity.auth import Principal
 from shared.identity.resource_metadata import location
@@ -80,7 +80,7 @@ class OrderDelay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     message: str
     attempt: int
     attempts_max: int
-    next_attempt_at: str
+    next_attempt_at: Moment
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -12,7 +12,7 @@ from litestar.params import ParameterKwarg
 
 from shared.identity.resource_metadata import complete_challenge
 from shared.inbound.body import BODY_BYTES_MAX, shape_fault
-from shared.inbound.body_faults import sentence_of
+from shared.inbound.body_faults import parameter_sentence
 from shared.problem import (
     PROBLEM_MEDIA_TYPE,
     Fault,
@@ -123,9 +123,14 @@ def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> F
     argument = str(item.get("key", ""))
     field = request.route_handler.parsed_fn_signature.parameters.get(argument)
     definition = field.kwarg_definition if field is not None else None
-    name, source = argument, "query"
+    name, source, description = argument, "query", ""
     if isinstance(definition, ParameterKwarg):
-        name, source = definition.name or argument, definition.param_type.value
+        name, source, description = (
+            definition.name or argument,
+            definition.param_type.value,
+            definition.description or "",
+        )
     if name in request.path_params:
         source = "path"
-    return Fault(pointer=f"{source}/{name}", detail=sentence_of(str(item.get("message", "This is not valid."))))
+    message, kind = str(item.get("message", "This is not valid.")), field.annotation if field is not None else object
+    return Fault(pointer=f"{source}/{name}", detail=parameter_sentence(message, kind, description))

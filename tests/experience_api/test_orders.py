@@ -204,7 +204,12 @@ async def test_a_new_order_is_neither_finished_nor_wrong(experience: Experience)
 
 
 async def test_a_parked_order_is_not_finished_but_is_asked_for_seldom(experience: Experience) -> None:
-    parked = {**REJECTED_ORDER, "status": "parked", "reasonCode": "outcome_unknown", "reason": "Tryton: ReadTimeout in book_erp_order."}
+    parked = {
+        **REJECTED_ORDER,
+        "status": "parked",
+        "reasonCode": "outcome_unknown",
+        "reason": "Tryton: ReadTimeout in book_erp_order.",
+    }
     experience.process.will_answer(parked)
 
     view = (await experience.get(f"/v1/orders/{ORDER_ID}")).json()
@@ -241,7 +246,11 @@ async def test_an_order_that_is_being_tried_again_is_delayed_and_says_by_whom_an
 
     view = (await experience.get(f"/v1/orders/{ORDER_ID}")).json()
 
-    assert (view["delayed"], view["delaySystemName"], view["delayReason"]) == (True, "Stripe", "Stripe does not answer.")
+    assert (view["delayed"], view["delaySystemName"], view["delayReason"]) == (
+        True,
+        "Stripe",
+        "Stripe does not answer.",
+    )
     assert (view["attempt"], view["attemptsMax"], view["nextAttemptAt"]) == (2, 8, "2026-03-02T09:16:00.000Z")
     assert view["statusText"] == "Delayed. Stripe does not answer."
     assert "tried again by itself" in view["nextStep"]
@@ -305,6 +314,15 @@ async def test_an_impossible_order_id_is_refused_before_the_process_api_hears_of
 
     assert answer.status_code in {400, 404}
     assert experience.process.requests == []
+
+
+async def test_a_whole_number_may_have_a_point_as_json_schema_says(experience: Experience) -> None:
+    experience.process.will_answer(accepted(), 202)
+
+    answer = await experience.submit({**SUBMISSION, "quoteRevision": 1.0})
+
+    assert answer.status_code == 202, answer.text
+    assert json.loads(experience.process.requests[0].content) == SUBMISSION
 
 
 def test_every_status_has_words() -> None:

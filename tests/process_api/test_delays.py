@@ -69,7 +69,9 @@ async def test_an_order_that_is_tried_again_says_so_and_no_more_once_it_has_gone
     assert order["timeline"][-1]["message"].endswith("Tried 1 of 3 times; it goes on by itself.")
     failed_at = datetime.fromisoformat(order["timeline"][-1]["at"])
     waits_s = (datetime.fromisoformat(order["delay"]["nextAttemptAt"]) - failed_at).total_seconds()
-    assert waits_s >= pauses.lengths_s[0] - 0.002, "the timeline has the moment at which the attempt began to be written"
+    assert waits_s >= pauses.lengths_s[0] - 0.002, (
+        "the timeline has the moment at which the attempt began to be written"
+    )
     assert (flow["delay"]["step"], flow["delay"]["attempt"], flow["delay"]["attemptsMax"]) == (step, 1, 3)
     assert (booked["status"], booked["delay"]) == ("booked", None)
     assert booked["version"] > version, "what a caller sees has changed"

@@ -25,7 +25,8 @@ def reason_for_seller(
     which things are being undone. `readable`: `said` was written for sellers, whatever is in it.
     """
     code = ending.reason_code
-    told = _sentence(said) if readable or is_plain(said) else ""
+    ours = failure is not None and failure.step == ending.step and failure.for_sellers
+    told = _sentence(said) if readable or ours or is_plain(said) else ""
     if ending.kind == "succeeded":
         return ""
     if ending.kind == "compensated":

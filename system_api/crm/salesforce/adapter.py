@@ -147,9 +147,7 @@ class Salesforce:
             else:
                 held = await self._read_back(plan, path)
                 _require_reported(plan, held, report)
-                await publish_order_status(
-                    self._api, self._org.schema, self._objects.order_event, order_id, report
-                )
+                await publish_order_status(self._api, self._org.schema, self._objects.order_event, order_id, report)
         return OrderStatusReport(
             order_id=order_id, vendor_id=held.id, version=held.version, applied=held.version == report.version
         )

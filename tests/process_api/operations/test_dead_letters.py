@@ -289,3 +289,14 @@ async def test_a_dead_event_is_listed_tried_again_and_discarded_by_api(process: 
     assert await listed() is None
     assert (await decide(process, f"/v1/dead-letters/{event_id}/discard", {"reason": "Too late."})).status_code == 404
     assert (await decide(process, "/v1/dead-letters/event:nothing/retry")).status_code == 404
+
+
+async def test_a_status_that_there_is_not_is_refused_with_those_that_there_are(process: Process) -> None:
+    answer = await process.client.get("/v1/flows", params={"status": "asleep"}, headers=process.operator_headers)
+
+    assert answer.status_code == 400
+    [fault] = answer.json()["errors"]
+    assert fault["pointer"] == "query/status"
+    assert fault["detail"] == (
+        "Expected one of queued, running, compensating, succeeded, rejected, compensated, parked; got another text."
+    )

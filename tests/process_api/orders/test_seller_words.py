@@ -90,9 +90,7 @@ def test_no_inside_of_ours_comes_through_with_any_reason(family: type[VendorErro
 
 
 @settings(max_examples=300)
-@given(
-    family=st.sampled_from(FAMILIES), code=st.sampled_from(CODES), said=SENTENCES, vendor=st.sampled_from(SYSTEMS)
-)
+@given(family=st.sampled_from(FAMILIES), code=st.sampled_from(CODES), said=SENTENCES, vendor=st.sampled_from(SYSTEMS))
 def test_whatever_is_said_by_whom(family: type[VendorError], code: str, said: str, vendor: str) -> None:
     if said:
         assert_readable(in_sellers_words(error_of(family, said, code, vendor)), (family, code, said, vendor))

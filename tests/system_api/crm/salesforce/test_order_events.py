@@ -109,7 +109,7 @@ async def test_an_event_that_is_not_answered_holds_nobody_up_for_long(
 
     monkeypatch.setattr(order_events, "PUBLISHED_WITHIN_S", 0.2)
     crm = Salesforce(salesforce_connection(salesforce_org.url, salesforce_org.credentials), Silent())
-    await crm._org.schema.describe(EVENT)  # noqa: SLF001 so that the time is for the event alone
+    await crm._org.schema.describe(EVENT)
 
     told = await crm.report_order_status(order_id(), report(1))
     await crm.close()
