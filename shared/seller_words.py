@@ -1,7 +1,7 @@
 """Sentences that a seller can read: what one is, and what is told instead of a sentence that is none.
 
-What a system said in its own words, and what went wrong inside Quoteway, is for operators. A seller is told which system
-it is about, what that means, and what to do.
+What a system said in its own words, and what went wrong inside Quoteway, is for operators. A seller is told which
+system it is about, what that means, and what to do.
 """
 
 import re

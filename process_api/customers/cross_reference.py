@@ -177,8 +177,8 @@ async def require_nobodys(connection: AsyncConnection, pair: Pair, system_id: st
     )
     if owner is not None:
         raise NeedsDecision(
-            f"{pair.entity.capitalize()} {system_id} of {_in_words(pair.system)} is account {owner} already, and cannot be "
-            f"account {pair.canonical_id} too. Merge the accounts in Salesforce, or relink one of them.",
+            f"{pair.entity.capitalize()} {system_id} of {_in_words(pair.system)} is account {owner} already, and "
+            f"cannot be account {pair.canonical_id} too. Merge the accounts in Salesforce, or relink one of them.",
             reason_code="customer_shared",
             what_to_do="Merge the accounts in Salesforce or relink one of them, then have the flow tried again.",
         )

@@ -1,4 +1,4 @@
-"""How the last attempt at a step failed, kept with its flow: what its end is told by, and what a retried one waits for."""
+"""How the last attempt at a step failed, kept with its flow: why it ended, or what it waits for while it is retried."""
 
 from datetime import timedelta
 from typing import Any, Protocol
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.database.moments import rfc3339
 from process_api.database.tables import flows
 from shared.canonical.wire import Moment
+from shared.problem import QuotewayError, VendorError
 
 # Beside what the steps found, in `flows.results`; no step has this name.
 LAST_FAILURE = "last_failure"
@@ -61,7 +62,7 @@ class DelayPort(Protocol):
 async def note_failure(
     connection: AsyncConnection, record: DelayPort, flow_id: str, failure: Failure, pause_s: float, detail: str
 ) -> None:
-    """Keep how an attempt failed, in place of the one before; where it is repeated, the record is said to be delayed."""
+    """Keep how an attempt failed, in place of the one before; where it is repeated, the record says so."""
     if failure.kind in _REPEATED and failure.attempt < failure.attempts_max:
         flow = select(flows.c.subject, func.clock_timestamp().label("now")).where(flows.c.flow_id == flow_id)
         row = (await connection.execute(flow)).one()
@@ -71,6 +72,15 @@ async def note_failure(
     kept = func.jsonb_build_object(LAST_FAILURE, cast(literal(msgspec.to_builtins(failure), JSONB), JSONB))
     results = flows.c.results.op("||")(kept)
     await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(results=results))
+
+
+def failed(
+    step: str, direction: str, kind: str, attempt: int, attempts_max: int, error: QuotewayError | None
+) -> Failure:
+    """Return the failure of an attempt that ended with this error; None for a defect of ours."""
+    if not isinstance(error, VendorError):
+        return Failure(step, direction, kind, "", attempt, attempts_max)
+    return Failure(step, direction, kind, error.vendor, attempt, attempts_max, for_sellers=error.is_for_sellers)
 
 
 def last_failure(results: dict[str, Any]) -> Failure | None:

@@ -29,7 +29,7 @@ from process_api.database.store import Store, when_available
 from process_api.database.tables import flows
 from process_api.engine.account_turns import LocalTurns, end_turn, take_turn
 from process_api.engine.crash_loops import forget_starts
-from process_api.engine.failures import Failure, note_failure
+from process_api.engine.failures import failed, note_failure
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import StepState, change_flow, tenant_of, undoing_to
 from process_api.engine.progress import begin_attempt, begun_steps, end_attempt, end_step, step_state
@@ -217,7 +217,7 @@ class Saga(Generic[C]):
         except Exception as error:  # noqa: BLE001 see below
             # A defect of ours. Left to itself it would end the workflow and leave the flow unfinished for ever.
             _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
-            detail = f"{type(error).__name__} in our own code; the log has the rest."
+            detail = f"Something failed in Quoteway's own code; the log has the rest.\n{type(error).__name__}"
             return await self._failed(flow_id, step, direction, attempt, _outcome("defect", "defect"), detail)
 
     async def _failed(
@@ -236,10 +236,7 @@ class Saga(Generic[C]):
                 await self.lease.fence(connection)
                 if step in self.kind.steps:
                     of = self._allowed(outcome, direction) + beside
-                    system, own = (
-                        (error.vendor, error.is_for_sellers) if isinstance(error, VendorError) else ("", False)
-                    )
-                    failure = Failure(step.name, direction, outcome["kind"], system, attempt, of, for_sellers=own)
+                    failure = failed(step.name, direction, outcome["kind"], attempt, of, error)
                     await note_failure(connection, self.kind.record, flow_id, failure, outcome["pause_s"], detail)
                 if outcome["kind"] == "rejected" and error is not None:
                     await self.kind.record.note_refused(connection, flow_id, error)

@@ -93,7 +93,14 @@ class OrderRecordPort:
         )
         return partial(_count, status, ending.reason_code, await _total(connection, flow.subject))
 
-    async def go_on(self, connection: AsyncConnection, subject: str, phase: str, step: str, message: str) -> None:
+    async def go_on(
+        self,
+        connection: AsyncConnection,
+        subject: str,
+        phase: str,
+        step: str,
+        message: str,  # noqa: ARG002 it names people and steps, which are not for sellers
+    ) -> None:
         """Have a parked order be under way again. Who decided it, and why, is with the decision."""
         cleared = {"reason_code": None, "reason": None, "faults": None}
         told = _DECIDED.get(step, _DECIDED["retry"])

@@ -152,7 +152,7 @@ def _name_fields_as_sent(schemas: dict[str, Any]) -> None:
 
 
 def _forget_moments(schemas: dict[str, Any]) -> None:
-    """Take the format of times away: orgs have registered the first version with plain texts, which their Apex reads."""
+    """Take the format of times away: orgs have registered the first version with texts, which their Apex reads."""
     for schema in schemas.values():
         for described in schema.get("properties", {}).values():
             if described.get("format") == "date-time":

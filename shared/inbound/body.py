@@ -125,7 +125,7 @@ def check_shape(body: bytes, kind: Any) -> None:
 
 
 def _read(body: bytes) -> Any:
-    """The body without a type, 1.0 being the whole number 1 as JSON Schema says; _UNREAD where it is no JSON further on."""
+    """The body, without a type: 1.0 is the whole number 1, as JSON Schema says. _UNREAD where it is no JSON."""
     try:
         return _with_whole_numbers(msgspec.json.decode(body))
     except msgspec.DecodeError:

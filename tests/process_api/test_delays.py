@@ -79,7 +79,7 @@ async def test_an_order_that_is_tried_again_says_so_and_no_more_once_it_has_gone
 
 
 async def test_a_parked_order_is_not_delayed_and_names_the_system(process: Process) -> None:
-    process.system.fail("create_order", *["unavailable"] * 3)
+    process.system.fail("create_order", "unavailable", "unavailable", "unavailable")
     order = await process.ended((await process.submit()).json()["orderId"])
 
     flow = (await process.flow(order["flowId"]))["flow"]

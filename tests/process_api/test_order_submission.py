@@ -143,8 +143,8 @@ async def test_an_erp_that_stays_away_parks_the_order(process: Process) -> None:
 
     assert order["status"] == "parked"
     assert order["reason"] == (
-        "create order is not available. This has lasted for so long that the order is stopped. The integration team has "
-        "to look into it."
+        "create order is not available. This has lasted for so long that the order is stopped. The integration team "
+        "has to look into it."
     )
     assert process.system.journal == [("report", f"{order['orderId']}:parked")]
     flow = await process.flow(order["flowId"])

@@ -423,7 +423,7 @@ async def test_a_system_that_is_away_makes_the_step_try_again(desk: Desk) -> Non
 async def test_known_faults_are_told_although_a_system_is_away(desk: Desk) -> None:
     desk.process.system.fail("look_up_prices", "unavailable")
 
-    with pytest.raises(NotReady, match="There may be more: not all could be asked .ERP and billing.") as refused:
+    with pytest.raises(NotReady, match=r"There may be more: not all could be asked \(ERP and billing\)\.") as refused:
         (await desk.examine(changed(status=QuoteStatus.draft))).require()
     assert refused.value.reason_code == "quote_not_accepted"
 

@@ -1,7 +1,7 @@
 """Why an order is not booked, in the words of its seller: which system it was, what that means, and what to do.
 
-It is kept with the order, told to Salesforce and shown by the experience tier. What exactly was answered, at which step,
-is for operators: it stays with the flow and its attempts.
+It is kept with the order, told to Salesforce and shown by the experience tier. What exactly was answered, at which
+step, is for operators: it stays with the flow and its attempts.
 """
 
 from process_api.engine.failures import Failure
@@ -60,8 +60,8 @@ def _halted(failure: Failure, code: str, told: str) -> str:
             return f"{refused} The rest is booked already, so the integration team decides what becomes of the order."
         case "unknown":
             return (
-                f"{name} took a request of this order, but its answer was lost, and it could not be found out whether it "
-                f"was carried out. {_TEAM}"
+                f"{name} took a request of this order, but its answer was lost, and it could not be found out whether "
+                f"it was carried out. {_TEAM}"
             )
         case "unavailable":
             return f"{told or f'{name} cannot be used.'} This has lasted for so long that the order is stopped. {_TEAM}"

@@ -1,7 +1,7 @@
 """The platform event of Quoteway's Salesforce package: pages that show an order learn at once that it has changed.
 
-The order's record is the truth. An event that could not be published is missed by a page until it looks again, and never
-keeps a report from being told; one that comes twice is known by its version.
+The order's record is the truth. An event that could not be published is missed by a page until it looks again, and
+never keeps a report from being told; one that comes twice is known by its version.
 
 Source: Salesforce's Platform Events Developer Guide, "Publish Event Messages with Salesforce APIs" and "Platform Event
 Error Status Codes".
@@ -31,7 +31,7 @@ class _Noted(msgspec.Struct, frozen=True):
 async def publish_order_status(
     api: SalesforceApi, schema: OrgSchema, event: str, order_id: str, report: ReportedOrderStatus
 ) -> bool:
-    """Publish that an order's status was reported; whether that was done. `event` is the org's name for it, or empty."""
+    """Publish that an order's status was reported; whether that was done. `event`: the org's name for it, or empty."""
     if not event:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Whatever went wrong, at whichever step and for whichever reason: a seller reads sentences, and nothing of our insides."""
+"""Whatever went wrong, at whichever step, for whichever reason: a seller reads sentences, none of our insides."""
 
 import ast
 import re
