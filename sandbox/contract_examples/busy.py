@@ -8,7 +8,7 @@ from time import sleep
 import psycopg
 
 from sandbox.contract_examples.recorder import Asked, Recorder
-from sandbox.contract_examples.records import DRAFT
+from sandbox.contract_examples.records import OVER_LIMIT
 from sandbox.landscape.landscape import Landscape
 
 # By then the first of two requests has the key and waits; the second comes after it.
@@ -17,7 +17,7 @@ _UNDER_WAY_S = 1.0
 
 def record_busy(landscape: Landscape, experience: Recorder, process: Recorder) -> None:
     """A key whose first request is still at work, and a change that the audit log does not take in time."""
-    body = {"quoteId": DRAFT, "quoteRevision": 1}
+    body = {"quoteId": OVER_LIMIT, "quoteRevision": 1}
     for recorder, submit in ((experience, "submitOrder"), (process, "startOrderSubmission")):
         key = {"Idempotency-Key": f"a4b7b2f0-twice-{recorder.tier}"}
         with ThreadPoolExecutor(1) as beside:

@@ -12,7 +12,13 @@ def euros(amount: str) -> dict[str, str]:
 
 def customer(account_id: str) -> dict[str, Any]:
     """A customer to be known to the ERP or to billing."""
-    return {"accountId": account_id, "name": "Acme Industriewerke GmbH", "address": ADDRESS, "currency": "EUR"}
+    return {
+        "accountId": account_id,
+        "name": "Acme Industriewerke GmbH",
+        "address": ADDRESS,
+        "currency": "EUR",
+        "email": "rechnung@acme.example",
+    }
 
 
 def order(customer: str) -> dict[str, Any]:
