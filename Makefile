@@ -5,7 +5,7 @@ RUN = $(PYTHON) sandbox/first_run.py
 PARALLEL = -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 CODE = experience_api process_api system_api shared sandbox openapi tests
 
-.PHONY: help demo test unit faults fuzz bench issuer-check check lint types imports contracts contracts-extra publish examples lock env clean
+.PHONY: help demo test unit faults fuzz bench issuer-check check lint types imports contracts contracts-extra salesforce publish examples lock env clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ contracts: ## the documents match the code, and nothing that is published breaks
 contracts-extra: ## oasdiff and Spectral look at them too, where Node is present
 	@$(RUN) -m openapi.gate --with-oasdiff
 	@$(RUN) -m openapi.spectral
+
+salesforce: ## type-check the Salesforce package's Apex (needs Node and a JDK of 21 or newer; skipped without)
+	@$(RUN) -m openapi.apex
 
 publish: ## move openapi/published/ forward to what the code says, with its changelog and the catalogue page
 	@$(RUN) -m openapi.publish

@@ -42,6 +42,17 @@ class TimelineEntry(_Answer, frozen=True, kw_only=True):
     at: str
     status: OrderStatus
     message: str
+    internal: bool = False
+
+
+class OrderDelay(_Answer, frozen=True, kw_only=True):
+    """What an order waits for that is being tried again."""
+
+    system: str
+    message: str
+    attempt: int
+    attempts_max: int
+    next_attempt_at: str
 
 
 class Fault(_Answer, frozen=True, kw_only=True):
@@ -92,6 +103,7 @@ class Order(_Answer, frozen=True, kw_only=True):
     reason_code: str | None = None
     reason: str | None = None
     faults: list[Fault] = []
+    delay: OrderDelay | None = None
 
 
 class Credit(_Answer, frozen=True, kw_only=True):

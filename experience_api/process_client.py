@@ -27,6 +27,7 @@ from shared.identity.transaction_token import HEADER, TransactionTokenSigner
 from shared.outbound.http_client import READS, OutboundClient, Response, Transport, raise_for_problem
 from shared.outbound.paths import path_of
 from shared.problem import OutcomeUnknown, Unavailable
+from shared.seller_words import in_sellers_words
 from shared.telemetry.tracing import traced
 
 T = TypeVar("T")
@@ -103,7 +104,8 @@ class ProcessClient:
         try:
             return await self._send(caller, "POST", "/v1/orders", AcceptedOrder, body=body, headers=headers)
         except OutcomeUnknown as error:
-            raise OutcomeUnknown(f"{error.detail.rstrip('.')}. {_SAME_KEY}.", reason_code=error.reason_code) from error
+            told = f"{in_sellers_words(error).rstrip('.')}. {_SAME_KEY}."
+            raise OutcomeUnknown(told, reason_code=error.reason_code, vendor_said=error.for_operators) from error
 
     async def get_order(self, caller: Caller, order_id: str) -> Order:
         """An order with its timeline."""
@@ -172,11 +174,12 @@ class ProcessClient:
         call = _Call(method, path, params, sent_headers, content, safe=reads or method in READS)
         try:
             response = await self._answer(caller, call)
-            raise_for_problem(response, f"the {_PEER}", safe=call.safe)
+            raise_for_problem(response, _PEER, safe=call.safe)
         except Unavailable as error:
             if error.retry_after_s is not None:
                 raise
-            raise Unavailable(error.detail, reason_code=error.reason_code, retry_after_s=RETRY_AFTER_S) from error
+            error.retry_after_s, error.headers = RETRY_AFTER_S, {"Retry-After": str(RETRY_AFTER_S)}
+            raise
         try:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.DecodeError as error:
@@ -214,7 +217,9 @@ class ProcessClient:
             async with _until(caller.answer_by):
                 return await self.tokens.bearer(caller.tenant)
         except TimeoutError as error:
-            raise Unavailable("the issuer gave no token in time", reason_code="deadline_exceeded") from error
+            raise Unavailable(
+                "the issuer gave no token in time", reason_code="deadline_exceeded", vendor="issuer"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -231,8 +236,9 @@ class _Call:
     def no_answer(self, detail: str, *, reason_code: str = "") -> Unavailable | OutcomeUnknown:
         """What it means that no usable answer came after this was sent."""
         if self.safe:
-            return Unavailable(detail, reason_code=reason_code or "unavailable", retry_after_s=RETRY_AFTER_S)
-        return OutcomeUnknown(detail, reason_code=reason_code or "outcome_unknown")
+            code = reason_code or "unavailable"
+            return Unavailable(detail, reason_code=code, vendor=_PEER, retry_after_s=RETRY_AFTER_S)
+        return OutcomeUnknown(detail, reason_code=reason_code or "outcome_unknown", vendor=_PEER)
 
 
 def _until(moment: float) -> asyncio.Timeout:

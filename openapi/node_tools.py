@@ -1,4 +1,4 @@
-"""Tools that are Node packages: installed into `build/node` from the lock, where Node and a registry are to be had."""
+"""Tools that are Node packages: installed below `build` from their lock, where Node and a registry are to be had."""
 
 import shutil
 import subprocess
@@ -6,9 +6,7 @@ from pathlib import Path
 
 from openapi.documents import FOLDER
 
-LOCK = FOLDER / "node"
 INSTALLED = FOLDER.parent / "build" / "node"
-_DONE = INSTALLED / "installed.json"
 _INSTALL_TIMEOUT_S = 300
 # Not `npm ci`: it wants every machine's build of oasdiff in the lock, and npm writes only that of its own.
 _INSTALL = ["npm", "install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund"]
@@ -19,28 +17,34 @@ class Unavailable(Exception):
 
 
 def node_tool(name: str) -> Path:
-    """The executable of a tool, installed if need be. Raises Unavailable with the reason."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        raise Unavailable("Node is not installed here.")
-    executable = INSTALLED / "node_modules" / ".bin" / name
-    locked = (LOCK / "package-lock.json").read_bytes()
-    if not executable.exists() or not _DONE.exists() or _DONE.read_bytes() != locked:
-        _install()
-        _DONE.write_bytes(locked)  # last: a broken installation is done again
+    """The executable of a contract tool, installed if need be. Raises Unavailable with the reason."""
+    executable = node_packages("node") / ".bin" / name
     if not executable.exists():
         raise Unavailable(f"the package that is to bring {name} has no build for this machine.")
     return executable
 
 
-def _install() -> None:
-    print(f"Installing the contract tools into {INSTALLED} …", flush=True)
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    shutil.copy(LOCK / "package.json", INSTALLED / "package.json")
-    shutil.copy(LOCK / "package-lock.json", INSTALLED / "package-lock.json")
+def node_packages(lock: str) -> Path:
+    """The folder with the packages of the lock in that folder here, installed if need be. Raises Unavailable."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        raise Unavailable("Node is not installed here.")
+    installed = INSTALLED.parent / lock.replace("/", "-")
+    locked, done = (FOLDER / lock / "package-lock.json").read_bytes(), installed / "installed.json"
+    if not done.exists() or done.read_bytes() != locked or not (installed / "node_modules").exists():
+        _install(FOLDER / lock, installed)
+        done.write_bytes(locked)  # last: a broken installation is done again
+    return installed / "node_modules"
+
+
+def _install(lock: Path, installed: Path) -> None:
+    print(f"Installing the tools of {lock.relative_to(FOLDER.parent)} into {installed} …", flush=True)
+    installed.mkdir(parents=True, exist_ok=True)
+    shutil.copy(lock / "package.json", installed / "package.json")
+    shutil.copy(lock / "package-lock.json", installed / "package-lock.json")
     try:
         done = subprocess.run(  # noqa: S603 our own words
             _INSTALL,
-            cwd=INSTALLED,
+            cwd=installed,
             capture_output=True,
             text=True,
             timeout=_INSTALL_TIMEOUT_S,

@@ -39,12 +39,16 @@ from shared.canonical import (
 )
 from shared.identity.service_token import ServiceTokens
 from shared.outbound.http_client import READS, OutboundClient, Response, Transport, decode_json, raise_for_problem
+from shared.outbound.outbound_settings import OutboundSettings
 from shared.outbound.paths import path_of
-from shared.problem import NotFound, OutcomeUnknown, Unavailable
+from shared.problem import NotFound, OutcomeUnknown, Unavailable, VendorError
+from shared.seller_words import put_plainly
 from shared.telemetry.tracing import traced
 
 T = TypeVar("T")
 _PEER = "system API"
+# Longer than the system tier waits for a vendor: which vendor is silent, only it can say.
+_NETWORK = OutboundSettings(answer_timeout_s=25.0)
 
 
 class _SoldAs(msgspec.Struct, frozen=True):
@@ -266,7 +270,23 @@ class SystemClient:
         params: Mapping[str, Any] | None = None,
         reads: bool = False,
     ) -> T:
-        safe = reads or method in READS
+        try:
+            return await self._answer(tenant, method, path, kind, body, params, safe=reads or method in READS)
+        except VendorError as error:
+            put_plainly(error)  # everything that is told of it from here on may reach a seller
+            raise
+
+    async def _answer(
+        self,
+        tenant: str,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: msgspec.Struct | None,
+        params: Mapping[str, Any] | None,
+        *,
+        safe: bool,
+    ) -> T:
         response = await self._send_with_token(tenant, method, path, body, params, safe)
         if response.status_code == 401:
             # Refused at the door, so nothing happened: a token that was revoked or whose key was rotated.
@@ -310,7 +330,7 @@ def connect_system(
         settings.system_audience,
         transport=issuer_transport,
     )
-    return SystemClient(OutboundClient(_PEER, settings.system_url, transport=transport), tokens)
+    return SystemClient(OutboundClient(_PEER, settings.system_url, transport=transport, settings=_NETWORK), tokens)
 
 
 def _lacks(response: Response) -> set[str]:

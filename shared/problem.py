@@ -15,7 +15,7 @@
     ├── IdempotencyMismatch   422  the key was used with another body
     ├── QuotaExceeded         429  too many requests of this caller
     └── VendorError           what a vendor's answer means for a flow:
-        ├── Rejected          422  the vendor said no; nothing happened
+        ├── Rejected          422  the vendor said no; nothing happened (Refused: Quoteway itself did)
         ├── Unavailable       503  known not done; the same request may be sent again
         ├── OutcomeUnknown    504  sent, and no trustworthy answer: look it up, never repeat it blindly
         └── NeedsDecision     409  known not done, and only a person can say how it goes on
@@ -62,6 +62,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
     vendor_said: str = ""
     what_to_do: str = ""
     attempts_max: int = 0
+    vendor: str = ""
 
 
 class QuotewayError(Exception):
@@ -87,6 +88,11 @@ class QuotewayError(Exception):
             correlation_id=correlation_id,
             **self._members(),
         )
+
+    @property
+    def for_operators(self) -> str:
+        """What happened, with the technical words."""
+        return self.detail
 
     def _members(self) -> dict[str, Any]:
         return {}
@@ -220,6 +226,9 @@ class VendorError(QuotewayError):
     `faults` name what is wrong with a record, by a JSON pointer into it in the canonical model, where that is known.
     """
 
+    # Whether `detail` was written for sellers, whatever names of the quote are in it (shared.seller_words).
+    is_for_sellers = False
+
     def __init__(
         self,
         detail: str,
@@ -240,6 +249,11 @@ class VendorError(QuotewayError):
         # How often a step is tried in all that meets this; None: as often as the process tier is set to.
         self.attempts_max: int | None = None
 
+    @property
+    def for_operators(self) -> str:
+        """What happened, with the vendor's own words behind it."""
+        return f"{self.detail.rstrip('.')} ({self.vendor_said})" if self.vendor_said else self.detail
+
     def _members(self) -> dict[str, Any]:
         return {
             "reason_code": self.reason_code,
@@ -248,6 +262,7 @@ class VendorError(QuotewayError):
             "vendor_said": self.vendor_said or "",
             "what_to_do": self.what_to_do,
             "attempts_max": self.attempts_max or 0,
+            "vendor": self.vendor,
         }
 
 
@@ -255,6 +270,12 @@ class Rejected(VendorError):
     """The vendor said no and nothing happened. Never repeated; earlier steps are compensated."""
 
     status, slug, title = 422, "rejected", "The request was refused"
+
+
+class Refused(Rejected):
+    """A refusal of Quoteway's own: its sentence is for sellers, whatever the names of products and taxes in it are."""
+
+    is_for_sellers = True
 
 
 class Unavailable(VendorError):
@@ -343,7 +364,6 @@ _BY_TYPE: dict[str, type[QuotewayError]] = {
         Rejected,
         Unavailable,
         OutcomeUnknown,
-        NeedsDecision,
         InvalidRequest,
         NotFound,
         NotPermitted,
@@ -364,12 +384,14 @@ def error_from_problem(problem: Problem) -> QuotewayError | None:
             reason_code=problem.reason_code or "needs_decision",
             candidates=[fault.detail for fault in problem.errors],
             what_to_do=problem.what_to_do,
+            vendor=problem.vendor,
             vendor_said=problem.vendor_said or None,
         )
     if issubclass(family, VendorError):
         error = family(
             problem.detail,
             reason_code=problem.reason_code or family.slug.replace("-", "_"),
+            vendor=problem.vendor,
             retry_after_s=problem.retry_after_seconds or None,
             vendor_said=problem.vendor_said or None,
             what_to_do=problem.what_to_do,

@@ -73,8 +73,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VendorConnection(Connection, frozen=True, kw_only=True):
-    """A connection to a vendor over the network, and what the vendor allows over it."""
+    """A connection to a vendor over the network, and what the vendor allows over it. `product`: the vendor's name."""
 
+    product: ClassVar[str] = ""
     concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 8
     requests_per_second_max: Annotated[float, Meta(gt=0, le=10_000)] | None = None
     settle_s: Annotated[int, Meta(ge=1, le=3600)] | None = None
@@ -90,6 +91,7 @@ class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
     """
 
     capability_served: ClassVar[str] = "erp"
+    product: ClassVar[str] = "Tryton"
     url: Url
     database: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,63}$")]
     company: Annotated[int, Meta(ge=1)]
@@ -108,6 +110,7 @@ class StripeConnection(VendorConnection, frozen=True, kw_only=True):
     """
 
     capability_served: ClassVar[str] = "billing"
+    product: ClassVar[str] = "Stripe"
     key: Secret
     url: Url = "https://api.stripe.com"
     webhook_secret: Secret | None = None
@@ -128,6 +131,7 @@ class SalesforceConnection(VendorConnection, frozen=True, kw_only=True):
     """
 
     capability_served: ClassVar[str] = "crm"
+    product: ClassVar[str] = "Salesforce"
     url: Url
     client_id: Text
     client_secret: Secret

@@ -134,7 +134,7 @@ class Registry:
         try:
             missing = await self.ready_checks[name]()
         except QuotewayError as error:
-            missing = error.detail
+            missing = error.for_operators
         if missing is not None:
             _log.warning("connection %s cannot be used: %s", name, missing)
         return missing

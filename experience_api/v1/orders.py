@@ -9,7 +9,16 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta
 
 from experience_api import process_answers, salesforce_id
-from experience_api.order_words import FINISHED, STATUS_TEXTS, ask_again_after_s, next_step, what_went_wrong
+from experience_api.order_words import (
+    FINISHED,
+    STATUS_TEXTS,
+    ask_again_after_s,
+    delay_text,
+    next_step,
+    reason_detail,
+    status_text,
+    what_went_wrong,
+)
 from experience_api.process_client import Caller, ProcessClient, Seen
 from experience_api.v1.faults import QuoteFault, fault_views
 from experience_api.views.amounts import CurrencyCode, CurrencyTextOrEmpty, DecimalText, DecimalTextOrEmpty, amount_text
@@ -21,6 +30,7 @@ from shared.identity.resource_metadata import location
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
 from shared.operations.operation import operation
 from shared.operations.versions import warnings_for
+from shared.seller_words import is_plain
 
 OWNER = "salesforce-experience"
 OrderIdParameter = Annotated[
@@ -79,7 +89,12 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """An order: where it is, what went wrong if anything did, and what to do now.
 
     `orderNumber` is the ERP's. `version` grows with every change. Texts and amounts are empty where there are none;
-    `retryAfterSeconds` is 0 once nothing will change any more.
+    `retryAfterSeconds` is 0 once nothing will change any more. `totalAmount` is what the customer accepted until the
+    tax is known.
+
+    An order is `delayed` while a system did not do what it was asked: `delaySystemName` is its name, `delayReason` its
+    answer. It was asked `attempt` of `attemptsMax` times, and is asked again at `nextAttemptAt`. Without a delay the
+    numbers are 0 and the texts empty.
     """
 
     order_id: str
@@ -106,6 +121,12 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     retry_after_seconds: int
     warnings: list[str]
     faults: list[QuoteFault]
+    delayed: bool
+    delay_system_name: str
+    delay_reason: str
+    attempt: int
+    attempts_max: int
+    next_attempt_at: str
 
 
 @post(
@@ -160,7 +181,7 @@ async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdPara
 
 def order_view(order: process_answers.Order, warnings: list[str]) -> OrderView:
     """An order as a sales user sees it."""
-    money = order.total or order.tax
+    money, delay = order.total or order.tax, order.delay
     return OrderView(
         order_id=order.order_id,
         quote_id=order.quote_id,
@@ -168,38 +189,52 @@ def order_view(order: process_answers.Order, warnings: list[str]) -> OrderView:
         account_id=order.account_id or "",
         legal_entity=order.legal_entity or "",
         status=order.status,
-        status_text=STATUS_TEXTS[order.status],
+        status_text=status_text(order),
         finished=order.status in FINISHED,
         what_went_wrong=what_went_wrong(order.status, order.reason_code, order.reason, order.faults),
         reason_code=order.reason_code or "",
-        reason_detail=order.reason or "",
+        reason_detail=reason_detail(order),
         faults=fault_views(order.faults),
-        next_step=next_step(order.status),
+        next_step=next_step(order.status, order.reason_code, delayed=delay is not None),
         order_number=order.erp_order_number or "",
         subscription_ids=order.subscription_ids,
         total_amount=amount_text(order.total),
         tax_amount=amount_text(order.tax),
         currency_iso_code=money.currency if money else "",
-        timeline=summarise(order.timeline),
+        timeline=summarise(order),
         created_at=order.created_at,
         updated_at=order.updated_at,
         version=order.version,
         retry_after_seconds=ask_again_after_s(order.status),
         warnings=warnings,
+        delayed=delay is not None,
+        delay_system_name=delay.system if delay else "",
+        delay_reason=delay_text(delay) if delay else "",
+        attempt=delay.attempt if delay else 0,
+        attempts_max=delay.attempts_max if delay else 0,
+        next_attempt_at=delay.next_attempt_at if delay else "",
     )
 
 
-def summarise(timeline: list[process_answers.TimelineEntry]) -> list[OrderTimelineEntry]:
+def summarise(order: process_answers.Order) -> list[OrderTimelineEntry]:
     """One entry a status the order passed through: when it got there, and the last thing known of it."""
     summary = []
-    for status, group in groupby(timeline, key=lambda entry: entry.status):
+    for status, group in groupby(order.timeline, key=lambda entry: entry.status):
         entries = list(group)
         summary.append(
             OrderTimelineEntry(
                 reached_at=entries[0].at,
                 status=status,
                 status_text=STATUS_TEXTS[status],
-                message=entries[-1].message,
+                message=_last_told(order, entries),
             )
         )
     return summary
+
+
+def _last_told(order: process_answers.Order, entries: list[process_answers.TimelineEntry]) -> str:
+    """The last thing that happened to the order in a status, in words that a seller can read."""
+    told = [entry.message for entry in entries if not entry.internal]
+    # A sentence about a quote's faults names its products, whatever these are called.
+    readable = [message for message in told if is_plain(message) or (message == order.reason and order.faults)]
+    return readable[-1] if readable else STATUS_TEXTS[entries[-1].status]

@@ -26,7 +26,8 @@ from shared.canonical import (
     OrderStatus,
     Subscription,
 )
-from shared.problem import Fault, InvalidRequest, NotFound, QuotewayError, Unavailable
+from shared.problem import Fault, InvalidRequest, NotFound, QuotewayError, Unavailable, VendorError
+from shared.seller_words import in_sellers_words
 
 T = TypeVar("T")
 _UNPAID_SHOWN_MAX = 100
@@ -127,11 +128,11 @@ class AccountOverviews:
         """The overview. Raises NotFound, or Unavailable where the CRM does not answer and no order tells the rest."""
         account, crm_away = await self._account_or_known(tenant, account_id)
         credit, orders, erp_invoices, billing_invoices, subscriptions = await asyncio.gather(
-            _attempt(self._credit(tenant, account)),
-            _attempt(self.orders.open_for_account(tenant, account.account_id)),
-            _attempt(self._unpaid(tenant, account, InvoiceSource.erp)),
-            _attempt(self._unpaid(tenant, account, InvoiceSource.billing)),
-            _attempt(self.system.list_subscriptions(tenant, account.legal_entity, account.account_id)),
+            _attempt(self._credit(tenant, account), "The ERP"),
+            _attempt(self.orders.open_for_account(tenant, account.account_id), "Quoteway"),
+            _attempt(self._unpaid(tenant, account, InvoiceSource.erp), "The ERP"),
+            _attempt(self._unpaid(tenant, account, InvoiceSource.billing), "Billing"),
+            _attempt(self.system.list_subscriptions(tenant, account.legal_entity, account.account_id), "Billing"),
         )
         return Overview(
             account_id=account.account_id,
@@ -186,7 +187,7 @@ class AccountOverviews:
             async with asyncio.timeout(CRM_DEADLINE_S):
                 return await self._account(tenant, account_id), None
         except TimeoutError:
-            away = Unavailable(f"The CRM does not answer within {CRM_DEADLINE_S:g} s.")
+            away = Unavailable("Salesforce does not answer at the moment.", vendor="Salesforce")
         except Unavailable as error:
             away = error
         last = await self.orders.last_for_account(tenant, account_id)
@@ -224,12 +225,15 @@ class _Outcome(Generic[T]):
         return PartStatus.unavailable if self.reason else PartStatus.available
 
 
-async def _attempt(reading: Awaitable[T]) -> "_Outcome[T]":
+async def _attempt(reading: Awaitable[T], asked: str) -> "_Outcome[T]":
+    """What was read, or why it was not, in a seller's words."""
     try:
         async with asyncio.timeout(PART_DEADLINE_S):
             return _Outcome(await reading)
     except TimeoutError:
-        return _Outcome(None, f"does not answer within {PART_DEADLINE_S:g} s")
+        return _Outcome(None, f"{asked} does not answer at the moment.")
+    except VendorError as error:
+        return _Outcome(None, in_sellers_words(error))
     except QuotewayError as error:
         return _Outcome(None, error.detail)
 

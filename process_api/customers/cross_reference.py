@@ -177,11 +177,19 @@ async def require_nobodys(connection: AsyncConnection, pair: Pair, system_id: st
     )
     if owner is not None:
         raise NeedsDecision(
-            f"{pair.entity.capitalize()} {system_id} of {pair.system} is account {owner} already, and cannot be "
-            f"account {pair.canonical_id} too. Merge the accounts in Salesforce, or relink one of them.",
+            f"{pair.entity.capitalize()} {system_id} of {_in_words(pair.system)} is account {owner} already, and "
+            f"cannot be account {pair.canonical_id} too. Merge the accounts in Salesforce, or relink one of them.",
             reason_code="customer_shared",
             what_to_do="Merge the accounts in Salesforce or relink one of them, then have the flow tried again.",
         )
+
+
+def _in_words(system: str) -> str:
+    """A system as people call it: the ERP of NW-DE."""
+    capability, _, rest = system.partition(":")
+    legal_entity, _, currency = rest.partition(":")
+    name = "the ERP" if capability == "erp" else capability
+    return f"{name} of {legal_entity}{f' in {currency}' if currency else ''}"
 
 
 def _is_in(system: str) -> ColumnElement[bool]:
@@ -264,7 +272,7 @@ async def _write_down(
 
 def _moved(pair: Pair) -> Unavailable:
     return Unavailable(
-        f"What account {pair.canonical_id} is in {pair.system} has been changed meanwhile.",
+        f"Which customer account {pair.canonical_id} is in {_in_words(pair.system)} has been changed meanwhile.",
         reason_code="cross_reference_moved",
         retry_after_s=_MOVED_RETRY_S,
     )

@@ -13,7 +13,7 @@ import msgspec
 from process_api.customers.context import CustomerContext, QuotedContext
 from process_api.customers.ensure import billing_draft, ensure_erp_customer, place_of
 from shared.canonical import UNTAXED, Account, CustomerTax, Money, Recurrence, TaxCalculation
-from shared.problem import Rejected
+from shared.problem import Refused
 
 _EXEMPT = "exempt by the ERP's rule "
 
@@ -50,7 +50,7 @@ def _with_the_erp(context: CustomerContext, erp: CustomerTax, tax: TaxCalculatio
     if by_rule == 0:
         return _untaxed(erp, tax)
     number = context.results["validate_customer"]["code"]
-    raise Rejected(
+    raise Refused(
         f"The tax of this order is not settled. The ERP charges customer {number} {erp.percent} % "
         f"({', '.join(erp.codes)}) by its rule {erp.rule}; by the address in Salesforce it is {tax.percent} % "
         f"({tax.jurisdiction}). Have the customer's tax rule or delivery address in the ERP corrected, or the "
@@ -76,7 +76,7 @@ async def _require_taxed_by_billing(context: CustomerContext, account: Account, 
     held = await context.system.find_billing_customer(context.tenant, context.customer_terms.legal_entity, draft)
     if held is not None and held.tax_exempt:
         number = context.results["validate_customer"]["code"]
-        raise Rejected(
+        raise Refused(
             f"The tax of this order is not settled. Billing holds customer {held.vendor_id} as exempt from tax, and "
             f"the ERP charges customer {number} {tax.percent} % ({tax.jurisdiction}). Have one of the two corrected.",
             reason_code="tax_status_differs",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.database.store import Store
 from process_api.engine.crash_loops import forget_starts
 from process_api.engine.ending import end_in
+from process_api.engine.failures import Failure, note_failure
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import StepState, tenant_of
 from process_api.engine.progress import begin_attempt, end_attempt, end_step, step_state
@@ -78,15 +79,17 @@ class Attempts(Generic[C]):
         flow_id: str,
         step: Step[C],
         direction: Direction,
-        attempt: int,
         outcome: Outcome,
         detail: str,
+        failure: Failure,
         error: QuotewayError | None = None,
     ) -> None:
         """Write down that an attempt failed. Without a database it stays unwritten, and is made again after a death."""
         with suppress(Unavailable):
             async with self.store.transaction(tenant_of(flow_id)) as connection:
                 await self.lease.fence(connection)
+                if step in self.kind.steps:
+                    await note_failure(connection, self.kind.record, flow_id, failure, outcome["pause_s"], detail)
                 if outcome["kind"] == "rejected" and error is not None:
                     await self.kind.record.note_refused(connection, flow_id, error)
                 await forget_starts(connection, flow_id)
@@ -95,7 +98,7 @@ class Attempts(Generic[C]):
                     flow_id=flow_id,
                     step=step.name,
                     direction=direction,
-                    attempt=attempt,
+                    attempt=failure.attempt,
                     outcome=outcome["kind"],
                     detail=detail,
                     again_after_s=outcome["pause_s"],

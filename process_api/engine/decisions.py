@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.database.store import Store
 from process_api.database.tables import dead_letter_decisions, flow_steps, flows
 from process_api.engine.account_admission import join_line
+from process_api.engine.failures import LAST_FAILURE
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import FlowStatus, StepState, change_flow
 from process_api.engine.progress import step_state
@@ -132,6 +133,7 @@ class FlowDecisions:
             parked_at=None,
             reason_code=None,
             reason=None,
+            results=flows.c.results.op("-")(LAST_FAILURE),
             decision_traceparent=recorded_traceparent(),
         )
         await kind.record.go_on(connection, flow.subject, phase, step, message)

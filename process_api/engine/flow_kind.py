@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.engine.failures import Failure
 from process_api.engine.steps import C, Ending, Found, Step
 from shared.identity.principal import Principal
 from shared.problem import QuotewayError
@@ -38,6 +39,9 @@ class FlowRecordPort(Protocol):
 
     async def note_refused(self, connection: AsyncConnection, flow_id: str, error: QuotewayError) -> None:
         """Keep with the record what the refusal says beside its sentence."""
+
+    async def note_delayed(self, connection: AsyncConnection, subject: str, step: str, failure: Failure) -> None:
+        """Say on the record that an attempt failed which is repeated."""
 
     async def end(self, connection: AsyncConnection, flow: Row[Any], ending: Ending, reason: str) -> Callable[[], None]:
         """Write the record's end and its event. Returns what counts the end, to be called once it is committed."""

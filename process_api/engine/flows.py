@@ -12,6 +12,7 @@ from process_api.database.moments import rfc3339
 from process_api.database.pages import newest_first, next_cursor
 from process_api.database.store import Store
 from process_api.database.tables import flow_attempts, flow_steps, flows
+from process_api.engine.failures import LAST_FAILURE, Delay, delay_of
 from process_api.engine.flow_search import FlowSearch
 from shared.identity.principal import ActingUser, Principal
 
@@ -65,7 +66,8 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A flow. `subject` is the record it is about; `what_to_do` tells its `owner` how a parked flow goes on.
 
-    `generation` is 1, and one more each time that an operator had it go on.
+    `generation` is 1, and one more each time that an operator had it go on. `delay` says what it waits for while an
+    attempt is being repeated.
     """
 
     flow_id: str
@@ -83,6 +85,7 @@ class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     generation: int = 1
     owner: str = OWNER
     authority: Authority | None = None
+    delay: Delay | None = None
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -247,4 +250,5 @@ def _flow(row: Row[Any]) -> FlowRecord:
         reason=row.reason,
         what_to_do=row.what_to_do,
         generation=row.generation,
+        delay=delay_of(row.results.get(LAST_FAILURE), row.current_step, row.status),
     )

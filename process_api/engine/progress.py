@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.tables import flow_attempts, flow_steps, flows
+from process_api.engine.failures import LAST_FAILURE
 from process_api.engine.flows import FlowStatus, StepState
 from process_api.engine.steps import Direction, Ending, FlowConnection
 from shared.shortened import DETAIL_CHARS_MAX, shortened
@@ -115,7 +116,8 @@ async def begin_attempt(
     if direction != "undo":
         stepped = insert(flow_steps).values(flow_id=flow_id, step=step, position=position, state=StepState.begun)
         at_work = at_work.add_cte(stepped.on_conflict_do_nothing().cte("step"))
-    return (await connection.execute(at_work)).one()
+    row: Row[Any] = (await connection.execute(at_work)).one()
+    return row
 
 
 async def end_attempt(
@@ -170,8 +172,8 @@ async def end_step(
     ended = update(flow_steps).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step).values(**values)
     changes: dict[str, Any] = {"fruitless_starts": 0, **({} if known is None else asdict(known))}
     if result is not None:
-        merged = flows.c.results.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
-        changes["results"] = merged
+        left = flows.c.results.op("-")(LAST_FAILURE)
+        changes["results"] = left.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
     got_on = update(flows).where(flows.c.flow_id == flow_id).values(**changes)
     await connection.execute(got_on.add_cte(ended.cte("ended")))
 

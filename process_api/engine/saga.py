@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.database.store import Store, when_available
 from process_api.engine.attempts import Attempts, Begun, TheEnd, said
 from process_api.engine.ending import end_flow
+from process_api.engine.failures import failed
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import change_flow, tenant_of
 from process_api.engine.progress import LastAttempt, Standing, begun_steps
@@ -35,7 +36,9 @@ from shared.problem import (
     QuotewayError,
     Rejected,
     Unavailable,
+    VendorError,
 )
+from shared.seller_words import put_plainly
 from shared.telemetry.process_telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
@@ -159,18 +162,28 @@ class Saga(Generic[C]):
             attempt += 1
             looking = unknown and direction == "forward" and step.find is not None
             outcome, next_begun = await self._attempt_once(
-                flow_id, step, "find" if looking else direction, tried + attempt, begun=begun, following=following
+                flow_id,
+                step,
+                "find" if looking else direction,
+                tried + attempt,
+                begun=begun,
+                following=following,
+                beside=tried + free_looks,
             )
             begun = None
             if outcome["kind"] in {"done", "rejected", "decision", "defect"}:
                 return outcome, next_begun
             # A look that failed told nothing: it stays unknown, and is looked for again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
-            allowed = outcome["attempts_max"] or self.patience.attempts_max
-            if attempt >= allowed * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1) + free_looks:
+            if attempt >= self._allowed(outcome, direction) + free_looks:
                 return outcome, None
             if outcome["kind"] != "absent":
                 await pause(outcome["pause_s"])
+
+    def _allowed(self, outcome: Outcome, direction: Direction) -> int:
+        """Return how often a step is tried that ended like this."""
+        allowed = outcome["attempts_max"] or self.patience.attempts_max
+        return allowed * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1)
 
     def _pause_after(self, last: LastAttempt) -> float:
         """The pause that a worker was in when it died: it begins anew."""
@@ -199,10 +212,12 @@ class Saga(Generic[C]):
         *,
         begun: Begun[C] | None = None,
         following: Step[C] | TheEnd | None = None,
+        beside: int = 0,
     ) -> tuple[Outcome, Begun[C] | TheEnd | None]:
         """One attempt: written down, made, and written down again. Never raises what a vendor or a defect can cause.
 
-        Returns what follows it too, where it was done. Raises LeaseLost where the flow is, or will be, another
+        `beside`: how many attempts there may be beside those of our patience. Returns what follows it too, where it was
+        done. Raises LeaseLost where the flow is, or will be, another
         worker's: nothing is sent or written down any more.
         """
         try:
@@ -216,14 +231,20 @@ class Saga(Generic[C]):
             outcome = _outcome("absent" if found is None else "done")
             return outcome, await self.attempts.end(begun, outcome, found, None if found is None else following)
         except QuotewayError as error:
+            if isinstance(error, VendorError):
+                put_plainly(error)
             outcome = self._judge(error, attempt)
-            await self.attempts.fail(flow_id, step, direction, attempt, outcome, said(error), error)
+            failure = failed(
+                step.name, direction, outcome["kind"], attempt, self._allowed(outcome, direction) + beside, error
+            )
+            await self.attempts.fail(flow_id, step, direction, outcome, said(error), failure, error)
         except Exception as error:  # noqa: BLE001 see below
             # A defect of ours. Left to itself it would end the workflow and leave the flow unfinished for ever.
             _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
             outcome = _outcome("defect", "defect")
-            detail = f"{type(error).__name__} in our own code; the log has the rest."
-            await self.attempts.fail(flow_id, step, direction, attempt, outcome, detail)
+            detail = f"Something failed in Quoteway's own code; the log has the rest.\n{type(error).__name__}"
+            failure = failed(step.name, direction, "defect", attempt, attempt, None)
+            await self.attempts.fail(flow_id, step, direction, outcome, detail, failure)
         return outcome, None
 
     def _judge(self, error: QuotewayError, attempt: int) -> Outcome:

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from shared.canonical import BookedLine, ErpOrder, ErpOrderDraft, ErpOrderLine, Subscription, SubscriptionLine
 from shared.canonical.money import minor_units
-from shared.problem import Rejected
+from shared.problem import Refused
 
 
 def require_erp_order(order: ErpOrder, draft: ErpOrderDraft) -> None:
@@ -69,4 +69,4 @@ def _other_tax(held: Decimal, expected: Decimal, lines: int, currency: str) -> l
 
 def _refuse(what: str, differing: list[str]) -> None:
     if differing:
-        raise Rejected(f"{what} is not what was ordered: {', '.join(differing)}.", reason_code="read_back_mismatch")
+        raise Refused(f"{what} is not what was ordered: {', '.join(differing)}.", reason_code="read_back_mismatch")

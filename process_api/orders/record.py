@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.moments import rfc3339
 from process_api.database.store import Store
-from process_api.database.tables import order_timeline, orders
+from process_api.database.tables import flows, order_timeline, orders
+from process_api.engine.failures import LAST_FAILURE, Delay, delay_of
 from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Money, OrderStatus, Quote
 
@@ -22,6 +23,8 @@ _UNFINISHED = [
     OrderStatus.compensating,
     OrderStatus.parked,
 ]
+
+_FLOW_STATUS = flows.c.status.label("flow_status")
 
 
 class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +53,7 @@ class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
     faults: list[ReadinessFault] = msgspec.field(default_factory=list)
     expected_total: Decimal | None = None
     expected_currency: str | None = None
+    delay: Delay | None = None
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +72,18 @@ class Orders:
     store: Store
 
     async def find(self, tenant: str, order_id: str) -> OrderRecord | None:
-        """The tenant's order, or None."""
+        """The tenant's order, with what it waits for, or None."""
+        query = (
+            select(orders, flows.c.results[LAST_FAILURE].label("failure"), flows.c.current_step, _FLOW_STATUS)
+            .outerjoin(flows, flows.c.flow_id == orders.c.flow_id)
+            .where(orders.c.tenant == tenant, orders.c.order_id == order_id)
+        )
         async with self.store.transaction(tenant) as connection:
-            return await find_order(connection, tenant, order_id)
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        delay = delay_of(row.failure, row.current_step, row.flow_status)
+        return msgspec.structs.replace(order_record(row), delay=delay)
 
     async def timeline(self, tenant: str, order_id: str) -> list[TimelineEntry]:
         """What happened to an order, oldest first."""

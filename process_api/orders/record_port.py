@@ -9,9 +9,11 @@ from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.tables import orders
+from process_api.engine.failures import Failure, last_failure
 from process_api.engine.steps import Ending, Found
 from process_api.orders.readiness.faults import NotReady
 from process_api.orders.record import change_order, keep_faults, order_status
+from process_api.orders.reports.seller_endings import delay_for_seller, reason_for_seller
 from process_api.outbox.event_log import append_event
 from shared.canonical import Money, OrderStatus
 from shared.events import order_ended
@@ -25,6 +27,18 @@ _STATUS_OF_ENDING = {
     "parked": OrderStatus.parked,
 }
 
+_BEGUN = {
+    OrderStatus.validating: "The checks of quote, customer, credit, prices and tax begin.",
+    OrderStatus.booking: "The ERP is being asked to book the order.",
+    OrderStatus.provisioning: "Billing is being asked to start the subscriptions.",
+    OrderStatus.compensating: "What was booked is being taken back.",
+}
+_DECIDED = {
+    "retry": "The integration team has had the order tried again.",
+    "edit": "The integration team has corrected the order and had it tried again.",
+    "discard": "The integration team has given the order up. What was booked of it is being taken back.",
+}
+
 
 @dataclass(frozen=True)
 class OrderRecordPort:
@@ -35,7 +49,8 @@ class OrderRecordPort:
 
     async def enter_phase(self, connection: AsyncConnection, subject: str, phase: str, step: str) -> None:
         """Move the order on to the status that begins with this step."""
-        await change_order(connection, subject, status=OrderStatus(phase), step=step, message=f"Now {phase}.")
+        status = OrderStatus(phase)
+        await change_order(connection, subject, status=status, step=step, message=_BEGUN.get(status, "Under way."))
 
     async def note_found(self, connection: AsyncConnection, subject: str, step: str, found: Found) -> None:
         """Put what a step found on the order and its timeline."""
@@ -47,17 +62,25 @@ class OrderRecordPort:
         if isinstance(error, NotReady):
             await keep_faults(connection, flow_id, error.readiness_faults)
 
+    async def note_delayed(self, connection: AsyncConnection, subject: str, step: str, failure: Failure) -> None:
+        """Say on the timeline what the order waits for."""
+        status = await order_status(connection, subject)
+        answer = delay_for_seller(failure.said, failure.system)
+        message = f"Delayed. {answer} Tried {failure.attempt} of {failure.attempts_max} times; it goes on by itself."
+        await change_order(connection, subject, status=status, step=step, message=message)
+
     async def end(self, connection: AsyncConnection, flow: Row[Any], ending: Ending, reason: str) -> Callable[[], None]:
         """Write the order's end and its event. Returns what counts it."""
         status, reason_code = _STATUS_OF_ENDING[ending.kind], ending.reason_code or None
+        told = await _told(connection, flow, ending, reason)
         version = await change_order(
             connection,
             flow.subject,
             status=status,
             step=ending.step or "end",
-            message="The order is booked." if ending.kind == "succeeded" else reason,
+            message=told or "The order is booked.",
             reason_code=reason_code,
-            reason=reason or None,
+            reason=told or None,
         )
         facts = await _facts(connection, flow.subject)
         await append_event(
@@ -76,10 +99,27 @@ class OrderRecordPort:
         )
         return partial(_count, status, ending.reason_code, facts["total"])
 
-    async def go_on(self, connection: AsyncConnection, subject: str, phase: str, step: str, message: str) -> None:
-        """Have a parked order be under way again."""
+    async def go_on(
+        self,
+        connection: AsyncConnection,
+        subject: str,
+        phase: str,
+        step: str,
+        message: str,  # noqa: ARG002 it names people and steps, which are not for sellers
+    ) -> None:
+        """Have a parked order be under way again. Who decided it, and why, is with the decision."""
         cleared = {"reason_code": None, "reason": None, "faults": None}
-        await change_order(connection, subject, status=OrderStatus(phase), step=step, message=message, **cleared)
+        told = _DECIDED.get(step, _DECIDED["retry"])
+        await change_order(connection, subject, status=OrderStatus(phase), step=step, message=told, **cleared)
+
+
+async def _told(connection: AsyncConnection, flow: Row[Any], ending: Ending, reason: str) -> str:
+    """Why the order is not booked, in its seller's words. Of a quote that is not ready, every fault."""
+    faults = await connection.scalar(select(orders.c.faults).where(orders.c.order_id == flow.subject))
+    said = reason.removeprefix(ending.preamble).removeprefix(": ")
+    undoing_to = (flow.undoing_to or {}).get("kind", "")
+    readable = bool(faults)
+    return reason_for_seller(ending, said, last_failure(flow.results), undoing_to=undoing_to, readable=readable)
 
 
 async def _facts(connection: AsyncConnection, order_id: str) -> dict[str, Any]:

@@ -27,11 +27,11 @@ from process_api.engine.steps import Step
 from process_api.orders.billing_start import cancel_billing, find_billing, start_billing
 from process_api.orders.checks import OrderSubmission, check_quote, load_quote
 from process_api.orders.corrections import order_corrections
-from process_api.orders.crm_report import report_ending, report_to_crm
 from process_api.orders.erp_booking import book_erp_order, cancel_erp_order, find_erp_order
 from process_api.orders.late_requests import look_again
 from process_api.orders.record import find_order
 from process_api.orders.record_port import OrderRecordPort
+from process_api.orders.reports.crm_report import report_ending, report_to_crm
 from process_api.orders.tax import calculate_tax
 from process_api.pricing.prices_and_tax import align_prices
 from process_api.resources import Resources

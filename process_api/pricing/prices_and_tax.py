@@ -14,7 +14,7 @@ from process_api.pricing.discount_policy import DiscountPolicy
 from process_api.quotes.amounts import accepted_net, taxed_lines
 from process_api.system_client import SystemClient
 from shared.canonical import Money, MoneyError, Quote, TaxCalculation, TaxRequest
-from shared.problem import Rejected
+from shared.problem import Refused
 
 
 class PricedContext(Protocol):
@@ -59,9 +59,9 @@ async def align_prices(context: PricedContext) -> Found:
         if problem is not None:
             (unsold if difference is None else outside).append(problem)
     if unsold:
-        raise Rejected(" ".join(unsold), reason_code="unknown_product")
+        raise Refused(" ".join(unsold), reason_code="unknown_product")
     if outside:
-        raise Rejected(" ".join(outside), reason_code="price_outside_policy")
+        raise Refused(" ".join(outside), reason_code="price_outside_policy")
     return Found(f"All {len(quote.lines)} prices are within policy.")
 
 
@@ -81,7 +81,5 @@ async def tax_of(context: QuotedContext) -> QuoteTax:
         taxed = Money.of(sum(taxes.values(), Decimal(0)), quote.currency)
         total = accepted_net(quote) + taxed
     except MoneyError as error:
-        raise Rejected(
-            f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
-        ) from error
+        raise Refused(f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large") from error
     return QuoteTax(tax, taxes, taxed, total, place_of(account))

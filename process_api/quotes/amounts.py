@@ -6,7 +6,7 @@ from process_api.legal_entities import LegalEntity
 from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import BillingFrequency, Money, MoneyError, Quote, QuoteLine, Recurrence, TaxedLine
 from shared.canonical.money import NET_MAX, minor_units
-from shared.problem import Rejected
+from shared.problem import Refused
 
 SHIPPING_LINE_ID = "shipping"
 """The id under which shipping is taxed and booked: it is no line of the quote."""
@@ -20,7 +20,7 @@ def check_amounts(quote: Quote, rules: LegalEntity | None = None) -> None:
     """Raise Rejected where the quote's amounts cannot be booked as they are, with every reason."""
     faults = amount_faults(quote, rules)
     if faults:
-        raise Rejected(" ".join(fault.message for fault in faults), reason_code=faults[0].code)
+        raise Refused(" ".join(fault.message for fault in faults), reason_code=faults[0].code)
 
 
 def amount_faults(quote: Quote, rules: LegalEntity | None = None) -> list[ReadinessFault]:

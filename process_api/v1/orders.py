@@ -9,8 +9,12 @@ from msgspec import Meta
 
 from process_api.access.idempotency import IdempotencyKey, parse_key
 from process_api.access.subjects import about_order, about_quote_in_body
+from process_api.engine.failures import Delay
 from process_api.orders.intake import OrderIntake, Submission
 from process_api.orders.record import OrderRecord, TimelineEntry
+from process_api.orders.reports.seller_endings import delay_for_seller
+from process_api.orders.reports.totals import order_total
+from process_api.orders.submission import ORDER_SUBMISSION
 from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Money, OrderStatus
 from shared.canonical.wire import END, CurrencyCode, DecimalText, RecordId
@@ -18,10 +22,14 @@ from shared.contract.headers import STATUS_ADDRESS
 from shared.identity.auth import Principal
 from shared.identity.resource_metadata import location
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
+from shared.moment import Moment
 from shared.operations.operation import operation
 from shared.problem import NotFound
+from shared.seller_words import system_name
 
 OWNER = "order-desk"
+_AFTER_THE_END = (ORDER_SUBMISSION.report_ending, ORDER_SUBMISSION.late_request_sweep)
+_INTERNAL_STEPS = frozenset(step.name for step in _AFTER_THE_END if step is not None)
 OrderIdParameter = Annotated[
     str,
     PathParameter(
@@ -54,16 +62,33 @@ class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class TimelineView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One thing that happened to an order, in plain words."""
+    """One thing that happened to an order, in plain words. An `internal` one is about our own work, not the order."""
 
     at: str
     status: OrderStatus
     step: str
     message: str
+    internal: bool = False
+
+
+class OrderDelay(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What an order waits for: `system` did not do what it was asked, and is asked again at `next_attempt_at`.
+
+    `message` is its answer in plain words.
+    """
+
+    system: str
+    message: str
+    attempt: int
+    attempts_max: int
+    next_attempt_at: Moment
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An order: where it is, its ids in every system, and what went wrong, if anything did."""
+    """An order: where it is, its ids in every system, and what went wrong, if anything did.
+
+    `delay` is there while an attempt is being repeated. `total` is what the customer accepted until the tax is known.
+    """
 
     order_id: str
     quote_id: str
@@ -84,6 +109,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reason_code: str | None = None
     reason: str | None = None
     faults: list[ReadinessFault] = msgspec.field(default_factory=list)
+    delay: OrderDelay | None = None
 
 
 @post(
@@ -149,6 +175,18 @@ async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdPara
     return order_view(record, await orders.timeline(request.user.tenant, order_id))
 
 
+def _delay(delay: Delay | None) -> OrderDelay | None:
+    if delay is None:
+        return None
+    return OrderDelay(
+        system=system_name(delay.system),
+        message=delay_for_seller(delay.answer, delay.system),
+        attempt=delay.attempt,
+        attempts_max=delay.attempts_max,
+        next_attempt_at=delay.next_attempt_at,
+    )
+
+
 def order_view(record: OrderRecord, timeline: list[TimelineEntry]) -> OrderView:
     """An order as the process tier shows it."""
     return OrderView(
@@ -161,11 +199,18 @@ def order_view(record: OrderRecord, timeline: list[TimelineEntry]) -> OrderView:
         created_at=record.created_at,
         updated_at=record.updated_at,
         timeline=[
-            TimelineView(at=entry.at, status=entry.status, step=entry.step, message=entry.message) for entry in timeline
+            TimelineView(
+                at=entry.at,
+                status=entry.status,
+                step=entry.step,
+                message=entry.message,
+                internal=entry.step in _INTERNAL_STEPS,
+            )
+            for entry in timeline
         ],
         account_id=record.account_id,
         legal_entity=record.legal_entity,
-        total=record.total,
+        total=order_total(record),
         tax=record.tax,
         erp_order_id=record.erp_order_id,
         erp_order_number=record.erp_order_number,
@@ -173,4 +218,5 @@ def order_view(record: OrderRecord, timeline: list[TimelineEntry]) -> OrderView:
         reason_code=record.reason_code,
         reason=record.reason,
         faults=record.faults,
+        delay=_delay(record.delay),
     )

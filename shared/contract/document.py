@@ -24,6 +24,7 @@ _VERSION = re.compile(r"/(v[1-9][0-9]*)/")
 _POOLS = ("schemas", "headers")
 _REFERENCE = re.compile(r'"#/components/(schemas|headers)/([^"]+)"')
 _FIRST_SENTENCE = re.compile(r"(.+?)[.:](?:\s|$)", re.DOTALL)
+_FIELD = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 _HEALTH_TAG = "Whether the tier runs, and whether it and everything it depends on can serve. Needs no token."
 _INT32_END = 2**31
 UNKNOWN_QUERY = (
@@ -68,8 +69,11 @@ def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
             _describe(described, handler, method, plain=app.state.tier.refusals.plain)
             if app.state.tier.published.answer_within_s is not None:
                 described["x-quoteway-answer-within-seconds"] = app.state.tier.published.answer_within_s
+    _name_fields_as_sent(schemas)
     if version is not None:
         _keep_version(document, version, _number_of(app, version))
+        if app.state.tier.refusals.plain and version == "v1":
+            _forget_moments(schemas)
     add_examples(document, load_examples(app.state.tier.published.examples))
     share_problems(document)
     _describe_tags(document, app.state.tier.published.tags)
@@ -112,7 +116,7 @@ def _keep_version(document: dict[str, Any], version: str, number: str) -> None:
 
 
 def _describe_schemas(schemas: dict[str, Any], app: Litestar) -> None:
-    """Give each type its docstring, and close those of requests: Litestar leaves both out for msgspec's."""
+    """Give each type its docstring and formats, and close those of requests: Litestar leaves them out for msgspec's."""
     sent, answered = [], [Problem]
     for _, _, handler in _handlers(app):
         signature = handler.parsed_fn_signature
@@ -124,9 +128,36 @@ def _describe_schemas(schemas: dict[str, Any], app: Litestar) -> None:
         for name, schema in described.items():
             if name in schemas and "description" in schema:
                 schemas[name]["description"] = inspect.cleandoc(schema["description"])
+            for field, said in schema.get("properties", {}).items():
+                if "format" in said and field in schemas.get(name, {}).get("properties", {}):
+                    schemas[name]["properties"][field]["format"] = said["format"]
             if name in schemas and kinds is sent and schema.get("additionalProperties") is False:
                 schemas[name]["additionalProperties"] = False
                 _bound_inner(schemas[name], schema)
+
+
+def _name_fields_as_sent(schemas: dict[str, Any]) -> None:
+    """Call fields in descriptions what they are called on the wire: docstrings have our names."""
+    sent = {name for schema in schemas.values() for name in schema.get("properties", {})}
+
+    def as_sent(quoted: re.Match[str]) -> str:
+        first, *others = quoted[1].split("_")
+        name = first + "".join(each.capitalize() for each in others)
+        return f"`{name}`" if name in sent and quoted[1] not in sent else quoted[0]
+
+    for schema in schemas.values():
+        for described in (schema, *schema.get("properties", {}).values()):
+            if "description" in described:
+                described["description"] = _FIELD.sub(as_sent, described["description"])
+
+
+def _forget_moments(schemas: dict[str, Any]) -> None:
+    """Take the format of times away: orgs have registered the first version with texts, which their Apex reads."""
+    for schema in schemas.values():
+        for described in schema.get("properties", {}).values():
+            if described.get("format") == "date-time":
+                described.pop("examples", None)
+                del described["format"]
 
 
 def _bound_inner(schema: dict[str, Any], said: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from msgspec import Meta
 
 from shared.identity.principal import OwnToken, Principal
 from shared.outbound.http_client import OutboundClient, Transport
-from shared.outbound.network import OutboundSettings
+from shared.outbound.outbound_settings import OutboundSettings
 from shared.problem import QuotewayError, Unauthenticated, Unavailable
 
 # After this long without an answer, health says that revocations may be unknown.

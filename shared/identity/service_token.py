@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from shared.outbound.http_client import HTTPFailure, OutboundClient, Transport, TransportFailure, open_network
-from shared.outbound.network import OutboundSettings
+from shared.outbound.outbound_settings import OutboundSettings
 from shared.problem import Unavailable
 
 with warnings.catch_warnings():

@@ -80,7 +80,7 @@ class PublishedKeys:
         try:
             await self._fetch()
         except Unavailable as error:
-            return error.detail
+            return error.for_operators
         return None
 
     async def find(self, kid: str) -> PublicKey | None:

@@ -19,6 +19,9 @@ BODY_TIMEOUT_S = 10.0
 DEPTH_MAX = 32
 # Lines of an order, and items of any other array.
 ITEMS_MAX = 1500
+# Up to here a number with a point is exactly the whole number that it looks like.
+_EXACT_MAX = 2**53
+_UNREAD = object()
 # Ids are segments of addresses to the tiers behind, where these have a meaning of their own (shared.outbound.paths).
 _DOT_SEGMENTS = frozenset({".", ".."})
 _MEMBER = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
@@ -110,20 +113,41 @@ def check_shape(body: bytes, kind: Any) -> None:
     try:
         msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
+        content = _read(body)
+        if _fits_with_whole_numbers(content, kind):
+            return
         detail, _, path = str(error).partition(" - at `$")
         # A fault that is not found by going through the type is still told, as the decoder has it.
-        faults = _all_faults(body, kind) or [shape_fault(path.rstrip("`"), detail)]
+        faults = (faults_of(content, kind) if content is not _UNREAD else []) or [shape_fault(path.rstrip("`"), detail)]
         raise InvalidRequest("The request is not valid.", faults) from error
     except msgspec.DecodeError as error:  # half of a surrogate pair, which Python's own parser lets through
         raise _invalid(f"The body is not JSON: {error}.") from error
 
 
-def _all_faults(body: bytes, kind: Any) -> list[Fault]:
-    """None where the body is no JSON behind the first of them."""
+def _read(body: bytes) -> Any:
+    """The body, without a type: 1.0 is the whole number 1, as JSON Schema says. _UNREAD where it is no JSON."""
     try:
-        return faults_of(msgspec.json.decode(body), kind)
+        return _with_whole_numbers(msgspec.json.decode(body))
     except msgspec.DecodeError:
-        return []
+        return _UNREAD
+
+
+def _fits_with_whole_numbers(content: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(content, kind)
+    except msgspec.ValidationError:
+        return False
+    return content is not _UNREAD
+
+
+def _with_whole_numbers(content: Any) -> Any:
+    if isinstance(content, float) and content.is_integer() and abs(content) <= _EXACT_MAX:
+        return int(content)
+    if isinstance(content, list):
+        return [_with_whole_numbers(each) for each in content]
+    if isinstance(content, dict):
+        return {name: _with_whole_numbers(each) for name, each in content.items()}
+    return content
 
 
 def shape_fault(path: str, detail: str) -> Fault:

@@ -71,6 +71,26 @@ def sentence_of(message: str) -> str:
     return told if told.endswith(".") else f"{told}."
 
 
+def parameter_sentence(message: str, kind: Any, description: str) -> str:
+    """What the decoder said of a parameter, as a sentence that names what is possible."""
+    if message.startswith("Invalid enum value"):
+        allowed = [str(each) for choice in _choices(inspect.type_info(kind)) for each in _allowed(choice)]
+        if allowed:
+            return f"Expected one of {', '.join(allowed)}; got another text."
+    told = sentence_of(message)
+    return f"{told} {description.rstrip('.')}." if told == _FORM and description else told
+
+
+def _choices(kind: Any) -> Iterator[Any]:
+    """The choices that a type consists of, alone or beside others."""
+    bare = _bare(kind)
+    if isinstance(bare, inspect.UnionType):
+        for each in bare.types:
+            yield from _choices(each)
+    elif isinstance(bare, inspect.EnumType | inspect.LiteralType):
+        yield bare
+
+
 def _faults(kind: Any, value: Any, at: str) -> Iterator[Fault]:
     about: dict[str, Any] = {}
     while isinstance(kind, inspect.Metadata):

@@ -79,7 +79,7 @@ class Watched:
         except TimeoutError:
             self._found = f"does not answer within {READY_TIMEOUT_S:.0f} s"
         except QuotewayError as error:
-            self._found = error.detail
+            self._found = error.for_operators
         except Exception:  # noqa: BLE001 a defect in one check must not leave the others' findings untold
             _log.exception("a health check failed")
             self._found = "cannot be looked at"

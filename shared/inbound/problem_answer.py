@@ -12,7 +12,7 @@ from litestar.params import ParameterKwarg
 
 from shared.identity.resource_metadata import complete_challenge
 from shared.inbound.body import BODY_BYTES_MAX, shape_fault
-from shared.inbound.body_faults import sentence_of
+from shared.inbound.body_faults import parameter_sentence
 from shared.problem import (
     PROBLEM_MEDIA_TYPE,
     Fault,
@@ -24,6 +24,7 @@ from shared.problem import (
     QuotewayError,
     VendorError,
 )
+from shared.seller_words import put_plainly
 from shared.telemetry.process_telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,11 @@ def answer_problem(
         challenge = headers.get("WWW-Authenticate")
         if challenge is not None:
             headers["WWW-Authenticate"] = complete_challenge(challenge, request.scope, public_url)
+        if plain and isinstance(error, VendorError):
+            detail = error.detail
+            put_plainly(error)
+            if error.detail != detail:
+                _log.warning("%s %s: %s", request.method, request.url.path, error.for_operators)
         problem = error.problem(correlation_id)
         if isinstance(error, VendorError):
             problem = _told(problem, discreet)
@@ -68,7 +74,7 @@ def answer_problem(
 def _told(problem: Problem, discreet: Callable[[str], str] | None) -> Problem:
     """What is told of a vendor's error: its own words only by a tier that takes persons out of them first."""
     if discreet is None:
-        return msgspec.structs.replace(problem, vendor_said="", what_to_do="", attempts_max=0)
+        return msgspec.structs.replace(problem, vendor_said="", what_to_do="", attempts_max=0, vendor="")
     candidates = [Fault(pointer=fault.pointer, detail=discreet(fault.detail)) for fault in problem.errors]
     return msgspec.structs.replace(
         problem, detail=discreet(problem.detail), vendor_said=discreet(problem.vendor_said), errors=candidates
@@ -117,9 +123,14 @@ def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> F
     argument = str(item.get("key", ""))
     field = request.route_handler.parsed_fn_signature.parameters.get(argument)
     definition = field.kwarg_definition if field is not None else None
-    name, source = argument, "query"
+    name, source, description = argument, "query", ""
     if isinstance(definition, ParameterKwarg):
-        name, source = definition.name or argument, definition.param_type.value
+        name, source, description = (
+            definition.name or argument,
+            definition.param_type.value,
+            definition.description or "",
+        )
     if name in request.path_params:
         source = "path"
-    return Fault(pointer=f"{source}/{name}", detail=sentence_of(str(item.get("message", "This is not valid."))))
+    message, kind = str(item.get("message", "This is not valid.")), field.annotation if field is not None else object
+    return Fault(pointer=f"{source}/{name}", detail=parameter_sentence(message, kind, description))

@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import httpx
 import msgspec
 
-from shared.outbound.network import Answer, Exchange, Network, OutboundSettings
+from shared.outbound.network import Answer, Exchange, Network
+from shared.outbound.outbound_settings import OutboundSettings
 from shared.problem import OutcomeUnknown, Problem, QuotewayError, Unavailable, error_from_problem
 from shared.telemetry.metrics import outbound_request
 from shared.telemetry.process_telemetry import current_correlation_id
@@ -104,7 +105,8 @@ class OutboundClient:
             try:
                 return await self._send_once(method, path, headers, params, content)
             except httpx.RequestError as error:  # also an answer that cannot be read, such as broken compression
-                if attempt < attempts_max:
+                # One that stays silent for so long is not asked again at once: whoever waits for us has a limit too.
+                if attempt < attempts_max and not isinstance(error, httpx.ReadTimeout):
                     await asyncio.sleep(_BACKOFF_S[attempt - 1] * random.uniform(0.5, 1.5))  # noqa: S311 jitter is no secret
                     continue
                 raise self._failure(error, safe=safe) from error
@@ -138,8 +140,9 @@ class OutboundClient:
     def _failure(self, error: httpx.RequestError, *, safe: bool) -> QuotewayError:
         kind = type(error).__name__
         if safe or isinstance(error, _NOT_SENT):
-            return Unavailable(f"{self.peer} does not answer ({kind})", vendor=self.peer)
-        return OutcomeUnknown(f"{self.peer} took the request, but its answer was lost ({kind})", vendor=self.peer)
+            return Unavailable(f"{self.peer} does not answer.", vendor=self.peer, vendor_said=kind)
+        lost = f"{self.peer} took the request, but its answer was lost."
+        return OutcomeUnknown(lost, vendor=self.peer, vendor_said=kind)
 
 
 # The reason of what another tier of ours refuses for what we ask: asked again, it would be no other.

@@ -18,6 +18,8 @@ from pyreqwest.client import ClientBuilder
 from pyreqwest.http import HeaderMap
 from pyreqwest.request import RequestBuilder
 
+from shared.outbound.outbound_settings import OutboundSettings
+
 # Shorter than the 5 s after which our tiers' servers close an idle connection: a write sent into one that is being
 # closed would be an unknown outcome for nothing.
 _KEEP_ALIVE_S = 2.0
@@ -26,16 +28,6 @@ _UNSENT_HEADERS = frozenset({"host", "content-length", "connection", "transfer-e
 # reqwest's own words for "no connection came about". pyreqwest reports a connection that broke, or stayed silent, after
 # the request was sent as an error in connecting too: only these words say that nothing was sent.
 _CONNECTING = "client error (Connect)"
-
-
-@dataclass(frozen=True)
-class OutboundSettings:
-    """How long to wait, in seconds, and how many connections to hold."""
-
-    connect_timeout_s: float = 3.0
-    answer_timeout_s: float = 15.0
-    connections_max: int = 100
-    read_attempts_max: int = 3
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,14 @@ Each adapter has one table of these, since only it knows its vendor's words. A s
 "no": an order must not be refused because an administrator has switched something off.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from shared.problem import NeedsDecision, QuotewayError, Rejected, Unavailable
+from shared.seller_words import is_plain
 from system_api.vendor.replies import jittered_s
 
 About = Literal["record", "passing", "setup", "our_request"]
-# What a seller cannot read: field names of an org, snake case, queries, patterns, placeholders, markup, classes.
-_NOT_PLAIN = re.compile(
-    r"__[cr]\b|\b[a-z]+_[a-z_]+\b|\b(?:SELECT|FROM|WHERE)\b|[{}<>\\^$|*]|%\(|\[[^\]]*\]|\b[A-Z]+(?:_[A-Z]+)+\b|\w+\.\w+\.\w+|\n"
-)
-_SENTENCE_CHARS_MAX = 300
 _DEFECT = "Have the integration team look at the request in the log: Quoteway sent {} something that it does not take."
 
 
@@ -63,11 +58,6 @@ def refusal(
         vendor_said=vendor_said,
         what_to_do=meaning.what_to_do,
     )
-
-
-def is_plain(sentence: str) -> bool:
-    """Whether a seller can read the sentence: none of a vendor's syntax is in it."""
-    return len(sentence) <= _SENTENCE_CHARS_MAX and _NOT_PLAIN.search(sentence) is None
 
 
 def _own_words(vendor: str, sentence: str) -> str:

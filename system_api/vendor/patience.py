@@ -17,6 +17,10 @@ class Patience(Protocol):
     """What a connection says of how long it wants to be waited for; None leaves it to the process tier."""
 
     @property
+    def product(self) -> str:
+        """The vendor's name."""
+
+    @property
     def settle_s(self) -> int | None:
         """Seconds in which a lost request arrives."""
 
@@ -44,10 +48,11 @@ def forget_use(app: ASGIApp) -> ASGIApp:
 
 
 def tell_patience(error: VendorError) -> None:
-    """Put on an error how long the connection that it came over wants to be waited for."""
+    """Put on an error whose it is, and how long the connection that it came over wants to be waited for."""
     connection = _used.get()
     if connection is None:
         return
+    error.vendor = error.vendor or connection.product
     if isinstance(error, OutcomeUnknown) and error.retry_after_s is None:
         error.retry_after_s = connection.settle_s
     if isinstance(error, Unavailable):

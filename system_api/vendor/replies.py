@@ -58,8 +58,10 @@ def trustless(
 
 def failure(vendor: str, status: int, said: str, *, writes: bool, retry_after_s: int | None = None) -> VendorError:
     """The error for an answer that comes from something in between, or from a vendor that is out of order."""
-    what = f"does not answer as it should (HTTP status {status})."
-    return trustless(vendor, what, writes=writes, retry_after_s=retry_after_s, vendor_said=said)
+    said = f"HTTP status {status}: {said}" if said else f"HTTP status {status}"
+    return trustless(
+        vendor, "does not answer as it should.", writes=writes, retry_after_s=retry_after_s, vendor_said=said
+    )
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 ObjectName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,79}$(?!\n)")]
+EventName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9_]{0,79})?$(?!\n)")]
 FieldPath = Annotated[
     str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,4})?$(?!\n)", max_length=250)
 ]
@@ -33,12 +34,16 @@ class _Names(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class SalesforceObjects(_Names, frozen=True, kw_only=True):
-    """Which object of the org holds what. `order` is Quoteway's own, in which a seller sees where an order is."""
+    """Which object of the org holds what. `order` is Quoteway's own, in which a seller sees where an order is.
+
+    `order_event` is the platform event that says so; "": none is published.
+    """
 
     account: ObjectName = "Account"
     quote: ObjectName = "Quote"
     line: ObjectName = "QuoteLineItem"
     order: ObjectName = "Quoteway_Order__c"
+    order_event: EventName = "Quoteway_Order_Status__e"
 
 
 class AccountFields(_Names, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """The documents are complete: valid OpenAPI, every operation described, every problem named."""
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -195,3 +197,14 @@ def test_what_is_counted_says_so_in_its_headers(documents: dict[str, dict[str, A
                 counted = bool(operation["security"]) and status not in {"401", "403", "500"}
                 headers = resolved(document, answer)["headers"]
                 assert ("RateLimit" in headers) is counted, f"{method} {path} {status}"
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_description_calls_a_field_what_only_our_code_calls_it(
+    documents: dict[str, dict[str, Any]], name: str
+) -> None:
+    text = json.dumps(documents[name])
+    for word in set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", text)):
+        first, *others = word.split("_")
+        sent = first + "".join(each.capitalize() for each in others)
+        assert f'"{sent}": {{' not in text, (word, sent)

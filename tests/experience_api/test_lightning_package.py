@@ -1,6 +1,6 @@
 """The Salesforce package: what the name map reads and writes is in it, and it says what the simulator says.
 
-No Apex compiler runs here: what is checked is the form of its files, and what they promise each other.
+What is checked is the form of its files, and what they promise each other. `make salesforce` type-checks the Apex.
 """
 
 import re

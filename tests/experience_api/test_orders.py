@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from experience_api.order_words import REASON_TEXTS, STATUS_TEXTS
+from experience_api.order_words import STATUS_TEXTS
 from shared.canonical import OrderStatus
+from shared.seller_words import REASON_TEXTS
 from tests.experience_api.conftest import SUBMISSION, Experience
 from tests.experience_api.recorded_answers import (
     ACCOUNT_ID,
@@ -152,6 +153,12 @@ async def test_a_booked_order_shows_what_a_sales_user_looks_for(experience: Expe
         "retryAfterSeconds": 0,
         "warnings": [],
         "faults": [],
+        "delayed": False,
+        "delaySystemName": "",
+        "delayReason": "",
+        "attempt": 0,
+        "attemptsMax": 0,
+        "nextAttemptAt": "",
     }
 
 
@@ -165,7 +172,7 @@ async def test_a_rejected_order_says_in_plain_words_what_went_wrong_and_what_to_
     assert view["reasonDetail"] == "Credit refused: 4000.00 EUR of 5000.00 EUR are owed."
     assert view["nextStep"].endswith("submit the quote again.")
     assert view["finished"] is True
-    assert (view["totalAmount"], view["currencyIsoCode"], view["orderNumber"]) == ("", "", "")
+    assert (view["totalAmount"], view["currencyIsoCode"], view["orderNumber"]) == ("5883.19", "EUR", "")
 
 
 @pytest.mark.parametrize(
@@ -197,14 +204,91 @@ async def test_a_new_order_is_neither_finished_nor_wrong(experience: Experience)
 
 
 async def test_a_parked_order_is_not_finished_but_is_asked_for_seldom(experience: Experience) -> None:
-    parked = {**REJECTED_ORDER, "status": "parked", "reasonCode": "outcome_unknown", "reason": "Look at the ERP."}
+    parked = {
+        **REJECTED_ORDER,
+        "status": "parked",
+        "reasonCode": "outcome_unknown",
+        "reason": "Tryton: ReadTimeout in book_erp_order.",
+    }
     experience.process.will_answer(parked)
 
     view = (await experience.get(f"/v1/orders/{ORDER_ID}")).json()
 
     assert (view["finished"], view["retryAfterSeconds"]) == (False, 60)
     assert view["whatWentWrong"] == REASON_TEXTS["outcome_unknown"]
+    assert view["reasonDetail"] == view["whatWentWrong"]
     assert "do not submit the quote again" in view["nextStep"]
+
+
+async def test_a_parked_order_names_the_system_where_the_process_api_does(experience: Experience) -> None:
+    reason = "Stripe does not answer. This has lasted for so long that the order is stopped."
+    parked = {**REJECTED_ORDER, "status": "parked", "reasonCode": "unavailable", "reason": reason}
+    experience.process.will_answer(parked)
+
+    view = (await experience.get(f"/v1/orders/{ORDER_ID}")).json()
+
+    assert (view["whatWentWrong"], view["reasonDetail"]) == (reason, reason)
+
+
+DELAY = {
+    "system": "Stripe",
+    "message": "Stripe does not answer.",
+    "attempt": 2,
+    "attemptsMax": 8,
+    "nextAttemptAt": "2026-03-02T09:16:00.000Z",
+}
+
+
+async def test_an_order_that_is_being_tried_again_is_delayed_and_says_by_whom_and_until_when(
+    experience: Experience,
+) -> None:
+    experience.process.will_answer({**BOOKED_ORDER, "status": "provisioning", "delay": DELAY})
+
+    view = (await experience.get(f"/v1/orders/{ORDER_ID}")).json()
+
+    assert (view["delayed"], view["delaySystemName"], view["delayReason"]) == (
+        True,
+        "Stripe",
+        "Stripe does not answer.",
+    )
+    assert (view["attempt"], view["attemptsMax"], view["nextAttemptAt"]) == (2, 8, "2026-03-02T09:16:00.000Z")
+    assert view["statusText"] == "Delayed. Stripe does not answer."
+    assert "tried again by itself" in view["nextStep"]
+    assert (view["status"], view["finished"], view["retryAfterSeconds"]) == ("provisioning", False, 2)
+
+
+async def test_what_we_did_after_the_end_is_not_on_a_sellers_timeline(experience: Experience) -> None:
+    ours = [
+        {"at": "2026-03-02T09:15:08.000Z", "status": "rejected", "step": "report_ending", "internal": True,
+         "message": "Salesforce knows that the order is rejected."},
+        {"at": "2026-03-02T09:25:08.000Z", "status": "rejected", "step": "second_look", "internal": True,
+         "message": "Looked again: no request has arrived late."},
+    ]  # fmt: skip
+    experience.process.will_answer({**REJECTED_ORDER, "timeline": [*REJECTED_ORDER["timeline"], *ours]})
+
+    view = (await experience.get(f"/v1/orders/{ORDER_ID}")).json()
+
+    assert view["timeline"][-1]["status"] == "rejected"
+    assert view["timeline"][-1]["message"] == "Credit refused: 4000.00 EUR of 5000.00 EUR are owed."
+
+
+@pytest.mark.parametrize(
+    ("reason_code", "says"),
+    [
+        ("credit_refused", "credit desk"),
+        ("quote_expired", "Extend the quote"),
+        ("quote_not_accepted", "accept the quote"),
+        ("unknown_product", "Exchange or remove the product"),
+        ("read_back_mismatch", "integration team"),
+        ("a_code_of_next_year", "Mend what went wrong"),
+    ],
+)
+async def test_the_next_step_of_a_rejected_order_fits_its_reason(
+    experience: Experience, reason_code: str, says: str
+) -> None:
+    experience.process.will_answer({**REJECTED_ORDER, "reasonCode": reason_code})
+
+    assert says in (await experience.get(f"/v1/orders/{ORDER_ID}")).json()["nextStep"]
 
 
 async def test_fields_that_the_process_api_adds_later_are_passed_over(experience: Experience) -> None:
@@ -230,6 +314,15 @@ async def test_an_impossible_order_id_is_refused_before_the_process_api_hears_of
 
     assert answer.status_code in {400, 404}
     assert experience.process.requests == []
+
+
+async def test_a_whole_number_may_have_a_point_as_json_schema_says(experience: Experience) -> None:
+    experience.process.will_answer(accepted(), 202)
+
+    answer = await experience.submit({**SUBMISSION, "quoteRevision": 1.0})
+
+    assert answer.status_code == 202, answer.text
+    assert json.loads(experience.process.requests[0].content) == SUBMISSION
 
 
 def test_every_status_has_words() -> None:

@@ -108,7 +108,7 @@ async def test_a_submission_is_sent_once_whatever_happens(
 async def test_a_read_is_tried_again_and_then_unavailable(
     experience: Experience, method: str, path: str, body: Any
 ) -> None:
-    experience.process.answers.append(httpx.ReadTimeout("slow"))
+    experience.process.answers.append(httpx.ReadError("cut off"))
 
     answer = await experience.call(method, path, body)
 
@@ -118,7 +118,7 @@ async def test_a_read_is_tried_again_and_then_unavailable(
 
 
 async def test_a_read_that_succeeds_the_second_time_is_a_success(experience: Experience) -> None:
-    experience.process.answers.append(httpx.ReadTimeout("slow"))
+    experience.process.answers.append(httpx.ReadError("cut off"))
     experience.process.will_answer(BOOKED_ORDER)
 
     assert (await experience.get(ORDER)).status_code == 200
@@ -150,7 +150,7 @@ async def test_the_deadline_holds_for_all_attempts_together(
 ) -> None:
     async def slow_failure(_: httpx.Request) -> httpx.Response:
         await asyncio.sleep(0.25)
-        raise httpx.ReadTimeout("slow")
+        raise httpx.ReadError("cut off")
 
     monkeypatch.setattr(process_client, "DEADLINE_S", 0.4)
     experience.process.answers.append(slow_failure)
@@ -173,7 +173,7 @@ async def test_time_spent_before_the_call_counts(experience: Experience, monkeyp
 
 
 async def test_an_issuer_that_gives_no_token_is_unavailable(
-    settings: ExperienceSettings, caller_headers: dict[str, str]
+    settings: ExperienceSettings, caller_headers: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """The issuer goes away between its keys and our token: for a submission, too, nothing was sent."""
     process = RecordedProcess()
@@ -198,5 +198,6 @@ async def test_an_issuer_that_gives_no_token_is_unavailable(
         answer = await client.post("/v1/orders", json=SUBMISSION, headers={**caller_headers, "Idempotency-Key": "k"})
 
     assert answer.status_code == 503
-    assert "issuer" in answer.json()["detail"]
+    assert answer.json()["detail"] == "Quoteway cannot be used at the moment. The integration team can see the reason."
+    assert "the issuer" in caplog.text, "and the integration team does"
     assert process.requests == []

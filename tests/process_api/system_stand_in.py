@@ -184,6 +184,7 @@ class SystemStandIn:
     vendor_said: str | None = None
     """The vendor's own words with a refusal, a decision or an outage to come."""
     what_to_do: str = ""
+    vendor: str = "Tryton"
     attempts_max: int | None = None
     """What the connection allows, told with an outage."""
     ended_tokens: set[str] = field(default_factory=set)
@@ -251,6 +252,7 @@ class SystemStandIn:
         return httpx.Response(200, content=msgspec.json.encode(found))
 
     def _error(self, operation: str, fault: str) -> QuotewayError:
+        operation = operation.replace("_", " ")  # as the system tier tells it: in plain words
         if fault == "rejected":
             said = f"{operation} was refused {self.refused_by}"
             refused = Rejected(said, reason_code="test_refusal", vendor_said=self.vendor_said)
@@ -258,7 +260,9 @@ class SystemStandIn:
             return refused
         if fault == "unavailable":
             said, to_do = f"{operation} is not available", self.what_to_do
-            error = Unavailable(said, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do)
+            error = Unavailable(
+                said, vendor=self.vendor, retry_after_s=0, vendor_said=self.vendor_said, what_to_do=to_do
+            )
             error.attempts_max = self.attempts_max
             return error
         return NeedsDecision(

@@ -153,6 +153,7 @@ async def test_nothing_late_leaves_everything_as_it_is(process: Process) -> None
 
     assert process.system.orders == before
     assert order["timeline"][-1]["message"] == "Looked again: no request has arrived late."
+    assert order["timeline"][-1]["internal"] is True
 
 
 async def test_a_second_look_that_fails_tells_the_operator(process: Process) -> None:

@@ -27,7 +27,7 @@ async def test_a_refusal_past_the_pivot_undoes_nothing(process: Process) -> None
     order = await submit_and_end(process)
 
     assert order["status"] == "parked"
-    assert "This was refused after there was no way back" in order["reason"]
+    assert order["reason"].startswith("report order status was refused by the vendor. The rest is booked already")
     assert [each.state for each in process.system.orders.values()] == [ErpOrderState.confirmed]
     assert {each.status for each in process.system.subscriptions.values()} == {SubscriptionStatus.active}
 
@@ -41,7 +41,7 @@ async def test_a_bad_end_that_salesforce_cannot_be_told_is_on_the_flow(process: 
     assert order["status"] == "rejected"
     flow = await process.flow(order["flowId"])
     assert "Salesforce does not know of this end" in flow["flow"]["whatToDo"]
-    assert "report_order_status was refused by the vendor" in flow["flow"]["whatToDo"]
+    assert "report order status was refused by the vendor" in flow["flow"]["whatToDo"]
 
 
 async def test_what_a_person_has_to_decide_parks_the_order_at_once(process: Process) -> None:
@@ -50,7 +50,7 @@ async def test_what_a_person_has_to_decide_parks_the_order_at_once(process: Proc
     order = await submit_and_end(process)
 
     assert (order["status"], order["reasonCode"]) == ("parked", "test_decision")
-    assert order["reason"] == "ensure_customer needs a decision"
+    assert order["reason"] == "ensure customer needs a decision."
     flow = await process.flow(order["flowId"])
     assert flow["flow"]["whatToDo"] == "Pick one of the two."
     attempts = [attempt for attempt in flow["attempts"] if attempt["step"] == "validate_customer"]
@@ -81,7 +81,7 @@ async def test_a_vendors_own_words_reach_the_operator_and_nobody_else(process: P
     flow = await process.flow(order["flowId"])
     attempt = next(each for each in flow["attempts"] if each["step"] == "book_erp_order")
     assert "Secret__c" in attempt["detail"].splitlines()[-1]
-    assert "create_order" in order["reason"]
+    assert "create order" in order["reason"]
     told = str(process.system.reports[order["orderId"]]) + str(order) + str(flow["flow"])
     assert "Secret__c" not in told
 

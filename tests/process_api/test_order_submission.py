@@ -142,10 +142,14 @@ async def test_an_erp_that_stays_away_parks_the_order(process: Process) -> None:
     order = await submit_and_end(process)
 
     assert order["status"] == "parked"
-    assert "This did not come to an end" in order["reason"]
+    assert order["reason"] == (
+        "create order is not available. This has lasted for so long that the order is stopped. The integration team "
+        "has to look into it."
+    )
     assert process.system.journal == [("report", f"{order['orderId']}:parked")]
     flow = await process.flow(order["flowId"])
     assert flow["flow"]["status"] == "parked"
+    assert flow["flow"]["reason"] == "This did not come to an end: create order is not available"
     assert flow["flow"]["whatToDo"]
     attempts = [attempt["outcome"] for attempt in flow["attempts"] if attempt["step"] == "book_erp_order"]
     assert attempts == ["unavailable"] * 3
@@ -219,7 +223,8 @@ async def test_an_undo_that_never_succeeds_parks_the_order(process: Process) -> 
     order = await submit_and_end(process)
 
     assert order["status"] == "parked"
-    assert "The order was refused, and what was booked could not be taken back" in order["reason"]
+    assert order["reason"].startswith("The order was refused, and what was booked of it could not be taken back yet.")
+    assert "Tryton has it still." in order["reason"]
 
 
 async def test_what_salesforce_must_say_before_an_order_begins(process: Process) -> None:

@@ -418,7 +418,7 @@ async def test_readiness_tells_another_revision_and_another_total(process: Proce
     [
         ("find_account", "Salesforce"),
         ("check_credit", "ERP"),
-        ("look_up_prices", "price lists"),
+        ("look_up_prices", "ERP and billing"),
         ("calculate_tax", "tax"),
     ],
 )
@@ -454,7 +454,7 @@ async def test_a_system_that_is_away_makes_the_step_try_again(desk: Desk) -> Non
 async def test_known_faults_are_told_although_a_system_is_away(desk: Desk) -> None:
     desk.process.system.fail("look_up_prices", "unavailable")
 
-    with pytest.raises(NotReady, match="There may be more: price lists could not be asked") as refused:
+    with pytest.raises(NotReady, match=r"There may be more: not all could be asked \(ERP and billing\)\.") as refused:
         (await desk.examine(changed(status=QuoteStatus.draft))).require()
     assert refused.value.reason_code == "quote_not_accepted"
 

@@ -1,12 +1,14 @@
 """A flow runs by the step table that it began with, and waits for a worker that knows it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from process_api.engine.flow_kind import FlowKind
+from process_api.engine.queues import EARLIER_QUEUES, QUEUES
 from tests.patience import until
 from tests.process_api.any_flow import flow_of, runs
 from tests.process_api.conftest import Process
@@ -73,6 +75,13 @@ async def test_a_flow_that_a_worker_does_not_know_waits_for_one_that_does(proces
     with runs(process, specimen, newer):
         await end_delays(process)
         await until(lambda: has_succeeded(process, flow_id))
+
+
+def test_workers_of_this_release_look_into_the_queues_of_the_one_before_and_not_the_other_way_round() -> None:
+    """Why docs/operations/upgrade.md replaces the workers before the process API."""
+    assert set(EARLIER_QUEUES) & set(QUEUES) == set()
+    page = Path("docs/operations/upgrade.md").read_text()
+    assert page.index("Start the new workers") < page.index("Replace the process API")
 
 
 async def has_succeeded(process: Process, flow_id: str) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.store import Store
+from process_api.engine.failures import Failure
 from process_api.engine.flow_kind import Advice, FlowKind
 from process_api.engine.flows import Authority
 from process_api.engine.intake import NewFlow, start_flow
@@ -95,6 +96,10 @@ class ToyRecordPort:
 
     async def note_refused(self, connection: AsyncConnection, flow_id: str, error: QuotewayError) -> None:
         """Keep nothing of a refusal but its sentence, which the engine keeps."""
+
+    async def note_delayed(self, connection: AsyncConnection, subject: str, step: str, failure: Failure) -> None:
+        """Say that it takes longer."""
+        await _change(connection, subject, f"{step} {failure.attempt} of {failure.attempts_max}: {failure.said}")
 
     async def end(self, connection: AsyncConnection, flow: Row[Any], ending: Ending, reason: str) -> Callable[[], None]:
         """Write the end."""

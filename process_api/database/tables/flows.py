@@ -14,7 +14,8 @@ flows = Table(
     Column("subject", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("current_step", Text),
-    # What each finished step found: ids and decisions, no personal data.
+    # What each finished step found: ids and decisions, no personal data. Beside it, how the last attempt failed
+    # (process_api.engine.failures).
     Column("results", JSONB, nullable=False, server_default="{}"),
     Column("correlation_id", Text, nullable=False),
     Column("requested_by", Text, nullable=False),

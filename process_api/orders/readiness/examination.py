@@ -23,7 +23,7 @@ from shared.canonical import (
 )
 from shared.problem import NeedsDecision, Rejected, Unavailable
 
-CRM, ERP, BILLING, TAX, PRICE_LISTS = "Salesforce", "ERP", "billing", "tax", "price lists"
+CRM, ERP, BILLING, TAX, PRICE_LISTS = "Salesforce", "ERP", "billing", "tax", "ERP and billing"
 A = TypeVar("A")
 # What a request for tax calls the account's fields.
 _OF_THE_ACCOUNT = {"buyer": "billingAddress", "buyerVatId": "vatId"}

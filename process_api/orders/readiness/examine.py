@@ -12,6 +12,7 @@ from process_api.orders.readiness.faults import NotReady
 from process_api.orders.readiness.quote_state import quote_state, wrong_quote
 from process_api.quotes.readiness_fault import ReadinessFault
 from shared.problem import NeedsDecision, Rejected, Unavailable
+from shared.seller_words import in_sellers_words
 
 # With these the vendors cannot be asked about the quote at all.
 _UNASKABLE = frozenset({"quote_empty", "too_many_lines", "amounts_too_large", "wrong_currency"})
@@ -52,6 +53,14 @@ SYSTEM_CHECKS = (
     Check(prices.tax, TAX, "billingAddress"),
 )
 
+_LATE = {
+    CRM: "Salesforce did not answer in time.",
+    ERP: "The ERP did not answer in time.",
+    BILLING: "Billing did not answer in time.",
+    TAX: "The tax was not calculated in time.",
+    PRICE_LISTS: "The price lists of ERP and billing could not be read in time.",
+}
+
 
 class Unchecked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A system that could not be asked, and why: what it would refuse is not known."""
@@ -75,7 +84,7 @@ class Findings:
     @property
     def unchecked(self) -> list[Unchecked]:
         """The systems that could not be asked."""
-        return [Unchecked(system=system, message=error.detail) for system, error in self.unavailable.items()]
+        return [Unchecked(system=system, message=in_sellers_words(error)) for system, error in self.unavailable.items()]
 
     def require(self) -> None:
         """Raise NotReady where there are faults; Unavailable or NeedsDecision where a system could not be asked.
@@ -87,7 +96,7 @@ class Findings:
             raise self.decisions[0]
         if self.faults:
             away = ", ".join(self.unavailable)
-            raise NotReady(self.faults, f"There may be more: {away} could not be asked." if away else "")
+            raise NotReady(self.faults, f"There may be more: not all could be asked ({away})." if away else "")
         for error in self.unavailable.values():
             raise error
 
@@ -130,6 +139,6 @@ async def _faults(exam: Examination, check: Check, within_s: float | None) -> li
         if error not in exam.unavailable.values():
             exam.unavailable.setdefault(check.system, error)
     except TimeoutError:
-        late = Unavailable(f"{check.system} did not answer in time.", reason_code="deadline_exceeded")
+        late = Unavailable(_LATE[check.system], reason_code="deadline_exceeded")
         exam.unavailable.setdefault(check.system, late)
     return []

@@ -11,6 +11,8 @@ NOT_READY = "not_ready"
 class NotReady(Rejected):
     """A quote that cannot be ordered as it is, with every fault that was found."""
 
+    is_for_sellers = True
+
     def __init__(self, faults: list[ReadinessFault], note: str = "") -> None:
         codes = {fault.code for fault in faults}
         sentences = [fault.message for fault in faults] + ([note] if note else [])

@@ -95,7 +95,7 @@ def price_in(prices: dict[tuple[str, Recurrence], PriceRecord], sku: str, recurr
     found = prices.get((sku, recurrence))
     if found is None:
         raise Rejected(
-            f"{VENDOR} sells no {sku} by the {recurrence.value}: no price by the unit has that lookup key.",
+            f"{VENDOR} sells no {sku} by the {recurrence.value}.",
             reason_code="product_not_sold",
             vendor=VENDOR,
         )

@@ -16,6 +16,7 @@ from system_api.crm.salesforce.api import SalesforceApi
 from system_api.crm.salesforce.check import check_org
 from system_api.crm.salesforce.errors import RULE_VIOLATED, VENDOR
 from system_api.crm.salesforce.merges import Fate, fate_of
+from system_api.crm.salesforce.order_events import publish_order_status
 from system_api.crm.salesforce.orders import HeldOrder, OrderPlan, UpsertAnswer, differing_fields, order_fields
 from system_api.crm.salesforce.org import SalesforceOrg
 from system_api.crm.salesforce.quotes import QuotePlan, quote_of
@@ -117,7 +118,7 @@ class Salesforce:
         return nothing
 
     async def report_order_status(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
-        """Upsert the org's order by its external id, unless it holds a newer version, and read it back.
+        """Upsert the org's order by its external id, unless it holds a newer version, read it back, and publish that.
 
         Two processes that report at once may both have read the older version. The package's validation rule
         Version_Only_Grows decides between them, in the transaction of the write: the older report is refused there.
@@ -146,6 +147,7 @@ class Salesforce:
             else:
                 held = await self._read_back(plan, path)
                 _require_reported(plan, held, report)
+                await publish_order_status(self._api, self._org.schema, self._objects.order_event, order_id, report)
         return OrderStatusReport(
             order_id=order_id, vendor_id=held.id, version=held.version, applied=held.version == report.version
         )

@@ -127,6 +127,13 @@ class SalesforceApi:
             return None
         return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
 
+    async def post(self, path: str, shape: type[T], body: Mapping[str, Any]) -> T:
+        """Create what stands at `path`. Raises Rejected, Unavailable or OutcomeUnknown."""
+        response = await self._send("POST", self._root + path, content=self._number_encoder.encode(body))
+        if not response.is_success:
+            raise error_of(response, writes=True)
+        return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
+
     async def versions(self) -> list[ApiVersion]:
         """The versions of the API that the org speaks, oldest first. Salesforce tells them without a login."""
         response = await self._client.send("GET", "/services/data", headers={"Accept": "application/json"})
@@ -186,7 +193,7 @@ class SalesforceApi:
         spoken = [f"v{each.version}" for each in await self.versions()]
         if self._version not in spoken:
             span = f" It speaks {spoken[0]} to {spoken[-1]}." if spoken else ""
-            raise version_retired(self._version + " (api_version)", span.strip())
+            raise version_retired(self._version, span.strip())
         self._version_known = True
 
     async def _fetch_token(self) -> str:

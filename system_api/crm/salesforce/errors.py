@@ -40,8 +40,8 @@ _ORG = {
     "INSUFFICIENT_ACCESS_OR_READONLY": "does not let Quoteway's user change the record",
     "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": "does not let Quoteway's user refer to a record",
     "INSUFFICIENT_ACCESS": "does not give Quoteway's user the right to do this",
-    "API_DISABLED_FOR_ORG": "has its API switched off",
-    "API_CURRENTLY_DISABLED": "has its API switched off",
+    "API_DISABLED_FOR_ORG": "has its interface for other systems switched off",
+    "API_CURRENTLY_DISABLED": "has its interface for other systems switched off",
     "FUNCTIONALITY_NOT_ENABLED": "has a feature switched off that Quoteway uses",
     "STORAGE_LIMIT_EXCEEDED": "has no storage left",
     "ORG_LOCKED": "has locked the org",
@@ -123,7 +123,8 @@ def _not_of_the_record(response: Response, fault: Fault) -> Unavailable:
 
 def _meaningless(response: Response, said: str, *, writes: bool) -> QuotewayError:
     """An answer that says nothing about what was done."""
-    plain = f"{VENDOR} answered {response.status_code}, which says nothing about what was done."
+    plain = f"{VENDOR} does not answer as it should."
+    said = f"HTTP status {response.status_code}: {said}"
     if writes:
         return OutcomeUnknown(plain, vendor=VENDOR, vendor_said=said)
     return Unavailable(plain, vendor=VENDOR, vendor_said=said, retry_after_s=retry_after_s(response))
@@ -132,7 +133,7 @@ def _meaningless(response: Response, said: str, *, writes: bool) -> QuotewayErro
 def version_retired(which: str, said: str = "") -> Unavailable:
     """The connection's version of the API does not answer."""
     return Unavailable(
-        f"{VENDOR} does not speak the API version {which}.",
+        f"{VENDOR} does not speak the version {which} any more.",
         reason_code="api_version_retired",
         vendor=VENDOR,
         vendor_said=said,
@@ -166,7 +167,7 @@ def credentials_refused(why: str) -> Unavailable:
 def _limit_exceeded(fault: Fault) -> Unavailable:
     """One code, two limits: the day's requests come back in hours, concurrent requests in seconds."""
     if fault.message.startswith("TotalRequests"):
-        plain, reason, wait = "'s API requests of the day are used up.", "daily_quota_exhausted", _DAY_QUOTA_RETRY_S
+        plain, reason, wait = "'s requests of the day are used up.", "daily_quota_exhausted", _DAY_QUOTA_RETRY_S
     else:
         plain, reason, wait = " is working on too many requests at once.", "concurrency_limit", jittered_s(2, 8)
     return Unavailable(VENDOR + plain, reason_code=reason, vendor=VENDOR, retry_after_s=wait, vendor_said=fault.message)

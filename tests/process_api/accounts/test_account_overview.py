@@ -112,7 +112,10 @@ async def test_a_part_that_fails_says_why_and_the_others_answer(
 ) -> None:
     desk.system.fail(operation, "unavailable")
     overview = await desk.overview()
-    assert (overview[part]["status"], overview[part]["reason"]) == ("unavailable", f"{operation} is not available")
+    assert (overview[part]["status"], overview[part]["reason"]) == (
+        "unavailable",
+        f"{operation.replace('_', ' ')} is not available",
+    )
     assert {overview[each]["status"] for each in left} == {"available"}
 
 
@@ -169,7 +172,7 @@ async def test_without_the_crm_the_other_parts_of_a_known_account_answer(
     else:
         desk.system.fail("find_account", "unavailable")
         overview = await desk.overview()
-    why = "The CRM does not answer within 0.5 s." if hangs else "find_account is not available"
+    why = "Salesforce does not answer at the moment." if hangs else "find account is not available"
     assert overview["account"] == {"status": "unavailable", "reason": why}
     assert (overview["name"], overview["legalEntity"]) == ("", "NW-DE")
     assert [each["vendorId"] for each in overview["unpaidInvoices"]["invoices"]] == ["erp-1"]
@@ -185,7 +188,7 @@ async def test_without_the_crm_an_account_without_orders_has_no_overview(desk: D
     desk.system.fail("find_account", "unavailable")
     answer = await desk.get("overview")
     assert answer.status_code == 503
-    assert answer.json()["detail"] == "find_account is not available"
+    assert answer.json()["detail"] == "find account is not available"
 
 
 @pytest.mark.parametrize("what", ["overview", "credit-status", "invoices"])
@@ -212,7 +215,7 @@ async def test_both_systems_away_both_say_why(desk: Desk) -> None:
     desk.system.fail("erp_invoices", "unavailable")
     desk.system.fail("billing_invoices", "unavailable")
     unpaid = (await desk.overview())["unpaidInvoices"]
-    assert unpaid["reason"] == "erp_invoices is not available; billing_invoices is not available"
+    assert unpaid["reason"] == "erp invoices is not available; billing invoices is not available"
     assert (unpaid["invoices"], unpaid["totals"], unpaid["complete"]) == ([], [], False)
 
 

@@ -146,7 +146,7 @@ async def test_without_an_address_there_are_prices_but_no_tax(process: Process, 
 async def test_a_tax_that_is_refused_is_told_and_the_prices_are_shown(process: Process) -> None:
     process.system.fail("calculate_tax", "rejected")
     found = await preview(process)
-    assert found["taxProblem"] == "calculate_tax was refused by the vendor"
+    assert found["taxProblem"] == "calculate tax was refused by the vendor"
     assert (found["total"], found["orderable"]) == (None, False)
     assert found["lines"][0]["differencePercent"] == "-5.00"
 

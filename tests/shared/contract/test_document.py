@@ -12,15 +12,17 @@ from shared.contract.document import build_document
 from shared.identity.auth import Authenticator
 from shared.inbound.service import create_service
 from shared.inbound.tier import Published, Refusals, Tier
+from shared.moment import Moment
 from shared.operations.operation import operation, policy_of, public
 from tests.app_lifespan import asgi_transport
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer
 
 
-class Part(msgspec.Struct):
-    """A part of an offer."""
+class Part(msgspec.Struct, rename="camel"):
+    """A part of an offer. `made_at` is when it was made; `not_there` is a value, and no field."""
 
     sku: str
+    made_at: Moment = "2026-03-02T09:15:00.120Z"
 
 
 class Offer(msgspec.Struct, rename="camel"):
@@ -106,8 +108,25 @@ def test_types_carry_their_docstrings_without_indentation() -> None:
     schemas = build_document(app())["components"]["schemas"]
 
     assert schemas["Offer"]["description"] == "An offer,\n\nin two paragraphs."
-    assert schemas["Part"]["description"] == "A part of an offer."
+    assert schemas["Part"]["description"].startswith("A part of an offer.")
     assert "\n    " not in schemas["Problem"]["description"]
+
+
+def test_descriptions_call_fields_what_they_are_called_on_the_wire() -> None:
+    schemas = build_document(app())["components"]["schemas"]
+
+    assert "`madeAt` is when it was made; `not_there` is a value" in schemas["Part"]["description"]
+    assert "`reasonCode` says why" in schemas["Problem"]["description"]
+
+
+@pytest.mark.parametrize(("plain", "version", "kept"), [(False, "v1", True), (True, "v1", False), (True, None, True)])
+def test_times_have_their_format_but_where_orgs_have_registered_texts(
+    *, plain: bool, version: str | None, kept: bool
+) -> None:
+    made_at = build_document(app(plain=plain), version)["components"]["schemas"]["Part"]["properties"]["madeAt"]
+
+    assert made_at["type"] == "string"
+    assert (made_at.get("format") == "date-time") is kept
 
 
 def test_the_document_is_the_same_every_time_and_sorted() -> None:

@@ -143,6 +143,27 @@ def test_a_body_of_another_shape_is_refused_with_a_pointer(body: bytes, pointer:
     assert detail in fault.detail
 
 
+@pytest.mark.parametrize("number", [b"7", b"7.0", b"7e0", b"0.7e1", b"70.0e-1"])
+def test_a_whole_number_is_one_however_it_is_written(number: bytes) -> None:
+    """JSON Schema, "Numeric types": 1.0 is an integer."""
+    check_shape(b'{"quoteId":"1","lines":[{"unitPrice":%b}]}' % number, Shape)
+
+
+@pytest.mark.parametrize("number", [b"7.5", b"1e300", b'"7"', b"true", b"null"])
+def test_anything_else_is_no_whole_number(number: bytes) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        check_shape(b'{"quoteId":"1","lines":[{"unitPrice":%b}]}' % number, Shape)
+
+    assert [fault.pointer for fault in refusal.value.faults] == ["/lines/0/unitPrice"]
+
+
+def test_a_body_with_whole_numbers_of_either_spelling_is_told_its_other_faults_only() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        check_shape(b'{"lines":[{"unitPrice":7.0}],"zz":1}', Shape)
+
+    assert sorted(fault.pointer for fault in refusal.value.faults) == ["/quoteId", "/zz"]
+
+
 @pytest.mark.parametrize(
     ("path", "pointer"),
     [("", ""), ("a", "/a"), (".a", "/a"), ("lines[0].quantity", "/lines/0/quantity"), ("[2][1].x", "/2/1/x"),

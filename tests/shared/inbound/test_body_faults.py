@@ -13,7 +13,7 @@ from msgspec import Meta
 from openapi.documents import tier_documents
 from shared.canonical.wire import CurrencyCode, RecordId
 from shared.inbound.body import check_shape
-from shared.inbound.body_faults import FAULTS_MAX, faults_of, sentence_of
+from shared.inbound.body_faults import FAULTS_MAX, faults_of, parameter_sentence, sentence_of
 from shared.problem import InvalidRequest
 from tests.shared.json_corner_cases import ACCEPTED
 
@@ -190,6 +190,20 @@ def test_going_through_a_type_finds_what_its_decoder_refuses(kind: Any) -> None:
 )
 def test_what_the_decoder_says_of_a_parameter_becomes_a_sentence(said: str, sentence: str) -> None:
     assert sentence_of(said) == sentence
+
+
+@pytest.mark.parametrize("kind", [Colour, Colour | None, Literal["red", "green"], Annotated[Colour | None, Meta()]])
+def test_a_refused_parameter_is_told_what_is_possible(kind: Any) -> None:
+    said = parameter_sentence("Invalid enum value 'blue'", kind, "Only things of this colour.")
+
+    assert said.startswith("Expected one of ")
+    assert {"red", "green"} <= set(re.findall(r"\w+", said))
+
+
+def test_a_parameter_of_another_form_is_told_what_it_is() -> None:
+    said = parameter_sentence("Expected `str` matching regex '^[a-z]+$'", str, "The quote's Salesforce id.")
+
+    assert said == f"{FORM} The quote's Salesforce id."
 
 
 @given(text=st.text(alphabet="abcd \n", max_size=8))

@@ -13,7 +13,8 @@ from sandbox.processes.ports import free_port
 from shared.limits.vendor_quota import Limits, QuotaTransport, VendorQuota
 from shared.outbound import http_client, network
 from shared.outbound.http_client import OutboundClient, raise_for_problem, retry_after_s
-from shared.outbound.network import Answer, Network, OutboundSettings
+from shared.outbound.network import Answer, Network
+from shared.outbound.outbound_settings import OutboundSettings
 from shared.problem import (
     Conflict,
     IdempotencyMismatch,
@@ -94,8 +95,9 @@ class Peer:
 async def test_where_nobody_listens_nothing_was_sent(method: str) -> None:
     client = OutboundClient("peer", f"http://127.0.0.1:{free_port()}", settings=PATIENT)
 
-    with pytest.raises(Unavailable, match="peer does not answer \\(ConnectError\\)"):
+    with pytest.raises(Unavailable, match="peer does not answer") as refused:
         await client.send(method, "/")
+    assert (refused.value.vendor, refused.value.vendor_said) == ("peer", "ConnectError")
     await client.close()
 
 
@@ -126,7 +128,9 @@ async def test_a_write_is_sent_once_and_its_lost_answer_is_an_unknown_outcome(
 
 
 @pytest.mark.parametrize("answer", LOST.values(), ids=LOST)
-async def test_a_read_is_tried_three_times_and_is_then_unavailable(answer: bytes | None) -> None:
+async def test_a_read_is_tried_three_times_and_is_then_unavailable_unless_nobody_answered_in_time(
+    answer: bytes | None,
+) -> None:
     peer = Peer(answer)
     async with peer.listening() as url:
         client = OutboundClient("peer", url, settings=QUICK if answer is None else PATIENT)
@@ -134,7 +138,7 @@ async def test_a_read_is_tried_three_times_and_is_then_unavailable(answer: bytes
             await client.send("GET", "/orders")
         await client.close()
 
-    assert len(peer.requests) == 3
+    assert len(peer.requests) == (1 if answer is None else 3)
 
 
 async def test_a_read_goes_on_as_soon_as_there_is_an_answer() -> None:
@@ -262,8 +266,9 @@ async def test_one_that_found_every_connection_taken_was_not_sent() -> None:
         client = OutboundClient("peer", url, settings=limits)
         first = asyncio.create_task(client.send("POST", "/"))
         await asyncio.sleep(0.05)
-        with pytest.raises(Unavailable, match="PoolTimeout"):
+        with pytest.raises(Unavailable) as refused:
             await client.send("POST", "/")
+        assert refused.value.vendor_said == "PoolTimeout"
         with pytest.raises(OutcomeUnknown):
             await first
         await client.close()
@@ -351,11 +356,12 @@ async def test_an_unroutable_peer_is_given_up_after_the_connect_time_out() -> No
                 held.connect(full.getsockname())
         settings = OutboundSettings(connect_timeout_s=0.1, answer_timeout_s=HANG_S)
         client = OutboundClient("peer", f"http://127.0.0.1:{full.getsockname()[1]}", settings=settings)
-        with pytest.raises(Unavailable, match="ConnectTimeout"):
+        with pytest.raises(Unavailable) as refused:
             await client.send("POST", "/")
         await client.close()
         for held in holding:
             held.close()
+        assert refused.value.vendor_said == "ConnectTimeout"
 
 
 # -- what another tier of ours answered ---------------------------------------------------------------------------

@@ -19,6 +19,7 @@ def described_org(vendor: Scripted, *, without: tuple[str, ...] = ()) -> Scripte
     schema = Schema(kept)
     vendor.on("GET", "/services/data", said(200, [{"version": "66.0"}, {"version": "67.0"}]))
     vendor.on("POST", "/token", TOKEN)
+    vendor.on("POST", "/sobjects/Quoteway_Order_Status__e/", said(201, {"id": "e00xx0000000001AAA", "success": True}))
     for one in schema:
         vendor.on("GET", f"/{one.name}/describe", said(200, describe_object(schema, one, "/services/data/v67.0")))
     return vendor

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.problem import NeedsDecision, Rejected, Unavailable, VendorError
+from shared.seller_words import is_plain
 from system_api.billing.stripe import errors as stripe_errors
 from system_api.erp.tryton import errors as tryton_errors
-from system_api.vendor.meaning import Meaning, is_plain, refusal
+from system_api.vendor.meaning import Meaning, refusal
 
 TABLES: dict[str, list[Meaning]] = {
     "stripe": [
@@ -108,7 +109,7 @@ def test_whatever_a_vendor_says_the_sentence_is_plain(said: str) -> None:
 # -- the sentences in our own code -----------------------------------------------------------------------------------
 
 RAISED = {"Rejected", "Unavailable", "OutcomeUnknown", "NeedsDecision", "NotFound", "Conflict", "ReadinessFault"}
-RAISED |= {"_rejected", "incomplete", "line_fault", "NotReady"}
+RAISED |= {"Refused", "_rejected", "incomplete", "line_fault", "NotReady"}
 TOLD = {"detail", "message", "said", "problem"}
 
 

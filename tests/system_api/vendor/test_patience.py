@@ -68,7 +68,9 @@ async def test_an_outage_says_how_often_to_try(client: httpx.AsyncClient, entity
 
     assert answer.status_code == 503, answer.text
     assert answer.json().get("attemptsMax") == told
-    assert "502" in answer.json()["detail"]
+    assert answer.json()["detail"] == "Stripe does not answer as it should."
+    assert "502" in answer.json()["vendorSaid"]
+    assert answer.json()["vendor"] == "Stripe"
 
 
 @pytest.mark.parametrize(("entity", "told"), [("NW-DE", 90), ("NW-US", None)])

@@ -11,7 +11,8 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.outbound.network import Network, OutboundSettings
+from shared.outbound.network import Network
+from shared.outbound.outbound_settings import OutboundSettings
 from shared.problem import NeedsDecision, OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.billing.stripe.api import Page, StripeApi, form_pairs, idempotency_key
 from system_api.billing.stripe.customers import CustomerRecord

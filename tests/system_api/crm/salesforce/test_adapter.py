@@ -301,7 +301,7 @@ async def test_an_ended_session_costs_one_refresh(crm: Salesforce, salesforce_or
 
     assert answer.applied
     assert [path for _, path in network.sent].count("/services/oauth2/token") == 1
-    assert [method for method, _ in network.sent] == ["GET", "POST", "GET", "PATCH", "GET"]
+    assert [method for method, _ in network.sent] == ["GET", "POST", "GET", "PATCH", "GET", "POST"]
 
 
 async def test_the_days_quota_is_another_wait_than_too_many_at_once(crm: Salesforce, salesforce_org: Simulator) -> None:

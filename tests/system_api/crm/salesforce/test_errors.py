@@ -11,7 +11,8 @@ import pytest
 import pytest_asyncio
 
 from shared.canonical import Money, OrderStatus, ReportedOrderStatus
-from shared.outbound.network import Network, OutboundSettings
+from shared.outbound.network import Network
+from shared.outbound.outbound_settings import OutboundSettings
 from shared.problem import InvalidRequest, NeedsDecision, OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.crm.salesforce.adapter import Salesforce
 from tests.system_api.conftest import Mute, salesforce_connection

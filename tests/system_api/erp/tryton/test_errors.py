@@ -8,7 +8,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from shared.outbound.network import Network, OutboundSettings
+from shared.outbound.network import Network
+from shared.outbound.outbound_settings import OutboundSettings
 from shared.problem import OutcomeUnknown, Rejected, Unavailable, VendorError
 from system_api.erp.tryton.adapter import Tryton
 from system_api.erp.tryton.records import Id

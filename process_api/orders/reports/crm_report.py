@@ -4,6 +4,7 @@ from typing import Protocol
 
 from process_api.engine.steps import Found
 from process_api.orders.record import OrderRecord
+from process_api.orders.reports.totals import order_total
 from process_api.system_client import SystemClient
 from shared.canonical import OrderStatus, ReportedOrderStatus
 
@@ -47,7 +48,7 @@ async def _report(context: ReportedContext, status: OrderStatus) -> Found:
         status=status,
         version=order.version + 1,  # the version that the order has once this report is on its timeline
         currency=order.currency,
-        total=order.total,
+        total=order_total(order),
         erp_order_id=order.erp_order_id,
         erp_order_number=order.erp_order_number,
         subscription_ids=order.subscription_ids,
