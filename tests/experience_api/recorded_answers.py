@@ -227,6 +227,7 @@ READINESS: dict[str, Any] = {
     "quoteId": QUOTE_ID,
     "quoteRevision": 1,
     "ready": False,
+    "notes": [],
     "total": eur("5699.00"),
     "faults": [
         {
