@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.database.tables import orders
 from process_api.engine.steps import Ending, Found
 from process_api.orders.readiness.faults import NotReady
-from process_api.orders.record import change_order, keep_faults, order_status
+from process_api.orders.record import change_order, keep_faults
 from process_api.outbox.event_log import append_event
 from shared.canonical import Money, OrderStatus
 from shared.events import order_ended
@@ -39,8 +39,7 @@ class OrderRecordPort:
 
     async def note_found(self, connection: AsyncConnection, subject: str, step: str, found: Found) -> None:
         """Put what a step found on the order and its timeline."""
-        status = await order_status(connection, subject)
-        await change_order(connection, subject, status=status, step=step, message=found.message, **found.changes)
+        await change_order(connection, subject, status=None, step=step, message=found.message, **found.changes)
 
     async def note_refused(self, connection: AsyncConnection, flow_id: str, error: QuotewayError) -> None:
         """Keep every fault of a quote that is not ready with its order."""
