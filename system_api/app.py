@@ -124,7 +124,7 @@ def create_app(
         policies=Policies(
             load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
             rate_limiter=open_rate_limiter(settings, "system", RATE_LIMITS),
-            audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url)),
+            audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url), sums_reads=True),
         ),
     )
     return create_service(

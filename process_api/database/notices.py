@@ -12,8 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psycopg
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from process_api.database.direct import run
 
 _log = logging.getLogger(__name__)
 CHANNEL = "quoteway"
@@ -25,7 +26,7 @@ Heard = Callable[[], None]
 
 async def tell(connection: AsyncConnection, topic: str) -> None:
     """Wake the workers that wait for this, once the caller's transaction is committed."""
-    await connection.execute(select(func.pg_notify(CHANNEL, topic)))
+    await run(connection, "SELECT pg_notify(%(channel)s, %(topic)s)", channel=CHANNEL, topic=topic)
 
 
 @dataclass

@@ -11,12 +11,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from select import POLLIN, poll
 from typing import Any, Protocol, TypeVar
 
+import psycopg
 from sqlalchemy import text
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from process_api.database.direct import run
 from process_api.database.row_security import APPLICATION_ROLE, EVERY_TENANT
 from shared.problem import Unavailable
 
@@ -32,9 +34,9 @@ _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 # Longer than the inbox waits for billing with a webhook locked (webhook_inbox._READ_WITHIN_S).
 IDLE_TRANSACTION_S = 60.0
 # One statement, so one round trip. The settings end with the transaction: a connection goes back to the pool clean.
-_ACT_FOR = text(
-    f"SELECT set_config('role', '{APPLICATION_ROLE}', true), set_config('quoteway.tenant', :tenant, true),"
-    " set_config('idle_in_transaction_session_timeout', :idle_ms, true)"
+_ACT_FOR = (
+    f"SELECT set_config('role', '{APPLICATION_ROLE}', true), set_config('quoteway.tenant', %(tenant)s, true),"
+    " set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true)"
 )
 _MAY_ACT = text(
     f"SELECT pg_has_role('{APPLICATION_ROLE}',"
@@ -97,14 +99,17 @@ class Store:
     async def _transaction(self, tenant: str) -> AsyncIterator[AsyncConnection]:
         try:
             async with self.engine.begin() as connection:
-                await connection.execute(_ACT_FOR, {"tenant": tenant, "idle_ms": self._idle_ms})
+                await run(connection, _ACT_FOR, tenant=tenant, idle_ms=self._idle_ms)
                 yield connection
         except (OperationalError, InterfaceError, PoolTimeoutError, TimeoutError) as error:
             raise Unavailable("the database does not answer", vendor="postgresql") from error
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", "") != _IDLE_TOO_LONG:
-                raise
-            raise Unavailable("the transaction was idle for too long", vendor="postgresql") from error
+        except (DBAPIError, psycopg.Error) as error:
+            said = error.orig if isinstance(error, DBAPIError) else error
+            if getattr(said, "sqlstate", "") == _IDLE_TOO_LONG:
+                raise Unavailable("the transaction was idle for too long", vendor="postgresql") from error
+            if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+                raise Unavailable("the database does not answer", vendor="postgresql") from error
+            raise
 
     async def ready(self) -> str | None:
         """None if the database answers and is migrated, else what is missing."""

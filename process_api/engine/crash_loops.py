@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.direct import run
 from process_api.database.store import Store, when_available
 from process_api.database.tables import flows
 from process_api.engine.flows import tenant_of
@@ -61,7 +62,8 @@ async def count_start(store: Store, lease: Lease, flow_id: str) -> Start:
 
 async def forget_starts(connection: AsyncConnection, flow_id: str) -> None:
     """Begin the count anew: the flow got somewhere."""
-    await connection.execute(update(flows).where(flows.c.flow_id == flow_id, _count > 0).values(fruitless_starts=0))
+    forget = "UPDATE quoteway.flows SET fruitless_starts = 0 WHERE flow_id = %(flow_id)s AND fruitless_starts > 0"
+    await run(connection, forget, flow_id=flow_id)
 
 
 def _pause_s(starts: int) -> float:

@@ -212,6 +212,7 @@ async def start_engine(
             worker_concurrency=settings.worker_concurrency,
             partition_concurrency=settings.connection_concurrency,
         )
+    engine.pace.wake_all()
     return engine
 
 

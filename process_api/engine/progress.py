@@ -5,20 +5,58 @@ beside them (docs/decisions/0093).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, ScalarSelect, case, cast, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import JSONB, distinct_on, insert
+from psycopg.types.json import Jsonb
+from sqlalchemy import Row, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.database.tables import flow_attempts, flow_steps, flows
+from process_api.database.direct import fetch, run
+from process_api.database.tables import flow_attempts, flow_steps
 from process_api.engine.failures import LAST_FAILURE
 from process_api.engine.flows import FlowStatus, StepState
 from process_api.engine.steps import Direction, Ending, FlowConnection
 from shared.shortened import DETAIL_CHARS_MAX, shortened
 
-_UNDER_WAY = (FlowStatus.queued, FlowStatus.running)
+# The generation is the flow's present one: the next begins only after the work of this one has ended.
+_GENERATION = "(SELECT generation FROM quoteway.flows WHERE flow_id = %(flow_id)s)"
+_ATTEMPT = f"""
+attempt AS (
+    INSERT INTO quoteway.flow_attempts (flow_id, step, direction, generation, attempt, outcome, executor_id)
+    VALUES (%(flow_id)s, %(step)s, %(direction)s, {_GENERATION}, %(attempt)s, 'begun', %(executor_id)s)
+    ON CONFLICT (flow_id, step, direction, generation, attempt)
+    DO UPDATE SET resumed = true, executor_id = EXCLUDED.executor_id, outcome = 'begun'
+)"""  # noqa: S608 constants
+_AT_WORK = """
+UPDATE quoteway.flows
+SET current_step = CASE WHEN status IN ('queued', 'running') THEN %(step)s ELSE current_step END,
+    status = CASE WHEN status IN ('queued', 'running') THEN '{}' ELSE status END
+WHERE flow_id = %(flow_id)s RETURNING *"""
+_BEGIN = f"""
+WITH step AS (
+    INSERT INTO quoteway.flow_steps (flow_id, step, position, state)
+    VALUES (%(flow_id)s, %(step)s, %(position)s, 'begun') ON CONFLICT DO NOTHING
+), {_ATTEMPT} {_AT_WORK.format("running")}"""  # noqa: S608 constants
+_BEGIN_UNDO = f"WITH {_ATTEMPT} {_AT_WORK.format('compensating')}"
+# Where the answer to a commit was lost, an attempt may have ended otherwise.
+_END_ATTEMPT = f"""
+UPDATE quoteway.flow_attempts SET outcome = %(outcome)s, detail = %(detail)s, finished_at = clock_timestamp(),
+    again_after_s = %(again_after_s)s
+WHERE flow_id = %(flow_id)s AND step = %(step)s AND direction = %(direction)s AND generation = {_GENERATION}
+    AND attempt = %(attempt)s AND outcome = 'begun'"""  # noqa: S608 constants
+_END_STEP = """
+WITH ended AS (
+    UPDATE quoteway.flow_steps SET state = %(state)s, finished_at = clock_timestamp(),
+        vendor_ids = coalesce(%(vendor_ids)s::text[], vendor_ids)
+    WHERE flow_id = %(flow_id)s AND step = %(step)s
+)
+UPDATE quoteway.flows SET fruitless_starts = 0, results = CASE
+        WHEN %(result)s::jsonb IS NULL THEN results ELSE (results - %(last_failure)s::text) || %(result)s::jsonb
+    END,
+    account_id = coalesce(%(account_id)s, account_id), legal_entity = coalesce(%(legal_entity)s, legal_entity)
+WHERE flow_id = %(flow_id)s"""
 
 
 @dataclass(frozen=True)
@@ -80,44 +118,22 @@ async def begin_attempt(
     direction: str,
     attempt: int,
     executor_id: str,
-) -> Row[Any]:
+) -> Any:
     """Write down, before anything is sent, that a step begins: from here on it counts as possibly happened.
 
     Returns the flow.
     """
-    begun = (
-        insert(flow_attempts)
-        .values(
-            flow_id=flow_id,
-            step=step,
-            direction=direction,
-            generation=_generation_of(flow_id),
-            attempt=attempt,
-            outcome="begun",
-            executor_id=executor_id,
-        )
-        .on_conflict_do_update(
-            index_elements=["flow_id", "step", "direction", "generation", "attempt"],
-            set_={"resumed": True, "executor_id": executor_id, "outcome": "begun"},
-        )
+    [flow] = await fetch(
+        connection,
+        _BEGIN_UNDO if direction == "undo" else _BEGIN,
+        flow_id=flow_id,
+        step=step,
+        position=position,
+        direction=direction,
+        attempt=attempt,
+        executor_id=executor_id,
     )
-    working = FlowStatus.compensating if direction == "undo" else FlowStatus.running
-    moves = flows.c.status.in_(_UNDER_WAY)
-    at_work = (
-        update(flows)
-        .where(flows.c.flow_id == flow_id)
-        .values(
-            current_step=case((moves, step), else_=flows.c.current_step),
-            status=case((moves, working), else_=flows.c.status),
-        )
-        .returning(flows)
-        .add_cte(begun.cte("attempt"))
-    )
-    if direction != "undo":
-        stepped = insert(flow_steps).values(flow_id=flow_id, step=step, position=position, state=StepState.begun)
-        at_work = at_work.add_cte(stepped.on_conflict_do_nothing().cte("step"))
-    row: Row[Any] = (await connection.execute(at_work)).one()
-    return row
+    return flow
 
 
 async def end_attempt(
@@ -132,24 +148,17 @@ async def end_attempt(
     again_after_s: float | None = None,
 ) -> None:
     """Write down how an attempt ended, and how long to wait before the next one."""
-    ended = (
-        update(flow_attempts)
-        .where(
-            flow_attempts.c.flow_id == flow_id,
-            flow_attempts.c.step == step,
-            flow_attempts.c.direction == direction,
-            flow_attempts.c.generation == _generation_of(flow_id),
-            flow_attempts.c.attempt == attempt,
-            flow_attempts.c.outcome == "begun",  # where the answer to a commit was lost, it may have ended
-        )
-        .values(
-            outcome=outcome,
-            detail=shortened(detail, DETAIL_CHARS_MAX),
-            finished_at=func.clock_timestamp(),
-            again_after_s=again_after_s,
-        )
+    await run(
+        connection,
+        _END_ATTEMPT,
+        flow_id=flow_id,
+        step=step,
+        direction=direction,
+        attempt=attempt,
+        outcome=outcome,
+        detail=shortened(detail, DETAIL_CHARS_MAX),
+        again_after_s=again_after_s,
     )
-    await connection.execute(ended)
 
 
 async def end_step(
@@ -166,16 +175,18 @@ async def end_step(
 
     `known`: the flow's connection, once it is.
     """
-    values: dict[str, Any] = {"state": state, "finished_at": func.clock_timestamp()}
-    if vendor_ids is not None:
-        values["vendor_ids"] = vendor_ids
-    ended = update(flow_steps).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step).values(**values)
-    changes: dict[str, Any] = {"fruitless_starts": 0, **({} if known is None else asdict(known))}
-    if result is not None:
-        left = flows.c.results.op("-")(LAST_FAILURE)
-        changes["results"] = left.op("||")(func.jsonb_build_object(step, cast(literal(result, JSONB), JSONB)))
-    got_on = update(flows).where(flows.c.flow_id == flow_id).values(**changes)
-    await connection.execute(got_on.add_cte(ended.cte("ended")))
+    await run(
+        connection,
+        _END_STEP,
+        flow_id=flow_id,
+        step=step,
+        state=state,
+        vendor_ids=vendor_ids,
+        result=None if result is None else Jsonb({step: result}),
+        last_failure=LAST_FAILURE,
+        account_id=None if known is None else known.account_id,
+        legal_entity=None if known is None else known.legal_entity,
+    )
 
 
 async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:
@@ -208,10 +219,9 @@ async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps
 
 async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> StepState | None:
     """Where a step is; None before it begins."""
-    state = await connection.scalar(
-        select(flow_steps.c.state).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step)
-    )
-    return StepState(state) if state is not None else None
+    query = "SELECT state FROM quoteway.flow_steps WHERE flow_id = %(flow_id)s AND step = %(step)s"
+    found = await fetch(connection, query, flow_id=flow_id, step=step)
+    return StepState(found[0].state) if found else None
 
 
 async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
@@ -222,8 +232,3 @@ async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
         .order_by(flow_steps.c.position.desc())
     )
     return list(await connection.scalars(query))
-
-
-def _generation_of(flow_id: str) -> ScalarSelect[int]:
-    """The flow's present generation: the next one begins only after the work of this one has ended."""
-    return select(flows.c.generation).where(flows.c.flow_id == flow_id).scalar_subquery()

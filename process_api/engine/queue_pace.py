@@ -15,6 +15,7 @@ from functools import partial
 _THREAD = "queue-worker-"
 # The threads that look for new queues and for schedules, by the functions that they run.
 _LISTING = ("(queue_thread)", "(dynamic_scheduler_loop)")
+_ALL = "all"
 # Where no notice came. A flow waits as long as this at most where one was lost.
 _SAFETY_S = 5.0
 # Queues that nobody puts anything into any more, the library's own, the list of queues, and that of schedules.
@@ -42,6 +43,10 @@ class QueuePace:
             self._told[queue] += 1
             self._changed.notify_all()
 
+    def wake_all(self) -> None:
+        """Have everything looked for and into: queues have been registered."""
+        self.wake(_ALL)
+
     def end(self) -> None:
         """End the threads' waits, once their events are set."""
         with self._changed:
@@ -54,11 +59,14 @@ class QueuePace:
         queue = name.removeprefix(_THREAD)
         pause_s = _SAFETY_S if queue in self._queues else _ELSEWHERE_S
         with self._changed:
-            self._changed.wait_for(lambda: stop.is_set() or self._told[queue] > self._seen[queue], pause_s)
+            self._changed.wait_for(lambda: stop.is_set() or self._told_of(queue) > self._seen[queue], pause_s)
         left_s = self._looked_at.get(queue, 0.0) + _BETWEEN_S - time.monotonic()
         if left_s > 0 and as_before(left_s):
             return True
         with self._changed:
-            self._seen[queue] = self._told[queue]
+            self._seen[queue] = self._told_of(queue)
         self._looked_at[queue] = time.monotonic()
         return stop.is_set()
+
+    def _told_of(self, queue: str) -> int:
+        return self._told[queue] + self._told[_ALL]

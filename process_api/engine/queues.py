@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from process_api.database.direct import run
 from process_api.database.notices import CHANNEL
 
 if TYPE_CHECKING:
@@ -71,13 +72,14 @@ def in_sweep(flow_id: str, look: int = 1, *, tenant: str, legal_entity: str, del
 
 
 # The library's own function for processes that enqueue without it.
-_ENQUEUE = text(
-    "SELECT pg_notify(:channel, :queue_name), dbos.enqueue_workflow("
-    "workflow_name => :workflow_name, queue_name => :queue_name, workflow_id => :workflow_id,"
-    " queue_partition_key => :queue_partition_key, app_version => :app_version, application_name => :application_name,"
-    " positional_args => ARRAY(SELECT json_array_elements(CAST(:arguments AS json))),"
-    " delay_until_epoch_ms => (extract(epoch FROM clock_timestamp()) * 1000)::bigint + CAST(:delay_ms AS bigint))"
-)
+_ENQUEUE = """
+SELECT pg_notify(%(channel)s, %(queue_name)s), dbos.enqueue_workflow(
+    workflow_name => %(workflow_name)s, queue_name => %(queue_name)s, workflow_id => %(workflow_id)s,
+    queue_partition_key => %(queue_partition_key)s, app_version => %(app_version)s,
+    application_name => %(application_name)s,
+    positional_args => ARRAY(SELECT json_array_elements(%(arguments)s::json)),
+    delay_until_epoch_ms => (extract(epoch FROM clock_timestamp()) * 1000)::bigint + %(delay_ms)s::bigint)
+"""
 
 
 async def enqueue(connection: AsyncConnection, place: EnqueueOptions, *arguments: str | int) -> None:
@@ -86,18 +88,19 @@ async def enqueue(connection: AsyncConnection, place: EnqueueOptions, *arguments
     Workers are told of it once that is committed.
     """
     delay_s = place.get("delay_seconds")
-    values = {
-        "channel": CHANNEL,
-        "workflow_name": place["workflow_name"],
-        "workflow_id": place["workflow_id"],
-        "queue_name": place["queue_name"],
-        "queue_partition_key": place["queue_partition_key"],
-        "app_version": place["app_version"],
-        "application_name": APPLICATION,
-        "arguments": json.dumps(arguments),
-        "delay_ms": None if delay_s is None else round(delay_s * 1000),
-    }
-    await connection.execute(_ENQUEUE, values)
+    await run(
+        connection,
+        _ENQUEUE,
+        channel=CHANNEL,
+        workflow_name=place["workflow_name"],
+        workflow_id=place["workflow_id"],
+        queue_name=place["queue_name"],
+        queue_partition_key=place["queue_partition_key"],
+        app_version=place["app_version"],
+        application_name=APPLICATION,
+        arguments=json.dumps(arguments),
+        delay_ms=None if delay_s is None else round(delay_s * 1000),
+    )
 
 
 def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:

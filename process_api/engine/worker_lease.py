@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from dbos import DBOS, error
-from sqlalchemy import delete, func, select, true, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.direct import fetch
 from process_api.database.store import Store
 from process_api.database.tables import executors
 from shared.problem import Unavailable
@@ -34,6 +35,10 @@ _POLL_S = 0.05
 # A vendor call that has begun is not cut off: its outcome would be unknown for nothing. Longer than the outbound
 # client waits for an answer.
 _IN_FLIGHT_S = 20.0
+_FENCE = (
+    "SELECT epoch, set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true) FROM quoteway.executors"
+    " WHERE executor_id = %(executor_id)s AND epoch = %(epoch)s FOR KEY SHARE"
+)
 _began_under: ContextVar[int | None] = ContextVar("began_under", default=None)
 
 
@@ -145,12 +150,14 @@ class Lease:
         """
         self.require()
         epoch = _began_under.get()
-        ended_after = func.set_config("idle_in_transaction_session_timeout", f"{round(self.lease_s * 1000)}ms", true())
-        row = select(executors.c.epoch, ended_after).where(
-            executors.c.executor_id == self.executor_id,
-            executors.c.epoch == (self._epoch if epoch is None else epoch),
+        held = await fetch(
+            connection,
+            _FENCE,
+            executor_id=self.executor_id,
+            epoch=self._epoch if epoch is None else epoch,
+            idle_ms=f"{round(self.lease_s * 1000)}ms",
         )
-        if await connection.scalar(row.with_for_update(read=True, key_share=True)) is None:
+        if not held:
             self._flow_laid_aside = True
             raise LeaseLost
 

@@ -5,9 +5,12 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, func, insert, select, update
+from psycopg import sql
+from psycopg.types.json import Jsonb
+from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.direct import fetch
 from process_api.database.moments import rfc3339
 from process_api.database.store import Store
 from process_api.database.tables import flows, order_timeline, orders
@@ -25,6 +28,18 @@ _UNFINISHED = [
 ]
 
 _FLOW_STATUS = flows.c.status.label("flow_status")
+
+
+_JSON = frozenset({"quote", "faults"})
+_CHANGE = """
+WITH changed AS (
+    UPDATE quoteway.orders SET status = coalesce(%(status_)s, status), version = version + 1,
+        updated_at = clock_timestamp(){changes}
+    WHERE order_id = %(order_id_)s RETURNING order_id, version, status
+)
+INSERT INTO quoteway.order_timeline (order_id, version, status, step, message)
+SELECT order_id, version, status, %(step_)s, %(message_)s FROM changed RETURNING version
+"""
 
 
 class OrderRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,32 +136,25 @@ class Orders:
 
 async def find_order(connection: AsyncConnection, tenant: str, order_id: str) -> OrderRecord | None:
     """The tenant's order, or None."""
-    query = select(orders).where(orders.c.tenant == tenant, orders.c.order_id == order_id)
-    row = (await connection.execute(query)).one_or_none()
-    return order_record(row) if row is not None else None
-
-
-async def order_status(connection: AsyncConnection, order_id: str) -> OrderStatus:
-    """Where an order is now."""
-    return OrderStatus(
-        (await connection.execute(select(orders.c.status).where(orders.c.order_id == order_id))).scalar_one()
-    )
+    query = "SELECT * FROM quoteway.orders WHERE tenant = %(tenant)s AND order_id = %(order_id)s"
+    found = await fetch(connection, query, tenant=tenant, order_id=order_id)
+    return order_record(found[0]) if found else None
 
 
 async def change_order(
-    connection: AsyncConnection, order_id: str, *, status: OrderStatus, step: str, message: str, **columns: Any
+    connection: AsyncConnection, order_id: str, *, status: OrderStatus | None, step: str, message: str, **columns: Any
 ) -> int:
-    """Move an order on and write its timeline, in the caller's transaction. Returns the order's new version."""
-    change = (
-        update(orders)
-        .where(orders.c.order_id == order_id)
-        .values(status=status, version=orders.c.version + 1, updated_at=func.clock_timestamp(), **columns)
-        .returning(orders.c.version)
+    """Move an order on and write its timeline, in the caller's transaction. Returns the order's new version.
+
+    `status`: None where it stays. `columns` are the order's, each with what it is to hold.
+    """
+    changes = sql.SQL("").join(sql.SQL(", {} = {}").format(sql.Identifier(n), sql.Placeholder(n)) for n in columns)
+    values = {name: Jsonb(value) if name in _JSON and value is not None else value for name, value in columns.items()}
+    change = sql.SQL(_CHANGE).format(changes=changes).as_string()
+    [changed] = await fetch(
+        connection, change, order_id_=order_id, status_=status, step_=step, message_=message, **values
     )
-    version: int = (await connection.execute(change)).scalar_one()
-    await connection.execute(
-        insert(order_timeline).values(order_id=order_id, version=version, status=status, step=step, message=message)
-    )
+    version: int = changed.version
     return version
 
 

@@ -12,7 +12,7 @@ from process_api.database.tables import orders
 from process_api.engine.failures import Failure, last_failure
 from process_api.engine.steps import Ending, Found
 from process_api.orders.readiness.faults import NotReady
-from process_api.orders.record import change_order, keep_faults, order_status
+from process_api.orders.record import change_order, keep_faults
 from process_api.orders.reports.seller_endings import delay_for_seller, reason_for_seller
 from process_api.outbox.event_log import append_event
 from shared.canonical import Money, OrderStatus
@@ -54,8 +54,7 @@ class OrderRecordPort:
 
     async def note_found(self, connection: AsyncConnection, subject: str, step: str, found: Found) -> None:
         """Put what a step found on the order and its timeline."""
-        status = await order_status(connection, subject)
-        await change_order(connection, subject, status=status, step=step, message=found.message, **found.changes)
+        await change_order(connection, subject, status=None, step=step, message=found.message, **found.changes)
 
     async def note_refused(self, connection: AsyncConnection, flow_id: str, error: QuotewayError) -> None:
         """Keep every fault of a quote that is not ready with its order."""
@@ -64,10 +63,9 @@ class OrderRecordPort:
 
     async def note_delayed(self, connection: AsyncConnection, subject: str, step: str, failure: Failure) -> None:
         """Say on the timeline what the order waits for."""
-        status = await order_status(connection, subject)
         answer = delay_for_seller(failure.said, failure.system)
         message = f"Delayed. {answer} Tried {failure.attempt} of {failure.attempts_max} times; it goes on by itself."
-        await change_order(connection, subject, status=status, step=step, message=message)
+        await change_order(connection, subject, status=None, step=step, message=message)
 
     async def end(self, connection: AsyncConnection, flow: Row[Any], ending: Ending, reason: str) -> Callable[[], None]:
         """Write the order's end and its event. Returns what counts it."""

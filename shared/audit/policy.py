@@ -1,7 +1,8 @@
 """The inbound policy: which requests become entries, and when.
 
 The audit class of the operation decides. `financial`: the entry is in the log before the answer is sent, and nothing is
-begun while the log cannot be written. `access`: noted, and written soon. `none`: nothing. What is refused before an
+begun while the log cannot be written. `access`: noted, and written soon; by an inner tier, what was read under one
+correlation id is one entry, since the outer operation has its own. `none`: nothing. What is refused before an
 operation begins (no token, no scope, too many requests) is noted for every audited operation, financial or not. So is
 what ends with a defect of ours, which becomes a 500: what it had done until then was done by someone.
 
@@ -11,6 +12,7 @@ finds out. Before that it is nobody's, and whoever sends many of those gets one 
 
 import asyncio
 import time
+from collections.abc import Hashable
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
@@ -25,6 +27,8 @@ from shared.problem import OutcomeUnknown, QuotewayError, Unavailable
 from shared.telemetry.metrics import AUDIT_REFUSALS
 
 _RECORD_CHARACTERS_MAX = 200
+# The operation of an entry that stands for all that an inner tier read for one request or flow.
+SUMMED_READS = "reads"
 _UNWRITTEN = (
     "it may have been done, but the audit log could not be written; look the record up, or ask again under the same "
     "Idempotency-Key where there is one"
@@ -126,9 +130,15 @@ class _Request:
             if self._note_as_nobodys(entry):
                 await self._send(message)
                 return
-            key = (entry.tenant, entry.subject, entry.on_behalf_of, entry.operation, entry.record, entry.status)
-            self._writer.access.add(key, entry)
+            self._writer.access.add(*self._summed(entry))
         await self._send(message)
+
+    def _summed(self, entry: Entry) -> tuple[Hashable, Entry]:
+        """An access, and what makes others the same. What an inner tier is asked for under one correlation id is one."""
+        if self._writer.sums_reads and entry.outcome == "succeeded" and entry.correlation_id:
+            entry.operation, entry.record, entry.status, entry.payload_hash = SUMMED_READS, "", 200, ""
+            return (entry.tenant, entry.subject, entry.on_behalf_of, entry.correlation_id), entry
+        return (entry.tenant, entry.subject, entry.on_behalf_of, entry.operation, entry.record, entry.status), entry
 
     async def send_once_written(self, message: Message) -> None:
         """Write the outcome of a financial operation, and only then let its answer go; or keep it back, `unwritten`.

@@ -98,12 +98,14 @@ class AuditWriter:
 
     `access` and `refusals` are the windows for what nobody waits for. A refused request need not have a token, so its
     window is longer and smaller: whatever an attacker sends, at most `keys_max` entries are written a window.
+    `sums_reads`: an inner tier, whose reads are parts of what its caller has in the log (docs/decisions/0099).
     """
 
     log: Appendable
     access: Window = field(default_factory=lambda: Window(1.0, 10_000))
     refusals: Window = field(default_factory=lambda: Window(60.0, 200))
     poll_s: float = 0.5
+    sums_reads: bool = False
     _waiting: list[tuple[Entry, asyncio.Future[None]]] = field(default_factory=list, init=False)
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _away: bool = field(default=False, init=False)

@@ -128,6 +128,21 @@ async def test_an_access_is_answered_at_once_and_written_later(audited: Audited)
     assert (found["auditClass"], found["record"], found["subject"]) == ("access", "ord_1", "s")
 
 
+async def test_an_inner_tiers_reads_under_one_correlation_id_are_one_entry_and_refusals_stay(audited: Audited) -> None:
+    audited.writer.sums_reads = True
+    for _ in range(3):
+        await audited.request("access")
+    await audited.request("access", status=404)
+    await audited.request("financial")
+
+    found = sorted(await entries(audited), key=lambda entry: (entry["operation"], entry["status"]))
+    assert [(each["operation"], each["status"], each.get("count", 1)) for each in found] == [
+        ("cancelOrder", 200, 1),
+        ("cancelOrder", 404, 1),
+        ("reads", 200, 3),
+    ]
+
+
 async def test_an_unaudited_operation_leaves_nothing(audited: Audited) -> None:
     await audited.request("none")
 
