@@ -1,18 +1,22 @@
 """Customers, credit, prices and readiness of a real Tryton, and of its stand-in."""
 
+import uuid
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from sandbox.vendors.tryton.rest import RestClient
 from shared.canonical import (
     Address,
+    Contact,
     CreditDecision,
     Customer,
     Money,
     OrderCheck,
 )
+from shared.canonical.wire import ShortText
 from shared.problem import Rejected, Unavailable
 from system_api.connections import Secret
 from system_api.erp.contract import SoldProduct
@@ -103,6 +107,25 @@ async def test_what_the_erp_would_refuse_of_a_customer_is_found_without_writing(
     if code is not None and code != "tax_id_unreadable":  # which is not written at all
         with pytest.raises(Rejected):
             await erp.ensure_customer(draft)
+
+
+async def test_the_longest_texts_of_our_model_fit(erp: Tryton, rest: RestClient) -> None:
+    """Tryton limits none of them: docs/vendors/text-lengths.md."""
+    (longest,) = (each.max_length for each in get_args(ShortText)[1:])
+    text = f"{uuid.uuid4().hex} {'ä' * longest}"[:longest]
+    place = Address(street=text, postal_code="7" * 20, city=text, country="AT")
+    draft = new_customer(name=text, address=place)
+
+    assert (await erp.check_order(OrderCheck(customer=draft, purchase_order_number=text))).faults == []
+    customer = await erp.ensure_customer(draft)
+    lines = [msgspec.structs.replace(each, description=text) for each in hardware(customer.vendor_id).lines]
+    contact = Contact(name=text, email=text)
+    changes = {"lines": lines, "comment": "c" * 2000, "purchase_order_number": text, "bill_to": contact}
+    order = await erp.create_order(order_id(), hardware(customer.vendor_id, account_id=draft.account_id, **changes))
+
+    [held] = rest.search("sale.sale", [["id", "=", int(order.vendor_id or 0)]], ["party.name", "lines.description"])
+    assert held["party"]["name"] == text
+    assert {each["description"] for each in held["lines"]} == {f"{text}\nPO {text}"}
 
 
 async def test_a_tax_id_that_cannot_be_kept_is_said(erp: Tryton) -> None:
