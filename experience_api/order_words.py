@@ -37,7 +37,7 @@ _TEAM = "Ask the integration team, which has to mend this. Then submit the quote
 _TAX = (
     "Check the account's billing address and tax id. If both are right, ask the tax desk. Then submit the quote again."
 )
-_PRICE = "Change the price or the discount on the quote, or ask for an approval, then submit the new revision."
+_PRICE = "Change the price or the discount on the quote, then submit the new revision."
 _PRODUCT = "Exchange or remove the product on the quote, then submit the new revision."
 _CUSTOMER = "Have those who keep the customers in the ERP mend this, then submit the quote again."
 _ACCOUNT = "Complete the account in Salesforce, then submit the quote again."

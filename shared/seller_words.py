@@ -14,7 +14,6 @@ _NOT_PLAIN = re.compile(
     r"__[cer]\b|\b[a-z]+_[a-z_]+\b|\b(?:SELECT|FROM|WHERE)\b|[{}<>\\^$|*]|%\(|\[[^\]]*\]|\b[A-Z]+(?:_[A-Z]+)+\b"
     r"|\w+\.\w+\.\w+|\n|\b[A-Z][A-Za-z]*(?:Error|Exception|Timeout|Warning|Lost)\b|\bHTTP\b|\bAPI\b"
 )
-_SENTENCE_CHARS_MAX = 300
 # Parts of Quoteway, as errors name them. To a seller they are all Quoteway.
 OWN_PARTS = frozenset({"", "system API", "process API", "issuer", "postgresql", "Redis"})
 
@@ -60,7 +59,7 @@ REASON_TEXTS = {
 
 def is_plain(sentence: str) -> bool:
     """Whether a seller can read the sentence: no syntax of a vendor's, and no word of a programmer's, is in it."""
-    return len(sentence) <= _SENTENCE_CHARS_MAX and _NOT_PLAIN.search(sentence) is None
+    return _NOT_PLAIN.search(sentence) is None
 
 
 def system_name(vendor: str) -> str:

@@ -19,6 +19,7 @@ from shared.seller_words import is_plain
 from system_api.vendor.replies import jittered_s
 
 About = Literal["record", "passing", "setup", "our_request"]
+_SENTENCE_CHARS_MAX = 300
 _DEFECT = "Have the integration team look at the request in the log: Quoteway sent {} something that it does not take."
 
 
@@ -62,6 +63,6 @@ def refusal(
 
 def _own_words(vendor: str, sentence: str) -> str:
     """The vendor's sentence where a seller can read it; the vendor's words are kept beside it in any case."""
-    if sentence and is_plain(sentence):
+    if sentence and len(sentence) <= _SENTENCE_CHARS_MAX and is_plain(sentence):
         return f"{vendor} refused: {sentence}"
     return f"{vendor} refused this. The integration team can see its reason."

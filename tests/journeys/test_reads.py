@@ -369,7 +369,7 @@ async def test_a_refused_order_reads_in_plain_words(sales: Sales) -> None:
     assert order["whatWentWrong"].startswith("Line 1 (GATEWAY-EDGE): GATEWAY-EDGE is 45.00 % below the list price")
     assert order["reasonCode"] == "price_outside_policy"
     assert "GATEWAY-EDGE is 45.00 % below the list price" in order["reasonDetail"]
-    assert order["nextStep"].startswith("Mend what went wrong, then submit")
+    assert order["nextStep"].startswith("Change the price or the discount")
 
 
 # -- what is not there --------------------------------------------------------------------------------------------
