@@ -36,7 +36,7 @@ def record(run_dir: Path, progress: Progress) -> None:
         run_dir,
         progress=progress,
         tier_settings=_TIER_SETTINGS,
-        proxied=frozenset({"tryton", "salesforce", "stripe"}),
+        proxied=frozenset({"erp", "salesforce", "stripe"}),
         # One scene after the other asks Stripe more often than it would allow.
         unthrottled=True,
     )

@@ -153,7 +153,7 @@ class Scenes:
 
     def parked(self) -> None:
         """Orders that stop because the ERP is away, and what an operator does about them."""
-        with self._away("tryton"):
+        with self._away("erp"):
             stopped, *others = [self._submit(quote_id, f"a4b7b2f0-{quote_id}") for quote_id in TO_PARK]
             for order_id in (stopped, *others):
                 self._ended(self.process, order_id)
@@ -217,7 +217,7 @@ class Scenes:
     def outages(self) -> None:
         """A vendor that is away, an answer that is lost, a tier that does not answer; what is refused everywhere."""
         account: Parameters = {"accountId": ACME}
-        with self._away("tryton"):
+        with self._away("erp"):
             for recorder in (self.experience, self.process):
                 recorder.ask(Asked("getAccountOverview", "erp_away", "The ERP is away", parameters=account))
                 if "getAccountOverviewV2" in recorder.operations:
@@ -230,10 +230,10 @@ class Scenes:
             self.system.ask(Asked("getReadiness", "vendor_away", "A vendor is away: everyone else is served"))
         order: Parameters = {"legalEntity": ENTITY, "externalId": "ord_lost"}
         found = self.system.send(Asked("findCustomer", "", "", parameters={**account, "legalEntity": ENTITY})).json()
-        self.landscape.faults("tryton").put(Rule(fault=Fault.lose_answer, methods=["POST", "PUT"]))
+        self.landscape.faults("erp").put(Rule(fault=Fault.lose_answer, methods=["POST", "PUT"]))
         self.system.ask(Asked("createOrder", "answer_lost", "The ERP's answer was lost", 504, dict(order),
                               drafts.order(found["vendorId"])))  # fmt: skip
-        self.landscape.faults("tryton").clear()
+        self.landscape.faults("erp").clear()
         body, key = {"quoteId": DRAFT, "quoteRevision": 1}, {"Idempotency-Key": "a4b7b2f0-draft"}
         with self._stopped("process"):
             self.experience.ask(

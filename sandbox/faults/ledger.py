@@ -4,29 +4,20 @@ Read from outside Quoteway: Tryton's own database (or its stand-in's journal), b
 every proxy. Of Quoteway's own data only the events are looked at, since they are what others are told.
 """
 
-import json
-import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any
 
 import httpx
 import psycopg
 
 from sandbox.landscape.landscape import Landscape
+from sandbox.vendors.salesforce.vendor import SalesforceOrg
+from sandbox.vendors.vendor import Holding
 
-_ASKED_TOO_OFTEN_S = 0.2
 LIVE_SALES = frozenset({"draft", "quotation", "confirmed", "processing", "done"})
 LIVE_SUBSCRIPTIONS = frozenset({"active", "trialing", "past_due", "unpaid", "paused", "incomplete"})
 CONFIRMED_SALES = frozenset({"confirmed", "processing", "done"})
-_SALES = """
-SELECT sale.reference, sale.state, count(line.id)
-FROM sale_sale AS sale LEFT JOIN sale_line AS line ON line.sale = sale.id
-WHERE sale.reference LIKE 'ord\\_%' GROUP BY sale.id ORDER BY sale.id
-"""
-_PARTIES = "SELECT code, count(DISTINCT party) FROM party_identifier WHERE code LIKE 'SF:%' GROUP BY code"
 _EVENTS = "SELECT subject, type FROM quoteway.events ORDER BY subject, sequence"
 _ENDINGS = {"booked": "order.booked", "rejected": "order.rejected", "parked": "order.parked"}
 
@@ -70,26 +61,30 @@ class Findings:
 
 
 def read_holdings(landscape: Landscape) -> Holdings:
-    """Ask the vendors of a landscape for everything that came from orders."""
+    """Ask the first tenant's vendors for everything that came from orders."""
     events: dict[str, list[str]] = defaultdict(list)
-    sales, parties = _of_the_stand_in(landscape) if landscape.light_erp else _of_tryton(landscape)
     with psycopg.connect(landscape.postgres.url(landscape.database)) as connection:
         for subject, kind in connection.execute(_EVENTS):
             events[subject].append(kind)
-    subscriptions: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for each in _stripe_all(landscape, "subscriptions", {"status": "all"}):
-        external_id = each["metadata"].get("quoteway_external_id", "")
-        if external_id.startswith("ord_"):
-            order_id, _, period = external_id.rpartition("-")
-            subscriptions[order_id].append((period, each["status"]))
-    customers: dict[str, int] = defaultdict(int)
-    for each in _stripe_all(landscape, "customers", {}):
-        if account_id := each["metadata"].get("quoteway_account_id"):
-            customers[account_id] += 1
-    crm: dict[str, list[str]] = defaultdict(list)
-    for record in _crm_orders(landscape):
-        crm[record["Order_Id__c"]].append(record["Status__c"])
-    return Holdings(sales, subscriptions, crm, parties, customers, events)
+    erp, billing, org = (landscape.vendors[name].holdings() for name in ("erp", "stripe", "salesforce"))
+    found = Holdings(
+        defaultdict(list), defaultdict(list), defaultdict(list), _customers(erp), _customers(billing), events
+    )
+    for held in (*erp, *billing, *org):
+        match held.kind:
+            case "sale":
+                found.sales[held.external_id].append((held.state, held.lines))
+            case "subscription" if held.external_id.startswith("ord_"):
+                order_id, _, period = held.external_id.rpartition("-")
+                found.subscriptions[order_id].append((period, held.state))
+            case "report":
+                found.crm[held.external_id].append(held.state)
+    return found
+
+
+def _customers(holdings: list[Holding]) -> dict[str, int]:
+    """How many customers each account has."""
+    return Counter(held.external_id for held in holdings if held.kind == "customer")
 
 
 def compare(acknowledged: Iterable[Acknowledged], holdings: Holdings, *, complete: bool = False) -> Findings:
@@ -166,74 +161,8 @@ def _compare_events(order: Acknowledged, events: list[str], findings: Findings) 
         wrong.append(f"{order.order_id} is {order.status}, but its events say {endings or 'nothing'}")
 
 
-def _of_tryton(landscape: Landscape) -> tuple[dict[str, list[tuple[str, int]]], dict[str, int]]:
-    """Sales by reference, and how many parties each account has, in the ERP's own database."""
-    sales: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    with psycopg.connect(landscape.postgres.url(landscape.tryton.database)) as connection:
-        for reference, state, lines in connection.execute(_SALES):
-            sales[reference].append((state, lines))
-        return sales, {str(code): int(count) for code, count in connection.execute(_PARTIES)}
-
-
-def _of_the_stand_in(landscape: Landscape) -> tuple[dict[str, list[tuple[str, int]]], dict[str, int]]:
-    """The same, from its journal: the last entry of a sale is how it stands now."""
-    journal = f"{landscape.erp_server.url}/_sandbox/journal"
-    answer = httpx.get(journal, timeout=60).raise_for_status()
-    latest: dict[str, tuple[str, str, int]] = {}
-    parties: dict[str, int] = defaultdict(int)
-    for entry in answer.json()["entries"]:
-        external_id, data = entry["external_id"] or "", entry["data"]
-        if entry["object_type"] == "sale.sale" and external_id.startswith("ord_"):
-            latest[entry["object_id"]] = (external_id, data["state"], data["lines"])
-        elif entry["object_type"] == "party.party" and external_id.startswith("SF:"):
-            parties[external_id] += 1
-    sales: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for reference, state, lines in latest.values():
-        sales[reference].append((state, lines))
-    return sales, parties
-
-
-def _stripe_all(landscape: Landscape, kind: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-    key = (landscape.run_dir / "stripe.key").read_text().strip()
-    found: list[dict[str, Any]] = []
-    after: dict[str, str] = {}
-    with httpx.Client(
-        base_url=landscape.url("stripe"), headers={"Authorization": f"Bearer {key}"}, timeout=20
-    ) as client:
-        while True:
-            answer = client.get(f"/v1/{kind}", params={"limit": 100, **params, **after})
-            if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                time.sleep(_ASKED_TOO_OFTEN_S)  # Quoteway's own requests count into the same quota
-                continue
-            page = answer.raise_for_status().json()
-            found += page["data"]
-            if not page["has_more"]:
-                return found
-            after = {"starting_after": found[-1]["id"]}
-
-
-def _crm_orders(landscape: Landscape) -> list[dict[str, Any]]:
-    with salesforce_client(landscape) as client:
-        address = "/services/data/v67.0/query?q=SELECT+Order_Id__c,+Status__c+FROM+Quoteway_Order__c"
-        found: list[dict[str, Any]] = []
-        while address:
-            page = client.get(address).raise_for_status().json()
-            found += page["records"]
-            address = page.get("nextRecordsUrl", "")
-    return found
-
-
 def salesforce_client(landscape: Landscape) -> httpx.Client:
-    """A session in the org, past every proxy."""
-    credentials = json.loads((landscape.run_dir / "salesforce.json").read_text())
-    token = httpx.post(
-        f"{landscape.url('salesforce')}/services/oauth2/token",
-        data={
-            "grant_type": "client_credentials",
-            "client_id": credentials["client_id"],
-            "client_secret": credentials["client_secret"],
-        },
-        timeout=20,
-    ).raise_for_status()
-    bearer = {"Authorization": f"Bearer {token.json()['access_token']}"}
-    return httpx.Client(base_url=landscape.url("salesforce"), headers=bearer, timeout=20)
+    """A session in the first tenant's org, past every proxy."""
+    org = landscape.vendors["salesforce"]
+    assert isinstance(org, SalesforceOrg)  # noqa: S101 there is no other
+    return org.client()

@@ -15,7 +15,7 @@ from sandbox.faults.scale import Scale
 from sandbox.landscape.landscape import Landscape
 
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
-VENDORS = ("tryton", "stripe", "salesforce")
+VENDORS = ("erp", "stripe", "salesforce")
 # Orders of one account take turns, so many accounts are needed for many orders at once.
 _ACCOUNTS_MAX = 100
 

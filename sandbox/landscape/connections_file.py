@@ -1,135 +1,40 @@
 """The system tier's connections file, block by block (its form is at the head of system_api/connections.py)."""
 
-import json
-import secrets
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import httpx
-
-from sandbox.landscape.surroundings import Surroundings
-from sandbox.vendors.salesforce.profiles import OrgProfile
-from sandbox.vendors.salesforce.seed.files import SeedFiles
-from sandbox.vendors.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER, load_seed_data
+from sandbox.vendors.tryton.data import DATA_FOLDER, load_seed_data
+from sandbox.vendors.vendor import Setting, Vendor, connection_block
 
 TENANT = "nordwind"
 SECOND_TENANT = "suedwind"
-_Setting = str | int | dict[str, str]
+_UNTHROTTLED: dict[str, Setting] = {"concurrency_max": 200, "requests_per_second_max": 10_000}
 
 
-def connection_files(landscape: Surroundings) -> dict[str, str]:
+def connection_files(
+    vendors: Mapping[str, Vendor], seeds: Sequence[Path], reached_at: Callable[[str], str], *, unthrottled: bool
+) -> dict[str, str]:
     """A landscape's connections and the secrets that they refer to, by the names of their files.
 
-    Every legal entity has its ERP company and its billing account.
+    Every legal entity has its ERP company and its billing account. Taxes are a table, not a vendor: each tenant of
+    `seeds` is connected to it.
     """
-    salesforce = json.loads((landscape.run_dir / "salesforce.json").read_text())
-    files = {
-        "salesforce.secret": str(salesforce["client_secret"]),
-        "tryton.key": landscape.erp.rest_key,
-        "webhook.secret": _register_webhooks(landscape) if landscape.webhooks else f"whsec_{secrets.token_urlsafe(24)}",
-    }
-    blocks = _blocks(landscape, salesforce["client_id"])
-    if landscape.second_tenant:
-        suedwind = json.loads((landscape.run_dir / "suedwind.json").read_text())
-        files["suedwind.secret"] = str(suedwind["client_secret"])
-        files["suedwind-tryton.key"] = landscape.second_erp.rest_key
-        blocks += _second_tenant_blocks(landscape, suedwind["client_id"])
+    quota = _UNTHROTTLED if unthrottled else {}
+    files: dict[str, str] = {}
+    blocks = [_taxes(seed) for seed in seeds]
+    for name, vendor in vendors.items():
+        files |= vendor.secrets()
+        blocks += vendor.connections(reached_at(name), quota)
     return {**files, "connections.toml": "\n".join(blocks)}
 
 
-def _blocks(landscape: Surroundings, client_id: str) -> list[str]:
-    quota: dict[str, _Setting] = (
-        {"concurrency_max": 200, "requests_per_second_max": 10_000} if landscape.unthrottled else {}
+def _taxes(seed: Path) -> str:
+    data = load_seed_data(seed)
+    return connection_block(
+        data.tenant,
+        capability="tax",
+        legal_entity="*",
+        adapter="jurisdictions",
+        table=str(DATA_FOLDER / "taxes.toml"),
+        sellers={entity.code: entity.country for entity in data.legal_entities},
     )
-    entities = load_seed_data().legal_entities
-    org: dict[str, _Setting] = {
-        "url": landscape.reached_at("salesforce"),
-        "client_id": client_id,
-        "client_secret": "file:salesforce.secret",
-        "org_id": _org_id(DATA_FOLDER, *landscape.org_profiles),
-    }
-    tax: dict[str, _Setting] = {
-        "table": str(DATA_FOLDER / "taxes.toml"),
-        "sellers": {entity.code: entity.country for entity in entities},
-    }
-    blocks = [
-        connection_block(TENANT, capability="crm", legal_entity="*", adapter="salesforce", **org, **quota),
-        connection_block(TENANT, capability="tax", legal_entity="*", adapter="jurisdictions", **tax),
-    ]
-    for entity in entities:
-        erp: dict[str, _Setting] = {
-            "url": landscape.reached_at("tryton"),
-            "database": landscape.erp_server.database,
-            "company": landscape.erp.companies[entity.code],
-            "currency": entity.currency,
-            "key": "file:tryton.key",
-        }
-        stripe: dict[str, _Setting] = {
-            "url": landscape.reached_at("stripe"),
-            "key": "file:stripe.key",
-            "webhook_secret": "file:webhook.secret",
-        }
-        books = {"legal_entity": entity.code}
-        blocks.append(connection_block(TENANT, capability="erp", adapter="tryton", **books, **erp, **quota))
-        blocks.append(connection_block(TENANT, capability="billing", adapter="stripe", **books, **stripe, **quota))
-    return blocks
-
-
-def _second_tenant_blocks(landscape: Surroundings, client_id: str) -> list[str]:
-    """The second tenant's connections: an org, a company with its own key, and a billing account of its own."""
-    seller = {"legal_entity": "SW-DE"}
-    crm: dict[str, _Setting] = {
-        "url": landscape.url("suedwind"),
-        "client_id": client_id,
-        "client_secret": "file:suedwind.secret",
-        "org_id": _org_id(SECOND_TENANT_FOLDER),
-    }
-    erp: dict[str, _Setting] = {
-        "url": landscape.second_erp_server.url,
-        "database": landscape.second_erp_server.database,
-        "company": landscape.second_erp.companies["SW-DE"],
-        "currency": "EUR",
-        "key": "file:suedwind-tryton.key",
-    }
-    stripe = {"url": landscape.url("suedwind-stripe"), "key": "file:suedwind-stripe.key"}
-    tax: dict[str, _Setting] = {"table": str(DATA_FOLDER / "taxes.toml"), "sellers": {"SW-DE": "DE"}}
-    return [
-        connection_block(SECOND_TENANT, capability="crm", adapter="salesforce", legal_entity="*", **crm),
-        connection_block(SECOND_TENANT, capability="tax", adapter="jurisdictions", legal_entity="*", **tax),
-        connection_block(SECOND_TENANT, capability="erp", adapter="tryton", **seller, **erp),
-        connection_block(SECOND_TENANT, capability="billing", adapter="stripe", **seller, **stripe),
-    ]
-
-
-def _org_id(seed: Path, *profiles: str) -> str:
-    """The org that a connection is pinned to, as an administrator reads it in Salesforce's setup."""
-    return OrgProfile.read(SeedFiles.read(seed).salesforce.get("org", {}), profiles).organization_id
-
-
-def _register_webhooks(landscape: Surroundings) -> str:
-    """Make the account's webhook endpoint, as a person does in Stripe's dashboard, and return its secret.
-
-    The sandbox's legal entities share one account, so one endpoint is told of everything.
-    """
-    entity = load_seed_data().legal_entities[0]
-    endpoint = httpx.post(
-        f"{landscape.url('stripe')}/v1/webhook_endpoints",
-        data={
-            "url": f"{landscape.tier_url('process')}/v1/webhooks/stripe/{TENANT}.{entity.code}",
-            "enabled_events[]": [f"customer.subscription.{change}" for change in ("created", "updated", "deleted")],
-        },
-        auth=((landscape.run_dir / "stripe.key").read_text().strip(), ""),
-        timeout=10,
-    ).raise_for_status()
-    return str(endpoint.json()["secret"])
-
-
-def connection_block(tenant: str, **settings: _Setting) -> str:
-    """A block of the file. JSON's strings, numbers and (as inline tables) maps are TOML's too."""
-    lines = ["[[connection]]", f'tenant = "{tenant}"']
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            inner = ", ".join(f"{key} = {json.dumps(text)}" for key, text in value.items())
-            lines.append(f"{name} = {{ {inner} }}")
-        else:
-            lines.append(f"{name} = {json.dumps(value)}")
-    return "\n".join(lines) + "\n"

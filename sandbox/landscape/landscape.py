@@ -8,12 +8,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import httpx
 import psycopg
@@ -29,26 +29,20 @@ from sandbox.processes.ports import LOOPBACK
 from sandbox.processes.process import ProcessError, RunningProcess, start_process
 from sandbox.processes.progress import Progress
 from sandbox.vendors.erp_stand_in.server import ErpStandIn
+from sandbox.vendors.salesforce.vendor import SalesforceOrg
+from sandbox.vendors.stripe.vendor import StripeAccount
 from sandbox.vendors.tryton.credentials import FILE_NAME as TRYTON_CREDENTIALS
 from sandbox.vendors.tryton.credentials import TenantAccess
 from sandbox.vendors.tryton.data import DATA_FOLDER, SECOND_TENANT_FOLDER
 from sandbox.vendors.tryton.database import start_postgres_with_erp
 from sandbox.vendors.tryton.server import DATABASE as ERP_DATABASE
 from sandbox.vendors.tryton.server import TrytonServer
+from sandbox.vendors.tryton.vendor import TrytonErp
+from sandbox.vendors.vendor import Vendor
 from shared.audit.__main__ import make_key
 from shared.identity.signing_keys import rotate_keys
 
 _PROXIED_TIERS = ("system", "process")
-_WITHOUT_QUOTA = tuple(
-    word
-    for option in ("--rate-limit", "--endpoint-rate-limit", "--search-rate-limit", "--subscription-invoice-limit")
-    for word in (option, "10000/second")
-)
-_SIMULATORS = {
-    "issuer": "sandbox.issuer",
-    "salesforce": "sandbox.vendors.salesforce",
-    "stripe": "sandbox.vendors.stripe",
-}
 _FAULT_PROXY = ("-m", "sandbox.fault_proxy.fault_proxy")
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,12 +57,12 @@ class Landscape:
     durable: bool = False
     tier_settings: Mapping[str, str] = field(default_factory=dict)
     proxied: frozenset[str] = frozenset()
-    """Which of tryton, stripe, salesforce, system and process (the two APIs) are reached through a fault proxy."""
+    """Which of erp, stripe, salesforce, system and process (the two APIs) are reached through a fault proxy."""
     fault_seed: int = 0
     token_life_s: int = 600
     """For how long the issuer's access tokens count."""
     light_erp: bool = False
-    """Start the ERP's stand-in in place of Tryton; `tryton` is then what the proxy in front of it is called."""
+    """Start the ERP's stand-in in place of Tryton."""
     production_limits: bool = False
     """Limit callers as the tiers do by themselves; without, limits are at work but out of every test's way."""
     unthrottled: bool = False
@@ -95,6 +89,8 @@ class Landscape:
     second_erp: TenantAccess = field(init=False, repr=False)
     """The second tenant's access to the ERP: of the real one, a company of its own; else a stand-in of its own."""
     second_erp_server: TrytonServer | ErpStandIn = field(init=False, repr=False)
+    vendors: dict[str, Vendor] = field(init=False, default_factory=dict)
+    """By name: erp, salesforce and stripe, and those of the second tenant."""
     processes: dict[str, RunningProcess] = field(init=False, default_factory=dict)
     _stack: ExitStack = field(init=False, default_factory=ExitStack)
     _reserved: ReservedPorts = field(init=False, default_factory=ReservedPorts)
@@ -120,11 +116,13 @@ class Landscape:
         """Start all but Quoteway itself: engines, a migrated database, ERP, CRM, billing and issuer."""
         self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._start_postgres()
+        vendors = [*self._first_vendors(), *(self._second_vendors() if self.second_tenant else [])]
+        self.vendors = {vendor.name: vendor for vendor in vendors}
         erp = "the ERP's stand-in" if self.light_erp else "Tryton"
         with self.progress.step(f"Starting {erp}, Salesforce, Stripe, the issuer and Valkey"):
             self._start_side_by_side()
         for name in sorted(self.proxied - set(_PROXIED_TIERS)):
-            self._start_proxy(name, self.erp_server.url if name == "tryton" else self.url(name))
+            self._start_proxy(name, self.vendors[name].url)
         for client_id in ("process-api", "experience-api"):
             self._private(f"{client_id}.secret", self.secret(client_id))
         if not self.signing_keys.exists():
@@ -163,8 +161,8 @@ class Landscape:
 
     def fallen(self) -> list[str]:
         """What was started and has ended by itself. A server that somebody else runs is not looked at."""
-        erp = "The ERP's stand-in" if self.light_erp else "Tryton"
-        started = {"PostgreSQL": self.postgres, "Valkey": self.redis, erp: self.erp_server, **self.processes}
+        others = {vendor.title: vendor for name, vendor in self.vendors.items() if name not in self.processes}
+        started = {"PostgreSQL": self.postgres, "Valkey": self.redis, **others, **self.processes}
         return [
             name
             for name, each in started.items()
@@ -184,7 +182,7 @@ class Landscape:
         """The address at which Quoteway reaches a vendor or its own next tier: that of its proxy, where it has one."""
         if name in self.proxied:
             return self.url(_proxy(name))
-        return self.erp_server.url if name == "tryton" else self.url(name)
+        return self.vendors[name].url if name in self.vendors else self.url(name)
 
     def tier_url(self, name: str) -> str:
         """The address that a tier has or will have: the tiers are told of each other before all of them run."""
@@ -259,59 +257,31 @@ class Landscape:
         """The vendors know nothing of each other, so they start side by side."""
         with ThreadPoolExecutor() as pool:
             starts: list[Future[object]] = [
-                pool.submit(self._start_erp),
                 pool.submit(self._start_redis),
-                pool.submit(
-                    self._start_sandbox,
-                    "issuer",
-                    ["--state", str(self.run_dir / "issuer"), "--ttl-s", str(self.token_life_s)],
-                ),
-                pool.submit(
-                    self._start_sandbox,
-                    "salesforce",
-                    [
-                        *("--seed", str(DATA_FOLDER), "--credentials", str(self.run_dir / "salesforce.json")),
-                        *(word for profile in self.org_profiles for word in ("--profile", profile)),
-                    ],
-                ),
-                pool.submit(
-                    self._start_sandbox,
-                    "stripe",
-                    self._stripe_arguments(DATA_FOLDER, "stripe.key"),
-                ),
+                pool.submit(self._start_issuer),
+                *(pool.submit(vendor.start) for vendor in self.vendors.values()),
             ]
         for start in starts:
             start.result()
 
-    def _stripe_arguments(self, seed: Path, key: str) -> list[str]:
+    def _first_vendors(self) -> list[Vendor]:
+        """The first tenant's; a further vendor is its line here."""
         return [
-            *("--seed", str(seed), "--secret-key-file", str(self.run_dir / key)),
-            *("--external-id-key", "quoteway_external_id"),
-            *(_WITHOUT_QUOTA if self.unthrottled else ()),
+            self._erp(),
+            SalesforceOrg(
+                self._launch, self.run_dir, DATA_FOLDER, port=self.ports.salesforce, profiles=self.org_profiles
+            ),
+            StripeAccount(
+                self._launch, self.run_dir, DATA_FOLDER, port=self.ports.stripe, unthrottled=self.unthrottled
+            ),
         ]
 
-    def _start_second_tenant(self) -> None:
-        """An org and a billing account of its own; in the real ERP it has its company already."""
-        listen = ["--host", LOOPBACK, "--port", "0"]
-        seed = ["--seed", str(SECOND_TENANT_FOLDER), "--credentials", str(self.run_dir / "suedwind.json")]
-        stripe = self._stripe_arguments(SECOND_TENANT_FOLDER, "suedwind-stripe.key")
-        self._start("suedwind", ["-m", "sandbox.vendors.salesforce", *listen, *seed], {})
-        self._start("suedwind-stripe", ["-m", "sandbox.vendors.stripe", *listen, *stripe], {})
-        if not self.light_erp:
-            self.second_erp_server = self.erp_server
-            return
-        stand_in = ErpStandIn(self.run_dir / "suedwind-erp", seed=SECOND_TENANT_FOLDER).start()
-        self._stack.callback(stand_in.stop)
-        self.second_erp_server = stand_in
-        self.second_erp = stand_in.credentials.tenants[SECOND_TENANT]
-
-    def _start_erp(self) -> None:
+    def _erp(self) -> Vendor:
         if self.light_erp:
-            stand_in = ErpStandIn(self.run_dir / "erp", port=self.ports.tryton).start()
-            self.erp = stand_in.credentials.tenants[TENANT]
-            self.erp_server = stand_in
+            stand_in = ErpStandIn(self.run_dir / "erp", port=self.ports.tryton)
+            self.erp, self.erp_server = stand_in.access, stand_in
             self._stack.callback(stand_in.stop)
-            return
+            return stand_in
         self.erp_server = self.tryton = TrytonServer(
             self.postgres,
             self.erp_database,
@@ -319,18 +289,35 @@ class Landscape:
             port=self.ports.tryton,
             progress=Progress(quiet=True),
         )
-        self.tryton.start()
         self._stack.callback(self.tryton.stop)
+        return TrytonErp(self.tryton, self.postgres, self.erp, DATA_FOLDER)
+
+    def _second_vendors(self) -> list[Vendor]:
+        """An org and a billing account of its own; in the real ERP it has its company already."""
+        own: dict[str, Any] = {"run_dir": self.run_dir, "seed": SECOND_TENANT_FOLDER}
+        erp: Vendor
+        if self.light_erp:
+            stand_in = ErpStandIn(self.run_dir / "suedwind-erp", seed=SECOND_TENANT_FOLDER, name="suedwind-erp")
+            self._stack.callback(stand_in.stop)
+            self.second_erp, self.second_erp_server, erp = stand_in.access, stand_in, stand_in
+        else:
+            self.second_erp_server = self.tryton
+            erp = TrytonErp(self.tryton, self.postgres, self.second_erp, SECOND_TENANT_FOLDER, "suedwind-erp")
+        org = SalesforceOrg(self._launch, **own, name="suedwind")
+        name, unthrottled = "suedwind-stripe", self.unthrottled
+        return [erp, org, StripeAccount(self._launch, **own, name=name, unthrottled=unthrottled, takes_webhooks=False)]
 
     def _start_redis(self) -> None:
         self.redis = start_redis(self.run_dir / "redis", port=self.ports.redis)
         self._stack.callback(self.redis.stop)
 
-    def _start_sandbox(self, name: str, arguments: list[str]) -> RunningProcess:
-        port = str(getattr(self.ports, name))
-        module = _SIMULATORS[name]
-        command = ["-m", module, "--host", LOOPBACK, "--port", port, *arguments]
-        return self._start(name, command, {})
+    def _start_issuer(self) -> RunningProcess:
+        listen = ["--host", LOOPBACK, "--port", str(self.ports.issuer)]
+        state = ["--state", str(self.run_dir / "issuer"), "--ttl-s", str(self.token_life_s)]
+        return self._launch("issuer", ["-m", "sandbox.issuer", *listen, *state])
+
+    def _launch(self, name: str, arguments: Sequence[str]) -> RunningProcess:
+        return self._start(name, list(arguments), {})
 
     def _start_proxy(self, name: str, target: str) -> None:
         self._start(_proxy(name), [*_FAULT_PROXY, "--target", target, "--seed", str(self.fault_seed)], {})
@@ -352,9 +339,12 @@ class Landscape:
     # -- Quoteway -------------------------------------------------------------------------------------------------
 
     def _write_connections(self) -> None:
-        if self.second_tenant:
-            self._start_second_tenant()
-        for name, text in connection_files(self).items():
+        billing = self.vendors["stripe"]
+        if self.webhooks and isinstance(billing, StripeAccount):
+            billing.send_webhooks_to(self.tier_url("process"))
+        seeds = [DATA_FOLDER, *([SECOND_TENANT_FOLDER] if self.second_tenant else [])]
+        files = connection_files(self.vendors, seeds, self.reached_at, unthrottled=self.unthrottled)
+        for name, text in files.items():
             self._private(name, text)
 
     def settings(self, tier: str) -> dict[str, str]:

@@ -1,10 +1,8 @@
-"""What the files and settings of Quoteway's processes are written from: where everything of a landscape is."""
+"""What the settings of Quoteway's processes are written from: where everything of a landscape is."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
-
-from sandbox.vendors.tryton.credentials import TenantAccess
 
 
 class Served(Protocol):
@@ -13,14 +11,6 @@ class Served(Protocol):
     @property
     def url(self) -> str:
         """Its address."""
-
-
-class ErpServed(Served, Protocol):
-    """An ERP of the landscape."""
-
-    @property
-    def database(self) -> str:
-        """The database that is part of its addresses."""
 
 
 class DatabaseServer(Protocol):
@@ -75,38 +65,6 @@ class Surroundings(Protocol):
     @property
     def production_limits(self) -> bool:
         """Whether the rate limits are those of production."""
-
-    @property
-    def org_profiles(self) -> tuple[str, ...]:
-        """What is peculiar to the first tenant's org."""
-
-    @property
-    def webhooks(self) -> bool:
-        """Whether Stripe tells the process API of changes."""
-
-    @property
-    def unthrottled(self) -> bool:
-        """Whether the vendors' quotas are lifted."""
-
-    @property
-    def second_tenant(self) -> bool:
-        """Whether there is one."""
-
-    @property
-    def erp(self) -> TenantAccess:
-        """The first tenant's access to its ERP."""
-
-    @property
-    def erp_server(self) -> ErpServed:
-        """The first tenant's ERP."""
-
-    @property
-    def second_erp(self) -> TenantAccess:
-        """The second tenant's access to its ERP."""
-
-    @property
-    def second_erp_server(self) -> ErpServed:
-        """The second tenant's ERP."""
 
     def url(self, name: str) -> str:
         """The address of a process that serves."""

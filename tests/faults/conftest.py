@@ -18,7 +18,7 @@ from tests.faults.worker_plant import WorkerPlant, running_plant
 from tests.patience import HANG_S, TOKEN_LIFE_S
 from tests.running_tiers import TIER_SETTINGS, Sales, running_tiers
 
-VENDORS = ("tryton", "stripe", "salesforce")
+VENDORS = ("erp", "stripe", "salesforce")
 
 
 @pytest.fixture(scope="session")

@@ -128,9 +128,7 @@ def stripe_account(ordering: Ordering) -> Iterator[httpx.Client]:
 
 
 async def test_row_08_a_late_request_that_lands_within_the_settling_time_is_found(ordering: Ordering) -> None:
-    ordering.faults("tryton").put(
-        Rule(fault=Fault.arrive_late, methods=["POST"], path=TRYTON_SALE, times=1, delay_s=0.02)
-    )
+    ordering.faults("erp").put(Rule(fault=Fault.arrive_late, methods=["POST"], path=TRYTON_SALE, times=1, delay_s=0.02))
 
     order = await ordering.order(SENSOR, MONTHLY)
 

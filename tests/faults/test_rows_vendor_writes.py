@@ -35,12 +35,12 @@ def lose(path: str, times: int = 1) -> Rule:
 
 @pytest.mark.parametrize("path", [TRYTON_SALE, r"/quote$", TRYTON_CONFIRM])
 async def test_row_06_time_out_after_the_erp_accepted(ordering: Ordering, path: str) -> None:
-    ordering.faults("tryton").put(lose(path))
+    ordering.faults("erp").put(lose(path))
 
     order = await ordering.order(SENSOR, MONTHLY)
 
     assert order["status"] == "booked", order
-    assert ordering.faults("tryton").statistics().log[-1].status == 200
+    assert ordering.faults("erp").statistics().log[-1].status == 200
     assert ordering.findings().violations == []
 
 
@@ -57,7 +57,7 @@ async def test_row_06_mutation_without_the_search_by_reference_the_sale_is_doubl
     # The sale is made, its answer is lost; who does not find it makes another, and nobody looks for the first.
     monkeypatch.setattr(TrytonSales, "_make", make_without_looking_back)
     monkeypatch.setattr(TrytonSales, "_only", leave_the_others)
-    ordering.faults("tryton").put(lose(TRYTON_SALE))
+    ordering.faults("erp").put(lose(TRYTON_SALE))
 
     await ordering.order(SENSOR, MONTHLY)
 
@@ -111,7 +111,7 @@ async def test_row_20_a_poison_order_is_parked_with_its_reason_and_its_neighbour
     poison = ordering.quote(SENSOR, MONTHLY)
     answer = await ordering.sales.submit(poison)
     order_id = answer.json()["orderId"]
-    ordering.faults("tryton").put(
+    ordering.faults("erp").put(
         Rule(fault=Fault.bad_gateway, methods=["POST"], path=TRYTON_SALE, body=order_id),
     )
 
@@ -134,19 +134,19 @@ async def test_row_20_mutation_with_unlimited_attempts_a_poison_order_never_ends
     monkeypatch.setitem(sagas, ORDER_SUBMISSION.name, untiring)
     poison, before = ordering.quote(SENSOR, MONTHLY), asked(ordering)
     order_id = (await ordering.sales.submit(poison)).json()["orderId"]
-    ordering.faults("tryton").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path=TRYTON_SALE, body=order_id))
+    ordering.faults("erp").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path=TRYTON_SALE, body=order_id))
 
     # With the guard it is asked 3 times.
     await until(lambda: asked(ordering) >= before + 10)
 
     assert (await ordering.sales.order(order_id))["status"] == "booking"
-    ordering.faults("tryton").clear()
+    ordering.faults("erp").clear()
     assert (await ordering.sales.ended(order_id))["status"] == "booked"
 
 
 def asked(ordering: Ordering) -> int:
     """How often the ERP's proxy has answered 502."""
-    return ordering.faults("tryton").statistics().faults.get(Fault.bad_gateway, 0)
+    return ordering.faults("erp").statistics().faults.get(Fault.bad_gateway, 0)
 
 
 def declined_at_the_second() -> Rule:
@@ -159,7 +159,7 @@ async def test_row_21_what_had_begun_is_undone_although_the_undo_fails_at_first(
         declined_at_the_second(),
         Rule(fault=Fault.lose_answer, methods=["DELETE"], path="^/v1/subscriptions/", times=1),
     )
-    ordering.faults("tryton").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path="/cancel$", times=2))
+    ordering.faults("erp").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path="/cancel$", times=2))
 
     order = await ordering.order(SENSOR, MONTHLY, YEARLY)
 
@@ -169,7 +169,7 @@ async def test_row_21_what_had_begun_is_undone_although_the_undo_fails_at_first(
 
 async def test_row_21_an_undo_that_never_works_is_parked(ordering: Ordering) -> None:
     ordering.faults("stripe").put(declined_at_the_second())
-    ordering.faults("tryton").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path="/(draft|cancel)$"))
+    ordering.faults("erp").put(Rule(fault=Fault.bad_gateway, methods=["POST"], path="/(draft|cancel)$"))
 
     order = await ordering.order(SENSOR, MONTHLY, YEARLY)
 
@@ -198,7 +198,7 @@ def undo_registered_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("path", [TRYTON_SALE, TRYTON_CONFIRM])
 async def test_row_24_a_200_with_an_error_inside_is_no_success(ordering: Ordering, path: str) -> None:
-    ordering.faults("tryton").put(
+    ordering.faults("erp").put(
         Rule(fault=Fault.answer, methods=["POST"], path=path, times=1, status=200, content='{"errors": ["no"]}')
     )
 
@@ -222,7 +222,7 @@ async def test_row_24_mutation_who_believes_every_200_loses_the_order(
         return sale
 
     monkeypatch.setattr(TrytonSales, "_advance", believe)
-    ordering.faults("tryton").put(
+    ordering.faults("erp").put(
         Rule(fault=Fault.answer, methods=["POST"], path=TRYTON_CONFIRM, times=1, status=200, content='{"errors": []}')
     )
 

@@ -225,9 +225,7 @@ async def test_row_18_mutation_with_leases_on_their_own_clocks_the_living_are_ta
 
 async def die_while_pausing(plant: WorkerPlant, *, without: str = "") -> list[str]:
     """A worker whose clock is an hour ahead dies between two attempts; another one goes on."""
-    plant.ordering.faults("tryton").put(
-        Rule(fault=Fault.too_many_requests, methods=["POST"], path=TRYTON_SALE, times=1)
-    )
+    plant.ordering.faults("erp").put(Rule(fault=Fault.too_many_requests, methods=["POST"], path=TRYTON_SALE, times=1))
     await plant.start_worker(
         point="pausing", clock_s=HOUR_S, without=without, step_backoff_s=LEASE_S, step_backoff_max_s=LEASE_S
     )

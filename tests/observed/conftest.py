@@ -17,7 +17,7 @@ from tests.journeys.org import Org
 from tests.observed.collector import Collector
 from tests.running_tiers import ENDED, TIER_SETTINGS
 
-VENDORS = ("tryton", "stripe", "salesforce")
+VENDORS = ("erp", "stripe", "salesforce")
 
 
 @dataclass

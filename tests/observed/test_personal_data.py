@@ -60,7 +60,7 @@ def secrets(landscape: Landscape, observed: Observed) -> list[str]:
     """Every secret of the landscape, without what is the same in all of its kind."""
     found = [
         json.loads((landscape.run_dir / "salesforce.json").read_text())["client_secret"],
-        *((landscape.run_dir / name).read_text().strip() for name in ("tryton.key", "stripe.key")),
+        *((landscape.run_dir / name).read_text().strip() for name in ("erp.key", "stripe.key")),
     ]
     clients = json.loads((landscape.run_dir / "issuer" / "clients.json").read_text())
     found += [client["client_secret"] for client in clients.values() if client.get("client_secret")]
@@ -74,7 +74,7 @@ async def orders_that_end_in_every_way(observed: Observed, answers: list[str]) -
     refusals: list[tuple[str, Rule] | None] = [
         None,
         (
-            "tryton",
+            "erp",
             Rule(
                 fault=Fault.answer,
                 methods=["POST"],
@@ -105,7 +105,7 @@ async def orders_that_end_in_every_way(observed: Observed, answers: list[str]) -
                 content=json.dumps([{"errorCode": "FIELD_CUSTOM_VALIDATION_EXCEPTION", "message": SENTENCE}]),
             ),
         ),
-        ("tryton", Rule(fault=Fault.answer, methods=["GET"], status=500, content=f"<html>{SENTENCE}</html>")),
+        ("erp", Rule(fault=Fault.answer, methods=["GET"], status=500, content=f"<html>{SENTENCE}</html>")),
     ]
     ended = []
     for refusal in refusals:
@@ -114,7 +114,7 @@ async def orders_that_end_in_every_way(observed: Observed, answers: list[str]) -
             observed.landscape.faults(refusal[0]).put(refusal[1])
         answer = await observed.submit(quote_id)
         order = await observed.ended(answer.json()["orderId"])
-        for name in ("tryton", "stripe", "salesforce"):
+        for name in ("erp", "stripe", "salesforce"):
             observed.landscape.faults(name).clear()
         flow = await observed.operator.get(f"/v1/flows/nordwind.{order['orderId']}")
         answers += [answer.text, json.dumps(order), flow.text]

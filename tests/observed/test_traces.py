@@ -87,7 +87,7 @@ async def test_a_worker_that_takes_a_flow_over_goes_on_in_its_trace(observed: Ob
 
 
 async def test_an_operators_decision_is_linked_to_the_trace_of_the_flow(observed: Observed) -> None:
-    observed.landscape.faults("tryton").put(Rule(fault=Fault.answer, methods=["POST"], status=503, content="away"))
+    observed.landscape.faults("erp").put(Rule(fault=Fault.answer, methods=["POST"], status=503, content="away"))
     quote_id = observed.org.make_quote("acme", "EUR", MIXED)
     answer = await observed.submit(quote_id)
     order_id = answer.json()["orderId"]
@@ -96,7 +96,7 @@ async def test_an_operators_decision_is_linked_to_the_trace_of_the_flow(observed
     first = observed.collector.wait_for(
         lambda span: span.name == "order_submission.run" and order_id in span.attributes["quoteway.flow_id"]
     )
-    observed.landscape.faults("tryton").clear()
+    observed.landscape.faults("erp").clear()
 
     decided = await observed.operator.post(f"/v1/flows/nordwind.{order_id}/retry", json={})
     assert decided.status_code == 202, decided.text

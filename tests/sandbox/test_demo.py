@@ -14,7 +14,10 @@ from sandbox.demo import Story, StoryError
 from sandbox.engines.postgres import ExternalPostgres, PostgresEngine
 from sandbox.engines.valkey import RedisEngine
 from sandbox.landscape.landscape import Landscape
+from sandbox.vendors.tryton.credentials import TenantAccess
+from sandbox.vendors.tryton.data import DATA_FOLDER
 from sandbox.vendors.tryton.server import TrytonServer
+from sandbox.vendors.tryton.vendor import TrytonErp
 
 
 @pytest.fixture
@@ -22,7 +25,8 @@ def engines(postgres: PostgresEngine, tmp_path: Path) -> Iterator[Landscape]:
     """A landscape whose engines run, but not its Tryton."""
     landscape = Landscape(tmp_path)
     landscape.postgres = postgres
-    landscape.erp_server = TrytonServer(postgres, run_dir=tmp_path / "tryton")
+    server = TrytonServer(postgres, run_dir=tmp_path / "tryton")
+    landscape.vendors["erp"] = TrytonErp(server, postgres, TenantAccess("", {}), DATA_FOLDER)
     with RedisEngine(tmp_path / "redis") as landscape.redis:
         yield landscape
 

@@ -1,30 +1,38 @@
-"""The stand-in as a process of a run, with what the rest of the sandbox asks of a `TrytonServer`."""
+"""The stand-in as a process of a run and a vendor of a landscape, with what tests ask of a `TrytonServer`."""
 
 import secrets
 import sys
 from pathlib import Path
 from typing import Self
 
+import httpx
+
 from sandbox.processes.ports import LOOPBACK
 from sandbox.processes.process import ProcessError, RunningProcess, start_process
+from sandbox.vendors.journal import JOURNAL_PATH
+from sandbox.vendors.tryton.connection import company_blocks
 from sandbox.vendors.tryton.credentials import TenantAccess, TrytonCredentials
 from sandbox.vendors.tryton.data import DATA_FOLDER, load_seed_data
 from sandbox.vendors.tryton.rest import RestClient
 from sandbox.vendors.tryton.server import DATABASE
+from sandbox.vendors.vendor import Holding, Setting
 
 
 class ErpStandIn:
-    """The stand-in on a loopback port. Its key, companies and data are like those of the real ERP."""
+    """The stand-in on a loopback port, one tenant's. Its key, companies and data are like those of the real ERP."""
 
     database = DATABASE
+    title = "The ERP's stand-in"
 
-    def __init__(self, run_dir: Path, *, port: int = 0, seed: Path = DATA_FOLDER) -> None:
+    def __init__(self, run_dir: Path, *, port: int = 0, seed: Path = DATA_FOLDER, name: str = "erp") -> None:
+        self.name = name
         self.run_dir = run_dir
         self.port = port
         self._seed = seed
         data = load_seed_data(seed)
         companies = {entity.code: number for number, entity in enumerate(data.legal_entities, start=1)}
         access = TenantAccess(secrets.token_urlsafe(32), companies)
+        self.access = access
         self.credentials = TrytonCredentials("", "", {data.tenant: access})
         self._key = access.rest_key
         self._process: RunningProcess | None = None
@@ -69,6 +77,29 @@ class ErpStandIn:
         """End it. What its books held is gone."""
         if self._process is not None:
             self._process.stop()
+
+    def secrets(self) -> dict[str, str]:
+        """The key of the tenant's integration user."""
+        return {f"{self.name}.key": self._key}
+
+    def connections(self, reached_at: str, quota: dict[str, Setting]) -> list[str]:
+        """A block for each company: it speaks as Tryton does."""
+        return company_blocks(
+            self._seed, self.access, name=self.name, url=reached_at, database=self.database, quota=quota
+        )
+
+    def holdings(self) -> list[Holding]:
+        """Sales and customers, from its journal: the last entry of a sale is how it stands now."""
+        answer = httpx.get(f"{self.url}{JOURNAL_PATH}", timeout=60).raise_for_status()
+        sales: dict[str, Holding] = {}
+        customers: list[Holding] = []
+        for entry in answer.json()["entries"]:
+            external_id, data = entry["external_id"] or "", entry["data"]
+            if entry["object_type"] == "sale.sale" and external_id.startswith("ord_"):
+                sales[entry["object_id"]] = Holding("sale", external_id, data["state"], data["lines"])
+            elif entry["object_type"] == "party.party" and external_id.startswith("SF:"):
+                customers.append(Holding("customer", external_id))
+        return [*sales.values(), *customers]
 
     def __enter__(self) -> Self:
         return self.start()

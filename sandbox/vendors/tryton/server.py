@@ -5,6 +5,7 @@ import os
 from functools import partial
 from http.client import HTTPException
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 from sandbox.engines.postgres import Postgres
@@ -56,6 +57,8 @@ class TrytonServer:
         self._progress = progress or Progress(quiet=True)
         self._web: RunningProcess | None = None
         self._worker: TrytonWorker | None = None
+        # Tenants that share a server may start it at the same time.
+        self._starting = Lock()
 
     @property
     def url(self) -> str:
@@ -98,8 +101,10 @@ class TrytonServer:
 
     def start(self) -> Self:
         """Start both processes and wait until the application answers. Raises `ProcessError` when it does not."""
-        if self.is_running:
-            return self
+        with self._starting:
+            return self if self.is_running else self._start()
+
+    def _start(self) -> Self:
         self.stop()
         python = tryton_python(self._progress)
         self.run_dir.mkdir(parents=True, exist_ok=True)

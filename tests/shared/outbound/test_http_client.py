@@ -3,14 +3,12 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
 
 import httpx
 import msgspec
 import pytest
 
 from sandbox.processes.ports import free_port
-from shared.limits.vendor_quota import Limits, QuotaTransport, VendorQuota
 from shared.outbound import http_client, network
 from shared.outbound.http_client import OutboundClient, raise_for_problem, retry_after_s
 from shared.outbound.network import Answer, Network
@@ -28,67 +26,12 @@ from shared.problem import (
 )
 from shared.telemetry.process_telemetry import set_correlation_id
 from tests.patience import HANG_S
-
-PATIENT = OutboundSettings(connect_timeout_s=HANG_S, answer_timeout_s=HANG_S)
-# For a peer that says nothing: long enough for it to read what was sent, on a busy machine too.
-QUICK = OutboundSettings(connect_timeout_s=HANG_S, answer_timeout_s=0.5)
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+from tests.shared.outbound.peer import OK, PATIENT, QUICK, Peer
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "_BACKOFF_S", (0.01, 0.01))
-
-
-class Peer:
-    """A server on a real socket that does as it is told, and counts the connections and requests it took.
-
-    None stands for no answer at all.
-    """
-
-    def __init__(self, *answers: bytes | None) -> None:
-        self.answers = list(answers)
-        self.connections = 0
-        self.requests: list[bytes] = []
-        self._ending = asyncio.Event()
-        self._open: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
-
-    @contextlib.asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
-        """Its address, while it listens."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        try:
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        finally:
-            server.close()
-            self._ending.set()
-            serving = list(self._open.values())
-            for writer in self._open:
-                writer.transport.abort()
-            await asyncio.gather(*serving)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open[writer] = task
-        self.connections += 1
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            await self._answer(reader, writer)
-        writer.transport.abort() if self._ending.is_set() else writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            self.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-            if answer is None:
-                await self._ending.wait()
-                return
-            writer.write(answer)
-            await writer.drain()
-            if answer != OK:
-                return
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -299,40 +242,6 @@ async def test_a_redirect_over_the_network_is_an_answer_like_any_other() -> None
         await client.close()
 
     assert len(peer.requests) == 1
-
-
-@pytest.mark.parametrize("behind_a_quota", [True, False])
-async def test_hops_and_vendors_go_one_way_which_is_not_httpxs_client(
-    monkeypatch: pytest.MonkeyPatch, *, behind_a_quota: bool
-) -> None:
-    async def unasked(*_: object, **__: object) -> httpx.Response:
-        raise AssertionError("httpx's client was asked")
-
-    monkeypatch.setattr(httpx.AsyncClient, "send", unasked)
-    quota = VendorQuota("nordwind/billing/NW-DE", "Stripe", Limits(8, None, 1.0), None)
-    peer = Peer(OK)
-    async with peer.listening() as url:
-        transport = QuotaTransport(Network(PATIENT), quota) if behind_a_quota else None
-        client = OutboundClient("peer", f"{url}/base", transport=transport, settings=PATIENT)
-        answer = await client.send("GET", "/orders", params={"q": "a b"})
-        await client.close()
-
-    assert answer.content == b"ok"
-    assert peer.requests[0].startswith(b"GET /base/orders?q=a+b HTTP/1.1\r\n")
-
-
-async def test_what_stands_in_the_networks_place_is_asked_as_the_network_is() -> None:
-    asked: list[httpx.URL] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url)
-        return httpx.Response(200)
-
-    client = OutboundClient("peer", "http://peer.test/base", transport=httpx.MockTransport(answer))
-    await client.send("GET", "/orders", params={"q": "a b"})
-    await client.close()
-
-    assert [str(url) for url in asked] == ["http://peer.test/base/orders?q=a+b"]
 
 
 async def test_the_network_serves_httpx_as_well() -> None:

@@ -5,6 +5,7 @@ from typing import get_args
 import pytest
 
 from shared.canonical import CustomerDraft, OrderCheck, SubscriptionStatus
+from shared.canonical.wire import ShortText
 from shared.problem import Rejected
 from system_api.billing.stripe.adapter import Stripe
 from tests.system_api.billing.conftest import created, stripe_get
