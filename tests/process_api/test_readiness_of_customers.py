@@ -214,3 +214,10 @@ async def test_what_is_not_kept_as_stated_is_said_and_keeps_nothing_from_being_o
     assert order["status"] == "booked"
     flow = (await process.client.get(f"/v1/flows/{order['flowId']}", headers=process.operator_headers)).text
     assert flow.count(note) == 1
+
+
+async def test_a_customer_that_another_order_makes_meanwhile_is_no_look_alike(process: Process) -> None:
+    quote = new_quote(process)
+    process.system.alike = [msgspec.structs.replace(entry("1", "C-1"), account_ids=[quote.account_id])]
+
+    assert await Desk(process).codes(quote) == []

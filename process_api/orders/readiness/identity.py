@@ -79,6 +79,8 @@ async def _erp_customer_by_account(
         return await _shared(exam, pair, found.vendor_id, "customer_shared", ERP)
     draft = _draft(exam, account, there)
     candidates = await exam.system.find_customer_candidates(exam.tenant, legal_entity, draft)
+    if any(account.account_id in each.account_ids for each in candidates):  # made by another order since we looked
+        return []
     if candidates:
         listed = [_described(each) for each in candidates]
         shown = "; ".join(listed[:_LISTED_MAX])

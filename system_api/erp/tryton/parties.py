@@ -12,8 +12,8 @@ from shared.canonical import (
     Money,
     OrderFindings,
 )
-from shared.canonical.record_ids import spellings
-from shared.problem import NeedsDecision, Rejected
+from shared.canonical.record_ids import canonical_spelling, spellings
+from shared.problem import NeedsDecision, Rejected, Unavailable
 from system_api.connections import TrytonConnection
 from system_api.erp.tryton.addresses import TrytonAddresses, delivery_address, region_of
 from system_api.erp.tryton.errors import missing
@@ -188,6 +188,9 @@ class TrytonParties:
 
     async def _require_unlike_others(self, draft: CustomerDraft) -> None:
         candidates = await self._identity.candidates(draft)
+        if any(canonical_spelling(draft.account_id) in each.account_ids for each in candidates):
+            said = f"The customer of account {draft.account_id} is being made by another request"
+            raise Unavailable(said, reason_code="concurrent_change", vendor=VENDOR, retry_after_s=1)
         if candidates:
             listed = "; ".join(_described(each) for each in candidates[:_LISTED_MAX])
             more = f"; and {len(candidates) - _LISTED_MAX} more" if len(candidates) > _LISTED_MAX else ""

@@ -343,3 +343,25 @@ async def test_a_tax_id_taken_out_of_use_is_put_back_and_not_doubled(erp: Tryton
 
     held = rest.read("party.party", int(customer.vendor_id), ["identifiers.id", "identifiers.type"])["identifiers"]
     assert [each["id"] for each in held if each["type"]] == ids
+
+
+async def test_a_customer_that_another_request_makes_meanwhile_is_no_look_alike(
+    erp: Tryton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It appears between the look by the account's id and the look for others that are like it."""
+    draft = new_customer()
+    made = await erp.ensure_customer(draft)
+    identity = erp._parties._identity
+    related = identity.related
+
+    async def nobody(*_: Any) -> list[Any]:
+        monkeypatch.setattr(identity, "related", related)
+        return []
+
+    monkeypatch.setattr(identity, "related", nobody)
+
+    with pytest.raises(Unavailable) as raised:
+        await erp.ensure_customer(draft)
+
+    assert raised.value.reason_code == "concurrent_change"
+    assert (await erp.ensure_customer(draft)).vendor_id == made.vendor_id
