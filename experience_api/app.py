@@ -5,6 +5,7 @@ from pathlib import Path
 
 from litestar import Litestar
 
+from experience_api.external_services import salesforce_profile
 from experience_api.process_client import ANSWER_WITHIN_S, connect_process
 from experience_api.settings import ExperienceSettings
 from experience_api.v1.accounts import get_account_overview
@@ -94,6 +95,7 @@ def create_app(
         acting_user=act_for_token_user,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",
+        profiles={"salesforce": salesforce_profile},
         answer_within_s=ANSWER_WITHIN_S,
         internal=False,
         origins=parse_origins(settings.lightning_origins),

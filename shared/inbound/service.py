@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from litestar.types import (
 from shared.audit.policy import audit
 from shared.audit.writer import AuditWriter
 from shared.cache.response_cache import ResponseCache, cache_reads
-from shared.contract.pages import CONTRACT_HANDLERS, contract_config
+from shared.contract.pages import CONTRACT_HANDLERS, Profile, contract_config
 from shared.identity.acting_user import act_for_nobody
 from shared.identity.auth import Authenticator, Principal
 from shared.identity.resource_metadata import publish_resource
@@ -64,12 +64,12 @@ class Tier:
 
     `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
     Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
-    operations in, `examples` is the folder with their recorded examples. `origins`: see shared.inbound.cors. Without a
-    `rate_limiter` callers are not limited, without a `load` everything is taken, without a `cache` every read is
-    answered anew, without an `audit` nothing is written down. `acting_user` finds out on whose behalf a request is
-    made, `visibility` hides the records that this user may not see, `discreet` takes persons out of what a vendor
-    said, and `complete` puts on a vendor's error what the tier knows of the vendor. `public_url` is where callers reach
-    the tier; empty: wherever they say.
+    operations in, `examples` is the folder with their recorded examples, and `profiles` are further forms of the
+    documents (shared.contract.pages). `origins`: see shared.inbound.cors. Without a `rate_limiter` callers are not
+    limited, without a `load` everything is taken, without a `cache` every read is answered anew, without an `audit`
+    nothing is written down. `acting_user` finds out on whose behalf a request is made, `visibility` hides the records
+    that this user may not see, `discreet` takes persons out of what a vendor said, and `complete` puts on a vendor's
+    error what the tier knows of the vendor. `public_url` is where callers reach the tier; empty: wherever they say.
     """
 
     name: str
@@ -84,6 +84,7 @@ class Tier:
     acting_user: Middleware = act_for_nobody
     tags: dict[str, str] = field(default_factory=dict)
     examples: Path | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
     answer_within_s: int | None = None
     internal: bool = True
     origins: frozenset[bytes] = frozenset()
