@@ -4,6 +4,7 @@ from pathlib import Path
 
 from litestar import Litestar
 
+from experience_api.external_services import salesforce_profile
 from experience_api.process_client import ANSWER_WITHIN_S, connect_process
 from experience_api.settings import ExperienceSettings
 from experience_api.versions import VERSIONS
@@ -59,6 +60,7 @@ def create_app(
             public_url=settings.public_url,
             tags=TAGS,
             examples=Path(__file__).parent / "examples",
+            profiles={"salesforce": salesforce_profile},
             answer_within_s=ANSWER_WITHIN_S,
             internal=False,
         ),

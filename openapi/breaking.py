@@ -6,8 +6,9 @@ This is the floor that every build stands on; oasdiff (openapi/oasdiff.py) looks
 from datetime import date
 from typing import Any
 
-from openapi.documents import Document, operations_of, resolved
+from openapi.documents import Document, operations_of
 from openapi.schema_fit import Side, misfits
+from shared.contract.document import resolved
 
 
 def breaking_changes(published: Document, today: Document, *, on: date) -> list[str]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from openapi.documents import Document, operations_of, resolved
+from openapi.documents import Document, operations_of
+from shared.contract.document import resolved
 
 _SCHEMA_LISTS = ("oneOf", "anyOf", "allOf", "prefixItems")
 _SCHEMA_MAPS = ("properties", "patternProperties", "$defs")

@@ -111,14 +111,3 @@ def operations_of(document: Document) -> Iterator[tuple[str, str, Document]]:
     for path, methods in sorted(document["paths"].items()):
         for method, operation in sorted(methods.items()):
             yield path, method, operation
-
-
-def resolved(document: Document, value: Document) -> Document:
-    """What a reference refers to; the value itself where it is none. Raises KeyError where there is nothing."""
-    while "$ref" in value:
-        reference = value["$ref"]
-        found: Any = document
-        for part in reference.removeprefix("#/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        value = found
-    return value

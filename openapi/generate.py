@@ -11,9 +11,9 @@ import difflib
 import sys
 from pathlib import Path
 
+from experience_api.external_services import salesforce_profile
 from openapi.documents import FOLDER, Document, formatted, operations_of, tier_documents
 from openapi.event_documents import event_files
-from openapi.salesforce_profile import salesforce_profile
 from shared.contract.document import ContractError
 
 OPERATIONS = FOLDER / "operations.txt"

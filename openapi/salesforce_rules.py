@@ -1,6 +1,6 @@
 """What Salesforce External Services takes, one lint for each rule: the incident in its docstring, and the way out.
 
-They run on the profile (openapi/salesforce_profile.py) at every check of the contracts.
+They run on the profile (experience_api/external_services.py) at every check of the contracts.
 """
 
 import re
@@ -55,7 +55,7 @@ def rule_1_is_openapi_3_0(document: Document, _: Document | None) -> list[str]:
     """External Services reads OpenAPI 3.0.
 
     A 3.1 document that was only relabelled imports without an error and loses every nullable property: `type` as a
-    list is not understood. Way out: openapi/salesforce_profile.py converts; teach it the construct.
+    list is not understood. Way out: experience_api/external_services.py converts; teach it the construct.
     """
     found = [] if re.fullmatch(r"3\.0\.\d", document["openapi"]) else [f"openapi is {document['openapi']}."]
     for where, schema in all_schemas(document):

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from openapi.documents import Document, resolved
+from openapi.documents import Document
+from shared.contract.document import resolved
 
 _ANNOTATIONS = frozenset({"description", "title", "examples", "example", "deprecated", "$schema", "$id", "$comment"})
 _COMPARED = frozenset(

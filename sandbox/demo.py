@@ -5,7 +5,6 @@ With ONCE=1 it plays the story, writes build/demo.json and ends. Ports are QUOTE
 
 import json
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -14,13 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from sandbox.issuer.user_token import user_token
 from sandbox.landscape.connections_file import TENANT
@@ -29,9 +26,11 @@ from sandbox.landscape.oracle import Oracle
 from sandbox.landscape.ports import Ports
 from sandbox.processes.process import ProcessError, require_free_port
 from sandbox.processes.progress import Progress
+from sandbox.running_demo import VENDORS, announced, build_folder
+from sandbox.where_to_look import show_where_to_look
 
 # Where demo.json and the run's files go.
-BUILD = Path(os.environ.get("QUOTEWAY_DEMO_BUILD") or Path(__file__).resolve().parents[1] / "build")
+BUILD = build_folder()
 RUN_DIR = BUILD / "demo"
 REPORT = BUILD / "demo.json"
 ADA = "005QW0000000001"
@@ -274,32 +273,6 @@ def ada_token(landscape: Landscape) -> str:
     return user_token(landscape.url("issuer"), landscape.run_dir / "issuer", ADA)
 
 
-def show_where_to_look(landscape: Landscape, story: Story, console: Console) -> None:
-    """Addresses, and a request that can be pasted."""
-    table = Table(title="Where to look", title_justify="left", show_header=False, box=None)
-    documents = "interactive API documents: {}/docs"
-    for name in ("experience", "process", "system"):
-        table.add_row(f"{name} API", documents.format(landscape.url(name)))
-    table.add_row("Tryton (ERP)", f"{landscape.tryton.url}  database {landscape.tryton.database}")
-    for name in ("salesforce", "stripe", "issuer"):
-        table.add_row(name, f"{landscape.url(name)}/_sandbox/journal")
-    table.add_row("PostgreSQL", landscape.postgres.url(landscape.database))
-    table.add_row("logs", str(landscape.run_dir / "logs"))
-    console.print(table)
-    token = ada_token(landscape)
-    url = landscape.url("experience")
-    console.print("\nAsk for the order (the token is good for ten minutes):", highlight=False)
-    console.print(
-        f"curl -H 'Authorization: Bearer {token}' {url}/v1/orders/{story.order_id}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
-    console.print("\nVerify the audit log by its signed checkpoints (change an entry first, and see it found):")
-    command = shlex.join([sys.executable, *landscape.audit_verification()])
-    console.print(command, soft_wrap=True, highlight=False, markup=False)
-
-
 def chosen_ports() -> Ports:
     """The ports, each from its variable or its default. Raises ProcessError for one that is no port or is taken."""
     ports: dict[str, int] = {}
@@ -325,7 +298,16 @@ def main() -> int:
         ports = chosen_ports()
         BUILD.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(RUN_DIR, ignore_errors=True)
-        with Landscape(RUN_DIR, ports, Progress(), webhooks=True, second_tenant=True) as landscape:
+        landscape = Landscape(
+            RUN_DIR,
+            ports,
+            Progress(),
+            webhooks=True,
+            second_tenant=True,
+            proxied=frozenset(VENDORS),
+            production_limits=True,
+        )
+        with landscape, announced(landscape):
             landscape.start_audit_signer()
             return _tell(landscape, console, once=once)
     except ProcessError as error:
@@ -348,14 +330,17 @@ def _tell(landscape: Landscape, console: Console, *, once: bool) -> int:
     console.print(f"\n[bold]{story.report['outcome']}[/] — the whole story is in {REPORT}\n", soft_wrap=True)
     if once:
         return 0
-    show_where_to_look(landscape, story, console)
+    show_where_to_look(landscape, story.order_id, console)
     console.print("\nEverything stays up until Ctrl-C.")
-    while True:
+    return _stay_up(landscape, console)
+
+
+def _stay_up(landscape: Landscape, console: Console) -> int:
+    """Wait until something that was started ends by itself, and return the exit status."""
+    while not (fallen := landscape.fallen()):
         time.sleep(1)
-        fallen = landscape.fallen()
-        if fallen:
-            console.print(f"[red]{', '.join(fallen)} ended by itself.[/] Logs: {landscape.run_dir / 'logs'}")
-            return 1
+    console.print(f"[red]{', '.join(fallen)} ended by itself.[/] Logs: {landscape.run_dir / 'logs'}")
+    return 1
 
 
 if __name__ == "__main__":

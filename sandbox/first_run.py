@@ -8,11 +8,16 @@ it, and say so in one sentence.
 
 from __future__ import print_function
 
+import sys
+
+# A script's own folder comes first where modules are looked for: this one has a `token.py`, and so has Python itself.
+if not getattr(sys.flags, "safe_path", False):
+    del sys.path[0]
+
 import hashlib
 import os
 import shutil
 import subprocess
-import sys
 
 WANTED = (3, 11)
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -9,15 +9,16 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.moments import rfc3339
-from process_api.database.tables import flows, webhook_inbox
-from process_api.engine.decisions import FlowDecisions, decide
-from process_api.engine.flows import OWNER, FlowStatus, of_legal_entities
+from process_api.database.tables import webhook_inbox
+from process_api.engine.decisions import decide
+from process_api.engine.flows import OWNER
 from process_api.inbox.refused_events import dead_events, find_dead_event, lay_event_aside, revive_event
 from process_api.inbox.webhook_inbox import InboxStatus, dead_webhooks, find_webhook, lay_aside, revive
+from shared.canonical import Money
 from shared.identity.auth import Principal
 from shared.problem import Conflict, NotFound
 
@@ -38,8 +39,35 @@ class DeadLetterKind(StrEnum):
     event = "event"
 
 
+class Decision(StrEnum):
+    """What a person can decide about a dead letter (process_api.operations.dead_letters)."""
+
+    retry = "retry"
+    edit = "edit"
+    discard = "discard"
+
+
+class BookedRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A record that a flow made in a system and has not taken back.
+
+    `system` is what it is in and whose books, such as `erp:NW-DE`. `record` is what it is (`order`, `subscription`,
+    `customer`). `confirmed` is false where the request was sent and no answer came: whether the system holds the record
+    can be looked up by its `externalId`.
+    """
+
+    system: str
+    record: str | None
+    external_id: str
+    confirmed: bool
+    vendor_id: str | None = None
+
+
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something that waits for a person: why, since when, who answers for it, and what to do."""
+    """Something that waits for a person: why, since when, who answers for it, and what to do.
+
+    A flow's also says whose quote it is about and over which `amount`, what of it stands `booked` in which system, and
+    which `decisions` are possible now.
+    """
 
     dead_letter_id: str
     kind: DeadLetterKind
@@ -50,6 +78,12 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     what_to_do: str
     reason_code: str | None = None
     step: str | None = None
+    account_id: str | None = None
+    legal_entity: str | None = None
+    quote_id: str | None = None
+    amount: Money | None = None
+    booked: list[BookedRecord] = []
+    decisions: list[Decision] = []
 
 
 class DeadLetterSource(Protocol):
@@ -88,42 +122,6 @@ def kind_of(dead_letter_id: str) -> DeadLetterKind:
     if not source:
         return DeadLetterKind.flow
     return DeadLetterKind.event if source == EVENTS else DeadLetterKind.webhook
-
-
-@dataclass(frozen=True)
-class ParkedFlows:
-    """Flows that were parked."""
-
-    decisions: FlowDecisions
-    kind: DeadLetterKind = DeadLetterKind.flow
-
-    async def waiting(
-        self, connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None
-    ) -> list[DeadLetter]:
-        """See DeadLetterSource."""
-        since = func.coalesce(flows.c.parked_at, flows.c.started_at).label("since")
-        parked = (
-            select(flows, since)
-            .where(flows.c.tenant == tenant, flows.c.status == FlowStatus.parked, *of_legal_entities(legal_entities))
-            .order_by(since, flows.c.flow_id)
-            .limit(limit)
-        )
-        return [_parked_flow(row) for row in await connection.execute(parked)]
-
-    async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:
-        """See DeadLetterSource."""
-        query = select(flows.c.legal_entity).where(flows.c.tenant == tenant, flows.c.flow_id == dead_letter_id)
-        return str(await connection.scalar(query) or "")
-
-    async def retry(self, connection: AsyncConnection, principal: Principal, dead_letter_id: str) -> None:
-        """See DeadLetterSource."""
-        await self.decisions.retry_in(connection, principal, dead_letter_id)
-
-    async def discard(
-        self, connection: AsyncConnection, principal: Principal, dead_letter_id: str, reason: str
-    ) -> None:
-        """See DeadLetterSource. What the flow has begun is undone."""
-        await self.decisions.discard_in(connection, principal, dead_letter_id, reason)
 
 
 @dataclass(frozen=True)
@@ -208,20 +206,6 @@ async def _refused(connection: AsyncConnection, tenant: str, dead_letter_id: str
     return event
 
 
-def _parked_flow(row: Row[Any]) -> DeadLetter:
-    return DeadLetter(
-        dead_letter_id=row.flow_id,
-        kind=DeadLetterKind.flow,
-        subject=row.subject,
-        owner=OWNER,
-        since=rfc3339(row.since),
-        reason=row.reason or "",
-        reason_code=row.reason_code,
-        what_to_do=row.what_to_do or "",
-        step=row.current_step,
-    )
-
-
 def _dead_webhook(row: Row[Any]) -> DeadLetter:
     return DeadLetter(
         dead_letter_id=f"{row.source}:{row.event_id}",
@@ -232,6 +216,9 @@ def _dead_webhook(row: Row[Any]) -> DeadLetter:
         reason=row.reason or "",
         what_to_do=_MEND_WEBHOOK if row.subject else _LOOK_AND_DISCARD,
         step=row.type,
+        legal_entity=row.legal_entity,
+        # What was not understood is not kept, so there is nothing to try again.
+        decisions=[Decision.retry, Decision.discard] if row.subject else [Decision.discard],
     )
 
 
@@ -245,4 +232,5 @@ def _dead_event(row: Row[Any]) -> DeadLetter:
         reason=row.reason or "",
         what_to_do=_MEND_EVENT,
         step=row.type,
+        decisions=[Decision.retry, Decision.discard],
     )

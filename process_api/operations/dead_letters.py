@@ -22,11 +22,12 @@ from process_api.operations.dead_letter_sources import (
     DeadLetter,
     DeadLetterSource,
     DeadWebhooks,
-    ParkedFlows,
     RefusedEvents,
     kind_of,
 )
+from process_api.operations.parked_flows import ParkedFlows
 from process_api.orders.corrections import EditedValues
+from process_api.orders.parked_orders import parked_orders
 from shared.identity.auth import Principal
 
 
@@ -90,7 +91,7 @@ class DeadLetters:
 
 def dead_letters(store: Store, decisions: FlowDecisions) -> DeadLetters:
     """Return the dead letters of every source there is. A further source is a class, and its line here."""
-    return DeadLetters(store, (ParkedFlows(decisions), DeadWebhooks(), RefusedEvents()))
+    return DeadLetters(store, (ParkedFlows(decisions, parked_orders), DeadWebhooks(), RefusedEvents()))
 
 
 def _decision(row: Row[Any]) -> DecisionRecord:

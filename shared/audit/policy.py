@@ -134,7 +134,7 @@ class _Request:
         await self._send(message)
 
     def _summed(self, entry: Entry) -> tuple[Hashable, Entry]:
-        """An access, and what makes others the same. What an inner tier is asked for under one correlation id is one."""
+        """An access, and what makes others the same: an inner tier sums what it is asked under one correlation id."""
         if self._writer.sums_reads and entry.outcome == "succeeded" and entry.correlation_id:
             entry.operation, entry.record, entry.status, entry.payload_hash = SUMMED_READS, "", 200, ""
             return (entry.tenant, entry.subject, entry.on_behalf_of, entry.correlation_id), entry

@@ -32,8 +32,22 @@ UNKNOWN_QUERY = (
 )
 
 
+Document = dict[str, Any]
+
+
 class ContractError(Exception):
     """An operation lacks something that its contract needs; the message says what and where."""
+
+
+def resolved(document: Document, value: Document) -> Document:
+    """What a reference refers to; the value itself where it is none. Raises KeyError where there is nothing."""
+    while "$ref" in value:
+        reference = value["$ref"]
+        found: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part.replace("~1", "/").replace("~0", "~")]
+        value = found
+    return value
 
 
 def versions_of(app: Litestar) -> list[str]:

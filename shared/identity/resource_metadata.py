@@ -25,7 +25,7 @@ def publish_resource(title: str, authenticator: Authenticator, public_url: str) 
     async def protected_resource(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
         """The resource's metadata."""
         metadata: dict[str, Any] = {
-            "resource": _base_url(request.scope, public_url),
+            "resource": base_url(request.scope, public_url),
             "authorization_servers": await authenticator.issuer_names(),
             "scopes_supported": scopes_of(request.app),
             "bearer_methods_supported": ["header"],
@@ -69,14 +69,14 @@ def complete_challenge(challenge: str, scope: Scope, public_url: str) -> str:
     parts = []
     if operation is not None and operation.policy is not None and "scope=" not in challenge:
         parts.append(f'scope="{" ".join(operation.policy.scopes)}"')
-    base = _base_url(scope, public_url)
+    base = base_url(scope, public_url)
     if base:
         parts.append(f'resource_metadata="{base}{METADATA_PATH}"')
     separator = ", " if "=" in challenge else " "
     return challenge + separator + ", ".join(parts) if parts else challenge
 
 
-def _base_url(scope: Scope, public_url: str) -> str:
+def base_url(scope: Scope, public_url: str) -> str:
     """Where the tier is reached; empty where a caller names no usable host."""
     if public_url:
         return public_url

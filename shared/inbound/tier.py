@@ -1,11 +1,12 @@
 """What distinguishes a tier: what it publishes, what it is healthy with, how it refuses, and its policies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.audit.writer import AuditWriter
 from shared.cache.response_cache import ResponseCache
+from shared.contract.pages import Profile
 from shared.identity.acting_user import act_for_nobody
 from shared.identity.auth import Authenticator
 from shared.inbound.admission import Load
@@ -20,7 +21,8 @@ class Published:
     """What a tier's contract says of it as a whole.
 
     `public_url` is where callers reach it; empty: wherever they say. `tags` describes the groups that the contract puts
-    the operations in, `examples` is the folder with their recorded examples. `internal`: not for callers outside.
+    the operations in, `examples` is the folder with their recorded examples, `profiles` are further forms of the
+    documents (shared.contract.pages). `internal`: not for callers outside.
     """
 
     title: str
@@ -29,6 +31,7 @@ class Published:
     public_url: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     examples: Path | None = None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
     answer_within_s: int | None = None
     internal: bool = True
 

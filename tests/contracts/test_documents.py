@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from litestar.routes import HTTPRoute
 
-from openapi.documents import FOLDER, TierDocuments, operations_of, resolved
+from openapi.documents import FOLDER, TierDocuments, operations_of
 from openapi.generate import generate
-from shared.contract.document import ContractError, build_document
+from shared.contract.document import ContractError, build_document, resolved
 from shared.operations.operation import audit_class_of
 
 DOCUMENTS = ["experience-v1", "experience-v2", "process-v1", "system-v1"]

@@ -9,7 +9,8 @@ import pytest
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from openapi.documents import TierDocuments, operations_of, resolved
+from openapi.documents import TierDocuments, operations_of
+from shared.contract.document import resolved
 from shared.contract.examples import PROBLEMS, OperationExamples, load_examples
 from shared.problem import Problem
 

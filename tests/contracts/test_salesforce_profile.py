@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from experience_api.external_services import ProfileError, salesforce_profile
 from openapi.documents import operations_of
 from openapi.generate import salesforce_profiles
-from openapi.salesforce_profile import ProfileError, salesforce_profile
 from openapi.salesforce_rules import RULES, lint
 from tests.contracts.broken_profiles import BROKEN, Breaks
 

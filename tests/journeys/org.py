@@ -8,6 +8,7 @@ from typing import Any, Self
 import httpx
 
 from sandbox.landscape.landscape import Landscape
+from sandbox.running_demo import RunningDemo
 from tests.patience import HANG_S
 
 ACCOUNTS = {
@@ -33,7 +34,7 @@ class Line:
 class Org:
     """Makes records in the org."""
 
-    landscape: Landscape
+    landscape: Landscape | RunningDemo
 
     def __post_init__(self) -> None:
         credentials = json.loads((self.landscape.run_dir / "salesforce.json").read_text())

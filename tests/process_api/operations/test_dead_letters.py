@@ -271,3 +271,70 @@ async def test_a_status_that_there_is_not_is_refused_with_those_that_there_are(p
     assert fault["detail"] == (
         "Expected one of queued, running, compensating, succeeded, rejected, compensated, parked; got another text."
     )
+
+
+async def letter_of(process: Process, order: dict[str, Any]) -> dict[str, Any]:
+    """What the list says of an order that waits."""
+    answer = await process.client.get("/v1/dead-letters?limit=500", headers=process.operator_headers)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = next(each for each in answer.json()["deadLetters"] if each["subject"] == order["orderId"])
+    return found
+
+
+def booked(letter: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """What stands booked, but for the customer, who outlives the order."""
+    records = [each for each in letter["booked"] if each["record"] != "customer"]
+    return [(each["system"], each["record"], each["confirmed"]) for each in records]
+
+
+async def test_of_an_order_that_booked_nothing_the_list_names_customer_amount_and_every_decision(
+    process: Process,
+) -> None:
+    early = await parked(process, "find_account")
+    letter = await letter_of(process, early)
+    assert letter["quoteId"] == early["quoteId"]
+    assert letter["accountId"] == early["accountId"]
+    assert letter["amount"] == {"amount": "4129.00", "currency": "EUR"}, "what was accepted, while no tax is known"
+    assert booked(letter) == []
+    assert letter["decisions"] == ["retry", "edit", "discard"]
+    edited = await decide(process, f"/v1/dead-letters/{early['flowId']}/edit", {"reason": "The quote was mended."})
+    assert edited.status_code == 204, edited.text
+    await process.idle()
+
+
+async def test_the_list_says_what_stands_booked_where_and_offers_no_decision_that_is_refused(process: Process) -> None:
+    late = await parked(process, "create_subscription")
+    letter = await letter_of(process, late)
+    assert letter["amount"] == late["total"] == {"amount": "4913.51", "currency": "EUR"}
+    assert ("erp:NW-DE", "order", True) in booked(letter)
+    assert ("billing:NW-DE", "subscription", False) in booked(letter)
+    [erp] = [each for each in letter["booked"] if each["record"] == "order"]
+    assert (erp["vendorId"], erp["externalId"]) == ("42", late["orderId"])
+    assert letter["decisions"] == ["retry", "discard"]
+    refused = await decide(process, f"/v1/dead-letters/{late['flowId']}/edit", {"reason": "The quote was mended."})
+    assert refused.status_code == 409, "what the list leaves out is refused"
+
+
+async def test_what_was_taken_back_does_not_stand_booked(process: Process) -> None:
+    order = await parked(process, "create_subscription")
+    process.system.fail("cancel_order", *[AWAY] * 9)
+    discarded = await decide(process, f"/v1/dead-letters/{order['flowId']}/discard", {"reason": "No longer wanted."})
+    assert discarded.status_code == 204, discarded.text
+    await process.idle()
+
+    letter = await letter_of(process, order)
+
+    assert booked(letter) == [("erp:NW-DE", "order", True)], "billing was undone before the ERP was asked"
+    assert letter["decisions"] == ["retry", "discard"], "it is being undone: its quote is not read again"
+
+
+async def test_a_parked_order_whose_quote_is_not_understood_is_listed_without_an_amount(process: Process) -> None:
+    order = await parked(process, "find_account")
+    async with process.worker.store.transaction("nordwind") as connection:
+        strange = text("UPDATE quoteway.orders SET quote = '{\"lines\": 7}' WHERE order_id = :order_id")
+        await connection.execute(strange, {"order_id": order["orderId"]})
+
+    letter = await letter_of(process, order)
+
+    assert letter["amount"] is None
+    assert letter["quoteId"] == order["quoteId"]

@@ -189,3 +189,18 @@ async def test_the_page_offers_every_version() -> None:
 
     assert '{"name":"v1","url":"/openapi/v1.json"}' in page
     assert "swagger-ui-standalone-preset.js" in page
+
+
+async def test_the_page_says_how_to_get_a_token() -> None:
+    page = (await ask("/docs")).text
+
+    assert "How to get a token" in page
+    assert f"<code>{AUDIENCE}</code>" in page
+    assert 'href="/.well-known/oauth-protected-resource"' in page
+    assert "-m sandbox.token --as NAME --tier offers" in page
+    assert "deprecated" not in page
+
+
+async def test_there_is_no_further_form_of_a_document_that_the_tier_does_not_name() -> None:
+    assert (await ask("/openapi/v1.salesforce.json")).status_code == 404
+    assert (await ask("/openapi/v1..json")).status_code == 404

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from openapi.documents import Document, resolved
+from shared.contract.document import Document, resolved
 
 VERSION = "3.0.3"
 PLAIN = "application/json"
