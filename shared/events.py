@@ -93,7 +93,7 @@ ORDER_ENDINGS: dict[OrderStatus, type[OrderRejected] | type[OrderParked] | type[
 def order_ended(
     status: OrderStatus, *, order_id: str, version: int, reason_code: str | None, account_id: str | None = None
 ) -> EventData:
-    """The event of an order that has come to this end."""
+    """Return the event of an order that has come to this end."""
     if status is OrderStatus.booked:
         return OrderBooked(order_id=order_id, version=version, account_id=account_id)
     return ORDER_ENDINGS[status](order_id=order_id, version=version, reason_code=reason_code, account_id=account_id)

@@ -351,7 +351,9 @@ _BY_TYPE: dict[str, type[QuotewayError]] = {
 
 
 def error_from_problem(problem: Problem) -> QuotewayError | None:
-    """The error that another tier of ours sent, or None where it is of a kind that only a defect of ours can cause."""
+    """Return the error that another tier of ours sent, or None where it is of a kind that only a defect of ours can
+    cause.
+    """
     family = _BY_TYPE.get(problem.type)
     if family is None:
         return None

@@ -123,7 +123,7 @@ class RedisScripts:
         )
 
     async def run(self, script: str, keys: Sequence[str], values: Sequence[str | int | float]) -> Any:
-        """What the script answers. Raises Unavailable; it may have run nevertheless."""
+        """Return what the script answers. Raises Unavailable; it may have run nevertheless."""
         try:
             return await self._redis.eval(script, len(keys), *keys, *values)
         except (RedisError, OSError, TimeoutError) as error:
@@ -147,7 +147,10 @@ class RedisCache:
         self._sending: asyncio.Task[None] | None = None
 
     async def read(self, key: str, others: Sequence[str]) -> tuple[list[bytes | None], int]:
-        """The values of `key` and the others, and for how many milliseconds `key` is kept. Raises Unavailable."""
+        """Return the values of `key` and the others, and for how many milliseconds `key` is kept.
+
+        Raises Unavailable.
+        """
         values, left_ms = await self._together(("MGET", key, *others), ("PTTL", key))
         return values, max(0, left_ms)
 
@@ -160,7 +163,7 @@ class RedisCache:
         await _purge(self._redis, tenant, tags)
 
     async def listen(self, channel: str) -> AsyncIterator[bytes | None]:
-        """None once messages come, then each message. Raises Unavailable when they come no more."""
+        """Yield None once messages come, then each message. Raises Unavailable when they come no more."""
         redis = Redis.from_url(
             self._url,
             socket_connect_timeout=_CONNECT_TIMEOUT_S,
@@ -198,7 +201,10 @@ class RedisCache:
         await self._redis.connection_pool.aclose()
 
     async def _together(self, *commands: _Command) -> list[Any]:
-        """What the commands answer. Those of many requests share a pipeline: alone, each costs four times as much."""
+        """Return what the commands answer.
+
+        Those of many requests share a pipeline: alone, each costs four times as much.
+        """
         answers: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((list(commands), answers))
         if self._sending is None:
@@ -232,7 +238,7 @@ class RedisCache:
 
 
 def tag_key(tenant: str, tag: str) -> str:
-    """The key of the version of what cached answers speak of."""
+    """Return the key of the version of what cached answers speak of."""
     return f"quoteway:cache:tag:{tenant}:{tag}"
 
 

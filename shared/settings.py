@@ -40,12 +40,12 @@ class SettingsError(Exception):
 
 
 def variable(field: str) -> str:
-    """The environment variable that sets `field`."""
+    """Return the environment variable that sets `field`."""
     return PREFIX + field.upper()
 
 
 def load_settings(kind: type[S], environment: Mapping[str, str]) -> S:
-    """The settings of `kind`, each field from the variable QUOTEWAY_<FIELD>.
+    """Return the settings of `kind`, each field from the variable QUOTEWAY_<FIELD>.
 
     An empty variable counts as missing. Raises SettingsError with every fault, so that one start shows them all.
     """
@@ -99,7 +99,7 @@ def exit_on_faults(program: str) -> Iterator[None]:
 
 
 def read_secret(path: str, field: str) -> str:
-    """The secret in the file that the setting `field` names. Raises SettingsError where there is none."""
+    """Return the secret in the file that the setting `field` names. Raises SettingsError where there is none."""
     try:
         secret = Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -116,13 +116,13 @@ def _holds_secret(hint: Any) -> bool:
 
 
 def _checks(hint: Any) -> list[Any]:
-    """What else a value must pass: the `check` of its annotated type, a function that raises ValueError."""
+    """Return what else a value must pass: the `check` of its annotated type, a function that raises ValueError."""
     metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, Meta)]
     return [meta.extra["check"] for meta in metas if meta.extra and "check" in meta.extra]
 
 
 def describe(hint: Any) -> str:
-    """What a setting means: the description of its annotated type."""
+    """Return what a setting means: the description of its annotated type."""
     for meta in getattr(hint, "__metadata__", ()):
         if isinstance(meta, msgspec.Meta) and meta.description:
             return meta.description

@@ -6,7 +6,7 @@ DETAIL_CHARS_MAX = 1000
 
 
 def shortened(text: str, chars_max: int) -> str:
-    """The text as it is where it fits; else as many of its words as do, and an ellipsis.
+    """Return the text as it is where it fits; else as many of its words as do, and an ellipsis.
 
     A first word that is too long by itself is cut: there is nothing else to show.
     """

@@ -58,7 +58,7 @@ class Money(Canonical, frozen=True, kw_only=True):
 
     @classmethod
     def exact(cls, value: Decimal, currency: str) -> "Money":
-        """`value` as it is: for unit prices, which may be finer than the currency's smallest coin."""
+        """Return `value` as it is: for unit prices, which may be finer than the currency's smallest coin."""
         return cls(amount=f"{value or abs(value):f}", currency=currency)
 
     @property

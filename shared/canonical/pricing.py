@@ -34,7 +34,8 @@ class PriceList(Canonical, frozen=True, kw_only=True):
     prices: list[ListPrice]
 
     def price_for(self, sku: str, recurrence: Recurrence) -> ListPrice | None:
-        """The prices that a line of that product and recurrence is held against; None where the list has none."""
+        """Return the prices that a line of that product and recurrence is held against; None where the list has none.
+        """
         listed = [price for price in self.prices if price.sku == sku]
         if recurrence is Recurrence.none:
             fitting = [price for price in listed if price.erp is not None]

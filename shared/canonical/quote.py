@@ -149,9 +149,9 @@ class Quote(Canonical, frozen=True, kw_only=True):
     expires_on: BusinessDate | None = None
 
     def one_off_lines(self) -> list[QuoteLine]:
-        """The lines the ERP invoices."""
+        """Return the lines the ERP invoices."""
         return [line for line in self.lines if line.recurrence is Recurrence.none]
 
     def recurring_lines(self, recurrence: Recurrence) -> list[QuoteLine]:
-        """The lines billing charges every `recurrence`."""
+        """Return the lines billing charges every `recurrence`."""
         return [line for line in self.lines if line.recurrence is recurrence]

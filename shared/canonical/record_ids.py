@@ -13,7 +13,10 @@ _SHORT, _LONG, _GROUP = 15, 18, 5
 
 
 def spellings(record_id: str) -> list[str]:
-    """Every spelling of the id, the one that Salesforce itself shows first. Another system's id has only its own."""
+    """Return every spelling of the id, the one that Salesforce itself shows first.
+
+    Another system's id has only its own.
+    """
     if len(record_id) not in {_SHORT, _LONG} or not record_id.isascii() or not record_id.isalnum():
         return [record_id]
     short = record_id[:_SHORT]
@@ -23,12 +26,12 @@ def spellings(record_id: str) -> list[str]:
 
 
 def canonical_spelling(record_id: str) -> str:
-    """The id as Salesforce shows it: 18 characters, the last three in capitals."""
+    """Return the id as Salesforce shows it: 18 characters, the last three in capitals."""
     return spellings(record_id)[0]
 
 
 def checksum(short_id: str) -> str:
-    """The three characters that a 15-character id is followed by."""
+    """Return the three characters that a 15-character id is followed by."""
     groups = (short_id[begin : begin + _GROUP] for begin in range(0, _SHORT, _GROUP))
     return "".join(
         _SUFFIX[sum(1 << place for place, letter in enumerate(group) if letter.isupper())] for group in groups

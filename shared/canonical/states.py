@@ -98,7 +98,8 @@ def spelled(text: str) -> str:
 
 
 def codes_by_name(text: str) -> dict[str, str]:
-    """A table of codes and names, as the ones here and in `system_api.crm.salesforce.places`, by every spelling."""
+    """Return a table of codes and names, as the ones here and in `system_api.crm.salesforce.places`, by every spelling.
+    """
     codes: dict[str, str] = {}
     for entry in text.replace("\n", "|").split("|"):
         code, _, names = entry.strip().partition(" ")
@@ -111,7 +112,7 @@ COUNTRIES_WITH_STATES = frozenset(_CODES)
 
 
 def state_code(country: str, text: str) -> str | None:
-    """The ISO 3166-2 code, without its country, of a state's name or code; None where the country has none such.
+    """Return the ISO 3166-2 code, without its country, of a state's name or code; None where the country has none such.
 
     The code may have its country in front (US-CA).
     """

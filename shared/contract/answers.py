@@ -67,7 +67,10 @@ _WITHOUT_RATE_LIMIT = frozenset({401, 403, 500})
 
 
 def problem_statuses(method: str, policy: OperationPolicy | None, own: Sequence[int] | None) -> list[int]:
-    """Every status with which an operation can refuse. `own`: what it says of itself, see shared.inbound.operation."""
+    """Return every status with which an operation can refuse.
+
+    `own`: what it says of itself, see shared.inbound.operation.
+    """
     if policy is None:
         return sorted({500, *(own or ())})
     takes_body = method in _BODY_METHODS
@@ -78,7 +81,10 @@ def problem_statuses(method: str, policy: OperationPolicy | None, own: Sequence[
 
 
 def problem_answer(status: int, *, plain: bool) -> dict[str, Any]:
-    """A problem answer. `plain`: see Tier.plain_problems; the media type named first is the one without being asked."""
+    """Return a problem answer.
+
+    `plain`: see Tier.plain_problems; the media type named first is the one without being asked.
+    """
     media_types = [PROBLEM_MEDIA_TYPE, "application/json"]
     if plain:
         media_types.reverse()
@@ -87,7 +93,7 @@ def problem_answer(status: int, *, plain: bool) -> dict[str, Any]:
 
 
 def is_problem(answer: dict[str, Any]) -> bool:
-    """Whether an answer of a document is a problem (RFC 9457)."""
+    """Return whether an answer of a document is a problem (RFC 9457)."""
     schemas = [media.get("schema", {}).get("$ref", "") for media in answer.get("content", {}).values()]
     return any(reference.endswith("/Problem") for reference in schemas)
 

@@ -36,13 +36,13 @@ class ContractError(Exception):
 
 
 def versions_of(app: Litestar) -> list[str]:
-    """The published versions, oldest first: `v1`, `v2`."""
+    """Return the published versions, oldest first: `v1`, `v2`."""
     found = {match[1] for path in app.openapi_schema.to_schema()["paths"] if (match := _VERSION.match(path))}
     return sorted(found, key=lambda version: int(version[1:]))
 
 
 def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of a version of `app`, of all versions where none is named. Keys are sorted.
+    """Return the OpenAPI 3.1 document of a version of `app`, of all versions where none is named. Keys are sorted.
 
     Raises ContractError where an operation's tag is not described.
     """

@@ -37,7 +37,7 @@ class OperationExamples(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_examples(folder: Path | None) -> dict[str, OperationExamples]:
-    """The examples by operation id; the shared problems under `problems`. Raises msgspec.DecodeError."""
+    """Return the examples by operation id; the shared problems under `problems`. Raises msgspec.DecodeError."""
     if folder is None:
         return {}
     return {

@@ -38,7 +38,7 @@ class _Document(JsonRenderPlugin):
     """The document, with what only we know."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 ours holds more
-        """The document as JSON."""
+        """Return the document as JSON."""
         return _encoded(request.app, None)
 
 
@@ -46,14 +46,14 @@ class _Page(OpenAPIRenderPlugin):
     """The interactive page, with its scripts from this tier."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The page as HTML."""
+        """Return the page as HTML."""
         documents = [{"name": version, "url": f"/openapi/{version}.json"} for version in versions_of(request.app)]
         urls = msgspec.json.encode([*documents, {"name": "all versions", "url": "/openapi.json"}]).decode()
         return _PAGE.format(title=openapi_schema["info"]["title"], urls=urls).encode()
 
 
 def contract_config(*, title: str, version: str, description: str) -> OpenAPIConfig:
-    """How Litestar describes and serves the contract: at `/docs` and `/docs/openapi.json`, to anyone."""
+    """Return how Litestar describes and serves the contract: at `/docs` and `/docs/openapi.json`, to anyone."""
     return OpenAPIConfig(
         title=title,
         version=version,
@@ -96,7 +96,7 @@ CONTRACT_HANDLERS = (whole_contract, version_contract)
 
 
 def _encoded(app: Litestar, version: str | None) -> bytes:
-    """The document's bytes, made once: what a tier serves does not change while it runs."""
+    """Return the document's bytes, made once: what a tier serves does not change while it runs."""
     made: dict[str | None, bytes] = app.state.setdefault("contract_documents", {})
     if version not in made:
         made[version] = msgspec.json.encode(build_document(app, version))

@@ -19,7 +19,7 @@ _HEADER = HEADER.lower().encode()
 
 
 def publish_keys(keys: SigningKeys) -> HTTPRouteHandler:
-    """The handler that publishes the keys of a tier that signs, for the tiers behind it."""
+    """Return the handler that publishes the keys of a tier that signs, for the tiers behind it."""
 
     @get(JWKS_PATH, opt=public(), include_in_schema=False, media_type="application/jwk-set+json", sync_to_thread=False)
     def transaction_token_keys() -> Response[dict[str, Any]]:
@@ -74,7 +74,7 @@ def act_for_nobody(app: ASGIApp) -> ASGIApp:
 
 
 def narrowed_to(principal: Principal, legal_entities: frozenset[str] | None) -> Principal:
-    """The caller, for those legal entities only that it is for itself and whoever it hands on is."""
+    """Return the caller, for those legal entities only that it is for itself and whoever it hands on is."""
     if legal_entities is None:
         return principal
     if principal.legal_entities is not None:
@@ -113,7 +113,7 @@ def _in_whose_name(principal: Principal) -> ActingUser | None:
 
 
 def handed_on(principal: Principal, user: ActingUser | None) -> ActingUser | ActingClient:
-    """Whom the tier behind must know of: the user, or the service that calls in nobody's name."""
+    """Return whom the tier behind must know of: the user, or the service that calls in nobody's name."""
     if user is not None:
         return user
     return ActingClient(

@@ -82,7 +82,10 @@ class Authenticator:
         await asyncio.gather(*(keys.close() for _, keys in self._sources))
 
     async def authenticate(self, authorization: str | None) -> Principal:
-        """The principal of an Authorization header. Raises Unauthenticated, or Unavailable where no key can be had."""
+        """Return the principal of an Authorization header.
+
+        Raises Unauthenticated, or Unavailable where no key can be had.
+        """
         if not authorization:
             raise Unauthenticated("Send an access token: Authorization: Bearer <token>.")
         scheme, _, token = authorization.partition(" ")
@@ -108,11 +111,14 @@ class Authenticator:
         return found.principal
 
     async def ready(self) -> str | None:
-        """None once the first issuer's keys are known, else what is missing. The others' tokens may wait."""
+        """Return None once the first issuer's keys are known, else what is missing. The others' tokens may wait."""
         return await self._sources[0][1].ready()
 
     async def issuer_names(self) -> list[str]:
-        """The issuers whose tokens are taken. Raises Unavailable while the first has not said what it is called."""
+        """Return the issuers whose tokens are taken.
+
+        Raises Unavailable while the first has not said what it is called.
+        """
         first = self._sources[0][1]
         if not first.issuer:
             await first.find("")

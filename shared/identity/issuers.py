@@ -55,12 +55,14 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     legal_entities_claim: str = "legal_entities"
 
     def takes_type(self, header: Mapping[str, Any]) -> bool:
-        """Whether the header's `typ` is the one that this issuer gives its access tokens (RFC 7515, section 4.1.9)."""
+        """Return whether the header's `typ` is the one that this issuer gives its access tokens (RFC 7515, section
+        4.1.9).
+        """
         typ = header.get("typ")
         return isinstance(typ, str) and typ.lower().removeprefix("application/") == self.token_type.lower()
 
     def principal(self, claims: Mapping[str, Any]) -> Principal:
-        """Who calls. Raises TokenRefused where the claims do not say so in this issuer's way."""
+        """Return who calls. Raises TokenRefused where the claims do not say so in this issuer's way."""
         subject = read_name(claims, "sub")
         client_id = read_name(claims, self.client_claim) if self.client_claim in claims else subject
         return Principal(
@@ -109,7 +111,10 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def load_issuers(path: str, first_metadata_url: str) -> list[TrustedIssuer]:
-    """The first issuer, then those of the file at `path`, if any. Raises SettingsError with every fault of the file."""
+    """Return the first issuer, then those of the file at `path`, if any.
+
+    Raises SettingsError with every fault of the file.
+    """
     first = TrustedIssuer(metadata_url=first_metadata_url)
     if not path:
         return [first]

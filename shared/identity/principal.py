@@ -81,7 +81,9 @@ class ActingClient:
 
 
 def read_legal_entities(claim: object) -> frozenset[str] | None:
-    """The legal entities that a token's claim lists; None where it has none. Raises ValueError where it is no list.
+    """Return the legal entities that a token's claim lists; None where it has none.
+
+    Raises ValueError where it is no list.
 
     An empty list is for none at all: only a token that says nothing of them is for all.
     """

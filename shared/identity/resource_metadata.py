@@ -16,7 +16,7 @@ _HOST = re.compile(rb"[A-Za-z0-9.-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\]
 
 
 def publish_resource(title: str, authenticator: Authenticator, public_url: str) -> HTTPRouteHandler:
-    """The handler that says which issuers' tokens a tier takes, and for which scopes.
+    """Return the handler that says which issuers' tokens a tier takes, and for which scopes.
 
     `public_url` is where callers reach it; empty: wherever they say that they have.
     """
@@ -39,7 +39,8 @@ def publish_resource(title: str, authenticator: Authenticator, public_url: str) 
 
 
 def location(request: Request[Any, Any, Any], path: str) -> str:
-    """What a `Location` header says of an address of this tier: absolute where it is known how callers reach the tier.
+    """Return what a `Location` header says of an address of this tier: absolute where it is known how callers reach the
+    tier.
 
     Elsewhere it is relative, and means the origin that the caller has asked (RFC 9110, section 10.2.2).
     """
@@ -48,7 +49,7 @@ def location(request: Request[Any, Any, Any], path: str) -> str:
 
 
 def scopes_of(app: Litestar) -> list[str]:
-    """Every scope that some operation of the service needs."""
+    """Return every scope that some operation of the service needs."""
     handlers = (
         handler
         for route in app.routes
@@ -61,7 +62,7 @@ def scopes_of(app: Litestar) -> list[str]:
 
 
 def complete_challenge(challenge: str, scope: Scope, public_url: str) -> str:
-    """A `WWW-Authenticate` header with all that a client needs to do better: the scopes, and where to ask.
+    """Return a `WWW-Authenticate` header with all that a client needs to do better: the scopes, and where to ask.
 
     RFC 6750, section 3, and RFC 9728, section 5.1.
     """

@@ -70,18 +70,20 @@ ReadRevoked = Callable[[int], Awaitable[RevokedTokens]]
 
 
 def mark(kind: Literal["token", "subject"], tenant: str, name: str) -> bytes:
-    """What stands for a token or a subject in the list of what is revoked."""
+    """Return what stands for a token or a subject in the list of what is revoked."""
     return hashlib.sha256(f"{kind}\n{tenant}\n{name}".encode()).digest()
 
 
 def marks_of(principal: Principal) -> tuple[bytes, ...]:
-    """Everything by which a principal's token can be revoked: its id, its subject, the user and the client it names."""
+    """Return everything by which a principal's token can be revoked: its id, its subject, the user and the client it
+    names.
+    """
     own_token = OwnToken(principal.subject, principal.issued_at, principal.token_id)
     return marks_of_token(own_token, principal.tenant, principal.client_id, principal.user)
 
 
 def marks_of_token(own_token: OwnToken, tenant: str, client_id: str, user: str | None) -> tuple[bytes, ...]:
-    """The same, of a token that another tier has seen, as that one says."""
+    """Return the same, of a token that another tier has seen, as that one says."""
     subjects = {own_token.subject, client_id, user or own_token.subject}
     marks = [mark("subject", tenant, subject) for subject in sorted(subjects)]
     if own_token.token_id:
@@ -133,11 +135,11 @@ class RevocationWatch:
                 raise Unauthenticated("The token was revoked.", error="invalid_token")
 
     def age_s(self) -> float:
-        """How old the knowledge is, in seconds; infinity where there is none yet."""
+        """Return how old the knowledge is, in seconds; infinity where there is none yet."""
         return time.monotonic() - self._confirmed_at
 
     async def ready(self) -> str | None:
-        """None, or a sentence where nobody is let in, since it cannot be told which tokens are revoked."""
+        """Return None, or a sentence where nobody is let in, since it cannot be told which tokens are revoked."""
         age_s = self.age_s()
         if age_s <= self.stale_max_s:
             return None
@@ -146,7 +148,7 @@ class RevocationWatch:
         return f"which tokens were revoked has not been known for {age_s:.0f} s; nobody is let in"
 
     async def late(self) -> str | None:
-        """None, or a sentence where what was revoked lately may not be known, and callers are still let in."""
+        """Return None, or a sentence where what was revoked lately may not be known, and callers are still let in."""
         age_s = self.age_s()
         if age_s <= LATE_S or age_s > self.stale_max_s:
             return None
@@ -220,7 +222,7 @@ class RevocationFeed:
         self._client = OutboundClient("process API", self.process_url, transport=self.transport, settings=settings)
 
     async def read(self, after: int) -> RevokedTokens:
-        """What was revoked after a position. Raises Unavailable."""
+        """Return what was revoked after a position. Raises Unavailable."""
         response = await self._client.send("GET", FEED_PATH, params={"after": after})
         if not response.is_success:
             raise Unavailable(f"the list of revoked tokens answers {response.status_code}", vendor="process API")

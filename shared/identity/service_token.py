@@ -72,7 +72,10 @@ class ServiceTokens:
         self._token_endpoint = ""
 
     async def bearer(self, tenant: str) -> str:
-        """A token that acts for `tenant`, valid for half a minute at least. Raises Unavailable where none is given."""
+        """Return a token that acts for `tenant`, valid for half a minute at least.
+
+        Raises Unavailable where none is given.
+        """
         async with self._lock:
             held = self.held(tenant)
             if held is not None:
@@ -84,7 +87,7 @@ class ServiceTokens:
             return token
 
     def held(self, tenant: str) -> str | None:
-        """The same where one is at hand: nobody who has one waits while another tenant's is fetched."""
+        """Return the same where one is at hand: nobody who has one waits while another tenant's is fetched."""
         token, renew_at = self._tokens.get(tenant, ("", 0.0))
         return token if time.monotonic() < renew_at else None
 

@@ -57,7 +57,7 @@ class UnverifiedToken:
         return issuer if isinstance(issuer, str) else ""
 
     def verify(self, key: PublicKey) -> Mapping[str, Any]:
-        """The claims, now that `key` has been seen to have signed them. Raises TokenRefused."""
+        """Return the claims, now that `key` has been seen to have signed them. Raises TokenRefused."""
         try:
             jws.deserialize_compact(self.text, key, registry=_REGISTRY)
         except (JoseError, ValueError) as error:
@@ -104,7 +104,7 @@ def check_audience(claims: Mapping[str, Any], audience: str) -> None:
 
 
 def read_name(claims: Mapping[str, Any], claim: str) -> str:
-    """A claim that names someone or something. Raises TokenRefused where it is missing or no usable name."""
+    """Return a claim that names someone or something. Raises TokenRefused where it is missing or no usable name."""
     value = claims.get(claim)
     if not isinstance(value, str) or not 1 <= len(value) <= NAME_LENGTH_MAX or not value.isprintable():
         raise TokenRefused(f"its claim {claim} is missing or no name")
@@ -112,7 +112,7 @@ def read_name(claims: Mapping[str, Any], claim: str) -> str:
 
 
 def read_moment(claims: Mapping[str, Any], claim: str) -> float:
-    """A claim that is a moment, in seconds since 1970. Raises TokenRefused where it is missing or none."""
+    """Return a claim that is a moment, in seconds since 1970. Raises TokenRefused where it is missing or none."""
     value = claims.get(claim)
     # To Python a boolean is a number too. Infinity and NaN do not get here: they are not JSON.
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e11:
@@ -121,7 +121,7 @@ def read_moment(claims: Mapping[str, Any], claim: str) -> float:
 
 
 def _decoded(part: str) -> bytes:
-    """The bytes of a part in base64url. Python's decoder passes over what is no base64, and over spare bits."""
+    """Return the bytes of a part in base64url. Python's decoder passes over what is no base64, and over spare bits."""
     try:
         raw = part.encode("ascii")
         decoded = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))

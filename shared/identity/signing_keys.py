@@ -41,18 +41,18 @@ class SigningKeys:
         self._read()
 
     def sign(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
-        """The claims, signed with the key whose turn it is."""
+        """Return the claims, signed with the key whose turn it is."""
         key = self._present()[0]
         algorithm = _algorithm(key)
         complete = {**header, "alg": algorithm, "kid": str(key.kid)}
         return jws.serialize_compact(complete, msgspec.json.encode(claims), key, algorithms=[algorithm])
 
     def published(self) -> dict[str, Any]:
-        """The public halves of all keys, as a JWK set."""
+        """Return the public halves of all keys, as a JWK set."""
         return {"keys": [key.as_dict(private=False) for key in self._present()]}
 
     def _present(self) -> list[SigningKey]:
-        """The keys, read again if the file has changed. A file that is no use any more changes nothing."""
+        """Return the keys, read again if the file has changed. A file that is no use any more changes nothing."""
         now = time.monotonic()
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
@@ -75,7 +75,10 @@ class SigningKeys:
 
 
 def read_keys(path: Path) -> list[SigningKey]:
-    """The keys of a file, the one that signs first. Raises ValueError or OSError where there is none that could."""
+    """Return the keys of a file, the one that signs first.
+
+    Raises ValueError or OSError where there is none that could.
+    """
     content = json.loads(path.read_text())
     found = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(found, list) or not found:
@@ -102,7 +105,7 @@ def rotate_keys(path: Path) -> list[SigningKey]:
 
 
 def new_key() -> SigningKey:
-    """A fresh Ed25519 key."""
+    """Return a fresh Ed25519 key."""
     return OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519"}, auto_kid=True)
 
 
@@ -129,7 +132,7 @@ def _algorithm(key: SigningKey) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """The command; its exit status."""
+    """Return the command; its exit status."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m shared.identity.signing_keys FILE\n")
         return 2

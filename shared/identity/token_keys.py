@@ -73,7 +73,7 @@ class PublishedKeys:
         await self._client.close()
 
     async def ready(self) -> str | None:
-        """None once keys are known, however long their owner may hang after that; else what is missing."""
+        """Return None once keys are known, however long their owner may hang after that; else what is missing."""
         if self._keys:
             self.refresh_in_time()
             return None
@@ -84,7 +84,7 @@ class PublishedKeys:
         return None
 
     async def find(self, kid: str) -> PublicKey | None:
-        """The key of that id, or None. Raises Unavailable where it cannot be told whether there is one."""
+        """Return the key of that id, or None. Raises Unavailable where it cannot be told whether there is one."""
         key = self._keys.get(kid)
         if key is not None:
             self.refresh_in_time()
@@ -161,7 +161,7 @@ class PublishedKeys:
 
 
 def load_keys(published: JwkSet) -> dict[str, PublicKey]:
-    """The usable public keys of a JWK set, by key id.
+    """Return the usable public keys of a JWK set, by key id.
 
     Weak, private and symmetric ones are left out, and every one of those that share an id, or that are the same key
     under two ids: a private key that was published makes the public one worthless too.

@@ -46,7 +46,7 @@ class TransactionTokenSigner:
     trust_domain: str
 
     def sign(self, acting: ActingUser | ActingClient) -> str:
-        """A token that says who acts, for the next tier."""
+        """Return a token that says who acts, for the next tier."""
         now = int(time.time())
         context: dict[str, Any] = {"tenant": acting.tenant}
         if acting.legal_entities is not None:
@@ -80,7 +80,10 @@ class TransactionTokenVerifier:
     revocations: RevocationWatch | None = None
 
     async def verify(self, text: str, principal: Principal) -> ActingUser | ActingClient:
-        """Who acts, where `principal` presents a token. Raises Unauthenticated, or Unavailable without its keys."""
+        """Return who acts, where `principal` presents a token.
+
+        Raises Unauthenticated, or Unavailable without its keys.
+        """
         try:
             token = read_token(text)
             claims = token.verify(await self.keys.need(token.kid))

@@ -20,7 +20,7 @@ _FERMAT_ROUNDS = 100
 
 
 def weakness(modulus: int) -> str | None:
-    """Why this modulus can be factored, as the end of a sentence about its key; None where nothing is known."""
+    """Return why this modulus can be factored, as the end of a sentence about its key; None where nothing is known."""
     if gcd(modulus, _PRIMORIAL) != 1:
         return "has a small factor"
     if _is_of_roca(modulus):
@@ -31,7 +31,7 @@ def weakness(modulus: int) -> str | None:
 
 
 def _powers(prime: int) -> dict[int, int]:
-    """The exponent of every power of the generator modulo a prime."""
+    """Return the exponent of every power of the generator modulo a prime."""
     found: dict[int, int] = {}
     power = 1 % prime
     while power not in found:
@@ -44,7 +44,7 @@ _LOGARITHMS = {prime: _powers(prime) for prime in _PRIMES}
 
 
 def _is_of_roca(modulus: int) -> bool:
-    """Whether some exponent makes the modulus a power of the generator, modulo all the primes at once."""
+    """Return whether some exponent makes the modulus a power of the generator, modulo all the primes at once."""
     exponent, period = 0, 1
     for prime, logarithms in _LOGARITHMS.items():
         here, order = logarithms.get(modulus % prime), len(logarithms)

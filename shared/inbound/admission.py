@@ -46,7 +46,7 @@ class Load:
             await asyncio.gather(self._watch, return_exceptions=True)
 
     def has_room_for(self, load_class: LoadClass) -> bool:
-        """Whether one more request of this class may be taken."""
+        """Return whether one more request of this class may be taken."""
         share = SHARES[load_class]
         return self.at_work < self._at_once_max * share and self.lag_s < self._lag_max_s * share
 
@@ -88,7 +88,7 @@ def admit(load: Load) -> Middleware:
 
 
 def _load_class(operation: Operation | None, scope: Scope) -> LoadClass | None:
-    """The class of a request; None for what is always answered."""
+    """Return the class of a request; None for what is always answered."""
     if operation is None:
         return "read"
     policy = operation.policy

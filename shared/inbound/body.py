@@ -68,7 +68,9 @@ def _read_object(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def _find_fault(content: Any, at: str = "") -> Fault | None:
-    """The first repeated field, too long array or id that is a dot segment, below the JSON pointer (RFC 6901) `at`."""
+    """Return the first repeated field, too long array or id that is a dot segment, below the JSON pointer (RFC 6901)
+    `at`.
+    """
     if isinstance(content, _Repeated):
         return Fault(pointer=f"{at}/{_escaped(content)}", detail="This field is given more than once.")
     if isinstance(content, list):
@@ -119,7 +121,7 @@ def check_shape(body: bytes, kind: Any) -> None:
 
 
 def _all_faults(body: bytes, kind: Any) -> list[Fault]:
-    """None where the body is no JSON behind the first of them."""
+    """Return None where the body is no JSON behind the first of them."""
     try:
         return faults_of(msgspec.json.decode(body), kind)
     except msgspec.DecodeError:
@@ -127,14 +129,14 @@ def _all_faults(body: bytes, kind: Any) -> list[Fault]:
 
 
 def shape_fault(path: str, detail: str) -> Fault:
-    """What msgspec found at `path`; a missing or unknown field is pointed at itself, not at what holds it."""
+    """Return what msgspec found at `path`; a missing or unknown field is pointed at itself, not at what holds it."""
     pointer = json_pointer(path)
     member = _MEMBER.match(detail)
     return Fault(pointer=f"{pointer}/{member['name']}" if member else pointer, detail=sentence_of(detail))
 
 
 def json_pointer(path: str) -> str:
-    """A msgspec path (`lines[0].quantity`) as a JSON pointer (`/lines/0/quantity`).
+    """Return a msgspec path (`lines[0].quantity`) as a JSON pointer (`/lines/0/quantity`).
 
     Of a map's value the path does not tell the key (`tags[...]`): the pointer then ends at the map.
     """

@@ -41,7 +41,7 @@ _Check = Callable[[Any, Any, str], Iterator[Fault]]
 
 
 def faults_of(content: Any, kind: Any) -> list[Fault]:
-    """Every fault of a decoded body against a type; none where none is found."""
+    """Return every fault of a decoded body against a type; none where none is found."""
     found = []
     for fault in _faults(inspect.type_info(kind), content, ""):
         found.append(fault)
@@ -51,7 +51,7 @@ def faults_of(content: Any, kind: Any) -> list[Fault]:
 
 
 def sentence_of(message: str) -> str:
-    """What the decoder said of one value, as a sentence: without a pattern, and in no programmer's words."""
+    """Return what the decoder said of one value, as a sentence: without a pattern, and in no programmer's words."""
     if "matching regex" in message:
         return _FORM
     if message.startswith("Invalid enum value"):
@@ -86,7 +86,7 @@ def _faults(kind: Any, value: Any, at: str) -> Iterator[Fault]:
 
 
 def _with_help(fault: Fault, at: str, about: dict[str, Any]) -> Fault:
-    """The fault of a form, with an example of the right one."""
+    """Return the fault of a form, with an example of the right one."""
     if fault.pointer != at or fault.detail != _FORM:
         return fault
     help_ = [str(about[name]).rstrip(".") + "." for name in ("description",) if about.get(name)]
@@ -211,7 +211,7 @@ def _bare(kind: Any) -> Any:
 
 
 def _is_of(kind: Any, value: Any) -> bool:
-    """Whether a value is of the kind of JSON that a type is written in."""
+    """Return whether a value is of the kind of JSON that a type is written in."""
     match kind:
         case inspect.StructType() | inspect.DictType():
             return isinstance(value, dict)
@@ -248,7 +248,7 @@ def _name(kind: Any) -> str:
 
 
 def _got(value: Any) -> str:
-    """What came, without saying it again: it may be anything, and long."""
+    """Return what came, without saying it again: it may be anything, and long."""
     match value:
         case None:
             return "null"

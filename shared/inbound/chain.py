@@ -37,7 +37,8 @@ class Operation:
 
 
 def matched_operation(scope: Scope) -> Operation | None:
-    """The operation that a request asks for; None where there is none, and for OPTIONS, which everyone may ask."""
+    """Return the operation that a request asks for; None where there is none, and for OPTIONS, which everyone may ask.
+    """
     operation: Operation | None = scope["state"]["operation"]
     return operation
 
@@ -48,7 +49,10 @@ def add_headers(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> None:
 
 
 def in_order(policies: Iterable[Middleware], app: ASGIApp) -> ASGIApp:
-    """`app` behind the policies, of which the first is met first. Only HTTP has policies: nothing else is served."""
+    """Return `app` behind the policies, of which the first is met first.
+
+    Only HTTP has policies: nothing else is served.
+    """
     inside = app
     for policy in reversed(list(policies)):
         inside = policy(inside)
@@ -130,7 +134,7 @@ async def routed_as_matched(request: Request[Any, Any, Any]) -> None:
 
 
 def answer_refusals(answer: ProblemAnswer) -> Middleware:
-    """What a policy raises becomes the same problem answer as what a handler raises."""
+    """Return what a policy raises becomes the same problem answer as what a handler raises."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,7 +160,7 @@ def _is_options(scope: Any) -> bool:
 
 
 def _operations(service: Litestar) -> dict[tuple[int, str], Operation]:
-    """Every operation of the service, by its handler and method."""
+    """Return every operation of the service, by its handler and method."""
     found: dict[tuple[int, str], Operation] = {}
     for route in service.routes:
         if isinstance(route, HTTPRoute):

@@ -201,7 +201,8 @@ class GuardedConnection(HttpToolsProtocol):
         self.loop.call_later(BODY_LINGERS_S, self.transport.close)
 
     def _is_next_to_be_answered(self) -> bool:
-        """Whether the request that is being read is the one whose answer the client waits for, and has none yet."""
+        """Return whether the request that is being read is the one whose answer the client waits for, and has none yet.
+        """
         cycle = self.cycle
         if cycle is None or not cycle.more_body:
             # Its headers are being read: every request before it has come in whole.

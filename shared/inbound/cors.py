@@ -25,7 +25,7 @@ _VARY = (b"vary", b"Origin")
 
 
 def parse_origins(text: str) -> frozenset[bytes]:
-    """The origins that a setting lists, with commas.
+    """Return the origins that a setting lists, with commas.
 
     Raises ValueError for what is not exactly one origin: a wildcard would let in every org of Salesforce's customers.
     """

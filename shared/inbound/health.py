@@ -62,7 +62,7 @@ class Watched:
         return None
 
     def lacks(self) -> str | None:
-        """What was found last: None, or a sentence about what is missing."""
+        """Return what was found last: None, or a sentence about what is missing."""
         if self._found_at is None:
             return "has not answered yet"
         age_s = time.monotonic() - self._found_at
@@ -109,7 +109,7 @@ class HealthWatch:
             watched.stop()
 
     async def health(self) -> Health:
-        """What is known, after a moment's wait for what is not."""
+        """Return what is known, after a moment's wait for what is not."""
         under_way = self._look()
         if under_way:
             await asyncio.wait(under_way, timeout=READY_ANSWER_S)

@@ -13,7 +13,7 @@ from shared.telemetry.tracing import Span, request_span, tracing_is_on
 
 
 def observers(tier: str, *, trust_callers: bool) -> list[Middleware]:
-    """What traces and measures requests, as far as this process was told to when it started.
+    """Return what traces and measures requests, as far as this process was told to when it started.
 
     `trust_callers`: whether a caller's word, that its trace is to be recorded, counts; callers from outside could have
     us record everything.
@@ -80,7 +80,7 @@ def _name(position: Span, scope: Scope) -> None:
 
 
 def measure_requests(app: ASGIApp) -> ASGIApp:
-    """How long every request took, by operation and status class."""
+    """Return how long every request took, by operation and status class."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 500

@@ -38,7 +38,7 @@ def answer_problem(
     discreet: Callable[[str], str] | None = None,
     complete: Callable[[VendorError], None] | None = None,
 ) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
-    """The handler that turns every exception into a problem answer. Its arguments: see Tier."""
+    """Return the handler that turns every exception into a problem answer. Its arguments: see Tier."""
 
     def handler(request: Request[Any, Any, Any], exception: Exception) -> Response[Problem]:
         error = _as_quoteway_error(exception, request)
@@ -66,7 +66,7 @@ def answer_problem(
 
 
 def _told(problem: Problem, discreet: Callable[[str], str] | None) -> Problem:
-    """What is told of a vendor's error: its own words only by a tier that takes persons out of them first."""
+    """Return what is told of a vendor's error: its own words only by a tier that takes persons out of them first."""
     if discreet is None:
         return msgspec.structs.replace(problem, vendor_said="", what_to_do="", attempts_max=0)
     candidates = [Fault(pointer=fault.pointer, detail=discreet(fault.detail)) for fault in problem.errors]
@@ -113,7 +113,7 @@ def _body_fault(item: dict[str, Any]) -> Fault:
 
 
 def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> Fault:
-    """The fault under the name that the caller knows, which is not always that of the handler's argument."""
+    """Return the fault under the name that the caller knows, which is not always that of the handler's argument."""
     argument = str(item.get("key", ""))
     field = request.route_handler.parsed_fn_signature.parameters.get(argument)
     definition = field.kwarg_definition if field is not None else None

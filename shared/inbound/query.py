@@ -52,7 +52,7 @@ def check_query(query: str, known: frozenset[str]) -> None:
 
 
 def _names_known(service: Litestar) -> dict[int, frozenset[str]]:
-    """The query parameters of every operation, by its handler."""
+    """Return the query parameters of every operation, by its handler."""
     return {
         id(handler): frozenset(parameter.field_alias for parameter in parameters.expected_query_params)
         for route in service.routes

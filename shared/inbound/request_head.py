@@ -83,7 +83,7 @@ def guard_address(app: ASGIApp) -> ASGIApp:
 
 
 def path_fault(raw_path: bytes) -> str | None:
-    """What is wrong with a path as it was sent, in a sentence; None where there is one way to read it."""
+    """Return what is wrong with a path as it was sent, in a sentence; None where there is one way to read it."""
     if _PLAIN_PATH.fullmatch(raw_path):
         return None
     if not raw_path.startswith(b"/"):
@@ -113,7 +113,7 @@ def _segment_fault(segment: bytes) -> str | None:
 
 
 def _raw_path(scope: Scope) -> bytes:
-    """The path as it was sent. A transport without a server in between may have none but the decoded one."""
+    """Return the path as it was sent. A transport without a server in between may have none but the decoded one."""
     raw = scope.get("raw_path")
     return raw if raw is not None else scope["path"].replace("%", "%25").encode()
 

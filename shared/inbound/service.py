@@ -104,7 +104,7 @@ def create_service(
     on_startup: Sequence[Callable[[], Awaitable[None]]] = (),
     on_shutdown: Sequence[Callable[[], Awaitable[None]]] = (),
 ) -> Litestar:
-    """The tier's application. Raises ImproperlyConfiguredException where a handler declares no policy."""
+    """Return the tier's application. Raises ImproperlyConfiguredException where a handler declares no policy."""
 
     async def start() -> None:
         if tier.load is not None:

@@ -32,7 +32,7 @@ class Retirement:
         return found
 
     def warning(self, what: str) -> str:
-        """What a caller should know, for the bodies of tiers whose clients do not see headers."""
+        """Return what a caller should know, for the bodies of tiers whose clients do not see headers."""
         end = f" and ends on {self.sunset.isoformat()}" if self.sunset else ""
         instead = f"Move to {self.successor}." if self.successor else "Move to a newer one."
         return f"This {what} is deprecated since {self.deprecation.isoformat()}{end}. {instead}"
@@ -53,11 +53,11 @@ class Version:
     sunset: date | None = None
 
     def retirement_of(self, operation_id: str) -> Retirement | None:
-        """The end of an operation; of its version where it has none of its own; None where it stays."""
+        """Return the end of an operation; of its version where it has none of its own; None where it stays."""
         return self.retirements.get(operation_id) or self._whole()
 
     def warnings(self, operation_id: str) -> list[str]:
-        """What a caller of an operation should know."""
+        """Return what a caller of an operation should know."""
         own, whole = self.retirements.get(operation_id), self._whole()
         if own is not None:
             return [own.warning("operation")]
@@ -68,18 +68,18 @@ class Version:
 
 
 def mount(version: Version) -> Router:
-    """The version's handlers; `announce_version` puts its headers on their answers."""
+    """Return the version's handlers; `announce_version` puts its headers on their answers."""
     return Router("/", route_handlers=version.handlers, opt={_OPT_KEY: version})
 
 
 def version_of(opt: Mapping[str, Any]) -> Version | None:
-    """The version that a handler belongs to; None for what has no version, such as health."""
+    """Return the version that a handler belongs to; None for what has no version, such as health."""
     version: Version | None = opt.get(_OPT_KEY)
     return version
 
 
 def warnings_for(request: Request[Any, Any, Any]) -> list[str]:
-    """The warnings that belong into the answer to `request`."""
+    """Return the warnings that belong into the answer to `request`."""
     handler = request.route_handler
     version: Version = handler.opt[_OPT_KEY]
     return version.warnings(str(handler.operation_id))

@@ -23,7 +23,7 @@ class RateLimits:
 
     @classmethod
     def parse(cls, defaults: str, text: str = "") -> "RateLimits":
-        """The limits that `text` names, over `defaults`: `client=600/minute, nordwind.read=50/second, user=off`.
+        """Return the limits that `text` names, over `defaults`: `client=600/minute, nordwind.read=50/second, user=off`.
 
         Raises ValueError with a sentence about the first part that cannot be read.
         """
@@ -49,7 +49,7 @@ class RateLimits:
         return cls(buckets, tenants)
 
     def of(self, tenant: str, bucket: str) -> tuple[RateLimitItem, ...]:
-        """The limits of a bucket for a tenant; none where it has none."""
+        """Return the limits of a bucket for a tenant; none where it has none."""
         own = self.tenants.get((tenant, bucket))
         return self.buckets.get(bucket, ()) if own is None else own
 

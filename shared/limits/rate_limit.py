@@ -108,7 +108,7 @@ class RateLimiter:
 
 
 def open_rate_limiter(settings: InboundSettings, tier: str, defaults: str) -> RateLimiter:
-    """The tier's limiter: `defaults`, and what the settings say over them."""
+    """Return the tier's limiter: `defaults`, and what the settings say over them."""
     limits = RateLimits.parse(defaults, settings.rate_limits)
     return RateLimiter(limits, settings.redis_url, tier=tier, local_share=settings.rate_limit_local_share)
 
@@ -149,7 +149,7 @@ def limit_rate(limiter: RateLimiter) -> Middleware:
 
 
 def _network_of(scope: Scope) -> str:
-    """Whom an address stands for: an IPv6 caller has a whole network of them (64 bits) to choose from."""
+    """Return whom an address stands for: an IPv6 caller has a whole network of them (64 bits) to choose from."""
     client = scope.get("client")
     text = client[0] if client else ""
     try:

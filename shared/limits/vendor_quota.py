@@ -259,7 +259,7 @@ class QuotaTransport(Transport):
 
 
 def _paced(allowed_a_second: float) -> tuple[float, float]:
-    """The burst, and the rate after it, at which no second sees more requests than the vendor allows in one.
+    """Return the burst, and the rate after it, at which no second sees more requests than the vendor allows in one.
 
     A second sees a whole burst and a second's worth of the rate. Some of it is left over, since requests that we part
     arrive closer together: of 25 a second, 22 leave here in any, and it takes a tenth of a second's delay to make 25.
@@ -269,5 +269,5 @@ def _paced(allowed_a_second: float) -> tuple[float, float]:
 
 
 def _kept_free(burst: float, share: float) -> float:
-    """How much of a burst is kept for more important requests; a burst of one is everybody's."""
+    """Return how much of a burst is kept for more important requests; a burst of one is everybody's."""
     return min(burst * (1 - share), burst - 1)

@@ -33,7 +33,7 @@ _BACKOFF_S = (0.1, 0.4)
 
 
 def open_network(settings: OutboundSettings | None = None) -> Transport:
-    """The network itself, for a transport that puts something in front of it."""
+    """Return the network itself, for a transport that puts something in front of it."""
     return Network(settings)
 
 
@@ -152,13 +152,13 @@ def raise_for_problem(response: Response, peer: str, *, safe: bool) -> None:
 
 
 def retry_after_s(response: Response) -> int | None:
-    """The seconds of a Retry-After header, capped at an hour; None where there is none in seconds."""
+    """Return the seconds of a Retry-After header, capped at an hour; None where there is none in seconds."""
     text = response.headers.get("Retry-After", "")
     return min(int(text), 3600) if text.isdecimal() else None
 
 
 def decode_json(content: bytes, kind: type[T]) -> T:
-    """What another tier of ours answered, with U+FFFD in place of each NUL. Raises msgspec.DecodeError.
+    """Return what another tier of ours answered, with U+FFFD in place of each NUL. Raises msgspec.DecodeError.
 
     A vendor's texts come through here: its sentences, names and descriptions. PostgreSQL takes a NUL in none of them.
     """

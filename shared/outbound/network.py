@@ -97,7 +97,7 @@ class Network(httpx.AsyncBaseTransport):
         return Answer(answer.status, bytes(body), _readable(answer.headers))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The same for whoever speaks to httpx: the OAuth client, the vendors' quotas."""
+        """Return the same for whoever speaks to httpx: the OAuth client, the vendors' quotas."""
         headers = [(name, text) for name, text in request.headers.multi_items() if name not in _UNSENT_HEADERS]
         answer = await self.exchange(request.method, str(request.url), headers, await request.aread())
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content, request=request)
@@ -108,7 +108,7 @@ class Network(httpx.AsyncBaseTransport):
 
 
 def _readable(headers: HeaderMap) -> list[tuple[str, str]]:
-    """The headers without those that hold more than visible ASCII, which no header that we read does.
+    """Return the headers without those that hold more than visible ASCII, which no header that we read does.
 
     pyreqwest cannot give those out. That a peer sends one is no reason to lose its answer.
     """
@@ -123,7 +123,10 @@ def _readable(headers: HeaderMap) -> list[tuple[str, str]]:
 
 
 def _failure(error: exceptions.PyreqwestError) -> httpx.RequestError:
-    """What httpx calls it. Whatever is not known to have failed before it was sent, may have reached the peer."""
+    """Return what httpx calls it.
+
+    Whatever is not known to have failed before it was sent, may have reached the peer.
+    """
     timed_out = isinstance(error, exceptions.RequestTimeoutError)
     if isinstance(error, exceptions.PoolTimeoutError):
         return httpx.PoolTimeout(error.message)

@@ -8,12 +8,14 @@ _DOT_SEGMENTS = frozenset({".", ".."})
 
 
 def is_path_segment(value: str) -> bool:
-    """Whether an id can be a segment of a path: dots have a meaning of their own there, however they are written."""
+    """Return whether an id can be a segment of a path: dots have a meaning of their own there, however they are
+    written.
+    """
     return bool(value) and value not in _DOT_SEGMENTS
 
 
 def path_of(template: str, *ids: str) -> str:
-    """The path, with an id in place of each `{}` and percent-encoded.
+    """Return the path, with an id in place of each `{}` and percent-encoded.
 
     Raises Rejected where one cannot be in any path: sent again, it still could not.
     """

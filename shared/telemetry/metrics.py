@@ -86,7 +86,7 @@ def serve_metrics(host: str, port: int) -> str:
 
 
 def metrics_are_served() -> bool:
-    """Whether anyone can ask: what only measures is left out where nobody can."""
+    """Return whether anyone can ask: what only measures is left out where nobody can."""
     return _serving
 
 

@@ -84,7 +84,7 @@ def start_telemetry(settings: TelemetrySettings, service: str) -> dict[str, str]
 
 
 def current_correlation_id() -> str:
-    """The id of the request or flow at work; a new one where there is none."""
+    """Return the id of the request or flow at work; a new one where there is none."""
     return _correlation_id.get() or set_correlation_id(None)
 
 
@@ -99,7 +99,7 @@ class JsonLines(logging.Formatter):
     """A log record as one line of JSON, with the correlation id."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -36,7 +36,7 @@ class TraceContext(NamedTuple):
         return int(self.traceparent[53:55], 16)
 
     def span_context(self) -> SpanContext:
-        """The same for OpenTelemetry, as of something that is recorded."""
+        """Return the same for OpenTelemetry, as of something that is recorded."""
         return SpanContext(
             int(self.trace_id, 16),
             int(self.traceparent[36:52], 16),
@@ -47,12 +47,12 @@ class TraceContext(NamedTuple):
 
 
 def trace_context(trace_id: int, span_id: int, flags: int, tracestate: str = "") -> TraceContext:
-    """A place in a trace, in the version that we speak."""
+    """Return a place in a trace, in the version that we speak."""
     return TraceContext(f"00-{trace_id:032x}-{span_id:016x}-{flags & _KNOWN_FLAGS:02x}", tracestate)
 
 
 def arrived_context(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
-    """The trace that a request's headers say it belongs to; None where they say none, or not which."""
+    """Return the trace that a request's headers say it belongs to; None where they say none, or not which."""
     parents: list[str] = []
     states: list[str] = []
     for name, value in headers:

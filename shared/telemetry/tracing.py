@@ -157,7 +157,7 @@ class _Tracing:
     def begin(
         self, name: str, kind: Kind, parent: "TraceContext | None", attributes: Attributes, links: tuple[str, ...] = ()
     ) -> _RecordedSpan:
-        """A recorded span below `parent`; without one it begins a trace. `links` are traceparents."""
+        """Return a recorded span below `parent`; without one it begins a trace. `links` are traceparents."""
         from opentelemetry import trace
 
         context = trace.set_span_in_context(trace.NonRecordingSpan(parent.span_context())) if parent else None
@@ -176,7 +176,7 @@ class _Tracing:
         return _RecordedSpan(span, here)
 
     def stored(self, traceparent: str) -> "TraceContext":
-        """The place in a trace that `recorded_traceparent` said."""
+        """Return the place in a trace that `recorded_traceparent` said."""
         return self._trace_context.TraceContext(traceparent)
 
     def stop(self) -> None:
@@ -210,17 +210,19 @@ def stop_tracing() -> None:
 
 
 def tracing_is_on() -> bool:
-    """Whether this process records spans."""
+    """Return whether this process records spans."""
     return _tracing is not None
 
 
 def current_traceparent() -> str:
-    """The trace context of the work at hand (W3C `traceparent`), for whatever it causes; empty where none is."""
+    """Return the trace context of the work at hand (W3C `traceparent`), for whatever it causes; empty where none is."""
     return current_trace_headers().get("traceparent", "")
 
 
 def current_trace_headers() -> dict[str, str]:
-    """The headers with which a request that leaves now belongs to the work at hand; none where nothing is traced."""
+    """Return the headers with which a request that leaves now belongs to the work at hand; none where nothing is
+    traced.
+    """
     here = _here.get()
     if here is None:
         return {}
@@ -235,12 +237,12 @@ def recorded_traceparent() -> str | None:
 
 
 def current_trace_id() -> str:
-    """The id of the trace at hand, 32 hexadecimal digits; empty where there is none."""
+    """Return the id of the trace at hand, 32 hexadecimal digits; empty where there is none."""
     return current_traceparent()[3:35]
 
 
 def span(name: str, kind: Kind = "internal", attributes: Attributes = _NOTHING) -> Span:
-    """A span around a part of the work at hand: nothing, unless that is being recorded."""
+    """Return a span around a part of the work at hand: nothing, unless that is being recorded."""
     if _tracing is None:
         return _NO_SPAN
     here = _here.get()
@@ -252,7 +254,7 @@ def span(name: str, kind: Kind = "internal", attributes: Attributes = _NOTHING) 
 def resumed_span(
     name: str, traceparent: str | None, *, links: tuple[str, ...] = (), attributes: Attributes = _NOTHING
 ) -> Span:
-    """A span of work that outlived the request that caused it, in that request's trace.
+    """Return a span of work that outlived the request that caused it, in that request's trace.
 
     `traceparent` is what recorded_traceparent said then; None: that request was not recorded, and neither is this.
     `links`: traceparents of other requests that had a part in it.
@@ -263,7 +265,7 @@ def resumed_span(
 
 
 def traced(kind: Kind = "internal") -> Callable[[T], T]:
-    """A class whose public asynchronous methods each are a span of their name."""
+    """Return a class whose public asynchronous methods each are a span of their name."""
 
     def decorate(cls: T) -> T:
         for name, method in list(vars(cls).items()):
@@ -277,7 +279,8 @@ def traced(kind: Kind = "internal") -> Callable[[T], T]:
 def request_span(
     name: str, headers: Iterable[tuple[bytes, bytes]], attributes: Attributes, *, trust_caller: bool
 ) -> Span:
-    """A span of a request that came in with these headers: in its caller's trace, or a new one, and recorded or not.
+    """Return a span of a request that came in with these headers: in its caller's trace, or a new one, and recorded or
+    not.
 
     `trust_caller`: whether the caller's word, that it is to be recorded, counts.
     """
