@@ -1,7 +1,7 @@
 """The events that Quoteway publishes: one name per fact, one owner, one sentence of meaning.
 
-They leave as CloudEvents 1.0 in JSON, at least once, under the same id each time, and in the order of `sequence` for
-each subject. A consumer that has seen an id, or a higher sequence of the subject, has nothing to do.
+They are sent as CloudEvents 1.0 in JSON, at least once, with the same id each time, and per subject in the order of
+`sequence`. A consumer ignores an event if it has seen its id, or a higher sequence of its subject.
 """
 
 from typing import Any, ClassVar, Literal
@@ -14,7 +14,7 @@ SOURCE = "/quoteway/process"
 
 
 class EventData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an event says. `event_type` names the fact, `owner` who answers for it, `meaning` says it in a sentence."""
+    """The payload of an event. `event_type` names the fact, `owner` the team that answers for it."""
 
     event_type: ClassVar[str]
     owner: ClassVar[str]
@@ -22,7 +22,7 @@ class EventData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class OrderBooked(EventData, frozen=True, kw_only=True):
-    """Of an order that every system holds."""
+    """The event of an order that every system holds."""
 
     event_type: ClassVar[str] = "order.booked"
     owner: ClassVar[str] = "order-desk"
@@ -33,7 +33,7 @@ class OrderBooked(EventData, frozen=True, kw_only=True):
 
 
 class OrderRejected(EventData, frozen=True, kw_only=True):
-    """Of an order that a system refused."""
+    """The event of an order that a system refused."""
 
     event_type: ClassVar[str] = "order.rejected"
     owner: ClassVar[str] = "order-desk"
@@ -45,7 +45,7 @@ class OrderRejected(EventData, frozen=True, kw_only=True):
 
 
 class OrderParked(EventData, frozen=True, kw_only=True):
-    """Of an order that waits for a person."""
+    """The event of an order that waits for a person."""
 
     event_type: ClassVar[str] = "order.parked"
     owner: ClassVar[str] = "order-desk"
@@ -57,7 +57,7 @@ class OrderParked(EventData, frozen=True, kw_only=True):
 
 
 class OrderCompensated(EventData, frozen=True, kw_only=True):
-    """Of an order that was given up."""
+    """The event of an order that was given up."""
 
     event_type: ClassVar[str] = "order.compensated"
     owner: ClassVar[str] = "order-desk"
@@ -69,7 +69,7 @@ class OrderCompensated(EventData, frozen=True, kw_only=True):
 
 
 class SubscriptionChanged(EventData, frozen=True, kw_only=True):
-    """Of a subscription whose status billing changed."""
+    """The event of a subscription whose status changed in billing."""
 
     event_type: ClassVar[str] = "subscription.changed"
     owner: ClassVar[str] = "billing-operations"
@@ -93,14 +93,14 @@ ORDER_ENDINGS: dict[OrderStatus, type[OrderRejected] | type[OrderParked] | type[
 def order_ended(
     status: OrderStatus, *, order_id: str, version: int, reason_code: str | None, account_id: str | None = None
 ) -> EventData:
-    """Return the event of an order that has come to this end."""
+    """Return the event of an order with this final status."""
     if status is OrderStatus.booked:
         return OrderBooked(order_id=order_id, version=version, account_id=account_id)
     return ORDER_ENDINGS[status](order_id=order_id, version=version, reason_code=reason_code, account_id=account_id)
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The envelope: CloudEvents 1.0, with the sequence extension (a text by its definition) and our two attributes."""
+    """The envelope: CloudEvents 1.0 with the sequence extension (a text by its definition) and two attributes of ours."""
 
     id: str
     type: str

@@ -1,6 +1,6 @@
-"""Where a tier serves its contract: the documents at `/openapi.json` and `/openapi/v1.json`, a page at `/docs`.
+"""Serves a tier's contract: the documents at `/openapi.json` and `/openapi/v1.json`, a page at `/docs`.
 
-The interactive page needs nothing from any other host: its scripts come from this tier.
+The interactive page needs no other host: its scripts come from this tier.
 """
 
 import importlib.util
@@ -35,7 +35,7 @@ layout: "StandaloneLayout"}})</script>
 
 
 class _Document(JsonRenderPlugin):
-    """The document, with what only we know."""
+    """The document, with our additions."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 ours holds more
         """Return the document as JSON."""
@@ -53,7 +53,7 @@ class _Page(OpenAPIRenderPlugin):
 
 
 def contract_config(*, title: str, version: str, description: str) -> OpenAPIConfig:
-    """Return how Litestar describes and serves the contract: at `/docs` and `/docs/openapi.json`, to anyone."""
+    """Return Litestar's configuration for the contract: `/docs` and `/docs/openapi.json`, open to anyone."""
     return OpenAPIConfig(
         title=title,
         version=version,
@@ -79,13 +79,13 @@ def _asset(name: FromPath[str]) -> Response[bytes]:
 
 @get("/openapi.json", opt=public(), include_in_schema=False, sync_to_thread=False)
 def whole_contract(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Every version in one document, at the address where tools look for it."""
+    """Return every version in one document, at the address where tools look for it."""
     return Response(_encoded(request.app, None), media_type="application/json")
 
 
 @get("/openapi/{document:str}", opt=public(), include_in_schema=False, sync_to_thread=False)
 def version_contract(request: Request[Any, Any, Any], document: FromPath[str]) -> Response[bytes]:
-    """One version's document, such as `/openapi/v1.json`: the one that is published and compared."""
+    """Return one version's document, such as `/openapi/v1.json`: the one that is published and compared."""
     version = document.removesuffix(".json")
     if document == version or version not in versions_of(request.app):
         raise NotFound("There is no such document.")
@@ -96,7 +96,7 @@ CONTRACT_HANDLERS = (whole_contract, version_contract)
 
 
 def _encoded(app: Litestar, version: str | None) -> bytes:
-    """Return the document's bytes, made once: what a tier serves does not change while it runs."""
+    """Return the document's bytes, computed once: the contract does not change while the tier runs."""
     made: dict[str | None, bytes] = app.state.setdefault("contract_documents", {})
     if version not in made:
         made[version] = msgspec.json.encode(build_document(app, version))
@@ -104,7 +104,7 @@ def _encoded(app: Litestar, version: str | None) -> bytes:
 
 
 def _assets_folder() -> Path:
-    # Only the package's files are wanted; importing it would load a template engine that no tier needs.
+    # Only the package's files are needed; importing it would load a template engine.
     spec = importlib.util.find_spec("swagger_ui")
     if spec is None or spec.origin is None:
         raise NotFound("The interactive page is not installed here (package swagger-ui-py).")

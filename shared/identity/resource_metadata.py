@@ -1,4 +1,4 @@
-"""What a client has to know to get a token for a tier (RFC 9728), and a refusal that says where that stands."""
+"""The protected resource metadata of a tier (RFC 9728), and refusals that point to it."""
 
 import re
 from typing import Any
@@ -16,9 +16,9 @@ _HOST = re.compile(rb"[A-Za-z0-9.-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\]
 
 
 def publish_resource(title: str, authenticator: Authenticator, public_url: str) -> HTTPRouteHandler:
-    """Return the handler that says which issuers' tokens a tier takes, and for which scopes.
+    """Return the handler that lists the issuers whose tokens a tier takes, and its scopes.
 
-    `public_url` is where callers reach it; empty: wherever they say that they have.
+    `public_url` is where callers reach the tier; if empty, the host and scheme of their request.
     """
 
     @get(METADATA_PATH, opt=public(problems=(503,)), include_in_schema=False)
@@ -39,10 +39,9 @@ def publish_resource(title: str, authenticator: Authenticator, public_url: str) 
 
 
 def location(request: Request[Any, Any, Any], path: str) -> str:
-    """Return what a `Location` header says of an address of this tier: absolute where it is known how callers reach the
-    tier.
+    """Return the `Location` header for an address of this tier: absolute if its public URL is known.
 
-    Elsewhere it is relative, and means the origin that the caller has asked (RFC 9110, section 10.2.2).
+    Otherwise it is relative to the origin of the request (RFC 9110, section 10.2.2).
     """
     public_url: str = request.app.state.tier.public_url
     return f"{public_url}{path}"
@@ -62,7 +61,8 @@ def scopes_of(app: Litestar) -> list[str]:
 
 
 def complete_challenge(challenge: str, scope: Scope, public_url: str) -> str:
-    """Return a `WWW-Authenticate` header with all that a client needs to do better: the scopes, and where to ask.
+    """Return a `WWW-Authenticate` header with all that a client needs for its next try: the scopes, and where to get a
+    token.
 
     RFC 6750, section 3, and RFC 9728, section 5.1.
     """
@@ -78,7 +78,7 @@ def complete_challenge(challenge: str, scope: Scope, public_url: str) -> str:
 
 
 def _base_url(scope: Scope, public_url: str) -> str:
-    """Where the tier is reached; empty where a caller names no usable host."""
+    """Return the base URL of the tier; empty if the request names no usable host."""
     if public_url:
         return public_url
     for name, value in scope["headers"]:

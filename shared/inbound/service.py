@@ -1,4 +1,4 @@
-"""What every request passes, in one readable list: the inbound policy of all three tiers."""
+"""The inbound policies of all three tiers, in one readable list."""
 
 import asyncio
 import time
@@ -54,22 +54,21 @@ from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeou
 from shared.telemetry.process_telemetry import set_correlation_id
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-# What says nothing else of itself is an answer for this caller, now.
+# The default for an answer: for this caller, now.
 _NO_STORE = (b"cache-control", b"no-store")
 
 
 @dataclass(frozen=True)
 class Tier:
-    """What distinguishes a tier.
+    """The settings in which tiers differ.
 
     `plain_problems`: answer errors as `application/json` unless `application/problem+json` is asked for, since
-    Salesforce External Services knows no other media type. `tags` describes the groups that the contract puts the
-    operations in, `examples` is the folder with their recorded examples. `origins`: see shared.inbound.cors. Without a
-    `rate_limiter` callers are not limited, without a `load` everything is taken, without a `cache` every read is
-    answered anew, without an `audit` nothing is written down. `acting_user` finds out on whose behalf a request is
-    made, `visibility` hides the records that this user may not see, `discreet` takes persons out of what a vendor
-    said, and `complete` puts on a vendor's error what the tier knows of the vendor. `public_url` is where callers reach
-    the tier; empty: wherever they say.
+    Salesforce External Services knows no other media type. `tags` describes the contract's groups of operations,
+    `examples` is the folder of recorded examples. `origins`: see shared.inbound.cors. Without a `rate_limiter` callers
+    are not limited, without a `load` nothing is shed, without a `cache` no answer is kept, without an `audit` nothing
+    is recorded. `acting_user` finds the acting user of a request, `visibility` hides the records that this user may not
+    see, `discreet` redacts persons in a vendor's words, and `complete` adds to a vendor's error what the tier knows of
+    the vendor. `public_url` is where callers reach the tier; if empty, the host and scheme of their request.
     """
 
     name: str
@@ -139,14 +138,14 @@ def create_service(
         openapi_config=contract_config(title=tier.title, version=tier.version, description=tier.description),
         on_startup=[*on_startup, *([watch.start] if watch is not None else []), start],
         on_shutdown=[health.stop, *([watch.stop] if watch is not None else []), *on_shutdown, close],
-        logging_config=None,  # each process sets up its own, once (shared.telemetry.process_telemetry)
+        logging_config=None,  # each process sets up its own logging, once (shared.telemetry.process_telemetry)
     )
     app.state.update({**state, "tier": tier})
     refuse_handlers_without_policy(app)
     policies: list[Middleware] = [
-        # First, since they tell of every request; not there at all where nobody listens.
+        # First, since they observe every request; absent if switched off.
         *observers(tier.name, trust_callers=not tier.plain_problems),
-        # The correlation id first, so that every refusal below carries it.
+        # The correlation id comes before every policy that may refuse, so that every refusal carries it.
         correlate,
         *([allow_origins(tier.origins)] if tier.origins else []),
         answer_refusals(answer),
@@ -154,23 +153,23 @@ def create_service(
         guard_address,
         answer_options(app),
         match_operation(app),
-        # Before whatever may refuse: a caller of an old version learns of its end in every answer.
+        # Before every policy that may refuse: all answers tell callers of an old version when it ends.
         announce_version,
-        # Around whatever may refuse, so that refusals are written down too; a hit in the cache passes it as well.
+        # Before every policy that may refuse, so that refusals are recorded too; cache hits pass it as well.
         *([audit(tier.audit, tier.name)] if tier.audit is not None else []),
-        # Before anything that costs: what is refused here must cost nothing.
+        # Before all work: a request that is shed must cost nothing.
         *([admit(tier.load)] if tier.load is not None else []),
-        # The caller before the body, so that no one without a token makes us read a megabyte.
+        # The caller before the body, so that nobody without a token makes us read a megabyte.
         authenticate(tier.authenticator),
         tier.acting_user,
         require_scopes,
-        # Behind the caller, whom the limits are for, and before all work.
+        # After the caller, whom the limits are for, and before all work.
         *([limit_rate(tier.rate_limiter)] if tier.rate_limiter is not None else []),
         guard_query(app),
-        # Behind all that may refuse, so that it gives nobody what they may not have; before all work.
+        # After every check of the caller, so that nobody gets what they may not see; before all work.
         *([cache_reads(tier.cache)] if tier.cache is not None else []),
         guard_body,
-        # Last: it may ask Salesforce, so only for what would otherwise be answered.
+        # Last, since it may ask Salesforce: only for requests that would otherwise be answered.
         *([tier.visibility] if tier.visibility is not None else []),
     ]
     app.asgi_handler = in_order(policies, app.asgi_handler)
@@ -178,31 +177,33 @@ def create_service(
 
 
 def _health_watch(tier: Tier) -> HealthWatch:
-    """Without what a tier serves nobody, and without what it still serves some or for some time."""
+    """Return the checks: the tier's own resources, and dependencies whose failure it survives for some callers or some
+    time.
+    """
     watch = tier.authenticator.revocations
     ready_checks = {"issuer": tier.authenticator.ready, **tier.ready}
     degrading = dict(tier.vendors)
     if watch is not None:
         ready_checks["revocations"], degrading["revocations"] = watch.ready, watch.late
     if tier.audit is not None:
-        # Without the audit log reads go on, and writes are refused.
+        # Without the audit log reads are served, and writes are refused.
         degrading["audit"] = tier.audit.ready
     return HealthWatch(ready_checks, degrading)
 
 
 def refuse_handlers_without_policy(app: Litestar) -> None:
-    """Raise ImproperlyConfiguredException unless every handler says who may call it: nothing is open by omission."""
+    """Raise ImproperlyConfiguredException unless every handler declares who may call it."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
-                if method == "OPTIONS":  # Litestar's own: it only lists the methods of the address
+                if method == "OPTIONS":  # Litestar's own OPTIONS handler, which only lists methods
                     continue
                 try:
                     policy_of(handler.opt)
                 except KeyError:
                     raise ImproperlyConfiguredException(f"{route.path}: {handler} declares no policy") from None
                 if handler.resolve_before_request() is not routed_as_matched:
-                    # Of these hooks the framework runs the innermost only: the check of the front would be left out.
+                    # The framework runs only the innermost of these hooks: another one would replace the chain's check.
                     raise ImproperlyConfiguredException(f"{route.path}: {handler} has a before_request of its own")
 
 
@@ -210,9 +211,9 @@ def refuse_handlers_without_policy(app: Litestar) -> None:
 
 
 def correlate(app: ASGIApp) -> ASGIApp:
-    """Take over or make the correlation id, and send it back, with what `add_headers` puts on the answer.
+    """Inbound policy: accept or make the correlation id, and send it back with the headers from `add_headers`.
 
-    Notes when the request came in (monotonic seconds).
+    Stores the time of arrival (monotonic seconds).
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -238,7 +239,7 @@ def correlate(app: ASGIApp) -> ASGIApp:
 
 
 def authenticate(authenticator: Authenticator) -> Middleware:
-    """Find out who calls, unless the operation is public."""
+    """Inbound policy: find the caller, unless the operation is public."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -253,7 +254,7 @@ def authenticate(authenticator: Authenticator) -> Middleware:
 
 
 def require_scopes(app: ASGIApp) -> ASGIApp:
-    """Let the caller in only with every scope that the operation names."""
+    """Inbound policy: require every scope of the operation."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         operation = matched_operation(scope)
@@ -266,7 +267,7 @@ def require_scopes(app: ASGIApp) -> ASGIApp:
 
 
 def guard_body(app: ASGIApp) -> ASGIApp:
-    """Read the body once, refuse what no operation of ours takes, and hand it on."""
+    """Inbound policy: read the body once, check it, and pass it on."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         operation = matched_operation(scope)
@@ -274,7 +275,7 @@ def guard_body(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         try:
-            # No server of ours ends a body that trickles in: each would hold a connection for ever.
+            # Our servers have no timeout for a slow body, which would hold its connection for ever.
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 body = await _read_body(scope, receive)
         except TimeoutError as error:
@@ -284,7 +285,7 @@ def guard_body(app: ASGIApp) -> ASGIApp:
             if media_type != "application/json":
                 raise InvalidRequest("Send the body as application/json.")
             if not raw_body_of(operation.handler.opt):
-                # Others' documents are read by whoever knows that they are genuine: their bounds are not ours.
+                # Vendors' bodies are read by handlers that verify their signatures: our limits do not apply.
                 check_json_body(body)
                 field = operation.handler.parsed_fn_signature.parameters.get("data")
                 check_shape(body, field.annotation if field is not None else object)

@@ -1,8 +1,8 @@
-"""The network: connections to other tiers and vendors, on reqwest (pyreqwest), behind httpx's face.
+"""Connections to other tiers and vendors: an httpx transport on reqwest (pyreqwest).
 
-httpx's own transport spends over a millisecond of CPU on a request when many are under way, and grows worse with them;
-reqwest spends a twentieth of that (docs/decisions/0016). Its failures are raised as httpx's, since these say what
-reached the peer. No redirect is followed, no proxy of the environment used, no cookie kept.
+httpx's own transport spends over a millisecond of CPU on a request when many are under way, and gets worse with more;
+reqwest spends a twentieth of that (docs/decisions/0016). Failures are raised as httpx's, which tell whether the request
+reached the peer. Redirects, the environment's proxies and cookies are off.
 """
 
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ from pyreqwest.client import ClientBuilder
 from pyreqwest.http import HeaderMap
 from pyreqwest.request import RequestBuilder
 
-# Shorter than the 5 s after which our tiers' servers close an idle connection: a write sent into one that is being
-# closed would be an unknown outcome for nothing.
+# Shorter than the 5 s after which our tiers' servers close an idle connection: a write into a connection that is being
+# closed would be an unnecessary unknown outcome.
 _KEEP_ALIVE_S = 2.0
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 _UNSENT_HEADERS = frozenset({"host", "content-length", "connection", "transfer-encoding", "accept-encoding"})
-# reqwest's own words for "no connection came about". pyreqwest reports a connection that broke, or stayed silent, after
-# the request was sent as an error in connecting too: only these words say that nothing was sent.
+# reqwest's message if no connection came about. pyreqwest reports connections that broke or stayed silent after sending
+# as connect errors too: only this message means that nothing was sent.
 _CONNECTING = "client error (Connect)"
 
 
 @dataclass(frozen=True)
 class OutboundSettings:
-    """How long to wait, in seconds, and how many connections to hold."""
+    """Timeouts in seconds, and the number of connections."""
 
     connect_timeout_s: float = 3.0
     answer_timeout_s: float = 15.0
@@ -39,7 +39,7 @@ class OutboundSettings:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a peer answered, read to its end. httpx's own response costs as much as the rest of reading one."""
+    """A complete answer. httpx's own response object costs as much as the rest of reading one."""
 
     status_code: int
     content: bytes
@@ -52,12 +52,12 @@ class Answer:
 
     @cached_property
     def headers(self) -> httpx.Headers:
-        """The headers, found whatever their case; as bytes, or httpx takes no more than ASCII."""
+        """The headers, case-insensitive; as bytes, since httpx would take only ASCII texts."""
         return httpx.Headers([(name.encode(), text.encode()) for name, text in self.header_items])
 
 
 class Network(httpx.AsyncBaseTransport):
-    """Connections under one set of limits. Usable wherever httpx takes a transport; `exchange` is the short way."""
+    """Connections under one set of limits, usable as an httpx transport. `exchange` is the short way."""
 
     def __init__(self, settings: OutboundSettings | None = None) -> None:
         limits = settings or OutboundSettings()
@@ -74,7 +74,7 @@ class Network(httpx.AsyncBaseTransport):
             .pool_idle_timeout(timedelta(seconds=_KEEP_ALIVE_S))
             .connect_timeout(timedelta(seconds=limits.connect_timeout_s))
             .read_timeout(timedelta(seconds=limits.answer_timeout_s))
-            # However slowly an answer trickles in.
+            # the time for the whole answer, however slowly it trickles in
             .timeout(timedelta(seconds=limits.connect_timeout_s + limits.answer_timeout_s))
             .build()
         )
@@ -82,13 +82,13 @@ class Network(httpx.AsyncBaseTransport):
     async def exchange(
         self, method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
     ) -> Answer:
-        """Send a request and read its whole answer, of any status. Raises httpx.RequestError where there is none."""
+        """Send a request and return its whole answer, whatever the status. Raises httpx.RequestError if there is none."""
         try:
             building: RequestBuilder = self._client.request(method, url).headers(headers)
             if content:
                 building = building.body_bytes(content)
             elif method in _WITH_LENGTH:
-                # RFC 9110, section 8.6: to be sent here even where it is 0; some servers answer 411 otherwise.
+                # RFC 9110, section 8.6: sent even if it is 0; some servers answer 411 otherwise.
                 building = building.header("Content-Length", "0")
             answer = await building.build().send()
             body = await answer.bytes()
@@ -97,7 +97,7 @@ class Network(httpx.AsyncBaseTransport):
         return Answer(answer.status, bytes(body), _readable(answer.headers))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Return the same for whoever speaks to httpx: the OAuth client, the vendors' quotas."""
+        """Send httpx's request, for the OAuth client and the vendors' quotas."""
         headers = [(name, text) for name, text in request.headers.multi_items() if name not in _UNSENT_HEADERS]
         answer = await self.exchange(request.method, str(request.url), headers, await request.aread())
         return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content, request=request)
@@ -108,9 +108,9 @@ class Network(httpx.AsyncBaseTransport):
 
 
 def _readable(headers: HeaderMap) -> list[tuple[str, str]]:
-    """Return the headers without those that hold more than visible ASCII, which no header that we read does.
+    """Return the headers without those that are not visible ASCII; we read none of those.
 
-    pyreqwest cannot give those out. That a peer sends one is no reason to lose its answer.
+    pyreqwest cannot return such headers, and they are no reason to lose the answer.
     """
     try:
         return list(headers.items())
@@ -123,9 +123,9 @@ def _readable(headers: HeaderMap) -> list[tuple[str, str]]:
 
 
 def _failure(error: exceptions.PyreqwestError) -> httpx.RequestError:
-    """Return what httpx calls it.
+    """Return the httpx exception for a failure.
 
-    Whatever is not known to have failed before it was sent, may have reached the peer.
+    A request that is not known to have failed before it was sent may have reached the peer.
     """
     timed_out = isinstance(error, exceptions.RequestTimeoutError)
     if isinstance(error, exceptions.PoolTimeoutError):
