@@ -23,7 +23,7 @@ from system_api.registry import build_registry
 from system_api.settings import SystemSettings
 from system_api.v1 import billing, connections, crm, erp, pricing, tax
 from system_api.vendor.patience import forget_use, tell_patience
-from system_api.vendor.redaction import discreet, mind_persons
+from system_api.vendor.redaction import mind_persons, redact
 
 # The process tier's only, as a last bound: what a vendor allows is in its connection's quota.
 RATE_LIMITS = (
@@ -110,7 +110,7 @@ def create_app(
             revocations=RevocationWatch(feed.read, settings.revocations_stale_s),
         ),
         vendors=registry.capability_checks(),
-        discreet=discreet,
+        redact=redact,
         complete=tell_patience,
         tags=TAGS,
         examples=Path(__file__).parent / "examples",

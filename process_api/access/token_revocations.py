@@ -12,7 +12,7 @@ from sqlalchemy import Row, func, insert, select, text
 from process_api.database.moments import rfc3339
 from process_api.database.store import Store
 from process_api.database.tables import token_revocations
-from shared.cache.ttl_cache import BriefMemory
+from shared.cache.ttl_cache import TtlCache
 from shared.identity.auth import LEEWAY_S, Principal
 from shared.identity.revocation import KEPT_S, RevokedToken, RevokedTokens, mark
 from shared.telemetry.process_telemetry import current_correlation_id
@@ -56,7 +56,7 @@ class TokenRevocations:
     _seen_at: float = field(default=float("-inf"), init=False)
     _needed_from: float = field(default=float("-inf"), init=False)
     """A look that began before this moment (monotonic) may have missed what this process wrote itself."""
-    _looks: BriefMemory[None, None] = field(default_factory=lambda: BriefMemory(0.0), init=False)
+    _looks: TtlCache[None, None] = field(default_factory=lambda: TtlCache(0.0), init=False)
 
     async def revoke(
         self, principal: Principal, *, token_id: str | None, subject: str | None, reason: str

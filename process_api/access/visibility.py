@@ -24,7 +24,7 @@ from process_api.database.tables import orders
 from process_api.inbox.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_of
 from process_api.operations.dead_letters import DeadLetters
 from process_api.system_client import SystemClient
-from shared.cache.ttl_cache import BriefMemory
+from shared.cache.ttl_cache import TtlCache
 from shared.canonical import RecordAccess
 from shared.identity.principal import ActingUser, Principal
 from shared.inbound.chain import Middleware, matched_operation
@@ -49,14 +49,14 @@ class Visibility:
     system: SystemClient
     store: Store
     letters: DeadLetters
-    _verdicts: BriefMemory[tuple[str, str, Kind, str], RecordAccess] = field(init=False)
-    _records: BriefMemory[tuple[str, str, str], RecordAccess] = field(init=False)
-    _sellers: BriefMemory[tuple[str, Kind, str], str] = field(init=False)
+    _verdicts: TtlCache[tuple[str, str, Kind, str], RecordAccess] = field(init=False)
+    _records: TtlCache[tuple[str, str, str], RecordAccess] = field(init=False)
+    _sellers: TtlCache[tuple[str, Kind, str], str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._verdicts = BriefMemory()
-        self._records = BriefMemory()
-        self._sellers = BriefMemory()
+        self._verdicts = TtlCache()
+        self._records = TtlCache()
+        self._sellers = TtlCache()
 
     async def require(self, principal: Principal, user: ActingUser | None, subject: Subject, named: str) -> None:
         """Let a caller have the record that its request names, with all that `require_user` and the other raise."""

@@ -116,7 +116,7 @@ class Landscape:
         self._start_postgres()
         erp = "the ERP's stand-in" if self.light_erp else "Tryton"
         with self.progress.step(f"Starting {erp}, Salesforce, Stripe, the issuer and Valkey"):
-            self._start_side_by_side()
+            self._start_in_parallel()
         for name in sorted(self.proxied - set(_PROXIED_TIERS)):
             self._start_proxy(name, self.erp_server.url if name == "tryton" else self.url(name))
         for client_id in ("process-api", "experience-api"):
@@ -248,7 +248,7 @@ class Landscape:
             self.erp, self.second_erp = (credentials.tenants[name] for name in (TENANT, SECOND_TENANT))
         self._stack.callback(self._stop_postgres)
 
-    def _start_side_by_side(self) -> None:
+    def _start_in_parallel(self) -> None:
         """The vendors know nothing of each other, so they start side by side."""
         with ThreadPoolExecutor() as pool:
             starts: list[Future[object]] = [

@@ -12,7 +12,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class BriefMemory(Generic[K, V]):
+class TtlCache(Generic[K, V]):
     """Remembers answers for `remembered_s` seconds from when they were asked for; of those who ask at once one asks."""
 
     def __init__(self, remembered_s: float = REMEMBERED_S) -> None:

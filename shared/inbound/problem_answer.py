@@ -35,7 +35,7 @@ def answer_problem(
     *,
     plain: bool,
     public_url: str = "",
-    discreet: Callable[[str], str] | None = None,
+    redact: Callable[[str], str] | None = None,
     complete: Callable[[VendorError], None] | None = None,
 ) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
     """Return the handler that turns every exception into a problem answer. For its arguments see Tier."""
@@ -54,7 +54,7 @@ def answer_problem(
             headers["WWW-Authenticate"] = complete_challenge(challenge, request.scope, public_url)
         problem = error.problem(correlation_id)
         if isinstance(error, VendorError):
-            problem = _told(problem, discreet)
+            problem = _told(problem, redact)
         request.scope["state"]["problem"] = problem  # for the audit policy, which sees only bytes
         if problem.status >= 500 and not isinstance(exception, QuotewayError):
             _log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=exception)
@@ -65,13 +65,13 @@ def answer_problem(
     return handler
 
 
-def _told(problem: Problem, discreet: Callable[[str], str] | None) -> Problem:
+def _told(problem: Problem, redact: Callable[[str], str] | None) -> Problem:
     """Return what callers see of a vendor's error: its own words only if the tier redacts persons in them."""
-    if discreet is None:
+    if redact is None:
         return msgspec.structs.replace(problem, vendor_said="", what_to_do="", attempts_max=0)
-    candidates = [Fault(pointer=fault.pointer, detail=discreet(fault.detail)) for fault in problem.errors]
+    candidates = [Fault(pointer=fault.pointer, detail=redact(fault.detail)) for fault in problem.errors]
     return msgspec.structs.replace(
-        problem, detail=discreet(problem.detail), vendor_said=discreet(problem.vendor_said), errors=candidates
+        problem, detail=redact(problem.detail), vendor_said=redact(problem.vendor_said), errors=candidates
     )
 
 

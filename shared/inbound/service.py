@@ -67,7 +67,7 @@ class Tier:
     `examples` is the folder of recorded examples. `origins`: see shared.inbound.cors. Without a `rate_limiter` callers
     are not limited, without a `load` nothing is shed, without a `cache` no answer is kept, without an `audit` nothing
     is recorded. `acting_user` finds the acting user of a request, `visibility` hides the records that this user may not
-    see, `discreet` redacts persons in a vendor's words, and `complete` adds to a vendor's error what the tier knows of
+    see, `redact` redacts persons in a vendor's words, and `complete` adds to a vendor's error what the tier knows of
     the vendor. `public_url` is where callers reach the tier; if empty, the host and scheme of their request.
     """
 
@@ -91,7 +91,7 @@ class Tier:
     visibility: Middleware | None = None
     cache: ResponseCache | None = None
     audit: AuditWriter | None = None
-    discreet: Callable[[str], str] | None = None
+    redact: Callable[[str], str] | None = None
     complete: Callable[[VendorError], None] | None = None
 
 
@@ -128,7 +128,7 @@ def create_service(
     health = _health_watch(tier)
     resource = publish_resource(tier.title, tier.authenticator, tier.public_url)
     answer = answer_problem(
-        plain=tier.plain_problems, public_url=tier.public_url, discreet=tier.discreet, complete=tier.complete
+        plain=tier.plain_problems, public_url=tier.public_url, redact=tier.redact, complete=tier.complete
     )
     app = Litestar(
         route_handlers=[*health_handlers(health), resource, *CONTRACT_HANDLERS, *handlers],

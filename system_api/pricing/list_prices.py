@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from shared.canonical import ListPrice, Money, PriceList, Recurrence
 from system_api.billing.contract import Billing
 from system_api.erp.contract import Erp, SoldProduct
-from system_api.vendor.parallel_reads import side_by_side
+from system_api.vendor.parallel_reads import parallel_reads
 
 _PERIODS = (Recurrence.month, Recurrence.year)
 
@@ -29,7 +29,7 @@ class ListPrices:
         Raises Unavailable or Rejected as the adapters do: half a list could pass for a whole one.
         """
         periods = _periods_of(skus, recurrences or {})
-        async with side_by_side() as reads:
+        async with parallel_reads() as reads:
             erp = reads.create_task(self.erp.list_prices(skus, currency))
             billing = reads.create_task(self.billing().list_prices(periods, currency)) if periods else None
         one_off, recurring = erp.result(), billing.result() if billing is not None else {}

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def side_by_side() -> AsyncIterator[asyncio.TaskGroup]:
+async def parallel_reads() -> AsyncIterator[asyncio.TaskGroup]:
     """A group for reads that do not depend on each other. The first one that fails ends the others, and its error is
     raised as it is; nothing goes on in the background once the block is left. Not for writes: one that is cut off may
     have happened."""

@@ -44,7 +44,7 @@ def note_customer(draft: CustomerDraft) -> None:
     note_person(draft.name, draft.vat_id, draft.address.street, draft.address.city)
 
 
-def discreet(sentence: str) -> str:
+def redact(sentence: str) -> str:
     """The sentence without them."""
     for value in sorted(_persons.get() or [], key=len, reverse=True):
         sentence = re.sub(re.escape(value), _HIDDEN, sentence, flags=re.IGNORECASE)

@@ -9,12 +9,12 @@ from collections.abc import Collection, Mapping
 from decimal import Decimal
 from time import monotonic
 
-from shared.cache.ttl_cache import BriefMemory
+from shared.cache.ttl_cache import TtlCache
 from shared.canonical import Recurrence
 from shared.problem import Rejected
 from system_api.billing.stripe.api import VENDOR, Page, StripeApi, idempotency_key
 from system_api.billing.stripe.records import TAX_CODE, PriceRecord, TaxRateRecord
-from system_api.vendor.parallel_reads import side_by_side
+from system_api.vendor.parallel_reads import parallel_reads
 
 _LOOKUP_KEYS_MAX = 10
 _REQUESTS_AT_ONCE_MAX = 4
@@ -30,7 +30,7 @@ class StripeCatalogue:
     def __init__(self, api: StripeApi) -> None:
         self._api = api
         self._few_at_once = asyncio.Semaphore(_REQUESTS_AT_ONCE_MAX)
-        self._lately: BriefMemory[str, PriceRecord] = BriefMemory()
+        self._lately: TtlCache[str, PriceRecord] = TtlCache()
 
     async def prices(self, wanted: Wanted, currency: str) -> dict[tuple[str, Recurrence], PriceRecord]:
         """The active recurring prices of the SKUs `wanted` in `currency`, read now."""
@@ -69,7 +69,7 @@ class StripeCatalogue:
 
     async def _read(self, keys: list[str]) -> dict[str, PriceRecord]:
         pages = [keys[start : start + _LOOKUP_KEYS_MAX] for start in range(0, len(keys), _LOOKUP_KEYS_MAX)]
-        async with side_by_side() as reads:
+        async with parallel_reads() as reads:
             answers = [reads.create_task(self._by_lookup_keys(page)) for page in pages]
         return {key: price for answer in answers for key, price in answer.result().items()}
 

@@ -35,7 +35,7 @@ from system_api.erp.tryton.records import (
 )
 from system_api.erp.tryton.rest import VENDOR, TrytonRest, unreadable
 from system_api.vendor.line_prices import LineRule
-from system_api.vendor.parallel_reads import side_by_side
+from system_api.vendor.parallel_reads import parallel_reads
 from system_api.vendor.replies import after_write, understanding
 
 _ADVANCES_MAX = 3
@@ -106,7 +106,7 @@ class TrytonSales:
         return sale
 
     async def _values(self, external_id: str, draft: ErpOrderDraft) -> dict[str, Any]:
-        async with side_by_side() as reads:
+        async with parallel_reads() as reads:
             reading_party = reads.create_task(self._parties.by_id(draft.customer_vendor_id))
             reading_products = reads.create_task(self._products(skus_of(draft)))
             reading_tax = reads.create_task(self._tax(draft.tax_code))

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from shared.cache.ttl_cache import BriefMemory
+from shared.cache.ttl_cache import TtlCache
 
 
 async def test_of_those_who_ask_at_once_one_asks() -> None:
-    memory, asked = BriefMemory[str, int](), 0
+    memory, asked = TtlCache[str, int](), 0
 
     async def question() -> tuple[int, float]:
         nonlocal asked
@@ -20,7 +20,7 @@ async def test_of_those_who_ask_at_once_one_asks() -> None:
 
 async def test_who_asks_between_an_answer_and_its_being_forgotten_asks_anew() -> None:
     """What is done answers nobody who comes after it: whoever then asks again and again would stop the loop."""
-    memory, asked = BriefMemory[str, int](), 0
+    memory, asked = TtlCache[str, int](), 0
     later: list[asyncio.Task[int]] = []
 
     async def question() -> tuple[int, float]:

@@ -79,9 +79,9 @@ def get_public() -> str:
     return "hello"
 
 
-def tier(authenticator: Authenticator, *, plain: bool = False, discreet: Callable[[str], str] | None = None) -> Tier:
+def tier(authenticator: Authenticator, *, plain: bool = False, redact: Callable[[str], str] | None = None) -> Tier:
     description = "A service for tests."
-    return Tier("tests", "Tests", "1.0.0", description, authenticator, plain_problems=plain, discreet=discreet)
+    return Tier("tests", "Tests", "1.0.0", description, authenticator, plain_problems=plain, redact=redact)
 
 
 def authorization(scope: str = "things:read things:write") -> dict[str, str]:
@@ -119,10 +119,10 @@ async def test_a_caller_with_the_scope_is_let_in_as_who_its_token_says(client: h
     assert answer.json() == {"thing": "a", "tenant": "nordwind", "subject": "005QW0000000001AAA"}
 
 
-@pytest.mark.parametrize("discreet", [None, str.lower])
-async def test_a_vendors_own_words_are_told_by_a_discreet_tier_only(discreet: Callable[[str], str] | None) -> None:
+@pytest.mark.parametrize("redact", [None, str.lower])
+async def test_a_vendors_own_words_are_told_by_a_discreet_tier_only(redact: Callable[[str], str] | None) -> None:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
-    app = create_service(tier(authenticator, discreet=discreet), [get_thing], state={})
+    app = create_service(tier(authenticator, redact=redact), [get_thing], state={})
     async with (
         running_app(app),
         httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test") as client,
@@ -131,7 +131,7 @@ async def test_a_vendors_own_words_are_told_by_a_discreet_tier_only(discreet: Ca
 
     assert problem["reasonCode"] == "no"
     told = {name: problem[name] for name in ("vendorSaid", "whatToDo") if name in problem}
-    assert told == ({} if discreet is None else {"vendorSaid": "select id", "whatToDo": "Look."})
+    assert told == ({} if redact is None else {"vendorSaid": "select id", "whatToDo": "Look."})
 
 
 async def test_without_a_token_there_is_401(client: httpx.AsyncClient) -> None:
