@@ -11,7 +11,9 @@ from openapi.schema_fit import Side, misfits
 
 
 def breaking_changes(published: Document, today: Document, *, on: date) -> list[str]:
-    """A sentence for each change that a client of the published document can notice. `on`: the day of the comparison.
+    """Return a sentence for each change that a client of the published document can notice.
+
+    `on`: the day of the comparison.
 
     An operation may go once its published sunset has passed.
     """
@@ -36,7 +38,7 @@ class _Comparison:
         self.published, self.today, self.where = published, today, where
 
     def changes(self, before: Document, after: Document) -> list[str]:
-        """What has changed for a client."""
+        """Return what has changed for a client."""
         found = []
         if before["operationId"] != after["operationId"]:
             found.append(f"{self.where}: its operationId was {before['operationId']}, is {after['operationId']}.")
@@ -125,7 +127,7 @@ class _Comparison:
 
 
 def incompatible_event(published: Document, today: Document) -> list[str]:
-    """A sentence for each way in which an event's consumers break.
+    """Return a sentence for each way in which an event's consumers break.
 
     Consumers of the published schema meet today's events, and consumers of today's schema those that a stream still
     holds: both have to fit.

@@ -34,7 +34,7 @@ code{font:12.5px ui-monospace,monospace}.verb{font-weight:700;color:var(--mark)}
 
 
 def catalogue(documents: dict[str, Document], published: dict[str, str], *, on: date) -> str:
-    """The page. `published`: the number under which each document is published; `on`: the day it was made."""
+    """Return the page. `published`: the number under which each document is published; `on`: the day it was made."""
     sections = [_section(name, document, published.get(name)) for name, document in sorted(documents.items())]
     links = "".join(f'<a href="#{name}">{name}</a>' for name in sorted(documents))
     return (
@@ -107,5 +107,5 @@ def _events() -> str:
 
 
 def numbers_of(documents: dict[str, Any]) -> dict[str, str]:
-    """The number of each document."""
+    """Return the number of each document."""
     return {name: document["info"]["version"] for name, document in documents.items()}

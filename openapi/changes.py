@@ -8,7 +8,7 @@ _WORDS = frozenset({"description", "summary", "title", "examples", "example", "c
 
 
 def changes_between(before: Document, after: Document) -> list[str]:
-    """A sentence for each change; `Words …` where nothing but descriptions and examples changed."""
+    """Return a sentence for each change; `Words …` where nothing but descriptions and examples changed."""
     if "paths" in before:
         found = _operations(before, after) + _members("type", _schemas(before), _schemas(after))
     elif "channels" in before:

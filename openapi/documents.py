@@ -45,7 +45,7 @@ class TierDocuments:
 
 
 def tier_documents() -> list[TierDocuments]:
-    """Every tier's documents. No server is started, nothing is connected."""
+    """Return every tier's documents. No server is started, nothing is connected."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         secret, connections, keys = (Path(folder, name) for name in ("secret", "connections.toml", "keys.json"))
@@ -59,7 +59,7 @@ def tier_documents() -> list[TierDocuments]:
 
 
 def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterator[tuple[str, Litestar]]:
-    """Each tier's name and application."""
+    """Yield each tier's name and application."""
     metadata_url = f"{_NOWHERE}/.well-known/openid-configuration"
     yield (
         "experience",
@@ -102,7 +102,7 @@ def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterat
 
 
 def formatted(document: Any) -> str:
-    """A document as it is committed: keys sorted, indented, so that a difference can be read."""
+    """Return a document as it is committed: keys sorted, indented, so that a difference can be read."""
     return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2).decode() + "\n"
 
 
@@ -114,7 +114,7 @@ def operations_of(document: Document) -> Iterator[tuple[str, str, Document]]:
 
 
 def resolved(document: Document, value: Document) -> Document:
-    """What a reference refers to; the value itself where it is none. Raises KeyError where there is nothing."""
+    """Return what a reference refers to; the value itself where it is none. Raises KeyError where there is nothing."""
     while "$ref" in value:
         reference = value["$ref"]
         found: Any = document

@@ -32,7 +32,10 @@ _DESCRIPTIONS = {
 
 
 def event_schema(event: type[EventData]) -> Document:
-    """The JSON Schema of an event with its envelope. A consumer has to pass over members that it does not know."""
+    """Return the JSON Schema of an event with its envelope.
+
+    A consumer has to pass over members that it does not know.
+    """
     _, definitions = msgspec.json.schema_components((CloudEvent, event), ref_template=_DEFINITIONS)
     described = definitions.pop("CloudEvent")
     body = definitions.pop(event.__name__)
@@ -68,7 +71,7 @@ def event_schema(event: type[EventData]) -> Document:
 
 
 def _inlined(value: Any, definitions: Document) -> Any:
-    """The same without references, which consumers' tools resolve differently: the types of events are small."""
+    """Return the same without references, which consumers' tools resolve differently: the types of events are small."""
     if isinstance(value, list):
         return [_inlined(inner, definitions) for inner in value]
     if not isinstance(value, dict):
@@ -80,13 +83,13 @@ def _inlined(value: Any, definitions: Document) -> Any:
 
 
 def recorded_examples(event: type[EventData]) -> list[Any]:
-    """What a running sandbox published of this kind (`python -m sandbox.contract_examples`)."""
+    """Return what a running sandbox published of this kind (`python -m sandbox.contract_examples`)."""
     path = EXAMPLES / f"{event.event_type}.json"
     return [json.loads(path.read_bytes())] if path.exists() else []
 
 
 def asyncapi_document() -> Document:
-    """The AsyncAPI 3 document: one channel, the tenant's stream, and one message for each event."""
+    """Return the AsyncAPI 3 document: one channel, the tenant's stream, and one message for each event."""
     messages = {_message_name(event): _message(event) for event in EVENTS}
     return {
         "asyncapi": "3.0.0",
@@ -155,6 +158,6 @@ def _message_name(event: type[EventData]) -> str:
 
 
 def event_files() -> dict[Path, Document]:
-    """Every event's schema and the AsyncAPI document, by path."""
+    """Return every event's schema and the AsyncAPI document, by path."""
     schemas = {EVENTS_FOLDER / f"{event.event_type}.json": event_schema(event) for event in EVENTS}
     return {**schemas, ASYNCAPI: asyncapi_document()}

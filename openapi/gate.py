@@ -59,7 +59,7 @@ def compare_folders(published: Path, today: Path, *, on: date) -> Verdict:
 
 
 def contract_files(folder: Path) -> dict[str, Path]:
-    """Every file that is a contract, by its name in the folder. The rest of the folder is code and pages."""
+    """Return every file that is a contract, by its name in the folder. The rest of the folder is code and pages."""
     found = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -87,7 +87,7 @@ def _compare_files(compare: Compare, before: Path, after: Path, on: date) -> lis
 
 
 def comparison_of(name: str) -> Compare | None:
-    """How documents of that name are compared; None where nobody knows."""
+    """Return how documents of that name are compared; None where nobody knows."""
     if name.endswith(".salesforce.json"):
         return _compare_profiles
     if name.startswith("events/") and name.endswith(".json"):

@@ -20,7 +20,10 @@ OPERATIONS = FOLDER / "operations.txt"
 
 
 def generate() -> dict[Path, str]:
-    """Every generated file's text, by path. Raises ContractError where an operation lacks what its contract needs."""
+    """Return every generated file's text, by path.
+
+    Raises ContractError where an operation lacks what its contract needs.
+    """
     documents = {name: document for tier in tier_documents() for name, document in tier.documents.items()}
     files = {FOLDER / f"{name}.json": formatted(document) for name, document in documents.items()}
     files |= {path: formatted(document) for path, document in event_files().items()}
@@ -31,7 +34,7 @@ def generate() -> dict[Path, str]:
 
 
 def salesforce_profiles(documents: dict[str, Document]) -> dict[Path, Document]:
-    """What Salesforce imports, by path: a profile of each version of the experience API."""
+    """Return what Salesforce imports, by path: a profile of each version of the experience API."""
     return {
         FOLDER / f"{name}.salesforce.json": salesforce_profile(document)
         for name, document in documents.items()

@@ -19,7 +19,7 @@ class Unavailable(Exception):
 
 
 def node_tool(name: str) -> Path:
-    """The executable of a tool, installed if need be. Raises Unavailable with the reason."""
+    """Return the executable of a tool, installed if need be. Raises Unavailable with the reason."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         raise Unavailable("Node is not installed here.")
     executable = INSTALLED / "node_modules" / ".bin" / name

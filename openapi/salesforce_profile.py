@@ -34,7 +34,7 @@ class ProfileError(Exception):
 
 
 def salesforce_profile(document: Document) -> Document:
-    """The profile of an experience document: its guarded operations, in plain JSON. Raises ProfileError."""
+    """Return the profile of an experience document: its guarded operations, in plain JSON. Raises ProfileError."""
     paths: Document = {}
     for path, methods in document["paths"].items():
         kept = {

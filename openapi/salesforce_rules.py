@@ -68,7 +68,7 @@ def rule_1_is_openapi_3_0(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_2_is_small_enough(document: Document, _: Document | None) -> list[str]:
-    """An org takes 10 MB a document and 3,000 active operations in all, so ours stay small.
+    """Return an org takes 10 MB a document and 3,000 active operations in all, so ours stay small.
 
     A document over the limit fails to register with a message about something else. Way out: a document for each
     capability.
@@ -81,7 +81,7 @@ def rule_2_is_small_enough(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_3_methods_and_bodies(document: Document, _: Document | None) -> list[str]:
-    """Only GET, POST, PUT, PATCH and DELETE are imported, and Apex sends no body with a GET.
+    """Return only GET, POST, PUT, PATCH and DELETE are imported, and Apex sends no body with a GET.
 
     A search with a body on GET arrived without its criteria and answered with everything. Way out: POST.
     """
@@ -95,7 +95,8 @@ def rule_3_methods_and_bodies(document: Document, _: Document | None) -> list[st
 
 
 def rule_4_media_types(document: Document, _: Document | None) -> list[str]:
-    """Only `application/json`, forms and `text/plain` are known; an unknown media type drops the whole operation.
+    """Return only `application/json`, forms and `text/plain` are known; an unknown media type drops the whole
+    operation.
 
     Errors as `application/problem+json` made every operation vanish from Flow. Way out: the experience tier answers
     problems as plain JSON unless `application/problem+json` is asked for.
@@ -114,7 +115,7 @@ def rule_4_media_types(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_5_headers_are_in_the_body(document: Document, _: Document | None) -> list[str]:
-    """A Flow sees the body of an answer, never its headers.
+    """Return a Flow sees the body of an answer, never its headers.
 
     A Flow polled without a pause, since Retry-After was only a header. Way out: `ETag` as `version`, `Location` as
     `statusUrl`, `Retry-After` as `retryAfterSeconds`, the deprecation as `warnings`, a replay as `replayed`.
@@ -160,7 +161,7 @@ def rule_6_names(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_7_reserved_words(document: Document, _: Document | None) -> list[str]:
-    """A property named as an Apex keyword does not compile, and Apex does not tell capitals from small letters.
+    """Return a property named as an Apex keyword does not compile, and Apex does not tell capitals from small letters.
 
     `currency` and `order` as properties let the registration through and broke every generated class. Way out:
     `currencyIsoCode`, `orderId`. RFC 9457's `type` is exempt.
@@ -184,7 +185,7 @@ def rule_7_reserved_words(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_8_types_are_plain(document: Document, _: Document | None) -> list[str]:
-    """Every property has one type that Apex has, and every list has items with a name or a plain type.
+    """Return every property has one type that Apex has, and every list has items with a name or a plain type.
 
     A property with `oneOf` became an Object whose members no Flow can reach; a recursive type failed the import. Way
     out: a struct of its own, an empty text instead of null.
@@ -314,6 +315,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def lint(document: Document, published: Document | None) -> dict[str, list[str]]:
-    """What each rule found, by its name; rules that found nothing are left out."""
+    """Return what each rule found, by its name; rules that found nothing are left out."""
     findings = {rule.__name__: rule(document, published) for rule in RULES}
     return {name: found for name, found in findings.items() if found}

@@ -42,7 +42,7 @@ class Side:
 
 
 def misfits(sender: Side, receiver: Side, where: str) -> list[str]:
-    """A sentence for each way in which a value of the sender's schema is none of the receiver's."""
+    """Return a sentence for each way in which a value of the sender's schema is none of the receiver's."""
     senders = list(_alternatives(sender))
     receivers = list(_alternatives(receiver))
     found: list[str] = []
@@ -59,7 +59,9 @@ def misfits(sender: Side, receiver: Side, where: str) -> list[str]:
 
 
 def _alternatives(side: Side) -> Iterator[Side]:
-    """The schemas of which a value has to meet one: choices and lists of types taken apart, references followed."""
+    """Yield the schemas of which a value has to meet one: choices and lists of types taken apart, references
+    followed.
+    """
     schema = dict(resolved(side.document, side.schema))
     if "allOf" in schema and len(schema["allOf"]) == 1:
         inner = schema.pop("allOf")[0]

@@ -100,7 +100,9 @@ def order_ended(
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The envelope: CloudEvents 1.0 with the sequence extension (a text by its definition) and two attributes of ours."""
+    """The envelope: CloudEvents 1.0 with the sequence extension (a text by its definition) and two attributes of
+    ours.
+    """
 
     id: str
     type: str

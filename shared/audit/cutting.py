@@ -202,7 +202,9 @@ def _record(connection: psycopg.Connection, exported: Exported) -> None:
 
 
 def _delete(connection: psycopg.Connection, tenant: str) -> int:
-    """Delete the entries before the cut, in batches with a transaction each. It may be interrupted and started again."""
+    """Delete the entries before the cut, in batches with a transaction each. It may be interrupted and started
+    again.
+    """
     deleted = 0
     while True:
         row = connection.execute(f"SELECT {SCHEMA}.delete_before_cut(%s, %s)", (tenant, _AT_ONCE)).fetchone()

@@ -185,7 +185,9 @@ class _Request:
         self._writer.access.add(id(entry), entry)
 
     def _note_as_nobodys(self, entry: Entry) -> bool:
-        """Note an answer to an unauthenticated sender among the refusals: however many there are, they make one entry."""
+        """Note an answer to an unauthenticated sender among the refusals: however many there are, they make one
+        entry.
+        """
         if self._scope.get("user") is not None:
             return False
         self._note_refused(entry)

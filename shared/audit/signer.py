@@ -109,7 +109,9 @@ class Signer:
         return True
 
     def _signed_before(self, tenant: str, cut: Cut) -> Signed:
-        """Return the state to continue from if the signer keeps none between runs: the cut, if that was signed itself."""
+        """Return the state to continue from if the signer keeps none between runs: the cut, if that was signed
+        itself.
+        """
         try:
             cut.signed(origin_of(self.prefix, tenant), self.key.public_key())
         except NoteError as error:

@@ -1,4 +1,6 @@
-"""Connections: which vendor serves which tenant and legal entity, without the settings that other tiers need not know."""
+"""Connections: which vendor serves which tenant and legal entity, without the settings that other tiers need not
+know.
+"""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,6 @@
-"""Webhooks: a vendor's notice that something happened. It only says where to look: the vendor's record is what counts."""
+"""Webhooks: a vendor's notice that something happened. It only says where to look: the vendor's record is what
+counts.
+"""
 
 from typing import Annotated
 

@@ -111,7 +111,9 @@ class Authenticator:
         return found.principal
 
     async def ready(self) -> str | None:
-        """Return None once the first issuer's keys are known, else what is missing. Other issuers are not waited for."""
+        """Return None once the first issuer's keys are known, else what is missing. Other issuers are not waited
+        for.
+        """
         return await self._sources[0][1].ready()
 
     async def issuer_names(self) -> list[str]:

@@ -121,7 +121,9 @@ def read_moment(claims: Mapping[str, Any], claim: str) -> float:
 
 
 def _decoded(part: str) -> bytes:
-    """Return the bytes of a base64url part. Strict: Python's decoder skips foreign characters and ignores spare bits."""
+    """Return the bytes of a base64url part. Strict: Python's decoder skips foreign characters and ignores spare
+    bits.
+    """
     try:
         raw = part.encode("ascii")
         decoded = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))

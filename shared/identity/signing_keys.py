@@ -29,7 +29,9 @@ SigningKey = ECKey | OKPKey
 
 @dataclass
 class SigningKeys:
-    """The keys in the file at `path`, which the setting `setting` names. Raises SettingsError if it has no usable keys."""
+    """The keys in the file at `path`, which the setting `setting` names. Raises SettingsError if it has no usable
+    keys.
+    """
 
     path: str
     setting: str

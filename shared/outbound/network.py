@@ -82,7 +82,9 @@ class Network(httpx.AsyncBaseTransport):
     async def exchange(
         self, method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
     ) -> Answer:
-        """Send a request and return its whole answer, whatever the status. Raises httpx.RequestError if there is none."""
+        """Send a request and return its whole answer, whatever the status. Raises httpx.RequestError if there is
+        none.
+        """
         try:
             building: RequestBuilder = self._client.request(method, url).headers(headers)
             if content:

@@ -1,7 +1,7 @@
 """OpenTelemetry's own environment variables. They override the settings of Quoteway that mean the same.
 
-Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. Nothing of OpenTelemetry is imported
-here: a process that traces nothing pays nothing.
+Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. Nothing of OpenTelemetry is
+imported here: a process that traces nothing pays nothing.
 """
 
 import os

@@ -45,7 +45,7 @@ _WRITE = operation(
 
 
 def erp_of(request: Request[Principal, Any, Any], legal_entity: str) -> Erp:
-    """The ERP that keeps the legal entity's books for the caller's tenant."""
+    """Return the ERP that keeps the legal entity's books for the caller's tenant."""
     erp: Erp = request.app.state.registry.erp(request.user.tenant, legal_entity)
     return erp
 
@@ -206,7 +206,7 @@ async def cancel_order(
 
 
 def must_agree(in_path: str, in_body: str) -> None:
-    """Raise InvalidRequest where the path and the body name two different accounts."""
+    """Raise InvalidRequest if the path and the body name two different accounts."""
     if in_path != in_body:
         raise InvalidRequest(
             "The path and the body name different accounts.",
@@ -215,7 +215,7 @@ def must_agree(in_path: str, in_body: str) -> None:
 
 
 def must_be_in(currency: str, amounts: dict[str, Money]) -> None:
-    """Raise InvalidRequest unless every amount, by its JSON pointer, is in that currency."""
+    """Raise InvalidRequest unless every amount, given by JSON pointer, is in that currency."""
     faults = [
         Fault(pointer=f"{pointer}/currency", detail=f"This is {amount.currency}, but the record is in {currency}.")
         for pointer, amount in amounts.items()

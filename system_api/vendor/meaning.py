@@ -1,4 +1,4 @@
-"""What a vendor's refusal is about, and the error that it becomes.
+"""The meanings of a vendor's refusal, and the errors that they become.
 
     about        means                                                     error
     record       this record: the vendor says no to what was asked         Rejected: the order is refused
@@ -19,7 +19,8 @@ from shared.problem import NeedsDecision, QuotewayError, Rejected, Unavailable
 from system_api.vendor.replies import jittered_s
 
 About = Literal["record", "passing", "setup", "our_request"]
-# What a seller cannot read: field names of an org, snake case, queries, patterns, placeholders, markup, classes.
+# Signs of text that a seller cannot read: an org's field names, snake case, queries, patterns, placeholders, markup,
+# classes.
 _NOT_PLAIN = re.compile(
     r"__[cr]\b|\b[a-z]+_[a-z_]+\b|\b(?:SELECT|FROM|WHERE)\b|[{}<>\\^$|*]|%\(|\[[^\]]*\]|\b[A-Z]+(?:_[A-Z]+)+\b|\w+\.\w+\.\w+|\n"
 )
@@ -29,7 +30,7 @@ _DEFECT = "Have the integration team look at the request in the log: Quoteway se
 
 @dataclass(frozen=True)
 class Meaning:
-    """One row of an adapter's table. `said` is a plain sentence; empty: the vendor's own, where that is a plain one."""
+    """One row of an adapter's table. `said` is a plain sentence; empty: the vendor's own, if that is plain."""
 
     about: About
     said: str = ""
@@ -40,10 +41,10 @@ class Meaning:
 def refusal(
     meaning: Meaning, vendor: str, *, code: str, sentence: str, vendor_said: str = "", retry_after_s: int | None = None
 ) -> QuotewayError:
-    """The error that a refusal of the vendor's becomes.
+    """Return the error that a vendor's refusal becomes.
 
-    `code` is the vendor's word for it, in our spelling; `sentence` is what it said, and `vendor_said` all of that, for
-    operators, where it said more.
+    `code` is the vendor's code as a reason code; `sentence` is its message, and `vendor_said` all of its words, for
+    operators, if there are more.
     """
     reason, vendor_said = meaning.reason_code or code, vendor_said or sentence
     said = meaning.said or _own_words(vendor, sentence)
@@ -66,12 +67,12 @@ def refusal(
 
 
 def is_plain(sentence: str) -> bool:
-    """Whether a seller can read the sentence: none of a vendor's syntax is in it."""
+    """Return whether a seller can read the sentence: it contains none of a vendor's syntax."""
     return len(sentence) <= _SENTENCE_CHARS_MAX and _NOT_PLAIN.search(sentence) is None
 
 
 def _own_words(vendor: str, sentence: str) -> str:
-    """The vendor's sentence where a seller can read it; the vendor's words are kept beside it in any case."""
+    """Return the vendor's sentence if a seller can read it; the vendor's words are kept separately in any case."""
     if sentence and is_plain(sentence):
         return f"{vendor} refused: {sentence}"
     return f"{vendor} refused this. The integration team can see its reason."

@@ -1,8 +1,7 @@
-"""How long a connection wants to be waited for, told with each of its errors.
+"""Puts a connection's settle time and number of attempts on its errors.
 
-The process tier decides when a lost request is looked up and how often a step is tried, and knows no connection. So an
-error carries what the connection that it came over is set to; where it is set to nothing, the process tier's own
-settings hold.
+The process tier decides when a lost request is looked up and how often a step is tried, and knows no connections. So an
+error carries the settings of its connection; unset ones default to the process tier's own.
 """
 
 from contextvars import ContextVar
@@ -16,12 +15,12 @@ _used: ContextVar[VendorConnection | None] = ContextVar("connection_used", defau
 
 
 def note_use(connection: VendorConnection | None) -> None:
-    """Remember over which connection the present request goes on."""
+    """Remember the connection that the current request uses."""
     _used.set(connection)
 
 
 def forget_use(app: ASGIApp) -> ASGIApp:
-    """An inbound policy: no request goes on over the connection of the one before."""
+    """Return an inbound policy that forgets the connection of the request before."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         _used.set(None)
@@ -31,7 +30,7 @@ def forget_use(app: ASGIApp) -> ASGIApp:
 
 
 def tell_patience(error: VendorError) -> None:
-    """Put on an error how long the connection that it came over wants to be waited for."""
+    """Add its connection's settle time and attempts to an error."""
     connection = _used.get()
     if connection is None:
         return

@@ -1,7 +1,7 @@
-"""What a subscription in Stripe is made of, and whether Stripe holds what was ordered.
+"""The parameters of a subscription in Stripe, and the comparison of what Stripe holds with what was ordered.
 
-A start in the future is a trial that ends then: `billing_cycle_anchor` reaches no further than a period ahead, and a
-schedule is no subscription before its date, so that nothing would be found by our metadata (docs/decisions/0064).
+A start in the future is a trial that ends then: `billing_cycle_anchor` reaches at most one period ahead, and a schedule
+is no subscription before its date, so our metadata would not find it (docs/decisions/0064).
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -42,24 +42,24 @@ from system_api.vendor.replies import understanding
 
 Prices = dict[tuple[str, Recurrence], PriceRecord]
 _OWN_FREQUENCY = {Recurrence.month: BillingFrequency.month, Recurrence.year: BillingFrequency.year}
-# A custom field's value, shown on each invoice.
+# The longest value of a custom field, which is shown on each invoice.
 _FIELD_CHARS_MAX = 140
-# Nearer than this, the date may have come before Stripe reads the request, and it takes no trial that has ended.
+# A nearer date may have passed before Stripe reads the request, which refuses a trial in the past.
 _START_TOO_NEAR_S = 60
-# How far a zone's midnight is from that of UTC at most: UTC+14 and UTC-12.
+# The most that a zone's midnight differs from UTC's: UTC+14 and UTC-12.
 _EAST_MOST, _WEST_MOST = timedelta(hours=14), timedelta(hours=13)
 _SUMMER_TIME = timedelta(hours=1)
 
 
 def frequency_of(draft: SubscriptionDraft) -> BillingFrequency:
-    """How often the subscription is invoiced."""
+    """Return how often the subscription is invoiced."""
     return draft.billing_frequency or _OWN_FREQUENCY[draft.recurrence]
 
 
 def subscription_params(
     external_id: str, draft: SubscriptionDraft, prices: Prices, tax_rate: str, now_s: float
 ) -> dict[str, object]:
-    """The parameters that start it. Raises Rejected for what Stripe cannot charge."""
+    """Return the parameters that start it. Raises Rejected for what Stripe cannot charge."""
     metadata = {
         EXTERNAL_ID: external_id,
         ORDER_ID: draft.order_id,
@@ -81,7 +81,7 @@ def subscription_params(
 
 
 def compared(record: SubscriptionRecord, draft: SubscriptionDraft) -> Subscription:
-    """The subscription. Raises Rejected (`read_back_mismatch`) where it is not what was ordered."""
+    """Return the subscription. Raises Rejected (`read_back_mismatch`) if it is not what was ordered."""
     with understanding(VENDOR, writes=True):
         found = subscription_of(record)
         percents = sorted(rate.percentage or Decimal(0) for rate in record.default_tax_rates or [])
@@ -106,7 +106,10 @@ def compared(record: SubscriptionRecord, draft: SubscriptionDraft) -> Subscripti
 
 
 def _held(item: ItemRecord, currency: str) -> tuple[str, str, Decimal, Decimal]:
-    """An item as it is compared. What others have added need not be charged by the unit: no order has its amount."""
+    """Return an item in the form in which it is compared.
+
+    Items that others have added may not be charged per unit: they match no ordered line.
+    """
     amount = item.amount_in(currency)
     return item.line_id or "", item.sku, Decimal(item.quantity or 0), Decimal(-1) if amount is None else amount.value
 
@@ -126,7 +129,7 @@ def _items(draft: SubscriptionDraft, prices: Prices) -> list[dict[str, object]]:
 
 
 def _price(item: SubscriptionLine, draft: SubscriptionDraft, listed: PriceRecord, used: set[str]) -> dict[str, object]:
-    """The list price where it comes to the accepted net amount, else one made for this line.
+    """Return the list price if it equals the accepted net amount, else a price for this line.
 
     Stripe refuses a price that another item of the subscription has: the second line of a product gets its own.
     """
@@ -155,7 +158,7 @@ def _unit_amount(item: SubscriptionLine, net: Decimal) -> str:
             reason_code="negative_price",
             vendor=VENDOR,
         )
-    # As quoted where that comes to the net amount: a price of one unit that a person recognises.
+    # The quoted price, if it yields the net amount: a price per unit that a person recognises.
     quoted = Decimal(to_minor_units(item.net_unit_price))
     parts = price_line(net, Decimal(item.quantity), LINE_RULE, quoted)
     if parts is None or len(parts) > 1:
@@ -180,7 +183,7 @@ def _whole_number(item: SubscriptionLine) -> int:
 
 
 def _trial_end(draft: SubscriptionDraft, now_s: float) -> int | None:
-    """The moment at which it begins, where that is still to come."""
+    """Return the time at which it starts, if that is in the future."""
     if draft.starts_at is None:
         return None
     starts_s = _anchor_s(datetime.fromisoformat(draft.starts_at).astimezone(UTC), draft.starts_on)
@@ -193,12 +196,12 @@ def _trial_end(draft: SubscriptionDraft, now_s: float) -> int | None:
 
 
 def _anchor_s(first_moment: datetime, starts_on: str | None) -> int:
-    """The moment of the start date from which its periods are counted, in Unix seconds.
+    """Return the time from which its periods are counted, in Unix seconds.
 
     Stripe counts months and years in UTC, from the anchor's day and time. East of Greenwich a day begins while UTC has
-    the day before: 1 March in Berlin is 28 February there, and is followed by 28 March. So the first period begins when
-    both have the start date. Elsewhere it begins an hour into the day: in winter a day begins an hour later than in
-    summer, and a period that a summer's midnight was kept for would begin on the day before.
+    the day before: 1 March in Berlin is 28 February there, and is followed by 28 March. So the first period starts when
+    both have the start date. Elsewhere it starts an hour into the day: days begin an hour later in winter than in
+    summer, so a period anchored at a summer's midnight would start on the day before.
     """
     day_in_utc = datetime.combine(date.fromisoformat(starts_on), time.min, tzinfo=UTC) if starts_on else first_moment
     if timedelta(0) < day_in_utc - first_moment <= _EAST_MOST:
@@ -209,7 +212,7 @@ def _anchor_s(first_moment: datetime, starts_on: str | None) -> int:
 
 
 def _invoice_settings(draft: SubscriptionDraft) -> dict[str, object] | None:
-    """The purchase order's number, shown on every invoice. Raises Rejected where it does not fit there."""
+    """Return the purchase order's number, shown on every invoice. Raises Rejected if it is too long."""
     number = draft.purchase_order_number
     if not number:
         return None
@@ -224,6 +227,6 @@ def _invoice_settings(draft: SubscriptionDraft) -> dict[str, object] | None:
 
 def _collection(draft: SubscriptionDraft) -> dict[str, object]:
     if draft.collection is Collection.charge_automatically:
-        # A card that is declined makes no subscription: nothing has to be taken back.
+        # With a declined card no subscription is created: nothing has to be undone.
         return {"collection_method": "charge_automatically", "payment_behavior": "error_if_incomplete"}
     return {"collection_method": "send_invoice", "days_until_due": draft.days_until_due}

@@ -1,7 +1,7 @@
-"""The types of Stripe's customer tax ids for the ids that customers state.
+"""The Stripe types of the tax ids that customers state.
 
 Source: Stripe, "Customer tax IDs", supported types and their forms. A number under the wrong type is printed on every
-invoice and may charge the wrong tax, so what has no type here is not stored.
+invoice and may charge the wrong tax, so a number without a known type is not stored.
 """
 
 import uuid
@@ -21,10 +21,10 @@ class _TaxIdRecord(msgspec.Struct, frozen=True):
 
 
 async def keep_tax_id(api: StripeApi, customer: str, draft: CustomerDraft) -> None:
-    """Add the tax id that the account states, where the customer does not have it.
+    """Add the tax id that the account states, if the customer lacks it.
 
-    Raises Rejected (`tax_id_differs`) where the customer has another one of the same register: a company has one there,
-    and which of the two is wrong is not for us to say.
+    Raises Rejected (`tax_id_differs`) if the customer has another one of the same register: a company has only one
+    there, and a person must decide which is wrong.
     """
     stated, wanted = tax_id_of(draft.vat_id, draft.address.country), stripe_tax_id(draft.vat_id, draft.address.country)
     if stated is None or wanted is None:
@@ -40,14 +40,14 @@ async def keep_tax_id(api: StripeApi, customer: str, draft: CustomerDraft) -> No
             reason_code="tax_id_differs",
             vendor=VENDOR,
         )
-    # It was looked for before; an old key would replay the answer that names one which somebody has deleted since.
+    # A new key each time: an old one would replay the creation of an id that somebody has deleted since.
     key = f"quoteway-add-tax-id-{uuid.uuid4().hex}"
     params = {"type": wanted[0], "value": wanted[1]}
     await api.post(f"/v1/customers/{customer}/tax_ids", _TaxIdRecord, params, key=key)
 
 
 def stripe_tax_id(stated: str | None, country: str) -> tuple[str, str] | None:
-    """The type and the value; None for a tax id of no form that is known here."""
+    """Return the type and the value; None for a tax id of an unknown form."""
     found = tax_id_of(stated, country)
     if found is None:
         return None
