@@ -1,4 +1,4 @@
-"""Walks over the parts of a document: its schemas, their properties, and what an answer's body holds."""
+"""Walks the parts of a document: its schemas, their properties, and the bodies of answers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,9 +17,7 @@ def named_schemas(document: Document) -> dict[str, Document]:
 
 
 def all_schemas(document: Document) -> Iterator[tuple[str, Document]]:
-    """Yield every schema with its place: of the types, parameters, bodies, answers and headers, and those inside
-    them.
-    """
+    """Yield every schema with its place: of types, parameters, bodies, answers and headers, and nested ones."""
     for name, schema in named_schemas(document).items():
         yield from _with_inner(name, schema)
     for path, method, operation in operations_of(document):

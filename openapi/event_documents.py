@@ -1,4 +1,4 @@
-"""The events as documents: a JSON Schema for each, and one AsyncAPI 3 document of the stream that carries them.
+"""The documents of the events: a JSON Schema for each, and one AsyncAPI 3 document of their stream.
 
 They are CloudEvents 1.0 in JSON mode, each in the field `event` of an entry of the tenant's Redis stream.
 """
@@ -34,7 +34,7 @@ _DESCRIPTIONS = {
 def event_schema(event: type[EventData]) -> Document:
     """Return the JSON Schema of an event with its envelope.
 
-    A consumer has to pass over members that it does not know.
+    Consumers must ignore members that they do not know.
     """
     _, definitions = msgspec.json.schema_components((CloudEvent, event), ref_template=_DEFINITIONS)
     described = definitions.pop("CloudEvent")
@@ -43,7 +43,7 @@ def event_schema(event: type[EventData]) -> Document:
         name: {**schema, **({"description": _DESCRIPTIONS[name]} if name in _DESCRIPTIONS else {})}
         for name, schema in described["properties"].items()
     }
-    # What has a default is still always sent.
+    # A member with a default is always sent, too.
     required = sorted(properties)
     properties["type"] = {"const": event.event_type, "description": event.meaning}
     properties["specversion"] = {"const": "1.0"}
@@ -71,7 +71,7 @@ def event_schema(event: type[EventData]) -> Document:
 
 
 def _inlined(value: Any, definitions: Document) -> Any:
-    """Return the same without references, which consumers' tools resolve differently: the types of events are small."""
+    """Return the schema without references, which tools resolve differently: the types of events are small."""
     if isinstance(value, list):
         return [_inlined(inner, definitions) for inner in value]
     if not isinstance(value, dict):
@@ -83,7 +83,7 @@ def _inlined(value: Any, definitions: Document) -> Any:
 
 
 def recorded_examples(event: type[EventData]) -> list[Any]:
-    """Return what a running sandbox published of this kind (`python -m sandbox.contract_examples`)."""
+    """Return the events of this kind that a running sandbox published (`python -m sandbox.contract_examples`)."""
     path = EXAMPLES / f"{event.event_type}.json"
     return [json.loads(path.read_bytes())] if path.exists() else []
 
@@ -138,7 +138,7 @@ def asyncapi_document() -> Document:
 def _message(event: type[EventData]) -> Document:
     schema = event_schema(event)
     examples = schema.pop("examples", [])
-    del schema["$schema"]  # of the drafts that AsyncAPI's tools know, and these words mean the same in both
+    del schema["$schema"]  # a draft that AsyncAPI's tools know; the words used here mean the same in both
     message: Document = {
         "name": event.event_type,
         "title": event.event_type,

@@ -1,4 +1,4 @@
-"""Tools that are Node packages: installed into `build/node` from the lock, where Node and a registry are to be had."""
+"""Installs tools that are Node packages into `build/node` from the lock, if Node and a registry are available."""
 
 import shutil
 import subprocess
@@ -10,12 +10,12 @@ LOCK = FOLDER / "node"
 INSTALLED = FOLDER.parent / "build" / "node"
 _DONE = INSTALLED / "installed.json"
 _INSTALL_TIMEOUT_S = 300
-# Not `npm ci`: it wants every machine's build of oasdiff in the lock, and npm writes only that of its own.
+# Not `npm ci`: it needs every platform's build of oasdiff in the lock, and npm only writes its own.
 _INSTALL = ["npm", "install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund"]
 
 
 class Unavailable(Exception):
-    """A tool cannot be had here; the message is the reason."""
+    """A tool is not available; the message is the reason."""
 
 
 def node_tool(name: str) -> Path:
@@ -26,7 +26,7 @@ def node_tool(name: str) -> Path:
     locked = (LOCK / "package-lock.json").read_bytes()
     if not executable.exists() or not _DONE.exists() or _DONE.read_bytes() != locked:
         _install()
-        _DONE.write_bytes(locked)  # last: a broken installation is done again
+        _DONE.write_bytes(locked)  # last, so that a broken installation is repeated
     if not executable.exists():
         raise Unavailable(f"the package that is to bring {name} has no build for this machine.")
     return executable

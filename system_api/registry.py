@@ -189,8 +189,10 @@ def build_registry(
 
 
 def _remembered(check: ReadyCheck) -> ReadyCheck:
-    """Return the check with its success cached for half a minute. || Probes come every few seconds, and every vendor
-    counts the requests. A failed check is repeated each time, so that recovery shows at once.
+    """Return the check with its success cached for half a minute.
+
+    Probes come every few seconds, and every vendor counts the requests. A failed check is repeated each time, so that
+    recovery shows at once.
     """
     passed_at: float | None = None
 

@@ -1,7 +1,7 @@
-"""What the vendors hold, compared with what was acknowledged: nothing twice, nothing lost, nothing left over.
+"""Compares the vendors' records with the acknowledged orders: nothing twice, nothing lost, nothing left over.
 
 Read from outside Quoteway: Tryton's own database (or its stand-in's journal), billing's and Salesforce's own APIs past
-every proxy. Of Quoteway's own data only the events are looked at, since they are what others are told.
+every proxy. Of Quoteway's own data only the events are read, since others rely on them.
 """
 
 import json
@@ -33,7 +33,7 @@ _ENDINGS = {"booked": "order.booked", "rejected": "order.rejected", "parked": "o
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """An order as its caller knows it: which quote it was for, how it ended, and what was to be made of it."""
+    """An order as its caller knows it: its quote, its end, and what had to be created."""
 
     order_id: str
     quote_id: str
@@ -44,7 +44,7 @@ class Acknowledged:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What the vendors hold, by the order's id: sales as (state, lines), subscriptions as (period, status)."""
+    """The vendors' records by order id: sales as (state, lines), subscriptions as (period, status)."""
 
     sales: dict[str, list[tuple[str, int]]]
     subscriptions: dict[str, list[tuple[str, str]]]
@@ -65,12 +65,12 @@ class Findings:
 
     @property
     def violations(self) -> list[str]:
-        """Everything that must not be."""
+        """Everything that must not happen."""
         return [*self.duplicates, *self.lost, *self.leftovers]
 
 
 def read_holdings(landscape: Landscape) -> Holdings:
-    """Ask the vendors of a landscape for everything that came from orders."""
+    """Read everything from a landscape's vendors that came from orders."""
     events: dict[str, list[str]] = defaultdict(list)
     sales, parties = _of_the_stand_in(landscape) if landscape.light_erp else _of_tryton(landscape)
     with psycopg.connect(landscape.postgres.url(landscape.database)) as connection:
@@ -93,11 +93,14 @@ def read_holdings(landscape: Landscape) -> Holdings:
 
 
 def compare(acknowledged: Iterable[Acknowledged], holdings: Holdings, *, complete: bool = False) -> Findings:
-    """What is wrong. `complete` says that no other order exists: then everything else the vendors hold is wrong too."""
+    """Return what is wrong.
+
+    `complete`: there are no other orders, so everything else at the vendors is wrong too.
+    """
     findings, orders = Findings(), list(acknowledged)
     by_quote: dict[str, set[str]] = defaultdict(set)
     for order in orders:
-        if order.status != "rejected":  # which frees the quote for another order
+        if order.status != "rejected":  # a rejection frees the quote for another order
             by_quote[order.quote_id].add(order.order_id)
         _compare_order(order, holdings, findings)
     findings.duplicates += [
@@ -143,7 +146,7 @@ def _compare_order(order: Acknowledged, holdings: Holdings, findings: Findings) 
 
 
 def _missing(order: Acknowledged, sales: list[tuple[str, int]], periods: list[str], told: list[str]) -> list[str]:
-    """What a booked order lacks."""
+    """Return what a booked order lacks."""
     confirmed = [lines for state, lines in sales if state in CONFIRMED_SALES]
     whole = {
         "the ERP": (sales, not order.one_off_lines or confirmed[:1] == [order.one_off_lines]),
@@ -167,7 +170,7 @@ def _compare_events(order: Acknowledged, events: list[str], findings: Findings) 
 
 
 def _of_tryton(landscape: Landscape) -> tuple[dict[str, list[tuple[str, int]]], dict[str, int]]:
-    """Sales by reference, and how many parties each account has, in the ERP's own database."""
+    """Return sales by reference, and each account's number of parties, from the ERP's own database."""
     sales: dict[str, list[tuple[str, int]]] = defaultdict(list)
     with psycopg.connect(landscape.postgres.url(landscape.tryton.database)) as connection:
         for reference, state, lines in connection.execute(_SALES):
@@ -176,7 +179,7 @@ def _of_tryton(landscape: Landscape) -> tuple[dict[str, list[tuple[str, int]]], 
 
 
 def _of_the_stand_in(landscape: Landscape) -> tuple[dict[str, list[tuple[str, int]]], dict[str, int]]:
-    """The same, from its journal: the last entry of a sale is how it stands now."""
+    """Return the same from the stand-in's journal: the last entry of a sale is its current state."""
     journal = f"{landscape.erp_server.url}/_sandbox/journal"
     answer = httpx.get(journal, timeout=60).raise_for_status()
     latest: dict[str, tuple[str, str, int]] = {}
@@ -203,7 +206,7 @@ def _stripe_all(landscape: Landscape, kind: str, params: dict[str, Any]) -> list
         while True:
             answer = client.get(f"/v1/{kind}", params={"limit": 100, **params, **after})
             if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-                time.sleep(_ASKED_TOO_OFTEN_S)  # Quoteway's own requests count into the same quota
+                time.sleep(_ASKED_TOO_OFTEN_S)  # Quoteway's own requests use the same quota
                 continue
             page = answer.raise_for_status().json()
             found += page["data"]
@@ -224,7 +227,7 @@ def _crm_orders(landscape: Landscape) -> list[dict[str, Any]]:
 
 
 def salesforce_client(landscape: Landscape) -> httpx.Client:
-    """A session in the org, past every proxy."""
+    """Return a session in the org, past every proxy."""
     credentials = json.loads((landscape.run_dir / "salesforce.json").read_text())
     token = httpx.post(
         f"{landscape.url('salesforce')}/services/oauth2/token",

@@ -1,4 +1,4 @@
-"""The system tier's connections file, block by block (its form is at the head of system_api/connections.py)."""
+"""Writes the system tier's connections file, block by block (its format is explained in system_api/connections.py)."""
 
 import json
 import secrets
@@ -20,7 +20,7 @@ _Setting = str | int | dict[str, str]
 
 
 def connection_files(landscape: "Landscape") -> dict[str, str]:
-    """A landscape's connections and the secrets that they refer to, by the names of their files.
+    """Return a landscape's connections and their secrets, by file name.
 
     Every legal entity has its ERP company and its billing account.
     """
@@ -78,7 +78,7 @@ def _blocks(landscape: "Landscape", client_id: str) -> list[str]:
 
 
 def _second_tenant_blocks(landscape: "Landscape", client_id: str) -> list[str]:
-    """The second tenant's connections: an org, a company with its own key, and a billing account of its own."""
+    """Return the second tenant's connections: an org, a company with its own key, and a billing account of its own."""
     seller = {"legal_entity": "SW-DE"}
     crm: dict[str, _Setting] = {
         "url": landscape.url("suedwind"),
@@ -104,14 +104,14 @@ def _second_tenant_blocks(landscape: "Landscape", client_id: str) -> list[str]:
 
 
 def _org_id(seed: Path, *profiles: str) -> str:
-    """The org that a connection is pinned to, as an administrator reads it in Salesforce's setup."""
+    """Return the id of the org that a connection is pinned to, as Salesforce's setup shows it."""
     return OrgProfile.read(SeedFiles.read(seed).salesforce.get("org", {}), profiles).organization_id
 
 
 def _register_webhooks(landscape: "Landscape") -> str:
-    """Make the account's webhook endpoint, as a person does in Stripe's dashboard, and return its secret.
+    """Create the account's webhook endpoint, as a person does in Stripe's dashboard, and return its secret.
 
-    The sandbox's legal entities share one account, so one endpoint is told of everything.
+    The sandbox's legal entities share one account, so one endpoint gets all events.
     """
     entity = load_seed_data().legal_entities[0]
     endpoint = httpx.post(
@@ -127,7 +127,7 @@ def _register_webhooks(landscape: "Landscape") -> str:
 
 
 def connection_block(tenant: str, **settings: _Setting) -> str:
-    """A block of the file. JSON's strings, numbers and (as inline tables) maps are TOML's too."""
+    """Return a block of the file. JSON's strings, numbers and (as inline tables) maps are valid TOML."""
     lines = ["[[connection]]", f'tenant = "{tenant}"']
     for name, value in settings.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What each tier of a landscape is told: the settings that it is started with."""
+"""The settings that each tier of a landscape is started with."""
 
 from typing import TYPE_CHECKING
 
@@ -8,14 +8,14 @@ from shared.identity.transaction_token import JWKS_PATH
 if TYPE_CHECKING:
     from sandbox.landscape.landscape import Landscape
 
-# Limits are at work, but out of the way of those who load the sandbox on purpose.
+# Limits are on, but so high that load tests of the sandbox do not meet them.
 _RATE_LIMITS = ",".join(
     f"{bucket}=1000000/minute" for bucket in ("tenant", "client", "user", "read", "write", "expensive")
 )
 
 
 def tier_environment(landscape: "Landscape", tier: str) -> dict[str, str]:
-    """The settings of a tier, as environment variables; the landscape's own `tier_settings` go before the defaults."""
+    """Return a tier's settings as environment variables; the landscape's `tier_settings` override the defaults."""
     own = {"experience": _experience, "process": _process, "system": _system}[tier](landscape)
     metadata = f"{landscape.url('issuer')}/.well-known/openid-configuration"
     return {

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 @asynccontextmanager
 async def parallel_reads() -> AsyncIterator[asyncio.TaskGroup]:
-    """Yield a task group for independent reads. The first failure cancels the others and is raised as it is. ||
+    """Yield a task group for independent reads. The first failure cancels the others and is raised as it is.
+
     Nothing goes on in the background after the block. Not for writes: one that is cancelled may have happened.
     """
     try:

@@ -184,8 +184,9 @@ class SalesforceApi:
             return self._token
 
     async def _require_version(self) -> None:
-        """Raise Unavailable (`api_version_retired`) if the org does not support the connection's API version. || It
-        would answer "not found" to some requests, which would be taken for a missing record.
+        """Raise Unavailable (`api_version_retired`) if the org does not support the connection's API version.
+
+        It would answer "not found" to some requests, which would be taken for a missing record.
         """
         if self._version_known:
             return

@@ -141,8 +141,9 @@ async def _check_orders(connection: SalesforceConnection, org: SalesforceOrg, fi
 async def _check_rule(
     connection: SalesforceConnection, api: SalesforceApi, org: SalesforceOrg, findings: Findings
 ) -> None:
-    """Check the rule that keeps an older report from overwriting a newer one. || Reading it needs a right that the
-    integration user may lack.
+    """Check the rule that keeps an older report from overwriting a newer one.
+
+    Reading it needs a right that the integration user may lack.
     """
     name = connection.objects.order
     if await org.schema.describe(name) is None:

@@ -17,8 +17,9 @@ _CURRENCY = "CurrencyIsoCode"
 
 
 def absent_currency(path: str) -> frozenset[str]:
-    """Return our name of the currency if the org may lack it. || An org with one currency has no standard field for
-    it, but a field that somebody has mapped must exist.
+    """Return our name of the currency if the org may lack it.
+
+    An org with one currency has no standard field for it, but a field that somebody has mapped must exist.
     """
     standard = path.rpartition(".")[2].casefold() == _CURRENCY.casefold()
     return frozenset({"currency"}) if standard or not path else frozenset()

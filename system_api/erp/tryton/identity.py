@@ -96,8 +96,9 @@ class TrytonIdentity:
         return next(iter(await self._search([["code", "=", code]])), None)
 
     async def candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:
-        """Return the parties that may be the account, without merged and with deactivated ones. || They have the
-        same tax id or, if the rules say so, the same name and postal code.
+        """Return the parties that may be the account, without merged and with deactivated ones.
+
+        They have the same tax id or, if the rules say so, the same name and postal code.
         """
         stated = tax_id_of(draft.vat_id, draft.address.country)
         matched: dict[int, tuple[PartyRecord, list[str]]] = {}

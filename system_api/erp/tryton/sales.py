@@ -170,8 +170,9 @@ class TrytonSales:
         raise Unavailable(said, reason_code="concurrent_change", vendor=VENDOR, retry_after_s=1)
 
     async def _press(self, sale: SaleRecord, button: str, *, done_in: set[str]) -> None:
-        """Press a button. A refusal because somebody else has pressed it already is ignored. || If the sale was
-        cancelled meanwhile, the reference is searched again: another one may have taken its place.
+        """Press a button. A refusal because somebody else has pressed it already is ignored.
+
+        If the sale was cancelled meanwhile, the reference is searched again: another one may have taken its place.
         """
         try:
             await self._rest.press("sale.sale", sale.id, button, Id)
