@@ -8,7 +8,7 @@ from shared.shortened import ELLIPSIS, shortened
 
 
 @given(text=st.text(alphabet="ab \n.é😀", max_size=40), chars_max=st.integers(1, 45))
-def test_what_is_cut_is_whole_words_and_an_ellipsis(text: str, chars_max: int) -> None:
+def test_shortened_text_is_whole_words_and_an_ellipsis(text: str, chars_max: int) -> None:
     found = shortened(text, chars_max)
 
     assert len(found) <= chars_max

@@ -207,7 +207,7 @@ async def test_a_check_says_what_a_billing_account_lacks(stripe_account: Simulat
         (await http.delete(path)).raise_for_status()
 
 
-async def test_a_vendor_that_is_away_is_a_finding_and_the_others_are_checked(dead_url: str) -> None:
+async def test_vendor_that_is_down_is_a_finding_and_others_are_checked(dead_url: str) -> None:
     tax = tax_connection(Path("sandbox/data/taxes.toml"), NW_DE="DE")
 
     found = await check([salesforce_connection(dead_url), tax])

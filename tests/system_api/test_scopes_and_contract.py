@@ -8,14 +8,14 @@ from tests.issuer_process import bearer
 from tests.system_api.system_tier import BODIES, DEMO_QUOTE, System
 
 
-async def test_who_has_no_token_learns_nothing(system: System) -> None:
+async def test_request_without_a_token_reveals_nothing(system: System) -> None:
     answer = await system.client.get(f"/v1/crm/quotes/{DEMO_QUOTE}")
 
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_a_token_for_another_tier_is_none(system: System) -> None:
+async def test_token_for_another_tier_is_refused(system: System) -> None:
     headers = await bearer(system.issuer, "experience-api", "quoteway-process", tenant="nordwind")
 
     assert (await system.client.get(f"/v1/crm/quotes/{DEMO_QUOTE}", headers=headers)).status_code == 401

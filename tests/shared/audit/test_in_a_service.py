@@ -21,7 +21,7 @@ async def charge() -> dict[str, bool]:
     return {"charged": True}
 
 
-async def test_a_success_that_cannot_be_written_answers_as_an_unknown_outcome_and_is_written_later() -> None:
+async def test_success_that_cannot_be_audited_is_answered_as_unknown_outcome_and_written_later() -> None:
     kept = KeptAuditLog()
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
     tier = Tier("tests", "Tests", "1.0.0", "A service for tests.", authenticator, audit=AuditWriter(kept))

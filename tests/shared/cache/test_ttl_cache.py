@@ -5,7 +5,7 @@ import asyncio
 from shared.cache.ttl_cache import TtlCache
 
 
-async def test_of_those_who_ask_at_once_one_asks() -> None:
+async def test_concurrent_questions_share_one_request() -> None:
     memory, asked = TtlCache[str, int](), 0
 
     async def question() -> tuple[int, float]:
@@ -18,7 +18,7 @@ async def test_of_those_who_ask_at_once_one_asks() -> None:
     assert await memory.ask("key", question) == 2
 
 
-async def test_who_asks_between_an_answer_and_its_being_forgotten_asks_anew() -> None:
+async def test_question_between_an_answer_and_its_cleanup_is_asked_again() -> None:
     """What is done answers nobody who comes after it: whoever then asks again and again would stop the loop."""
     memory, asked = TtlCache[str, int](), 0
     later: list[asyncio.Task[int]] = []

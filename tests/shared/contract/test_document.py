@@ -107,7 +107,7 @@ def test_types_carry_their_docstrings_without_indentation() -> None:
     assert "\n    " not in schemas["Problem"]["description"]
 
 
-def test_the_document_is_the_same_every_time_and_sorted() -> None:
+def test_document_is_sorted_and_reproducible() -> None:
     first, second = (msgspec.json.encode(build_document(app())) for _ in range(2))
 
     assert first == second
@@ -142,7 +142,7 @@ async def test_no_other_file_is_served(name: str) -> None:
     assert (await ask(f"/docs/assets/{name}")).status_code == (404 if name == "missing.js" else 400)
 
 
-def test_a_policy_is_declared_or_public_or_an_error() -> None:
+def test_operation_without_policy_or_public_mark_is_an_error() -> None:
     policy = policy_of(operation(owner="desk", capability="offers", scopes=["a"]))
 
     assert policy is not None

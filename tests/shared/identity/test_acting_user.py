@@ -66,7 +66,7 @@ def bearer(**changes: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {sign(KEY, content)}"}
 
 
-async def test_where_users_come_in_the_access_token_names_them(
+async def test_outer_tier_takes_the_user_from_the_access_token(
     outer: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     user = {"user": ADA.user_id, "client": "experience-api"}
@@ -76,7 +76,7 @@ async def test_where_users_come_in_the_access_token_names_them(
     assert (await outer.get("/v1/acting", headers={**bearer(), **claimed})).json() == {}
 
 
-async def test_behind_it_only_what_was_handed_on_counts(
+async def test_inner_tier_takes_the_user_from_the_transaction_token_only(
     inner: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     handed = await inner.get("/v1/acting", headers={**bearer(), HEADER: signer.sign(ADA)})
@@ -90,7 +90,7 @@ async def test_behind_it_only_what_was_handed_on_counts(
     assert service.json() == {}
 
 
-async def test_behind_it_a_service_is_known_by_the_client_that_it_came_in_as(
+async def test_inner_tier_knows_a_service_by_its_outer_client(
     inner: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     handed = await inner.get("/v1/acting", headers={**bearer(), HEADER: signer.sign(DESK)})
@@ -98,13 +98,13 @@ async def test_behind_it_a_service_is_known_by_the_client_that_it_came_in_as(
     assert handed.json() == {"for": "us-desk"}
 
 
-async def test_a_users_own_token_is_not_taken_for_a_services(inner: httpx.AsyncClient) -> None:
+async def test_users_access_token_is_refused_as_a_services(inner: httpx.AsyncClient) -> None:
     answer = await inner.get("/v1/acting", headers=bearer(salesforce_user=ADA.user_id))
 
     assert answer.status_code == 401
 
 
-async def test_a_bad_transaction_token_is_a_problem_and_never_a_service(
+async def test_invalid_transaction_token_is_refused_and_not_ignored(
     inner: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     good = signer.sign(ADA)
@@ -120,7 +120,7 @@ async def test_a_bad_transaction_token_is_a_problem_and_never_a_service(
         assert answer.json()["type"] == "urn:quoteway:problem:unauthenticated"
 
 
-async def test_a_user_may_do_no_more_through_us_than_its_own_token_allows(
+async def test_user_is_limited_to_the_scopes_of_its_own_token(
     inner: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     assert (await inner.get("/v1/writing", headers=bearer())).status_code == 200
@@ -130,7 +130,7 @@ async def test_a_user_may_do_no_more_through_us_than_its_own_token_allows(
     assert answer.status_code == 403
 
 
-async def test_without_keys_to_verify_with_no_user_is_taken(
+async def test_without_verification_keys_no_user_is_accepted(
     publisher: Publisher, signer: TransactionTokenSigner
 ) -> None:
     async for client in client_of(act_for_handed_user(None), publisher):
@@ -139,7 +139,7 @@ async def test_without_keys_to_verify_with_no_user_is_taken(
     assert answer.status_code == 401
 
 
-async def test_the_published_keys_hold_nothing_private(outer: httpx.AsyncClient, publisher: Publisher) -> None:
+async def test_published_keys_contain_no_private_parts(outer: httpx.AsyncClient, publisher: Publisher) -> None:
     answer = await outer.get(JWKS_PATH)
 
     assert answer.headers["content-type"] == "application/jwk-set+json"

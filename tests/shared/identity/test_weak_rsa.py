@@ -81,7 +81,7 @@ WEAK = weak_moduli()
 
 
 @pytest.mark.parametrize("kind", WEAK)
-def test_a_key_that_can_be_factored_is_left_out_of_a_key_set(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_factorable_key_is_left_out_of_a_key_set(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     good = jwk(ordinary_modulus(), "good")
 
     assert weakness(WEAK[kind]) is not None
@@ -89,14 +89,14 @@ def test_a_key_that_can_be_factored_is_left_out_of_a_key_set(kind: str, caplog: 
     assert "key weak " in caplog.text
 
 
-def test_without_the_fingerprint_a_roca_key_would_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mutation_without_fingerprint_a_roca_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation."""
     monkeypatch.setattr(token_keys, "weakness", lambda _: None)
 
     assert "weak" in load_keys(JwkSet(keys=[jwk(WEAK["ROCA"], "weak")]))
 
 
-def test_one_factor_of_this_form_is_no_fingerprint() -> None:
+def test_one_factor_of_roca_form_is_no_fingerprint() -> None:
     assert weakness(roca_prime() * next_prime(random.randrange(3 * 2**1022, 2**1024))) is None
 
 

@@ -96,7 +96,7 @@ def test_a_fault_is_a_sentence_at_its_place(change: dict[str, Any], pointer: str
     assert (fault.pointer, fault.detail) == (pointer, detail)
 
 
-def test_every_fault_of_a_body_is_told_at_once() -> None:
+def test_all_faults_of_a_body_are_reported_at_once() -> None:
     body = b'{"currency":"x","parts":[{"unitPrice":0},{"unitprice":1}],"zz":1}'
     with pytest.raises(InvalidRequest) as refused:
         check_shape(body, Whole)
@@ -111,7 +111,7 @@ def test_every_fault_of_a_body_is_told_at_once() -> None:
     ]
 
 
-def test_of_very_many_faults_the_first_are_told() -> None:
+def test_very_many_faults_are_cut_to_the_first() -> None:
     assert len(faults_of({**GOOD, "named": {str(n): "x" for n in range(10_000)}}, Whole)) == FAULTS_MAX
 
 
@@ -147,7 +147,7 @@ VALUES = st.recursive(
 
 @given(VALUES)
 @settings(deadline=None)
-def test_of_every_operations_body_what_the_decoder_refuses_has_faults_and_what_it_takes_has_none(value: Any) -> None:
+def test_faults_agree_with_the_decoder_for_every_operations_body(value: Any) -> None:
     body = msgspec.json.encode(value)
     for kind in KINDS:
         try:
@@ -165,7 +165,7 @@ def test_of_every_operations_body_what_the_decoder_refuses_has_faults_and_what_i
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_going_through_a_type_finds_what_its_decoder_refuses(kind: Any) -> None:
+def test_faults_agree_with_the_decoder_for_any_type(kind: Any) -> None:
     """So that the decoder's own words, which stop at the first fault, are never needed."""
     for body in ACCEPTED:
         try:

@@ -47,7 +47,7 @@ async def test_live_needs_nothing_but_the_process() -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "live", "missing": {}, "degraded": {}})
 
 
-async def test_ready_when_everything_is() -> None:
+async def test_ready_if_every_check_passes() -> None:
     answer = await ask({"database": fine, "erp": fine})
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": {}, "degraded": {}})
@@ -84,7 +84,7 @@ async def test_dependencies_are_asked_at_the_same_time(monkeypatch: pytest.Monke
     assert set(answer.json()["missing"].values()) == {"was asked with the others"}
 
 
-async def test_whoever_asks_again_at_once_gets_what_was_found_and_asks_nobody(
+async def test_repeated_probe_gets_the_last_result_without_new_checks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Health is public, never limited and never shed: it must not be a way to load vendors and databases."""
@@ -113,7 +113,7 @@ async def test_whoever_asks_again_at_once_gets_what_was_found_and_asks_nobody(
     assert {answer.status_code for answer in answers} == {503}
 
 
-async def test_a_vendor_that_is_away_degrades_the_tier_and_no_more() -> None:
+async def test_vendor_outage_degrades_the_tier_but_keeps_it_ready() -> None:
     answer = await ask({"database": fine}, vendors={"erp": failing, "crm": fine})
 
     assert answer.status_code == 200
@@ -124,7 +124,7 @@ async def test_a_vendor_that_is_away_degrades_the_tier_and_no_more() -> None:
     }
 
 
-async def test_what_hangs_is_told_from_memory_and_then_as_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hanging_check_shows_its_last_result_then_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "READY_REMEMBERED_S", 0.0)
     monkeypatch.setattr(health, "READY_ANSWER_S", 0.05)
     monkeypatch.setattr(health, "READY_TIMEOUT_S", 0.5)

@@ -36,7 +36,7 @@ async def test_amounts_of_a_single_currency_org_are_in_the_orgs_currency(tmp_pat
     assert told.applied
 
 
-async def test_a_single_currency_that_the_org_does_not_tell_is_the_connections(tmp_path: Path) -> None:
+async def test_single_currency_falls_back_to_the_connections(tmp_path: Path) -> None:
     async with org_of(tmp_path, "single-currency") as org:
         asked = org.adapter(currency="USD")
         quote = await asked.find_quote(DEMO)
@@ -63,7 +63,7 @@ async def test_countries_and_states_are_understood_without_picklists(tmp_path: P
         ({"BillingCountry": "USA", "BillingState": "Kalifornia"}, "'Kalifornia', which is not a state of US"),
     ],
 )
-async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fields: dict[str, str], said: str) -> None:
+async def test_unknown_place_is_refused_by_name(tmp_path: Path, fields: dict[str, str], said: str) -> None:
     async with org_of(tmp_path, "no-picklists") as org:
         await org.change("Account", ACME, **fields)
         error = await refused(org.crm, "find_account", ACME)
@@ -83,7 +83,7 @@ async def test_a_place_that_nobody_knows_is_refused_by_name(tmp_path: Path, fiel
         ([], {"BillingCountryCode": "IN", "BillingStateCode": "XX"}, "XX"),
     ],
 )
-async def test_states_of_other_countries_are_isos(
+async def test_states_of_other_countries_become_iso_codes(
     tmp_path: Path, profiles: list[str], fields: dict[str, str], region: str
 ) -> None:
     async with org_of(tmp_path, *profiles) as org:
@@ -121,7 +121,7 @@ async def test_an_org_with_one_currency_and_no_picklists_is_read_and_written(tmp
     assert "CurrencyIsoCode" not in [each["name"] for each in fields.json()["fields"]]
 
 
-async def test_a_hidden_field_is_named_and_no_refusal_of_the_quote(tmp_path: Path) -> None:
+async def test_hidden_field_is_named_and_unavailable(tmp_path: Path) -> None:
     async with org_of(tmp_path, "hidden-field") as org:
         error = await refused(org.crm, "find_quote", DEMO)
         fields = SalesforceFields(quote=QuoteFields(start_date=""))
@@ -186,7 +186,7 @@ async def test_a_field_that_is_hidden_later_is_noticed(tmp_path: Path) -> None:
         assert await adapter.find_quote(DEMO) is not None
 
 
-async def test_a_rule_of_the_orgs_own_is_told_in_its_words(tmp_path: Path) -> None:
+async def test_orgs_own_validation_rule_is_quoted(tmp_path: Path) -> None:
     async with org_of(tmp_path, "validation-rule") as org:
         small = await org.crm.report_order_status("ord-1", report())
         large = report(total=Money(amount="5000.00", currency="EUR"))
@@ -255,7 +255,7 @@ async def test_another_org_is_unavailable_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(("version", "oldest"), [("v30.0", 31), ("v41.0", 42), ("v68.0", 31)])
-async def test_a_version_that_the_org_does_not_speak_is_unavailable(tmp_path: Path, version: str, oldest: int) -> None:
+async def test_unsupported_api_version_is_unavailable(tmp_path: Path, version: str, oldest: int) -> None:
     async with org_of(tmp_path, api_version=version) as org:
         await org.control("PUT", "api-versions", oldest=oldest)
         error = await refused(org.crm, "find_quote", DEMO)
@@ -265,7 +265,7 @@ async def test_a_version_that_the_org_does_not_speak_is_unavailable(tmp_path: Pa
     assert version in error.detail
 
 
-async def test_a_version_that_retires_meanwhile_is_unavailable_until_it_is_changed(tmp_path: Path) -> None:
+async def test_retired_api_version_is_unavailable_until_it_is_changed(tmp_path: Path) -> None:
     async with org_of(tmp_path, api_version="v41.0") as org:
         assert await org.crm.find_quote(DEMO) is not None
         await org.control("PUT", "api-versions", oldest=42)
@@ -279,7 +279,7 @@ async def test_a_version_that_retires_meanwhile_is_unavailable_until_it_is_chang
     assert again is not None
 
 
-async def test_a_merged_account_is_the_one_that_it_became(tmp_path: Path) -> None:
+async def test_merged_account_resolves_to_its_master(tmp_path: Path) -> None:
     async with org_of(tmp_path) as org:
         third = await org.create("Account", Name="Acme Holding", Legal_Entity__c="NW-DE", BillingCountryCode="DE")
         await org.control("POST", "merge", master_id=BLUEFIN, merged_id=ACME)
@@ -309,7 +309,7 @@ async def test_a_deleted_account_is_refused_by_its_id(tmp_path: Path) -> None:
     assert never_there is None
 
 
-async def test_an_order_is_told_though_its_quote_and_account_are_gone(tmp_path: Path) -> None:
+async def test_order_is_reported_after_its_quote_and_account_were_deleted(tmp_path: Path) -> None:
     async with org_of(tmp_path) as org:
         await org.rest.delete("/data/v67.0/sobjects/Quote/0Q0QW0000000001")
         await org.rest.delete(f"/data/v67.0/sobjects/Account/{ACME}")
@@ -321,7 +321,7 @@ async def test_an_order_is_told_though_its_quote_and_account_are_gone(tmp_path: 
 
 
 @pytest.mark.parametrize("profiles", [(), ("single-currency",)])
-async def test_an_order_is_told_though_its_quote_could_not_be_used(tmp_path: Path, profiles: tuple[str, ...]) -> None:
+async def test_order_is_reported_if_its_quote_was_unusable(tmp_path: Path, profiles: tuple[str, ...]) -> None:
     """Neither account nor currency are known then: the org knows the account, by the quote."""
     async with org_of(tmp_path, *profiles) as org:
         told = msgspec.structs.replace(report(status=OrderStatus.rejected, total=None), account_id=None, currency=None)

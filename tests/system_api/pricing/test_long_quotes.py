@@ -108,7 +108,7 @@ async def test_an_order_of_200_different_products_is_booked() -> None:
     assert max(len(str(request.url)) for request in network.asked) < ADDRESS_BYTES_MAX
 
 
-async def test_asked_for_all_at_once_the_address_would_be_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutation_one_query_for_all_makes_the_url_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation of the tests above."""
     monkeypatch.setattr("system_api.erp.tryton.rest._VALUES_A_PAGE", 1000)
     erp, network = light_erp()
@@ -164,7 +164,7 @@ def selling_everything(asked: list[str], refused: int = 0) -> Callable[[httpx.Re
     return answer
 
 
-async def test_a_further_attempt_asks_only_for_what_was_not_answered() -> None:
+async def test_retry_asks_only_for_unanswered_pages() -> None:
     asked: list[str] = []
     billing = Stripe(stripe_connection("http://stripe.test"), httpx.MockTransport(selling_everything(asked, 9)))
 
@@ -177,7 +177,7 @@ async def test_a_further_attempt_asks_only_for_what_was_not_answered() -> None:
     assert max(Counter(asked).values()) == 1, "what was answered is asked for again"
 
 
-async def test_a_price_that_is_charged_is_read_anew() -> None:
+async def test_charged_price_is_read_again() -> None:
     asked: list[str] = []
     billing = Stripe(stripe_connection("http://stripe.test"), httpx.MockTransport(selling_everything(asked)))
 

@@ -23,7 +23,7 @@ def accepted(price: Decimal, quantity: Decimal, discount: Decimal, coin: Decimal
 
 
 @given(PRICES, QUANTITIES, DISCOUNTS, st.sampled_from(sorted(COINS)), st.sampled_from([ROUND_HALF_EVEN, ROUND_HALF_UP]))
-def test_the_parts_come_to_the_net_amount_at_prices_beside_it(
+def test_parts_add_up_to_the_net_amount_at_adjacent_prices(
     price: Decimal, quantity: Decimal, discount: Decimal, currency: str, rounding: str
 ) -> None:
     rule = LineRule(digits=4, coin=COINS[currency], rounding=rounding)
@@ -90,5 +90,5 @@ def test_a_line_of_the_books_is_priced(
     ("net", "quantity", "digits"),
     [("1.00", "0", 4), ("1.005", "1", 2), ("0.001", "7", 2)],
 )
-def test_what_no_price_comes_to_is_said(net: str, quantity: str, digits: int) -> None:
+def test_amount_that_no_price_yields_is_none(net: str, quantity: str, digits: int) -> None:
     assert price_line(Decimal(net), Decimal(quantity), LineRule(digits=digits, coin=Decimal("0.001"))) is None

@@ -55,7 +55,7 @@ def test_every_row_becomes_its_family_with_a_plain_sentence(name: str, meaning: 
 
 
 @pytest.mark.parametrize(("name", "meaning"), [row for row in ROWS if row[1].about in {"setup", "our_request"}])
-def test_what_is_about_us_says_what_the_integration_team_has_to_do(name: str, meaning: Meaning) -> None:
+def test_fault_of_ours_says_what_the_integration_team_has_to_do(name: str, meaning: Meaning) -> None:
     error = refusal(meaning, name, code="some_code", sentence="said so")
 
     assert isinstance(error, VendorError)
@@ -73,7 +73,7 @@ def test_what_the_erps_company_lacks_is_named_in_a_plain_sentence(reason_code: s
 
 
 @pytest.mark.parametrize("said", TECHNICAL)
-def test_what_only_an_operator_can_read_is_kept_from_the_sentence(said: str) -> None:
+def test_technical_message_is_kept_out_of_the_sentence(said: str) -> None:
     error = refusal(Meaning("record"), "Tryton", code="refused", sentence=said)
 
     assert isinstance(error, Rejected)

@@ -8,7 +8,7 @@ from shared.problem import Unavailable
 from system_api.vendor.parallel_reads import parallel_reads
 
 
-async def test_a_failure_ends_the_others_and_comes_through_as_it_is() -> None:
+async def test_failure_cancels_the_others_and_is_raised_unchanged() -> None:
     ended = []
 
     async def slow() -> None:

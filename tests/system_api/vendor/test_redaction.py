@@ -31,7 +31,7 @@ def test_quotations_and_addresses_are_hidden_and_codes_are_not(said: str, told: 
     assert redact(said) == told
 
 
-async def test_whom_a_request_is_about_is_hidden_until_the_next_request() -> None:
+async def test_persons_of_a_request_are_hidden_until_the_next_request() -> None:
     told: list[str] = []
 
     async def app(_scope: object, _receive: object, _send: object) -> None:

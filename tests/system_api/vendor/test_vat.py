@@ -77,7 +77,7 @@ def test_territories_outside_the_vat_area(
 
 
 @given(country=st.sampled_from(sorted(MEMBER_STATES)), digits=st.integers(0, 10**13).map(str))
-def test_digits_alone_are_of_the_countrys_own_register_or_of_none(country: str, digits: str) -> None:
+def test_digits_only_belong_to_the_countrys_own_register_or_none(country: str, digits: str) -> None:
     found = tax_id_of(digits, country)
 
     assert found is None or (found.register == country and found.number.removeprefix("U") == digits)

@@ -53,7 +53,7 @@ def months_after(start: date, months: int) -> date:
         (date(2027, 7, 1), "America/New_York"),  # at midnight in summer: it was charged on 30 November
     ],
 )
-def test_a_start_that_utc_has_on_another_day_is_charged_on_its_own(start: date, zone: str) -> None:
+def test_start_on_another_day_in_utc_is_charged_on_its_local_day(start: date, zone: str) -> None:
     assert charged_on(start, zone, "month", 24) == [months_after(start, months) for months in range(24)]
 
 

@@ -16,9 +16,7 @@ from tests.system_api.transports import Lossy
 # -- undo -------------------------------------------------------------------------------------------------------------
 
 
-async def test_cancelling_takes_back_the_draft_of_the_first_invoice(
-    billing: Stripe, customer_draft: CustomerDraft
-) -> None:
+async def test_cancelling_voids_the_draft_of_the_first_invoice(billing: Stripe, customer_draft: CustomerDraft) -> None:
     name, _ = await started(billing, customer_draft)
 
     cancelled = await billing.cancel_subscription(name)
@@ -112,7 +110,7 @@ async def test_invoices_come_in_pages_newest_first(
     assert unpaid.invoices[0].due_on is not None
 
 
-async def test_a_cursor_that_names_another_customers_invoice_is_refused_as_one_that_nobody_has(
+async def test_cursor_of_another_customer_is_refused_like_an_unknown_one(
     billing: Stripe, customer_draft: CustomerDraft
 ) -> None:
     await started(billing, customer_draft)

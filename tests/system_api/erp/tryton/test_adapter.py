@@ -70,7 +70,7 @@ async def test_a_customer_that_the_erp_cannot_keep_is_refused(
     assert await erp.find_customer(draft.account_id) is None
 
 
-async def test_credit_is_what_fits_beside_what_is_owed(erp: Tryton) -> None:
+async def test_credit_check_counts_the_exposure(erp: Tryton) -> None:
     fits = await erp.check_credit(TIDEWATER, euros("5000.00"))
     too_much = await erp.check_credit(TIDEWATER, euros("5000.01"))
     abroad = await erp.check_credit(TIDEWATER, Money(amount="1.00", currency="USD"))
@@ -133,7 +133,7 @@ async def test_prices_are_the_companys_own(erp: Tryton, books: Books) -> None:
 # -- readiness --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_company_that_is_not_there_or_keeps_other_money_is_said(erp: Tryton, books: Books) -> None:
+async def test_missing_company_or_wrong_currency_is_reported(erp: Tryton, books: Books) -> None:
     connection = connection_of(books, "NW-DE", "USD")
     other_money = Tryton(connection)
     nowhere = Tryton(tryton_connection(books.url, key=connection.key, database=books.database, company=99))

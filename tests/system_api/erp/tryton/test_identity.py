@@ -78,7 +78,7 @@ async def test_a_sale_to_a_customer_deactivated_meanwhile_is_refused(erp: Tryton
     assert raised.value.reason_code == "customer_blocked"
 
 
-async def test_the_known_customer_is_asked_before_anything_is_made(erp: Tryton, rest: RestClient) -> None:
+async def test_linked_customer_is_looked_up_before_any_creation(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer(vat_id=None)
     party = numbered(rest, draft, number(), linked=False)
 
@@ -154,7 +154,7 @@ async def test_a_look_alike_is_found_behind_many_others_of_its_city(
     assert parties(rest, draft) == 0
 
 
-async def test_after_an_incomplete_look_nothing_is_made(
+async def test_nothing_is_created_after_an_incomplete_search(
     erp: Tryton, rest: RestClient, network: Lossy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tryton_identity, "_NAMES_PAGE", 1)
@@ -183,7 +183,7 @@ async def test_a_deactivated_look_alike_is_a_candidate_too(erp: Tryton, rest: Re
         await erp.ensure_customer(draft)
 
 
-async def test_a_customer_by_decision_is_numbered_by_it(erp: Tryton) -> None:
+async def test_customer_created_by_decision_carries_its_number(erp: Tryton) -> None:
     draft = new_customer(new_as="17")
 
     assert (await erp.ensure_customer(draft)).code == f"SF-{draft.account_id}-17"
@@ -206,7 +206,7 @@ async def test_a_merged_customer_is_its_master(erp: Tryton, books: Books, rest: 
     assert parties(rest, draft) == 1
 
 
-async def test_an_identity_that_was_moved_takes_the_account_with_it(erp: Tryton, rest: RestClient) -> None:
+async def test_moved_identifier_moves_the_account(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer()
     before = (await erp.ensure_customer(draft)).vendor_id
     other = numbered(rest, draft, number(), linked=False)
@@ -218,7 +218,7 @@ async def test_an_identity_that_was_moved_takes_the_account_with_it(erp: Tryton,
     assert found.vendor_id == other != before
 
 
-async def test_what_the_crm_masters_is_written_and_nothing_else(erp: Tryton, rest: RestClient) -> None:
+async def test_only_crm_mastered_fields_are_written(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer()
     customer = await erp.ensure_customer(draft)
     kept = ["customer_payment_term.id", "credit_limit_amount", "customer_tax_rule.id"]
@@ -310,9 +310,7 @@ async def test_a_tax_id_of_another_register_is_added_beside_the_first(erp: Tryto
     assert tax_ids(rest, customer.vendor_id) == [("eu_vat", draft.vat_id), ("gb_vat", "980780684")]
 
 
-async def test_another_tax_id_of_the_same_register_is_told_and_nothing_is_written(
-    erp: Tryton, rest: RestClient
-) -> None:
+async def test_different_tax_id_of_the_same_register_is_refused_before_any_write(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer()
     customer = await erp.ensure_customer(draft)
     otherwise = msgspec.structs.replace(draft, vat_id=austrian_vat_id(), name=f"{draft.name} & Co")

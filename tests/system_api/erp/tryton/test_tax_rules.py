@@ -68,7 +68,7 @@ def reduced(admin: TrytonSession) -> dict[str, Any]:
     ("address", "codes", "percent"),
     [(HAMBURG, ["DE"], "19"), (WIEN, ["EU-REVERSE-CHARGE"], "0")],
 )
-async def test_the_companys_own_rule_goes_by_the_place(
+async def test_companys_rule_depends_on_the_place(
     erp: Tryton, address: Address, codes: list[str], percent: str
 ) -> None:
     customer = await erp.ensure_customer(new_customer(address=address, vat_id=None))
@@ -77,7 +77,7 @@ async def test_the_companys_own_rule_goes_by_the_place(
     assert (customer.tax.codes, customer.tax.percent) == (codes, percent)
 
 
-async def test_where_no_line_fits_it_is_left_to_the_product(erp: Tryton) -> None:
+async def test_without_a_matching_line_the_products_tax_applies(erp: Tryton) -> None:
     assert (await erp.ensure_customer(new_customer(address=BERN, vat_id=None))).tax is None
 
 
@@ -95,7 +95,7 @@ async def test_where_no_line_fits_it_is_left_to_the_product(erp: Tryton) -> None
     ],
     ids=["no tax", "no tax for one", "a tax of nothing", "another", "another place", "over", "conditional", "both"],
 )
-async def test_a_customers_own_rule_counts(
+async def test_customers_own_rule_applies(
     erp: Tryton, admin: TrytonSession, lines: list[dict[str, Any]], codes: list[str] | None, percent: str
 ) -> None:
     values = reduced(admin)
