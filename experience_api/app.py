@@ -29,7 +29,7 @@ from shared.inbound.versions import Retirement, Version, mount
 from shared.limits.rate_limit import open_rate_limiter
 from shared.outbound.http_client import Transport
 
-# What people and their pages need, many times over; a client stands for all users of one Salesforce org.
+# Many times what people and their pages need; one client stands for all users of a Salesforce org.
 RATE_LIMITS = (
     "tenant=30000/minute, client=12000/minute, user=600/minute, "
     "read=12000/minute, write=3000/minute, expensive=3000/minute"
@@ -53,7 +53,7 @@ VERSIONS = {
             )
         },
     ),
-    # Only what changed: everything else stays where it is.
+    # Only what changed in v2: everything else stays in v1.
     "v2": Version(handlers=(accounts.get_account_overview,), number="2.0.0"),
 }
 TAGS = {
@@ -70,7 +70,10 @@ def create_app(
     issuer_transport: Transport | None = None,
     audit_log: Appendable | None = None,
 ) -> Litestar:
-    """The application. The transports replace the network, and `audit_log` PostgreSQL, where tests wire up a tier."""
+    """Return the application.
+
+    Tests replace the network with the transports, and PostgreSQL with `audit_log`.
+    """
     signing_keys = SigningKeys(settings.experience_signing_keys_file, "experience_signing_keys_file")
     signer = TransactionTokenSigner(signing_keys, settings.experience_client_id, settings.trust_domain)
     feed = RevocationFeed(settings.process_url, process_transport)
@@ -88,7 +91,7 @@ def create_app(
             transport=issuer_transport,
             revocations=RevocationWatch(feed.read, settings.revocations_stale_s),
         ),
-        # Not under `ready`: with all instances out of their load balancer, nobody would be told what is away.
+        # Not under `ready`: if all instances left their load balancer, nobody could be told what is down.
         vendors={"process": process.ready},
         plain_problems=True,
         acting_user=act_for_token_user,

@@ -1,4 +1,4 @@
-"""What an order's status and its reason mean, in the words of a sales user."""
+"""The meaning of an order's status and reason, in a sales user's words."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ _NEXT_STEPS = {
 }
 _NEXT_STEP_UNDER_WAY = "Nothing for you to do. Look again in a moment."
 
-# Where the process API's own sentence says more (the ERP's words, or which field to complete), there is none of ours.
+# No entry where the process API's own sentence says more (the ERP's words, or which field to complete).
 REASON_TEXTS = {
     "quote_not_found": "Salesforce does not hold this quote any more.",
     "quote_not_accepted": "The quote was not accepted by the customer yet. Only an accepted quote can be ordered.",
@@ -60,14 +60,14 @@ REASON_TEXTS = {
     "outcome_unknown": "A system took a request of this order, but its answer was lost.",
     "rejected": "A system refused the order.",
 }
-# Codes of single faults have no text here: their sentences name the line and the field.
+# Codes of single faults have no text here: their own sentences name the line and the field.
 _NO_REASON = "The order could not be booked, and no reason was given."
 
 
 def what_went_wrong(
     status: OrderStatus, reason_code: str | None, reason: str | None, faults: Sequence[Fault] = ()
 ) -> str:
-    """One sentence for a sales user, or one for each fault of the quote. Empty where all is well."""
+    """Return a sentence for a sales user, or one for each fault of the quote; empty if nothing went wrong."""
     if faults and status in _FAILED:
         return " ".join(fault.message for fault in faults)
     if reason_code is None and reason is None:
@@ -76,12 +76,12 @@ def what_went_wrong(
 
 
 def next_step(status: OrderStatus) -> str:
-    """What the sales user should do now. Empty where nothing is left to do."""
+    """Return what the sales user should do now; empty if nothing is left to do."""
     return _NEXT_STEPS.get(status, _NEXT_STEP_UNDER_WAY)
 
 
 def ask_again_after_s(status: OrderStatus) -> int:
-    """In how many seconds a client should ask for the status again; 0 where it will not change any more."""
+    """Return after how many seconds a client should poll again; 0 if the status is final."""
     if status in FINISHED:
         return 0
     return 60 if status is OrderStatus.parked else 2

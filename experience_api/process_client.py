@@ -1,4 +1,4 @@
-"""The experience tier's way to the process API: within the time a Salesforce caller waits, and never a write twice."""
+"""The experience tier's client of the process API: within a Salesforce caller's time limit, and never a write twice."""
 
 import asyncio
 import time
@@ -30,11 +30,11 @@ from shared.problem import OutcomeUnknown, Unavailable
 from shared.telemetry.tracing import traced
 
 T = TypeVar("T")
-# Apex gives a callout 10 s unless told otherwise, so every operation answers within 8 (VENDORS.md, rule 11); half a
-# second of that is ours, for mapping and sending the answer.
+# Apex gives a callout 10 s by default, so every operation answers within 8 (VENDORS.md, rule 11); half a second of that
+# is for mapping and sending the answer.
 ANSWER_WITHIN_S = 8
 DEADLINE_S = ANSWER_WITHIN_S - 0.5
-# What a caller is told to wait where the process API does not say.
+# The Retry-After for callers if the process API sends none.
 RETRY_AFTER_S = 5
 _PEER = "process API"
 _SAME_KEY = "Send the same request again with the same Idempotency-Key: it cannot order twice"
@@ -42,9 +42,9 @@ _SAME_KEY = "Send the same request again with the same Idempotency-Key: it canno
 
 @dataclass(frozen=True)
 class Caller:
-    """For whom a call is made, on whose behalf, and by when its answer must be here (monotonic seconds).
+    """The caller of a request: its tenant and user, and its deadline (monotonic seconds).
 
-    `anew`: it wants no answer from a cache, in whichever tier.
+    `anew`: it wants no cached answer from any tier.
     """
 
     tenant: str
@@ -54,8 +54,8 @@ class Caller:
 
     @classmethod
     def of(cls, request: Request[Principal, Any, Any]) -> Self:
-        """The caller of a request; its time runs from the moment the request came in."""
-        # As the policies left it: the framework would make objects of it first.
+        """Return the caller of a request; its time runs from the moment the request came in."""
+        # Read from the raw scope: the framework would create objects of it first.
         scope = request.scope
         principal: Principal = scope["user"]
         state = scope["state"]
@@ -65,7 +65,7 @@ class Caller:
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What a user saw of a quote: the total, where the caller says it, and the currency that it was shown in."""
+    """What a user saw of a quote: the total, if the caller states it, and its currency."""
 
     expected_total: str | None = None
     expected_currency: str | None = None
@@ -83,11 +83,12 @@ class _ReadinessRequest(Seen, frozen=True, kw_only=True):
 @traced()
 @dataclass(frozen=True)
 class ProcessClient:
-    """Calls the process API for a caller's tenant, with this service's own token, and says on whose behalf.
+    """Calls the process API for a caller's tenant, with this service's own token and the acting user's transaction
+    token.
 
-    What a caller can act on comes through as the process API raised it: InvalidRequest, NotFound, Conflict,
-    IdempotencyMismatch, Rejected. Reads raise Unavailable where there is no answer in time, the write OutcomeUnknown
-    once it was sent.
+    Errors that a caller can act on are raised as the process API raised them: InvalidRequest, NotFound, Conflict,
+    IdempotencyMismatch, Rejected. Without an answer in time, reads raise Unavailable, and the write OutcomeUnknown once
+    it was sent.
     """
 
     client: OutboundClient
@@ -97,7 +98,7 @@ class ProcessClient:
     async def submit_order(
         self, caller: Caller, idempotency_key: str, quote_id: str, quote_revision: int, seen: Seen
     ) -> AcceptedOrder:
-        """Start the order of a quote revision, or find the one that the key or the revision stands for already."""
+        """Start the order of a quote revision, or return the one that the key or the revision already has."""
         body = _OrderSubmission(quote_id=quote_id, quote_revision=quote_revision, **msgspec.structs.asdict(seen))
         headers = {"Idempotency-Key": idempotency_key}
         try:
@@ -106,21 +107,21 @@ class ProcessClient:
             raise OutcomeUnknown(f"{error.detail.rstrip('.')}. {_SAME_KEY}.", reason_code=error.reason_code) from error
 
     async def get_order(self, caller: Caller, order_id: str) -> Order:
-        """An order with its timeline."""
+        """Return an order with its timeline."""
         return await self._send(caller, "GET", path_of("/v1/orders/{}", order_id), Order)
 
     async def get_overview(self, caller: Caller, account_id: str) -> Overview:
-        """What every system knows of an account."""
+        """Return what every system knows of an account."""
         return await self._send(caller, "GET", path_of("/v1/accounts/{}/overview", account_id), Overview)
 
     async def get_credit_status(self, caller: Caller, account_id: str) -> Credit:
-        """The customer's credit."""
+        """Return the customer's credit."""
         return await self._send(caller, "GET", path_of("/v1/accounts/{}/credit-status", account_id), Credit)
 
     async def list_invoices(
         self, caller: Caller, account_id: str, *, open_only: bool, page_size: int, cursor: str
     ) -> InvoicePage:
-        """A page of invoices; an empty cursor asks for the first."""
+        """Return a page of invoices; an empty cursor asks for the first."""
         params: dict[str, Any] = {"openOnly": str(open_only).lower(), "limit": page_size}
         if cursor:
             params["cursor"] = cursor
@@ -129,20 +130,20 @@ class ProcessClient:
         )
 
     async def preview_pricing(self, caller: Caller, quote_id: str) -> PricingPreview:
-        """A quote's prices in every system."""
+        """Return a quote's prices in every system."""
         return await self._send(
             caller, "POST", path_of("/v1/quotes/{}/pricing-preview", quote_id), PricingPreview, reads=True
         )
 
     async def check_readiness(self, caller: Caller, quote_id: str, quote_revision: int | None, seen: Seen) -> Readiness:
-        """Everything that would keep a quote from being ordered now."""
+        """Return every reason why a quote could not be ordered now."""
         body = _ReadinessRequest(quote_revision=quote_revision, **msgspec.structs.asdict(seen))
         return await self._send(
             caller, "POST", path_of("/v1/quotes/{}/readiness", quote_id), Readiness, body=body, reads=True
         )
 
     async def ready(self) -> str | None:
-        """None if the process API can serve, else what it lacks."""
+        """Return None if the process API can serve, else what it lacks."""
         response = await self.client.send("GET", "/health/ready")
         return None if response.is_success else f"the {_PEER} is not ready"
 
@@ -186,7 +187,7 @@ class ProcessClient:
         response = await self._send_with_token(caller, call)
         if response.status_code != 401:
             return response
-        # Refused at the door, so nothing happened: a token that was revoked, or whose key was rotated.
+        # Refused before anything happened: the token was revoked, or its key rotated.
         self.tokens.forget(caller.tenant)
         return await self._send_with_token(caller, call)
 
@@ -219,7 +220,7 @@ class ProcessClient:
 
 @dataclass(frozen=True)
 class _Call:
-    """One request to the process API; `safe` where it changes nothing."""
+    """One request to the process API; `safe` if it changes nothing."""
 
     method: str
     path: str
@@ -229,7 +230,7 @@ class _Call:
     safe: bool
 
     def no_answer(self, detail: str, *, reason_code: str = "") -> Unavailable | OutcomeUnknown:
-        """What it means that no usable answer came after this was sent."""
+        """Return the error for a missing or unusable answer."""
         if self.safe:
             return Unavailable(detail, reason_code=reason_code or "unavailable", retry_after_s=RETRY_AFTER_S)
         return OutcomeUnknown(detail, reason_code=reason_code or "outcome_unknown")
@@ -245,7 +246,7 @@ def connect_process(
     process_transport: Transport | None,
     issuer_transport: Transport | None,
 ) -> ProcessClient:
-    """The client for the process API that `settings` names."""
+    """Return the client for the process API that `settings` names."""
     tokens = ServiceTokens(
         settings.issuer_metadata_url,
         settings.experience_client_id,

@@ -84,7 +84,7 @@ async def list_invoices(
 
 
 def invoice_view(invoice: process_answers.Invoice) -> InvoiceView:
-    """An invoice as a sales user sees it."""
+    """Return an invoice as a sales user sees it."""
     return InvoiceView(
         invoice_id=invoice.vendor_id,
         source=invoice.source,

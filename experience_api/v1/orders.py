@@ -159,7 +159,7 @@ async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdPara
 
 
 def order_view(order: process_answers.Order, warnings: list[str]) -> OrderView:
-    """An order as a sales user sees it."""
+    """Return an order as a sales user sees it."""
     money = order.total or order.tax
     return OrderView(
         order_id=order.order_id,
@@ -190,7 +190,7 @@ def order_view(order: process_answers.Order, warnings: list[str]) -> OrderView:
 
 
 def summarise(timeline: list[process_answers.TimelineEntry]) -> list[OrderTimelineEntry]:
-    """One entry a status the order passed through: when it got there, and the last thing known of it."""
+    """Return one entry per status that the order passed through: its time, and the last message about it."""
     summary = []
     for status, group in groupby(timeline, key=lambda entry: entry.status):
         entries = list(group)

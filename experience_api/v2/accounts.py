@@ -150,7 +150,7 @@ async def get_account_overview(
 
 
 def account_summary(overview: process_answers.Overview, warnings: list[str]) -> AccountSummary:
-    """An overview as a sales user sees it."""
+    """Return an overview as a sales user sees it."""
     orders, invoices, subscriptions = overview.open_orders, overview.unpaid_invoices, overview.subscriptions
     account = overview.account
     parts = (account.status, overview.credit.status, orders.status, invoices.status, subscriptions.status)
