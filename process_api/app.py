@@ -101,7 +101,10 @@ def create_app(
     experience_transport: Transport | None = None,
     audit_log: Appendable | None = None,
 ) -> Litestar:
-    """The application. The transports replace the network, and `audit_log` PostgreSQL, where tests wire up a tier."""
+    """Return the application.
+
+    The transports replace the network, and `audit_log` PostgreSQL, where tests wire up a tier.
+    """
     store = Store(settings.database_url)
     system = connect_system(settings, system_transport, issuer_transport)
     orders = Orders(store)
@@ -177,7 +180,7 @@ def create_app(
 def connect_users(
     settings: ProcessSettings, revocations: RevocationWatch, transport: Transport | None
 ) -> TransactionTokenVerifier | None:
-    """What believes the users that the experience API hands on; None where its keys are not known."""
+    """Return what believes the users that the experience API hands on; None where its keys are not known."""
     if not settings.transaction_token_jwks_url:
         return None
     keys = PublishedKeys(

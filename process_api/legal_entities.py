@@ -75,12 +75,12 @@ class LegalEntities:
     digest: str = ""
 
     def of(self, tenant: str, code: str) -> LegalEntity:
-        """The legal entity's rules; the defaults where the file does not name it."""
+        """Return the legal entity's rules; the defaults where the file does not name it."""
         return self.entities.get((tenant, code)) or LegalEntity(tenant=tenant, code=code)
 
 
 def load_legal_entities(path: Path | None) -> LegalEntities:
-    """The rules in the TOML file at `path`; none for None. Raises SettingsError with every fault in it."""
+    """Return the rules in the TOML file at `path`; none for None. Raises SettingsError with every fault in it."""
     if path is None:
         return LegalEntities()
     try:

@@ -163,13 +163,13 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     trust_domain: TrustDomain = "quoteway"
 
     def client_secret(self) -> str:
-        """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""
+        """Return the OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""
         return read_secret(self.process_client_secret_file, "process_client_secret_file")
 
     def legal_entities(self) -> LegalEntities:
-        """Each legal entity's rules. Raises SettingsError with every fault of their file."""
+        """Return each legal entity's rules. Raises SettingsError with every fault of their file."""
         return load_legal_entities(Path(self.legal_entities_file) if self.legal_entities_file else None)
 
     def discount_policy(self) -> DiscountPolicy:
-        """How far quoted prices may be from the list."""
+        """Return how far quoted prices may be from the list."""
         return DiscountPolicy(Decimal(str(self.discount_max_percent)), Decimal(str(self.price_tolerance_percent)))

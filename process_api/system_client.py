@@ -78,15 +78,15 @@ class SystemClient:
     before_write: Callable[[], None] | None = None
 
     async def find_quote(self, tenant: str, quote_id: str) -> Quote | None:
-        """The quote with its lines, or None."""
+        """Return the quote with its lines, or None."""
         return await self._read_or_none(tenant, path_of("/v1/crm/quotes/{}", quote_id), Quote)
 
     async def find_account(self, tenant: str, account_id: str) -> Account | None:
-        """The account, or None."""
+        """Return the account, or None."""
         return await self._read_or_none(tenant, path_of("/v1/crm/accounts/{}", account_id), Account)
 
     async def record_access(self, tenant: str, user_id: str, record_id: str) -> RecordAccess:
-        """What a user of the CRM may do with a record; nothing where there is none."""
+        """Return what a user of the CRM may do with a record; nothing where there is none."""
         return await self._send(
             tenant, "GET", path_of("/v1/crm/users/{}/record-access/{}", user_id, record_id), RecordAccess
         )
@@ -96,11 +96,11 @@ class SystemClient:
         return await self._send(tenant, "PUT", path_of("/v1/crm/order-status/{}", order_id), OrderStatusReport, report)
 
     async def find_customer(self, tenant: str, legal_entity: str, account_id: str) -> Customer | None:
-        """The ERP's customer of an account, or None."""
+        """Return the ERP's customer of an account, or None."""
         return await self._read_or_none(tenant, path_of("/v1/erp/{}/customers/{}", legal_entity, account_id), Customer)
 
     async def ensure_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> Customer:
-        """The ERP's customer of an account, created where there is none."""
+        """Return the ERP's customer of an account, created where there is none."""
         return await self._send(
             tenant, "PUT", path_of("/v1/erp/{}/customers/{}", legal_entity, draft.account_id), Customer, draft
         )
@@ -108,14 +108,14 @@ class SystemClient:
     async def find_customer_candidates(
         self, tenant: str, legal_entity: str, draft: CustomerDraft
     ) -> list[CustomerEntry]:
-        """The ERP's customers that may be an account, the likeliest first."""
+        """Return the ERP's customers that may be an account, the likeliest first."""
         path = path_of("/v1/erp/{}/customer-candidates", legal_entity)
         return (await self._send(tenant, "POST", path, CustomerCandidates, draft, reads=True)).candidates
 
     async def find_customer_record(
         self, tenant: str, capability: str, legal_entity: str, vendor_id: str
     ) -> CustomerEntry | None:
-        """A customer of the ERP or of billing by its own id there, or None."""
+        """Return a customer of the ERP or of billing by its own id there, or None."""
         path = path_of("/v1/{}/{}/customer-records/{}", capability, legal_entity, vendor_id)
         return await self._read_or_none(tenant, path, CustomerEntry)
 
@@ -133,7 +133,7 @@ class SystemClient:
         return await self._read_or_none(tenant, path, BillingCustomer, given)
 
     async def check_credit(self, tenant: str, legal_entity: str, account_id: str, amount: Money) -> CreditStatus | None:
-        """Whether the customer may owe `amount` more; None where the ERP does not know it."""
+        """Return whether the customer may owe `amount` more; None where the ERP does not know it."""
         params = {"amount": amount.amount, "currency": amount.currency}
         path = path_of("/v1/erp/{}/customers/{}/credit", legal_entity, account_id)
         return await self._read_or_none(tenant, path, CreditStatus, params)
@@ -145,7 +145,7 @@ class SystemClient:
         )
 
     async def find_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
-        """The ERP's order, possibly absent."""
+        """Return the ERP's order, possibly absent."""
         return await self._send(tenant, "GET", path_of("/v1/erp/{}/orders/{}", legal_entity, external_id), ErpOrder)
 
     async def confirm_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
@@ -187,7 +187,7 @@ class SystemClient:
         return await self._send(tenant, "POST", path, SubscriptionCancellation, params=params)
 
     async def list_subscriptions(self, tenant: str, legal_entity: str, account_id: str) -> list[Subscription]:
-        """The account's subscriptions that are not cancelled."""
+        """Return the account's subscriptions that are not cancelled."""
         path = path_of("/v1/billing/{}/customers/{}/subscriptions", legal_entity, account_id)
         return (await self._send(tenant, "GET", path, _Subscriptions)).subscriptions
 
@@ -202,7 +202,7 @@ class SystemClient:
         limit: int,
         cursor: str | None,
     ) -> InvoicePage:
-        """A page of one system's invoices, newest first."""
+        """Return a page of one system's invoices, newest first."""
         params: dict[str, Any] = {"openOnly": str(open_only).lower(), "limit": limit}
         if cursor:
             params["cursor"] = cursor
@@ -210,7 +210,9 @@ class SystemClient:
         return await self._send(tenant, "GET", path, InvoicePage, params=params)
 
     async def look_up_prices(self, tenant: str, quote: Quote) -> PriceList:
-        """The list prices of what a quote sells: each line's from the system that invoices it, beside the ERP's."""
+        """Return the list prices of what a quote sells: each line's from the system that invoices it, beside the
+        ERP's.
+        """
         sold = sorted({(line.sku, line.recurrence) for line in quote.lines})
         skus = sorted({sku for sku, _ in sold})
         path = path_of("/v1/pricing/{}/price-lookups", quote.legal_entity)
@@ -218,20 +220,20 @@ class SystemClient:
         return await self._send(tenant, "POST", path, PriceList, lookup, reads=True)
 
     async def calculate_tax(self, tenant: str, request: TaxRequest) -> TaxCalculation:
-        """The tax on these lines. Raises Rejected where no jurisdiction fits."""
+        """Return the tax on these lines. Raises Rejected where no jurisdiction fits."""
         return await self._send(tenant, "POST", "/v1/tax/calculations", TaxCalculation, request, reads=True)
 
     async def verify_webhook(self, tenant: str, legal_entity: str, message: WebhookMessage) -> WebhookNotice:
-        """What a webhook is about. Raises Rejected where its sender did not sign it."""
+        """Return what a webhook is about. Raises Rejected where its sender did not sign it."""
         path = path_of("/v1/billing/{}/webhook-verifications", legal_entity)
         return await self._send(tenant, "POST", path, WebhookNotice, message, reads=True)
 
     async def list_connections(self, platform_tenant: str) -> Connections:
-        """Every tenant's connections, with a token that is no tenant's."""
+        """Return every tenant's connections, with a token that is no tenant's."""
         return await self._send(platform_tenant, "GET", "/v1/connections", Connections)
 
     async def ready(self) -> str | None:
-        """None if the system API can serve, or could if it had heard from us which tokens are revoked.
+        """Return None if the system API can serve, or could if it had heard from us which tokens are revoked.
 
         It waits for us with that, which says nothing of whether it can serve.
         """
@@ -295,7 +297,7 @@ class SystemClient:
 def connect_system(
     settings: ProcessSettings, transport: Transport | None = None, issuer_transport: Transport | None = None
 ) -> SystemClient:
-    """The client that `settings` describe. The transports replace the network in tests."""
+    """Return the client that `settings` describe. The transports replace the network in tests."""
     tokens = ServiceTokens(
         settings.issuer_metadata_url,
         settings.process_client_id,
@@ -307,7 +309,7 @@ def connect_system(
 
 
 def _lacks(response: Response) -> set[str]:
-    """What another tier says that it is not ready for; nothing where its answer cannot be read."""
+    """Return what another tier says that it is not ready for; nothing where its answer cannot be read."""
     try:
         return set(msgspec.json.decode(response.content, type=_Health).missing)
     except msgspec.DecodeError:

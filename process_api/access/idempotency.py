@@ -48,14 +48,14 @@ class KeyScope:
 
     @classmethod
     def of(cls, principal: Principal, acting_user: ActingUser | None, operation: str) -> Self:
-        """The scope of the keys that this caller chooses for `operation`."""
+        """Return the scope of the keys that this caller chooses for `operation`."""
         if acting_user is not None:
             return cls(principal.tenant, acting_user.client_id, acting_user.user_id, operation)
         return cls(principal.tenant, principal.for_client or principal.client_id, "", operation)
 
 
 def parse_key(header: str) -> IdempotencyKey:
-    """The key of a header, bare or as the draft's quoted String. Raises InvalidRequest where there is none."""
+    """Return the key of a header, bare or as the draft's quoted String. Raises InvalidRequest where there is none."""
     text = header.strip()
     if not _KEY.fullmatch(text):
         detail = "Send 1 to 128 printable characters without spaces: a new value for each intent."
@@ -69,7 +69,7 @@ def parse_key(header: str) -> IdempotencyKey:
 
 
 def body_hash(body: msgspec.Struct) -> str:
-    """What a request asks for, whatever the order and spacing of its fields."""
+    """Return what a request asks for, whatever the order and spacing of its fields."""
     return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
 
 
@@ -102,7 +102,8 @@ async def claim_key(
 
 
 async def claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey, digest: str) -> str | None:
-    """What a finished request claimed the key for, so that it is answered before anybody is asked; None if it is free.
+    """Return what a finished request claimed the key for, so that it is answered before anybody is asked; None if it is
+    free.
 
     Raises IdempotencyMismatch where it was used with another body.
     """
@@ -113,7 +114,7 @@ async def claimed(connection: AsyncConnection, scope: KeyScope, key: Idempotency
 
 
 async def is_claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
-    """Whether a finished request has claimed the key."""
+    """Return whether a finished request has claimed the key."""
     found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
     return found is not None
 
@@ -139,16 +140,17 @@ def _columns(scope: KeyScope, key: IdempotencyKey) -> dict[str, str]:
 
 
 async def _find(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
-    """What a finished request claimed the key for."""
+    """Return what a finished request claimed the key for."""
     query = select(request_keys.c.body_hash, request_keys.c.record_id).filter_by(**_columns(scope, key))
     return (await connection.execute(query)).one_or_none()
 
 
 async def _find_of_before(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
-    """What a version that kept keys for the whole tenant claimed it for, if the caller is the one who started that.
+    """Return what a version that kept keys for the whole tenant claimed it for, if the caller is the one who started
+    that.
 
-    Those versions knew of one operation, which has the name of its flows, and a service that came through another
-    tier of ours by that tier's name only.
+    Those versions knew of one operation, which has the name of its flows, and a service that came through another tier
+    of ours by that tier's name only.
     """
     if scope.operation != _OPERATION_OF_BEFORE:
         return None
@@ -168,7 +170,10 @@ async def _find_of_before(connection: AsyncConnection, scope: KeyScope, key: Ide
 
 
 async def _locked(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
-    """Whether this transaction is now the only one at work on the key. It lets go when it ends, however it ends."""
+    """Return whether this transaction is now the only one at work on the key.
+
+    It lets go when it ends, however it ends.
+    """
     digest = hashlib.sha256("\0".join(("idempotency-key", *_columns(scope, key).values())).encode()).digest()
     lock = int.from_bytes(digest[:8], signed=True)
     return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(lock))))

@@ -86,7 +86,7 @@ class TokenRevocations:
         return _revocation(row)
 
     async def latest(self, tenant: str, limit: int) -> list[TokenRevocation]:
-        """The tenant's revocations, newest first."""
+        """Return the tenant's revocations, newest first."""
         query = (
             select(token_revocations)
             .where(token_revocations.c.tenant == tenant)
@@ -97,7 +97,7 @@ class TokenRevocations:
             return [_revocation(row) for row in await connection.execute(query)]
 
     async def read(self, after: int) -> RevokedTokens:
-        """What was revoked after a position, for the tiers. Raises Unavailable.
+        """Return what was revoked after a position, for the tiers. Raises Unavailable.
 
         A position that is not known is answered from the start: the database was restored from a backup.
         """

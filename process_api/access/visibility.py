@@ -119,7 +119,7 @@ class Visibility:
         return access, asked_at
 
     async def _record_over(self, tenant: str, order_id: str) -> str | None:
-        """The account of an order, its quote while the account is not known yet, or None."""
+        """Return the account of an order, its quote while the account is not known yet, or None."""
         query = select(orders.c.account_id, orders.c.quote_id).where(
             orders.c.tenant == tenant, orders.c.order_id == order_id
         )
@@ -133,7 +133,7 @@ class Visibility:
         return await self._sellers.ask(key, lambda: self._ask_seller(tenant, kind, named)) if found is None else found
 
     async def _ask_seller(self, tenant: str, kind: Kind, named: str) -> tuple[str, float]:
-        """The legal entity that an account buys from, or that a quote is of; empty where there is none."""
+        """Return the legal entity that an account buys from, or that a quote is of; empty where there is none."""
         asked_at = time.monotonic()
         find = self.system.find_account if kind == "account" else self.system.find_quote
         try:
@@ -200,7 +200,9 @@ def show_only_what_is_visible(visibility: Visibility) -> Middleware:
 
 
 async def _named_in_body(receive: Receive, subject: Subject) -> tuple[Receive, str]:
-    """What the body names, and the body once more; its shape has been checked (shared.inbound.service.guard_body)."""
+    """Return what the body names, and the body once more; its shape has been checked
+    (shared.inbound.service.guard_body).
+    """
     message = await receive()
     content: dict[str, Any] = msgspec.json.decode(message["body"])  # type: ignore[typeddict-item]  # guard_body has read it whole
     read = False

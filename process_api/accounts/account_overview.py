@@ -124,7 +124,10 @@ class AccountOverviews:
     orders: Orders
 
     async def overview(self, tenant: str, account_id: str) -> Overview:
-        """The overview. Raises NotFound, or Unavailable where the CRM does not answer and no order tells the rest."""
+        """Return the overview.
+
+        Raises NotFound, or Unavailable where the CRM does not answer and no order tells the rest.
+        """
         account, crm_away = await self._account_or_known(tenant, account_id)
         credit, orders, erp_invoices, billing_invoices, subscriptions = await asyncio.gather(
             _attempt(self._credit(tenant, account)),
@@ -149,7 +152,7 @@ class AccountOverviews:
         )
 
     async def credit_status(self, tenant: str, account_id: str) -> CreditStatus:
-        """The customer's credit. Raises NotFound where neither the CRM nor the ERP knows it."""
+        """Return the customer's credit. Raises NotFound where neither the CRM nor the ERP knows it."""
         account = await self._account(tenant, account_id)
         credit = await self._credit(tenant, account)
         if credit is None:
@@ -159,7 +162,7 @@ class AccountOverviews:
     async def invoices(
         self, tenant: str, account_id: str, *, open_only: bool, limit: int, cursor: str | None
     ) -> InvoicePage:
-        """A page of invoices: the ERP's first, then billing's. A page may be short; the last has no cursor."""
+        """Return a page of invoices: the ERP's first, then billing's. A page may be short; the last has no cursor."""
         account = await self._account(tenant, account_id)
         source, inner = _parse_cursor(cursor)
         page = await self.system.list_invoices(
@@ -178,7 +181,7 @@ class AccountOverviews:
         return account
 
     async def _account_or_known(self, tenant: str, account_id: str) -> tuple[Account, str | None]:
-        """The account or, while the CRM is away, what the last order says of it, with the reason.
+        """Return the account or, while the CRM is away, what the last order says of it, with the reason.
 
         Whose books to look into is the order's to say; the account's name is kept nowhere but in the CRM.
         """
@@ -263,7 +266,10 @@ def _unpaid_part(erp: "_Outcome[InvoicePage]", billing: "_Outcome[InvoicePage]")
 
 
 def total_per_currency(invoices: list[Invoice]) -> list[Money]:
-    """What is due, one sum per currency, in the order of the currency codes. Raises MoneyError beyond 18 digits."""
+    """Return what is due, one sum per currency, in the order of the currency codes.
+
+    Raises MoneyError beyond 18 digits.
+    """
     sums: dict[str, Decimal] = {}
     for invoice in invoices:
         due = invoice.amount_due

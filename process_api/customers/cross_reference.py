@@ -43,7 +43,7 @@ class Pair:
     entity: str = CUSTOMER
 
     def where(self, table: Any) -> tuple[Any, ...]:
-        """The clauses that pick its rows of a table."""
+        """Return the clauses that pick its rows of a table."""
         columns = table.c
         return (
             columns.tenant == self.tenant,
@@ -53,7 +53,7 @@ class Pair:
         )
 
     def values(self) -> dict[str, str]:
-        """Its columns."""
+        """Return its columns."""
         return {
             "tenant": self.tenant,
             "entity": self.entity,
@@ -84,7 +84,7 @@ class LinkChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def known(connection: AsyncConnection, pair: Pair) -> Known:
-    """What the record is in the system, as far as anybody has linked it or decided on it."""
+    """Return what the record is in the system, as far as anybody has linked it or decided on it."""
     vendor_id = await connection.scalar(select(cross_references.c.system_id).where(*pair.where(cross_references)))
     if vendor_id is not None:
         return Known(vendor_id=vendor_id)
@@ -185,7 +185,9 @@ async def require_nobodys(connection: AsyncConnection, pair: Pair, system_id: st
 
 
 def _is_in(system: str) -> ColumnElement[bool]:
-    """The rows of a system: of a billing, under its name in each currency and under the one it had before those."""
+    """Return the rows of a system: of a billing, under its name in each currency and under the one it had before
+    those.
+    """
     capability, _, place = system.partition(":")
     if capability != "billing":
         return cross_references.c.system == system
@@ -195,7 +197,7 @@ def _is_in(system: str) -> ColumnElement[bool]:
 
 
 async def links_of(connection: AsyncConnection, tenant: str, canonical_id: str) -> list[Link]:
-    """What an account is in every system."""
+    """Return what an account is in every system."""
     columns = cross_references.c
     query = (
         select(cross_references)
@@ -207,7 +209,7 @@ async def links_of(connection: AsyncConnection, tenant: str, canonical_id: str) 
 
 
 async def history_of(connection: AsyncConnection, tenant: str, canonical_id: str, limit: int) -> list[LinkChange]:
-    """The last changes of what an account is in every system, newest first."""
+    """Return the last changes of what an account is in every system, newest first."""
     columns = cross_reference_history.c
     query = (
         select(cross_reference_history)

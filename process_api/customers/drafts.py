@@ -10,22 +10,22 @@ BILLING_CUSTOMER_SHARED = "billing_customer_shared"
 
 
 def erp_system(legal_entity: str) -> str:
-    """What the cross-reference calls a legal entity's ERP."""
+    """Return what the cross-reference calls a legal entity's ERP."""
     return f"erp:{legal_entity}"
 
 
 def billing_system(legal_entity: str, currency: str) -> str:
-    """What the cross-reference calls a legal entity's billing in one currency."""
+    """Return what the cross-reference calls a legal entity's billing in one currency."""
     return f"billing:{legal_entity}:{currency}"
 
 
 def all_currencies(legal_entity: str) -> str:
-    """What it called that billing before an account had a customer in each currency."""
+    """Return what it called that billing before an account had a customer in each currency."""
     return f"billing:{legal_entity}"
 
 
 def customer_draft(account: Account, quote: Quote, rules: LegalEntity, there: Known | None = None) -> CustomerDraft:
-    """What the ERP and billing need to know of the account. Raises Rejected without a billing address."""
+    """Return what the ERP and billing need to know of the account. Raises Rejected without a billing address."""
     if account.billing_address is None:
         raise Rejected(
             f"Account {account.account_id} has no billing address in Salesforce.", reason_code="billing_address_missing"

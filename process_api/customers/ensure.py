@@ -64,7 +64,7 @@ async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Cus
 
 
 def place_of(account: Account) -> str:
-    """A digest of what the tax follows from: the address, and the tax id. Neither is kept with a flow."""
+    """Return a digest of what the tax follows from: the address, and the tax id. Neither is kept with a flow."""
     stated = msgspec.json.encode((account.billing_address, account.vat_id), order="deterministic")
     return hashlib.sha256(stated).hexdigest()[:16]
 
@@ -119,7 +119,7 @@ async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
 
 
 async def billing_draft(context: OrderSubmission, account: Account) -> CustomerDraft:
-    """What billing needs to know of the account, in the quote's currency."""
+    """Return what billing needs to know of the account, in the quote's currency."""
     quote = context.quote
     pair = Pair(context.tenant, account.account_id, billing_system(quote.legal_entity, quote.currency))
     async with context.store.transaction(context.tenant) as connection:

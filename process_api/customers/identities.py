@@ -95,7 +95,10 @@ class Identities:
     legal_entities: LegalEntities
 
     async def identity(self, tenant: str, account_id: str, legal_entities: frozenset[str] | None) -> Identity:
-        """What an account is in the systems of these legal entities (None: of all). Raises NotFound without one."""
+        """Return what an account is in the systems of these legal entities (None: of all).
+
+        Raises NotFound without one.
+        """
         await self._require_account(tenant, account_id)
         async with self.store.transaction(tenant) as connection:
             links = await links_of(connection, tenant, account_id)

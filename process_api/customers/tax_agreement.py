@@ -19,7 +19,7 @@ _EXEMPT = "exempt by the ERP's rule "
 
 
 async def agree_on_tax(context: OrderSubmission, account: Account, tax: TaxCalculation) -> TaxCalculation:
-    """The tax that every system will charge. Raises Rejected (`tax_status_differs`) where they would not."""
+    """Return the tax that every system will charge. Raises Rejected (`tax_status_differs`) where they would not."""
     by_rule = await _by_the_erps_rule(context, account)
     agreed = tax if by_rule is None else _with_the_erp(context, by_rule, tax)
     if Decimal(agreed.percent) != 0 and any(context.quote.recurring_lines(period) for period in PERIODS):
@@ -28,7 +28,7 @@ async def agree_on_tax(context: OrderSubmission, account: Account, tax: TaxCalcu
 
 
 async def _by_the_erps_rule(context: OrderSubmission, account: Account) -> CustomerTax | None:
-    """What the ERP would charge the customer, once it has the address that the tax is reckoned for."""
+    """Return what the ERP would charge the customer, once it has the address that the tax is reckoned for."""
     checked = context.results["validate_customer"]
     if checked.get("place") not in {None, place_of(account)}:  # the account moved after the ERP was told
         return (await ensure_erp_customer(context, account)).tax
@@ -36,7 +36,7 @@ async def _by_the_erps_rule(context: OrderSubmission, account: Account) -> Custo
 
 
 def exempts(tax: TaxCalculation) -> bool:
-    """Whether it is the ERP's rule that takes the tax away."""
+    """Return whether it is the ERP's rule that takes the tax away."""
     return tax.jurisdiction.startswith(_EXEMPT)
 
 

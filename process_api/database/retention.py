@@ -82,7 +82,7 @@ class Rule:
 
 
 def rules_of(settings: ProcessSettings) -> list[Rule]:
-    """The rule of every table whose rows are forgotten here, the largest tables first."""
+    """Return the rule of every table whose rows are forgotten here, the largest tables first."""
     history, of_flow = settings.flow_history_kept_days, "JOIN quoteway.flows USING (flow_id)"
     return [
         Rule("dbos.workflow_status", settings.engine_kept_days, _ENGINE),
@@ -104,7 +104,7 @@ def rules_of(settings: ProcessSettings) -> list[Rule]:
 
 
 def old_rows(table: str, row: str, days: int, old: str, joined: str = "", *, locked: bool = True) -> Rule:
-    """The rule for those rows of our table, called `row`, that `old` is true of."""
+    """Return the rule for those rows of our table, called `row`, that `old` is true of."""
     lock = f"FOR UPDATE OF {row} SKIP LOCKED" if locked else ""
     found = f"SELECT {row}.ctid FROM quoteway.{table} AS {row} {joined} WHERE {old} LIMIT :batch {lock}"  # noqa: S608 constants
     return Rule(f"quoteway.{table}", days, f"DELETE FROM quoteway.{table} WHERE ctid = ANY(ARRAY({found}))")  # noqa: S608 constants

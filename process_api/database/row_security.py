@@ -47,7 +47,7 @@ GRANT SELECT, DELETE ON dbos.workflow_output, dbos.operation_outputs TO {APPLICA
 
 
 def isolate(table: str, *, through: tuple[str, str] | None = None, privileges: str = _ALL) -> str:
-    """The statements that show a table's rows to their tenant only.
+    """Return the statements that show a table's rows to their tenant only.
 
     `through`: the isolated table that these rows belong to, and the column that says to which of its rows. `privileges`
     are the application's: leave out UPDATE and DELETE where rows are for ever.
@@ -66,12 +66,12 @@ CREATE POLICY tenant_isolation ON {SCHEMA}.{table} USING ({visible}) WITH CHECK 
 
 
 def open_to_all_tenants(table: str, *, privileges: str = _ALL) -> str:
-    """The statement that lets the application use a table in which nothing is any tenant's."""
+    """Return the statement that lets the application use a table in which nothing is any tenant's."""
     return f"GRANT {privileges} ON {SCHEMA}.{table} TO {APPLICATION_ROLE}"
 
 
 def lift_isolation(table: str) -> str:
-    """The statements that take `isolate` back."""
+    """Return the statements that take `isolate` back."""
     return f"""
 DROP POLICY tenant_isolation ON {SCHEMA}.{table};
 ALTER TABLE {SCHEMA}.{table} NO FORCE ROW LEVEL SECURITY;

@@ -41,7 +41,7 @@ _MAY_ACT = text(
 
 
 def sqlalchemy_url(database_url: str) -> str:
-    """A `postgresql://` address, for the driver this project uses."""
+    """Return a `postgresql://` address, for the driver this project uses."""
     return database_url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
@@ -92,7 +92,7 @@ class Store:
             raise Unavailable("the transaction was idle for too long", vendor="postgresql") from error
 
     async def ready(self) -> str | None:
-        """None if the database answers and is migrated, else what is missing."""
+        """Return None if the database answers and is migrated, else what is missing."""
         try:
             async with self.engine.connect() as connection:
                 found: Any = await connection.scalar(text("SELECT version_num FROM quoteway.alembic_version"))

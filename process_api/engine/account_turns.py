@@ -36,7 +36,7 @@ class LocalTurns:
 
 
 async def take_turn(connection: AsyncConnection, tenant: str, account_id: str, flow_id: str) -> bool:
-    """Whether it is now this flow's turn with the account, which it may also have been before."""
+    """Return whether it is now this flow's turn with the account, which it may also have been before."""
     taken = insert(account_turns).values(
         tenant=tenant, account_id=account_id, flow_id=flow_id, expires_at=func.now() + timedelta(seconds=TURN_S)
     )

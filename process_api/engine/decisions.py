@@ -189,7 +189,7 @@ async def _begin_again_from(connection: AsyncConnection, kind: FlowKind[Any], fl
 
 
 async def _phase_to_go_on_with(connection: AsyncConnection, kind: FlowKind[Any], flow_id: str) -> str:
-    """The phase of the record while the first step that is not done is at work."""
+    """Return the phase of the record while the first step that is not done is at work."""
     query = select(flow_steps.c.step).where(flow_steps.c.flow_id == flow_id, flow_steps.c.state == StepState.done)
     done = set(await connection.scalars(query))
     phase = kind.record.first_phase

@@ -134,7 +134,7 @@ async def note_sweep(store: Store, kind: FlowKind[Any], flow_id: str, outcome: s
 
 
 async def was_uncertain(store: Store, flow_id: str, writes: Sequence[str]) -> bool:
-    """Whether a request of one of these steps may still be on its way to a vendor."""
+    """Return whether a request of one of these steps may still be on its way to a vendor."""
 
     async def read(connection: AsyncConnection) -> bool:
         return await outcome_was_uncertain(connection, flow_id, writes)
@@ -143,7 +143,7 @@ async def was_uncertain(store: Store, flow_id: str, writes: Sequence[str]) -> bo
 
 
 async def sweep_early_s(store: Store, flow_id: str, sweep_after_s: int) -> float:
-    """How many seconds too early a sweep is, by the database's clock: DBOS began by the clock of some worker."""
+    """Return how many seconds too early a sweep is, by the database's clock: DBOS began by the clock of some worker."""
 
     async def passed_s(connection: AsyncConnection) -> float:
         since_s = func.extract("epoch", func.now() - flows.c.finished_at)

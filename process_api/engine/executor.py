@@ -222,7 +222,7 @@ async def run_flow(flow_id: str, generation: int = 1) -> str:
 
 
 async def sweep_flow(flow_id: str, look: int = 1) -> str:
-    """Some minutes after an end that was reached over a lost answer: remove what a late request has left.
+    """Return some minutes after an end that was reached over a lost answer: remove what a late request has left.
 
     While a vendor is away it is put off, as often as need be: nobody else looks.
     """

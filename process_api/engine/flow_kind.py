@@ -94,7 +94,7 @@ class FlowKind(Generic[C]):
             raise ValueError(f"{self.name} has no step {self.connection_known_after}")
 
     def knows(self, version: int | None) -> bool:
-        """Whether a flow that is pinned to that version of the step table can be run."""
+        """Return whether a flow that is pinned to that version of the step table can be run."""
         return version in {None, self.version, *self.earlier}
 
     def at(self, version: int | None) -> "FlowKind[C]":
@@ -108,5 +108,5 @@ class FlowKind(Generic[C]):
         return tuple(step.name for step in self.steps if step.undo is not None)
 
     def position_of(self, step: Step[C]) -> int:
-        """The place of a step in the process; what follows the end comes after all of them."""
+        """Return the place of a step in the process; what follows the end comes after all of them."""
         return self.steps.index(step) if step in self.steps else len(self.steps)

@@ -23,7 +23,7 @@ _FLOW_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
 def tenant_of(flow_id: str) -> str:
-    """The tenant whose flow it is: an id is the tenant's name, a dot, and what the tenant's flow is about."""
+    """Return the tenant whose flow it is: an id is the tenant's name, a dot, and what the tenant's flow is about."""
     tenant, dot, _ = flow_id.partition(".")
     if not dot:
         raise ValueError(f"{flow_id!r} is no flow's id: it names no tenant")
@@ -123,7 +123,7 @@ class Flows:
     store: Store
 
     async def find(self, tenant: str, flow_id: str) -> FlowRecord | None:
-        """The tenant's flow, or None."""
+        """Return the tenant's flow, or None."""
         query = select(flows).where(flows.c.tenant == tenant, flows.c.flow_id == flow_id)
         async with self.store.transaction(tenant) as connection:
             row = (await connection.execute(query)).one_or_none()
@@ -138,7 +138,8 @@ class Flows:
         cursor: str | None,
         legal_entities: frozenset[str] | None = None,
     ) -> tuple[list[FlowRecord], str | None]:
-        """Some of the tenant's flows, newest first, and the cursor of those after them; of these legal entities only.
+        """Return some of the tenant's flows, newest first, and the cursor of those after them; of these legal entities
+        only.
 
         A flow whose connection is not known yet is no legal entity's: only a client of all of them sees it.
         """
@@ -160,7 +161,7 @@ class Flows:
         return [_flow(row) for row in rows[:limit]], following
 
     async def steps(self, tenant: str, flow_id: str) -> list[StepRecord]:
-        """The steps that have begun, in their order."""
+        """Return the steps that have begun, in their order."""
         query = select(flow_steps).where(flow_steps.c.flow_id == flow_id).order_by(flow_steps.c.position)
         async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
@@ -176,7 +177,7 @@ class Flows:
         ]
 
     async def attempts(self, tenant: str, flow_id: str) -> list[AttemptRecord]:
-        """Every attempt, oldest first."""
+        """Return every attempt, oldest first."""
         query = (
             select(flow_attempts)
             .where(flow_attempts.c.flow_id == flow_id)
@@ -216,7 +217,7 @@ def authority_of(principal: Principal, acting_user: ActingUser | None) -> Author
 
 
 def of_legal_entities(legal_entities: frozenset[str] | None) -> list[ColumnElement[bool]]:
-    """The condition that a flow is one of these legal entities'; none where all are meant."""
+    """Return the condition that a flow is one of these legal entities'; none where all are meant."""
     if legal_entities is None:
         return []
     return [flows.c.legal_entity.in_(sorted(legal_entities))]
@@ -247,7 +248,7 @@ async def remove_what_to_do(connection: AsyncConnection, flow_id: str, sentence:
 
 
 async def undoing_to(connection: AsyncConnection, flow_id: str) -> dict[str, Any] | None:
-    """The ending that a flow comes to once all it has begun is undone; None while it goes forward."""
+    """Return the ending that a flow comes to once all it has begun is undone; None while it goes forward."""
     ending: dict[str, Any] | None = await connection.scalar(
         select(flows.c.undoing_to).where(flows.c.flow_id == flow_id)
     )

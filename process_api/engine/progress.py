@@ -98,7 +98,8 @@ async def end_step(
 
 
 async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:
-    """What the last attempt at a step that did not succeed was told, in a plain sentence; empty where there was none.
+    """Return what the last attempt at a step that did not succeed was told, in a plain sentence; empty where there was
+    none.
 
     That is the first line of its detail. Below it stand the vendor's own words, for operators.
     """
@@ -116,7 +117,9 @@ async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str
 
 
 async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps: Sequence[str]) -> bool:
-    """Whether any attempt at these steps may have reached a vendor without anybody having been told its outcome."""
+    """Return whether any attempt at these steps may have reached a vendor without anybody having been told its
+    outcome.
+    """
     uncertain = select(flow_attempts.c.attempt).where(
         flow_attempts.c.flow_id == flow_id,
         flow_attempts.c.step.in_(steps),
@@ -134,7 +137,7 @@ async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> St
 
 
 async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
-    """The steps that may have happened and are not undone, last first: the order in which they are undone."""
+    """Return the steps that may have happened and are not undone, last first: the order in which they are undone."""
     query = (
         select(flow_steps.c.step)
         .where(flow_steps.c.flow_id == flow_id, flow_steps.c.state != StepState.undone)
@@ -144,5 +147,5 @@ async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
 
 
 def _generation_of(flow_id: str) -> ScalarSelect[int]:
-    """The flow's present generation: the next one begins only after the work of this one has ended."""
+    """Return the flow's present generation: the next one begins only after the work of this one has ended."""
     return select(flows.c.generation).where(flows.c.flow_id == flow_id).scalar_subquery()

@@ -35,7 +35,7 @@ WORKFLOW_VERSION = "3"
 
 
 def in_begin(flow_id: str, generation: int, *, tenant: str) -> EnqueueOptions:
-    """A flow's place while it is not known whose books it is for."""
+    """Return a flow's place while it is not known whose books it is for."""
     return {
         "queue_name": BEGIN_QUEUE,
         "queue_partition_key": tenant,
@@ -46,7 +46,7 @@ def in_begin(flow_id: str, generation: int, *, tenant: str) -> EnqueueOptions:
 
 
 def in_run(flow_id: str, generation: int, *, tenant: str, legal_entity: str) -> EnqueueOptions:
-    """A flow's place in the lane of its legal entity."""
+    """Return a flow's place in the lane of its legal entity."""
     return {
         "queue_name": RUN_QUEUE,
         "queue_partition_key": f"{tenant}/{legal_entity}",
@@ -57,7 +57,7 @@ def in_run(flow_id: str, generation: int, *, tenant: str, legal_entity: str) -> 
 
 
 def in_sweep(flow_id: str, look: int = 1, *, tenant: str, legal_entity: str, delay_s: int) -> EnqueueOptions:
-    """A place that a flow which has ended takes once that time is over; `look` counts how often it does."""
+    """Return a place that a flow which has ended takes once that time is over; `look` counts how often it does."""
     return {
         "queue_name": SWEEP_QUEUE,
         "queue_partition_key": f"{tenant}/{legal_entity}",
@@ -83,7 +83,7 @@ async def enqueue(connection: AsyncConnection, place: EnqueueOptions, *arguments
 
 
 def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:
-    """The durable workflows of a flow's generation: the one that begins it, and the one that runs the rest."""
+    """Return the durable workflows of a flow's generation: the one that begins it, and the one that runs the rest."""
     first = flow_id if generation == 1 else f"{flow_id}.r{generation}"
     return first, f"{first}.booking"
 

@@ -190,7 +190,9 @@ class Saga(Generic[C]):
 
     @traced_attempt
     async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
-        """One attempt: written down, made, and written down again. Never raises what a vendor or a defect can cause.
+        """Return one attempt: written down, made, and written down again.
+
+        Never raises what a vendor or a defect can cause.
 
         Raises LeaseLost where the flow is, or will be, another worker's: nothing is sent or written down any more.
         """
@@ -356,7 +358,7 @@ async def _call(step: Step[C], direction: Direction, context: C) -> Found | None
 
 
 def _said(error: QuotewayError) -> str:
-    """What an attempt was told: the plain sentence on the first line, below it what only operators are shown."""
+    """Return what an attempt was told: the plain sentence on the first line, below it what only operators are shown."""
     below: list[str] = []
     if isinstance(error, InvalidRequest):
         below += [f"{fault.pointer}: {fault.detail}" for fault in error.faults]

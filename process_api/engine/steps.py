@@ -97,7 +97,7 @@ class Patience:
     settle_s: float
 
     def pause_s(self, attempt: int, retry_after_s: int | None) -> float:
-        """The pause after an attempt: doubling, capped, with jitter; never shorter than the vendor asked for."""
+        """Return the pause after an attempt: doubling, capped, with jitter; never shorter than the vendor asked for."""
         doublings = min(attempt - 1, _DOUBLINGS_MAX)
         doubled: float = min(self.backoff_s * 2**doublings, self.backoff_max_s)
         jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret

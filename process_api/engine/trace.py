@@ -45,7 +45,9 @@ def traced_flow(part: str, store: Callable[[], Store], number: str = "generation
 
 
 def traced_attempt(attempt_once: F) -> F:
-    """An attempt at a step (flow id, step, direction, number) that is a span of the step's name, and is counted."""
+    """Return an attempt at a step (flow id, step, direction, number) that is a span of the step's name, and is
+    counted.
+    """
 
     @wraps(attempt_once)
     async def in_span(saga: Any, flow_id: str, step: Any, direction: str, attempt: int) -> Any:

@@ -48,7 +48,7 @@ class LeaseLost(error.DBOSWorkflowConflictIDError):
 
 
 def new_executor_id() -> str:
-    """An id that no other worker has or had: two workers under one id would both run the same flows."""
+    """Return an id that no other worker has or had: two workers under one id would both run the same flows."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 

@@ -24,7 +24,9 @@ class EventRefusedError(Exception):
 
 
 def pending_events(tenant: str, limit: int) -> Select[Any]:
-    """The tenant's events to be published now, in their order: none that waits behind a refused one of its subject."""
+    """Return the tenant's events to be published now, in their order: none that waits behind a refused one of its
+    subject.
+    """
     return (
         select(events)
         .where(
@@ -40,7 +42,7 @@ def pending_events(tenant: str, limit: int) -> Select[Any]:
 
 
 def waits_behind_another() -> ColumnElement[bool]:
-    """Whether an earlier event of the same subject is dead, or put off."""
+    """Return whether an earlier event of the same subject is dead, or put off."""
     earlier = events.alias("earlier")
     return exists().where(
         earlier.c.tenant == _events.tenant,
@@ -69,13 +71,13 @@ async def put_off(connection: AsyncConnection, row: Row[Any], reason: str, patie
 
 
 async def dead_events(connection: AsyncConnection, tenant: str, limit: int) -> list[Row[Any]]:
-    """The tenant's events that wait for a person, the longest waiting first."""
+    """Return the tenant's events that wait for a person, the longest waiting first."""
     query = select(events).where(_events.tenant == tenant, _OPEN, _events.dead_at.is_not(None))
     return list((await connection.execute(query.order_by(_events.dead_at).limit(limit))).all())
 
 
 async def find_dead_event(connection: AsyncConnection, tenant: str, event_id: str) -> Row[Any] | None:
-    """The dead event, locked for this transaction, or None."""
+    """Return the dead event, locked for this transaction, or None."""
     query = select(events).where(_events.tenant == tenant, cast(_events.event_id, Text) == event_id, _OPEN)
     row = (await connection.execute(query.with_for_update())).one_or_none()
     return row if row is not None and row.dead_at is not None else None

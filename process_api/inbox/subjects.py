@@ -44,12 +44,12 @@ class Subject:
         return f"/{self.name}" if self.in_body else f"path/{self.name}"
 
     def absent(self, named: str) -> str:
-        """What is said of a record that does not exist, or that the caller does not see."""
+        """Return what is said of a record that does not exist, or that the caller does not see."""
         return f"There is no {self.kind} {named}."
 
 
 def about_account(parameter: str = "accountId", *, edits: bool = False) -> dict[str, Any]:
-    """The operation shows or changes something of the account in its path."""
+    """Return the operation shows or changes something of the account in its path."""
     return {_KEY: Subject("account", parameter, edits=edits)}
 
 
@@ -87,7 +87,7 @@ def for_operators(*, filters: bool = False) -> dict[str, Any]:
 
 
 def subject_of(opt: dict[str, Any]) -> Subject:
-    """The subject in a handler's `opt`. Raises KeyError where it says none."""
+    """Return the subject in a handler's `opt`. Raises KeyError where it says none."""
     subject: Subject = opt[_KEY]
     return subject
 

@@ -177,7 +177,7 @@ class InboxWorker:
             await asyncio.sleep(_PRUNE_EVERY_S)
 
     def _busy(self) -> list[tuple[str, str]]:
-        """The billings (tenant, legal entity) that have all the places they get."""
+        """Return the billings (tenant, legal entity) that have all the places they get."""
         most = max(1, self.at_once // 2)
         return [billing for billing, number in self._at_work.items() if number >= most]
 
@@ -230,7 +230,8 @@ class InboxWorker:
 
 
 async def claim(connection: AsyncConnection, busy: Collection[tuple[str, str]] = ()) -> Row[Any] | None:
-    """The webhook that is due first, locked for this transaction: always its subject's first that is not finished.
+    """Return the webhook that is due first, locked for this transaction: always its subject's first that is not
+    finished.
 
     So a subject's webhooks are applied one after the other, whichever workers do it, and wait behind a dead one. Those
     that were put off come after all others: two subjects of a billing that hangs would otherwise take turns for ever.
@@ -254,7 +255,8 @@ async def claim(connection: AsyncConnection, busy: Collection[tuple[str, str]] =
 
 
 async def waiting_behind(connection: AsyncConnection, row: Row[Any]) -> list[str]:
-    """The webhooks, by event id, that a read of `row`'s subscription serves as well: what they tell of is past by now.
+    """Return the webhooks, by event id, that a read of `row`'s subscription serves as well: what they tell of is past
+    by now.
 
     Only until the first that waits for a person, or that another legal entity's billing sent.
     """
@@ -276,7 +278,7 @@ async def waiting_behind(connection: AsyncConnection, row: Row[Any]) -> list[str
 
 
 def waits_behind_another() -> ColumnElement[bool]:
-    """Whether an earlier webhook of the same subject is not finished."""
+    """Return whether an earlier webhook of the same subject is not finished."""
     earlier = webhook_inbox.alias("earlier")
     return exists().where(
         earlier.c.tenant == _inbox.tenant,
@@ -290,7 +292,7 @@ def waits_behind_another() -> ColumnElement[bool]:
 async def dead_webhooks(
     connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None = None
 ) -> list[Row[Any]]:
-    """The tenant's webhooks that wait for a person, the longest waiting first; of these legal entities only."""
+    """Return the tenant's webhooks that wait for a person, the longest waiting first; of these legal entities only."""
     query = select(webhook_inbox).where(_inbox.tenant == tenant, _inbox.status == InboxStatus.dead)
     if legal_entities is not None:
         query = query.where(_inbox.legal_entity.in_(sorted(legal_entities)))
@@ -299,7 +301,7 @@ async def dead_webhooks(
 
 
 async def find_webhook(connection: AsyncConnection, tenant: str, source: str, event_id: str) -> Row[Any] | None:
-    """The webhook, locked for this transaction, or None."""
+    """Return the webhook, locked for this transaction, or None."""
     query = select(webhook_inbox).where(*_is(tenant, source, event_id)).with_for_update()
     return (await connection.execute(query)).one_or_none()
 

@@ -12,7 +12,7 @@ from process_api.migrations.online import lock_timeout
 
 
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:
-    """Whether a comparison of the database with the tables looks at this."""
+    """Return whether a comparison of the database with the tables looks at this."""
     return name == SCHEMA if kind == "schema" else True
 
 

@@ -10,7 +10,7 @@ LOCK_TIMEOUT_S = 3.0
 
 
 def lock_timeout(seconds: float) -> sa.TextClause:
-    """The statement after which this session waits so long for a lock; 0 is for ever."""
+    """Return the statement after which this session waits so long for a lock; 0 is for ever."""
     return sa.text(f"SET lock_timeout = '{round(seconds * 1000)}ms'")
 
 

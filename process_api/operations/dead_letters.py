@@ -59,7 +59,7 @@ class DeadLetters:
         return sorted(letters, key=lambda letter: letter.since)[:limit]
 
     async def decisions(self, tenant: str, dead_letter_id: str) -> list[DecisionRecord]:
-        """What was decided about a flow or a webhook, oldest first."""
+        """Return what was decided about a flow or a webhook, oldest first."""
         query = (
             select(dead_letter_decisions)
             .where(dead_letter_decisions.c.tenant == tenant, dead_letter_decisions.c.dead_letter_id == dead_letter_id)

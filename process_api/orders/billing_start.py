@@ -34,7 +34,7 @@ async def start_billing(context: OrderSubmission) -> Found:
 
 
 async def find_billing(context: OrderSubmission) -> Found | None:
-    """What a lost request may have started: done if every subscription runs."""
+    """Return what a lost request may have started: done if every subscription runs."""
     quote, groups = context.quote, subscription_groups(context.quote)
     order_id = context.order.order_id
     found = [
@@ -105,7 +105,9 @@ def _lines(context: OrderSubmission, group: SubscriptionGroup) -> list[Subscript
 
 
 def recurring_line(quote: Quote, line: QuoteLine) -> SubscriptionLine:
-    """A line as billing is to charge it: at the amount that the customer accepted, times the periods of an invoice."""
+    """Return a line as billing is to charge it: at the amount that the customer accepted, times the periods of an
+    invoice.
+    """
     return SubscriptionLine(
         sku=line.sku,
         quantity=line.quantity,
@@ -116,7 +118,9 @@ def recurring_line(quote: Quote, line: QuoteLine) -> SubscriptionLine:
 
 
 def _expected_tax(context: OrderSubmission, group: SubscriptionGroup) -> Decimal | None:
-    """The tax that was calculated on the lines; None where an invoice is for another time than their prices are."""
+    """Return the tax that was calculated on the lines; None where an invoice is for another time than their prices
+    are.
+    """
     if any(invoiced_at_once(line, context.quote.billing_frequency) != line.net_amount for line in group.lines):
         return None
     taxes: dict[str, str] = context.results["calculate_tax"]["lines"]
@@ -146,7 +150,9 @@ def _told(subscription: Subscription) -> str:
 def _tax_difference(
     context: OrderSubmission, groups: list[SubscriptionGroup], subscriptions: list[Subscription]
 ) -> Decimal:
-    """How far the tax that billing really charges is from what was reckoned: it may round otherwise than we do."""
+    """Return how far the tax that billing really charges is from what was reckoned: it may round otherwise than we
+    do.
+    """
     difference = Decimal(0)
     for group, subscription in zip(groups, subscriptions, strict=True):
         expected = _expected_tax(context, group)

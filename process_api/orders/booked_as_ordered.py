@@ -49,7 +49,10 @@ def require_subscription(
 
 
 def _other_lines(held: list[BookedLine], ordered: Sequence[ErpOrderLine | SubscriptionLine]) -> list[str]:
-    """The lines that a vendor holds at another amount. Orders from before their lines had ids have none to compare."""
+    """Return the lines that a vendor holds at another amount.
+
+    Orders from before their lines had ids have none to compare.
+    """
     if not held:
         return []
     amounts = {line.line_id: line.net_amount.value for line in held}
@@ -61,7 +64,9 @@ def _other_lines(held: list[BookedLine], ordered: Sequence[ErpOrderLine | Subscr
 
 
 def _other_tax(held: Decimal, expected: Decimal, lines: int, currency: str) -> list[str]:
-    """A tax that rounding does not account for: it may make one of the currency's smallest coins for each line."""
+    """Return a tax that rounding does not account for: it may make one of the currency's smallest coins for each
+    line.
+    """
     if abs(held - expected) <= Decimal(lines).scaleb(-minor_units(currency)):
         return []
     return [f"its tax is {held:f}, not {expected:f}"]

@@ -27,7 +27,10 @@ class CarriedTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def carried_terms(quote: Quote, rules: LegalEntity) -> CarriedTerms:
-    """The terms. Raises NotReady for payment terms without a meaning here, and for shipping without a product."""
+    """Return the terms.
+
+    Raises NotReady for payment terms without a meaning here, and for shipping without a product.
+    """
     faults = terms_faults(quote, rules)
     if faults:  # the rules have changed since the quote was examined
         raise NotReady(faults)
@@ -43,6 +46,6 @@ def carried_terms(quote: Quote, rules: LegalEntity) -> CarriedTerms:
 
 
 def kept_terms(context: OrderSubmission) -> CarriedTerms:
-    """The terms that were kept when tax was calculated; those of today for a flow from before they were."""
+    """Return the terms that were kept when tax was calculated; those of today for a flow from before they were."""
     kept: dict[str, Any] | None = context.results["calculate_tax"].get("terms")
     return carried_terms(context.quote, context.rules) if kept is None else msgspec.convert(kept, CarriedTerms)

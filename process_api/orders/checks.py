@@ -72,7 +72,7 @@ class OrderSubmission:
         return self.order.quote
 
     async def account(self) -> Account:
-        """The account, read anew: addresses are not kept with flows."""
+        """Return the account, read anew: addresses are not kept with flows."""
         account = await self.system.find_account(self.tenant, self.quote.account_id)
         if account is None:
             raise Rejected(f"Salesforce has no account {self.quote.account_id}.", reason_code="account_not_found")

@@ -188,7 +188,7 @@ class FlowEdits:
             )
 
     async def _corrected(self, order: OrderRecord, edit: FlowEdit) -> Quote:
-        """The quote as Salesforce has it now, with the corrections. Raises Conflict or InvalidRequest."""
+        """Return the quote as Salesforce has it now, with the corrections. Raises Conflict or InvalidRequest."""
         quote = await self.system.find_quote(order.tenant, order.quote_id)
         if quote is None or quote.quote_id != order.quote_id:
             raise Conflict(f"Salesforce has no quote {order.quote_id} (any more): discard the flow.")
@@ -264,7 +264,7 @@ async def _sent_by(connection: AsyncConnection, flow_id: str, order_id: str) -> 
 
 
 def _entity_of_before(row: Row[Any], order_id: str) -> str:
-    """What an intent of a release before 0018 is about: the external ids of an order begin with its id."""
+    """Return what an intent of a release before 0018 is about: the external ids of an order begin with its id."""
     if not row.external_id.startswith(order_id):
         return _CUSTOMER
     return "order" if row.system.startswith("erp:") else "subscription"

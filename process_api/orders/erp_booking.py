@@ -41,7 +41,7 @@ async def book_erp_order(context: OrderSubmission) -> Found:
 
 
 async def find_erp_order(context: OrderSubmission) -> Found | None:
-    """What a lost request may have booked: done if it is confirmed, else to be gone on with."""
+    """Return what a lost request may have booked: done if it is confirmed, else to be gone on with."""
     order = await context.system.find_order(context.tenant, context.quote.legal_entity, context.order.order_id)
     if order.state is not ErpOrderState.confirmed:
         return None
@@ -100,7 +100,7 @@ def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
 
 
 def one_off_line(line: QuoteLine) -> ErpOrderLine:
-    """A line as the ERP is to book it: at the amount that the customer accepted."""
+    """Return a line as the ERP is to book it: at the amount that the customer accepted."""
     return ErpOrderLine(
         sku=line.sku,
         description=line.description,

@@ -33,7 +33,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected_currency: str | None = None
 
     def submitted(self) -> Submitted:
-        """The same, for an examination of the quote."""
+        """Return the same, for an examination of the quote."""
         total = None if self.expected_total is None else Decimal(self.expected_total)
         return Submitted(self.quote_id, self.quote_revision, total, self.expected_currency)
 
@@ -75,7 +75,9 @@ class OrderIntake:
         return await self._take_in(principal, key, submission, acting_user)
 
     async def _is_known(self, scope: KeyScope, key: IdempotencyKey, submission: Submission) -> bool:
-        """Whether the key or the quote revision stands for an order already, whatever became of the quote since."""
+        """Return whether the key or the quote revision stands for an order already, whatever became of the quote
+        since.
+        """
         async with self.store.transaction(scope.tenant) as connection:
             known = await self._known_order(connection, scope.tenant, submission)
             return known is not None or await is_claimed(connection, scope, key)

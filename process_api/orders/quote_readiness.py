@@ -44,8 +44,9 @@ class QuoteExaminer:
     store: Store
 
     async def readiness(self, tenant: str, submitted: Submitted) -> QuoteReadiness:
-        """The readiness of a quote. Raises NotFound, Rejected where it lacks what no quote can do without, and
-        Unavailable where Salesforce cannot be read."""
+        """Return the readiness of a quote. Raises NotFound, Rejected where it lacks what no quote can do without,
+        and Unavailable where Salesforce cannot be read.
+        """
         quote = await self.system.find_quote(tenant, submitted.quote_id)
         if quote is None:
             raise NotFound(f"There is no quote {submitted.quote_id}.")

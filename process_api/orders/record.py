@@ -68,12 +68,12 @@ class Orders:
     store: Store
 
     async def find(self, tenant: str, order_id: str) -> OrderRecord | None:
-        """The tenant's order, or None."""
+        """Return the tenant's order, or None."""
         async with self.store.transaction(tenant) as connection:
             return await find_order(connection, tenant, order_id)
 
     async def timeline(self, tenant: str, order_id: str) -> list[TimelineEntry]:
-        """What happened to an order, oldest first."""
+        """Return what happened to an order, oldest first."""
         query = select(order_timeline).where(order_timeline.c.order_id == order_id).order_by(order_timeline.c.version)
         async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
@@ -83,7 +83,7 @@ class Orders:
         ]
 
     async def open_for_account(self, tenant: str, account_id: str) -> list[OrderRecord]:
-        """The account's orders that are not finished or wait for a person, newest first."""
+        """Return the account's orders that are not finished or wait for a person, newest first."""
         query = (
             select(orders)
             .where(orders.c.tenant == tenant, orders.c.account_id == account_id, orders.c.status.in_(_UNFINISHED))
@@ -94,7 +94,7 @@ class Orders:
             return [order_record(row) for row in await connection.execute(query)]
 
     async def last_for_account(self, tenant: str, account_id: str) -> OrderRecord | None:
-        """The account's newest order whose quote is known, or None."""
+        """Return the account's newest order whose quote is known, or None."""
         query = (
             select(orders)
             .where(orders.c.tenant == tenant, orders.c.account_id == account_id, orders.c.quote.is_not(None))
@@ -107,7 +107,7 @@ class Orders:
 
 
 async def find_order(connection: AsyncConnection, tenant: str, order_id: str) -> OrderRecord | None:
-    """The tenant's order, or None."""
+    """Return the tenant's order, or None."""
     query = select(orders).where(orders.c.tenant == tenant, orders.c.order_id == order_id)
     row = (await connection.execute(query)).one_or_none()
     return order_record(row) if row is not None else None
@@ -145,7 +145,7 @@ async def keep_faults(connection: AsyncConnection, flow_id: str, faults: list[Re
 
 
 def order_record(row: Row[Any]) -> OrderRecord:
-    """An order from its row."""
+    """Return an order from its row."""
     return OrderRecord(
         order_id=row.order_id,
         tenant=row.tenant,

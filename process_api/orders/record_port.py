@@ -77,7 +77,7 @@ class OrderRecordPort:
 
 
 async def _total(connection: AsyncConnection, order_id: str) -> Money | None:
-    """What an order is worth, tax included, once that is known."""
+    """Return what an order is worth, tax included, once that is known."""
     query = select(orders.c.total, orders.c.currency).where(orders.c.order_id == order_id)
     row = (await connection.execute(query)).one()
     return Money.of(row.total, row.currency) if row.total is not None else None

@@ -32,7 +32,7 @@ _BACKOFF_MAX_S = 30.0
 
 
 def stream_of(tenant: str) -> str:
-    """The key of a tenant's stream."""
+    """Return the key of a tenant's stream."""
     return f"quoteway:events:{tenant}"
 
 
@@ -141,7 +141,7 @@ class EventRelay:
 
 
 async def claim_tenant(connection: AsyncConnection, tenant: str) -> bool:
-    """Whether this transaction may publish the tenant's events: only one can, until it ends."""
+    """Return whether this transaction may publish the tenant's events: only one can, until it ends."""
     key = func.hashtextextended(f"quoteway.event_delivery:{tenant}", 0)
     return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(key))))
 
@@ -155,7 +155,7 @@ async def mark_published(connection: AsyncConnection, rows: Sequence[Row[Any]]) 
 
 
 def published_as(row: Row[Any]) -> bytes:
-    """The event as it is published. Raises EventRefusedError where no consumer can be expected to take it."""
+    """Return the event as it is published. Raises EventRefusedError where no consumer can be expected to take it."""
     try:
         entry = cloud_event(row)
     except (TypeError, ValueError) as error:
@@ -166,7 +166,7 @@ def published_as(row: Row[Any]) -> bytes:
 
 
 def cloud_event(row: Row[Any]) -> bytes:
-    """The event as it is published: the same bytes each time."""
+    """Return the event as it is published: the same bytes each time."""
     return msgspec.json.encode(
         CloudEvent(
             id=str(row.event_id),

@@ -24,7 +24,10 @@ def check_amounts(quote: Quote, rules: LegalEntity | None = None) -> None:
 
 
 def amount_faults(quote: Quote, rules: LegalEntity | None = None) -> list[ReadinessFault]:
-    """What keeps the quote's amounts from being booked as they were accepted. Without rules, in whichever currency."""
+    """Return what keeps the quote's amounts from being booked as they were accepted.
+
+    Without rules, in whichever currency.
+    """
     shipping = _unpayable_shipping(quote)
     if shipping_of(quote).currency != quote.currency:
         return shipping
@@ -42,32 +45,32 @@ def amount_faults(quote: Quote, rules: LegalEntity | None = None) -> list[Readin
 
 
 def sum_of(lines: list[QuoteLine], currency: str) -> Money:
-    """The lines' net amounts in all."""
+    """Return the lines' net amounts in all."""
     return Money.exact(sum((line.net_amount.value for line in lines), Money.of(Decimal(0), currency).value), currency)
 
 
 def shipping_of(quote: Quote) -> Money:
-    """What shipping costs before tax."""
+    """Return what shipping costs before tax."""
     return quote.shipping or Money.of(Decimal(0), quote.currency)
 
 
 def accepted_net(quote: Quote) -> Money:
-    """What the customer accepted before tax: the lines and shipping."""
+    """Return what the customer accepted before tax: the lines and shipping."""
     return sum_of(quote.lines, quote.currency) + shipping_of(quote)
 
 
 def erp_net(quote: Quote) -> Money:
-    """What the ERP will invoice before tax: the one-off lines and shipping."""
+    """Return what the ERP will invoice before tax: the one-off lines and shipping."""
     return sum_of(quote.one_off_lines(), quote.currency) + shipping_of(quote)
 
 
 def has_erp_lines(quote: Quote) -> bool:
-    """Whether there is anything for the ERP to invoice."""
+    """Return whether there is anything for the ERP to invoice."""
     return bool(quote.one_off_lines()) or shipping_of(quote).value != 0
 
 
 def taxed_lines(quote: Quote) -> list[TaxedLine]:
-    """Everything that tax is owed on: the lines and shipping."""
+    """Return everything that tax is owed on: the lines and shipping."""
     lines = [TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines]
     if shipping_of(quote).value:
         lines.append(TaxedLine(line_id=SHIPPING_LINE_ID, net=shipping_of(quote)))
@@ -75,7 +78,7 @@ def taxed_lines(quote: Quote) -> list[TaxedLine]:
 
 
 def invoiced_at_once(line: QuoteLine, frequency: BillingFrequency | None) -> Money | None:
-    """What one invoice of a recurring line comes to; None where that is no amount of the currency."""
+    """Return what one invoice of a recurring line comes to; None where that is no amount of the currency."""
     net, currency = line.net_amount, line.unit_price.currency
     if frequency is None:
         return net
@@ -93,7 +96,7 @@ def _wrong_currency(quote: Quote, rules: LegalEntity | None) -> list[ReadinessFa
 
 
 def _unpayable_lines(quote: Quote) -> list[ReadinessFault]:
-    """The lines whose amount has more digits than the currency is paid in, or is in another one."""
+    """Return the lines whose amount has more digits than the currency is paid in, or is in another one."""
     coin = Decimal(1).scaleb(-minor_units(quote.currency))
     faults = []
     for place, line in enumerate(quote.lines, start=1):
@@ -127,7 +130,10 @@ def _unpayable_shipping(quote: Quote) -> list[ReadinessFault]:
 
 
 def _other_grand_total(quote: Quote, net: Money) -> list[ReadinessFault]:
-    """Whether what would be booked is what was accepted. A CRM that reckons no tax has a grand total before tax."""
+    """Return whether what would be booked is what was accepted.
+
+    A CRM that reckons no tax has a grand total before tax.
+    """
     accepted, tax = quote.grand_total, quote.tax
     comes_to = net.value + (tax.value if tax is not None else Decimal(0))
     if accepted is None or (accepted.value == comes_to and accepted.currency == quote.currency):
@@ -143,7 +149,7 @@ def _other_grand_total(quote: Quote, net: Money) -> list[ReadinessFault]:
 
 
 def _indivisible(quote: Quote) -> list[ReadinessFault]:
-    """The recurring lines whose amount cannot be divided into equal invoices."""
+    """Return the recurring lines whose amount cannot be divided into equal invoices."""
     faults = []
     for place, line in enumerate(quote.lines, start=1):
         frequency = quote.billing_frequency

@@ -11,7 +11,7 @@ _CHARGING_STEPS = ("book_erp_order", "start_billing")
 
 
 def order_taxed(context: OrderSubmission, step: str, difference: Decimal) -> dict[str, Any]:
-    """The order's tax and total, once `step` has found how far its system's tax is from what was reckoned.
+    """Return the order's tax and total, once `step` has found how far its system's tax is from what was reckoned.
 
     Reckoned from the steps' results, and not from the order: a step that is made again counts once.
     """

@@ -17,7 +17,7 @@ class DiscountPolicy:
     tolerance_percent: Decimal
 
     def judge(self, line: QuoteLine, listed: ListPrice | None) -> tuple[Decimal | None, str | None]:
-        """The line's difference from the list in percent, and what is wrong with it, if anything is."""
+        """Return the line's difference from the list in percent, and what is wrong with it, if anything is."""
         price = _governing_price(line, listed)
         if listed is None or price is None:
             system = "billing" if line.recurrence is not Recurrence.none else "the ERP"
@@ -53,7 +53,7 @@ class DiscountPolicy:
 
 
 def _governing_price(line: QuoteLine, listed: ListPrice | None) -> Money | None:
-    """The price of the system that will invoice the line: nothing is invoiced twice."""
+    """Return the price of the system that will invoice the line: nothing is invoiced twice."""
     if listed is None:
         return None
     return listed.erp if line.recurrence is Recurrence.none else listed.billing

@@ -75,7 +75,10 @@ class PricingPreviews:
     legal_entities: LegalEntities = field(default_factory=LegalEntities)
 
     async def preview(self, tenant: str, quote_id: str) -> PricingPreview:
-        """The preview of a quote. Raises NotFound, or Unavailable where a system that prices it does not answer."""
+        """Return the preview of a quote.
+
+        Raises NotFound, or Unavailable where a system that prices it does not answer.
+        """
         quote = await self.system.find_quote(tenant, quote_id)
         if quote is None:
             raise NotFound(f"There is no quote {quote_id}.")
@@ -117,7 +120,7 @@ def assemble_preview(
     tax_problem: str | None,
     policy: DiscountPolicy,
 ) -> PricingPreview:
-    """A preview from what the systems answered."""
+    """Return a preview from what the systems answered."""
     taxes = {line.line_id: line.tax for line in tax.lines} if tax else {}
     lines = [
         _preview_line(line, listed.price_for(line.sku, line.recurrence), taxes.get(line.line_id), policy)
@@ -140,7 +143,7 @@ def assemble_preview(
 
 
 def quote_net(quote: Quote) -> Money:
-    """What the quote's lines come to before tax. Raises MoneyError where that is more than money can hold."""
+    """Return what the quote's lines come to before tax. Raises MoneyError where that is more than money can hold."""
     return sum_of(quote.lines, quote.currency)
 
 

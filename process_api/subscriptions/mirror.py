@@ -69,7 +69,9 @@ async def mirror(connection: AsyncConnection, row: Row[Any], subscription: Subsc
 
 
 async def _order_of(connection: AsyncConnection, tenant: str, subscription: Subscription) -> Row[Any, Any, Any] | None:
-    """Our order that started the subscription, if one did; it may not have been told the subscription's id yet."""
+    """Return our order that started the subscription, if one did; it may not have been told the subscription's id
+    yet.
+    """
     known = [orders.c.order_id == subscription.order_id] if subscription.order_id else []
     if subscription.vendor_id is not None:
         known.append(orders.c.subscription_ids.contains([subscription.vendor_id]))

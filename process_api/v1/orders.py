@@ -150,7 +150,7 @@ async def get_order(request: Request[Principal, Any, Any], order_id: OrderIdPara
 
 
 def order_view(record: OrderRecord, timeline: list[TimelineEntry]) -> OrderView:
-    """An order as the process tier shows it."""
+    """Return an order as the process tier shows it."""
     return OrderView(
         order_id=record.order_id,
         quote_id=record.quote_id,

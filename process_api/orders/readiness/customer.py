@@ -8,7 +8,7 @@ from shared.canonical.states import COUNTRIES_WITH_STATES, state_code
 
 
 async def account(exam: Examination) -> list[ReadinessFault]:
-    """Whether there is such an account, whether it buys from this legal entity, and where."""
+    """Return whether there is such an account, whether it buys from this legal entity, and where."""
     found, quote = await exam.account(), exam.quote
     if found is None:
         return [
@@ -34,7 +34,9 @@ async def account(exam: Examination) -> list[ReadinessFault]:
 
 
 async def credit(exam: Examination) -> list[ReadinessFault]:
-    """Whether the customer may owe the one-off lines; a customer that the ERP has yet to get has no limit there."""
+    """Return whether the customer may owe the one-off lines; a customer that the ERP has yet to get has no limit
+    there.
+    """
     if not has_erp_lines(exam.quote) or erp_net(exam.quote).value < 0:  # nothing will be owed there
         return []
     status = await exam.credit()

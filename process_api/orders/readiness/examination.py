@@ -73,22 +73,24 @@ class Examination:
         return (self.submitted.at or self.now).astimezone(self.rules.zone).date()
 
     async def account(self) -> Account | None:
-        """The quote's account as Salesforce has it; None where it has none."""
+        """Return the quote's account as Salesforce has it; None where it has none."""
         return await self._read("account", CRM, lambda: self.system.find_account(self.tenant, self.quote.account_id))
 
     async def prices(self) -> PriceList:
-        """The list prices of what the quote sells, from the system that will invoice each line."""
+        """Return the list prices of what the quote sells, from the system that will invoice each line."""
         return await self._read("prices", PRICE_LISTS, lambda: self.system.look_up_prices(self.tenant, self.quote))
 
     async def credit(self) -> CreditStatus | None:
-        """Whether the customer may owe the one-off lines as well; None where the ERP has no such customer yet."""
+        """Return whether the customer may owe the one-off lines as well; None where the ERP has no such customer
+        yet.
+        """
         quote = self.quote
         amount = erp_net(quote)
         ask = self.system.check_credit
         return await self._read("credit", ERP, lambda: ask(self.tenant, quote.legal_entity, quote.account_id, amount))
 
     async def tax(self) -> TaxCalculation | None:
-        """The tax of every line; None without an address that it could be owed at."""
+        """Return the tax of every line; None without an address that it could be owed at."""
         account = await self.account()
         if account is None or account.billing_address is None:
             return None

@@ -100,7 +100,7 @@ async def examine(exam: Examination, within_s: float | None = None) -> Findings:
 
 
 async def _run(exam: Examination, checks: tuple[Check, ...], within_s: float | None) -> list[ReadinessFault]:
-    """The faults that these checks find, side by side. Raises what is neither a refusal nor an outage."""
+    """Return the faults that these checks find, side by side. Raises what is neither a refusal nor an outage."""
     try:
         answers = await asyncio.gather(*(_faults(exam, check, within_s) for check in checks), return_exceptions=True)
     finally:

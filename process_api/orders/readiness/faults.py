@@ -19,7 +19,7 @@ class NotReady(Rejected):
 
 
 def line_fault(quote: Quote, line: QuoteLine, code: str, problem: str, field: str, system: str = "") -> ReadinessFault:
-    """A fault of one line; `problem` is a sentence that goes on after the line's name."""
+    """Return a fault of one line; `problem` is a sentence that goes on after the line's name."""
     number = next(place for place, each in enumerate(quote.lines, start=1) if each is line)
     return ReadinessFault(
         code=code,

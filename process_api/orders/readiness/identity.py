@@ -24,7 +24,9 @@ _CHOOSE = (
 
 
 async def erp_customer(exam: Examination) -> list[ReadinessFault]:
-    """Whether the ERP would book the account: not where its customer is blocked, or nobody can tell which it is."""
+    """Return whether the ERP would book the account: not where its customer is blocked, or nobody can tell which it
+    is.
+    """
     account = await exam.account()
     if account is None or account.billing_address is None:  # each a fault of its own
         return []
@@ -40,7 +42,9 @@ async def erp_customer(exam: Examination) -> list[ReadinessFault]:
 
 
 async def billing_customer(exam: Examination) -> list[ReadinessFault]:
-    """Whether billing can charge the account: by a customer of its own, and with what its configuration collects by."""
+    """Return whether billing can charge the account: by a customer of its own, and with what its configuration
+    collects by.
+    """
     quote, account = exam.quote, await exam.account()
     if account is None or account.billing_address is None:
         return []
@@ -114,7 +118,7 @@ async def _linked(exam: Examination, pair: Pair) -> Known:
 
 
 async def _shared(exam: Examination, pair: Pair, vendor_id: str, code: str, system: str) -> list[ReadinessFault]:
-    """A fault where the record is another account's: two accounts never share one set of books."""
+    """Return a fault where the record is another account's: two accounts never share one set of books."""
     try:
         async with exam.store.transaction(exam.tenant) as connection:
             await require_nobodys(connection, pair, vendor_id)
@@ -141,7 +145,7 @@ def _blocked(number: str) -> ReadinessFault:
 
 
 def _described(candidate: CustomerEntry, *, with_limit: bool = False) -> str:
-    """A customer as the integration team needs it; its limit is not for a seller's eyes."""
+    """Return a customer as the integration team needs it; its limit is not for a seller's eyes."""
     limit = candidate.credit_limit
     facts = [
         *([f"limit {limit.amount} {limit.currency}" if limit else "no limit"] if with_limit else []),

@@ -12,17 +12,17 @@ from shared.canonical.subscription import SUBSCRIPTION_ITEMS_MAX
 
 
 async def amounts(exam: Examination) -> list[ReadinessFault]:
-    """Whether the quote's amounts can be booked as they were accepted."""
+    """Return whether the quote's amounts can be booked as they were accepted."""
     return amount_faults(exam.quote, exam.rules)
 
 
 async def dates(exam: Examination) -> list[ReadinessFault]:
-    """Whether the systems can keep the days on which the lines begin."""
+    """Return whether the systems can keep the days on which the lines begin."""
     return date_faults(exam.quote, exam.today)
 
 
 async def recurring_lines(exam: Examination) -> list[ReadinessFault]:
-    """Whether a subscription can be made of each period's lines: how many there are, and whole units of each."""
+    """Return whether a subscription can be made of each period's lines: how many there are, and whole units of each."""
     quote = exam.quote
     faults = []
     for group in subscription_groups(quote):

@@ -10,7 +10,7 @@ from shared.canonical.money import minor_units
 
 
 async def list_prices(exam: Examination) -> list[ReadinessFault]:
-    """Whether each line's product is sold, and its price within the discount policy."""
+    """Return whether each line's product is sold, and its price within the discount policy."""
     quote, listed = exam.quote, await exam.prices()
     faults = []
     for line in quote.lines:
@@ -23,7 +23,9 @@ async def list_prices(exam: Examination) -> list[ReadinessFault]:
 
 
 async def quantities(exam: Examination) -> list[ReadinessFault]:
-    """Whether the ERP's unit of each product can be sold in the quantity of its line, which it does not round."""
+    """Return whether the ERP's unit of each product can be sold in the quantity of its line, which it does not
+    round.
+    """
     quote, listed = exam.quote, await exam.prices()
     faults = []
     for line in quote.one_off_lines():
@@ -40,13 +42,16 @@ async def quantities(exam: Examination) -> list[ReadinessFault]:
 
 
 async def tax(exam: Examination) -> list[ReadinessFault]:
-    """Whether tax can be calculated: a refusal of the tax engine is a fault as it stands."""
+    """Return whether tax can be calculated: a refusal of the tax engine is a fault as it stands."""
     found = await exam.tax()
     return [] if found is None else tax_faults(exam.quote, found)
 
 
 def tax_faults(quote: Quote, tax: TaxCalculation) -> list[ReadinessFault]:
-    """Whether the customer accepted the tax that is due, but for rounding. Without tax, it was accepted before tax."""
+    """Return whether the customer accepted the tax that is due, but for rounding.
+
+    Without tax, it was accepted before tax.
+    """
     if quote.tax is None or not quote.tax.value:
         return []
     rounding = Decimal(len(tax.lines)).scaleb(-minor_units(quote.currency))

@@ -39,7 +39,7 @@ def wrong_quote(exam: Examination) -> list[ReadinessFault]:
 
 
 def quote_state(exam: Examination) -> list[ReadinessFault]:
-    """Whether the quote was accepted, is of a kind that is built, still holds, and has lines."""
+    """Return whether the quote was accepted, is of a kind that is built, still holds, and has lines."""
     quote = exam.quote
     faults = []
     if quote.status is not QuoteStatus.accepted:
@@ -81,7 +81,7 @@ def quote_state(exam: Examination) -> list[ReadinessFault]:
 
 
 def changed_lines(quote: Quote) -> list[ReadinessFault]:
-    """The lines that were written after the customer accepted the quote."""
+    """Return the lines that were written after the customer accepted the quote."""
     if quote.accepted_at is None:
         return []
     accepted_at = datetime.fromisoformat(quote.accepted_at)
@@ -99,7 +99,7 @@ def changed_lines(quote: Quote) -> list[ReadinessFault]:
 
 
 def changed_total(exam: Examination) -> list[ReadinessFault]:
-    """Whether the quote comes to what the submitting user saw; nothing where the user's total is not known."""
+    """Return whether the quote comes to what the submitting user saw; nothing where the user's total is not known."""
     quote, submitted = exam.quote, exam.submitted
     if submitted.expected_total is None:
         return []
@@ -121,7 +121,7 @@ def changed_total(exam: Examination) -> list[ReadinessFault]:
 
 
 def total_of(quote: Quote) -> Money:
-    """What the customer accepted in all: the quote's grand total, or else what its lines come to."""
+    """Return what the customer accepted in all: the quote's grand total, or else what its lines come to."""
     if quote.grand_total is not None:
         return quote.grand_total
     amounts = ((line.total or line.net_amount).value for line in quote.lines)
@@ -129,6 +129,6 @@ def total_of(quote: Quote) -> Money:
 
 
 def _plainly(amount: Decimal, currency: str) -> str:
-    """The amount with the currency's digits, as people write it; with all of its own where it has more."""
+    """Return the amount with the currency's digits, as people write it; with all of its own where it has more."""
     rounded = round_money(amount, currency)
     return f"{rounded if rounded == amount else amount.normalize():f}"

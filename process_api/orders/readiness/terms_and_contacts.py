@@ -9,12 +9,12 @@ from shared.canonical.record_ids import canonical_spelling
 
 
 async def terms(exam: Examination) -> list[ReadinessFault]:
-    """Whether payment terms and shipping can be carried over."""
+    """Return whether payment terms and shipping can be carried over."""
     return terms_faults(exam.quote, exam.rules)
 
 
 def terms_faults(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
-    """What keeps the quote's payment terms and shipping from being carried over to ERP and billing."""
+    """Return what keeps the quote's payment terms and shipping from being carried over to ERP and billing."""
     return [*_payment_terms(quote, rules), *_shipping(quote, rules)]
 
 
@@ -51,7 +51,7 @@ def _shipping(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
 
 
 async def invoice_address(exam: Examination) -> list[ReadinessFault]:
-    """Whether billing can mail its invoices: it refuses to send one to nobody."""
+    """Return whether billing can mail its invoices: it refuses to send one to nobody."""
     quote = exam.quote
     recurring = any(line.recurrence is not Recurrence.none for line in quote.lines)
     if not recurring or exam.rules.collection != "send_invoice" or (quote.bill_to is not None and quote.bill_to.email):
@@ -68,7 +68,7 @@ async def invoice_address(exam: Examination) -> list[ReadinessFault]:
 
 
 async def invoice_owner(exam: Examination) -> list[ReadinessFault]:
-    """Whether the account that buys is the one that is invoiced: another one cannot be carried over yet."""
+    """Return whether the account that buys is the one that is invoiced: another one cannot be carried over yet."""
     quote = exam.quote
     owner = quote.invoice_owner_id
     if owner is None or canonical_spelling(owner) == canonical_spelling(quote.account_id):
