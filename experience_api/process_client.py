@@ -30,8 +30,8 @@ from shared.problem import OutcomeUnknown, Unavailable
 from shared.telemetry.tracing import traced
 
 T = TypeVar("T")
-# Apex gives a callout 10 s by default, so every operation answers within 8 (VENDORS.md, rule 11); half a second of that
-# is for mapping and sending the answer.
+# Apex gives a callout 10 s by default, so every operation answers within 8 (rule 11 of openapi/salesforce_rules.py);
+# half a second of that is for mapping and sending the answer.
 ANSWER_WITHIN_S = 8
 DEADLINE_S = ANSWER_WITHIN_S - 0.5
 # The Retry-After for callers if the process API sends none.

@@ -1,4 +1,4 @@
-"""What a worker has for the steps of its flows."""
+"""The resources of a worker for its flows' steps."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from process_api.system_client import SystemClient
 
 @dataclass(frozen=True)
 class Resources:
-    """The database, the way to the systems, and the rules: the same for every flow of a worker."""
+    """The database, the systems' clients, and the rules: the same for every flow of a worker."""
 
     store: Store
     system: SystemClient

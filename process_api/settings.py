@@ -16,7 +16,7 @@ _Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
-    """What the process API and its worker need to start."""
+    """The settings of the process API and its worker."""
 
     issuer_metadata_url: Annotated[str, Meta(pattern="^https?://", description="the issuer's metadata address")]
     database_url: Annotated[

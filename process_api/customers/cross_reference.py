@@ -1,7 +1,7 @@
-"""Whose record is whose: one table of identity across the systems, unique both ways, with its history.
+"""The cross reference: one table of identities across the systems, unique in both directions, with history.
 
-A link can move. A system may have merged two records or lost one, and a person may decide that an account is another
-customer, or a new one. The table says what counts now; the history says what it was before, why, and by whose decision.
+A link can move: a system may have merged two records or lost one, and a person may decide that an account is another
+customer, or a new one. The table has the current link; the history has the earlier ones, with reason and decider.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _MOVED_RETRY_S = 1
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of an account in a system: its record there, or the decision that it is to be a new one."""
+    """What is known of an account in a system: its record there, or the decision to create a new one."""
 
     vendor_id: str | None = None
     new_as: str | None = None
@@ -35,7 +35,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Pair:
-    """One of our records, and what it may be called in a system."""
+    """One of our records in one system, and the names that it may have there."""
 
     tenant: str
     canonical_id: str
@@ -43,7 +43,7 @@ class Pair:
     entity: str = CUSTOMER
 
     def where(self, table: Any) -> tuple[Any, ...]:
-        """Return the clauses that pick its rows of a table."""
+        """Return the clauses that select its rows of a table."""
         columns = table.c
         return (
             columns.tenant == self.tenant,
@@ -63,7 +63,7 @@ class Pair:
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an account is in a system now."""
+    """An account's current record in a system."""
 
     system: str
     vendor_id: str
@@ -71,7 +71,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LinkChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A change of what an account is in a system; `decidedBy` and `reason` where a person made it."""
+    """A change of an account's record in a system; `decidedBy` and `reason` are set if a person made it."""
 
     system: str
     cause: str
@@ -95,7 +95,7 @@ async def known(connection: AsyncConnection, pair: Pair) -> Known:
 async def link(
     connection: AsyncConnection, pair: Pair, system_id: str, *, before: str | None = None, formerly: str | None = None
 ) -> None:
-    """Record that the system knows our record as `system_id`. Linking the same pair again changes nothing.
+    """Record that the system knows our record as `system_id`. Repeating it changes nothing.
 
     `before` is what it was known as when the system was asked: where it says another one now, the link moves.
     `formerly` is another name of the system, under which the same record may be linked. Raises Unavailable where
@@ -107,7 +107,7 @@ async def link(
     )
     if held == system_id:
         return
-    if held != before:  # moved meanwhile, or forgotten by a person's decision, which must not be written over
+    if held != before:  # moved meanwhile, or removed by a person's decision, which must not be overwritten
         raise _moved(pair)
     if held is not None:
         await move(connection, pair, held, system_id, cause="followed")

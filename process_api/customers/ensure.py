@@ -1,8 +1,8 @@
-"""The customer of an order: linked to the account in the ERP and in billing, kept as Salesforce states it, or created.
+"""The customer of an order: linked to the account in the ERP and in billing, updated from Salesforce, or created.
 
-The cross-reference is asked before any system is, and what it says goes with the request: a record that is known is
-never looked for by its looks. Where a system names another record than it did, because it has merged the old one or
-lost it, the link moves (process_api.customers.cross_reference).
+The cross reference is read first, and its link is sent with the request: a known record is never searched for by
+similarity. If the system answers with another record, because it merged or lost the old one, the link moves
+(process_api.customers.cross_reference).
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from shared.problem import Rejected
 
 
 async def validate_customer(context: OrderSubmission) -> Found:
-    """Link the account to the ERP's customer, creating it where the ERP has none."""
+    """Link the account to the ERP's customer, creating it if there is none."""
     account = await context.account()
     quote = context.quote
     if account.legal_entity != quote.legal_entity:
@@ -41,7 +41,7 @@ async def validate_customer(context: OrderSubmission) -> Found:
 
 
 async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Customer:
-    """Have the ERP's customer be as Salesforce states it now, and linked to the account."""
+    """Update the ERP's customer from Salesforce, and link it to the account."""
     quote = context.quote
     pair = Pair(context.tenant, account.account_id, erp_system(quote.legal_entity))
     async with context.store.transaction(context.tenant) as connection:
@@ -64,7 +64,7 @@ async def ensure_erp_customer(context: OrderSubmission, account: Account) -> Cus
 
 
 def place_of(account: Account) -> str:
-    """Return a digest of what the tax follows from: the address, and the tax id. Neither is kept with a flow."""
+    """Return a digest of what the tax depends on: the address and the tax id. Neither is stored with a flow."""
     stated = msgspec.json.encode((account.billing_address, account.vat_id), order="deterministic")
     return hashlib.sha256(stated).hexdigest()[:16]
 
@@ -85,7 +85,7 @@ async def check_credit(context: OrderSubmission) -> Found:
 
 
 async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
-    """Link the account to billing's customer in the quote's currency, creating it where billing has none."""
+    """Link the account to billing's customer in the quote's currency, creating it if there is none."""
     quote, account = context.quote, await context.account()
     taxed_at = context.results["calculate_tax"].get("place")
     if taxed_at is not None and taxed_at != place_of(account):
@@ -119,7 +119,7 @@ async def link_billing_customer(context: OrderSubmission) -> BillingCustomer:
 
 
 async def billing_draft(context: OrderSubmission, account: Account) -> CustomerDraft:
-    """Return what billing needs to know of the account, in the quote's currency."""
+    """Return the facts that billing needs about the account, in the quote's currency."""
     quote = context.quote
     pair = Pair(context.tenant, account.account_id, billing_system(quote.legal_entity, quote.currency))
     async with context.store.transaction(context.tenant) as connection:

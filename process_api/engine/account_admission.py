@@ -1,8 +1,8 @@
-"""Account admission: a few flows of an account are in their connection's lane at a time; the others wait in line.
+"""Account admission: limits how many flows of one account are queued at once; the rest wait in `account_lines`.
 
-Flows of one account take turns (engine/account_turns.py). One that waited for its turn in the lane would hold a place
-that a flow of another account could use, and twenty of them, or twenty that each wait for a vendor, all the places.
-A flow that leaves lets the next one in, in one transaction: a flow in line is either waiting, or in the queue.
+Flows of one account write one at a time (engine/account_turns.py). A flow that waits for its turn while running would
+take a place that another account's flow could use; twenty of them would take all places. A flow that ends enqueues the
+next one in the same transaction, so a flow is always either waiting or queued.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from process_api.database.store import Store
 from process_api.database.tables import account_lines, flows
 from process_api.engine.queues import enqueue, in_run, workflow_ids
 
-# One is at work, and one goes on while that one pauses. With few, a busy account gets no more than its share of a lane.
+# One runs, and one continues while that one pauses. A small number keeps a busy account to its share of the queue.
 AT_ONCE_MAX = 2
 _AT_WORK = text(
     "SELECT workflow_uuid FROM dbos.workflow_status"
@@ -26,7 +26,7 @@ _line = account_lines.c
 
 
 async def join_line(connection: AsyncConnection, flow_id: str, generation: int) -> None:
-    """Have a flow run once it is its turn to be in the lane. Joining again changes nothing."""
+    """Enqueue a flow, at once or when it is admitted. Repeating it changes nothing."""
     query = select(flows.c.tenant, flows.c.subject, flows.c.account_id, flows.c.legal_entity)
     flow = (await connection.execute(query.where(flows.c.flow_id == flow_id))).one()
     account_id = flow.account_id or flow.subject
@@ -48,7 +48,7 @@ async def join_line(connection: AsyncConnection, flow_id: str, generation: int) 
 
 
 async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
-    """Let the next flow of the account in. Does nothing where the flow is not in line."""
+    """Admit the account's next flow. Does nothing if the flow is not listed."""
     gone = delete(account_lines).where(_line.flow_id == flow_id).returning(_line.tenant, _line.account_id)
     left = (await connection.execute(gone)).one_or_none()
     if left is not None:
@@ -56,7 +56,7 @@ async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
 
 
 async def let_waiting_in(store: Store) -> None:
-    """Let in what waits behind a flow that has ended without leaving. Joining and leaving notice that too."""
+    """Admit flows that wait behind one that ended without leaving. Joining and leaving do that too."""
     async with store.transaction_across_tenants() as connection:
         query = select(_line.tenant, _line.account_id).where(_line.admitted.is_(False)).distinct()
         accounts = (await connection.execute(query)).all()
@@ -66,7 +66,7 @@ async def let_waiting_in(store: Store) -> None:
 
 
 async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> None:
-    # One at a time for an account: what the one before has let in is seen by the next.
+    # One transaction per account at a time, so that each sees what the one before has admitted.
     key = func.hashtextextended(f"quoteway.account_lines:{tenant}:{account_id}", 0)
     await connection.execute(select(func.pg_advisory_xact_lock(key)))
     theirs = select(account_lines).where(_line.tenant == tenant, _line.account_id == account_id)
@@ -84,7 +84,9 @@ async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> N
 
 
 async def _still_at_work(connection: AsyncConnection, inside: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """Return those whose workflow has not ended. One ended by a defect never left, and must not hold its account up."""
+    """Return the flows whose workflow has not ended: one that a defect ended never left, and must not block its
+    account.
+    """
     workflows = {workflow_ids(row.flow_id, row.generation)[1]: row for row in inside}
     at_work = set(await connection.scalars(_AT_WORK, {"workflow_ids": list(workflows)}))
     gone = [row.flow_id for workflow_id, row in workflows.items() if workflow_id not in at_work]

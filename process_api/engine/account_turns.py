@@ -1,8 +1,8 @@
-"""Account turns: one flow of an account at a time writes to the vendors.
+"""Account turns: a lock in PostgreSQL, so that one flow of an account at a time writes to the vendors.
 
 The CRM locks an account's row for each of its orders, the ERP locks whole tables, and billing locks the customer: two
-flows of one account at once only turn each other away. A turn is a row with an end on the database's clock, so it
-serves all workers, and one that died keeps it for no longer than that. Nothing about exactly-once rests on it.
+flows of one account at once would only be refused. A turn is a row that expires by the database's clock, so it works
+across workers and ends after a worker's death. Exactly-once does not depend on it.
 """
 
 import asyncio
@@ -17,26 +17,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.tables import account_turns
 
-# Longer than an attempt: it is a few calls, each given up after 15 s.
+# Longer than an attempt: a few calls, each of which times out after 15 s.
 TURN_S = 60
 
 
 class LocalTurns:
-    """Turns among the flows of one process, first come, first served: while one is at work, the others ask nobody."""
+    """Turns among one process's flows, first come, first served: while one runs, the others do not ask the database."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def turn(self, tenant: str, account_id: str) -> AsyncIterator[None]:
-        """Around what one flow of this process does for the account."""
+        """Hold the account for one flow of this process during the block."""
         lock = self._locks.setdefault((tenant, account_id), asyncio.Lock())
         async with lock:
             yield
 
 
 async def take_turn(connection: AsyncConnection, tenant: str, account_id: str, flow_id: str) -> bool:
-    """Return whether it is now this flow's turn with the account, which it may also have been before."""
+    """Return whether the flow now has its account's turn; it may have had it already."""
     taken = insert(account_turns).values(
         tenant=tenant, account_id=account_id, flow_id=flow_id, expires_at=func.now() + timedelta(seconds=TURN_S)
     )
@@ -49,5 +49,5 @@ async def take_turn(connection: AsyncConnection, tenant: str, account_id: str, f
 
 
 async def end_turn(connection: AsyncConnection, flow_id: str) -> None:
-    """Let the next flow have its turn. Does nothing where it is not this flow's."""
+    """Give the turn back. Does nothing if the flow does not have it."""
     await connection.execute(delete(account_turns).where(account_turns.c.flow_id == flow_id))

@@ -1,7 +1,7 @@
-"""What runs flows inside a worker's process: the engine, and its three durable workflows (begin, run, sweep).
+"""Runs flows in a worker's process: the engine and its three durable workflows (begin, run, sweep).
 
-The names of the durable steps are kept in the database: a flow under way replays them by name, so they stay what they
-were when it began, also where the function behind has another name now.
+The names of the durable steps are stored in the database: a running flow replays them by name, so they stay even if the
+function is renamed.
 """
 
 import asyncio
@@ -48,13 +48,13 @@ from process_api.engine.worker_lease import Lease, LeaseLost
 
 _POLL_S = 0.05
 _QUEUE_POLL_S = 0.1
-# Only flows of an earlier release are there, and each look costs a transaction.
+# Only flows of an earlier release are in these queues, and each poll costs a transaction.
 _EARLIER_QUEUE_POLL_S = 1.0
-# DBOS would lay a flow aside that was begun 100 times, as in a night of crashing workers: for good, and nobody is told.
-# What counts here is process_api.engine.crash_loops.
+# DBOS would silently drop a flow that was started 100 times, as in a night of crashing workers. The count that matters
+# is in process_api.engine.crash_loops.
 _BEGUN_MAX: int | None = None
 _DEFECT = "Have the defect mended, then have the flow tried again."
-# A vendor that is away for days is asked as often as this, in seconds.
+# The retry interval in seconds for a vendor that is down for days.
 _SWEEP_PAUSE_MAX_S = 6 * 3600
 # How long a flow waits for a worker that knows its kind and step table, before a worker that does not looks again.
 _PUT_BACK_S = 30
@@ -62,7 +62,7 @@ _log = logging.getLogger(__name__)
 
 
 class EngineSettings(Protocol):
-    """The settings of the engine, which are some of its process's."""
+    """The engine's part of its process's settings."""
 
     @property
     def database_url(self) -> str:
@@ -78,15 +78,15 @@ class EngineSettings(Protocol):
 
     @property
     def drain_s(self) -> float:
-        """Seconds that flows at work get to end when a worker stops."""
+        """Seconds that running flows get to end when a worker stops."""
 
     @property
     def second_look_s(self) -> int:
-        """Seconds after an uncertain end in which late requests may arrive."""
+        """Seconds after an uncertain end during which late requests may arrive."""
 
     @property
     def flow_starts_max(self) -> int:
-        """Workers that may end, one after the other, with a flow before it is parked."""
+        """How many workers in a row a flow may crash before it is parked."""
 
     @property
     def worker_concurrency(self) -> int:
@@ -94,12 +94,12 @@ class EngineSettings(Protocol):
 
     @property
     def connection_concurrency(self) -> int:
-        """Flows that all workers run at once in a lane."""
+        """Flows that all workers together run at once in a connection's queue."""
 
 
 @dataclass
 class Engine:
-    """A running engine: how it runs the flows of each kind, and everything that has to be closed with it."""
+    """A running engine: its kinds, and everything to close with it."""
 
     sagas: dict[str, Saga[Any]]
     store: Store
@@ -110,9 +110,9 @@ class Engine:
     flow_starts_max: int
 
     async def stop(self, drain_s: float | None = None) -> None:
-        """Take no more flows, give those at work `drain_s` seconds, and end. What is left, others go on with at once.
+        """Dequeue no more flows, give running ones `drain_s` seconds, and stop. Other workers resume the rest at once.
 
-        A flow that is left is one between two attempts: a call to a vendor is always waited for.
+        Flows are only interrupted between two attempts: a call to a vendor is always awaited.
         """
         global _engine  # noqa: PLW0603 DBOS registers workflows per process, so there is one engine a process
         for polling in self.dbos.background_thread_stop_events:
@@ -123,7 +123,7 @@ class Engine:
                     await asyncio.sleep(_POLL_S)
         await self.lease.stop()
         await asyncio.to_thread(DBOS.destroy)
-        # DBOS lends the loop its own threads, and takes them away for good: what needs one after it gets new ones.
+        # DBOS sets its own thread pool on the event loop and shuts it down: later work needs a new one.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
         _engine = None
 
@@ -159,12 +159,12 @@ async def start_engine(
         "executor_id": lease.executor_id,
         "application_version": WORKFLOW_VERSION,
         "run_migrations": False,
-        # As with our own transactions (`Lease.fence`): a worker that is paused in the middle of one keeps no rows
-        # locked for longer than it has its flows. DBOS's own limit is a minute.
+        # As with our own transactions (`Lease.fence`): a worker that is paused in one keeps no row locks beyond its
+        # lease. DBOS's own limit is a minute.
         "sys_db_idle_transaction_timeout_sec": settings.lease_s,
         "log_level": settings.log_level,
     }
-    # One for all kinds: flows of one account take turns, whatever they are.
+    # One for all kinds: flows of one account run one at a time, whatever their kind.
     turns = LocalTurns()
     _engine = engine = Engine(
         sagas={name: Saga(kind, resources, store, patience, lease, turns) for name, kind in kinds.items()},
@@ -192,9 +192,9 @@ async def start_engine(
 
 
 async def begin_flow(flow_id: str, generation: int = 1) -> str:
-    """Run the steps that say whose books the flow is for, and hand it on to its account's line.
+    """Run the steps that find the account and legal entity, then hand the flow to its account's admission.
 
-    A later generation than the first is one that an operator had go on (process_api.engine.decisions).
+    A generation after the first was started by an operator's decision (process_api.engine.decisions).
     """
     engine = running_engine()
     with engine.lease.flow():
@@ -210,7 +210,7 @@ async def begin_flow(flow_id: str, generation: int = 1) -> str:
 
 
 async def run_flow(flow_id: str, generation: int = 1) -> str:
-    """Run a flow's steps to their end, write the end down with its event, and report a bad one."""
+    """Run a flow's steps, record its end with the event, and report an end other than success."""
     engine = running_engine()
     with engine.lease.flow():
         saga = await _start(engine, flow_id)
@@ -222,9 +222,9 @@ async def run_flow(flow_id: str, generation: int = 1) -> str:
 
 
 async def sweep_flow(flow_id: str, look: int = 1) -> str:
-    """Return some minutes after an end that was reached over a lost answer: remove what a late request has left.
+    """Remove what a late request has left, some minutes after an end with an uncertain outcome.
 
-    While a vendor is away it is put off, as often as need be: nobody else looks.
+    While a vendor is down it is retried without limit: nothing else looks for late requests.
     """
     engine = running_engine()
     with engine.lease.flow():
@@ -246,8 +246,8 @@ async def sweep_flow(flow_id: str, look: int = 1) -> str:
     return looked["kind"]
 
 
-# Names, the part of a flow, the function, and what its second argument counts. The second name of each is the one under
-# which the release before this one left flows (docs/decisions/0090).
+# The names, the part of a flow, the function, and what its second argument counts. The second name is that of the
+# release before, for flows it left behind (docs/decisions/0090).
 WORKFLOWS = (
     ((BEGIN_WORKFLOW, "order_submission"), "begin", begin_flow, "generation"),
     ((RUN_WORKFLOW, "order_booking"), "run", run_flow, "generation"),
@@ -255,7 +255,7 @@ WORKFLOWS = (
 )
 for _names, _part, _workflow, _number in WORKFLOWS:
     for _name in _names:
-        # DBOS marks the function with its name: each name has one of its own, which `traced_flow` makes.
+        # DBOS stores the name on the function: each name needs a function of its own, which `traced_flow` creates.
         _traced = traced_flow(_part, _running_store, _number)(_workflow)
         DBOS.workflow(name=_name, max_recovery_attempts=_BEGUN_MAX)(_traced)
 
@@ -264,9 +264,9 @@ for _names, _part, _workflow, _number in WORKFLOWS:
 
 
 async def _start(engine: Engine, flow_id: str) -> Saga[Any] | None:
-    """Return how the flow is run; None where it is in a crash loop and has been given up.
+    """Return how to run the flow; None if it is in a crash loop and has been parked.
 
-    No durable step is made: which one would be next in the workflow is not known here.
+    No durable step may run here: which one comes next in the workflow is not known yet.
     """
     start = await count_start(engine.store, engine.lease, flow_id)
     saga = engine.sagas.get(start.kind)
@@ -281,7 +281,7 @@ async def _start(engine: Engine, flow_id: str) -> Saga[Any] | None:
 
 
 async def _put_back(engine: Engine, flow_id: str) -> None:
-    """Have another worker take a flow that this one does not know how to run, as in the middle of a deploy."""
+    """Return a flow of an unknown kind or step table to its queue for another worker, as during a deploy."""
     _log.warning("flow %s is of a release that this worker does not know: it goes back to its queue", flow_id)
 
     async def put_back(connection: AsyncConnection) -> None:
@@ -296,7 +296,7 @@ async def _run_steps(saga: Saga[Any], flow_id: str, generation: int, *, through:
     try:
         return await saga.run(flow_id, resumed=generation > 1, through=through)
     except error.DBOSException:
-        raise  # the library's own: it cannot go on with this workflow, and says why
+        raise  # DBOS's own error: it cannot continue this workflow, and says why
     except Exception:  # noqa: BLE001 whatever it is, the flow must come to an end
         _log.exception("defect in the saga of %s", flow_id)
         return Ending("parked", "", "defect", "Something in our own code failed; the log has the rest.", _DEFECT)
@@ -324,7 +324,7 @@ async def _sweep_in(engine: Engine, flow_id: str, look: int, delay_s: int) -> No
 
 
 async def join_line(flow_id: str, generation: int) -> None:
-    """Have the flow wait until it is let into its legal entity's lane."""
+    """Enqueue the flow in its legal entity's queue, at once or when it is admitted."""
     engine = running_engine()
 
     async def join(connection: AsyncConnection) -> None:

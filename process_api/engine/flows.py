@@ -1,4 +1,4 @@
-"""Flows: what a business process has begun, tried and found, so that anyone can say what happened."""
+"""Flows: what a business process has begun, attempted and found, for every later question."""
 
 import base64
 import re
@@ -17,13 +17,13 @@ from process_api.database.tables import flow_attempts, flow_steps, flows
 from shared.identity.principal import ActingUser, Principal
 from shared.problem import Fault, InvalidRequest
 
-# Who answers for flows, and decides about those that park.
+# The team that owns flows, and decides about parked ones.
 OWNER = "integration-operations"
 _FLOW_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 
 
 def tenant_of(flow_id: str) -> str:
-    """Return the tenant whose flow it is: an id is the tenant's name, a dot, and what the tenant's flow is about."""
+    """Return a flow's tenant: an id is the tenant's name, a dot, and the tenant's own id of the flow."""
     tenant, dot, _ = flow_id.partition(".")
     if not dot:
         raise ValueError(f"{flow_id!r} is no flow's id: it names no tenant")
@@ -31,7 +31,7 @@ def tenant_of(flow_id: str) -> str:
 
 
 class FlowStatus(StrEnum):
-    """Where a flow is. `parked` waits for a person."""
+    """The status of a flow. `parked` waits for a person."""
 
     queued = "queued"
     running = "running"
@@ -43,7 +43,7 @@ class FlowStatus(StrEnum):
 
 
 class StepState(StrEnum):
-    """Where a step is. `begun`: it may have happened, and is undone if the flow is."""
+    """The state of a step. `begun`: it may have happened, and is undone if the flow is."""
 
     begun = "begun"
     done = "done"
@@ -51,11 +51,11 @@ class StepState(StrEnum):
 
 
 class Authority(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """By whose right a flow was started, as the tokens said at that moment; no token is kept.
+    """The authority under which a flow was started, from the tokens of that time; no token is stored.
 
-    `client` is the application that asked for it, `through` the one that called us. `user` is the Salesforce user, if
-    one acted, and `transaction` the name of what that user did, in every tier's records. `scopes` are the user's
-    own where there is one.
+    `client` is the application that asked for it, `through` the one that called us. `user` is the acting Salesforce
+    user, if any, and `transaction` the id of the user's action in every tier's records. `scopes` are the user's own if
+    there is one.
     """
 
     client: str
@@ -66,9 +66,9 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A flow. `subject` is the record it is about; `what_to_do` tells its `owner` how a parked flow goes on.
+    """A flow. `subject` is its business record; `what_to_do` tells its `owner` how to resume a parked flow.
 
-    `generation` is 1, and one more each time that an operator had it go on.
+    `generation` is 1, plus one for each restart by an operator.
     """
 
     flow_id: str
@@ -89,7 +89,7 @@ class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A step of a flow, and what the vendors call what it made."""
+    """A step of a flow, with the vendors' ids of what it created."""
 
     step: str
     state: StepState
@@ -141,7 +141,7 @@ class Flows:
         """Return some of the tenant's flows, newest first, and the cursor of those after them; of these legal entities
         only.
 
-        A flow whose connection is not known yet is no legal entity's: only a client of all of them sees it.
+        A flow whose connection is not known yet belongs to no legal entity: only clients of all of them see it.
         """
         query = select(flows).where(flows.c.tenant == tenant, *of_legal_entities(legal_entities))
         if status is not None:
@@ -161,7 +161,7 @@ class Flows:
         return [_flow(row) for row in rows[:limit]], following
 
     async def steps(self, tenant: str, flow_id: str) -> list[StepRecord]:
-        """Return the steps that have begun, in their order."""
+        """Return the steps that were begun, in order."""
         query = select(flow_steps).where(flow_steps.c.flow_id == flow_id).order_by(flow_steps.c.position)
         async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
@@ -203,7 +203,7 @@ class Flows:
 
 
 def authority_of(principal: Principal, acting_user: ActingUser | None) -> Authority:
-    """By whose right a caller asks."""
+    """Return a caller's authority."""
     if acting_user is None:
         client = principal.for_client or principal.client_id
         return Authority(client=client, through=principal.client_id, scopes=sorted(principal.scopes))
@@ -217,7 +217,7 @@ def authority_of(principal: Principal, acting_user: ActingUser | None) -> Author
 
 
 def of_legal_entities(legal_entities: frozenset[str] | None) -> list[ColumnElement[bool]]:
-    """Return the condition that a flow is one of these legal entities'; none where all are meant."""
+    """Return the condition that a flow belongs to one of these legal entities; none for all."""
     if legal_entities is None:
         return []
     return [flows.c.legal_entity.in_(sorted(legal_entities))]
@@ -232,13 +232,13 @@ async def lane_of(connection: AsyncConnection, flow_id: str) -> tuple[str, str]:
 
 
 async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
-    """Add a sentence to what an operator is told to do."""
+    """Append a sentence to an operator's instructions."""
     known = func.coalesce(flows.c.what_to_do + " ", "")
     await connection.execute(update(flows).where(flows.c.flow_id == flow_id).values(what_to_do=known + sentence))
 
 
 async def remove_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
-    """Take a sentence back that `add_what_to_do` added; nothing where it is not there."""
+    """Remove a sentence that `add_what_to_do` added, if it is there."""
     left = func.nullif(func.trim(func.replace(flows.c.what_to_do, sentence, "")), "")
     await connection.execute(
         update(flows)
@@ -248,7 +248,7 @@ async def remove_what_to_do(connection: AsyncConnection, flow_id: str, sentence:
 
 
 async def undoing_to(connection: AsyncConnection, flow_id: str) -> dict[str, Any] | None:
-    """Return the ending that a flow comes to once all it has begun is undone; None while it goes forward."""
+    """Return the ending after the flow's undoing; None while it goes forward."""
     ending: dict[str, Any] | None = await connection.scalar(
         select(flows.c.undoing_to).where(flows.c.flow_id == flow_id)
     )

@@ -1,4 +1,4 @@
-"""How far a flow has come: its steps, and every attempt at them, written down before and after."""
+"""A flow's progress: its steps, and every attempt at them, recorded before and after."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,7 +24,7 @@ async def begin_attempt(
     attempt: int,
     executor_id: str,
 ) -> None:
-    """Write down, before anything is sent, that a step begins: from here on it counts as possibly happened."""
+    """Record, before anything is sent, that a step begins: from now on it may have happened."""
     if direction != "undo":
         await connection.execute(
             insert(flow_steps)
@@ -58,7 +58,7 @@ async def begin_attempt(
 async def end_attempt(
     connection: AsyncConnection, *, flow_id: str, step: str, direction: str, attempt: int, outcome: str, detail: str
 ) -> None:
-    """Write down how an attempt ended."""
+    """Record how an attempt ended."""
     await connection.execute(
         update(flow_attempts)
         .where(
@@ -82,7 +82,7 @@ async def end_step(
     result: dict[str, Any] | None = None,
     known: FlowConnection | None = None,
 ) -> None:
-    """Write down that a step is done, with what it found, or undone. `known`: the flow's connection, once it is."""
+    """Record that a step is done, with its finding, or undone. `known` is the flow's connection, once it is known."""
     values: dict[str, Any] = {"state": state, "finished_at": func.clock_timestamp()}
     if vendor_ids is not None:
         values["vendor_ids"] = vendor_ids
@@ -98,10 +98,9 @@ async def end_step(
 
 
 async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:
-    """Return what the last attempt at a step that did not succeed was told, in a plain sentence; empty where there was
-    none.
+    """Return the plain sentence of the last attempt at a step that failed; empty if there was none.
 
-    That is the first line of its detail. Below it stand the vendor's own words, for operators.
+    It is the first line of the attempt's detail; the lines below are the vendor's own words, for operators.
     """
     query = (
         select(flow_attempts.c.detail)
@@ -117,9 +116,7 @@ async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str
 
 
 async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps: Sequence[str]) -> bool:
-    """Return whether any attempt at these steps may have reached a vendor without anybody having been told its
-    outcome.
-    """
+    """Return whether any attempt at these steps may have reached a vendor without a known outcome."""
     uncertain = select(flow_attempts.c.attempt).where(
         flow_attempts.c.flow_id == flow_id,
         flow_attempts.c.step.in_(steps),
@@ -129,7 +126,7 @@ async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps
 
 
 async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> StepState | None:
-    """Where a step is; None before it begins."""
+    """Return the state of a step; None before it begins."""
     state = await connection.scalar(
         select(flow_steps.c.state).where(flow_steps.c.flow_id == flow_id, flow_steps.c.step == step)
     )
@@ -137,7 +134,7 @@ async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> St
 
 
 async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
-    """Return the steps that may have happened and are not undone, last first: the order in which they are undone."""
+    """Return the steps that may have happened and are not undone, last first: the order of undoing."""
     query = (
         select(flow_steps.c.step)
         .where(flow_steps.c.flow_id == flow_id, flow_steps.c.state != StepState.undone)
@@ -147,5 +144,5 @@ async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
 
 
 def _generation_of(flow_id: str) -> ScalarSelect[int]:
-    """Return the flow's present generation: the next one begins only after the work of this one has ended."""
+    """Return the flow's current generation: the next one starts only after this one's work has ended."""
     return select(flows.c.generation).where(flows.c.flow_id == flow_id).scalar_subquery()

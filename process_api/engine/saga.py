@@ -1,6 +1,6 @@
-"""The saga: steps run in order, each tried until it is settled, and undone in reverse after a refusal.
+"""The saga: runs steps in order, each until it is settled, and undoes them in reverse after a refusal.
 
-What decides is the family of the error (shared.problem):
+The family of the error decides (shared.problem):
 
     Rejected         the vendor said no          undo what has begun; the flow ends rejected with the reason
     Unavailable      known not done              try again with growing pauses; in the end park
@@ -8,8 +8,8 @@ What decides is the family of the error (shared.problem):
     NeedsDecision    a person has to decide      park at once, with what there is to decide
     anything else    a defect of ours            park at once: repeating it would not help
 
-Every attempt is one durable DBOS step, so a restart goes on where the last one stopped. DBOS runs a step at least once:
-an attempt that was cut off runs again, and finds by external id what its first run made.
+Every attempt is one durable DBOS step, so a restart resumes where the last one stopped. DBOS runs a step at least once:
+an interrupted attempt runs again, and finds by external id what its first run created.
 """
 
 import asyncio
@@ -50,9 +50,9 @@ from shared.telemetry.process_telemetry import set_correlation_id
 _log = logging.getLogger(__name__)
 # `waiting`: nothing was tried, since another flow of the account had its turn.
 OutcomeKind = Literal["done", "absent", "rejected", "unavailable", "unknown", "waiting", "decision", "defect"]
-# An undo is tried longer: what it leaves behind, a person has to clear away.
+# An undo is retried longer: a person has to clean up after a failed one.
 _UNDO_PATIENCE_FACTOR = 3
-# How long an attempt waits for its account's turn before DBOS remembers that it waits, in seconds.
+# How many seconds an attempt waits for its account's turn before the wait becomes a DBOS step.
 _TURN_WAIT_S = 10.0
 _TURN_POLL_S = 0.2
 _SETTLED: dict[Direction, frozenset[StepState]] = {
@@ -63,22 +63,22 @@ _SETTLED: dict[Direction, frozenset[StepState]] = {
 
 
 class Outcome(TypedDict):
-    """How an attempt ended. Plain data: DBOS stores it, and replays it after a restart.
+    """The outcome of an attempt, as plain data: DBOS stores it, and replays it after a restart.
 
-    What a vendor said is not in it: a sentence may name a person. It is with the attempt (`flow_attempts`).
+    A vendor's words are not in it, since they may name a person. They are with the attempt (`flow_attempts`).
     """
 
     kind: OutcomeKind
     reason_code: str
     pause_s: float
-    # Outcomes kept by workers of an earlier release have none of these.
+    # Outcomes stored by workers of an earlier release have none of these.
     what_to_do: NotRequired[str]
     attempts_max: NotRequired[int]
 
 
 @dataclass(frozen=True)
 class Saga(Generic[C]):
-    """Runs the flows of one kind. `resources`: what the kind's `load` makes a context from."""
+    """Runs the flows of one kind. `resources` are what the kind's `load` creates a context from."""
 
     kind: FlowKind[C]
     resources: Any
@@ -88,23 +88,23 @@ class Saga(Generic[C]):
     local_turns: LocalTurns = field(default_factory=LocalTurns)
 
     def at(self, step_table: int | None) -> "Saga[C]":
-        """Return what runs a flow that is pinned to that step table."""
+        """Return the saga for flows with that step table."""
         kind = self.kind.at(step_table)
         return self if kind is self.kind else replace(self, kind=kind)
 
     async def load(self, flow_id: str) -> C:
-        """Load the context of an attempt."""
+        """Load the context for an attempt."""
         async with self.store.transaction(tenant_of(flow_id)) as connection:
             flow = (await connection.execute(select(flows).where(flows.c.flow_id == flow_id))).one()
             return await self.kind.load(self.resources, connection, flow)
 
     async def run(self, flow_id: str, *, resumed: bool = False, through: str | None = None) -> Ending:
-        """Run the steps in order, all or `through` one, and return how that ended. A refusal undoes what has begun.
+        """Run the steps in order, all or `through` one, and return the ending. A refusal undoes what has begun.
 
-        Called inside a durable workflow. What an earlier workflow of the flow has done stays done.
+        Called in a durable workflow. What an earlier workflow of the flow has done stays done.
 
-        `resumed`: the flow was parked. What is done stays done, what is being undone goes on being undone, and the
-        step that did not come to an end is looked for before it is tried again.
+        `resumed`: the flow was parked. What is done stays done, an undoing continues, and the step that did not end is
+        looked up before it is tried again.
         """
         if resumed:
             ending = await DBOS.run_step_async({"name": "read_undoing_to"}, self._undoing_to, flow_id)
@@ -126,7 +126,7 @@ class Saga(Generic[C]):
         return Ending("succeeded")
 
     async def _compensate(self, flow_id: str, ending: Ending) -> Ending:
-        """Undo what has begun, last first, and return this ending, or the parking of it."""
+        """Undo what has begun, last first. Returns this ending, or a parking."""
         by_name = {step.name: step for step in self.kind.steps}
         for name in await DBOS.run_step_async({"name": "list_begun_steps"}, self._begun_steps, flow_id, ending):
             step = by_name[name]
@@ -143,10 +143,10 @@ class Saga(Generic[C]):
     async def settle(
         self, flow_id: str, step: Step[C], direction: Direction, *, look_first: bool = False, tried: int = 0
     ) -> Outcome:
-        """Try a step until it is done, refused, or our patience ends. Called inside a durable workflow.
+        """Try a step until it is done, refused, or its attempts are used up. Called in a durable workflow.
 
-        `look_first`: it may have happened before, so it is looked for, which takes no attempt of our patience.
-        `tried`: how many attempts an earlier workflow has made at it, so that these are counted on from there.
+        `look_first`: it may have happened before, so it is looked up first, which does not count as an attempt.
+        `tried`: how many attempts an earlier workflow has made, to continue the count.
         """
         unknown = look_first and direction == "forward" and step.find is not None
         free_looks, attempt = (1 if unknown else 0), 0
@@ -156,7 +156,7 @@ class Saga(Generic[C]):
             outcome = await self._attempt(flow_id, step, "find" if looking else direction, tried + attempt)
             if outcome["kind"] in {"done", "rejected", "decision", "defect"}:
                 return outcome
-            # A look that failed told nothing: it stays unknown, and is looked for again.
+            # A look-up that failed found nothing out: the outcome stays unknown, and is looked up again.
             unknown = outcome["kind"] == "unknown" or (looking and outcome["kind"] == "unavailable")
             allowed = outcome.get("attempts_max") or self.patience.attempts_max
             if attempt >= allowed * (_UNDO_PATIENCE_FACTOR if direction == "undo" else 1) + free_looks:
@@ -173,7 +173,7 @@ class Saga(Generic[C]):
             await pause(outcome["pause_s"])
 
     async def _begun_steps(self, flow_id: str, ending: Ending) -> list[str]:
-        """Return what is to be undone. From here on the flow can only come to this ending, however often it parks."""
+        """Return the steps to undo. From now on the flow can only come to this ending, however often it parks."""
 
         async def begin_undoing(connection: AsyncConnection) -> list[str]:
             await change_flow(connection, flow_id, undoing_to=asdict(ending))
@@ -190,11 +190,11 @@ class Saga(Generic[C]):
 
     @traced_attempt
     async def _attempt_once(self, flow_id: str, step: Step[C], direction: Direction, attempt: int) -> Outcome:
-        """Return one attempt: written down, made, and written down again.
+        """Make one attempt, recorded before and after.
 
-        Never raises what a vendor or a defect can cause.
+        Never raises anything that a vendor or a defect can cause.
 
-        Raises LeaseLost where the flow is, or will be, another worker's: nothing is sent or written down any more.
+        Raises LeaseLost if the flow belongs, or will belong, to another worker: nothing more is sent or recorded.
         """
         try:
             self.lease.require()
@@ -205,7 +205,7 @@ class Saga(Generic[C]):
             outcome = self._judge(error, attempt)
             return await self._failed(flow_id, step, direction, attempt, outcome, _said(error), error)
         except Exception as error:  # noqa: BLE001 see below
-            # A defect of ours. Left to itself it would end the workflow and leave the flow unfinished for ever.
+            # A defect of ours. Raised, it would end the workflow, and the flow would never end.
             _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
             detail = f"{type(error).__name__} in our own code; the log has the rest."
             return await self._failed(flow_id, step, direction, attempt, _outcome("defect", "defect"), detail)
@@ -220,7 +220,7 @@ class Saga(Generic[C]):
         detail: str,
         error: QuotewayError | None = None,
     ) -> Outcome:
-        with suppress(Unavailable):  # without a database the attempt stays unwritten; DBOS keeps its outcome
+        with suppress(Unavailable):  # without a database the attempt is not recorded; DBOS stores its outcome
             async with self.store.transaction(tenant_of(flow_id)) as connection:
                 await self.lease.fence(connection)
                 if outcome["kind"] == "rejected" and error is not None:
@@ -231,7 +231,7 @@ class Saga(Generic[C]):
     async def _attempt_when_in_turn(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome:
         waits_until = time.monotonic() + _TURN_WAIT_S
         while True:
-            # Let go of while waiting: the flow whose turn it is may be one of this worker's, and behind this one.
+            # Released while waiting: the flow that has the turn may be one of this worker's, and wait behind this one.
             async with AsyncExitStack() as turn:
                 if step.in_turn:
                     await turn.enter_async_context(self.local_turns.turn(context.tenant, context.account_id))
@@ -256,14 +256,14 @@ class Saga(Generic[C]):
         return outcome
 
     async def _begin(self, context: C, step: Step[C], direction: Direction, attempt: int) -> Outcome | None:
-        """Write down that the attempt begins. An outcome where there is nothing to attempt, or not yet."""
+        """Record that the attempt begins. Returns an outcome if there is nothing to attempt, or not yet."""
         async with self.store.transaction(context.tenant) as connection:
             await self.lease.fence(connection)
             if await step_state(connection, context.flow_id, step.name) in _SETTLED[direction]:
-                # The first run of this attempt wrote everything down, but died before DBOS kept its outcome.
+                # The first run of this attempt recorded everything, but died before DBOS stored its outcome.
                 return _outcome("done")
             if step.in_turn and not await take_turn(connection, context.tenant, context.account_id, context.flow_id):
-                await forget_starts(connection, context.flow_id)  # one that waits ends no worker
+                await forget_starts(connection, context.flow_id)  # a flow that waits crashes no worker
                 return _outcome("waiting", pause_s=_TURN_POLL_S)
             await begin_attempt(
                 connection,
@@ -331,15 +331,15 @@ class Saga(Generic[C]):
             return {**outcome, "attempts_max": error.attempts_max or 0} if isinstance(error, Unavailable) else outcome
         if isinstance(error, NeedsDecision):
             return _outcome("decision", error.reason_code, what_to_do=error.what_to_do)
-        # Another tier of ours does not understand us: a defect, which the same request would meet again.
+        # Another tier of ours does not understand us: a defect, and a retry would fail alike.
         return _outcome("defect", "defect")
 
 
 async def pause(pause_s: float) -> None:
-    """A pause that is over once it has been waited through; one that was cut off begins anew.
+    """Sleep durably on the monotonic clock; restarts from zero if interrupted.
 
-    DBOS.sleep remembers the time of day at which it ends: a worker that took the flow over would wait as much longer as
-    the clock of the one before was ahead of its own.
+    DBOS.sleep stores a wall-clock time: a worker that takes the flow over would wait longer by as much as the first
+    worker's clock was ahead of its own.
     """
     if pause_s > 0:
         await DBOS.run_step_async({"name": "pause"}, _wait, pause_s)
@@ -358,7 +358,7 @@ async def _call(step: Step[C], direction: Direction, context: C) -> Found | None
 
 
 def _said(error: QuotewayError) -> str:
-    """Return what an attempt was told: the plain sentence on the first line, below it what only operators are shown."""
+    """Return an attempt's message: the plain sentence on the first line, below it what only operators see."""
     below: list[str] = []
     if isinstance(error, InvalidRequest):
         below += [f"{fault.pointer}: {fault.detail}" for fault in error.faults]

@@ -1,6 +1,6 @@
-"""What a saga is made of: its steps, what they find, how long each is tried, and how it may end.
+"""The parts of a saga: its steps, their findings, the limits on attempts, and the endings.
 
-Only declarations: what knows of steps need not know of the library that runs them (process_api.engine.saga).
+Only declarations: code that uses steps need not know the library that runs them (process_api.engine.saga).
 """
 
 import random
@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 C = TypeVar("C", bound="FlowContext")
 Direction = Literal["forward", "undo", "find"]
-_DOUBLINGS_MAX = 30  # an outage of days would come to numbers that are none any more
+_DOUBLINGS_MAX = 30  # the doubling over days of outage would overflow
 
 
 class FlowContext(Protocol):
@@ -22,7 +22,7 @@ class FlowContext(Protocol):
 
     @property
     def correlation_id(self) -> str:
-        """The id under which the request that began it can be found."""
+        """The id of the request that started it, for finding it."""
 
     @property
     def tenant(self) -> str:
@@ -38,12 +38,12 @@ class FlowContext(Protocol):
 
     @property
     def account_id(self) -> str:
-        """The account it is about; asked for only by steps that take turns."""
+        """The account that it is about; read only by steps that take turns."""
 
 
 @dataclass(frozen=True)
 class FlowConnection:
-    """Whose record a flow is about, and whose books it is for."""
+    """A flow's account and legal entity."""
 
     account_id: str
     legal_entity: str
@@ -51,10 +51,10 @@ class FlowConnection:
 
 @dataclass(frozen=True)
 class Found:
-    """What a step found or made. `result` is kept with the flow: ids and decisions, no personal data.
+    """What a step found or created. `result` is stored with the flow: ids and decisions, no personal data.
 
     `changes` are fields of the business record that change with it. `message` goes on the timeline, in plain words.
-    `connection` is found by the step after which it is known (`FlowKind.connection_known_after`).
+    `connection` is set by the step after which it is known (`FlowKind.connection_known_after`).
     """
 
     message: str
@@ -66,12 +66,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Step(Generic[C]):
-    """One step. `do` makes it, `find` looks up what a lost request may have made, `undo` makes it not have happened.
+    """One step. `do` performs it, `find` looks up what a lost request may have created, `undo` reverses it.
 
     kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
-    `pivot` has one too, but once it is done there is no way back: a later refusal parks the flow (docs/decisions/0013).
-    `in_turn`: flows of one account make it one after the other (docs/decisions/0012).
-    `phase`: the status of the business record from this step on; None: the one before.
+    `pivot` has one too, but after it nothing is undone: a later refusal parks the flow (docs/decisions/0013).
+    `in_turn`: flows of one account perform it one after the other (docs/decisions/0012). `phase`: the status of the
+    business record from this step on; None: unchanged.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Step(Generic[C]):
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long a step is tried. Times in seconds."""
+    """The number of attempts at a step, and the pauses between them in seconds."""
 
     attempts_max: int
     backoff_s: float
@@ -97,7 +97,9 @@ class Patience:
     settle_s: float
 
     def pause_s(self, attempt: int, retry_after_s: int | None) -> float:
-        """Return the pause after an attempt: doubling, capped, with jitter; never shorter than the vendor asked for."""
+        """Return the pause after an attempt: doubling, capped, with jitter; never shorter than the vendor's
+        Retry-After.
+        """
         doublings = min(attempt - 1, _DOUBLINGS_MAX)
         doubled: float = min(self.backoff_s * 2**doublings, self.backoff_max_s)
         jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret
@@ -106,9 +108,9 @@ class Patience:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a saga ended. `rejected`: a system said no. `compensated`: an operator gave it up.
+    """How a saga ended. `rejected`: a system said no. `compensated`: an operator discarded it.
 
-    Why is what the last attempt at `step` was told, after `preamble`; or, where there was none, `preamble` alone.
+    The reason is the message of the last attempt at `step`, after `preamble`; without one, `preamble` alone.
     """
 
     kind: Literal["succeeded", "rejected", "compensated", "parked"]

@@ -1,6 +1,6 @@
-"""Events that the stream refuses: a few attempts each, then a dead letter. Later ones of the subject wait behind it.
+"""Events that the stream refuses: after a few attempts, a dead letter. Later events of the subject wait behind it.
 
-Not for outages: while Redis is away, or refuses whatever it is sent, nothing is counted and everything waits.
+Outages do not count: while Redis is down, or refuses everything, nothing is counted and all events wait.
 """
 
 from datetime import timedelta
@@ -13,20 +13,18 @@ from process_api.database.tables import events
 from process_api.engine.steps import Patience
 from shared.shortened import DETAIL_CHARS_MAX, shortened
 
-# CloudEvents 1.0, "Size Limits": what every intermediary has to forward, and more than any consumer must accept.
+# CloudEvents 1.0, "Size Limits": the size that every intermediary must forward; consumers need not accept more.
 EVENT_BYTES_MAX = 64 * 1024
 _events = events.c
 _OPEN = and_(_events.published_at.is_(None), _events.discarded_at.is_(None))
 
 
 class EventRefusedError(Exception):
-    """This event cannot be published as it is, however often it is tried. Says why."""
+    """This event cannot be published, however often it is tried; the message says why."""
 
 
 def pending_events(tenant: str, limit: int) -> Select[Any]:
-    """Return the tenant's events to be published now, in their order: none that waits behind a refused one of its
-    subject.
-    """
+    """Return the tenant's events to publish now, in order, without those behind a refused one of their subject."""
     return (
         select(events)
         .where(
@@ -42,7 +40,7 @@ def pending_events(tenant: str, limit: int) -> Select[Any]:
 
 
 def waits_behind_another() -> ColumnElement[bool]:
-    """Return whether an earlier event of the same subject is dead, or put off."""
+    """Return whether an earlier event of the same subject is dead, or postponed."""
     earlier = events.alias("earlier")
     return exists().where(
         earlier.c.tenant == _events.tenant,
@@ -55,7 +53,7 @@ def waits_behind_another() -> ColumnElement[bool]:
 
 
 async def put_off(connection: AsyncConnection, row: Row[Any], reason: str, patience: Patience) -> None:
-    """Count a refusal: the event is tried again later, or is dead after few attempts."""
+    """Count a refusal: the event is retried later, or is dead after a few attempts."""
     attempts = row.attempts + 1
     dead = attempts >= patience.attempts_max
     await connection.execute(
@@ -84,13 +82,13 @@ async def find_dead_event(connection: AsyncConnection, tenant: str, event_id: st
 
 
 async def revive_event(connection: AsyncConnection, row: Row[Any]) -> None:
-    """Have a dead event tried again, with as many attempts as a new one."""
+    """Retry a dead event, with as many attempts as a new one."""
     values = {"attempts": 0, "dead_at": None, "next_attempt_at": func.clock_timestamp()}
     await connection.execute(update(events).where(_events.event_id == row.event_id).values(**values))
 
 
 async def lay_event_aside(connection: AsyncConnection, row: Row[Any]) -> None:
-    """Give a dead event up: it is never published, and those behind it go on. Their sequence shows the gap."""
+    """Discard a dead event: it is never published, and later ones continue. Their sequence shows the gap."""
     await connection.execute(
         update(events).where(_events.event_id == row.event_id).values(discarded_at=func.clock_timestamp())
     )

@@ -1,4 +1,4 @@
-"""What Salesforce is told of an order."""
+"""Reports an order's status to Salesforce."""
 
 from process_api.engine.steps import Found
 from process_api.orders.checks import OrderSubmission
@@ -6,14 +6,14 @@ from shared.canonical import OrderStatus, ReportedOrderStatus
 
 
 async def report_to_crm(context: OrderSubmission) -> Found:
-    """Tell Salesforce that the order is booked, with the ids a sales user can look for."""
+    """Report to Salesforce that the order is booked, with the ids that a sales user can look up."""
     return await _report(context, OrderStatus.booked)
 
 
 async def report_ending(context: OrderSubmission) -> Found:
-    """Tell Salesforce that the order is not booked, and why.
+    """Report to Salesforce that the order is not booked, and why.
 
-    Also where the quote could not be used: its id is known from the submission, so its seller sees what became of it.
+    Also if the quote could not be used: its id is known from the submission, so its seller sees the result.
     """
     if context.order.quote is None and context.order.reason_code == "quote_not_found":
         return Found("Salesforce has no quote that this could be reported on.")
@@ -26,7 +26,7 @@ async def _report(context: OrderSubmission, status: OrderStatus) -> Found:
         account_id=order.account_id,
         quote_id=order.quote_id,
         status=status,
-        version=order.version + 1,  # the version that the order has once this report is on its timeline
+        version=order.version + 1,  # the order's version after this report is on its timeline
         currency=order.currency,
         total=order.total,
         erp_order_id=order.erp_order_id,

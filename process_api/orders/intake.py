@@ -1,4 +1,4 @@
-"""Order intake: the moment from which an order exists. Key, order, flow and its place in the queue, or none of them."""
+"""Order intake: creates key, order, flow and queue entry in one transaction."""
 
 import uuid
 from dataclasses import dataclass
@@ -25,7 +25,9 @@ ORDER_FLOW = ORDER_SUBMISSION.name
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a caller submits. What it leaves out is not part of the body's hash: keys of earlier releases stay right."""
+    """A caller's submission. Omitted fields are not part of the body's hash, so that keys of earlier releases stay
+    valid.
+    """
 
     quote_id: str
     quote_revision: int
@@ -33,14 +35,14 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected_currency: str | None = None
 
     def submitted(self) -> Submitted:
-        """Return the same, for an examination of the quote."""
+        """Return the submission for an examination of the quote."""
         total = None if self.expected_total is None else Decimal(self.expected_total)
         return Submitted(self.quote_id, self.quote_revision, total, self.expected_currency)
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The order a submission stands for. `replayed`: it existed before."""
+    """The order behind a submission. `replayed`: it existed before."""
 
     order_id: str
     status: OrderStatus
@@ -61,23 +63,21 @@ class OrderIntake:
         submission: Submission,
         acting_user: ActingUser | None = None,
     ) -> Accepted:
-        """Take an order in, or find the one that this key or this quote revision stands for already.
+        """Create an order, or return the one that this key or this quote revision already has.
 
-        The flow goes on for longer than anyone's token: it keeps in whose name and by whose right it was started.
+        The flow outlives every token: it stores its acting user and authority.
 
-        Raises IdempotencyMismatch where the key was used with another body, Conflict while another request with it is
-        being worked on, Unavailable without a database: sent again with the same key, the request then finds what the
-        first one committed, if it did. Raises as `SubmissionCheck.require` does where the quote cannot be ordered;
-        no key is claimed then, so that the same request may be sent again once it can.
+        Raises IdempotencyMismatch if the key was used with another body, Conflict while another request with it is in
+        progress, Unavailable without a database: sent again with the same key, the request then finds what the first
+        one committed, if it did. Raises as `SubmissionCheck.require` does if the quote cannot be ordered; no key is
+        claimed then, so that the same request may be sent again once it can.
         """
         if not await self._is_known(KeyScope.of(principal, acting_user, ORDER_FLOW), key, submission):
             await self.check.require(principal.tenant, submission.submitted())
         return await self._take_in(principal, key, submission, acting_user)
 
     async def _is_known(self, scope: KeyScope, key: IdempotencyKey, submission: Submission) -> bool:
-        """Return whether the key or the quote revision stands for an order already, whatever became of the quote
-        since.
-        """
+        """Return whether the key or the quote revision already has an order, whatever became of the quote."""
         async with self.store.transaction(scope.tenant) as connection:
             known = await self._known_order(connection, scope.tenant, submission)
             return known is not None or await is_claimed(connection, scope, key)
@@ -93,13 +93,13 @@ class OrderIntake:
                 connection, scope, key, body_hash(submission), known.order_id if known else order_id
             )
             if claimed is not None and (known is None or claimed != known.order_id):
-                # The key's own order, also where the quote revision has become another one since: that was the answer.
+                # The key's own order, even if the quote revision has another one since: that was the answer.
                 return await self._accepted(connection, claimed)
             if known is not None:
                 return known
             if await self._insert(connection, principal, acting_user, order_id, submission):
                 return Accepted(order_id, OrderStatus.received, replayed=False)
-        # Another key took the same quote revision between our look and our insert: nothing of ours was committed.
+        # Another key took the same quote revision between our look-up and our insert: we committed nothing.
         return await self._take_in(principal, key, submission, acting_user)
 
     async def _known_order(self, connection: AsyncConnection, tenant: str, submission: Submission) -> Accepted | None:

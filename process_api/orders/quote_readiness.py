@@ -1,4 +1,4 @@
-"""The readiness of a quote, asked for before anybody orders it: the same examination as an order's, with no order."""
+"""A quote's readiness before it is ordered: the order's own examination, without an order."""
 
 from dataclasses import dataclass
 
@@ -20,10 +20,10 @@ ANSWER_WITHIN_S = 5.0
 
 
 class QuoteReadiness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether a quote could be ordered now. `faults` are all that keeps it from that, as far as the systems told.
+    """Whether a quote could be ordered now. `faults` are all reasons against it that the systems reported.
 
-    `unchecked` names the systems that could not be asked: what they would refuse is not known, so that `ready` is false
-    while there is any. `total` is what the customer accepted.
+    `unchecked` lists the systems that could not be asked: their reasons are unknown, so `ready` is false. `total` is
+    what the customer accepted.
     """
 
     quote_id: str
@@ -36,7 +36,7 @@ class QuoteReadiness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True)
 class QuoteExaminer:
-    """Examines quotes for whoever asks."""
+    """Examines quotes on request."""
 
     system: SystemClient
     policy: DiscountPolicy

@@ -1,4 +1,4 @@
-"""Orders: the accepted quotes, and where each of them is."""
+"""Orders: the accepted quotes, and their status."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -83,7 +83,7 @@ class Orders:
         ]
 
     async def open_for_account(self, tenant: str, account_id: str) -> list[OrderRecord]:
-        """Return the account's orders that are not finished or wait for a person, newest first."""
+        """Return the account's orders that have not ended or wait for a person, newest first."""
         query = (
             select(orders)
             .where(orders.c.tenant == tenant, orders.c.account_id == account_id, orders.c.status.in_(_UNFINISHED))
@@ -114,7 +114,7 @@ async def find_order(connection: AsyncConnection, tenant: str, order_id: str) ->
 
 
 async def order_status(connection: AsyncConnection, order_id: str) -> OrderStatus:
-    """Where an order is now."""
+    """Return an order's status."""
     return OrderStatus(
         (await connection.execute(select(orders.c.status).where(orders.c.order_id == order_id))).scalar_one()
     )
@@ -123,7 +123,7 @@ async def order_status(connection: AsyncConnection, order_id: str) -> OrderStatu
 async def change_order(
     connection: AsyncConnection, order_id: str, *, status: OrderStatus, step: str, message: str, **columns: Any
 ) -> int:
-    """Move an order on and write its timeline, in the caller's transaction. Returns the order's new version."""
+    """Change an order and write its timeline, in the caller's transaction. Returns the order's new version."""
     change = (
         update(orders)
         .where(orders.c.order_id == order_id)
@@ -138,7 +138,7 @@ async def change_order(
 
 
 async def keep_faults(connection: AsyncConnection, flow_id: str, faults: list[ReadinessFault]) -> None:
-    """Keep with a flow's order what its quote was refused for, in the caller's transaction."""
+    """Store the faults for which a flow's quote was refused with its order, in the caller's transaction."""
     await connection.execute(
         update(orders).where(orders.c.flow_id == flow_id).values(faults=msgspec.to_builtins(faults))
     )

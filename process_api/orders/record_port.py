@@ -28,27 +28,27 @@ _STATUS_OF_ENDING = {
 
 @dataclass(frozen=True)
 class OrderRecordPort:
-    """Changes the order that a flow is about. See FlowRecordPort."""
+    """Changes a flow's order. See FlowRecordPort."""
 
     first_phase: str = OrderStatus.received.value
     undoing_phase: str = OrderStatus.compensating.value
 
     async def enter_phase(self, connection: AsyncConnection, subject: str, phase: str, step: str) -> None:
-        """Move the order on to the status that begins with this step."""
+        """Set the order's status for this step."""
         await change_order(connection, subject, status=OrderStatus(phase), step=step, message=f"Now {phase}.")
 
     async def note_found(self, connection: AsyncConnection, subject: str, step: str, found: Found) -> None:
-        """Put what a step found on the order and its timeline."""
+        """Write a step's finding to the order and its timeline."""
         status = await order_status(connection, subject)
         await change_order(connection, subject, status=status, step=step, message=found.message, **found.changes)
 
     async def note_refused(self, connection: AsyncConnection, flow_id: str, error: QuotewayError) -> None:
-        """Keep every fault of a quote that is not ready with its order."""
+        """Store every fault of a refused quote with its order."""
         if isinstance(error, NotReady):
             await keep_faults(connection, flow_id, error.readiness_faults)
 
     async def end(self, connection: AsyncConnection, flow: Row[Any], ending: Ending, reason: str) -> Callable[[], None]:
-        """Write the order's end and its event. Returns what counts it."""
+        """Write the order's end and its event. Returns the function that counts it."""
         status, reason_code = _STATUS_OF_ENDING[ending.kind], ending.reason_code or None
         version = await change_order(
             connection,
@@ -71,20 +71,20 @@ class OrderRecordPort:
         return partial(_count, status, ending.reason_code, await _total(connection, flow.subject))
 
     async def go_on(self, connection: AsyncConnection, subject: str, phase: str, step: str, message: str) -> None:
-        """Have a parked order be under way again."""
+        """Set a parked order under way again."""
         cleared = {"reason_code": None, "reason": None, "faults": None}
         await change_order(connection, subject, status=OrderStatus(phase), step=step, message=message, **cleared)
 
 
 async def _total(connection: AsyncConnection, order_id: str) -> Money | None:
-    """Return what an order is worth, tax included, once that is known."""
+    """Return an order's total, tax included, once it is known."""
     query = select(orders.c.total, orders.c.currency).where(orders.c.order_id == order_id)
     row = (await connection.execute(query)).one()
     return Money.of(row.total, row.currency) if row.total is not None else None
 
 
 def _count(status: OrderStatus, reason_code: str, total: Money | None) -> None:
-    """Count an order that has come to its end, and what it is worth if it is booked."""
+    """Count an ended order, and its total if it is booked."""
     ORDERS_ENDED.labels(status.value, reason_code).inc()
     if status is OrderStatus.booked and total is not None:
         ORDER_VALUE.labels(total.currency).inc(float(total.value))

@@ -1,4 +1,4 @@
-"""The tax of an order as the systems really charge it: each may round its part otherwise than Quoteway reckons."""
+"""The tax of an order as the systems really charge it: each may round its part differently than Quoteway."""
 
 from decimal import Decimal
 from typing import Any
@@ -11,9 +11,9 @@ _CHARGING_STEPS = ("book_erp_order", "start_billing")
 
 
 def order_taxed(context: OrderSubmission, step: str, difference: Decimal) -> dict[str, Any]:
-    """Return the order's tax and total, once `step` has found how far its system's tax is from what was reckoned.
+    """Return the order's tax and total, once `step` has found its system's difference from the calculated tax.
 
-    Reckoned from the steps' results, and not from the order: a step that is made again counts once.
+    Calculated from the steps' results, not from the order, so that a repeated step counts once.
     """
     reckoned = sum((Decimal(tax) for tax in context.results["calculate_tax"]["lines"].values()), Decimal(0))
     others = (context.results.get(other, {}).get(TAX_DIFFERENCE, "0") for other in _CHARGING_STEPS if other != step)

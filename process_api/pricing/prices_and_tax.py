@@ -1,4 +1,4 @@
-"""The prices and the tax of an order, as the systems that will invoice it reckon them."""
+"""The prices and the tax of an order, as calculated by the systems that will invoice it."""
 
 import msgspec
 
@@ -16,7 +16,7 @@ from shared.problem import Rejected
 
 
 async def align_prices(context: OrderSubmission) -> Found:
-    """Hold every line against the list price of the system that will invoice it."""
+    """Compare every line with the list price of the system that will invoice it."""
     quote = context.quote
     listed = await context.system.look_up_prices(context.tenant, quote)
     unsold: list[str] = []
@@ -51,7 +51,7 @@ async def calculate_tax(context: OrderSubmission) -> Found:
             f"The amounts of quote {quote.number} are too large.", reason_code="amounts_too_large"
         ) from error
     faults = tax_faults(quote, tax)
-    if faults:  # the ERP's rule takes another tax than the address does
+    if faults:  # the ERP's rule applies another tax than the address
         raise NotReady(faults)
     return Found(
         f"Tax is {tax.total.amount} {quote.currency} ({tax.jurisdiction}); {total.amount} in all.",

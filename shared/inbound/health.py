@@ -92,7 +92,7 @@ class HealthWatch:
     """The checks of a tier's own resources, `checks`, and of what it depends on, `vendors`.
 
     It is ready while its own resources are, whatever happens behind it: if each tier waited for the one behind, one
-    vendor that hangs would take every instance of every tier out of its load balancer (FAILURES.md, row 35).
+    vendor that hangs would take every instance of every tier out of its load balancer (docs/failures.md, row 35).
     """
 
     checks: Mapping[str, ReadyCheck]

@@ -1,4 +1,4 @@
-"""FAILURES.md, rows 16 and 17: Redis dead, flushed and slow; PostgreSQL that restarts, and commits nobody hears of."""
+"""docs/failures.md, rows 16 and 17: Redis dead, flushed and slow; PostgreSQL that restarts, and commits nobody hears of."""
 
 import asyncio
 import os

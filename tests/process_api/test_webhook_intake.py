@@ -1,4 +1,4 @@
-"""What comes to the webhooks' address: FAILURES.md, rows 30, 33 and 34. It needs no token, so it must cost nothing."""
+"""What comes to the webhooks' address: docs/failures.md, rows 30, 33 and 34. It needs no token, so it must cost nothing."""
 
 import asyncio
 import contextlib

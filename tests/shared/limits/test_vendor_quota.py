@@ -1,4 +1,4 @@
-"""Vendors' quotas, shared out through Redis and, without it, process by process (FAILURES.md, row 16)."""
+"""Vendors' quotas, shared out through Redis and, without it, process by process (docs/failures.md, row 16)."""
 
 import asyncio
 import os
