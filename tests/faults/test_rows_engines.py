@@ -1,4 +1,4 @@
-"""docs/failures.md, rows 16 and 17: Redis dead, flushed and slow; PostgreSQL that restarts, and commits nobody hears of."""
+"""docs/failures.md, rows 16 and 17: Redis down, flushed and slow; PostgreSQL restarts, and commits with lost answers."""
 
 import asyncio
 import os

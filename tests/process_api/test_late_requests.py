@@ -197,7 +197,7 @@ async def test_only_an_order_with_an_uncertain_write_is_looked_at_again(process:
     assert await DBOS.get_workflow_status_async(f"{order['flowId']}.second-look") is None
 
 
-# -- replies are held against the order (docs/failures.md, row 24) ---------------------------------------------------------
+# -- replies are held against the order (docs/failures.md, row 24) ----------------------------------------------------
 
 
 async def booked_as(process: Process, monkeypatch: pytest.MonkeyPatch, lost: str = "", **differing: Any) -> Any:

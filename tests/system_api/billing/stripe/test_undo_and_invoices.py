@@ -56,7 +56,7 @@ async def test_a_cancellation_that_broke_off_is_finished_by_the_next(
     assert [each.status for each in page.invoices] == [InvoiceStatus.void]
 
 
-# -- clocks (docs/failures.md, row 18) -------------------------------------------------------------------------------------
+# -- clocks (docs/failures.md, row 18) --------------------------------------------------------------------------------
 
 
 async def cancelled_by_a_clock_that_is_ahead(
