@@ -1,4 +1,6 @@
-"""docs/failures.md, rows 16 and 17: Redis down, flushed and slow; PostgreSQL restarts, and commits with lost answers."""
+"""docs/failures.md, rows 16 and 17: Redis down, flushed and slow; PostgreSQL restarts, and answers to commits are
+lost.
+"""
 
 import asyncio
 import os

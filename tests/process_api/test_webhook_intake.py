@@ -1,4 +1,4 @@
-"""Requests to the webhooks' address (docs/failures.md, rows 30, 33 and 34): without a token, so they must cost nothing."""
+"""Requests to the webhooks' address (docs/failures.md, rows 30, 33, 34): without a token, so they must cost nothing."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Errors on the wire: they look as RFC 9457 says, and survive the hop between two tiers."""
+"""Errors on the wire: as RFC 9457 defines, and raised again in the next tier."""
 
 import msgspec
 import pytest
@@ -100,7 +100,7 @@ def test_retry_after_is_in_header_and_body(error: QuotewayError) -> None:
 
 
 def test_types_and_statuses_are_the_published_ones() -> None:
-    """A client may depend on these: a change is a breaking one."""
+    """Clients may depend on these: a change is a breaking one."""
     published = {
         (type(error).slug, type(error).status) for error in [*HOPPING, *STAYING]
     }  # fmt: skip

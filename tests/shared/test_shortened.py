@@ -1,4 +1,4 @@
-"""A text that is cut says so, ends with a whole word, and is never longer than what it is for."""
+"""Shortened texts end with a whole word and an ellipsis, and never exceed their limit."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Readiness, and how a version announces its end."""
+"""Readiness, and a version's announcement of its end."""
 
 import asyncio
 from datetime import date
@@ -18,7 +18,7 @@ from tests.system_api.transports import Scripted, html
 
 
 async def health_of(client: httpx.AsyncClient) -> httpx.Response:
-    """What the tier says once it has looked at everything."""
+    """Return what the tier says once it has looked at everything."""
     async with asyncio.timeout(60):
         while "yet" in (answer := await client.get("/health/ready")).text:  # noqa: ASYNC110 it is asked over HTTP
             await asyncio.sleep(0.05)

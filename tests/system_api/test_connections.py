@@ -1,4 +1,4 @@
-"""The connections file: what it takes, and that a wrong one is mended in one go."""
+"""The connections file: its format, and that all faults are reported at once."""
 
 from pathlib import Path
 from typing import Any

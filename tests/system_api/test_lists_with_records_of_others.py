@@ -1,7 +1,7 @@
-"""What others keep in the same account or company never takes away the sight of the rest of a list.
+"""Other programs' records in the same account or company never hide the rest of a list.
 
 Tiers, packages, usage, another currency's price, a status of a later version, texts that we would refuse: each is shown
-as far as it can be, or left out and counted.
+as far as possible, or left out and counted.
 """
 
 import json

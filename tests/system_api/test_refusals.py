@@ -1,4 +1,4 @@
-"""What the system API says no to, and how."""
+"""The system API's refusals."""
 
 import uuid
 from typing import Any

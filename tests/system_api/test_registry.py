@@ -1,4 +1,4 @@
-"""Which adapter serves whom, and how readiness spares the vendors' quotas."""
+"""Which adapter serves whom, and how readiness saves the vendors' quotas."""
 
 from typing import Any, ClassVar
 
@@ -100,7 +100,7 @@ class NewErpConnection(VendorConnection, frozen=True, kw_only=True):
 
 
 class NewErp:
-    """As much of a further vendor's adapter as the registry touches."""
+    """The part of another vendor's adapter that the registry uses."""
 
     def __init__(self, connection: NewErpConnection, transport: Transport | None) -> None:
         self.built_with, self.closed = (connection, transport), False

@@ -1,4 +1,4 @@
-"""Who may call what, and that the contract says so."""
+"""Who may call what, in the tier and in its contract."""
 
 import json
 import re
@@ -54,7 +54,7 @@ async def test_reading_scopes_read_and_writing_scopes_write(system: System) -> N
         assert kind == ("read" if reads else "write"), path
 
 
-# Which operations cannot answer a status that others of this tier can, and why. One that is not named here can.
+# Operations without a status that others of this tier have, and why. All others have it.
 NO_RECORD = "it names no record: what it knows nothing of, its answer leaves out or refuses"
 CHANGES_NOTHING = "without an answer it is not done, and may be repeated: 503"
 NEVER_409 = "two writes for one external id are told apart by the vendor or by the adapter, never refused for being two"
@@ -80,7 +80,7 @@ async def test_each_operation_names_the_problems_that_its_own_work_can_answer_an
 
     for status, without in WITHOUT.items():
         assert {name for name, statuses in found.items() if status not in statuses} == set(without), status
-    # Which of several customers an account is, is no vendor's to say: a person decides.
+    # No vendor can say which of several customers an account is: a person decides.
     assert [name for name, statuses in found.items() if "409" in statuses] == ["ensureCustomer"], NEVER_409
 
 

@@ -1,4 +1,4 @@
-"""`python -m system_api` as an operator meets it."""
+"""`python -m system_api` for an operator."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Every single change of a log is found, and is found where it was made."""
+"""The chain finds every single change of a log, at its place."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +22,7 @@ def findings(rows: list[Row], head: Head | None, checkpoints: list[Checkpoint] |
 
 @st.composite
 def mutations(draw: st.DrawFn) -> tuple[list[Row], list[Row], int]:
-    """A log, the same log with one thing changed, and the first entry that this concerns."""
+    """Yield a log, the log with one change, and the first entry that this concerns."""
     rows = log_of(draw(TEXTS))
     place = draw(st.integers(0, len(rows) - 1))
     row = rows[place]
@@ -86,7 +86,7 @@ def test_chain_finds_any_single_change(mutation: tuple[list[Row], list[Row], int
 
 @given(TEXTS, st.data())
 def test_checkpoint_finds_a_recomputed_chain(texts: list[str], data: st.DataObject) -> None:
-    """Whoever has every right can make the whole chain fit again, the head included: not what was signed elsewhere."""
+    """Someone with every right can recompute the whole chain, head included, but not what was signed elsewhere."""
     rows = log_of(texts)
     place = data.draw(st.integers(0, len(rows) - 1))
     held = data.draw(st.integers(0, place))
@@ -100,7 +100,7 @@ def test_checkpoint_finds_a_recomputed_chain(texts: list[str], data: st.DataObje
             ]
         )
     )
-    # Leaving out an entry can leave the signed ones as they were, if all that follow are as this one was.
+    # Leaving out an entry can leave the signed ones unchanged, if all later ones are equal to it.
     changed = rechained(forged)
     assume(checkpoint_of(changed, signed) != checkpoint_of(rows, signed) or len(changed) < signed)
 

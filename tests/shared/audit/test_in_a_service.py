@@ -1,4 +1,4 @@
-"""The audit around the framework's own way to answer."""
+"""The audit policy around the framework's own answers."""
 
 import httpx
 from litestar import post
@@ -17,7 +17,7 @@ FINANCIAL = operation(owner="tests", capability="things", scopes=["things:write"
 
 @post("/v1/charges", operation_id="charge", opt=FINANCIAL, status_code=200)
 async def charge() -> dict[str, bool]:
-    """A change that is to be in the log before it is answered."""
+    """Make a change that must be in the log before it is answered."""
     return {"charged": True}
 
 

@@ -1,4 +1,4 @@
-"""Which requests become entries, what they say, and when the answer may go."""
+"""Which requests become entries, their content, and when the answer is sent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ class Audited:
         headers: list[tuple[bytes, bytes]] | None = None,
         fails_after: Exception | None = None,
     ) -> tuple[list[Any], int]:
-        """What was sent, and how many entries had been written when the answer began to be sent."""
+        """Return what was sent, and how many entries had been written when the answer began to be sent."""
         sent: list[Any] = []
         written = -1
         policy = OperationPolicy("o", "c", (), "write", audit_class)
@@ -179,9 +179,9 @@ async def test_defect_while_the_log_is_down_is_written_later(audited: Audited) -
 
 async def test_without_the_log_financial_operations_are_refused_and_reads_served(audited: Audited) -> None:
     audited.kept.away = True
-    with pytest.raises(OutcomeUnknown):  # the log was thought to be there: this may have been done
+    with pytest.raises(OutcomeUnknown):  # the log was believed to work: this may have been done
         await audited.request("financial")
-    with pytest.raises(Unavailable) as refused:  # known to be away now: not even begun
+    with pytest.raises(Unavailable) as refused:  # known to be down now: not even started
         await audited.request("financial")
     assert refused.value.reason_code == "audit_unavailable"
 

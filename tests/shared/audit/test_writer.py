@@ -1,4 +1,4 @@
-"""Entries on their way: group commit, batches, bounds, and what happens while the log cannot be written."""
+"""The audit writer: group commit, batches, bounds, and a log that cannot be written."""
 
 import asyncio
 import time

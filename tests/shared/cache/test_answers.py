@@ -1,4 +1,4 @@
-"""What is kept and for how long, and what an answer from the cache says of itself."""
+"""What is cached and for how long, and the headers of a cached answer."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Whose an answer from the cache is: its caller's, and nobody else's."""
+"""A cached answer is sent to its own caller only."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What ends a kept answer: an event, and the caller's own writes."""
+"""What ends a cached answer: an event, and the caller's own writes."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""Of many who want the same answer one asks; a stale answer is given while it is renewed."""
+"""Concurrent requests share one fetch; a stale answer is sent while it is refreshed."""
 
 import asyncio
 import time

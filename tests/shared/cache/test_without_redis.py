@@ -1,4 +1,4 @@
-"""Without Redis answers are kept for a moment only, and nobody notices but by the time it takes."""
+"""Without Redis answers are cached briefly, and callers notice nothing but the time."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The policies of the acting user: where it comes in the token names it, behind it only what was handed on counts."""
+"""The acting user: from the access token in the outer tier, from the transaction token only behind it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -71,7 +71,7 @@ async def test_outer_tier_takes_the_user_from_the_access_token(
 ) -> None:
     user = {"user": ADA.user_id, "client": "experience-api"}
     assert (await outer.get("/v1/acting", headers=bearer(salesforce_user=ADA.user_id))).json() == user
-    # What a caller says beside its token is nothing.
+    # A caller's statements beside its token are ignored.
     claimed = {HEADER: signer.sign(ADA), "X-User-Id": ADA.user_id}
     assert (await outer.get("/v1/acting", headers={**bearer(), **claimed})).json() == {}
 

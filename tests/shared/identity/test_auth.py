@@ -1,4 +1,4 @@
-"""Access tokens: what is let in, and everything that is not."""
+"""Access tokens: which are accepted, and which refused."""
 
 import base64
 import hmac
@@ -46,7 +46,7 @@ def authenticator(issuer: StandInIssuer) -> Authenticator:
 async def refusal(authenticator: Authenticator, token: str) -> Unauthenticated:
     with pytest.raises(Unauthenticated) as refused:
         await authenticator.authenticate(f"Bearer {token}")
-    # What a caller learns is in the challenge; it never holds the token.
+    # The challenge has the reason for the caller; it never contains the token.
     assert refused.value.headers["WWW-Authenticate"].startswith("Bearer")
     assert len(token) < 20 or token not in str(refused.value.headers)
     return refused.value

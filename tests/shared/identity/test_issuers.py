@@ -1,4 +1,4 @@
-"""Several issuers: each speaks for its own tenants, in its own words, and for no other issuer."""
+"""Several issuers: each issues for its own tenants, with its own claim names."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a refused client is told: which scopes, and where to find out whose tokens are taken (RFC 9728)."""
+"""A refused client learns the needed scopes and the accepted issuers (RFC 9728)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Revoked tokens as a process knows of them: in time, and never silently not at all."""
+"""Revoked tokens are known to every process in time, or nobody is let in."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ KEY = rsa_key()
 
 
 class Revoker:
-    """Keeps what is revoked, and can be away."""
+    """A list of revocations, which can be down."""
 
     def __init__(self) -> None:
         self.revoked: list[RevokedToken] = []

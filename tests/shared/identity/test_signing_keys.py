@@ -1,4 +1,4 @@
-"""The file of a tier's own signing keys: made, rotated, and refused when it is no use."""
+"""The file of a tier's own signing keys: created, rotated, and refused if it is unusable."""
 
 import json
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The keys that issuers publish: which of them count, and how seldom they are asked for."""
+"""Issuers' published keys: which are accepted, and how seldom they are fetched."""
 
 import asyncio
 import time
@@ -96,7 +96,7 @@ async def test_old_keys_are_refreshed_in_the_background(
     a_minute_later(keys)
     keys._fetched_at -= keys.refresh_s
 
-    # Whoever comes first is let in without waiting; what he set going shuts the door behind him.
+    # The first caller does not wait; the refresh that it starts refuses later ones.
     await authenticator.authenticate(f"Bearer {token}")
     assert keys._refresh is not None
     await keys._refresh
@@ -132,7 +132,7 @@ async def test_known_keys_stay_valid_while_the_issuer_is_down_for_an_hour(
     a_minute_later(keys)
 
     assert await authenticator.ready() is None
-    # The unknown key may be a new one: that cannot be told now, which is not the same as a wrong token.
+    # The unknown key may be a new one, which cannot be checked now: that differs from a wrong token.
     a_minute_later(keys)
     with pytest.raises(Unavailable):
         await authenticator.authenticate(f"Bearer {sign(OTHER_RSA)}")

@@ -1,4 +1,4 @@
-"""The acting user: handed inward by the tier where it comes in, and believed from nowhere else."""
+"""The acting user is handed inward by the outer tier, and accepted from nowhere else."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ KEY = rsa_key()
 
 
 def requester(**changes: Any) -> dict[str, Any]:
-    """The requester context of a good token, changed; ABSENT leaves something out."""
+    """Return the requester context of a good token, changed; ABSENT leaves something out."""
     found = {
         "client_id": "salesforce-lightning",
         "sub": OWN_TOKEN.subject,
@@ -34,7 +34,7 @@ def requester(**changes: Any) -> dict[str, Any]:
 
 
 def content(**changes: Any) -> dict[str, Any]:
-    """The claims of a good token, changed; ABSENT leaves one out."""
+    """Return the claims of a good token, changed; ABSENT leaves one out."""
     now = int(time.time())
     found = {
         "iss": "experience-api",
@@ -158,7 +158,7 @@ class Revoker:
 async def test_inner_tier_checks_revocation_of_the_users_own_token(
     signer: TransactionTokenSigner, verifier: TransactionTokenVerifier, name: str
 ) -> None:
-    """What a subject was given before a revocation does not count any more, however late it is used; later ones do."""
+    """A token issued before a revocation of its subject is refused whenever it is used; later ones are valid."""
     now = time.time()
     watch = RevocationWatch(Revoker(mark("subject", "nordwind", name), now - 50).read, stale_max_s=60)
     await watch.ask()
@@ -259,7 +259,7 @@ async def test_key_rotation_interrupts_nothing(
     after = signer.sign(ADA)
 
     assert before.split(".")[0] != after.split(".")[0]
-    # The next key was published before it signed, so nobody has to ask for it; the last one is still good.
+    # The next key was published before it signed, so nobody fetches it; tokens of the last one stay valid.
     assert await verifier.verify(after, EXPERIENCE) == ADA
     assert await verifier.verify(before, EXPERIENCE) == ADA
     assert verifier.keys._asked_at == asked_at

@@ -1,4 +1,4 @@
-"""Load shedding: the cheapest requests first, by what is at work and by how late the event loop is."""
+"""Load shedding: the least important requests first, by requests in progress and the event loop's lateness."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ class Service:
         return held
 
     async def statuses(self) -> dict[str, int]:
-        """What a quick request of each class is answered."""
+        """Return what a quick request of each class is answered."""
         return {
             "batch": (await self.client.get("/read", headers={"Priority": "u=6, i"})).status_code,
             "expensive": (await self.client.get("/expensive")).status_code,
@@ -118,7 +118,7 @@ async def test_rising_load_sheds_more_important_classes_and_never_health(at_work
 
 
 async def test_mutation_without_shares_reads_crowd_out_financial_writes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mutation: with one bound for all, whoever comes first has it."""
+    """The mutation: with one limit for all, reads use it up."""
 
     async def reads_and_money() -> int:
         async with service() as found:

@@ -1,4 +1,4 @@
-"""What a request body may be."""
+"""The checks of a request body."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""A person is told every fault of a body, in sentences, and no pattern."""
+"""Every fault of a body is reported, in sentences without patterns."""
 
 import re
 from enum import Enum
@@ -17,7 +17,7 @@ from shared.inbound.body_faults import FAULTS_MAX, faults_of, sentence_of
 from shared.problem import InvalidRequest
 from tests.shared.json_corner_cases import ACCEPTED
 
-# What no sentence for a person holds: patterns, and a programmer's words.
+# Signs of technical text, which no sentence may contain: patterns, and programming terms.
 NO_WORDS = re.compile(r"[\\^`]|\[A-Z|\?!|regex|\bstr\b|\bint\b|NoneType")
 
 

@@ -1,4 +1,4 @@
-"""The front: no spelling of an address reaches a handler past the policies."""
+"""The chain: no spelling of an address reaches a handler past the policies."""
 
 from collections.abc import AsyncIterator
 from typing import Any

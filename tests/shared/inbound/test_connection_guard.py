@@ -1,4 +1,4 @@
-"""Slow and broken clients, on real sockets against a process that serves: each is let go in time."""
+"""Slow and broken clients, on real sockets against a serving process: each is disconnected in time."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,7 @@ async def opened(thing: RunningProcess) -> tuple[asyncio.StreamReader, asyncio.S
 
 
 async def answer_to(thing: RunningProcess, *parts: bytes, pause_s: float = 0.0) -> bytes:
-    """Everything the server says until it closes the connection, which it has to do within 5 s."""
+    """Return everything the server says until it closes the connection, which it has to do within 5 s."""
     reader, writer = await opened(thing)
     async with asyncio.timeout(HANG_S):
         with contextlib.suppress(ConnectionError):
@@ -257,7 +257,9 @@ async def test_bytes_after_the_headers_are_bounded(thing: RunningProcess, endles
 
 
 async def trickle_a_refused_body(thing: RunningProcess) -> tuple[bytes, bool]:
-    """What a client is told that sends a body nobody reads, a byte at a time, and whether it is let go within 4 s."""
+    """Return what a client is told that sends a body nobody reads, a byte at a time, and whether it is let go within
+    4 s.
+    """
     reader, writer = await opened(thing)
     writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n")
     said = await reader.readuntil(b"}")
@@ -311,7 +313,7 @@ async def test_client_that_never_reads_its_answer_is_closed(thing: RunningProces
 
 
 def established(thing: RunningProcess, client_port: int) -> int:
-    """How many connections to that client the kernel still holds for the server."""
+    """Return how many connections to that client the kernel still holds for the server."""
     server_port = int(thing.url.rsplit(":", 1)[1])
     rows = [row.split()[1:4] for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     wanted = (f"0100007F:{server_port:04X}", f"0100007F:{client_port:04X}", "01")

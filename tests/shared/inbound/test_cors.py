@@ -1,4 +1,4 @@
-"""Which web pages may call: exactly the named Lightning origins."""
+"""CORS: only pages of the listed Lightning origins may call."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Health: what a load balancer and a person learn of a tier."""
+"""Health for load balancers and people."""
 
 import asyncio
 from collections.abc import Mapping
@@ -87,7 +87,7 @@ async def test_dependencies_are_asked_at_the_same_time(monkeypatch: pytest.Monke
 async def test_repeated_probe_gets_the_last_result_without_new_checks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Health is public, never limited and never shed: it must not be a way to load vendors and databases."""
+    """Health is public, never limited and never shed: it must not be usable to load vendors and databases."""
     monkeypatch.setattr(health, "READY_REMEMBERED_S", 600.0)
     monkeypatch.setattr(health, "READY_ANSWER_S", 30.0)
     asked = 0

@@ -1,4 +1,4 @@
-"""Query parameters that an operation does not know are refused, so that a typing error is seen."""
+"""Unknown query parameters are refused, so that typing errors show."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""The head of a request: whatever two readers may read differently is 400, and what has one reading is taken."""
+"""The head of a request: ambiguous ones are 400, unambiguous ones accepted."""
 
 import posixpath
 from typing import Any
@@ -37,7 +37,9 @@ def service() -> Litestar:
 async def ask(
     path: str, *headers: tuple[bytes, bytes], version: str = "1.1", app: Litestar | None = None
 ) -> tuple[int, Any]:
-    """The status and the answer's JSON; a client library would mend the address and the headers first."""
+    """Return the status and the answer's JSON, over a raw socket: a client library would mend the address and
+    headers.
+    """
     raw = path.encode("latin-1")
     scope: Any = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": version, "scheme": "http", "root_path": "",

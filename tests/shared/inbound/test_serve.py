@@ -1,4 +1,4 @@
-"""How a tier's process begins and ends."""
+"""A tier's process: its start and stop."""
 
 import json
 import signal
@@ -44,7 +44,7 @@ async def test_it_says_when_it_is_ready_and_ends_in_order_with_success(tmp_path:
         process.stop()
 
     assert process.exit_code == 0
-    # Nothing but the ready line: whoever starts the process reads its standard output.
+    # Nothing but the ready line: the program that starts the process reads its standard output.
     assert json.loads(log_path.read_text()) == {"ready": True, "url": process.url}
 
 

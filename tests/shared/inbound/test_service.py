@@ -1,4 +1,4 @@
-"""The inbound policy, on a small service with real tokens: what every request of every tier passes."""
+"""The inbound policies on a small service with real tokens."""
 
 import asyncio
 import logging
@@ -142,7 +142,7 @@ async def test_without_a_token_there_is_401(client: httpx.AsyncClient) -> None:
 
 
 async def test_wrong_token_is_401_without_a_reason(client: httpx.AsyncClient) -> None:
-    # Of an expired one that was good it is told: tests/shared/identity/test_auth.py.
+    # An expired but otherwise valid token is told so: tests/shared/identity/test_auth.py.
     early, foreign = sign(KEY, claims(iat=int(time.time()) + 3600)), sign(KEY, claims(aud="another"))
     answers = [
         await client.get("/v1/things/a", headers={"Authorization": f"Bearer {token}"}) for token in (early, foreign)

@@ -1,4 +1,4 @@
-"""How often callers may ask: shared out through Redis in leases and, without it, process by process."""
+"""Rate limits, shared through Redis in leases and, without it, per process."""
 
 import asyncio
 import os
@@ -52,7 +52,7 @@ async def limiters(redis_url: str, limits: str, count: int = 1, **more: Any) -> 
 async def admitted(
     processes: list[RateLimiter], wanted: int, caller: tuple[str, str, str, str], cost: int = 1
 ) -> tuple[int, QuotaExceeded | None]:
-    """How many of the wanted requests are let in, and the first refusal. The processes get them in turn."""
+    """Return how many of the wanted requests are let in, and the first refusal. The processes get them in turn."""
     count, refusal = 0, None
     for number in range(wanted):
         try:
@@ -75,7 +75,8 @@ async def test_processes_share_a_small_limit_exactly(redis_engine: RedisEngine) 
 async def test_processes_share_a_large_limit_up_to_their_leases(redis_engine: RedisEngine) -> None:
     async with limiters(redis_engine.url, "client=400/hour", 3) as processes:
         count, _ = await admitted(processes, 1000, READER)
-    # What is leased is counted before it is used: in one window never more; less by what the others hold unused.
+    # A lease is counted before it is used: in one window never more than the limit; less by what other processes hold
+    # unused.
     assert 400 - 3 * 20 <= count <= 400
 
 
@@ -173,7 +174,7 @@ async def test_mutation_leases_of_one_ask_redis_for_every_request(
 
 
 def commands(engine: RedisEngine) -> int:
-    """How many scripts the server has run so far."""
+    """Return how many scripts the server has run so far."""
     with Redis.from_url(engine.url) as connection:
         told: Any = connection.info("commandstats")
     return sum(told.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))

@@ -1,4 +1,4 @@
-"""Vendors' quotas, shared out through Redis and, without it, process by process (docs/failures.md, row 16)."""
+"""Vendors' quotas, shared through Redis and, without it, per process (docs/failures.md, row 16)."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ async def scripts(redis: RedisEngine) -> AsyncIterator[RedisScripts]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever finds no room is told so soon."""
+    """Let requests without a permit fail soon."""
     monkeypatch.setattr(vendor_quota, "_WAIT_MAX_S", 0.1)
 
 
@@ -54,13 +54,13 @@ def as_(priority: Priority) -> Iterator[None]:
 
 
 def two_processes(scripts: RedisScripts | None, limits: Limits) -> list[VendorQuota]:
-    """The quota of one connection, as two processes hold it."""
+    """Return the quota of one connection, as two processes hold it."""
     name = f"nordwind/billing/{uuid.uuid4().hex[:6]}"
     return [VendorQuota(name, "Stripe", limits, scripts) for _ in range(2)]
 
 
 async def granted_at_once(quotas: list[VendorQuota], wanted: int) -> int:
-    """How many of the wanted permits are granted while none is given back."""
+    """Return how many of the wanted permits are granted while none is given back."""
     granted = 0
     async with AsyncExitStack() as held:
         for number in range(wanted):
@@ -114,7 +114,7 @@ asyncio.run(hold())
 
 
 async def granted_around_a_kill(redis: RedisEngine, scripts: RedisScripts) -> tuple[int, int]:
-    """How many of two permits are granted just after a process was killed that held one, and a moment later.
+    """Return how many of two permits are granted just after a process was killed that held one, and a moment later.
 
     The living one's own permits keep the connection's record alive, so that only the dead one's can run out.
     """
@@ -157,7 +157,9 @@ async def test_processes_share_the_rate_limit(scripts: RedisScripts, monkeypatch
 
 
 async def most_in_a_second(quota: VendorQuota, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many permits fall into one second, at most, where more are asked for than there are: on a clock of ours."""
+    """Return how many permits fall into one second, at most, where more are asked for than there are: on a clock of
+    ours.
+    """
     monkeypatch.setattr(vendor_quota, "monotonic", lambda: clock[0])
     granted: list[float] = []
     while clock[0] < 5.0:
@@ -234,7 +236,9 @@ async def test_the_last_requests_of_the_day_are_kept_for_orders(scripts: RedisSc
 
 
 async def batches_granted_late_in_the_day(scripts: RedisScripts) -> int:
-    """How many of two batches are granted after an answer of Salesforce's said that 96 % of the day are used up."""
+    """Return how many of two batches are granted after an answer of Salesforce's said that 96 % of the day are used
+    up.
+    """
 
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={}, headers={"Sforce-Limit-Info": "api-usage=960/1000"})

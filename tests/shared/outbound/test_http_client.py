@@ -1,4 +1,4 @@
-"""The way out: what may be sent again, and what an error of it means."""
+"""The HTTP client: what may be retried, and what its errors mean."""
 
 import asyncio
 import contextlib
@@ -36,9 +36,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Peer:
-    """A server on a real socket that does as it is told, and counts the connections and requests it took.
+    """A server on a real socket with scripted answers, which counts connections and requests.
 
-    None stands for no answer at all.
+    None means no answer at all.
     """
 
     def __init__(self, *answers: bytes | None) -> None:
@@ -221,7 +221,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 
 
 async def test_an_idle_connection_is_given_up_before_the_peer_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write into a connection that is just being closed would be an unknown outcome for nothing."""
+    """A write on a connection that is being closed would be an unnecessary unknown outcome."""
     monkeypatch.setattr(network, "_KEEP_ALIVE_S", 0.05)
     peer = Peer(OK)
     async with peer.listening() as url:

@@ -1,4 +1,4 @@
-"""Paths to our own tiers: whatever an id holds, it is one segment; and no client builds one by itself."""
+"""Paths to our own tiers: any id is one segment, and no client builds paths by itself."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Trace context in and out, what is recorded, and that off costs nothing."""
+"""Trace context in and out, sampling, and that off costs nothing."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def collector() -> Iterator[Collector]:
 
 
 async def request(traceparent: str | None = None, *, trust_callers: bool = True, status: int = 200) -> str:
-    """A request passes the policy. Returns what goes on to the next tier."""
+    """Pass a request through the policy. Returns the trace headers for the next tier."""
     seen = ""
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
@@ -197,7 +197,7 @@ def test_tracing_off_imports_nothing_and_creates_no_spans() -> None:
 
 
 async def test_a_request_that_is_not_sampled_costs_microseconds(collector: Collector) -> None:
-    """The bound is far above what is measured (3 to 5 µs): it is there to notice a span that is made for nothing."""
+    """The limit is far above the measured 3 to 5 µs: it would show a span that is created in vain."""
     start_tracing("test", collector.url, 0.0)
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:

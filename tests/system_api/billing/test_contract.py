@@ -1,4 +1,4 @@
-"""Each test of billing's contract suite can fail: an adapter that breaks the promise fails it."""
+"""Each test of billing's contract suite can fail: a broken adapter fails it."""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -84,7 +84,7 @@ class NeedsSomethingToCancel(Planted):
 
 
 class DoesNotReadBack(Planted):
-    """It answers what was ordered in place of what billing holds."""
+    """It returns what was ordered instead of what billing has."""
 
     async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Any:
         try:

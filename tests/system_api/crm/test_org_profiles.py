@@ -1,4 +1,4 @@
-"""Orgs as they are: the same quote is read from each, or what the org lacks is said in plain words."""
+"""Orgs of all profiles: the same quote is read from each, or missing parts are reported in plain words."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -136,7 +136,7 @@ async def test_hidden_field_is_named_and_unavailable(tmp_path: Path) -> None:
 
 
 async def test_a_mapped_currency_that_is_hidden_is_missing(tmp_path: Path) -> None:
-    """Only the standard field says by its absence that the org has one currency."""
+    """Only the standard field's absence means that the org has one currency."""
     fields = SalesforceFields(account=AccountFields(currency="Trade__c"), quote=QuoteFields(currency="Trade__c"))
     async with org_of(tmp_path, "single-currency", fields=fields) as org:
         quote = await refused(org.crm, "find_quote", DEMO)
@@ -175,7 +175,7 @@ async def test_an_org_without_the_package_says_what_to_install(tmp_path: Path) -
 
 
 async def test_a_field_that_is_hidden_later_is_noticed(tmp_path: Path) -> None:
-    """It was described, so it is asked for; Salesforce says INVALID_FIELD, and the org is described again."""
+    """It was described, so it is queried; Salesforce answers INVALID_FIELD, and the org is described again."""
     async with org_of(tmp_path, "hidden-field") as org:
         adapter = org.adapter(fields=SalesforceFields(quote=QuoteFields(start_date="")))
         assert await adapter.find_quote(DEMO) is not None
@@ -347,7 +347,7 @@ async def test_an_org_is_described_once(tmp_path: Path) -> None:
 
 
 class Counting(httpx.AsyncBaseTransport):
-    """The org's network, which remembers what was asked for."""
+    """The org's network, which records the requests."""
 
     def __init__(self, org: Org) -> None:
         self.paths: list[str] = []

@@ -1,4 +1,4 @@
-"""What a quote says beside its products and prices: totals, dates, terms, contacts, shipping. All of it is read."""
+"""The rest of a quote besides products and prices: totals, dates, terms, contacts, shipping."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

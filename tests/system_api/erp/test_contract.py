@@ -1,4 +1,4 @@
-"""Each test of the ERP's contract suite can fail: an adapter that breaks the promise, and no other, fails it."""
+"""Each test of the ERP's contract suite can fail: a broken adapter fails it, and no other test."""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -160,7 +160,7 @@ class LeavesACancellationUnfinished(Planted):
 
 
 class DoesNotReadBack(Planted):
-    """It answers what was ordered in place of what the ERP holds."""
+    """It returns what was ordered instead of what the ERP has."""
 
     async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
         echo = ErpOrder(

@@ -1,4 +1,4 @@
-"""List prices of a real ERP and the simulated billing, side by side."""
+"""List prices of a real ERP and the simulated billing together."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The table of jurisdictions keeps what every tax engine promises; an engine that breaks a promise fails its test."""
+"""The table of jurisdictions passes the contract suite of a tax engine; a broken engine fails its test."""
 
 from pathlib import Path
 from typing import Any

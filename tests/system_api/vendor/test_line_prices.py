@@ -1,4 +1,4 @@
-"""Prices that make a vendor compute the accepted net amount, held against vendors' rounding rules."""
+"""Prices that make a vendor compute the accepted net amount, checked with vendors' rounding rules."""
 
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
@@ -18,7 +18,7 @@ DISCOUNTS = st.decimals(min_value=0, max_value=100, places=2)
 
 
 def accepted(price: Decimal, quantity: Decimal, discount: Decimal, coin: Decimal) -> Decimal:
-    """What a CRM shows for the line: rounded once, half up."""
+    """Return what a CRM shows for the line: rounded once, half up."""
     return (price * quantity * (1 - discount / 100) / coin).quantize(Decimal(1), ROUND_HALF_UP) * coin
 
 
@@ -42,7 +42,7 @@ def test_parts_add_up_to_the_net_amount_at_adjacent_prices(
         assert part.unit_price == part.unit_price.quantize(rule.price_step)
         near = min(abs(part.unit_price - net / quantity), abs(part.unit_price - quoted))
         assert near <= rule.price_step or (part.quantity == 1 and near <= rule.coin)
-        # What is split in two keeps whole units apart: an ERP that counts them takes both parts.
+        # A split keeps whole units: an ERP that counts them accepts both parts.
         assert part.quantity == quantity or any(each.quantity % 1 == 0 for each in parts)
 
 

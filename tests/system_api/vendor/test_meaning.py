@@ -1,4 +1,4 @@
-"""What a vendor's refusal becomes: whom it is about decides, and a seller can read the sentence."""
+"""The error for a vendor's refusal: it depends on whose fault it is, and a seller can read the sentence."""
 
 import ast
 from pathlib import Path
@@ -113,7 +113,7 @@ TOLD = {"detail", "message", "said", "problem"}
 
 
 def sentences() -> list[tuple[str, str]]:
-    """The constant parts of each sentence that our code raises or finds, with where it stands."""
+    """Return the constant parts of each sentence that our code raises or finds, with where it stands."""
     found = []
     for path in sorted([*Path("process_api").rglob("*.py"), *Path("system_api").rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text())):

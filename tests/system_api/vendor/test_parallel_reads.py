@@ -1,4 +1,4 @@
-"""Reads at the same time, and none left behind."""
+"""Parallel reads, none of which is left behind."""
 
 import asyncio
 

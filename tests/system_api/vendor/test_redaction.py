@@ -1,4 +1,4 @@
-"""What a vendor says is told without whom it speaks of."""
+"""Vendors' messages are passed on without persons."""
 
 import pytest
 

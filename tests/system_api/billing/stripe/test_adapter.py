@@ -1,4 +1,4 @@
-"""The Stripe adapter against the simulator of an account, whose search trails its writes."""
+"""The Stripe adapter on the simulator of an account whose search lags behind writes."""
 
 import time
 import uuid
@@ -131,7 +131,7 @@ async def test_tax_rate_is_created_once(
 async def test_archived_tax_rate_is_replaced(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
-    """Stripe replays the answer that made it for a day: every order of the jurisdiction would be refused until then."""
+    """Stripe replays the creation for a day: every order of the jurisdiction would be refused until then."""
     code = f"TEST-{uuid.uuid4().hex[:8]}"
     await started(billing, customer_draft, tax_code=code, tax_percent="7.25")
     rates = stripe_get(stripe_account, "/v1/tax_rates", limit=100)["data"]

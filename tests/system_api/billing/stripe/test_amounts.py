@@ -1,4 +1,4 @@
-"""Amounts, dates and terms of subscriptions in Stripe's simulator: what was accepted is what is invoiced."""
+"""Amounts, dates and terms of subscriptions in Stripe's simulator: the accepted amounts are invoiced."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -29,7 +29,7 @@ from tests.system_api.conftest import Simulator
 def accepted(
     place: int, quantity: str, price: str, discount: str = "0", periods: int = 1, currency: str = "EUR"
 ) -> SubscriptionLine:
-    """A line as the process tier sends it: the accepted amount of an invoice, and the quoted unit price."""
+    """Return a line as the process tier sends it: the accepted amount of an invoice, and the quoted unit price."""
     unit = Decimal(price) * (1 - Decimal(discount) / 100)
     coin = Decimal(1) if currency == "ISK" else Decimal("0.01")
     return SubscriptionLine(

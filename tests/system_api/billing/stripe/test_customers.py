@@ -1,4 +1,4 @@
-"""Which customer of Stripe an account is: by currency, after a deletion, and as the CRM states it now."""
+"""An account's customer in Stripe: by currency, after a deletion, and updated from the CRM."""
 
 import uuid
 from typing import Any
@@ -30,7 +30,7 @@ def changed(draft: CustomerDraft, **values: Any) -> CustomerDraft:
 async def test_customer_that_is_not_indexed_yet_is_found(
     billing: Stripe, customer_draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search knows the older customer only: the one in another currency was made a moment ago."""
+    """The search knows only the older customer, in another currency; the other one was created a moment ago."""
     customers = billing._customers
     made = [
         (await customers.ensure(changed(customer_draft, home_currency="EUR", currency=currency))).vendor_id
@@ -130,7 +130,7 @@ async def test_subscriptions_of_every_currency_are_listed(billing: Stripe, custo
 async def test_a_deleted_customer_is_replaced_the_same_day(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft, knows: bool
 ) -> None:
-    """The idempotency key of the first one still replays the answer that names it."""
+    """The first one's idempotency key still replays its creation."""
     first = (await billing.ensure_customer(customer_draft)).vendor_id
     delete(stripe_account, first)
 

@@ -1,4 +1,4 @@
-"""What the Stripe adapter makes of answers that come from in between, and how it spells its requests."""
+"""The Stripe adapter's errors for all kinds of answers, and the form of its requests."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -148,7 +148,7 @@ NOT_ACTIVATED = (
 async def test_fault_of_our_account_is_no_refusal_of_the_order(
     api: StripeApi, vendor: Scripted, status: int, sentence: str, reason: str
 ) -> None:
-    """Under a status, too, that is a declined card's otherwise."""
+    """Also with a status that otherwise means a declined card."""
     vendor.on("POST", "/v1/subscriptions", said(status, {"error": {"type": "card_error", "message": sentence}}))
 
     with pytest.raises(Unavailable) as raised:

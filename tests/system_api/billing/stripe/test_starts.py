@@ -1,4 +1,6 @@
-"""When a subscription that begins later begins in Stripe, and on which days of the legal entity it is charged then."""
+"""Subscriptions with a later start: their start in Stripe, and their days of charging in the legal entity's time
+zone.
+"""
 
 import calendar
 from datetime import UTC, date, datetime, timedelta
@@ -31,7 +33,7 @@ FIRST_DAY = date(2026, 12, 1)
 
 
 def charged_on(start: date, zone: str, interval: str, periods: int) -> list[date]:
-    """The days, in the zone, on which the first periods begin, by the simulator's calendar."""
+    """Return the days, in the zone, on which the first periods begin, by the simulator's calendar."""
     moment = first_moment(start.isoformat(), ZoneInfo(zone))
     draft = monthly("cus_1", "001QW0000000001AAA", starts_on=start.isoformat(), starts_at=moment, items=[])
     anchor = subscription_params("ord-1-month", draft, {}, "txr_1", now_s=0.0)["trial_end"]

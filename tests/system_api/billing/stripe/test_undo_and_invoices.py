@@ -1,4 +1,4 @@
-"""Taking a subscription's start back, and the invoices that Stripe issued."""
+"""Undoing a subscription's start, and the invoices that Stripe issued."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Stripe's webhooks: what its simulator really sends is understood, and nothing else is."""
+"""Stripe's webhooks: what its simulator really sends is read, and nothing else."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ SECRET = "whsec_0123456789"
 
 @dataclass
 class Receiver:
-    """An endpoint of webhooks: it takes everything and keeps the very bytes."""
+    """A webhook endpoint that accepts everything and keeps the exact bytes."""
 
     url: str = ""
     received: list[tuple[bytes, str]] = field(default_factory=list)

@@ -221,7 +221,7 @@ async def test_an_older_version_never_overwrites_a_newer_one(crm: Salesforce, re
 
 
 async def race_of_two_reports(salesforce_org: Simulator) -> list[OrderStatusReport]:
-    """Two processes both read version 1; the newer report is written first, the older one after it."""
+    """Let two processes read version 1, then write the newer report first and the older one after it."""
     order = order_id()
     both_have_read, newer_is_written = asyncio.Barrier(2), asyncio.Event()
 

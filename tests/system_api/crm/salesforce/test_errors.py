@@ -1,4 +1,4 @@
-"""What the Salesforce adapter makes of answers that a simulator does not give on its own."""
+"""The Salesforce adapter's errors for answers that the simulator does not give by itself."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -42,7 +42,7 @@ async def crm(vendor: Scripted) -> AsyncIterator[Salesforce]:
 
 
 def held(version: int = 3, **fields: Any) -> httpx.Response:
-    """The record as Salesforce has it, by default with what REPORT says, rounded as the org rounds."""
+    """Return the record as Salesforce has it, by default with what REPORT says, rounded as the org rounds."""
     told = {"Status__c": "booked", "Order_Total__c": 1234567.89}
     return said(200, {"Id": "a00QW00000000G8YAI", "Version__c": version, **told, **fields})
 
@@ -274,7 +274,7 @@ async def test_orgs_own_rule_is_distinguished_from_a_newer_version(
 
 
 class Busy(Scripted):
-    """Takes its time over each write, and notes how many it had at once."""
+    """A vendor that is slow at each write, and counts concurrent ones."""
 
     def __init__(self) -> None:
         super().__init__()

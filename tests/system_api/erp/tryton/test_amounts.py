@@ -1,4 +1,4 @@
-"""Amounts, terms and dates of orders in a real Tryton, and in its stand-in: what was accepted is what is booked."""
+"""Amounts, terms and dates of orders in a real Tryton, and in its stand-in: the accepted amounts are booked."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def half_up(value: Decimal) -> Decimal:
 
 
 def ordered(place: int, sku: str, quantity: str, price: str, discount: str = "0", **changes: Any) -> ErpOrderLine:
-    """A line as the process tier sends it: the accepted net amount, and the quoted unit price to four digits."""
+    """Return a line as the process tier sends it: the accepted net amount, and the quoted unit price to four digits."""
     unit = Decimal(price) * (1 - Decimal(discount) / 100)
     line = ErpOrderLine(
         sku=sku,
@@ -89,7 +89,7 @@ async def test_every_line_is_booked_at_its_accepted_amount(
 
 
 async def test_many_prices_quantities_and_discounts_yield_the_accepted_amounts(erp: Tryton, acme: Customer) -> None:
-    """Each of them is one line, so that no two errors make up for each other."""
+    """Each is one line, so that no two errors cancel out."""
     prices, quantities = ("0.01", "0.3333", "4.90", "89.50", "1490.00"), ("1", "7", "150", "2000", "33333")
     discounts = ("0", "0.01", "5", "7.77", "33.33", "99.99")
     cases = [(price, number, off) for price in prices for number in quantities for off in discounts]

@@ -1,4 +1,4 @@
-"""What the Tryton adapter makes of answers as Tryton 8.2 gives them, and of those of something in between."""
+"""The Tryton adapter's errors for answers of Tryton 8.2, and of something in between."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Which customer an account is, in a real Tryton and in its stand-in: blocked, merged, look-alike and moved ones."""
+"""An account's customer in a real Tryton and its stand-in: blocked, merged, similar and moved ones."""
 
 import base64
 import uuid
@@ -30,7 +30,7 @@ def change(rest: RestClient, party: str, **values: Any) -> None:
 
 
 def numbered(rest: RestClient, draft: CustomerDraft, number: str, *, linked: bool = True) -> str:
-    """A party of that number, as the ERP's own people made it: with the account's id on it, or without."""
+    """Return a party of that number, as the ERP's own people made it: with the account's id on it, or without."""
     [country] = rest.search("country.country", [["code", "=", draft.address.country]], ["id"])
     place = {"street": draft.address.street, "postal_code": draft.address.postal_code, "city": draft.address.city}
     identifiers = [{"code": f"SF:{draft.account_id}"}] if linked else []
@@ -50,7 +50,7 @@ def number() -> str:
 
 
 def parties(rest: RestClient, draft: CustomerDraft) -> int:
-    """How many active parties carry the account's id."""
+    """Return how many active parties carry the account's id."""
     return len(rest.search("party.party", [["identifiers.code", "=", f"SF:{draft.account_id}"]], ["id"]))
 
 
@@ -138,7 +138,7 @@ async def test_the_rules_say_whether_a_name_makes_a_likely_duplicate(
 async def test_a_look_alike_is_found_behind_many_others_of_its_city(
     erp: Tryton, rest: RestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pages of two stand for the fifty parties and more that a large city's postal code has."""
+    """Pages of two stand for the fifty and more parties with a large city's postal code."""
     monkeypatch.setattr(tryton_identity, "_NAMES_PAGE", 2)
     monkeypatch.setattr(tryton_identity, "_PAGE", 2)
     place = Address(street="Ring 1", postal_code=f"{uuid.uuid4().hex[:8]}", city="Wien", country="AT")
@@ -284,7 +284,7 @@ async def test_a_sale_is_invoiced_to_the_address_marked_for_it(erp: Tryton, rest
 
 
 def tax_ids(rest: RestClient, party: str) -> list[tuple[str, str]]:
-    """The official identifiers that the ERP shows of a party."""
+    """Return the official identifiers that the ERP shows of a party."""
     fields = ["identifiers.type", "identifiers.code_compact"]
     held = rest.read("party.party", int(party), fields)["identifiers"]
     return sorted((each["type"], each["code_compact"]) for each in held if each["type"])
@@ -326,7 +326,7 @@ async def test_different_tax_id_of_the_same_register_is_refused_before_any_write
 
 
 async def test_a_tax_id_taken_out_of_use_is_put_back_and_not_doubled(erp: Tryton, rest: RestClient) -> None:
-    """As a merge leaves those of the party that is given up with the one that stays."""
+    """A merge deactivates the tax ids of the party that is given up."""
     draft = new_customer()
     customer = await erp.ensure_customer(draft)
     held = rest.read("party.party", int(customer.vendor_id), ["identifiers.id", "identifiers.type"])["identifiers"]

@@ -1,6 +1,6 @@
-"""What nobody has set up in the ERP is no business "no": the order waits for the integration team, who are told what.
+"""Missing set-up in the ERP is no business "no": the order waits for the integration team, with instructions.
 
-The real Tryton is put out of order as an administrator could, so that the sentences are its own.
+The real Tryton's set-up is removed as an administrator could, so that the messages are its own.
 """
 
 import uuid
@@ -53,7 +53,7 @@ def changed(session: TrytonSession, model: str, ids: list[int], **values: Any) -
 
 
 def processed(rest: RestClient, sale: str | None) -> str:
-    """What Tryton says no with when the sale is processed, which its worker does as a rule."""
+    """Return what Tryton says no with when the sale is processed, which its worker does as a rule."""
     with pytest.raises(RestError) as raised:
         rest.act("sale.sale", int(sale or 0), "process")
     return str(raised.value.answer.value["message"])
@@ -191,7 +191,7 @@ async def test_missing_payment_term_for_new_customers_is_a_fault_of_the_set_up(b
 
 @pytest.mark.parametrize(("there", "reason"), [(False, "no_countries"), (True, "no_states")])
 async def test_erp_without_countries_or_states_is_a_fault_of_the_set_up(there: bool, reason: str) -> None:
-    """Tryton's modules bring none: a script of its own imports them, which somebody has to have run."""
+    """Tryton's modules contain none: a script of its own imports them, which somebody must have run."""
     vendor = Scripted().on("GET", "/party.party", said(200, [])).on("GET", "/country.subdivision", said(200, []))
     vendor.on("GET", "/country.country", said(200, [{"id": 1}] if there else []))
     erp = Tryton(tryton_connection("http://tryton.test"), vendor)
@@ -204,7 +204,7 @@ async def test_erp_without_countries_or_states_is_a_fault_of_the_set_up(there: b
     await erp.close()
 
 
-# Of Tryton's own message.xml, with what they are about.
+# Messages from Tryton's own message.xml, with their meaning.
 SENTENCES = [
     ('To continue, you must create a period for the date "11/30/2026" and company "Nord".', "missing_period"),
     ('To continue, you must reopen the fiscal year "2026" of company "Nord" for the date "11".', "missing_period"),

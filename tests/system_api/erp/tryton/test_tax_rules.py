@@ -1,4 +1,4 @@
-"""Which tax the real Tryton's own rules charge, and the types of tax ids that it takes."""
+"""The tax by the real Tryton's own rules, and the types of tax ids that it accepts."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def erp(tryton: TrytonServer) -> AsyncIterator[Tryton]:
 
 @pytest.fixture
 def admin(tryton: TrytonServer) -> TrytonSession:
-    """Whoever keeps the company's taxes."""
+    """A session of the administrator of the company's taxes."""
     access = tryton.credentials
     session = TrytonSession(tryton.url, tryton.database, access.admin_login, access.admin_password)
     session.company = access.tenants["nordwind"].companies["NW-DE"]
@@ -45,13 +45,13 @@ def admin(tryton: TrytonServer) -> TrytonSession:
 
 
 def rule(admin: TrytonSession, *lines: dict[str, Any]) -> int:
-    """A tax rule of the company's with these lines."""
+    """Return a tax rule of the company's with these lines."""
     values = {"name": "Own rule", "company": admin.company, "kind": "sale", "lines": [("create", list(lines))]}
     return admin.create_one("account.tax.rule", values)
 
 
 def reduced(admin: TrytonSession) -> dict[str, Any]:
-    """The values of a new tax of 7 %."""
+    """Return the values of a new tax of 7 %."""
     account = admin.find("account.account", ("code", "=", "2.2.3"), ("company", "=", admin.company))
     return {
         "name": f"R-{uuid.uuid4().hex[:6]}",
@@ -137,7 +137,7 @@ async def test_customers_own_rule_applies(
 async def test_a_rule_exempts_from_the_taxes_that_it_takes_away(
     lines: list[dict[str, Any]], instead_of: list[str] | None
 ) -> None:
-    """An exemption from some taxes names them; one whose conditions an order does not tell is none."""
+    """An exemption from some taxes names them; one that depends on what an order lacks is none."""
 
     def record(line: dict[str, Any]) -> dict[str, Any]:
         taken = {"name": line.get("tax"), "type": "percentage", "rate": {"__class__": "Decimal", "decimal": "0"}}
