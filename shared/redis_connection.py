@@ -178,7 +178,7 @@ class RedisCache:
                 message = await subscription.get_message(timeout=_SILENCE_S)
                 if message is None:
                     if silent:
-                        raise Unavailable("Redis tells nothing any more", vendor=VENDOR)
+                        raise Unavailable("Redis sends nothing any more", vendor=VENDOR)
                     silent += 1
                     await subscription.ping()
                     continue

@@ -24,7 +24,7 @@ from shared.problem import QuotewayError
 
 # The statuses of a flow that has ended or is parked.
 ENDED = frozenset({FlowStatus.succeeded, FlowStatus.rejected, FlowStatus.compensated, FlowStatus.parked})
-_WORKERS_DIED = "{} workers in a row ended while they were at work on this flow, and got nowhere with it."
+_WORKERS_DIED = "{} workers in a row crashed while running this flow, without progress."
 _GIVEN_UP = (
     "Look for what ended those workers (out of memory? a crash in the log?), have it mended, and have the flow tried "
     "again."

@@ -119,7 +119,7 @@ class Saga(Generic[C]):
                     break
                 continue
             if outcome["kind"] == "rejected" and past_pivot:
-                return _parked(step, outcome, "This was refused after there was no way back")
+                return _parked(step, outcome, "This was refused after the point of no return")
             if outcome["kind"] == "rejected":
                 return await self._compensate(flow_id, Ending("rejected", step.name, outcome["reason_code"]))
             return _parked(step, outcome, "" if outcome["kind"] == "decision" else "This did not come to an end")

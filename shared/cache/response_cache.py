@@ -185,7 +185,7 @@ class ResponseCache:
             if self._linked:
                 self._linked = False
                 self.local.clear()
-                _log.warning("Redis tells of no purges: answers are kept for %g s", _UNLINKED_KEPT_S)
+                _log.warning("Redis sends no purges: answers are kept for %g s", _UNLINKED_KEPT_S)
             await asyncio.sleep(_RELINK_S)
 
     def _link(self) -> None:

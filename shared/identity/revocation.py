@@ -121,7 +121,7 @@ class RevocationWatch:
         """Raise Unauthenticated if one of the marks is revoked, Unavailable if the list is too old to tell."""
         if time.monotonic() - self._confirmed_at > self.stale_max_s:
             raise Unavailable(
-                "it cannot be told which tokens are revoked",
+                "the list of revoked tokens is not available",
                 reason_code="revocations_unknown",
                 retry_after_s=_RETRY_AFTER_S,
             )
@@ -142,7 +142,7 @@ class RevocationWatch:
         if age_s <= self.stale_max_s:
             return None
         if age_s == float("inf"):
-            return "which tokens were revoked is not known yet; nobody is let in"
+            return "the list of revoked tokens is not loaded yet; nobody is let in"
         return f"which tokens were revoked has not been known for {age_s:.0f} s; nobody is let in"
 
     async def late(self) -> str | None:

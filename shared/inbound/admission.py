@@ -72,7 +72,7 @@ def admit(load: Load) -> Middleware:
                 again_in_s = random.randint(1, 3)  # noqa: S311 jitter is no secret
                 LOAD_REFUSALS.labels(load_class).inc()
                 raise Unavailable(
-                    "This service has more to do than it can. Nothing was done; come back in a moment.",
+                    "This service is overloaded. Nothing was done; try again in a moment.",
                     reason_code="overloaded",
                     retry_after_s=again_in_s,
                 )

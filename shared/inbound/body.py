@@ -42,7 +42,7 @@ def check_json_body(body: bytes) -> None:
         raise _invalid(f"The body is not JSON: {error}.") from error
     fault = _find_fault(content)
     if fault is not None:
-        raise InvalidRequest("The body cannot be taken.", [fault])
+        raise InvalidRequest("The body is refused.", [fault])
 
 
 def _check_depth(text: str) -> None:

@@ -15,7 +15,7 @@ from shared.problem import Fault
 
 _REQUIRED = "This field is required."
 _UNKNOWN = "There is no field of this name here."
-_FORM = "This does not have the form that is needed."
+_FORM = "This has the wrong format."
 # Nobody mends more than these at once, and a body of 1 MB can have very many.
 FAULTS_MAX = 50
 _NAMES: tuple[tuple[type[inspect.Type], str], ...] = (
@@ -55,7 +55,7 @@ def sentence_of(message: str) -> str:
     if "matching regex" in message:
         return _FORM
     if message.startswith("Invalid enum value"):
-        return f"{message.removeprefix('Invalid enum value').strip()} is none of the values that are possible here."
+        return f"{message.removeprefix('Invalid enum value').strip()} is not one of the allowed values."
     member = re.match(r"Object (missing required|contains unknown) field", message)
     if member:
         return _REQUIRED if member[1] == "missing required" else _UNKNOWN

@@ -67,7 +67,7 @@ class Watched:
         if self._found_at is None:
             return "has not answered yet"
         age_s = time.monotonic() - self._found_at
-        return self._found if age_s <= READY_KNOWN_FOR_S else f"has not been looked at for {age_s:.0f} s"
+        return self._found if age_s <= READY_KNOWN_FOR_S else f"has not been checked for {age_s:.0f} s"
 
     def stop(self) -> None:
         """Stop checking."""
@@ -83,7 +83,7 @@ class Watched:
             self._found = error.detail
         except Exception:  # noqa: BLE001 a defect in one check must not leave the others' findings untold
             _log.exception("a health check failed")
-            self._found = "cannot be looked at"
+            self._found = "cannot be checked"
         self._found_at = time.monotonic()
 
 
@@ -138,7 +138,7 @@ def health_handlers(watch: HealthWatch) -> list[Any]:
         operation_id="getReadiness",
         tags=["health"],
         responses={
-            503: ResponseSpec(Health, generate_examples=False, description="What it cannot do without is missing.")
+            503: ResponseSpec(Health, generate_examples=False, description="Something that the tier needs is missing.")
         },
     )
     async def ready() -> Response[Health]:

@@ -50,7 +50,7 @@ def serve(app: ASGIApp, host: str, port: int, name: str, told: Mapping[str, str]
             listener.bind((host, port))
         except OSError as error:
             sys.stderr.write(
-                f"{name} cannot start: {host} port {port} cannot be listened on ({error.strerror}). "
+                f"{name} cannot start: {host} port {port} is not available ({error.strerror}). "
                 "Stop the program that holds it, or set another host or port.\n"
             )
             sys.exit(2)

@@ -230,8 +230,8 @@ class VendorQuota:
     def _overflow(self, refused: _Refused) -> Unavailable:
         said = {
             "day": f"most of {self.vendor}'s API requests of the day are used up; the rest is kept for orders",
-            "rate": f"{self.vendor} is asked as often as it allows",
-            "concurrency": f"{self.vendor} is working on as many requests of ours as it allows",
+            "rate": f"{self.vendor}'s rate limit is used up",
+            "concurrency": f"{self.vendor}'s limit of concurrent requests is used up",
         }[refused.limit]
         QUOTA_REFUSALS.labels(self.name, refused.limit).inc()
         again_in_s = _DAY_USE_KEPT_S if refused.limit == "day" else max(1, ceil(refused.again_in_s))

@@ -25,7 +25,7 @@ LEASES_WITHOUT_REDIS = Counter(
     "quoteway_quota_leases_without_redis_total",
     "Leases of rate limits and vendor quotas that a process took from its own share, since Redis did not answer.",
 )
-LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed since too many were at work.", ["load_class"])
+LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed because of overload.", ["load_class"])
 CACHE_ANSWERS = Counter(
     "quoteway_cache_answers_total",
     "What the cache said to reads: hit, stale (given while it is renewed), shared (Redis or another asked), miss.",

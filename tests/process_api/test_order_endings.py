@@ -34,7 +34,7 @@ async def test_a_refusal_past_the_pivot_undoes_nothing(process: Process) -> None
     order = await submit_and_end(process)
 
     assert order["status"] == "parked"
-    assert "This was refused after there was no way back" in order["reason"]
+    assert "This was refused after the point of no return" in order["reason"]
     assert [each.state for each in process.system.orders.values()] == [ErpOrderState.confirmed]
     assert {each.status for each in process.system.subscriptions.values()} == {SubscriptionStatus.active}
 

@@ -42,7 +42,7 @@ BY_CODE = {
     "account_closed": Meaning("record", reason_code="payment_declined"),
     # passing
     "payment_method_not_available": Meaning("passing", "Billing cannot reach the customer's bank at the moment."),
-    "rate_limit": Meaning("passing", "Billing is asked as often as it allows."),
+    "rate_limit": Meaning("passing", "Billing's rate limit is used up."),
     "lock_timeout": Meaning("passing", "Billing is working on the same record."),
     "idempotency_key_in_use": Meaning("passing", "Billing is still working on the first request."),
     # our own spelling
@@ -60,7 +60,7 @@ BY_STATUS = {
     402: Meaning("record", reason_code="payment_declined"),
     403: Meaning("setup", "Billing does not let us do this.", "credentials_refused", _KEY),
     409: Meaning("passing", "Billing is still working on the first request."),
-    429: Meaning("passing", "Billing is asked as often as it allows.", "rate_limit"),
+    429: Meaning("passing", "Billing's rate limit is used up.", "rate_limit"),
 }
 BY_SENTENCE = {
     # 404 or 400 without a code, told apart by the beginning of Stripe's message.

@@ -44,7 +44,7 @@ class StripeInvoices:
         unknown ones, so that a caller could find out which ids exist in the account.
         """
         if cursor is not None and not await self._is_of(customer, cursor):
-            raise InvalidRequest("The cursor is none that a page of these invoices gave.")
+            raise InvalidRequest("The cursor is not from a page of these invoices.")
         params = {
             "customer": customer,
             "limit": limit,

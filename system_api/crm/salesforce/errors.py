@@ -23,7 +23,7 @@ _DAY_QUOTA_RETRY_S = 3600
 # and the other one won; the retry finds its record. No other field of ours is unique.
 _TRANSIENT = {
     "UNABLE_TO_LOCK_ROW": ("row_locked", "is busy with a record that this one belongs to"),
-    "DUPLICATE_VALUE": ("concurrent_upsert", "was told of this record twice at once"),
+    "DUPLICATE_VALUE": ("concurrent_upsert", "got two reports of this record at once"),
     "SERVER_UNAVAILABLE": ("unavailable", "is not available at the moment"),
     "QUERY_TIMEOUT": ("query_timeout", "took too long to answer"),
     "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE": ("unavailable", "is being maintained"),

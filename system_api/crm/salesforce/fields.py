@@ -36,7 +36,7 @@ def checked(value: T, what: str) -> T:
 
 
 def _told(content: Any, fault: Fault) -> str:
-    """Return one fault, such as "Line 2 (SENSOR-TEMP), quantity "-1": This does not have the form that is needed."."""
+    """Return one fault, such as "Line 2 (SENSOR-TEMP), quantity "-1": This has the wrong format."."""
     names = fault.pointer.split("/")[1:]
     words: list[str] = []
     found = content

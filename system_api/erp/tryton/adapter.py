@@ -132,7 +132,7 @@ class Tryton:
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
         """Return the party's invoices from this company, newest first. The cursor is the last invoice's id."""
         if cursor is not None and not (cursor.isdecimal() and len(cursor) <= _CURSOR_DIGITS_MAX):
-            raise InvalidRequest("The cursor is none that a page of invoices gave.")
+            raise InvalidRequest("The cursor is not from a page of invoices.")
         party = await self._parties.find(account_id)
         if party is None:
             return InvoicePage(invoices=[])

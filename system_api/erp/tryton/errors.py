@@ -23,7 +23,7 @@ BY_STATUS = {
     405: Meaning("setup", "There is no ERP at our address.", "not_found_here", _ACCESS),
     # 423: another transaction changed the record. 429: failed logins slow us down. Nothing was done in either case.
     423: Meaning("passing", "The ERP is working on the same record.", "concurrent_change"),
-    429: Meaning("passing", "The ERP slows us down.", "rate_limit"),
+    429: Meaning("passing", "The ERP limits our requests.", "rate_limit"),
 }
 # Confirming locks whole tables without waiting; the second of two is refused with nothing done.
 LOCKED = ("could not obtain lock", Meaning("passing", "The ERP is working on another order.", "row_locked"))

@@ -188,7 +188,7 @@ async def test_new_process_lets_nobody_in_until_it_has_the_list(
         with pytest.raises(Unavailable) as refusal:
             await authenticator.authenticate(token)
         assert (refusal.value.reason_code, refusal.value.retry_after_s) == ("revocations_unknown", 2)
-    assert await watch.ready() == "which tokens were revoked is not known yet; nobody is let in"
+    assert await watch.ready() == "the list of revoked tokens is not loaded yet; nobody is let in"
     assert await watch.late() is None
 
     revoker.away = False

@@ -55,7 +55,7 @@ class Bounded(msgspec.Struct):
     reason: Annotated[str, Meta(pattern=r"^[a-c]+$(?!\n)", min_length=3, max_length=5)] = "abc"
 
 
-FORM = "This does not have the form that is needed."
+FORM = "This has the wrong format."
 GOOD: dict[str, Any] = {"recordId": "001", "currency": "EUR"}
 
 
@@ -177,7 +177,7 @@ def test_faults_agree_with_the_decoder_for_any_type(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ("Expected `str` matching regex '^[a-z]+$(?!\\n)'", "This does not have the form that is needed."),
+        ("Expected `str` matching regex '^[a-z]+$(?!\\n)'", "This has the wrong format."),
         ("Expected `int`, got `str`", "Expected a whole number, got a text."),
         ("Expected `int | null`, got `str`", "Expected a whole number or null, got a text."),
         ("Expected `int` >= 1", "Expected a whole number of at least 1."),
@@ -185,7 +185,7 @@ def test_faults_agree_with_the_decoder_for_any_type(kind: Any) -> None:
         ("Expected `str` of length <= 64", "Expected a text of at most this length: 64."),
         ("Object missing required field `a`", "This field is required."),
         ("Object contains unknown field `a`", "There is no field of this name here."),
-        ("Invalid enum value 'x'", "'x' is none of the values that are possible here."),
+        ("Invalid enum value 'x'", "'x' is not one of the allowed values."),
     ],
 )
 def test_what_the_decoder_says_of_a_parameter_becomes_a_sentence(said: str, sentence: str) -> None:

@@ -151,7 +151,7 @@ async def test_hanging_check_shows_its_last_result_then_fails(monkeypatch: pytes
     assert (before.status, at_once.status) == ("ready", "ready")
     assert later.missing == {"database": "does not answer within 0 s"}
     assert later.degraded == {"erp": "does not answer within 0 s"}
-    assert forgotten.missing["database"].startswith("has not been looked at for")
+    assert forgotten.missing["database"].startswith("has not been checked for")
 
 
 async def test_before_anything_is_known_a_tier_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,4 +171,4 @@ async def test_a_check_with_a_defect_hides_none_of_the_others() -> None:
     answer = await ask({"database": fine}, vendors={"erp": broken, "crm": failing})
 
     assert answer.status_code == 200
-    assert answer.json()["degraded"] == {"erp": "cannot be looked at", "crm": "the ERP does not answer"}
+    assert answer.json()["degraded"] == {"erp": "cannot be checked", "crm": "the ERP does not answer"}

@@ -57,7 +57,7 @@ def test_a_taken_port_is_one_sentence_and_status_2() -> None:
 
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert ended.stderr.startswith(f"The thing cannot start: 127.0.0.1 port {port} cannot be listened on")
+    assert ended.stderr.startswith(f"The thing cannot start: 127.0.0.1 port {port} is not available")
     assert len(ended.stderr.splitlines()) == 1
 
 

@@ -119,5 +119,5 @@ async def test_cursor_of_another_customer_is_refused_like_an_unknown_one(
     await billing.ensure_customer(other)
 
     for cursor in (page.invoices[0].vendor_id, "in_nobodys"):
-        with pytest.raises(InvalidRequest, match="The cursor is none that a page of these invoices gave"):
+        with pytest.raises(InvalidRequest, match="The cursor is not from a page of these invoices"):
             await billing.list_invoices(other.account_id, open_only=False, limit=1, cursor=cursor)
