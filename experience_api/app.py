@@ -25,7 +25,7 @@ from shared.limits.rate_limit import open_rate_limiter
 from shared.operations.versions import mount
 from shared.outbound.http_client import Transport
 
-# What people and their pages need, many times over; a client stands for all users of one Salesforce org.
+# Many times what people and their pages need; one client stands for all users of a Salesforce org.
 RATE_LIMITS = (
     "tenant=30000/minute, client=12000/minute, user=600/minute, "
     "read=12000/minute, write=3000/minute, expensive=3000/minute"
@@ -44,7 +44,10 @@ def create_app(
     issuer_transport: Transport | None = None,
     audit_log: Appendable | None = None,
 ) -> Litestar:
-    """The application. The transports replace the network, and `audit_log` PostgreSQL, where tests wire up a tier."""
+    """Return the application.
+
+    Tests replace the network with the transports, and PostgreSQL with `audit_log`.
+    """
     signing_keys = SigningKeys(settings.experience_signing_keys_file, "experience_signing_keys_file")
     signer = TransactionTokenSigner(signing_keys, settings.experience_client_id, settings.trust_domain)
     feed = RevocationFeed(settings.process_url, process_transport)

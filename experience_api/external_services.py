@@ -1,7 +1,7 @@
-"""The experience API as Salesforce External Services can import it: OpenAPI 3.0, made from our 3.1 document.
+"""Converts the experience API's document to OpenAPI 3.0, which Salesforce External Services can import.
 
-A down-conversion, not a relabel: what 3.0 cannot say is said otherwise, and what this does not know it refuses rather
-than pass on, since Salesforce would drop it in silence.
+This is a conversion, not a relabelling: what 3.0 lacks is expressed differently, and an unknown construct is refused,
+since Salesforce would drop it silently.
 """
 
 import re
@@ -16,7 +16,7 @@ _ABOUT = (
     "For Salesforce External Services. Authenticate with a Named Credential: External Services ignores what a document"
     " says of security, so this one says nothing."
 )
-# Words of JSON Schema that mean the same in both.
+# JSON Schema's keywords that mean the same in both.
 _SAME = frozenset(
     """
     type format pattern minLength maxLength minimum maximum multipleOf minItems maxItems enum
@@ -24,17 +24,17 @@ _SAME = frozenset(
     default description deprecated title
     """.split()  # noqa: SIM905 a list of words reads better as text
 )
-# Python's end of text. In the dialect of OpenAPI it changes nothing, and a look-ahead is not for every reader.
+# Python's end-of-text pattern: it changes nothing in OpenAPI's dialect, and not every reader knows look-ahead.
 _END = re.compile(r"\$\(\?!\\n\)$")
 _OPERATION_MEMBERS = frozenset({"operationId", "summary", "description", "tags", "deprecated"})
 
 
 class ProfileError(Exception):
-    """The document says something that OpenAPI 3.0 cannot say; the message names it and its place."""
+    """A construct that OpenAPI 3.0 cannot express; the message names it and its place."""
 
 
 def salesforce_profile(document: Document) -> Document:
-    """The profile of an experience document: its guarded operations, in plain JSON. Raises ProfileError."""
+    """Return the profile of an experience document: its guarded operations, in plain JSON. Raises ProfileError."""
     paths: Document = {}
     for path, methods in document["paths"].items():
         kept = {
@@ -103,7 +103,7 @@ def _parameter(parameter: Document, where: str) -> Document:
 
 def _answer(document: Document, answer: Document, where: str) -> Document:
     found: Document = {"description": answer["description"]}
-    # An ETag that is not the record's own version is a cache's validator, which nobody there could send back.
+    # An ETag that is not the record's own version is a cache's validator, which External Services could not send back.
     headers = {
         name: header
         for name, header in answer.get("headers", {}).items()
@@ -156,7 +156,7 @@ def _schema(schema: Document, where: str) -> Document:
 
 
 def _optional(schema: Document, choices: list[Document], where: str) -> Document:
-    """3.1 says "a value or null" as a choice; 3.0 says `nullable`."""
+    """Convert "a value or null", a choice in 3.1, to `nullable` of 3.0."""
     values = [choice for choice in choices if choice != {"type": "null"}]
     if len(values) != 1 or len(values) == len(choices):
         raise ProfileError(f"{where}: a choice of types cannot be a property in Apex.")
@@ -179,7 +179,7 @@ def _properties(value: Document, where: str) -> Document:
 
 
 def _additional(value: Any, where: str) -> Document:
-    # A closed type is the service's own business: External Services builds what it sends from the properties alone.
+    # Closed types are checked by the service: External Services builds requests from the properties alone.
     return {} if isinstance(value, bool) else {"additionalProperties": _schema(value, where)}
 
 
@@ -192,7 +192,7 @@ _CONVERSIONS: dict[str, Callable[[Any, str], Document]] = {
     "exclusiveMinimum": lambda value, _: {"minimum": value, "exclusiveMinimum": True},
     "exclusiveMaximum": lambda value, _: {"maximum": value, "exclusiveMaximum": True},
     "pattern": lambda value, _: {"pattern": _END.sub("$", value)},
-    # OpenAPI 3.0 takes no empty list here.
+    # OpenAPI 3.0 allows no empty list here.
     "required": lambda value, _: {"required": value} if value else {},
 }
 

@@ -1,4 +1,4 @@
-"""What an order's status and its reason mean, in the words of a sales user."""
+"""The meaning of an order's status and reason, in a sales user's words."""
 
 from collections.abc import Sequence
 
@@ -120,7 +120,7 @@ def next_step(status: OrderStatus, reason_code: str | None = None, *, delayed: b
 
 
 def ask_again_after_s(status: OrderStatus) -> int:
-    """In how many seconds a client should ask for the status again; 0 where it will not change any more."""
+    """Return after how many seconds a client should poll again; 0 if the status is final."""
     if status in FINISHED:
         return 0
     return 60 if status is OrderStatus.parked else 2

@@ -1,6 +1,6 @@
-"""What the process API answers, as far as this tier reads it.
+"""The process API's answers, as far as this tier reads them.
 
-A tolerant reader: fields that the process API adds later are passed over.
+A tolerant reader: fields that the process API adds later are ignored.
 """
 
 from enum import StrEnum
@@ -18,7 +18,7 @@ from shared.canonical import (
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Immutable, with camelCase names; unknown fields are passed over."""
+    """An immutable struct with camelCase names; unknown fields are ignored."""
 
 
 class Amount(_Answer, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ class Amount(_Answer, frozen=True, kw_only=True):
 
 
 class AcceptedOrder(_Answer, frozen=True, kw_only=True):
-    """The order that a submission stands for."""
+    """The order behind a submission."""
 
     order_id: str
     status: OrderStatus
@@ -56,7 +56,7 @@ class OrderDelay(_Answer, frozen=True, kw_only=True):
 
 
 class Fault(_Answer, frozen=True, kw_only=True):
-    """One thing that keeps a quote from being ordered."""
+    """A reason why a quote cannot be ordered."""
 
     code: str
     message: str
@@ -73,7 +73,7 @@ class Unchecked(_Answer, frozen=True, kw_only=True):
 
 
 class Readiness(_Answer, frozen=True, kw_only=True):
-    """Whether a quote could be ordered now, and all that keeps it from that."""
+    """Whether a quote could be ordered now, and every reason against it."""
 
     quote_id: str
     quote_revision: int
@@ -176,7 +176,7 @@ class AccountPart(_Answer, frozen=True, kw_only=True):
 
 
 class CreditPart(_Answer, frozen=True, kw_only=True):
-    """The credit; none where the ERP does not know the customer yet."""
+    """The credit; None if the ERP does not know the customer yet."""
 
     status: PartStatus
     reason: str | None = None
@@ -184,7 +184,7 @@ class CreditPart(_Answer, frozen=True, kw_only=True):
 
 
 class OpenOrder(_Answer, frozen=True, kw_only=True):
-    """An order that is not finished, or waits for a person."""
+    """An order that has not ended, or waits for a person."""
 
     order_id: str
     quote_id: str
@@ -194,7 +194,7 @@ class OpenOrder(_Answer, frozen=True, kw_only=True):
 
 
 class OrdersPart(_Answer, frozen=True, kw_only=True):
-    """The orders under way."""
+    """The open orders."""
 
     status: PartStatus
     reason: str | None = None
@@ -202,7 +202,7 @@ class OrdersPart(_Answer, frozen=True, kw_only=True):
 
 
 class InvoicesPart(_Answer, frozen=True, kw_only=True):
-    """The unpaid invoices, and what they come to in each currency; not all of them unless `complete`."""
+    """The unpaid invoices, and their totals per currency; not all of them unless `complete`."""
 
     status: PartStatus
     complete: bool

@@ -1,4 +1,4 @@
-"""The experience tier's way to the process API: within the time a Salesforce caller waits, and never a write twice."""
+"""The experience tier's client of the process API: within a Salesforce caller's time limit, and never a write twice."""
 
 import asyncio
 import time
@@ -31,11 +31,11 @@ from shared.seller_words import in_sellers_words
 from shared.telemetry.tracing import traced
 
 T = TypeVar("T")
-# Apex gives a callout 10 s unless told otherwise, so every operation answers within 8 (VENDORS.md, rule 11); half a
-# second of that is ours, for mapping and sending the answer.
+# Apex gives a callout 10 s by default, so every operation answers within 8 (rule 11 of openapi/salesforce_rules.py);
+# half a second of that is for mapping and sending the answer.
 ANSWER_WITHIN_S = 8
 DEADLINE_S = ANSWER_WITHIN_S - 0.5
-# What a caller is told to wait where the process API does not say.
+# The Retry-After for callers if the process API sends none.
 RETRY_AFTER_S = 5
 _PEER = "process API"
 _SAME_KEY = "Send the same request again with the same Idempotency-Key: it cannot order twice"
@@ -43,9 +43,9 @@ _SAME_KEY = "Send the same request again with the same Idempotency-Key: it canno
 
 @dataclass(frozen=True)
 class Caller:
-    """For whom a call is made, on whose behalf, and by when its answer must be here (monotonic seconds).
+    """The caller of a request: its tenant and user, and its deadline (monotonic seconds).
 
-    `anew`: it wants no answer from a cache, in whichever tier.
+    `anew`: it wants no cached answer from any tier.
     """
 
     tenant: str
@@ -55,8 +55,8 @@ class Caller:
 
     @classmethod
     def of(cls, request: Request[Principal, Any, Any]) -> Self:
-        """The caller of a request; its time runs from the moment the request came in."""
-        # As the policies left it: the framework would make objects of it first.
+        """Return the caller of a request; its time runs from the moment the request came in."""
+        # Read from the raw scope: the framework would create objects of it first.
         scope = request.scope
         principal: Principal = scope["user"]
         state = scope["state"]
@@ -66,7 +66,7 @@ class Caller:
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What a user saw of a quote: the total, where the caller says it, and the currency that it was shown in."""
+    """What a user saw of a quote: the total, if the caller states it, and its currency."""
 
     expected_total: str | None = None
     expected_currency: str | None = None
@@ -84,11 +84,12 @@ class _ReadinessRequest(Seen, frozen=True, kw_only=True):
 @traced()
 @dataclass(frozen=True)
 class ProcessClient:
-    """Calls the process API for a caller's tenant, with this service's own token, and says on whose behalf.
+    """Calls the process API for a caller's tenant, with this service's own token and the acting user's transaction
+    token.
 
-    What a caller can act on comes through as the process API raised it: InvalidRequest, NotFound, Conflict,
-    IdempotencyMismatch, Rejected. Reads raise Unavailable where there is no answer in time, the write OutcomeUnknown
-    once it was sent.
+    Errors that a caller can act on are raised as the process API raised them: InvalidRequest, NotFound, Conflict,
+    IdempotencyMismatch, Rejected. Without an answer in time, reads raise Unavailable, and the write OutcomeUnknown once
+    it was sent.
     """
 
     client: OutboundClient
@@ -98,7 +99,7 @@ class ProcessClient:
     async def submit_order(
         self, caller: Caller, idempotency_key: str, quote_id: str, quote_revision: int, seen: Seen
     ) -> AcceptedOrder:
-        """Start the order of a quote revision, or find the one that the key or the revision stands for already."""
+        """Start the order of a quote revision, or return the one that the key or the revision already has."""
         body = _OrderSubmission(quote_id=quote_id, quote_revision=quote_revision, **msgspec.structs.asdict(seen))
         headers = {"Idempotency-Key": idempotency_key}
         try:
@@ -108,21 +109,21 @@ class ProcessClient:
             raise OutcomeUnknown(told, reason_code=error.reason_code, vendor_said=error.for_operators) from error
 
     async def get_order(self, caller: Caller, order_id: str) -> Order:
-        """An order with its timeline."""
+        """Return an order with its timeline."""
         return await self._send(caller, "GET", path_of("/v1/orders/{}", order_id), Order)
 
     async def get_overview(self, caller: Caller, account_id: str) -> Overview:
-        """What every system knows of an account."""
+        """Return what every system knows of an account."""
         return await self._send(caller, "GET", path_of("/v1/accounts/{}/overview", account_id), Overview)
 
     async def get_credit_status(self, caller: Caller, account_id: str) -> Credit:
-        """The customer's credit."""
+        """Return the customer's credit."""
         return await self._send(caller, "GET", path_of("/v1/accounts/{}/credit-status", account_id), Credit)
 
     async def list_invoices(
         self, caller: Caller, account_id: str, *, open_only: bool, page_size: int, cursor: str
     ) -> InvoicePage:
-        """A page of invoices; an empty cursor asks for the first."""
+        """Return a page of invoices; an empty cursor asks for the first."""
         params: dict[str, Any] = {"openOnly": str(open_only).lower(), "limit": page_size}
         if cursor:
             params["cursor"] = cursor
@@ -131,20 +132,20 @@ class ProcessClient:
         )
 
     async def preview_pricing(self, caller: Caller, quote_id: str) -> PricingPreview:
-        """A quote's prices in every system."""
+        """Return a quote's prices in every system."""
         return await self._send(
             caller, "POST", path_of("/v1/quotes/{}/pricing-preview", quote_id), PricingPreview, reads=True
         )
 
     async def check_readiness(self, caller: Caller, quote_id: str, quote_revision: int | None, seen: Seen) -> Readiness:
-        """Everything that would keep a quote from being ordered now."""
+        """Return every reason why a quote could not be ordered now."""
         body = _ReadinessRequest(quote_revision=quote_revision, **msgspec.structs.asdict(seen))
         return await self._send(
             caller, "POST", path_of("/v1/quotes/{}/readiness", quote_id), Readiness, body=body, reads=True
         )
 
     async def ready(self) -> str | None:
-        """None if the process API can serve, else what it lacks."""
+        """Return None if the process API can serve, else what it lacks."""
         response = await self.client.send("GET", "/health/ready")
         return None if response.is_success else f"the {_PEER} is not ready"
 
@@ -189,7 +190,7 @@ class ProcessClient:
         response = await self._send_with_token(caller, call)
         if response.status_code != 401:
             return response
-        # Refused at the door, so nothing happened: a token that was revoked, or whose key was rotated.
+        # Refused before anything happened: the token was revoked, or its key rotated.
         self.tokens.forget(caller.tenant)
         return await self._send_with_token(caller, call)
 
@@ -224,7 +225,7 @@ class ProcessClient:
 
 @dataclass(frozen=True)
 class _Call:
-    """One request to the process API; `safe` where it changes nothing."""
+    """One request to the process API; `safe` if it changes nothing."""
 
     method: str
     path: str
@@ -234,7 +235,7 @@ class _Call:
     safe: bool
 
     def no_answer(self, detail: str, *, reason_code: str = "") -> Unavailable | OutcomeUnknown:
-        """What it means that no usable answer came after this was sent."""
+        """Return the error for a missing or unusable answer."""
         if self.safe:
             code = reason_code or "unavailable"
             return Unavailable(detail, reason_code=code, vendor=_PEER, retry_after_s=RETRY_AFTER_S)
@@ -251,7 +252,7 @@ def connect_process(
     process_transport: Transport | None,
     issuer_transport: Transport | None,
 ) -> ProcessClient:
-    """The client for the process API that `settings` names."""
+    """Return the client for the process API that `settings` names."""
     tokens = ServiceTokens(
         settings.issuer_metadata_url,
         settings.experience_client_id,

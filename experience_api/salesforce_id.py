@@ -1,8 +1,8 @@
 """Salesforce record ids: 15 case-sensitive characters, or 18 whose last three say which of the 15 are capitals.
 
-Salesforce takes and shows both forms. Two spellings of one quote must not become two orders, so an id is brought to its
-18-character form before anything is made of it.
-Source: Salesforce's knowledge article on converting 15-character ids to 18-character ids.
+Salesforce accepts and shows both forms. Two spellings of one quote must not become two orders, so every id is converted
+to its 18-character form first. Source: Salesforce's knowledge article on converting 15-character ids to 18-character
+ids.
 """
 
 import string
@@ -16,7 +16,7 @@ _SHORT, _LONG, _GROUP = 15, 18, 5
 
 
 def canonical_id(value: str, pointer: str) -> str:
-    """The 18-character form of a 15- or 18-character id. Raises InvalidRequest, at `pointer`, where it is no id.
+    """Return the 18-character form of a 15- or 18-character id. Raises InvalidRequest, at `pointer`, where it is no id.
 
     The last three characters restore capitals that a spreadsheet or a URL has lost.
     """

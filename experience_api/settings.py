@@ -34,5 +34,5 @@ class ExperienceSettings(InboundSettings, frozen=True, kw_only=True):
     trust_domain: TrustDomain = "quoteway"
 
     def client_secret(self) -> str:
-        """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""
+        """Return the OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""
         return read_secret(self.experience_client_secret_file, "experience_client_secret_file")

@@ -1,6 +1,6 @@
-"""Breaking changes between a published OpenAPI document and today's, without any tool but Python.
+"""Finds breaking changes between a published OpenAPI document and today's, in Python only.
 
-This is the floor that every build stands on; oasdiff (openapi/oasdiff.py) looks as well where Node is.
+Every build runs this; oasdiff (openapi/oasdiff.py) checks as well if Node is installed.
 """
 
 from datetime import date
@@ -12,9 +12,9 @@ from shared.contract.document import resolved
 
 
 def breaking_changes(published: Document, today: Document, *, on: date) -> list[str]:
-    """A sentence for each change that a client of the published document can notice. `on`: the day of the comparison.
+    """Return a sentence for each change that a client of the published document can notice.
 
-    An operation may go once its published sunset has passed.
+    `on` is the day of the comparison: an operation may be removed once its published sunset has passed.
     """
     if published["openapi"].split(".")[:2] != today["openapi"].split(".")[:2]:
         return [f"OpenAPI {published['openapi']} and {today['openapi']} cannot be compared."]
@@ -31,13 +31,13 @@ def breaking_changes(published: Document, today: Document, *, on: date) -> list[
 
 
 class _Comparison:
-    """Of one operation."""
+    """The comparison of one operation."""
 
     def __init__(self, published: Document, today: Document, where: str) -> None:
         self.published, self.today, self.where = published, today, where
 
     def changes(self, before: Document, after: Document) -> list[str]:
-        """What has changed for a client."""
+        """Return what has changed for a client."""
         found = []
         if before["operationId"] != after["operationId"]:
             found.append(f"{self.where}: its operationId was {before['operationId']}, is {after['operationId']}.")
@@ -126,10 +126,10 @@ class _Comparison:
 
 
 def incompatible_event(published: Document, today: Document) -> list[str]:
-    """A sentence for each way in which an event's consumers break.
+    """Yield a sentence for each way in which an event's consumers break.
 
-    Consumers of the published schema meet today's events, and consumers of today's schema those that a stream still
-    holds: both have to fit.
+    Consumers of the published schema receive today's events, and consumers of today's schema receive those that a
+    stream still holds: both have to fit.
     """
     old, new = Side(published, published, old=True), Side(today, today, old=False)
     title = f"event {published.get('title', '?')}"

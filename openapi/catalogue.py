@@ -1,6 +1,6 @@
-"""The API catalogue: one page of everything that is published, from the documents themselves.
+"""Builds the API catalogue: one page of everything that is published, from the documents themselves.
 
-Static and without anything from elsewhere: it can be opened from a folder, mailed, or served.
+The page is static and self-contained: it can be opened from a folder, mailed, or served.
 """
 
 import tomllib
@@ -12,7 +12,7 @@ from typing import Any
 from openapi.documents import Document, operations_of
 from shared.events import EVENTS
 
-# Kept by hand, and the page says so: a document of a callee does not know its callers.
+# Kept by hand, as the page says: an operation's document does not know its callers.
 _CONSUMERS = tomllib.loads((Path(__file__).resolve().parents[1] / "docs" / "api-consumers.toml").read_text())
 CONSUMERS: dict[str, str] = _CONSUMERS["called_by"]
 CONSUMERS_OWNER: str = _CONSUMERS["owner"]
@@ -34,7 +34,7 @@ code{font:12.5px ui-monospace,monospace}.verb{font-weight:700;color:var(--mark)}
 
 
 def catalogue(documents: dict[str, Document], published: dict[str, str], *, on: date) -> str:
-    """The page. `published`: the number under which each document is published; `on`: the day it was made."""
+    """Return the page. `published`: the number under which each document is published; `on`: today's date."""
     sections = [_section(name, document, published.get(name)) for name, document in sorted(documents.items())]
     links = "".join(f'<a href="#{name}">{name}</a>' for name in sorted(documents))
     return (
@@ -107,5 +107,5 @@ def _events() -> str:
 
 
 def numbers_of(documents: dict[str, Any]) -> dict[str, str]:
-    """The number of each document."""
+    """Return the number of each document."""
     return {name: document["info"]["version"] for name, document in documents.items()}

@@ -1,4 +1,4 @@
-"""What changed between two documents, in words for their readers. What breaks is the gate's business, not this."""
+"""Describes the changes between two documents for their readers. Breaking changes are the gate's business."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _WORDS = frozenset({"description", "summary", "title", "examples", "example", "c
 
 
 def changes_between(before: Document, after: Document) -> list[str]:
-    """A sentence for each change; `Words …` where nothing but descriptions and examples changed."""
+    """Return a sentence for each change; `Words …` if only descriptions and examples changed."""
     if "paths" in before:
         found = _operations(before, after) + _members("type", _schemas(before), _schemas(after))
     elif "channels" in before:
@@ -57,7 +57,7 @@ def _members(kind: str, before: Document, after: Document) -> list[str]:
 
 
 def _bare(value: Any) -> Any:
-    """Without words and numbers of versions."""
+    """Return the document without words and version numbers."""
     if isinstance(value, dict):
         return {name: _bare(inner) for name, inner in value.items() if name not in _WORDS and name != "info"}
     return [_bare(inner) for inner in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Walks over the parts of a document: its schemas, their properties, and what an answer's body holds."""
+"""Walks the parts of a document: its schemas, their properties, and the bodies of answers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +12,13 @@ _SCHEMAS = ("items", "additionalProperties", "not")
 
 
 def named_schemas(document: Document) -> dict[str, Document]:
-    """The types of a document."""
+    """Return the types of a document."""
     schemas: dict[str, Document] = document["components"]["schemas"]
     return schemas
 
 
 def all_schemas(document: Document) -> Iterator[tuple[str, Document]]:
-    """Every schema with its place: of the types, parameters, bodies, answers and headers, and those inside them."""
+    """Yield every schema with its place: of types, parameters, bodies, answers and headers, and nested ones."""
     for name, schema in named_schemas(document).items():
         yield from _with_inner(name, schema)
     for path, method, operation in operations_of(document):
@@ -48,14 +48,14 @@ def _with_inner(where: str, schema: Document) -> Iterator[tuple[str, Document]]:
 
 
 def properties(document: Document) -> Iterator[tuple[str, str, Document]]:
-    """Every property of every type: the type's name, its own, and its schema."""
+    """Yield every property of every type: the type's name, its own, and its schema."""
     for name, schema in named_schemas(document).items():
         for property_name, described in schema.get("properties", {}).items():
             yield name, property_name, described
 
 
 def body_properties(document: Document, answer: Document) -> set[str]:
-    """The properties in the body of an answer."""
+    """Return the properties in the body of an answer."""
     found: set[str] = set()
     for media in answer.get("content", {}).values():
         found |= set(resolved(document, media["schema"]).get("properties", {}))
@@ -63,7 +63,7 @@ def body_properties(document: Document, answer: Document) -> set[str]:
 
 
 def nodes(value: Any, where: str) -> Iterator[tuple[str, Document]]:
-    """Every object in a document, with its place."""
+    """Yield every object in a document, with its place."""
     if isinstance(value, dict):
         yield where, value
         for name, inner in value.items():
@@ -74,7 +74,7 @@ def nodes(value: Any, where: str) -> Iterator[tuple[str, Document]]:
 
 
 def recursions(document: Document) -> list[str]:
-    """A sentence for each type that contains itself."""
+    """Return a sentence for each type that contains itself."""
     inside = {
         name: {
             inner["$ref"].rsplit("/", 1)[1]

@@ -1,4 +1,4 @@
-"""Every tier's documents, made from its code: what the generator writes and everything else reads."""
+"""Builds every tier's documents from its code, for the generator and all other tools."""
 
 import tempfile
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 _NOWHERE = "http://127.0.0.1:1"
 _AUDIT_NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 _REDIS_NOWHERE = "redis://127.0.0.1:1/0"
-# The system tier needs one connection to start; which one makes no difference to what it publishes.
+# The system tier needs one connection to start; any will do, since the contract does not depend on it.
 _CONNECTIONS = """
 [[connection]]
 tenant = "none"
@@ -37,7 +37,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class TierDocuments:
-    """A tier, the application that it is, and its documents by name (`experience-v1`)."""
+    """A tier, its application, and its documents by name (`experience-v1`)."""
 
     tier: str
     app: Litestar
@@ -45,7 +45,7 @@ class TierDocuments:
 
 
 def tier_documents() -> list[TierDocuments]:
-    """Every tier's documents. No server is started, nothing is connected."""
+    """Return every tier's documents. No server is started, nothing is connected."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         secret, connections, keys = (Path(folder, name) for name in ("secret", "connections.toml", "keys.json"))
@@ -59,7 +59,7 @@ def tier_documents() -> list[TierDocuments]:
 
 
 def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterator[tuple[str, Litestar]]:
-    """Each tier's name and application."""
+    """Yield each tier's name and application."""
     metadata_url = f"{_NOWHERE}/.well-known/openid-configuration"
     yield (
         "experience",
@@ -102,12 +102,12 @@ def tier_apps(secret_file: str, connections_file: str, keys_file: str) -> Iterat
 
 
 def formatted(document: Any) -> str:
-    """A document as it is committed: keys sorted, indented, so that a difference can be read."""
+    """Return a document in its committed form: sorted keys, indented, so that diffs are readable."""
     return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=2).decode() + "\n"
 
 
 def operations_of(document: Document) -> Iterator[tuple[str, str, Document]]:
-    """Path, method and description of every operation."""
+    """Yield path, method and description of every operation."""
     for path, methods in sorted(document["paths"].items()):
         for method, operation in sorted(methods.items()):
             yield path, method, operation

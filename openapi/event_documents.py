@@ -1,4 +1,4 @@
-"""The events as documents: a JSON Schema for each, and one AsyncAPI 3 document of the stream that carries them.
+"""The documents of the events: a JSON Schema for each, and one AsyncAPI 3 document of their stream.
 
 They are CloudEvents 1.0 in JSON mode, each in the field `event` of an entry of the tenant's Redis stream.
 """
@@ -32,7 +32,10 @@ _DESCRIPTIONS = {
 
 
 def event_schema(event: type[EventData]) -> Document:
-    """The JSON Schema of an event with its envelope. A consumer has to pass over members that it does not know."""
+    """Return the JSON Schema of an event with its envelope.
+
+    Consumers must ignore members that they do not know.
+    """
     _, definitions = msgspec.json.schema_components((CloudEvent, event), ref_template=_DEFINITIONS)
     described = definitions.pop("CloudEvent")
     body = definitions.pop(event.__name__)
@@ -40,7 +43,7 @@ def event_schema(event: type[EventData]) -> Document:
         name: {**schema, **({"description": _DESCRIPTIONS[name]} if name in _DESCRIPTIONS else {})}
         for name, schema in described["properties"].items()
     }
-    # What has a default is still always sent.
+    # A member with a default is always sent, too.
     required = sorted(properties)
     properties["type"] = {"const": event.event_type, "description": event.meaning}
     properties["specversion"] = {"const": "1.0"}
@@ -68,7 +71,7 @@ def event_schema(event: type[EventData]) -> Document:
 
 
 def _inlined(value: Any, definitions: Document) -> Any:
-    """The same without references, which consumers' tools resolve differently: the types of events are small."""
+    """Return the schema without references, which tools resolve differently: the types of events are small."""
     if isinstance(value, list):
         return [_inlined(inner, definitions) for inner in value]
     if not isinstance(value, dict):
@@ -80,13 +83,13 @@ def _inlined(value: Any, definitions: Document) -> Any:
 
 
 def recorded_examples(event: type[EventData]) -> list[Any]:
-    """What a running sandbox published of this kind (`python -m sandbox.contract_examples`)."""
+    """Return the events of this kind that a running sandbox published (`python -m sandbox.contract_examples`)."""
     path = EXAMPLES / f"{event.event_type}.json"
     return [json.loads(path.read_bytes())] if path.exists() else []
 
 
 def asyncapi_document() -> Document:
-    """The AsyncAPI 3 document: one channel, the tenant's stream, and one message for each event."""
+    """Return the AsyncAPI 3 document: one channel, the tenant's stream, and one message for each event."""
     messages = {_message_name(event): _message(event) for event in EVENTS}
     return {
         "asyncapi": "3.0.0",
@@ -135,7 +138,7 @@ def asyncapi_document() -> Document:
 def _message(event: type[EventData]) -> Document:
     schema = event_schema(event)
     examples = schema.pop("examples", [])
-    del schema["$schema"]  # of the drafts that AsyncAPI's tools know, and these words mean the same in both
+    del schema["$schema"]  # a draft that AsyncAPI's tools know; the words used here mean the same in both
     message: Document = {
         "name": event.event_type,
         "title": event.event_type,
@@ -155,6 +158,6 @@ def _message_name(event: type[EventData]) -> str:
 
 
 def event_files() -> dict[Path, Document]:
-    """Every event's schema and the AsyncAPI document, by path."""
+    """Return every event's schema and the AsyncAPI document, by path."""
     schemas = {EVENTS_FOLDER / f"{event.event_type}.json": event_schema(event) for event in EVENTS}
     return {**schemas, ASYNCAPI: asyncapi_document()}

@@ -1,10 +1,10 @@
-"""The gate before a release: nothing that is published may break.
+"""The gate before a release: no published contract may break.
 
     python -m openapi.gate                 today's documents against openapi/published/
-    python -m openapi.gate --with-oasdiff  and by oasdiff too, where Node and its package are to be had
+    python -m openapi.gate --with-oasdiff  by oasdiff too, if Node and its package are available
 
-What it cannot compare fails: a file of a kind that it does not know, a word that it cannot judge, a document that is
-gone. Only a document that was never published has nothing to be compared with, and is named.
+What it cannot compare fails: an unknown kind of file, an unknown word, a document that was removed. A document that was
+never published has nothing to be compared with, and is listed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ Compare = Callable[[Document, Document, date], list[str]]
 
 @dataclass
 class Verdict:
-    """What the comparison found: changes that break, and documents that nothing was published of."""
+    """The result of the comparison: breaking changes, and documents that were never published."""
 
     breaks: dict[str, list[str]] = field(default_factory=dict)
     new: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def compare_folders(published: Path, today: Path, *, on: date) -> Verdict:
-    """Compare every document of one folder with its like in the other."""
+    """Compare every document of one folder with the one of that name in the other."""
     verdict = Verdict()
     before, after = contract_files(published), contract_files(today)
     for name in sorted({*before, *after}):
@@ -59,7 +59,7 @@ def compare_folders(published: Path, today: Path, *, on: date) -> Verdict:
 
 
 def contract_files(folder: Path) -> dict[str, Path]:
-    """Every file that is a contract, by its name in the folder. The rest of the folder is code and pages."""
+    """Return every file that is a contract, by its name in the folder, without code and pages."""
     found = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -87,7 +87,7 @@ def _compare_files(compare: Compare, before: Path, after: Path, on: date) -> lis
 
 
 def comparison_of(name: str) -> Compare | None:
-    """How documents of that name are compared; None where nobody knows."""
+    """Return the function that compares documents of that name; None if there is none."""
     if name.endswith(".salesforce.json"):
         return _compare_profiles
     if name.startswith("events/") and name.endswith(".json"):
@@ -130,7 +130,7 @@ def _compare_asyncapi(before: Document, after: Document, _: date) -> list[str]:
 
 
 def main() -> int:
-    """Compare, and say what breaks. Returns the exit status."""
+    """Compare, and print what breaks. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m openapi.gate", description="Nothing that is published may break.")
     parser.add_argument("--with-oasdiff", action="store_true", help="ask oasdiff too; skipped where Node is absent")
     with_oasdiff = parser.parse_args().with_oasdiff
@@ -150,7 +150,7 @@ def main() -> int:
 
 
 def ask_oasdiff(verdict: Verdict) -> None:
-    """Add what oasdiff finds to the verdict; where it cannot be had, say why."""
+    """Add oasdiff's findings to the verdict; if it is not available, say why."""
     pairs = [name for name in verdict.compared if "-v" in name]
     for name in pairs:
         try:

@@ -1,9 +1,9 @@
 """The published contracts, generated from code and committed: OpenAPI for each tier and version, events, operations.
 
     python -m openapi.generate --write    write them
-    python -m openapi.generate --check    fail where the code and the committed documents differ
+    python -m openapi.generate --check    fail if the code and the committed documents differ
 
-It imports all tiers, which no tier may do: that is why it lives here and not in `shared`.
+It imports all tiers, which no tier may do: so it is here and not in `shared`.
 """
 
 import argparse
@@ -20,7 +20,10 @@ OPERATIONS = FOLDER / "operations.txt"
 
 
 def generate() -> dict[Path, str]:
-    """Every generated file's text, by path. Raises ContractError where an operation lacks what its contract needs."""
+    """Return every generated file's text, by path.
+
+    Raises ContractError if an operation lacks something that its contract needs.
+    """
     documents = {name: document for tier in tier_documents() for name, document in tier.documents.items()}
     files = {FOLDER / f"{name}.json": formatted(document) for name, document in documents.items()}
     files |= {path: formatted(document) for path, document in event_files().items()}
@@ -31,7 +34,7 @@ def generate() -> dict[Path, str]:
 
 
 def salesforce_profiles(documents: dict[str, Document]) -> dict[Path, Document]:
-    """What Salesforce imports, by path: a profile of each version of the experience API."""
+    """Return the documents for Salesforce by path: a profile of each version of the experience API."""
     return {
         FOLDER / f"{name}.salesforce.json": salesforce_profile(document)
         for name, document in documents.items()
@@ -48,7 +51,7 @@ def _operation_lines(name: str, document: Document) -> list[str]:
 
 
 def main() -> int:
-    """Write or check. Returns the exit status."""
+    """Write or check the documents. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m openapi.generate", description="The published documents.")
     action = parser.add_mutually_exclusive_group(required=True)
     action.add_argument("--write", action="store_true", help="write the documents")
@@ -68,7 +71,7 @@ def main() -> int:
 
 
 def _settle(path: Path, text: str, *, writing: bool) -> int:
-    """Write or show one file's difference. Returns 1 where there is one."""
+    """Write one file, or show its difference. Returns 1 if there is one."""
     committed = path.read_text() if path.exists() else ""
     if committed == text:
         return 0

@@ -8,12 +8,12 @@ from openapi.documents import FOLDER
 
 INSTALLED = FOLDER.parent / "build" / "node"
 _INSTALL_TIMEOUT_S = 300
-# Not `npm ci`: it wants every machine's build of oasdiff in the lock, and npm writes only that of its own.
+# Not `npm ci`: it needs every platform's build of oasdiff in the lock, and npm only writes its own.
 _INSTALL = ["npm", "install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund"]
 
 
 class Unavailable(Exception):
-    """A tool cannot be had here; the message is the reason."""
+    """A tool is not available; the message is the reason."""
 
 
 def node_tool(name: str) -> Path:

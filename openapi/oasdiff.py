@@ -1,4 +1,4 @@
-"""oasdiff, the widest catalogue of breaking changes to OpenAPI documents, asked where Node is present."""
+"""Runs oasdiff, the widest catalogue of breaking changes to OpenAPI documents, if Node is installed."""
 
 import json
 import subprocess
@@ -13,12 +13,15 @@ _WARNING = 2
 
 
 def oasdiff_breaking(before: Path, after: Path) -> list[str]:
-    """What breaks between two documents. Raises Unavailable where there is no oasdiff, ValueError in its own words."""
+    """Return what breaks between two documents.
+
+    Raises Unavailable if oasdiff is missing, ValueError with its own message if it fails.
+    """
     return [text for level, text in _changes("breaking", before, after) if level >= _WARNING]
 
 
 def oasdiff_changelog(before: Path, after: Path) -> list[str]:
-    """Every change between two documents. Raises as `oasdiff_breaking`."""
+    """Return every change between two documents. Raises as `oasdiff_breaking`."""
     return [text for _, text in _changes("changelog", before, after)]
 
 

@@ -1,7 +1,7 @@
 """`make publish`: move the published contracts forward to what the code says.
 
-Refuses what breaks a published document, and a document that changed under the same number. Then it copies the
-documents to openapi/published/, writes down what changed, and makes the catalogue page anew.
+It refuses changes that break a published document, and changes without a new number. Then it copies the documents to
+openapi/published/, adds to the changelog, and rebuilds the catalogue page.
 """
 
 import json
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 class PublishError(Exception):
-    """It must not be published; the message says why and what to do."""
+    """The document must not be published; the message says why and what to do."""
 
 
 def publish(today: Path, published: Path, *, on: date) -> list[str]:
@@ -52,7 +52,7 @@ def publish(today: Path, published: Path, *, on: date) -> list[str]:
 
 
 def require_newer(name: str, old: Document, new: Document, changes: list[str]) -> None:
-    """Raise PublishError unless the number has grown: the middle part for anything new, the last for mere words."""
+    """Raise PublishError unless the number has grown: the middle part for anything new, the last for words only."""
     was, now = (_parts(document["info"]["version"], name) for document in (old, new))
     adds = any(not change.startswith("Words") for change in changes)
     enough = now[:2] > was[:2] if adds else now > was
@@ -83,7 +83,7 @@ def _write_changelog(path: Path, moved: list[tuple[str, list[str]]], on: date) -
 
 
 def write_catalogue(on: date) -> None:
-    """Make the catalogue page from what is published."""
+    """Rebuild the catalogue page from what is published."""
     documents = {
         name.removesuffix(".json"): json.loads(path.read_bytes())
         for name, path in contract_files(PUBLISHED).items()

@@ -1,4 +1,4 @@
-"""What Salesforce External Services takes, one lint for each rule: the incident in its docstring, and the way out.
+"""Lint rules for Salesforce External Services; each docstring tells the incident and the way out.
 
 They run on the profile (experience_api/external_services.py) at every check of the contracts.
 """
@@ -24,7 +24,7 @@ NOT_IN_3_0 = frozenset(
     else propertyNames examples contentEncoding contentMediaType $dynamicRef $schema webhooks
     """.split()  # noqa: SIM905 a list of words reads better as text
 )
-# Apex's reserved words (Apex Developer Guide, "Reserved Keywords"), those reserved for later among them.
+# Apex's reserved words (Apex Developer Guide, "Reserved Keywords"), including those reserved for later.
 APEX_RESERVED_WORDS = frozenset(
     """
     abstract activate and any array as asc autonomous begin bigdecimal blob boolean break bulk by byte case cast catch
@@ -36,12 +36,12 @@ APEX_RESERVED_WORDS = frozenset(
     throw time transaction trigger true try type undelete update upsert using virtual void webservice when where while
     """.split()  # noqa: SIM905 a hundred words read better as text
 )
-# RFC 9457 names it so; Salesforce's own importer renames it, and no Apex of ours reads it.
+# RFC 9457's name; Salesforce's importer renames it, and none of our Apex reads it.
 EXEMPT = frozenset({("Problem", "type")})
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 OPERATION_ID = re.compile(r"[a-z][A-Za-z0-9]{0,59}")
 MONEY = re.compile(r"(.*[a-z])?([Aa]mount|[Pp]rice|[Qq]uantity|[Pp]ercent)([A-Z].*)?")
-# What a client sees in a header elsewhere, and where it has to be in the body here.
+# What other clients find in a header must be in the body here.
 IN_THE_BODY = {
     "ETag": "version",
     "Location": "statusUrl",
@@ -52,7 +52,7 @@ ANONYMOUS_ARRAY_ITEMS = frozenset({"string", "integer", "boolean"})
 
 
 def rule_1_is_openapi_3_0(document: Document, _: Document | None) -> list[str]:
-    """External Services reads OpenAPI 3.0.
+    """Check that the document is OpenAPI 3.0, the version that External Services reads.
 
     A 3.1 document that was only relabelled imports without an error and loses every nullable property: `type` as a
     list is not understood. Way out: experience_api/external_services.py converts; teach it the construct.
@@ -68,7 +68,7 @@ def rule_1_is_openapi_3_0(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_2_is_small_enough(document: Document, _: Document | None) -> list[str]:
-    """An org takes 10 MB a document and 3,000 active operations in all, so ours stay small.
+    """Check the size: an org takes 10 MB a document and 3,000 active operations in all.
 
     A document over the limit fails to register with a message about something else. Way out: a document for each
     capability.
@@ -81,9 +81,9 @@ def rule_2_is_small_enough(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_3_methods_and_bodies(document: Document, _: Document | None) -> list[str]:
-    """Only GET, POST, PUT, PATCH and DELETE are imported, and Apex sends no body with a GET.
+    """Check the methods: only GET, POST, PUT, PATCH and DELETE are imported, and Apex sends no body with a GET.
 
-    A search with a body on GET arrived without its criteria and answered with everything. Way out: POST.
+    A search with a body on GET arrived without its criteria and returned everything. Way out: POST.
     """
     found = []
     for path, method, operation in operations_of(document):
@@ -95,7 +95,7 @@ def rule_3_methods_and_bodies(document: Document, _: Document | None) -> list[st
 
 
 def rule_4_media_types(document: Document, _: Document | None) -> list[str]:
-    """Only `application/json`, forms and `text/plain` are known; an unknown media type drops the whole operation.
+    """Check media types: `application/json`, forms and `text/plain`. An unknown one drops the whole operation.
 
     Errors as `application/problem+json` made every operation vanish from Flow. Way out: the experience tier answers
     problems as plain JSON unless `application/problem+json` is asked for.
@@ -114,7 +114,7 @@ def rule_4_media_types(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_5_headers_are_in_the_body(document: Document, _: Document | None) -> list[str]:
-    """A Flow sees the body of an answer, never its headers.
+    """Check that headers are repeated in the body: a Flow never sees an answer's headers.
 
     A Flow polled without a pause, since Retry-After was only a header. Way out: `ETag` as `version`, `Location` as
     `statusUrl`, `Retry-After` as `retryAfterSeconds`, the deprecation as `warnings`, a replay as `replayed`.
@@ -135,7 +135,7 @@ def rule_5_headers_are_in_the_body(document: Document, _: Document | None) -> li
 
 
 def rule_6_names(document: Document, _: Document | None) -> list[str]:
-    """Operations become Apex methods and schemas Apex classes: their names have to be identifiers, unique, short.
+    """Check names: operations become Apex methods and schemas Apex classes, so they are unique, short identifiers.
 
     `get-order` and `getOrder` became one method, and the later won. Way out: camelCase, 60 characters at most. Headers
     are exempt.
@@ -160,7 +160,7 @@ def rule_6_names(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_7_reserved_words(document: Document, _: Document | None) -> list[str]:
-    """A property named as an Apex keyword does not compile, and Apex does not tell capitals from small letters.
+    """Check property names: Apex keywords do not compile, and Apex ignores case.
 
     `currency` and `order` as properties let the registration through and broke every generated class. Way out:
     `currencyIsoCode`, `orderId`. RFC 9457's `type` is exempt.
@@ -184,7 +184,7 @@ def rule_7_reserved_words(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_8_types_are_plain(document: Document, _: Document | None) -> list[str]:
-    """Every property has one type that Apex has, and every list has items with a name or a plain type.
+    """Check that every property has one type that Apex has, and every list has named or plain items.
 
     A property with `oneOf` became an Object whose members no Flow can reach; a recursive type failed the import. Way
     out: a struct of its own, an empty text instead of null.
@@ -212,10 +212,10 @@ def rule_8_types_are_plain(document: Document, _: Document | None) -> list[str]:
 
 
 def rule_9_money_text_and_emptiness(document: Document, _: Document | None) -> list[str]:
-    """Money and quantities are text with a pattern, descriptions are short, and an answer is never without a body.
+    """Check that money and quantities are text with a pattern, descriptions short, and answers never empty.
 
-    0.1 + 0.2 in Apex, a description cut in the middle, and a 204 that a Flow takes for a fault. Way out: decimal
-    strings; 1,333 characters; `{}` or `[]`.
+    The incidents: 0.1 + 0.2 in Apex, a description cut in the middle, and a 204 that a Flow takes for a fault. Way out:
+    decimal strings; 1,333 characters; `{}` or `[]`.
     """
     found = []
     for schema, name, described in properties(document):
@@ -235,9 +235,10 @@ def rule_9_money_text_and_emptiness(document: Document, _: Document | None) -> l
 
 
 def rule_10_nothing_registered_is_taken_away(document: Document, published: Document | None) -> list[str]:
-    """Salesforce refuses to register a newer document that lacks what a Flow or Apex may use.
+    """Check that nothing registered is removed: Salesforce refuses a newer document that lacks what a Flow or Apex may
+    use.
 
-    A renamed operation kept an org on a document of last year, with nobody told. Way out: a new version beside the old.
+    A renamed operation kept an org on last year's document, and nobody noticed. Way out: a new version beside the old.
     Without a published document there is nothing to compare with.
     """
     if published is None:
@@ -268,7 +269,7 @@ def rule_10_nothing_registered_is_taken_away(document: Document, published: Docu
 
 
 def rule_11_answers_in_time(document: Document, _: Document | None) -> list[str]:
-    """Apex waits 10 s for an answer unless told otherwise, so each operation answers within 8 or is 202 and polled.
+    """Check that each operation answers within 8 s, or is 202 and polled: Apex waits 10 s by default.
 
     A slow ERP made a Lightning page fail after 10 s although the order was taken. Way out: 202 with `statusUrl`.
     """
@@ -284,9 +285,9 @@ def rule_11_answers_in_time(document: Document, _: Document | None) -> list[str]
 
 
 def rule_12_says_nothing_of_security(document: Document, _: Document | None) -> list[str]:
-    """External Services ignores `security`: a Named Credential decides, whatever the document says.
+    """Check that the document has no `security`: External Services ignores it, and a Named Credential decides.
 
-    A team believed that the scheme in the document was in force. Way out: say nothing, and let the service refuse.
+    A team believed that the scheme in the document was in force. Way out: leave it out, and let the service refuse.
     """
     found = ["The document names security schemes."] if "securitySchemes" in document["components"] else []
     found += ["The document has a security requirement."] if "security" in document else []
@@ -314,6 +315,6 @@ RULES: tuple[Rule, ...] = (
 
 
 def lint(document: Document, published: Document | None) -> dict[str, list[str]]:
-    """What each rule found, by its name; rules that found nothing are left out."""
+    """Return the findings by rule; rules without findings are left out."""
     findings = {rule.__name__: rule(document, published) for rule in RULES}
     return {name: found for name, found in findings.items() if found}

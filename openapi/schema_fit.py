@@ -1,9 +1,10 @@
-"""Whether every value of one JSON Schema is a value of another: the question behind every breaking change.
+"""Checks whether every value of one JSON Schema is a value of another, on which every breaking change depends.
 
-What we receive fits if all that clients send under the published schema is taken under the new one; what we send fits
-if all that we send under the new schema is expected under the published one. One comparison serves both, and events.
+What we receive fits if everything that clients send under the published schema is accepted under the new one; what we
+send fits if everything that we send under the new schema is expected under the published one. One comparison serves
+both, and events.
 
-A word that this does not know how to compare is a finding: nothing passes unchecked.
+A keyword that this cannot compare is a finding: nothing passes unchecked.
 """
 
 from collections.abc import Iterator
@@ -24,26 +25,26 @@ _COMPARED = frozenset(
 )
 _LOWER = ("minLength", "minimum", "exclusiveMinimum", "minItems", "minProperties")
 _UPPER = ("maxLength", "maximum", "exclusiveMaximum", "maxItems", "maxProperties")
-# Either the same on both sides or not comparable.
+# Equal on both sides, or not comparable.
 _EQUAL = ("pattern", "format", "multipleOf", "uniqueItems", "exclusiveMinimum", "exclusiveMaximum")
 _ANY_TYPE = frozenset({"string", "number", "integer", "boolean", "array", "object", "null"})
 
 
 @dataclass(frozen=True)
 class Side:
-    """A schema, and the document that its references lead into. `old`: it is the published one."""
+    """A schema, and the document that its references point into. `old`: it is the published one."""
 
     document: Document
     schema: Document
     old: bool
 
     def at(self, schema: Document) -> "Side":
-        """Another schema of the same document."""
+        """Return another schema of the same document."""
         return Side(self.document, schema, self.old)
 
 
 def misfits(sender: Side, receiver: Side, where: str) -> list[str]:
-    """A sentence for each way in which a value of the sender's schema is none of the receiver's."""
+    """Yield a sentence for each way in which a value of the sender's schema is none of the receiver's."""
     senders = list(_alternatives(sender))
     receivers = list(_alternatives(receiver))
     found: list[str] = []
@@ -51,7 +52,7 @@ def misfits(sender: Side, receiver: Side, where: str) -> list[str]:
         unknown = _unknown_words(one.schema, where)
         if unknown:
             return unknown
-        # Of several that it could be meant for, the nearest tells best what is wrong.
+        # Among several alternatives, the nearest explains best what is wrong.
         attempts = sorted((_misfits_of_one(one, other, where) for other in receivers), key=len)
         found += attempts[0]
     for other in receivers:
@@ -60,7 +61,7 @@ def misfits(sender: Side, receiver: Side, where: str) -> list[str]:
 
 
 def _alternatives(side: Side) -> Iterator[Side]:
-    """The schemas of which a value has to meet one: choices and lists of types taken apart, references followed."""
+    """Yield the schemas of which a value must meet one: choices and type lists are split, references resolved."""
     schema = dict(resolved(side.document, side.schema))
     if "allOf" in schema and len(schema["allOf"]) == 1:
         inner = schema.pop("allOf")[0]

@@ -1,4 +1,4 @@
-"""Spectral's view of the documents: `spectral:oas`, `spectral:asyncapi` and the OWASP ruleset, where Node is present.
+"""Runs Spectral on the documents: `spectral:oas`, `spectral:asyncapi` and the OWASP ruleset, if Node is installed.
 
     python -m openapi.spectral
 
@@ -16,13 +16,13 @@ _TIMEOUT_S = 540
 
 
 def spectral_errors() -> int:
-    """Lint every document. Returns the exit status: 0 where there is no error. Raises Unavailable."""
+    """Lint every document. Returns the exit status: 0 if there is no error. Raises Unavailable."""
     spectral = node_tool("spectral")
     profiles = sorted(FOLDER.glob("*.salesforce.json"))
     others = sorted(set(FOLDER.glob("*.json")) - set(profiles))
     status = 0
     for ruleset, documents in (("spectral.yaml", others), ("spectral.salesforce.yaml", profiles)):
-        # A ruleset finds the packages that it extends from where it stands.
+        # A ruleset finds the packages that it extends relative to its own place.
         shutil.copyfile(FOLDER / ruleset, INSTALLED / ruleset)
         print(f"Spectral: {len(documents)} documents under {ruleset} …", flush=True)
         done = subprocess.run(  # noqa: S603 its arguments are files of ours
@@ -35,7 +35,7 @@ def spectral_errors() -> int:
 
 
 def main() -> int:
-    """Lint. 0 without errors, and where Spectral cannot be had, which is said with its reason."""
+    """Lint. Returns 0 without errors, and if Spectral is not available, with the reason printed."""
     try:
         status = spectral_errors()
     except Unavailable as error:

@@ -1,4 +1,4 @@
-"""The process API: orchestration, business state, events. It only puts flows into the queue; workers run them."""
+"""The process API: orchestration, business state, events. It only enqueues flows; workers run them."""
 
 from pathlib import Path
 
@@ -51,12 +51,12 @@ from shared.limits.rate_limit import open_rate_limiter
 from shared.operations.versions import Version, mount
 from shared.outbound.http_client import Transport
 
-# The experience tier is one client for everyone behind it.
+# The experience tier is one client for all users behind it.
 RATE_LIMITS = (
     "tenant=60000/minute, client=60000/minute, user=1200/minute, "
     "read=60000/minute, write=12000/minute, expensive=12000/minute, address=6000/minute"
 )
-# The experience API is ours: it bears to be asked more often than an issuer, so that its key may change at any moment.
+# The experience API is ours and may be asked more often than an issuer, so that its key can change at any time.
 KEYS_REFETCH_MIN_S = 5.0
 VERSIONS = {
     "v1": Version(
@@ -107,7 +107,10 @@ def create_app(
     experience_transport: Transport | None = None,
     audit_log: Appendable | None = None,
 ) -> Litestar:
-    """The application. The transports replace the network, and `audit_log` PostgreSQL, where tests wire up a tier."""
+    """Return the application.
+
+    Tests replace the network with the transports, and PostgreSQL with `audit_log`.
+    """
     store = Store(settings.database_url)
     system = connect_system(settings, system_transport, issuer_transport)
     orders = Orders(store)
@@ -190,7 +193,7 @@ def create_app(
 def connect_users(
     settings: ProcessSettings, revocations: RevocationWatch, transport: Transport | None
 ) -> TransactionTokenVerifier | None:
-    """What believes the users that the experience API hands on; None where its keys are not known."""
+    """Return the verifier of the experience API's transaction tokens; None if the address of its keys is not set."""
     if not settings.transaction_token_jwks_url:
         return None
     keys = PublishedKeys(

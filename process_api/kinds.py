@@ -1,4 +1,4 @@
-"""Every business process there is. A further one is a folder of its own, and its line here."""
+"""The list of all business processes. Another one is a folder of its own, and a line here."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The configuration of the legal entities: one file, `legal_entities.toml`, typed, every fault named at start.
+"""The configuration of the legal entities: `legal_entities.toml`, typed; all faults are reported at start.
 
     [[legal_entity]]
     tenant = "nordwind"
@@ -14,8 +14,8 @@
     [legal_entity.payment_terms]        # the quote's words -> the ERP's term and the days that billing grants
     "Net 30" = { erp = "30 days net", days = 30 }
 
-A legal entity that the file does not name has the defaults: UTC, English, no shipping or rounding product. The file's
-hash is kept with each flow, so that a later reader knows by which rules it ran.
+A legal entity that is not in the file has the defaults: UTC, English, no shipping or rounding product. The file's hash
+is stored with each flow, so that its rules can be found later.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ Days = Annotated[int, Meta(ge=0, le=730)]
 
 
 class PaymentTerm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a quote's payment terms are called in the ERP, and the days until an invoice of billing is due."""
+    """A quote's payment term: its name in the ERP, and the days until billing's invoices are due."""
 
     erp: Text
     days: Days
@@ -69,18 +69,18 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class LegalEntities:
-    """Every legal entity's rules, and the hash of the file that they came from."""
+    """Every legal entity's rules, and the hash of their file."""
 
     entities: dict[tuple[str, str], LegalEntity] = field(default_factory=dict)
     digest: str = ""
 
     def of(self, tenant: str, code: str) -> LegalEntity:
-        """The legal entity's rules; the defaults where the file does not name it."""
+        """Return the legal entity's rules; the defaults if it is not in the file."""
         return self.entities.get((tenant, code)) or LegalEntity(tenant=tenant, code=code)
 
 
 def load_legal_entities(path: Path | None) -> LegalEntities:
-    """The rules in the TOML file at `path`; none for None. Raises SettingsError with every fault in it."""
+    """Return the rules in the TOML file at `path`; none for None. Raises SettingsError with every fault in it."""
     if path is None:
         return LegalEntities()
     try:

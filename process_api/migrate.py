@@ -1,4 +1,4 @@
-"""Bring the database up to date: `python -m process_api.migrate`. Run it before a new version's processes start."""
+"""Migrates the database: `python -m process_api.migrate`. Run it before a new version's processes start."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ from process_api.database.row_security import GRANT_WORKFLOW_QUEUE
 from process_api.database.store import sqlalchemy_url
 from shared.settings import load_settings_or_exit
 
-# Within a few minutes some moment comes in which nobody holds the table for long; if not, somebody must look.
+# Within a few minutes there is a time when nobody holds the table for long; if not, a person must look.
 LOCK_ATTEMPTS_MAX = 30
 LOCK_PAUSE_S = 5.0
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -32,14 +32,14 @@ _WAITING = (
     "Another migration of this database is under way; waiting for its end. (pg_locks says whose it is: locktype "
     "'advisory'.)\n"
 )
-# The connection that has the turn says nothing meanwhile: it is kept, and ended within a minute of its machine's end.
+# The connection with the lock is silent meanwhile: it is kept open, and ends within a minute of its machine's end.
 _KEPT_WHILE_ALIVE = (
     "-cidle_session_timeout=0 -ctcp_keepalives_idle=30 -ctcp_keepalives_interval=10 -ctcp_keepalives_count=3"
 )
 
 
 class MigrationSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the migration needs."""
+    """The settings of the migration."""
 
     database_url: Annotated[str, Meta(pattern="^postgresql://", description="PostgreSQL 15+ that is to be migrated")]
 
@@ -53,9 +53,9 @@ def alembic_config(database_url: str) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Bring our tables to that revision. A migration that cannot have a table's lock at once tries again, a few times.
+    """Migrate our tables to that revision. A migration that cannot lock a table at once is retried a few times.
 
-    Raises sqlalchemy.exc.OperationalError where it never gets it, or the database does not answer.
+    Raises sqlalchemy.exc.OperationalError if it never gets the lock, or the database does not answer.
     """
     for attempt in range(1, LOCK_ATTEMPTS_MAX + 1):
         try:
@@ -70,9 +70,9 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 
 
 def migrate(database_url: str) -> None:
-    """Bring our tables and the workflow engine's to the newest version. Running it again changes nothing.
+    """Migrate our tables and the workflow engine's to the newest version. Repeating it changes nothing.
 
-    One that is already under way in this database is waited for. Raises as `upgrade`.
+    Waits for a migration of this database that is already running. Raises as `upgrade`.
     """
     with _one_at_a_time(database_url):
         upgrade(database_url)
@@ -80,7 +80,7 @@ def migrate(database_url: str) -> None:
 
 
 def prepare_workflows(database_url: str) -> None:
-    """Bring the workflow engine's tables to the newest version, and let the application queue flows in them."""
+    """Migrate the workflow engine's tables, and let the application enqueue flows in them."""
     DBOS.migrate(sqlalchemy_url(database_url))
     engine = create_engine(sqlalchemy_url(database_url))
     with engine.begin() as connection:
@@ -90,14 +90,14 @@ def prepare_workflows(database_url: str) -> None:
 
 @contextmanager
 def _one_at_a_time(database_url: str) -> Iterator[None]:
-    """Two migrations beside each other would each make what the other makes. The turn ends with its connection."""
+    """Hold the migration lock: two migrations at once would create the same things. It ends with its connection."""
     engine = create_engine(
         sqlalchemy_url(database_url), isolation_level="AUTOCOMMIT", connect_args={"options": _KEPT_WHILE_ALIVE}
     )
     try:
         with engine.connect() as connection:
             for asked in count():
-                # Asked for again and again: a statement that waits is one that an index built concurrently waits for.
+                # Polled: a statement that waits for the lock would itself block a concurrent index build.
                 if connection.scalar(_TAKE_TURN):
                     break
                 if asked % _TELL_EVERY == 0:

@@ -14,7 +14,7 @@ _Percentage = Annotated[float, Meta(ge=0, le=100)]
 
 
 class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
-    """What the process API and its worker need to start."""
+    """The settings of the process API and its worker."""
 
     issuer_metadata_url: Annotated[str, Meta(pattern="^https?://", description="the issuer's metadata address")]
     database_url: Annotated[
@@ -164,9 +164,9 @@ class ProcessSettings(InboundSettings, frozen=True, kw_only=True):
     trust_domain: TrustDomain = "quoteway"
 
     def client_secret(self) -> str:
-        """The OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""
+        """Return the OAuth client secret. Raises SettingsError where its file cannot be read or is empty."""
         return read_secret(self.process_client_secret_file, "process_client_secret_file")
 
     def legal_entities(self) -> LegalEntities:
-        """Each legal entity's rules. Raises SettingsError with every fault of their file."""
+        """Return each legal entity's rules. Raises SettingsError with every fault of their file."""
         return load_legal_entities(Path(self.legal_entities_file) if self.legal_entities_file else None)

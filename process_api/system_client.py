@@ -1,4 +1,4 @@
-"""The process tier's way to the system tier: canonical types in and out, errors of the three families."""
+"""The process tier's client of the system tier: canonical types, and errors of the three families."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -75,8 +75,8 @@ class _Subscriptions(msgspec.Struct, frozen=True):
 class SystemClient:
     """Calls the system API for a tenant, with this service's own token.
 
-    Reads raise Unavailable, writes also Rejected and OutcomeUnknown. No method repeats a write. `before_write` is
-    asked before each write is sent, and may raise: a worker that has lost its lease writes nothing any more.
+    Reads raise Unavailable, writes also Rejected and OutcomeUnknown. No method retries a write. `before_write` is
+    called before each write, and may raise: a worker that has lost its lease writes nothing any more.
     """
 
     client: OutboundClient
@@ -84,29 +84,29 @@ class SystemClient:
     before_write: Callable[[], None] | None = None
 
     async def find_quote(self, tenant: str, quote_id: str) -> Quote | None:
-        """The quote with its lines, or None."""
+        """Return the quote with its lines, or None."""
         return await self._read_or_none(tenant, path_of("/v1/crm/quotes/{}", quote_id), Quote)
 
     async def find_account(self, tenant: str, account_id: str) -> Account | None:
-        """The account, or None."""
+        """Return the account, or None."""
         return await self._read_or_none(tenant, path_of("/v1/crm/accounts/{}", account_id), Account)
 
     async def record_access(self, tenant: str, user_id: str, record_id: str) -> RecordAccess:
-        """What a user of the CRM may do with a record; nothing where there is none."""
+        """Return what a user of the CRM may do with a record; no access if there is no such record."""
         return await self._send(
             tenant, "GET", path_of("/v1/crm/users/{}/record-access/{}", user_id, record_id), RecordAccess
         )
 
     async def report_order_status(self, tenant: str, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
-        """Tell the CRM where an order is."""
+        """Report an order's status to the CRM."""
         return await self._send(tenant, "PUT", path_of("/v1/crm/order-status/{}", order_id), OrderStatusReport, report)
 
     async def find_customer(self, tenant: str, legal_entity: str, account_id: str) -> Customer | None:
-        """The ERP's customer of an account, or None."""
+        """Return the ERP's customer of an account, or None."""
         return await self._read_or_none(tenant, path_of("/v1/erp/{}/customers/{}", legal_entity, account_id), Customer)
 
     async def ensure_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> Customer:
-        """The ERP's customer of an account, created where there is none."""
+        """Return the ERP's customer of an account; create it if there is none."""
         return await self._send(
             tenant, "PUT", path_of("/v1/erp/{}/customers/{}", legal_entity, draft.account_id), Customer, draft
         )
@@ -114,7 +114,7 @@ class SystemClient:
     async def find_customer_candidates(
         self, tenant: str, legal_entity: str, draft: CustomerDraft
     ) -> list[CustomerEntry]:
-        """The ERP's customers that may be an account, the likeliest first."""
+        """Return the ERP's customers that may be an account, the likeliest first."""
         path = path_of("/v1/erp/{}/customer-candidates", legal_entity)
         return (await self._send(tenant, "POST", path, CustomerCandidates, draft, reads=True)).candidates
 
@@ -126,14 +126,14 @@ class SystemClient:
     async def find_customer_record(
         self, tenant: str, capability: str, legal_entity: str, vendor_id: str
     ) -> CustomerEntry | None:
-        """A customer of the ERP or of billing by its own id there, or None."""
+        """Return a customer of the ERP or of billing by its own id there, or None."""
         path = path_of("/v1/{}/{}/customer-records/{}", capability, legal_entity, vendor_id)
         return await self._read_or_none(tenant, path, CustomerEntry)
 
     async def find_billing_customer(
         self, tenant: str, legal_entity: str, draft: CustomerDraft
     ) -> BillingCustomer | None:
-        """Billing's customer of an account in the draft's currency, or None."""
+        """Return billing's customer of an account in the draft's currency, or None."""
         params = {
             "currency": draft.currency,
             "homeCurrency": draft.home_currency,
@@ -144,19 +144,19 @@ class SystemClient:
         return await self._read_or_none(tenant, path, BillingCustomer, given)
 
     async def check_credit(self, tenant: str, legal_entity: str, account_id: str, amount: Money) -> CreditStatus | None:
-        """Whether the customer may owe `amount` more; None where the ERP does not know it."""
+        """Return whether the customer may owe `amount` more; None if the ERP does not know it."""
         params = {"amount": amount.amount, "currency": amount.currency}
         path = path_of("/v1/erp/{}/customers/{}/credit", legal_entity, account_id)
         return await self._read_or_none(tenant, path, CreditStatus, params)
 
     async def create_order(self, tenant: str, legal_entity: str, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
-        """Book an order in the ERP as a quotation, or find the one booked before."""
+        """Book an order in the ERP as a quotation, or return the one booked before."""
         return await self._send(
             tenant, "PUT", path_of("/v1/erp/{}/orders/{}", legal_entity, external_id), ErpOrder, draft
         )
 
     async def find_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
-        """The ERP's order, possibly absent."""
+        """Return the ERP's order, which may be absent."""
         return await self._send(tenant, "GET", path_of("/v1/erp/{}/orders/{}", legal_entity, external_id), ErpOrder)
 
     async def confirm_order(self, tenant: str, legal_entity: str, external_id: str) -> ErpOrder:
@@ -168,37 +168,37 @@ class SystemClient:
     async def cancel_order(
         self, tenant: str, legal_entity: str, external_id: str, *, keep: str | None = None
     ) -> ErpOrder:
-        """Cancel the ERP's orders under that id, but for the one to keep; an absent one is left alone."""
+        """Cancel the ERP's orders under that id, except the one to keep; an absent one is left alone."""
         path = path_of("/v1/erp/{}/orders/{}/cancel", legal_entity, external_id)
         return await self._send(tenant, "POST", path, ErpOrder, params={"keep": keep} if keep else None)
 
     async def ensure_billing_customer(self, tenant: str, legal_entity: str, draft: CustomerDraft) -> BillingCustomer:
-        """Billing's customer of an account, created where there is none."""
+        """Return billing's customer of an account; create it if there is none."""
         path = path_of("/v1/billing/{}/customers/{}", legal_entity, draft.account_id)
         return await self._send(tenant, "PUT", path, BillingCustomer, draft)
 
     async def create_subscription(
         self, tenant: str, legal_entity: str, external_id: str, draft: SubscriptionDraft
     ) -> Subscription:
-        """Start a subscription, or find the one started before."""
+        """Start a subscription, or return the one started before."""
         path = path_of("/v1/billing/{}/subscriptions/{}", legal_entity, external_id)
         return await self._send(tenant, "PUT", path, Subscription, draft)
 
     async def find_subscription(self, tenant: str, legal_entity: str, external_id: str) -> Subscription:
-        """Billing's subscription, possibly absent."""
+        """Return billing's subscription, which may be absent."""
         path = path_of("/v1/billing/{}/subscriptions/{}", legal_entity, external_id)
         return await self._send(tenant, "GET", path, Subscription)
 
     async def cancel_subscription(
         self, tenant: str, legal_entity: str, external_id: str, *, keep: str | None = None
     ) -> SubscriptionCancellation:
-        """Undo the start of the subscriptions under that id, but for the one to keep; an absent one is left alone."""
+        """Undo the start of the subscriptions under that id, except the one to keep; an absent one is left alone."""
         path = path_of("/v1/billing/{}/subscriptions/{}/cancel", legal_entity, external_id)
         params = {"keep": keep} if keep else None
         return await self._send(tenant, "POST", path, SubscriptionCancellation, params=params)
 
     async def list_subscriptions(self, tenant: str, legal_entity: str, account_id: str) -> list[Subscription]:
-        """The account's subscriptions that are not cancelled."""
+        """Return the account's subscriptions that are not cancelled."""
         path = path_of("/v1/billing/{}/customers/{}/subscriptions", legal_entity, account_id)
         return (await self._send(tenant, "GET", path, _Subscriptions)).subscriptions
 
@@ -213,7 +213,7 @@ class SystemClient:
         limit: int,
         cursor: str | None,
     ) -> InvoicePage:
-        """A page of one system's invoices, newest first."""
+        """Return a page of one system's invoices, newest first."""
         params: dict[str, Any] = {"openOnly": str(open_only).lower(), "limit": limit}
         if cursor:
             params["cursor"] = cursor
@@ -221,7 +221,7 @@ class SystemClient:
         return await self._send(tenant, "GET", path, InvoicePage, params=params)
 
     async def look_up_prices(self, tenant: str, quote: Quote) -> PriceList:
-        """The list prices of what a quote sells: each line's from the system that invoices it, beside the ERP's."""
+        """Return the list prices of a quote's products: from the system that invoices each line, and the ERP's."""
         sold = sorted({(line.sku, line.recurrence) for line in quote.lines})
         skus = sorted({sku for sku, _ in sold})
         path = path_of("/v1/pricing/{}/price-lookups", quote.legal_entity)
@@ -229,22 +229,22 @@ class SystemClient:
         return await self._send(tenant, "POST", path, PriceList, lookup, reads=True)
 
     async def calculate_tax(self, tenant: str, request: TaxRequest) -> TaxCalculation:
-        """The tax on these lines. Raises Rejected where no jurisdiction fits."""
+        """Return the tax on these lines. Raises Rejected if no jurisdiction fits."""
         return await self._send(tenant, "POST", "/v1/tax/calculations", TaxCalculation, request, reads=True)
 
     async def verify_webhook(self, tenant: str, legal_entity: str, message: WebhookMessage) -> WebhookNotice:
-        """What a webhook is about. Raises Rejected where its sender did not sign it."""
+        """Return what a webhook is about. Raises Rejected without its sender's signature."""
         path = path_of("/v1/billing/{}/webhook-verifications", legal_entity)
         return await self._send(tenant, "POST", path, WebhookNotice, message, reads=True)
 
     async def list_connections(self, platform_tenant: str) -> Connections:
-        """Every tenant's connections, with a token that is no tenant's."""
+        """Return every tenant's connections, with a token of no tenant."""
         return await self._send(platform_tenant, "GET", "/v1/connections", Connections)
 
     async def ready(self) -> str | None:
-        """None if the system API can serve, or could if it had heard from us which tokens are revoked.
+        """Return None if the system API can serve, or only lacks the list of revoked tokens, which it gets from us.
 
-        It waits for us with that, which says nothing of whether it can serve.
+        That lack does not show whether it can serve.
         """
         response = await self.client.send("GET", "/health/ready")
         if response.is_success or _lacks(response) == {"revocations"}:
@@ -289,7 +289,7 @@ class SystemClient:
     ) -> T:
         response = await self._send_with_token(tenant, method, path, body, params, safe)
         if response.status_code == 401:
-            # Refused at the door, so nothing happened: a token that was revoked or whose key was rotated.
+            # Refused before anything happened: the token was revoked, or its key rotated.
             self.tokens.forget(tenant)
             response = await self._send_with_token(tenant, method, path, body, params, safe)
         raise_for_problem(response, _PEER, safe=safe)
@@ -322,7 +322,7 @@ class SystemClient:
 def connect_system(
     settings: ProcessSettings, transport: Transport | None = None, issuer_transport: Transport | None = None
 ) -> SystemClient:
-    """The client that `settings` describe. The transports replace the network in tests."""
+    """Return the client for `settings`. Tests replace the network with the transports."""
     tokens = ServiceTokens(
         settings.issuer_metadata_url,
         settings.process_client_id,
@@ -334,7 +334,7 @@ def connect_system(
 
 
 def _lacks(response: Response) -> set[str]:
-    """What another tier says that it is not ready for; nothing where its answer cannot be read."""
+    """Return what another tier's readiness says is missing; empty if its answer cannot be read."""
     try:
         return set(msgspec.json.decode(response.content, type=_Health).missing)
     except msgspec.DecodeError:

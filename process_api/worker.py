@@ -1,7 +1,7 @@
 """The worker: runs flows. `python -m process_api.worker`.
 
-The process API only puts flows into the queue; any number of workers on the same PostgreSQL take them out. Each also
-publishes events and applies webhooks.
+The process API only enqueues flows; any number of workers on the same PostgreSQL run them. Each also publishes events
+and applies webhooks.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from shared.telemetry.process_telemetry import start_telemetry
 
 @dataclass
 class Worker:
-    """A running worker: its engine, and what works beside it."""
+    """A running worker: its engine, and its other tasks."""
 
     engine: Engine
     store: Store
@@ -52,7 +52,7 @@ class Worker:
     notices: Notices
 
     async def stop(self, *, drain_s: float | None = None) -> None:
-        """Stop the engine, which gives the flows at work `drain_s` seconds, and close everything."""
+        """Stop the engine, which gives running flows `drain_s` seconds, and close everything."""
         await self.housekeeping.stop()
         await self.notices.stop()
         await self.engine.stop(drain_s)
@@ -64,7 +64,7 @@ class Worker:
 async def start_worker(
     settings: ProcessSettings, *, transport: Transport | None = None, issuer_transport: Transport | None = None
 ) -> Worker:
-    """Start this process's worker. `transport` replaces the way to the system API in tests."""
+    """Start this process's worker. Tests replace the system API's network with `transport`."""
     store = Store(settings.database_url)
     lease = Lease(store, new_executor_id(), settings.lease_s)
     system = replace(connect_system(settings, transport, issuer_transport), before_write=lease.require)
@@ -81,7 +81,7 @@ async def start_worker(
 
 
 async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None = None) -> None:
-    """Run a worker until SIGTERM or SIGINT. `told`: what else its ready line says."""
+    """Run a worker until SIGTERM or SIGINT. `told` are additions to its ready line."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,7 +97,8 @@ async def run_worker(settings: ProcessSettings, told: Mapping[str, str] | None =
     sys.stdout.flush()
     streams = RedisStreams(settings.redis_url)
     relay = EventRelay(worker.store, streams, settings.event_poll_s, settings.event_stream_length, worker.patience)
-    # Connections of its own: what waits for a billing that hangs takes none from flows and heartbeats.
+    # A store of its own, so that webhooks that wait for a hanging billing take no connections from flows and
+    # heartbeats.
     inbox_store = Store(settings.database_url, connections_max=settings.inbox_concurrency + 1)
     inbox = InboxWorker(
         inbox_store,

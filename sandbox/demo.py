@@ -1,6 +1,6 @@
-"""`make demo`: start the whole landscape, order a quote, show where it went, and stay up until Ctrl-C.
+"""`make demo`: start the whole landscape, order a quote, show the result in every system, and stay up until Ctrl-C.
 
-With ONCE=1 it plays the story, writes build/demo.json and ends. Ports are QUOTEWAY_DEMO_<NAME>_PORT (0: a free one).
+With ONCE=1 it plays the story, writes build/demo.json and exits. Ports are QUOTEWAY_DEMO_<NAME>_PORT (0: a free one).
 """
 
 import json
@@ -50,12 +50,12 @@ _SERVED = ("experience", "process", "system", "issuer", "salesforce", "stripe", 
 
 
 class StoryError(Exception):
-    """The story did not go as it should; the message says which part, and why."""
+    """A step of the story failed; the message says which, and why."""
 
 
 @dataclass
 class Story:
-    """The story, step by step, and what is to be said of it."""
+    """The story, step by step, and its report."""
 
     landscape: Landscape
     console: Console
@@ -63,7 +63,7 @@ class Story:
     order_id: str = ""
 
     def play(self) -> None:
-        """Play it. Raises StoryError at the first step that fails, whatever failed it."""
+        """Play the story. Raises StoryError at the first step that fails, for whatever reason."""
         self._step("A Salesforce user gets an access token", self._token)
         self._step("What the quote would cost in every system", self._preview)
         self._step("Submit the accepted quote", self._submit)
@@ -87,8 +87,8 @@ class Story:
             entry["detail"] = act()
             entry["ok"] = True
         except Exception as error:
-            # Whatever it is: a person is told which step failed, and where the logs are. The type is part of it, since
-            # a KeyError's own text is only the key.
+            # Any error: a person is told which step failed, and where the logs are. The type is included, since a
+            # KeyError's text is only the key.
             entry["detail"] = str(error) if isinstance(error, StoryError) else f"{type(error).__name__}: {error}"
             raise StoryError(f"{title}: {entry['detail']}") from error
         finally:
@@ -172,7 +172,7 @@ class Story:
         return f"{subscriptions[0]['id']}: {items}"
 
     def _check_webhook(self) -> str:
-        """Stripe delivers in its own time, so it is waited for."""
+        """Wait for Stripe's webhook, which comes with a delay."""
         deadline = time.monotonic() + WEBHOOK_TIMEOUT_S
         while not (events := Oracle(self.landscape).published_events(f"{self.order_id}-month")):
             if time.monotonic() > deadline:
@@ -191,7 +191,9 @@ class Story:
         return f"{records[0]['Id']}: {records[0]['ERP_Order_Number__c']}, {records[0]['Subscription__c']}"
 
     def _rounding(self) -> str:
-        """Half a cent up in Salesforce, to even in the ERP: the price that is sent makes both come to the same."""
+        """Order a quote with half a cent, which Salesforce rounds up and the ERP to even: the price sent makes both
+        equal.
+        """
         order = self._order(ROUNDING_QUOTE_ID, self._client)
         (sale,) = Oracle(self.landscape).sales(order["orderId"])
         (record,) = Oracle(self.landscape).crm_orders(order["orderId"])
@@ -222,7 +224,7 @@ class Story:
         return f"{overview['accountName']}: credit, orders, invoices and subscriptions on one page"
 
     def _check_audit(self) -> str:
-        """The signer exports in its own time, so it is waited for."""
+        """Wait for a checkpoint, which the signer exports with a delay, and verify the log."""
         entries = Oracle(self.landscape).audit_entries(TENANT, self.order_id)
         self.report["audit"] = {"entries": entries}
         submitted = [each for each in entries if each["operation"] == "submitOrder"]
@@ -258,7 +260,7 @@ class Story:
 
 
 def access_token(landscape: Landscape, client_id: str, audience: str) -> str:
-    """A fresh access token of one of the sandbox's clients."""
+    """Return a fresh access token of one of the sandbox's clients."""
     answer = httpx.post(
         f"{landscape.url('issuer')}/token",
         data={"grant_type": "client_credentials", "audience": audience},
@@ -269,12 +271,15 @@ def access_token(landscape: Landscape, client_id: str, audience: str) -> str:
 
 
 def ada_token(landscape: Landscape) -> str:
-    """A fresh access token in the name of a sales user, as Salesforce gets one: by a JWT bearer assertion."""
+    """Return a fresh access token for a sales user, obtained as Salesforce does: by a JWT bearer assertion."""
     return user_token(landscape.url("issuer"), landscape.run_dir / "issuer", ADA)
 
 
 def chosen_ports() -> Ports:
-    """The ports, each from its variable or its default. Raises ProcessError for one that is no port or is taken."""
+    """Return the ports, each from its variable or its default.
+
+    Raises ProcessError for an invalid port or one that is taken.
+    """
     ports: dict[str, int] = {}
     for name in (*_SERVED, "postgres", "redis"):
         variable = f"QUOTEWAY_DEMO_{name.upper()}_PORT"
@@ -288,11 +293,11 @@ def chosen_ports() -> Ports:
 
 
 def main() -> int:
-    """Run the demo. 0 when the story went well, 1 when it did not, 2 when it could not begin."""
+    """Run the demo. Returns 0 after a complete story, 1 after a failed step, 2 if it could not start."""
     console = Console(highlight=False)
     once = os.environ.get("ONCE", "") not in {"", "0"}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # A shell that starts it in the background has Ctrl-C's signal ignored; whoever sends it means it.
+    # A shell ignores Ctrl-C's signal for background programs; anyone who sends it to this one means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         ports = chosen_ports()

@@ -2,8 +2,8 @@
 
     python3 sandbox/first_run.py -m sandbox.demo
 
-`make` calls this; where there is no make, a person can. It is written so that even a Python that is too old can read
-it, and say so in one sentence.
+`make` calls this; without make, a person can. It is written so that even a Python that is too old can parse it, and say
+so in one sentence.
 """
 
 from __future__ import print_function
@@ -35,13 +35,13 @@ def fail(sentence):
 
 
 def fingerprint():
-    """What the environment is built from: the lock and the Python."""
+    """Return a hash of what the environment is built from: the lock and the Python."""
     with open(LOCK, "rb") as lock:
         return hashlib.sha256(lock.read() + sys.version.encode()).hexdigest()
 
 
 def is_built():
-    """Whether the environment was built to its end, from this lock and this Python."""
+    """Return whether the environment was built completely from this lock and this Python."""
     if not os.path.exists(STAMP) or not os.path.exists(PYTHON):
         return False
     with open(STAMP) as stamp:
@@ -49,7 +49,7 @@ def is_built():
 
 
 def build():
-    """Build the environment from nothing, showing how far it is. What is interrupted is begun anew next time."""
+    """Build the environment from scratch, showing progress. An interrupted build starts again next time."""
     shutil.rmtree(ENVIRONMENT, ignore_errors=True)
     if not os.path.isdir(os.path.dirname(LOG)):
         os.makedirs(os.path.dirname(LOG))
@@ -72,7 +72,7 @@ def build():
 
 
 def show_progress(lines, log, total):
-    """One line that counts on a terminal; a line a quarter elsewhere."""
+    """Show one counting line on a terminal; elsewhere a line per quarter."""
     found, shown = 0, 0
     for line in lines:
         log.write(line)
@@ -91,7 +91,7 @@ def show_progress(lines, log, total):
 
 
 def main():
-    """Make sure of the environment, then become the program that was asked for."""
+    """Make sure that the environment exists, then become the requested program."""
     if sys.version_info < WANTED:
         have = ".".join(str(part) for part in sys.version_info[:3])
         fail("Quoteway needs Python 3.11 or newer; this is %s. Name a newer one: make demo PYTHON=python3.12" % have)
@@ -99,7 +99,7 @@ def main():
         fail("requirements/dev.txt is missing: run this in a whole checkout of the project.")
     if not is_built():
         build()
-    sys.stdout.flush()  # what is still buffered would be lost with this program
+    sys.stdout.flush()  # buffered output would be lost with this program
     if len(sys.argv) > 1:
         os.chdir(ROOT)
         os.execv(PYTHON, [PYTHON] + sys.argv[1:])

@@ -1,7 +1,7 @@
 """The events that Quoteway publishes: one name per fact, one owner, one sentence of meaning.
 
-They leave as CloudEvents 1.0 in JSON, at least once, under the same id each time, and in the order of `sequence` for
-each subject. A consumer that has seen an id, or a higher sequence of the subject, has nothing to do.
+They are sent as CloudEvents 1.0 in JSON, at least once, with the same id each time, and per subject in the order of
+`sequence`. A consumer ignores an event if it has seen its id, or a higher sequence of its subject.
 """
 
 from typing import Any, ClassVar, Literal
@@ -14,7 +14,7 @@ SOURCE = "/quoteway/process"
 
 
 class EventData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an event says. `event_type` names the fact, `owner` who answers for it, `meaning` says it in a sentence."""
+    """The payload of an event. `event_type` names the fact, `owner` the team that answers for it."""
 
     event_type: ClassVar[str]
     owner: ClassVar[str]
@@ -74,7 +74,7 @@ class OrderCompensated(OrderEnding, frozen=True, kw_only=True):
 
 
 class SubscriptionChanged(EventData, frozen=True, kw_only=True):
-    """Of a subscription whose status billing changed."""
+    """The event of a subscription whose status changed in billing."""
 
     event_type: ClassVar[str] = "subscription.changed"
     owner: ClassVar[str] = "billing-operations"
@@ -105,7 +105,9 @@ def order_ended(status: OrderStatus, *, reason_code: str | None = None, **facts:
 
 
 class CloudEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """The envelope: CloudEvents 1.0, with the sequence extension (a text by its definition) and our two attributes."""
+    """The envelope: CloudEvents 1.0 with the sequence extension (a text by its definition) and two attributes of
+    ours.
+    """
 
     id: str
     type: str

@@ -1,4 +1,4 @@
-"""Everything that can go wrong on purpose, and how it looks on the wire (RFC 9457).
+"""Every error that Quoteway raises on purpose, and its form on the wire (RFC 9457).
 
     QuotewayError
     ├── InvalidRequest        400  the request itself is wrong; a pointer per fault
@@ -20,12 +20,12 @@
         ├── OutcomeUnknown    504  sent, and no trustworthy answer: look it up, never repeat it blindly
         └── NeedsDecision     409  known not done, and only a person can say how it goes on
 
-A `detail` is a plain sentence that a seller can read. What a vendor said in its own words is kept apart from it, in
-`vendor_said`: it is for operators, and leaves the system tier for our own tiers only.
+A `detail` is a plain sentence that a seller can read. The vendor's own words are kept apart in `vendor_said`: they are
+for operators, and leave the system tier for our own tiers only.
 
-The vendor families decide what a saga does next, so they survive the hop between the tiers: the system tier
-answers them as problems, and `shared.outbound.http_client` raises them again on the other side. So do the answers that
-the caller at the outer edge can act on: a wrong request, a missing record, a conflict, a reused idempotency key.
+The vendor families decide what a saga does next, so they survive the hop between tiers: the system tier answers them as
+problems, and `shared.outbound.http_client` raises them again on the other side. So do the errors that the outermost
+caller can act on: a wrong request, a missing record, a conflict, a reused idempotency key.
 """
 
 from collections.abc import Sequence
@@ -39,16 +39,17 @@ _TYPE_PREFIX = "urn:quoteway:problem:"
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing wrong with a request. `pointer` is a JSON pointer into the body (RFC 6901), or names a parameter."""
+    """One fault of a request. `pointer` is a JSON pointer into the body (RFC 6901), or names a parameter."""
 
     pointer: Annotated[str, Meta(examples=["/lines/0/quantity"])]
     detail: Annotated[str, Meta(examples=["Expected a text, got a number."])]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """An error answer (RFC 9457). `type` is stable; `reason_code` says why in one word where there are several whys.
+    """An error answer (RFC 9457). `type` is stable; `reason_code` gives the reason in one word if a type has several.
 
-    What does not apply is left out, never null: clients such as Salesforce External Services want one type a field.
+    Members that do not apply are left out, never null: clients such as Salesforce External Services want one type per
+    field.
     """
 
     type: Annotated[str, Meta(examples=["urn:quoteway:problem:invalid-request"])]
@@ -66,7 +67,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_de
 
 
 class QuotewayError(Exception):
-    """The parent of every error that has an answer of its own on the wire."""
+    """The parent of every error that has a problem type of its own."""
 
     status = 500
     type_prefix = _TYPE_PREFIX
@@ -79,7 +80,7 @@ class QuotewayError(Exception):
         self.headers = headers or {}
 
     def problem(self, correlation_id: str) -> Problem:
-        """This error as it is sent."""
+        """Return this error as it is sent."""
         return Problem(
             type=self.type_prefix + self.slug,
             title=self.title,
@@ -99,7 +100,7 @@ class QuotewayError(Exception):
 
 
 class InvalidRequest(QuotewayError):
-    """The request itself is wrong: sending it again will not help."""
+    """The request itself is wrong: a retry will not help."""
 
     status, slug, title = 400, "invalid-request", "The request is not valid"
 
@@ -134,19 +135,21 @@ class Forbidden(QuotewayError):
 
 
 class NotPermitted(QuotewayError):
-    """No scope is lacking: the caller sees the record, but may not do this with it, or not in this user's name."""
+    """The caller sees the record and lacks no scope, but may not do this with it, or not in this user's name."""
 
     status, slug, title = 403, "not-permitted", "You may not do this"
 
 
 class NotFound(QuotewayError):
-    """Nothing there, or nothing the caller may see: the answers do not differ."""
+    """There is no such record, or the caller may not see it: the answers are the same."""
 
     status, slug, title = 404, "not-found", "There is no such record"
 
 
 class NoSuchAddress(QuotewayError):
-    """Not an address of this service. A kind of its own, or a tier with a wrong URL would read it as "no record"."""
+    """Not an address of this service. A type of its own, so that a tier with a wrong URL does not read it as "no
+    record".
+    """
 
     status, slug, title = 404, "no-such-address", "There is nothing at this address"
 
@@ -158,7 +161,7 @@ class MethodNotAllowed(QuotewayError):
 
 
 class Conflict(QuotewayError):
-    """The request is right, but the record's present state does not allow it."""
+    """The request is right, but the record's current state does not allow it."""
 
     status, slug, title = 409, "conflict", "The record's state does not allow this"
 
@@ -172,7 +175,7 @@ class Conflict(QuotewayError):
 
 
 class RequestTimeout(QuotewayError):
-    """The body did not arrive in time. The connection is worth no more waiting."""
+    """The body did not arrive in time; the connection is closed."""
 
     status, slug, title = 408, "request-timeout", "The request did not arrive in time"
 
@@ -181,7 +184,7 @@ class RequestTimeout(QuotewayError):
 
 
 class PayloadTooLarge(QuotewayError):
-    """The body is larger than any request of ours can be."""
+    """The body is larger than any request may be."""
 
     status, slug, title = 413, "payload-too-large", "The body is too large"
 
@@ -201,7 +204,7 @@ class IdempotencyMismatch(QuotewayError):
 
 
 class QuotaExceeded(QuotewayError):
-    """A caller asks more often than it may. `limit` names the limit: client, user, tenant or the operation's class.
+    """A caller asks too often. `limit` names the limit: client, user, tenant or the operation's class.
 
     The type is the one registered for it (draft-ietf-httpapi-ratelimit-headers, "Problem Types").
     """
@@ -219,7 +222,7 @@ class QuotaExceeded(QuotewayError):
 
 
 class VendorError(QuotewayError):
-    """The parent of the families. `vendor` names the system, as an operator knows it.
+    """The parent of the vendor families. `vendor` is the system's name for operators.
 
     `detail` is a plain sentence; `vendor_said` has the vendor's own words, and `what_to_do` tells an operator how a
     flow that parks over it goes on. `what_to_do` names no person: unlike a vendor's words it is kept with the flow.
@@ -246,7 +249,7 @@ class VendorError(QuotewayError):
         self.retry_after_s = retry_after_s
         self.vendor_said = vendor_said
         self.what_to_do = what_to_do
-        # How often a step is tried in all that meets this; None: as often as the process tier is set to.
+        # How often in all a step that meets this is tried; None: the process tier's setting.
         self.attempts_max: int | None = None
 
     @property
@@ -267,7 +270,7 @@ class VendorError(QuotewayError):
 
 
 class Rejected(VendorError):
-    """The vendor said no and nothing happened. Never repeated; earlier steps are compensated."""
+    """The vendor said no and nothing happened. Never retried; earlier steps are compensated."""
 
     status, slug, title = 422, "rejected", "The request was refused"
 
@@ -279,7 +282,7 @@ class Refused(Rejected):
 
 
 class Unavailable(VendorError):
-    """Known not done: refused, 429, or 503 before acceptance. May be repeated after `retry_after_s` seconds."""
+    """Known not done: refused, 429, or 503 before acceptance. May be retried after `retry_after_s` seconds."""
 
     status, slug, title = 503, "unavailable", "A system we depend on is not available"
 
@@ -304,9 +307,9 @@ class Unavailable(VendorError):
 
 
 class OutcomeUnknown(VendorError):
-    """Sent, and no trustworthy answer came. It may have happened: look it up by its external id.
+    """Sent, without a trustworthy answer. It may have happened: look it up by its external id.
 
-    `retry_after_s` is the time in which what was sent settles with the vendor: a look-up before it may miss it.
+    `retry_after_s` is the vendor's settle time: a look-up before it may miss the record.
     """
 
     status, slug, title = 504, "outcome-unknown", "It is not known whether this happened"
@@ -332,9 +335,9 @@ class OutcomeUnknown(VendorError):
 
 
 class NeedsDecision(VendorError):
-    """Known not done, and the same request would come to the same: a person decides, or mends what `what_to_do` names.
+    """Known not done, and a retry would fail alike: a person decides, or mends what `what_to_do` names.
 
-    A flow parks over it at once. `candidates` are what there is to choose from, each in a few words with its id.
+    A flow parks over it at once. `candidates` are the choices, each in a few words with its id.
     """
 
     status, slug, title = 409, "needs-decision", "A person has to decide how this goes on"
@@ -374,7 +377,7 @@ _BY_TYPE: dict[str, type[QuotewayError]] = {
 
 
 def error_from_problem(problem: Problem) -> QuotewayError | None:
-    """The error that another tier of ours sent, or None where it is of a kind that only a defect of ours can cause."""
+    """Return the error that another tier of ours sent; None for one that only a defect of ours can cause."""
     family = _BY_TYPE.get(problem.type)
     if family is None:
         return None

@@ -1,4 +1,4 @@
-"""The connection to Redis or Valkey. Nothing about correctness lives there: callers go on without it."""
+"""Connections to Redis or Valkey. Correctness never depends on it: callers go on without it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -26,15 +26,15 @@ from shared.problem import Unavailable
 VENDOR = "redis"
 _CONNECT_TIMEOUT_S = 2.0
 _ANSWER_TIMEOUT_S = 5.0
-# What a request waits for must not make it wait: these are asked on the way to a vendor.
+# Requests wait for these on their way to a vendor, so they time out soon.
 _SCRIPT_TIMEOUT_S = 0.25
-# Where it is told which cached answers have ended, and how long a tag's version is kept: far longer than any answer.
+# The channel of purges, and how long a tag's version is kept: far longer than any answer.
 PURGES = "quoteway:cache:purges"
 _TAG_KEPT_S = 3600
-# A subscription that is silent for so long is asked whether it is still there.
+# After so long a silence, the subscription is probed.
 _SILENCE_S = 1.0
 _PROBE = "redis.call('XDEL', KEYS[1], redis.call('XADD', KEYS[1], '*', 'probe', ''))"
-# Answers that say something of the server, and nothing of what it was sent.
+# Errors about the server's state, and not about what it was sent.
 _BUSY = (
     AuthenticationError,
     AuthorizationError,
@@ -46,14 +46,14 @@ _BUSY = (
 
 
 class EntriesRefusedError(Exception):
-    """Redis answers, and takes none of these entries. Says why."""
+    """Redis answers, and accepts none of these entries; the message says why."""
 
 
 class RedisStreams:
     """Streams of a Redis server: append-only, read by any number of consumer groups."""
 
     def __init__(self, url: str) -> None:
-        # Whoever writes decides what is repeated, so the driver repeats nothing by itself.
+        # The writer decides what is retried, so the driver retries nothing.
         self._redis = Redis.from_url(
             url,
             socket_connect_timeout=_CONNECT_TIMEOUT_S,
@@ -62,10 +62,10 @@ class RedisStreams:
         )
 
     async def append(self, stream: str, entries: Sequence[bytes], *, length: int) -> None:
-        """Append the entries in their order, all or none, each as the field `event`; keep about the last `length`.
+        """Append the entries in order, all or none, each as the field `event`; keep about the last `length`.
 
-        Raises Unavailable where that is not known to have happened; it may have, so the same entries are sent again.
-        Raises EntriesRefusedError where Redis will have none of them.
+        Raises Unavailable if the outcome is unknown or Redis is down: the same entries are sent again. Raises
+        EntriesRefusedError if Redis accepts none of them.
         """
         with _appending():
             async with self._redis.pipeline(transaction=True) as pipeline:
@@ -74,12 +74,12 @@ class RedisStreams:
                 await pipeline.execute()
 
     async def probe(self, stream: str) -> None:
-        """Append an entry and take it away again, at once: nobody reads it. Raises as `append`."""
+        """Append an entry and delete it at once, unread. Raises as `append`."""
         with _appending():
             await self._redis.eval(_PROBE, 1, stream)
 
     async def purge_cache(self, tenant: str, tags: Sequence[str]) -> None:
-        """End the cached answers that speak of these. Raises Unavailable."""
+        """End the cached answers with these tags. Raises Unavailable."""
         await _purge(self._redis, tenant, tags)
 
     async def close(self) -> None:
@@ -89,7 +89,7 @@ class RedisStreams:
 
 @contextmanager
 def _appending() -> Iterator[None]:
-    """What went wrong, told apart: it is not known, it is refused now, or these entries are."""
+    """Turn a failure into Unavailable (unknown, or refused for now) or EntriesRefusedError."""
     try:
         yield
     except _BUSY as error:
@@ -101,7 +101,7 @@ def _appending() -> Iterator[None]:
 
 
 def request_pool(url: str) -> Any:
-    """Connections for what requests wait for, to be handed to a library: given up after a quarter of a second."""
+    """Return a connection pool for a library that requests wait for, with a timeout of a quarter of a second."""
     return ConnectionPool.from_url(
         url,
         socket_connect_timeout=_SCRIPT_TIMEOUT_S,
@@ -111,7 +111,7 @@ def request_pool(url: str) -> Any:
 
 
 class RedisScripts:
-    """Scripts that Redis runs as one, for what requests wait for: given up after a quarter of a second."""
+    """Atomic Redis scripts that requests wait for, with a timeout of a quarter of a second."""
 
     def __init__(self, url: str) -> None:
         self._redis = Redis.from_url(
@@ -123,7 +123,7 @@ class RedisScripts:
         )
 
     async def run(self, script: str, keys: Sequence[str], values: Sequence[str | int | float]) -> Any:
-        """What the script answers. Raises Unavailable; it may have run nevertheless."""
+        """Run the script and return its result. Raises Unavailable; it may have run nevertheless."""
         try:
             return await self._redis.eval(script, len(keys), *keys, *values)
         except (RedisError, OSError, TimeoutError) as error:
@@ -138,7 +138,7 @@ _Command = tuple[str | bytes | int, ...]
 
 
 class RedisCache:
-    """Answers with an end, and versions of what they speak of. Given up after a quarter of a second."""
+    """Answers with an expiry, and versions of their tags, with a timeout of a quarter of a second."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -147,20 +147,23 @@ class RedisCache:
         self._sending: asyncio.Task[None] | None = None
 
     async def read(self, key: str, others: Sequence[str]) -> tuple[list[bytes | None], int]:
-        """The values of `key` and the others, and for how many milliseconds `key` is kept. Raises Unavailable."""
+        """Return the values of `key` and the others, and the remaining milliseconds of `key`.
+
+        Raises Unavailable.
+        """
         values, left_ms = await self._together(("MGET", key, *others), ("PTTL", key))
         return values, max(0, left_ms)
 
     async def write(self, key: str, value: bytes, kept_ms: int) -> None:
-        """Keep a value for so long. Raises Unavailable."""
+        """Store a value for this long. Raises Unavailable."""
         await self._together(("SET", key, value, "PX", kept_ms))
 
     async def purge(self, tenant: str, tags: Sequence[str]) -> None:
-        """End the cached answers that speak of these. Raises Unavailable."""
+        """End the cached answers with these tags. Raises Unavailable."""
         await _purge(self._redis, tenant, tags)
 
     async def listen(self, channel: str) -> AsyncIterator[bytes | None]:
-        """None once messages come, then each message. Raises Unavailable when they come no more."""
+        """Yield None once subscribed, then each message. Raises Unavailable when the connection is lost."""
         redis = Redis.from_url(
             self._url,
             socket_connect_timeout=_CONNECT_TIMEOUT_S,
@@ -175,7 +178,7 @@ class RedisCache:
                 message = await subscription.get_message(timeout=_SILENCE_S)
                 if message is None:
                     if silent:
-                        raise Unavailable("Redis tells nothing any more", vendor=VENDOR)
+                        raise Unavailable("Redis sends nothing any more", vendor=VENDOR)
                     silent += 1
                     await subscription.ping()
                     continue
@@ -198,7 +201,10 @@ class RedisCache:
         await self._redis.connection_pool.aclose()
 
     async def _together(self, *commands: _Command) -> list[Any]:
-        """What the commands answer. Those of many requests share a pipeline: alone, each costs four times as much."""
+        """Run commands in a pipeline shared with other requests, and return their results.
+
+        Alone, each command costs four times as much.
+        """
         answers: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
         self._waiting.append((list(commands), answers))
         if self._sending is None:
@@ -206,7 +212,7 @@ class RedisCache:
         return await answers
 
     async def _send_waiting(self) -> None:
-        """Send what waits, and what comes meanwhile after it."""
+        """Send the queued commands, then those that arrived meanwhile."""
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting, []
@@ -221,7 +227,7 @@ class RedisCache:
                     away = f"Redis does not answer ({type(error).__name__})"
                     found = [Unavailable(away, vendor=VENDOR) for _ in batch]
                 for (_, answers), each in zip(batch, found, strict=True):
-                    if answers.done():  # whoever asked has given up
+                    if answers.done():  # its caller has given up
                         continue
                     if isinstance(each, Unavailable):
                         answers.set_exception(each)
@@ -232,7 +238,7 @@ class RedisCache:
 
 
 def tag_key(tenant: str, tag: str) -> str:
-    """The key of the version of what cached answers speak of."""
+    """Return the key of a tag's version."""
     return f"quoteway:cache:tag:{tenant}:{tag}"
 
 
@@ -244,7 +250,7 @@ async def _purge(redis: Redis, tenant: str, tags: Sequence[str]) -> None:
             for tag in tags:
                 pipeline.incr(tag_key(tenant, tag))
                 pipeline.expire(tag_key(tenant, tag), _TAG_KEPT_S)
-            # In the same transaction: whoever reads of a purge finds the new versions.
+            # In the same transaction: a reader of the purge finds the new versions.
             pipeline.publish(PURGES, msgspec.msgpack.encode((tenant, list(tags))))
             await pipeline.execute()
     except (RedisError, OSError, TimeoutError) as error:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 PREFIX = "QUOTEWAY_"
-# A path whose file must be readable and hold something: `load_settings` looks, so that a start shows that fault too.
+# A path whose file must be readable and not empty: `load_settings` checks, so that a start reports that fault too.
 SecretFile = Annotated[
     str,
     Meta(min_length=1, description="the file with this service's OAuth client secret", extra={"holds_secret": True}),
@@ -32,7 +32,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class SettingsError(Exception):
-    """Some settings are missing or wrong. `faults` has one sentence for each."""
+    """Settings are missing or wrong. `faults` has one sentence for each."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -40,14 +40,14 @@ class SettingsError(Exception):
 
 
 def variable(field: str) -> str:
-    """The environment variable that sets `field`."""
+    """Return the environment variable that sets `field`."""
     return PREFIX + field.upper()
 
 
 def load_settings(kind: type[S], environment: Mapping[str, str]) -> S:
-    """The settings of `kind`, each field from the variable QUOTEWAY_<FIELD>.
+    """Return the settings of `kind`, each field from the variable QUOTEWAY_<FIELD>.
 
-    An empty variable counts as missing. Raises SettingsError with every fault, so that one start shows them all.
+    An empty variable counts as missing. Raises SettingsError with every fault, so that one start reports them all.
     """
     faults: list[str] = []
     values: dict[str, Any] = {}
@@ -80,7 +80,7 @@ def load_settings(kind: type[S], environment: Mapping[str, str]) -> S:
 
 
 def load_settings_or_exit(kind: type[S], environment: Mapping[str, str], program: str) -> S:
-    """As load_settings, for a process's start: faults go to standard error and the process ends with status 2."""
+    """Load the settings, or write the faults to standard error and exit with status 2."""
     with exit_on_faults(program):
         return load_settings(kind, environment)
     raise AssertionError("unreachable: exit_on_faults ends the process")
@@ -88,7 +88,7 @@ def load_settings_or_exit(kind: type[S], environment: Mapping[str, str], program
 
 @contextmanager
 def exit_on_faults(program: str) -> Iterator[None]:
-    """End the process with status 2 where the block raises SettingsError; each fault goes to standard error."""
+    """Exit with status 2 if the block raises SettingsError; each fault goes to standard error."""
     try:
         yield
     except SettingsError as error:
@@ -99,7 +99,7 @@ def exit_on_faults(program: str) -> Iterator[None]:
 
 
 def read_secret(path: str, field: str) -> str:
-    """The secret in the file that the setting `field` names. Raises SettingsError where there is none."""
+    """Return the secret in the file that the setting `field` names. Raises SettingsError if there is none."""
     try:
         secret = Path(path).read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -116,13 +116,13 @@ def _holds_secret(hint: Any) -> bool:
 
 
 def _checks(hint: Any) -> list[Any]:
-    """What else a value must pass: the `check` of its annotated type, a function that raises ValueError."""
+    """Return the further check of a value: the `check` of its annotated type, a function that raises ValueError."""
     metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, Meta)]
     return [meta.extra["check"] for meta in metas if meta.extra and "check" in meta.extra]
 
 
 def describe(hint: Any) -> str:
-    """What a setting means: the description of its annotated type."""
+    """Return the description of a setting, from its annotated type."""
     for meta in getattr(hint, "__metadata__", ()):
         if isinstance(meta, msgspec.Meta) and meta.description:
             return meta.description

@@ -1,18 +1,18 @@
-"""Texts that are longer than where they go: cut at a word, and with a sign that they were."""
+"""Shortens long texts at a word, with an ellipsis."""
 
 ELLIPSIS = "…"
 DETAIL_CHARS_MAX = 1000
-"""Of what is kept of an attempt, a webhook or an event that failed: a sentence of ours and what the vendor said."""
+"""The most that is stored of an error of an attempt, webhook or event: our sentence and the vendor's."""
 
 
 def shortened(text: str, chars_max: int) -> str:
-    """The text as it is where it fits; else as many of its words as do, and an ellipsis.
+    """Return the text if it fits; else its first words, and an ellipsis.
 
     A first word that is too long by itself is cut: there is nothing else to show.
     """
     if len(text) <= chars_max:
         return text
-    head = text[: chars_max - len(ELLIPSIS) + 1]  # one more: it may be the blank behind the last word
+    head = text[: chars_max - len(ELLIPSIS) + 1]  # one more, which may be the blank after the last word
     words = head if head[-1].isspace() else head[: _last_blank(head) + 1]
     return (words.rstrip() or head[:-1]) + ELLIPSIS
 

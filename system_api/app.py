@@ -24,9 +24,9 @@ from system_api.registry import build_registry
 from system_api.settings import SystemSettings
 from system_api.v1 import billing, connections, crm, erp, pricing, tax
 from system_api.vendor.patience import forget_use, tell_patience
-from system_api.vendor.redaction import discreet, mind_persons
+from system_api.vendor.redaction import mind_persons
 
-# The process tier's only, as a last bound: what a vendor allows is in its connection's quota.
+# Limits for the process tier only, as a last bound: what a vendor allows is in its connection's quota.
 RATE_LIMITS = (
     "tenant=120000/minute, client=120000/minute, read=120000/minute, write=60000/minute, expensive=60000/minute"
 )
@@ -82,9 +82,9 @@ def create_app(
     process_transport: Transport | None = None,
     audit_log: Appendable | None = None,
 ) -> Litestar:
-    """The application. Raises ConnectionsError where the connections file has faults.
+    """Return the application. Raises ConnectionsError if the connections file has faults.
 
-    `transports` replaces the network of single connections, by their names (nordwind/erp/NW-DE), `audit_log` replaces
+    `transports` replaces the network of single connections by name (nordwind/erp/NW-DE), `audit_log` replaces
     PostgreSQL.
     """
     scripts = RedisScripts(settings.redis_url)
@@ -118,7 +118,7 @@ def create_app(
         ),
         checks=Checks(vendors=registry.capability_checks()),
         refusals=Refusals(
-            discreet=discreet,
+            redact=redact,
             complete=tell_patience,
         ),
         policies=Policies(

@@ -1,8 +1,7 @@
-"""Say what the vendors' side lacks for Quoteway: `python -m system_api.check_connections [connections.toml] [--json]`.
+"""Check what the vendors lack for Quoteway: `python -m system_api.check_connections [connections.toml] [--json]`.
 
-Without a path, the file of QUOTEWAY_SYSTEM_CONNECTIONS is checked. Nothing is written anywhere. The exit code is 0
-where nothing has to be mended (there may be warnings and notes), 1 where something lacks, 2 where the file cannot be
-used.
+Without a path, the file of QUOTEWAY_SYSTEM_CONNECTIONS is checked. Nothing is written anywhere. The exit code is 0 if
+nothing has to be mended (there may be warnings and notes), 1 if something is lacking, 2 if the file cannot be used.
 """
 
 import argparse
@@ -46,7 +45,7 @@ def main(arguments: list[str] | None = None, environment: Mapping[str, str] | No
 async def check(
     connections: list[Connection], transports: Mapping[str, Transport] | None = None
 ) -> dict[str, list[Finding]]:
-    """What each connection lacks, by its name. `transports` replaces the network of single connections."""
+    """Return the findings by connection. `transports` replaces the network of single connections."""
     return await _check_all(build_registry(connections, transports), connections, None)
 
 
@@ -100,10 +99,10 @@ def _lacking(findings: Iterable[list[Finding]]) -> int:
 
 
 def _end(status: int) -> None:
-    """End the process with this status, all output written, without the interpreter's own end.
+    """Exit with this status once all output is written, skipping the interpreter's shutdown.
 
-    Threads of the network's library may still come back from a connection that is being closed. Where they find the
-    interpreter gone, the process aborts (seen on a busy machine: status -6 after a complete report).
+    Threads of the network library may still be closing a connection. If they find the interpreter gone, the process
+    aborts (seen on a busy machine: status -6 after a complete report).
     """
     sys.stdout.flush()
     sys.stderr.flush()

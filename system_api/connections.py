@@ -11,12 +11,12 @@
     currency = "EUR"
     key = "file:secrets/tryton-key"     # a secret is env:NAME or file:PATH, never the secret itself
 
-    concurrency_max = 8                 # requests at once and (where the vendor counts them) requests a second, over
-    requests_per_second_max = 25        # all our processes together; each adapter has defaults of its own
-    settle_s = 15                       # in which a lost request arrives, and is looked up after it; and how often a
-    attempts_max = 12                   # step is tried: without, as the process tier is set
+    concurrency_max = 8                 # requests at once and (if the vendor counts them) requests a second, over all
+    requests_per_second_max = 25        # our processes together; each adapter has defaults of its own
+    settle_s = 15                       # time for a lost request to arrive; it is looked up after that
+    attempts_max = 12                   # tries of a step in all; default: the process tier's setting
 
-Paths are relative to the file's own folder. A file with faults is refused as a whole, with every fault named.
+Paths are relative to the file's own folder. A file with faults is refused as a whole, with all faults listed.
 """
 
 import tomllib
@@ -53,12 +53,12 @@ class Secret:
         self.value = value
 
     def __repr__(self) -> str:
-        """Never the value: settings end up in logs and tracebacks."""
+        """Hide the value: settings end up in logs and tracebacks."""
         return "Secret(…)"
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
-    """What every connection says. `legal_entity` is "*" where one connection serves them all."""
+    """The settings of every connection. `legal_entity` is "*" if one connection serves them all."""
 
     capability_served: ClassVar[str]
     tenant: TenantCode
@@ -83,11 +83,11 @@ class VendorConnection(Connection, frozen=True, kw_only=True):
 
 
 class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
-    """A company in a Tryton database. `currency` is the company's own; `payment_term` is what new customers get.
+    """A company in a Tryton database. `currency` is the company's own; `payment_term` is that of new customers.
 
-    `unit_price_digits` are those that Tryton keeps of a unit price (`price_decimal` in its section `product`).
-    `sales_of_one_reference_max` is how many sales are looked at to find those that late requests have made beside one.
-    `warehouse` is the name of the one that orders are shipped from; a Tryton with a single warehouse needs none.
+    `unit_price_digits` is the number of decimals of unit prices in Tryton (`price_decimal` in its section `product`).
+    `sales_of_one_reference_max` is how many sales of one reference are searched for duplicates from late requests.
+    `warehouse` is the name of the warehouse that orders are shipped from; a Tryton with a single warehouse needs none.
     """
 
     capability_served: ClassVar[str] = "erp"
@@ -106,7 +106,7 @@ class TrytonConnection(VendorConnection, frozen=True, kw_only=True):
 class StripeConnection(VendorConnection, frozen=True, kw_only=True):
     """A Stripe account. `api_version` pins the shape of its answers.
 
-    `webhook_secret` is that of its webhook endpoint; without one, no webhook is taken.
+    `webhook_secret` is that of its webhook endpoint; without one, webhooks are refused.
     """
 
     capability_served: ClassVar[str] = "billing"
@@ -114,7 +114,7 @@ class StripeConnection(VendorConnection, frozen=True, kw_only=True):
     key: Secret
     url: Url = "https://api.stripe.com"
     webhook_secret: Secret | None = None
-    # Stripe, "Search": data freshness. An index that an outage has held up trails the writes by up to an hour.
+    # Stripe, "Search": data freshness. After an outage the index lags behind writes by up to an hour.
     search_lag_s: Annotated[int, Meta(ge=60, le=86_400)] = 7200
     concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 20
     # Stripe, "Rate limits": 100 a second in live mode, but 25 in a sandbox, and 25 for each endpoint.
@@ -123,11 +123,11 @@ class StripeConnection(VendorConnection, frozen=True, kw_only=True):
 
 
 class SalesforceConnection(VendorConnection, frozen=True, kw_only=True):
-    """A Salesforce org, by its My Domain address: client credentials are given there and nowhere else.
+    """A Salesforce org, by its My Domain address: the only address for client credentials.
 
-    `org_id` pins the connection to one org: a refreshed sandbox, which has production's settings, is then left alone.
-    `objects` and `fields` say what the org calls what Quoteway reads and writes (system_api/vendor/salesforce_map.py).
-    `currency` is a single-currency org's, where its Organization does not tell.
+    `org_id` pins the connection to one org: a refreshed sandbox, which has production's settings, is then refused.
+    `objects` and `fields` are the org's names of what Quoteway reads and writes (system_api/vendor/salesforce_map.py).
+    `currency` is needed for a single-currency org whose Organization record does not show it.
     """
 
     capability_served: ClassVar[str] = "crm"
@@ -135,7 +135,7 @@ class SalesforceConnection(VendorConnection, frozen=True, kw_only=True):
     url: Url
     client_id: Text
     client_secret: Secret
-    # Salesforce, "API Request Limits": 25 requests at once that last longer than 20 s; people need some of them.
+    # Salesforce, "API Request Limits": 25 concurrent requests of more than 20 s each; people need some of them.
     concurrency_max: Annotated[int, Meta(ge=1, le=1000)] = 20
     api_version: Annotated[str, Meta(pattern=r"^v[1-9][0-9]{1,2}\.0$")] = "v67.0"
     org_id: Annotated[str, Meta(pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$")] | None = None
@@ -145,7 +145,7 @@ class SalesforceConnection(VendorConnection, frozen=True, kw_only=True):
 
 
 class JurisdictionsConnection(Connection, frozen=True, kw_only=True):
-    """A table of tax jurisdictions, and the country that each selling legal entity is established in."""
+    """A table of tax jurisdictions, and the country of each selling legal entity."""
 
     capability_served: ClassVar[str] = "tax"
     table: Path
@@ -162,7 +162,10 @@ ADAPTER_KINDS: dict[str, type[Connection]] = {
 
 
 def load_connections(path: Path, environment: Mapping[str, str]) -> list[Connection]:
-    """The connections in the TOML file at `path`, secrets read. Raises ConnectionsError with every fault in it."""
+    """Return the connections in the TOML file at `path`, secrets read.
+
+    Raises ConnectionsError with every fault of the file.
+    """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -184,7 +187,7 @@ def load_connections(path: Path, environment: Mapping[str, str]) -> list[Connect
 
 
 class _Reader:
-    """Reads entries and gathers their faults, so that one start shows them all."""
+    """Reads entries and collects their faults, so that one start reports them all."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.faults: list[str] = []
@@ -232,7 +235,7 @@ class _Reader:
         return values
 
     def _table(self, kind: type[msgspec.Struct], entry: Any, where: str) -> msgspec.Struct | None:
-        """A table within the entry, read as the entry itself is."""
+        """Return a table within the entry, read like the entry itself."""
         if not isinstance(entry, dict):
             self.faults.append(f"{where}: a table is needed, not {type(entry).__name__}.")
             return None
@@ -242,7 +245,7 @@ class _Reader:
         return None if len(self.faults) > before else kind(**values)
 
     def _special(self, kind: type[Any], raw: Any) -> Any:
-        """What TOML has no type for. Raises ValueError, which becomes the fault's text."""
+        """Convert a value that TOML has no type for. Raises ValueError, whose text becomes the fault."""
         if kind is Secret:
             return self._secret(raw)
         if kind is Path and isinstance(raw, str) and raw:
@@ -252,7 +255,7 @@ class _Reader:
     def _secret(self, raw: Any) -> Secret:
         source, _, where = str(raw).partition(":")
         if not isinstance(raw, str) or source not in {"env", "file"} or not where:
-            # The value itself is not repeated: somebody may have put the secret there.
+            # The value is not repeated: it may be the secret itself.
             raise ValueError("name where the secret is, as env:NAME or file:PATH; the secret itself has no place here")
         if source == "env":
             text = self._environment.get(where, "").strip()

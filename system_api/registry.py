@@ -1,7 +1,7 @@
-"""Which adapter serves whom: the only module that imports adapters.
+"""The registry of adapters: the only module that imports them.
 
 Adapters are built once, from the connections file, and chosen by tenant and legal entity. The tables `ERPS`,
-`BILLINGS`, `CRMS` and `TAXES` say which adapter a connection is served by: a further vendor is one line in one of them.
+`BILLINGS`, `CRMS` and `TAXES` say which adapter serves a connection: another vendor is one line in one of them.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ READY_REMEMBERED_S = 30.0
 _log = logging.getLogger(__name__)
 _Key = tuple[str, str]
 A = TypeVar("A")
-# Each factory is called with its key's connection and the network: what a dictionary's type cannot say is Any.
+# Each factory takes its own kind of connection and the network, which a dictionary's type can only express as Any.
 _Factories = dict[type[Connection], Callable[[Any, Transport | None], A]]
 
 ERPS: _Factories[Erp] = {TrytonConnection: Tryton}
@@ -50,7 +50,7 @@ BILLINGS: _Factories[Billing] = {StripeConnection: Stripe}
 CRMS: _Factories[Crm] = {SalesforceConnection: Salesforce}
 TAXES: _Factories[Tax] = {JurisdictionsConnection: lambda connection, _: Jurisdictions(connection)}
 
-# By capability: the table of its adapters, and what a person calls one of them.
+# By capability: the table of its adapters, and its name for people.
 CAPABILITIES: Mapping[Capability, tuple[_Factories[Any], str]] = {
     "erp": (ERPS, "ERP"),
     "billing": (BILLINGS, "billing platform"),
@@ -60,7 +60,7 @@ CAPABILITIES: Mapping[Capability, tuple[_Factories[Any], str]] = {
 
 
 class _OverNetwork(Protocol):
-    """What every adapter of a vendor connection has beside its capability's methods."""
+    """The methods of every adapter with a network connection, besides its capability's."""
 
     async def ready(self) -> str | None: ...
 
@@ -78,19 +78,19 @@ class Registry:
     _closing: list[_OverNetwork] = field(default_factory=list)
 
     def erp(self, tenant: str, legal_entity: str) -> Erp:
-        """The ERP with the legal entity's books. Raises Rejected where none is connected."""
+        """Return the ERP with the legal entity's books. Raises Rejected if none is connected."""
         return cast(Erp, self._chosen("erp", tenant, legal_entity))
 
     def billing(self, tenant: str, legal_entity: str) -> Billing:
-        """The platform that charges for the legal entity. Raises Rejected where none is connected."""
+        """Return the billing platform of the legal entity. Raises Rejected if none is connected."""
         return cast(Billing, self._chosen("billing", tenant, legal_entity))
 
     def crm(self, tenant: str) -> Crm:
-        """The tenant's CRM. Raises Rejected where none is connected."""
+        """Return the tenant's CRM. Raises Rejected if none is connected."""
         return cast(Crm, self._chosen("crm", tenant, EVERY_LEGAL_ENTITY))
 
     def tax(self, tenant: str, legal_entity: str) -> Tax:
-        """The engine that knows the legal entity's tax. Raises Rejected where none is connected."""
+        """Return the tax engine of the legal entity. Raises Rejected if none is connected."""
         return cast(Tax, self._chosen("tax", tenant, legal_entity))
 
     def _chosen(self, capability: Capability, tenant: str, legal_entity: str) -> object:
@@ -103,7 +103,7 @@ class Registry:
         raise Rejected(f"No {CAPABILITIES[capability][1]} is connected{where}.", reason_code="no_connection")
 
     async def check(self, connection: Connection) -> list[Finding]:
-        """What the vendor's side of one of the connections lacks, in plain sentences."""
+        """Return what the vendor of one connection lacks, in plain sentences."""
         tenant, legal_entity = connection.tenant, connection.legal_entity
         adapter = self.adapters[connection.capability][tenant, legal_entity]
         if connection.capability == "erp":
@@ -116,7 +116,7 @@ class Registry:
         return tax.tax_codes(legal_entity) if tax else []
 
     def capability_checks(self) -> dict[str, ReadyCheck]:
-        """A check for each capability, over all its connections: health is public, so it names no tenant."""
+        """Return a check for each capability, over all its connections: health is public, so it names no tenant."""
         groups: dict[str, list[str]] = {}
         for name in self.ready_checks:
             groups.setdefault(name.split("/")[1], []).append(name)
@@ -171,9 +171,11 @@ def build_registry(
     scripts: RedisScripts | None = None,
     local_share: float = 1.0,
 ) -> Registry:
-    """The registry of these connections. `transports` replaces the network of single connections, by their names.
+    """Return the registry of these connections.
 
-    Vendors' quotas are shared out through `scripts`; without, each process has `local_share` of them.
+    `transports` replaces the network of single connections by name.
+
+    Vendors' quotas are shared through `scripts`; without it, each process has `local_share` of them.
     """
     registry = Registry()
     for connection in connections:
@@ -187,8 +189,11 @@ def build_registry(
 
 
 def _remembered(check: ReadyCheck) -> ReadyCheck:
-    """The check, asked again half a minute after it was passed: probes come every few seconds, and every vendor counts
-    the requests that they would make. A failed check is asked each time, so that recovery shows at once."""
+    """Return the check with its success cached for half a minute.
+
+    Probes come every few seconds, and every vendor counts the requests. A failed check is repeated each time, so that
+    recovery shows at once.
+    """
     passed_at: float | None = None
 
     async def ask() -> str | None:

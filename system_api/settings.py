@@ -1,4 +1,4 @@
-"""What a process of the system tier needs to know, from the environment."""
+"""The settings of a system tier process, from the environment."""
 
 from typing import Annotated
 

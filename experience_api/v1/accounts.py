@@ -1,7 +1,7 @@
 """Accounts in version 1: what differs from the latest version (experience_api/views/account_overview.py), and how.
 
-The credit stood in a part of its own around it, which could not tell a customer that the ERP does not know from one
-whose credit could be read; and nothing said whether all of the overview was there.
+Version 1 wrapped the credit in a part that could not distinguish a customer unknown to the ERP from one whose credit
+could be read; and it did not say whether the overview was complete.
 """
 
 from typing import Any
@@ -74,7 +74,7 @@ async def get_account_overview(
 
 
 def overview_of(summary: AccountSummary) -> AccountOverview:
-    """The latest version's answer in the words of this one."""
+    """Return the latest version's answer in version 1's shape."""
     return AccountOverview(
         account_id=summary.account_id,
         account_name=summary.account_name,

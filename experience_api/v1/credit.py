@@ -1,4 +1,4 @@
-"""Credit: what a customer may still owe."""
+"""Credit: a customer's limit and exposure."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ async def get_credit_status(request: Request[Principal, Any, Any], account_id: A
 
 
 def credit_view(credit: process_answers.Credit) -> CreditView:
-    """Credit as a sales user sees it."""
+    """Return the credit as a sales user sees it."""
     return CreditView(
         decision=credit.decision,
         reason=credit.reason,
@@ -64,7 +64,7 @@ def credit_view(credit: process_answers.Credit) -> CreditView:
 
 
 def no_credit(reason: str) -> CreditView:
-    """The credit of a customer of whom it is not known, and why."""
+    """Return the credit of a customer without known credit, with the reason."""
     return CreditView(
         decision=CreditDecision.unknown,
         reason=reason,

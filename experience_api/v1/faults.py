@@ -1,4 +1,4 @@
-"""What keeps a quote from being ordered, as a sales user is told it."""
+"""The reasons why a quote cannot be ordered, as a sales user sees them."""
 
 import msgspec
 
@@ -20,7 +20,7 @@ class QuoteFault(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def fault_views(faults: list[process_answers.Fault]) -> list[QuoteFault]:
-    """The faults as a sales user sees them."""
+    """Return the faults as a sales user sees them."""
     return [
         QuoteFault(
             code=fault.code,

@@ -1,4 +1,4 @@
-"""Money as External Services can take it: a decimal string beside its currency, empty where there is none."""
+"""Money for External Services: a decimal string beside its currency, empty if there is none."""
 
 from typing import Annotated
 
@@ -26,5 +26,5 @@ CurrencyTextOrEmpty = Annotated[
 
 
 def amount_text(amount: Amount | None) -> str:
-    """The amount's decimal string; empty where there is none."""
+    """Return the amount's decimal string; empty where there is none."""
     return amount.amount if amount is not None else ""

@@ -1,7 +1,7 @@
 """Idempotency keys (draft-ietf-httpapi-idempotency-key-header): the same request sent again is the same operation.
 
-A key belongs to whoever chose it: to one client, in one user's name or in nobody's, for one operation. What another
-one sends with the same key is another request.
+A key belongs to its caller: to one client, for one user or none, for one operation. The same key from another caller is
+another request.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True)
 class KeyScope:
-    """Within what a key means one request. `acting_user` is empty where a service asks for itself."""
+    """The scope in which a key identifies one request. `acting_user` is empty if a service asks for itself."""
 
     tenant: str
     client_id: str
@@ -48,14 +48,14 @@ class KeyScope:
 
     @classmethod
     def of(cls, principal: Principal, acting_user: ActingUser | None, operation: str) -> Self:
-        """The scope of the keys that this caller chooses for `operation`."""
+        """Return the scope of this caller's keys for `operation`."""
         if acting_user is not None:
             return cls(principal.tenant, acting_user.client_id, acting_user.user_id, operation)
         return cls(principal.tenant, principal.for_client or principal.client_id, "", operation)
 
 
 def parse_key(header: str) -> IdempotencyKey:
-    """The key of a header, bare or as the draft's quoted String. Raises InvalidRequest where there is none."""
+    """Return the key in a header, bare or as the draft's quoted String. Raises InvalidRequest if there is none."""
     text = header.strip()
     if not _KEY.fullmatch(text):
         detail = "Send 1 to 128 printable characters without spaces: a new value for each intent."
@@ -69,19 +69,19 @@ def parse_key(header: str) -> IdempotencyKey:
 
 
 def body_hash(body: msgspec.Struct) -> str:
-    """What a request asks for, whatever the order and spacing of its fields."""
+    """Return a hash of a request's body that does not depend on the order and spacing of its fields."""
     return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
 
 
 async def claim_key(
     connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey, digest: str, record_id: str
 ) -> str | None:
-    """Claim `key` for `record_id`, in the caller's transaction. None if it was free, else the record it stands for.
+    """Claim `key` for `record_id`, in the caller's transaction. Returns None if it was free, else its record.
 
-    Raises IdempotencyMismatch where it was used with another body, Conflict while the first request with it is being
-    worked on: that one's outcome is not known yet, and a request that waited for it would hold a connection.
+    Raises IdempotencyMismatch if it was used with another body, and Conflict while the first request with it is in
+    progress: its outcome is not known yet, and waiting for it would hold a connection.
     """
-    # Looked for before the lock: requests with a finished key are many at once, and must not turn each other away.
+    # Looked up before the lock: many requests with an ended key may come at once, and must not refuse each other.
     found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
     if found is None:
         if not await _locked(connection, scope, key):
@@ -94,7 +94,7 @@ async def claim_key(
         )
         if claimed is not None:
             return None
-        # Committed by another request between our look and our lock.
+        # Committed by another request between our look-up and our lock.
         found = await _find(connection, scope, key)
     if found is None or found.body_hash != digest:
         raise IdempotencyMismatch(_ANOTHER_REQUEST)
@@ -102,7 +102,8 @@ async def claim_key(
 
 
 async def claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey, digest: str) -> str | None:
-    """What a finished request claimed the key for, so that it is answered before anybody is asked; None if it is free.
+    """Return what a finished request claimed the key for, so that it is answered before anybody is asked; None if it is
+    free.
 
     Raises IdempotencyMismatch where it was used with another body.
     """
@@ -113,15 +114,15 @@ async def claimed(connection: AsyncConnection, scope: KeyScope, key: Idempotency
 
 
 async def is_claimed(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
-    """Whether a finished request has claimed the key."""
+    """Return whether a finished request has claimed the key."""
     found = await _find(connection, scope, key) or await _find_of_before(connection, scope, key)
     return found is not None
 
 
 async def prune_keys(store: Store, kept_days: int) -> int:
-    """Forget the keys older than `kept_days` and return how many those were.
+    """Delete the keys older than `kept_days`. Returns how many.
 
-    An old key sent again still meets its order: the quote revision is a key that is kept for ever.
+    An old key sent again still finds its order: the quote revision is a key that is kept forever.
     """
     tables = ("request_keys", "idempotency_keys")
     rules = [old_rows(table, "key", kept_days, f"key.created_at < {OLD}") for table in tables]
@@ -139,16 +140,17 @@ def _columns(scope: KeyScope, key: IdempotencyKey) -> dict[str, str]:
 
 
 async def _find(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
-    """What a finished request claimed the key for."""
+    """Return what a finished request claimed the key for."""
     query = select(request_keys.c.body_hash, request_keys.c.record_id).filter_by(**_columns(scope, key))
     return (await connection.execute(query)).one_or_none()
 
 
 async def _find_of_before(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> Row[Any, Any] | None:
-    """What a version that kept keys for the whole tenant claimed it for, if the caller is the one who started that.
+    """Return what a version that kept keys for the whole tenant claimed it for, if the caller is the one who started
+    that.
 
-    Those versions knew of one operation, which has the name of its flows, and a service that came through another
-    tier of ours by that tier's name only.
+    Those versions had one operation, named after its flows, and recorded a service that came through another tier of
+    ours under that tier's name only.
     """
     if scope.operation != _OPERATION_OF_BEFORE:
         return None
@@ -168,7 +170,10 @@ async def _find_of_before(connection: AsyncConnection, scope: KeyScope, key: Ide
 
 
 async def _locked(connection: AsyncConnection, scope: KeyScope, key: IdempotencyKey) -> bool:
-    """Whether this transaction is now the only one at work on the key. It lets go when it ends, however it ends."""
+    """Return whether this transaction is now the only one that handles the key.
+
+    The lock ends with the transaction.
+    """
     digest = hashlib.sha256("\0".join(("idempotency-key", *_columns(scope, key).values())).encode()).digest()
     lock = int.from_bytes(digest[:8], signed=True)
     return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(lock))))

@@ -1,6 +1,6 @@
-"""What an operation is about: the record that its request names, by which is decided who may ask.
+"""The record that an operation is about, which decides who may call it.
 
-Every operation for callers says so beside its policy, and one that does not cannot be served:
+Every operation for callers declares it beside its policy; one that does not cannot be served:
 
     opt=operation(…) | about_account()            /v1/accounts/{accountId}/…
     opt=operation(…) | about_quote_in_body()      its field `quoteId`, which the operation changes
@@ -20,7 +20,7 @@ from litestar.routes import HTTPRoute
 from shared.operations.operation import policy_of
 
 Kind = Literal["account", "quote", "order", "flow", "dead letter", "none"]
-# What lies under an account. The rest is for services and operators.
+# Kinds of records under an account. All others are for services and operators.
 UNDER_ACCOUNTS: frozenset[Kind] = frozenset({"account", "quote", "order"})
 _KEY = "quoteway_subject"
 
@@ -29,7 +29,8 @@ _KEY = "quoteway_subject"
 class Subject:
     """The record that a request names: `name` is the path's parameter or the body's field.
 
-    `edits`: the operation changes it. `filters`: what is about no record shows each client its legal entities' only.
+    `edits`: the operation changes it. `filters`: an operation about no record limits its answer to the client's legal
+    entities.
     """
 
     kind: Kind
@@ -40,60 +41,60 @@ class Subject:
 
     @property
     def pointer(self) -> str:
-        """Where a fault of the id lies (shared.problem.Fault)."""
+        """The place of a fault in the id (shared.problem.Fault)."""
         return f"/{self.name}" if self.in_body else f"path/{self.name}"
 
     def absent(self, named: str) -> str:
-        """What is said of a record that does not exist, or that the caller does not see."""
+        """The answer for a record that does not exist, or that the caller may not see."""
         return f"There is no {self.kind} {named}."
 
 
 def about_account(parameter: str = "accountId", *, edits: bool = False) -> dict[str, Any]:
-    """The operation shows or changes something of the account in its path."""
+    """Declare that the operation shows or changes something of the account in its path."""
     return {_KEY: Subject("account", parameter, edits=edits)}
 
 
 def about_quote(parameter: str = "quoteId", *, edits: bool = False) -> dict[str, Any]:
-    """The operation is about the quote in its path."""
+    """Declare that the operation is about the quote in its path."""
     return {_KEY: Subject("quote", parameter, edits=edits)}
 
 
 def about_quote_in_body(field: str = "quoteId", *, edits: bool = True) -> dict[str, Any]:
-    """The operation is about the quote that its body names."""
+    """Declare that the operation is about the quote that its body names."""
     return {_KEY: Subject("quote", field, in_body=True, edits=edits)}
 
 
 def about_order(parameter: str = "orderId", *, edits: bool = False) -> dict[str, Any]:
-    """The operation is about the order in its path."""
+    """Declare that the operation is about the order in its path."""
     return {_KEY: Subject("order", parameter, edits=edits)}
 
 
 def about_flow(parameter: str = "flowId") -> dict[str, Any]:
-    """The operation is about the flow in its path: refused in a Salesforce user's name."""
+    """Declare that the operation is about the flow in its path: refused for Salesforce users."""
     return {_KEY: Subject("flow", parameter)}
 
 
 def about_dead_letter(parameter: str = "deadLetterId") -> dict[str, Any]:
-    """The operation is about the dead letter in its path: refused in a Salesforce user's name."""
+    """Declare that the operation is about the dead letter in its path: refused for Salesforce users."""
     return {_KEY: Subject("dead letter", parameter)}
 
 
 def for_operators(*, filters: bool = False) -> dict[str, Any]:
-    """The operation is about no single record: refused in a Salesforce user's name.
+    """Declare that the operation is about no single record: refused for Salesforce users.
 
-    Unless it `filters` what it shows by the client's legal entities, also to clients that have not all of them.
+    Also refused for clients limited to some legal entities, unless it `filters` its answer.
     """
     return {_KEY: Subject("none", filters=filters)}
 
 
 def subject_of(opt: dict[str, Any]) -> Subject:
-    """The subject in a handler's `opt`. Raises KeyError where it says none."""
+    """Return the subject in a handler's `opt`. Raises KeyError if it declares none."""
     subject: Subject = opt[_KEY]
     return subject
 
 
 def refuse_handlers_without_subject(app: Litestar) -> None:
-    """Raise ImproperlyConfiguredException unless every operation for callers says what it is about, and rightly so."""
+    """Raise ImproperlyConfiguredException unless every operation for callers declares its subject correctly."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():

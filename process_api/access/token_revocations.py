@@ -1,4 +1,4 @@
-"""Revoked tokens: written down by operators, for good, and read by every tier (shared/identity/revocation.py)."""
+"""Revoked tokens: recorded by operators, and read by every tier (shared/identity/revocation.py)."""
 
 import time
 from bisect import bisect_right
@@ -12,21 +12,21 @@ from sqlalchemy import Row, func, insert, select, text
 from process_api.database.moments import rfc3339
 from process_api.database.store import Store
 from process_api.database.tables import token_revocations
-from shared.cache.ttl_cache import BriefMemory
+from shared.cache.ttl_cache import TtlCache
 from shared.identity.auth import LEEWAY_S, Principal
 from shared.identity.revocation import KEPT_S, RevokedToken, RevokedTokens, mark
 from shared.telemetry.process_telemetry import current_correlation_id
 
 _PAGE = 5_000
-# Anyone may ask for the list, without a token and without a limit: the database is looked into no more often than this,
-# and once for all who ask meanwhile, wherever in the list they ask from.
+# Anyone may ask for the list, without a token or limit: so the database is polled at most this often, once for all
+# requests that wait, whatever position they ask from.
 LOOK_S = 0.25
-# Positions are given out and committed in one order: a reader that has seen one has seen all before it.
+# Positions are assigned and committed in order: a reader of one has seen all before it.
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtext('quoteway.token_revocations'))")
 
 
 class TokenRevocation(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A revocation: of one token, or of everything that a subject was given up to `revoked_at`."""
+    """A revocation of one token, or of everything that a subject was issued up to `revoked_at`."""
 
     revocation_id: str
     token_id: str | None
@@ -38,7 +38,7 @@ class TokenRevocation(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """A revocation as this process keeps it, until `forget_at` (monotonic)."""
+    """A revocation in this process's list, until `forget_at` (monotonic)."""
 
     position: int
     revoked: RevokedToken
@@ -47,23 +47,23 @@ class _Listed:
 
 @dataclass
 class TokenRevocations:
-    """Writes them, and reads them from a list that this process keeps of those that still matter."""
+    """Writes revocations, and reads them from this process's list of those that still matter."""
 
     store: Store
     _listed: list[_Listed] = field(default_factory=list, init=False)
-    """By rising position."""
+    """In order of position."""
     _head: int = field(default=0, init=False)
     _seen_at: float = field(default=float("-inf"), init=False)
     _needed_from: float = field(default=float("-inf"), init=False)
-    """A look that began before this moment (monotonic) may have missed what this process wrote itself."""
-    _looks: BriefMemory[None, None] = field(default_factory=lambda: BriefMemory(0.0), init=False)
+    """A poll that started before this time (monotonic) may have missed what this process wrote itself."""
+    _looks: TtlCache[None, None] = field(default_factory=lambda: TtlCache(0.0), init=False)
 
     async def revoke(
         self, principal: Principal, *, token_id: str | None, subject: str | None, reason: str
     ) -> TokenRevocation:
-        """Revoke a token of the principal's tenant by its `jti`, or all that a subject of the tenant has by now.
+        """Revoke a token of the principal's tenant by its `jti`, or everything that a subject of the tenant has by now.
 
-        What a subject is given within a minute after that does not count either: clocks may differ by so much.
+        Tokens issued to the subject within a minute after that are revoked too: clocks may differ by that much.
         """
         tenant = principal.tenant
         marked = mark("token", tenant, token_id) if token_id else mark("subject", tenant, subject or "")
@@ -86,7 +86,7 @@ class TokenRevocations:
         return _revocation(row)
 
     async def latest(self, tenant: str, limit: int) -> list[TokenRevocation]:
-        """The tenant's revocations, newest first."""
+        """Return the tenant's revocations, newest first."""
         query = (
             select(token_revocations)
             .where(token_revocations.c.tenant == tenant)
@@ -97,12 +97,12 @@ class TokenRevocations:
             return [_revocation(row) for row in await connection.execute(query)]
 
     async def read(self, after: int) -> RevokedTokens:
-        """What was revoked after a position, for the tiers. Raises Unavailable.
+        """Return the revocations after a position, for the tiers. Raises Unavailable.
 
-        A position that is not known is answered from the start: the database was restored from a backup.
+        An unknown position is answered from the start: the database was restored from a backup.
         """
         wanted = max(self._needed_from, time.monotonic() - LOOK_S)
-        while self._seen_at < wanted:  # a look that was under way already may have begun too early; the next has not
+        while self._seen_at < wanted:  # a poll under way may have started too early; the next one has not
             await self._looks.ask(None, self._look)
         first = bisect_right(self._listed, after if after <= self._head else 0, key=lambda each: each.position)
         page = self._listed[first : first + _PAGE]
@@ -112,7 +112,7 @@ class TokenRevocations:
         )
 
     async def _look(self) -> tuple[None, float]:
-        """Learn from the database what was revoked since the last look."""
+        """Read new revocations from the database."""
         began = time.monotonic()
         columns = token_revocations.c
         async with self.store.transaction_across_tenants() as connection:

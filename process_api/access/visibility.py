@@ -1,12 +1,12 @@
-"""Who sees what: a Salesforce user sees an account, and all under it, exactly if Salesforce says so.
+"""Record visibility: a Salesforce user sees an account, and everything under it, exactly if Salesforce says so.
 
-Salesforce is asked (UserRecordAccess) about the record that a request names: its account, its quote, or the account of
-its order. What the user may not read is answered as what does not exist: by the same code, from the same question, in
-the same time. A service has no Salesforce user: it sees its tenant or, where its token names legal entities, what is
-those companies'.
+Salesforce is asked (UserRecordAccess) about the record in the request: its account, its quote, or the account of its
+order. A record that the user may not read is answered like a missing one: by the same code, after the same query, in
+the same time. A service has no Salesforce user: it sees its tenant or, if its token lists legal entities, their
+records.
 
-Answers are remembered for half a minute under the very id that was asked for, so that one that comes fast tells only
-that the same user has just asked the same. While Salesforce is away nobody is let in on a guess.
+Answers are cached for half a minute under the exact id that was asked for, so that a fast answer only reveals that the
+same user has just asked the same. While Salesforce is down nobody is let in on a guess.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from process_api.access.subjects import UNDER_ACCOUNTS, Kind, Subject, subject_o
 from process_api.database.store import Store
 from process_api.database.tables import orders
 from process_api.system_client import SystemClient
-from shared.cache.ttl_cache import BriefMemory
+from shared.cache.ttl_cache import TtlCache
 from shared.canonical import RecordAccess
 from shared.identity.principal import ActingUser, Principal
 from shared.operations.chain import Middleware, matched_operation
@@ -32,7 +32,7 @@ from shared.problem import Fault, InvalidRequest, NotFound, NotPermitted, Quotew
 # A caller of the experience API waits for 8 s in all.
 SALESFORCE_TIMEOUT_S = 4.0
 RETRY_AFTER_S = 5
-# Asked about in place of the account of an order that does not exist; no org has given this id to a record.
+# The account to ask about for an order that does not exist; no org has assigned this id.
 NO_RECORD = "001000000000000AAA"
 _IN_CRM: frozenset[Kind] = frozenset({"account", "quote"})
 _NOTHING = RecordAccess(readable=False, editable=False)
@@ -50,22 +50,22 @@ class OwnedLetters(Protocol):
 
 @dataclass
 class Visibility:
-    """Decides what a Salesforce user sees and may change, and what a client of some legal entities only sees."""
+    """Decides what a Salesforce user may see and change, and what a client limited to legal entities may see."""
 
     system: SystemClient
     store: Store
     letters: OwnedLetters
-    _verdicts: BriefMemory[tuple[str, str, Kind, str], RecordAccess] = field(init=False)
-    _records: BriefMemory[tuple[str, str, str], RecordAccess] = field(init=False)
-    _sellers: BriefMemory[tuple[str, Kind, str], str] = field(init=False)
+    _verdicts: TtlCache[tuple[str, str, Kind, str], RecordAccess] = field(init=False)
+    _records: TtlCache[tuple[str, str, str], RecordAccess] = field(init=False)
+    _sellers: TtlCache[tuple[str, Kind, str], str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._verdicts = BriefMemory()
-        self._records = BriefMemory()
-        self._sellers = BriefMemory()
+        self._verdicts = TtlCache()
+        self._records = TtlCache()
+        self._sellers = TtlCache()
 
     async def require(self, principal: Principal, user: ActingUser | None, subject: Subject, named: str) -> None:
-        """Let a caller have the record that its request names, with all that `require_user` and the other raise."""
+        """Allow access to the record in a request. Raises as `require_user` and `require_legal_entity` do."""
         if user is not None:
             await self.require_user(user, subject, named)
         if principal.legal_entities is not None:
@@ -74,10 +74,10 @@ class Visibility:
     async def require_legal_entity(
         self, tenant: str, legal_entities: frozenset[str], subject: Subject, named: str
     ) -> None:
-        """Let a client of these legal entities have the record that its request names.
+        """Allow a client limited to legal entities access to the record in its request.
 
-        Raises NotFound where there is none of theirs, InvalidRequest where it is no id at all, Unavailable where the
-        CRM has to be asked and does not answer.
+        Raises NotFound if it is not theirs, InvalidRequest for a malformed id, Unavailable if the CRM is needed and
+        does not answer.
         """
         if subject.kind in _IN_CRM:
             require_id(subject, named)
@@ -88,11 +88,10 @@ class Visibility:
             raise NotFound(subject.absent(named))
 
     async def require_user(self, user: ActingUser, subject: Subject, named: str) -> None:
-        """Let the user have the record that a request names.
+        """Allow the user access to the record in a request.
 
-        Raises NotFound where there is none that the user sees, NotPermitted where it is none of any account's or the
-        user only reads what the operation changes, InvalidRequest where it is no id at all, Unavailable where
-        Salesforce cannot say.
+        Raises NotFound if the user cannot see it, NotPermitted if it belongs to no account or the user may only read
+        what the operation changes, InvalidRequest for a malformed id, Unavailable if Salesforce does not answer.
         """
         if subject.kind not in UNDER_ACCOUNTS:
             raise NotPermitted(_FOR_OPERATORS)
@@ -119,13 +118,13 @@ class Visibility:
         if record_id is None:
             return _NOTHING, asked_at
         if access.readable:
-            # Only what is seen is shared between the orders of an account: of the rest, a fast answer would tell whose
-            # order it is.
+            # Only positive answers are shared between an account's orders: a fast refusal would reveal whose order it
+            # is.
             self._records.keep((user.tenant, user.user_id, record_id), access, asked_at)
         return access, asked_at
 
     async def _record_over(self, tenant: str, order_id: str) -> str | None:
-        """The account of an order, its quote while the account is not known yet, or None."""
+        """Return the account of an order; its quote while the account is unknown; or None."""
         query = select(orders.c.account_id, orders.c.quote_id).where(
             orders.c.tenant == tenant, orders.c.order_id == order_id
         )
@@ -139,17 +138,17 @@ class Visibility:
         return await self._sellers.ask(key, lambda: self._ask_seller(tenant, kind, named)) if found is None else found
 
     async def _ask_seller(self, tenant: str, kind: Kind, named: str) -> tuple[str, float]:
-        """The legal entity that an account buys from, or that a quote is of; empty where there is none."""
+        """Return the legal entity that an account buys from, or that a quote is from; empty if there is none."""
         asked_at = time.monotonic()
         find = self.system.find_account if kind == "account" else self.system.find_quote
         try:
             found = await find(tenant, named)
-        except Rejected:  # it lacks what a quote or an account needs: nobody's, and told apart by no answer
+        except Rejected:  # an incomplete quote or account belongs to nobody, and is answered like a missing one
             found = None
         return ("" if found is None else found.legal_entity), asked_at
 
     async def _seller_of_ours(self, tenant: str, kind: Kind, named: str) -> str:
-        """Return the legal entity of an order, a flow or a dead letter; empty where there is none."""
+        """Return the legal entity of an order, a flow or a dead letter; empty if there is none."""
         if kind != "order":
             return await self.letters.legal_entity(tenant, named)
         query = select(orders.c.legal_entity, orders.c.quote_id)
@@ -159,13 +158,13 @@ class Visibility:
         if row is None:
             return ""
         if row.legal_entity is None and _SALESFORCE_ID.fullmatch(row.quote_id):
-            # Its flow has not read the quote yet: whoever has just submitted it asks for it at once.
+            # Its flow has not read the quote yet: a caller that has just submitted it asks for it at once.
             return await self._seller(tenant, "quote", row.quote_id)
         return str(row.legal_entity or "")
 
     async def _ask_salesforce(self, user: ActingUser, record_id: str) -> RecordAccess:
         if not _SALESFORCE_ID.fullmatch(record_id):
-            record_id = NO_RECORD  # an order of a quote that never was one
+            record_id = NO_RECORD  # an order whose quote id was never valid
         try:
             async with asyncio.timeout(SALESFORCE_TIMEOUT_S):
                 return await self.system.record_access(user.tenant, user.user_id, record_id)
@@ -176,7 +175,9 @@ class Visibility:
 
 
 def show_only_what_is_visible(visibility: Visibility) -> Middleware:
-    """Let each caller have what it may see, and nothing else. The last policy: by then the body's form is known."""
+    """Inbound policy, the last one: let callers reach only records that they may see. By now the body has been
+    checked.
+    """
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -206,7 +207,9 @@ def show_only_what_is_visible(visibility: Visibility) -> Middleware:
 
 
 async def _named_in_body(receive: Receive, subject: Subject) -> tuple[Receive, str]:
-    """What the body names, and the body once more; its shape has been checked (shared.inbound.service.guard_body)."""
+    """Return the id in the body, and the body for reading again; its shape has been checked
+    (shared.inbound.service.guard_body).
+    """
     message = await receive()
     content: dict[str, Any] = msgspec.json.decode(message["body"])  # type: ignore[typeddict-item]  # guard_body has read it whole
     read = False
@@ -222,7 +225,7 @@ async def _named_in_body(receive: Receive, subject: Subject) -> tuple[Receive, s
 
 
 def require_operator(user: ActingUser | None, subject: Subject) -> None:
-    """Raise NotPermitted where what is about no single record is not for this caller."""
+    """Raise NotPermitted if an operation about no single record is not for this caller."""
     if user is not None:
         raise NotPermitted(_FOR_OPERATORS)
     if not subject.filters:
@@ -230,7 +233,7 @@ def require_operator(user: ActingUser | None, subject: Subject) -> None:
 
 
 def require_id(subject: Subject, named: str) -> None:
-    """Raise InvalidRequest unless `named` has the form of the record's id: nothing else is made part of an address."""
+    """Raise InvalidRequest unless `named` has the form of the record's id: nothing else may become part of a path."""
     pattern, form = (_ORDER_ID, "an order id") if subject.kind == "order" else (_SALESFORCE_ID, "a Salesforce id")
     if not pattern.fullmatch(named):
         raise InvalidRequest("The request is not valid.", [Fault(pointer=subject.pointer, detail=f"It is not {form}.")])

@@ -1,7 +1,7 @@
-"""The account overview: what every system knows of one customer, read at the same time.
+"""The account overview: one customer's records in every system, read in parallel.
 
-A part that fails is marked unavailable with its reason, and the rest still answers: a credit clerk can work while
-billing is down.
+A part that fails is marked unavailable with its reason, and the rest is answered: a credit clerk can work while billing
+is down.
 """
 
 import asyncio
@@ -31,9 +31,9 @@ from shared.seller_words import in_sellers_words
 
 T = TypeVar("T")
 _UNPAID_SHOWN_MAX = 100
-# A caller gets at least the parts that answer, well within Apex's patience of 10 s.
+# A caller gets the parts that answer, well within Apex's limit of 10 s.
 PART_DEADLINE_S = 4.5
-# The account is read before the parts, which have to have their time.
+# The account is read before the parts, which need time too.
 CRM_DEADLINE_S = 2.5
 
 
@@ -54,13 +54,13 @@ class AccountPart(_Part, frozen=True, kw_only=True):
 
 
 class CreditPart(_Part, frozen=True, kw_only=True):
-    """The customer's credit; nothing where the ERP does not know the customer yet."""
+    """The customer's credit; None if the ERP does not know the customer yet."""
 
     credit: CreditStatus | None = None
 
 
 class OpenOrder(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """An order that is not finished, or waits for a person."""
+    """An order that has not ended, or waits for a person."""
 
     order_id: str
     quote_id: str
@@ -70,15 +70,15 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class OrdersPart(_Part, frozen=True, kw_only=True):
-    """The orders under way."""
+    """The open orders."""
 
     orders: list[OpenOrder] = msgspec.field(default_factory=list)
 
 
 class InvoicesPart(_Part, frozen=True, kw_only=True):
-    """The unpaid invoices of both systems, and what they come to in each currency.
+    """The unpaid invoices of both systems, and their totals per currency.
 
-    `complete` is false where only the newest are shown; the totals then cover those alone.
+    `complete` is false if only the newest are shown; the totals then cover only those.
     """
 
     invoices: list[Invoice] = msgspec.field(default_factory=list)
@@ -125,7 +125,10 @@ class AccountOverviews:
     orders: Orders
 
     async def overview(self, tenant: str, account_id: str) -> Overview:
-        """The overview. Raises NotFound, or Unavailable where the CRM does not answer and no order tells the rest."""
+        """Return the overview.
+
+        Raises NotFound; Unavailable if the CRM does not answer and no order has the legal entity.
+        """
         account, crm_away = await self._account_or_known(tenant, account_id)
         credit, orders, erp_invoices, billing_invoices, subscriptions = await asyncio.gather(
             _attempt(self._credit(tenant, account), "The ERP"),
@@ -150,7 +153,7 @@ class AccountOverviews:
         )
 
     async def credit_status(self, tenant: str, account_id: str) -> CreditStatus:
-        """The customer's credit. Raises NotFound where neither the CRM nor the ERP knows it."""
+        """Return the customer's credit. Raises NotFound if neither the CRM nor the ERP knows it."""
         account = await self._account(tenant, account_id)
         credit = await self._credit(tenant, account)
         if credit is None:
@@ -160,7 +163,7 @@ class AccountOverviews:
     async def invoices(
         self, tenant: str, account_id: str, *, open_only: bool, limit: int, cursor: str | None
     ) -> InvoicePage:
-        """A page of invoices: the ERP's first, then billing's. A page may be short; the last has no cursor."""
+        """Return a page of invoices: the ERP's first, then billing's. A page may be short; the last has no cursor."""
         account = await self._account(tenant, account_id)
         source, inner = _parse_cursor(cursor)
         page = await self.system.list_invoices(
@@ -179,9 +182,9 @@ class AccountOverviews:
         return account
 
     async def _account_or_known(self, tenant: str, account_id: str) -> tuple[Account, str | None]:
-        """The account or, while the CRM is away, what the last order says of it, with the reason.
+        """Return the account or, while the CRM is down, what the last order says of it, with the reason.
 
-        Whose books to look into is the order's to say; the account's name is kept nowhere but in the CRM.
+        The order has the legal entity whose books to read; the account's name is stored only in the CRM.
         """
         try:
             async with asyncio.timeout(CRM_DEADLINE_S):
@@ -267,7 +270,10 @@ def _unpaid_part(erp: "_Outcome[InvoicePage]", billing: "_Outcome[InvoicePage]")
 
 
 def total_per_currency(invoices: list[Invoice]) -> list[Money]:
-    """What is due, one sum per currency, in the order of the currency codes. Raises MoneyError beyond 18 digits."""
+    """Return the sum due per currency, in the order of the currency codes.
+
+    Raises MoneyError beyond 18 digits.
+    """
     sums: dict[str, Decimal] = {}
     for invoice in invoices:
         due = invoice.amount_due

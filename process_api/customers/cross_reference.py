@@ -1,7 +1,7 @@
-"""Whose record is whose: one table of identity across the systems, unique both ways, with its history.
+"""The cross reference: one table of identities across the systems, unique in both directions, with history.
 
-A link can move. A system may have merged two records or lost one, and a person may decide that an account is another
-customer, or a new one. The table says what counts now; the history says what it was before, why, and by whose decision.
+A link can move: a system may have merged two records or lost one, and a person may decide that an account is another
+customer, or a new one. The table has the current link; the history has the earlier ones, with reason and decider.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _MOVED_RETRY_S = 1
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of an account in a system: its record there, or the decision that it is to be a new one."""
+    """What is known of an account in a system: its record there, or the decision to create a new one."""
 
     vendor_id: str | None = None
     new_as: str | None = None
@@ -35,7 +35,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Pair:
-    """One of our records, and what it may be called in a system."""
+    """One of our records in one system, and the names that it may have there."""
 
     tenant: str
     canonical_id: str
@@ -43,7 +43,7 @@ class Pair:
     entity: str = CUSTOMER
 
     def where(self, table: Any) -> tuple[Any, ...]:
-        """The clauses that pick its rows of a table."""
+        """Return the clauses that select its rows of a table."""
         columns = table.c
         return (
             columns.tenant == self.tenant,
@@ -53,7 +53,7 @@ class Pair:
         )
 
     def values(self) -> dict[str, str]:
-        """Its columns."""
+        """Return its columns."""
         return {
             "tenant": self.tenant,
             "entity": self.entity,
@@ -63,7 +63,7 @@ class Pair:
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an account is in a system now."""
+    """An account's current record in a system."""
 
     system: str
     vendor_id: str
@@ -71,7 +71,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class LinkChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A change of what an account is in a system; `decidedBy` and `reason` where a person made it."""
+    """A change of an account's record in a system; `decidedBy` and `reason` are set if a person made it."""
 
     system: str
     cause: str
@@ -84,7 +84,7 @@ class LinkChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def known(connection: AsyncConnection, pair: Pair) -> Known:
-    """What the record is in the system, as far as anybody has linked it or decided on it."""
+    """Return what the record is in the system, as far as anybody has linked it or decided on it."""
     vendor_id = await connection.scalar(select(cross_references.c.system_id).where(*pair.where(cross_references)))
     if vendor_id is not None:
         return Known(vendor_id=vendor_id)
@@ -95,7 +95,7 @@ async def known(connection: AsyncConnection, pair: Pair) -> Known:
 async def link(
     connection: AsyncConnection, pair: Pair, system_id: str, *, before: str | None = None, formerly: str | None = None
 ) -> None:
-    """Record that the system knows our record as `system_id`. Linking the same pair again changes nothing.
+    """Record that the system knows our record as `system_id`. Repeating it changes nothing.
 
     `before` is what it was known as when the system was asked: where it says another one now, the link moves.
     `formerly` is another name of the system, under which the same record may be linked. Raises Unavailable where
@@ -107,7 +107,7 @@ async def link(
     )
     if held == system_id:
         return
-    if held != before:  # moved meanwhile, or forgotten by a person's decision, which must not be written over
+    if held != before:  # moved meanwhile, or removed by a person's decision, which must not be overwritten
         raise _moved(pair)
     if held is not None:
         await move(connection, pair, held, system_id, cause="followed")
@@ -193,7 +193,9 @@ def _in_words(system: str) -> str:
 
 
 def _is_in(system: str) -> ColumnElement[bool]:
-    """The rows of a system: of a billing, under its name in each currency and under the one it had before those."""
+    """Return the rows of a system: of a billing, under its name in each currency and under the one it had before
+    those.
+    """
     capability, _, place = system.partition(":")
     if capability != "billing":
         return cross_references.c.system == system
@@ -203,7 +205,7 @@ def _is_in(system: str) -> ColumnElement[bool]:
 
 
 async def links_of(connection: AsyncConnection, tenant: str, canonical_id: str) -> list[Link]:
-    """What an account is in every system."""
+    """Return what an account is in every system."""
     columns = cross_references.c
     query = (
         select(cross_references)
@@ -215,7 +217,7 @@ async def links_of(connection: AsyncConnection, tenant: str, canonical_id: str) 
 
 
 async def history_of(connection: AsyncConnection, tenant: str, canonical_id: str, limit: int) -> list[LinkChange]:
-    """The last changes of what an account is in every system, newest first."""
+    """Return the last changes of what an account is in every system, newest first."""
     columns = cross_reference_history.c
     query = (
         select(cross_reference_history)

@@ -1,4 +1,4 @@
-"""What the systems are asked about an account: under which name the cross-reference keeps it, and with which facts."""
+"""The facts about an account that are sent to systems, and the systems' names in the cross reference."""
 
 from process_api.customers.context import CustomerTerms
 from process_api.customers.cross_reference import Known
@@ -6,22 +6,22 @@ from process_api.legal_entities import LegalEntity
 from shared.canonical import Account, CustomerDraft
 from shared.problem import Rejected
 
-# A flow's reason while another account's customer is what billing knows this account as.
+# A flow's reason while billing links this account to another account's customer.
 BILLING_CUSTOMER_SHARED = "billing_customer_shared"
 
 
 def erp_system(legal_entity: str) -> str:
-    """What the cross-reference calls a legal entity's ERP."""
+    """Return the cross reference's name of a legal entity's ERP."""
     return f"erp:{legal_entity}"
 
 
 def billing_system(legal_entity: str, currency: str) -> str:
-    """What the cross-reference calls a legal entity's billing in one currency."""
+    """Return the cross reference's name of a legal entity's billing in one currency."""
     return f"billing:{legal_entity}:{currency}"
 
 
 def all_currencies(legal_entity: str) -> str:
-    """What it called that billing before an account had a customer in each currency."""
+    """Return the former name of that billing, from before an account had a customer per currency."""
     return f"billing:{legal_entity}"
 
 

@@ -1,8 +1,8 @@
-"""The customer of an order: linked to the account in the ERP and in billing, kept as Salesforce states it, or created.
+"""The customer of an order: linked to the account in the ERP and in billing, updated from Salesforce, or created.
 
-The cross-reference is asked before any system is, and what it says goes with the request: a record that is known is
-never looked for by its looks. Where a system names another record than it did, because it has merged the old one or
-lost it, the link moves (process_api.customers.cross_reference).
+The cross reference is read first, and its link is sent with the request: a known record is never searched for by
+similarity. If the system answers with another record, because it merged or lost the old one, the link moves
+(process_api.customers.cross_reference).
 """
 
 import hashlib
@@ -64,7 +64,7 @@ async def ensure_erp_customer(context: CustomerContext, account: Account) -> Cus
 
 
 def place_of(account: Account) -> str:
-    """A digest of what the tax follows from: the address, and the tax id. Neither is kept with a flow."""
+    """Return a digest of what the tax depends on: the address and the tax id. Neither is stored with a flow."""
     stated = msgspec.json.encode((account.billing_address, account.vat_id), order="deterministic")
     return hashlib.sha256(stated).hexdigest()[:16]
 

@@ -1,9 +1,9 @@
-"""One decision on the tax of an order: the table's, the ERP's and billing's are held against each other first.
+"""One decision on the tax of an order, after comparing the jurisdictions' table, the ERP and billing.
 
-Three systems know something of it. The table of jurisdictions goes by the address that the CRM states. The ERP keeps
-the tax registration as somebody has checked it, as a rule of the customer's own; by that rule it compares the taxes of
-an invoice when it posts it. Billing may hold a customer as exempt, and then charges no tax whatever its rate.
-The ERP masters the registration: what it exempts is taxed nowhere. Everything else that differs is for a person.
+All three have a say. The table of jurisdictions goes by the CRM's address. The ERP has the checked tax registration, as
+a tax rule of the customer's; when it posts an invoice, it compares the taxes with that rule. Billing may hold a
+customer as exempt, and then charges no tax whatever its rate. The ERP masters the registration: what it exempts is not
+taxed anywhere. Every other difference is left to a person.
 """
 
 from decimal import Decimal
@@ -36,17 +36,17 @@ async def _by_the_erps_rule(context: CustomerContext, account: Account) -> Custo
 
 
 def exempts(tax: TaxCalculation) -> bool:
-    """Whether it is the ERP's rule that takes the tax away."""
+    """Return whether the ERP's rule removes the tax."""
     return tax.jurisdiction.startswith(_EXEMPT)
 
 
 def _with_the_erp(context: CustomerContext, erp: CustomerTax, tax: TaxCalculation) -> TaxCalculation:
     percent, by_rule = Decimal(tax.percent), Decimal(erp.percent)
     if by_rule == percent:
-        # Under the ERP's own name for it: an invoice with another one is posted by nobody.
+        # With the ERP's own name for it: an invoice with another one could not be posted.
         return msgspec.structs.replace(tax, tax_code=erp.codes[0] if erp.codes else UNTAXED)
     if by_rule == 0 and erp.instead_of and tax.tax_code not in erp.instead_of:
-        return tax  # the rule takes other taxes away than the order's
+        return tax  # the rule removes other taxes than the order's
     if by_rule == 0:
         return _untaxed(erp, tax)
     number = context.results["validate_customer"]["code"]

@@ -1,4 +1,4 @@
-"""Moments, as every contract of the process tier writes them."""
+"""The time format of all contracts of the process tier."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, func
 
 
 def rfc3339(moment: datetime) -> str:
-    """Return a moment in UTC, to the millisecond."""
+    """Return a time in UTC, to the millisecond."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

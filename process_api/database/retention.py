@@ -1,8 +1,8 @@
 """How long each table keeps its rows (docs/operations/retention.md), and the rounds in which a worker forgets them.
 
-A rule is one statement that deletes a batch. Each batch is a transaction of its own with a limit on its time, and a
-pause follows it, so that no request waits for housekeeping. A round that breaks off has kept what it did; the next one
-goes on. Several workers may do this at the same time: rows that another one holds are passed over.
+A rule is one statement that deletes a batch. Each batch is a transaction of its own with a time limit, followed by a
+pause, so that no request waits for housekeeping. An interrupted round keeps what it did; the next one continues.
+Several workers may do this at the same time: locked rows are skipped.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 _EVERY_S = 3600.0
 _PAUSE_S = 0.1
 BATCH = 1000
-# A batch takes some milliseconds. One that takes this long waits for something, and is tried again in an hour.
+# A batch takes some milliseconds. One that takes this long is blocked, and is retried in an hour.
 _STATEMENT_S = 5.0
 OLD = "now() - make_interval(days => :days)"
 # Durable workflows are named after their flow: process_api.flow_queues.
 _FLOW_OF = r"regexp_replace({}, '(\.r[0-9]+)?(\.booking)?$|\.second-look(\.[0-9]+)?$', '')"
-# Flows that have ended so long ago that nothing is done for them any more. A flow that is parked has not ended, and
-# one whose second look is still to be made has a workflow that has not.
+# Flows that ended so long ago that nothing is done for them any more. A parked flow has not ended, and one with a
+# pending second look has an active workflow.
 _ENDED_FLOW = f"""
     flows.finished_at < {OLD} AND flows.status <> 'parked' AND flows.flow_id NOT IN (
         SELECT {_FLOW_OF.format("active.workflow_uuid")} FROM dbos.workflow_status AS active
@@ -50,7 +50,7 @@ WITH gone AS MATERIALIZED (
 )
 DELETE FROM dbos.workflow_status WHERE workflow_uuid IN (SELECT workflow_uuid FROM gone)
 """  # noqa: S608 constants
-# The next event of a subject takes the number after its newest one, so that one stays for as long as another may come.
+# The next event of a subject continues the newest one's number, so that one stays while another may come.
 _EVENTS = f"""
     event.occurred_at < {OLD} AND (event.published_at < {OLD} OR event.discarded_at < {OLD}) AND (
         EXISTS (
@@ -61,8 +61,8 @@ _EVENTS = f"""
             AND orders.status IN ({", ".join(f"'{status}'" for status in ENDED_ORDERS)})
         )
     )"""  # noqa: S608 constants
-# A customer's intent is named after its account and serves every order of it; what is named after the flow's own
-# subject serves that flow alone.
+# A customer's intent is named after its account and serves all its orders; one named after the flow's own subject
+# serves that flow alone.
 _OWN_INTENT = f"intent.recorded_at < {OLD} AND starts_with(intent.external_id, flows.subject) AND {_ENDED_FLOW}"
 _DECISIONS = f"""
     decision.decided_at < {OLD} AND NOT EXISTS (
@@ -74,7 +74,7 @@ _REVOCATIONS = f"""
 
 @dataclass(frozen=True)
 class Rule:
-    """For how many days the rows of a table are kept; `statement` deletes `:batch` of those older than `:days`."""
+    """A retention rule: `statement` deletes `:batch` rows of a table that are older than `:days`."""
 
     table: str
     days: int
@@ -82,7 +82,7 @@ class Rule:
 
 
 def rules_of(settings: ProcessSettings) -> list[Rule]:
-    """The rule of every table whose rows are forgotten here, the largest tables first."""
+    """Return the rules of all tables, the largest first."""
     history, of_flow = settings.flow_history_kept_days, "JOIN quoteway.flows USING (flow_id)"
     return [
         Rule("dbos.workflow_status", settings.engine_kept_days, _ENGINE),
@@ -97,21 +97,21 @@ def rules_of(settings: ProcessSettings) -> list[Rule]:
             "JOIN quoteway.orders USING (order_id) JOIN quoteway.flows ON flows.flow_id = orders.flow_id",
         ),
         old_rows("events", "event", settings.event_kept_days, _EVENTS),
-        # The application may not change these, so it cannot lock them either: a second worker waits for the first.
+        # The application may not update these rows, so it cannot lock them either: a second worker waits for the first.
         old_rows("dead_letter_decisions", "decision", settings.decisions_kept_days, _DECISIONS, locked=False),
         old_rows("token_revocations", "revocation", settings.decisions_kept_days, _REVOCATIONS, locked=False),
     ]
 
 
 def old_rows(table: str, row: str, days: int, old: str, joined: str = "", *, locked: bool = True) -> Rule:
-    """The rule for those rows of our table, called `row`, that `old` is true of."""
+    """Return a rule for those rows of our table, aliased `row`, for which `old` is true."""
     lock = f"FOR UPDATE OF {row} SKIP LOCKED" if locked else ""
     found = f"SELECT {row}.ctid FROM quoteway.{table} AS {row} {joined} WHERE {old} LIMIT :batch {lock}"  # noqa: S608 constants
     return Rule(f"quoteway.{table}", days, f"DELETE FROM quoteway.{table} WHERE ctid = ANY(ARRAY({found}))")  # noqa: S608 constants
 
 
 async def forget(store: Store, rule: Rule, *, pause_s: float = _PAUSE_S) -> int:
-    """Delete what a table keeps no longer, and return how many rows that were. Raises Unavailable."""
+    """Delete a batch of a table's old rows. Returns how many. Raises Unavailable."""
     statement, forgotten = text(rule.statement), 0
     limit = text("SELECT set_config('statement_timeout', :limit, true)")
     while True:
@@ -126,7 +126,7 @@ async def forget(store: Store, rule: Rule, *, pause_s: float = _PAUSE_S) -> int:
 
 
 async def forget_all(store: Store, rules: Sequence[Rule]) -> dict[str, int]:
-    """Go through all tables once. Returns how many rows of each were deleted; one that fails does not stop the rest."""
+    """Process all tables once. Returns how many rows of each were deleted; a failure does not stop the rest."""
     forgotten = {}
     for rule in rules:
         try:

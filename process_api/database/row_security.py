@@ -1,9 +1,9 @@
-"""Row-level security: behind every query, PostgreSQL itself shows a transaction the rows of its tenant and no others.
+"""Row-level security: PostgreSQL itself shows each transaction only its tenant's rows.
 
-The application's transactions act as a role that owns nothing and bypasses nothing, and name their tenant (see
-`process_api.database.store`). A query that forgot its tenant finds nothing foreign, and writes no other tenant's row.
+The application's transactions use a role without ownership or bypass rights, and set their tenant (see
+`process_api.database.store`). A query that forgets the tenant neither finds nor writes another tenant's rows.
 
-A migration that makes a table says which rows of it are whose, or nobody can use the table:
+A migration that creates a table must set its row security, or nobody can use the table:
 
     op.execute(isolate("orders"))                                   it has a column `tenant`
     op.execute(isolate("order_timeline", through=("orders", "order_id")))   its rows are their order's tenant's
@@ -17,8 +17,8 @@ EVERY_TENANT = "*"
 _TENANT_NOW = "current_setting('quoteway.tenant', true)"
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
 
-# Roles belong to the whole cluster: another database's migration may have made it, or be making it now. Who makes a
-# role may hand it to others, but from PostgreSQL 16 on has to hand it to itself as well.
+# Roles belong to the whole cluster: another database's migration may have created it, or be creating it now. The
+# creator of a role may grant it to others, but from PostgreSQL 16 on must grant it to itself as well.
 CREATE_APPLICATION_ROLE = f"""
 DO $$
 BEGIN
@@ -36,8 +36,8 @@ BEGIN
 END $$
 """
 
-# What the workflow engine needs to queue a flow in a transaction of ours, and we to see whether it still runs and to
-# forget it some days after its end (process_api.database.retention).
+# The rights to enqueue a flow in a transaction of ours, to see whether it still runs, and to delete it some days after
+# its end (process_api.database.retention).
 GRANT_WORKFLOW_QUEUE = f"""
 GRANT USAGE ON SCHEMA dbos TO {APPLICATION_ROLE};
 GRANT SELECT, INSERT, UPDATE, DELETE ON dbos.workflow_status TO {APPLICATION_ROLE};
@@ -47,16 +47,16 @@ GRANT SELECT, DELETE ON dbos.workflow_output, dbos.operation_outputs TO {APPLICA
 
 
 def isolate(table: str, *, through: tuple[str, str] | None = None, privileges: str = _ALL) -> str:
-    """The statements that show a table's rows to their tenant only.
+    """Return the statements that show a table's rows to their tenant only.
 
-    `through`: the isolated table that these rows belong to, and the column that says to which of its rows. `privileges`
-    are the application's: leave out UPDATE and DELETE where rows are for ever.
+    `through`: the isolated parent table, and the column that refers to it. `privileges` are the application's: leave
+    out UPDATE and DELETE for rows that must never change.
     """
     if through is None:
         visible = f"tenant = {_TENANT_NOW} OR {_TENANT_NOW} = '{EVERY_TENANT}'"
     else:
         parent, column = through
-        # The parent's own policy applies inside.
+        # The parent's own policy applies in the subquery.
         visible = f"EXISTS (SELECT FROM {SCHEMA}.{parent} WHERE {parent}.{column} = {table}.{column})"
     return f"""
 ALTER TABLE {SCHEMA}.{table} ENABLE ROW LEVEL SECURITY;
@@ -66,12 +66,12 @@ CREATE POLICY tenant_isolation ON {SCHEMA}.{table} USING ({visible}) WITH CHECK 
 
 
 def open_to_all_tenants(table: str, *, privileges: str = _ALL) -> str:
-    """The statement that lets the application use a table in which nothing is any tenant's."""
+    """Return the statement that lets the application use a table without tenants' data."""
     return f"GRANT {privileges} ON {SCHEMA}.{table} TO {APPLICATION_ROLE}"
 
 
 def lift_isolation(table: str) -> str:
-    """The statements that take `isolate` back."""
+    """Return the statements that undo `isolate`."""
     return f"""
 DROP POLICY tenant_isolation ON {SCHEMA}.{table};
 ALTER TABLE {SCHEMA}.{table} NO FORCE ROW LEVEL SECURITY;

@@ -1,7 +1,7 @@
-"""The connection to PostgreSQL: one asynchronous engine a process, and transactions that are short.
+"""The connection to PostgreSQL: one asynchronous engine per process, and short transactions.
 
-A transaction names the tenant that it works for, and PostgreSQL shows it no other tenant's rows
-(`process_api.database.row_security`). Work for every tenant at once says so by name.
+A transaction sets its tenant, and PostgreSQL hides all other tenants' rows (`process_api.database.row_security`). Work
+for all tenants at once uses a method of its own.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ T = TypeVar("T")
 EXPECTED_REVISION = "0021"
 # Nothing of ours is in a transaction for as long as this, unless the database is away.
 _CLOSED_WITHIN_S = 5.0
-# The database is away: DBOS waits for it in the same way.
+# The pause while the database is down; DBOS waits in the same way.
 _AWAY_POLL_S = 1.0
 _IDLE_TOO_LONG = "25P03"
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
-# Whoever is paused, or cut off, in the middle of a transaction keeps its locks for no longer than this, in seconds.
-# Longer than the inbox waits for billing with a webhook locked (webhook_inbox._READ_WITHIN_S).
+# A process that is paused or cut off in a transaction keeps its locks for at most this many seconds. Longer than the
+# inbox waits for billing with a webhook locked (webhook_inbox._READ_WITHIN_S).
 IDLE_TRANSACTION_S = 60.0
 # One statement, so one round trip. The settings end with the transaction: a connection goes back to the pool clean.
 _ACT_FOR = (
@@ -57,7 +57,7 @@ def _refuse_closed(connection: Any, _record: Any, _borrowed: Any) -> None:
 
 
 def sqlalchemy_url(database_url: str) -> str:
-    """A `postgresql://` address, for the driver this project uses."""
+    """Return a `postgresql://` URL with this project's driver."""
     return database_url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
@@ -80,9 +80,10 @@ class Store:
 
     @asynccontextmanager
     async def transaction(self, tenant: str) -> AsyncIterator[AsyncConnection]:
-        """A transaction for one tenant, committed at the end of the block: of other tenants it sees and writes nothing.
+        """Open a transaction for one tenant, committed at the end of the block; other tenants' rows are hidden and
+        cannot be written.
 
-        Raises Unavailable where the database does not answer, ValueError where that is no tenant's name.
+        Raises Unavailable if the database does not answer, ValueError for an invalid tenant name.
         """
         if not _TENANT.fullmatch(tenant):
             raise ValueError(f"{tenant!r} is no tenant's name")
@@ -91,7 +92,7 @@ class Store:
 
     @asynccontextmanager
     async def transaction_across_tenants(self) -> AsyncIterator[AsyncConnection]:
-        """As `transaction`, for what serves every tenant: leases, relay, inbox, housekeeping. Never for a request."""
+        """Open a transaction for all tenants' rows: leases, relay, inbox, housekeeping. Never for a request."""
         async with self._transaction(EVERY_TENANT) as connection:
             yield connection
 
@@ -112,7 +113,7 @@ class Store:
             raise
 
     async def ready(self) -> str | None:
-        """None if the database answers and is migrated, else what is missing."""
+        """Return None if the database answers and is migrated, else what is missing."""
         try:
             async with self.engine.connect() as connection:
                 found: Any = await connection.scalar(text("SELECT version_num FROM quoteway.alembic_version"))
@@ -125,11 +126,11 @@ class Store:
             return f"the database is at revision {found}, not {EXPECTED_REVISION}: run `python -m process_api.migrate`"
         if not may_act:
             return f"the database login may not act as {APPLICATION_ROLE}: GRANT {APPLICATION_ROLE} TO it"
-        # A newer one is a deploy under way: migrations only add, until every older process is gone.
+        # A newer one means a deploy in progress: migrations only add, until every older process is gone.
         return None
 
     async def close(self) -> None:
-        """Close the connections, those at work once they are given back; that is waited for, but not for ever."""
+        """Close the connections, busy ones once they are returned; that is waited for, but not forever."""
         pool: Any = self.engine.pool
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSED_WITHIN_S):
@@ -143,9 +144,9 @@ class _Transactions(Protocol):
 
 
 async def when_available(store: _Transactions, tenant: str, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-    """Return what `work` returns in a transaction of the tenant; while the database is away it is tried again.
+    """Run `work` in a transaction of the tenant and return its result; retry while the database is down.
 
-    `work` may run more than once, also after a commit whose answer was lost: running it again must change nothing.
+    `work` may run more than once, also after a commit whose answer was lost: repeating it must change nothing.
     """
     while True:
         try:

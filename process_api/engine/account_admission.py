@@ -27,7 +27,7 @@ _line = account_lines.c
 
 
 async def join_line(connection: AsyncConnection, flow_id: str, generation: int) -> None:
-    """Have a flow run once it is its turn to be in the lane. Joining again changes nothing."""
+    """Enqueue a flow, at once or when it is admitted. Repeating it changes nothing."""
     query = select(flows.c.tenant, flows.c.subject, flows.c.account_id, flows.c.legal_entity)
     flow = (await connection.execute(query.where(flows.c.flow_id == flow_id))).one()
     account_id = flow.account_id or flow.subject
@@ -49,7 +49,7 @@ async def join_line(connection: AsyncConnection, flow_id: str, generation: int) 
 
 
 async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
-    """Let the next flow of the account in. Does nothing where the flow is not in line."""
+    """Admit the account's next flow. Does nothing if the flow is not listed."""
     gone = delete(account_lines).where(_line.flow_id == flow_id).returning(_line.tenant, _line.account_id)
     left = (await connection.execute(gone)).one_or_none()
     if left is not None:
@@ -57,7 +57,7 @@ async def leave_line(connection: AsyncConnection, flow_id: str) -> None:
 
 
 async def let_waiting_in(store: Store) -> None:
-    """Let in what waits behind a flow that has ended without leaving. Joining and leaving notice that too."""
+    """Admit flows that wait behind one that ended without leaving. Joining and leaving do that too."""
     async with store.transaction_across_tenants() as connection:
         query = select(_line.tenant, _line.account_id).where(_line.admitted.is_(False)).distinct()
         accounts = (await connection.execute(query)).all()
@@ -67,7 +67,7 @@ async def let_waiting_in(store: Store) -> None:
 
 
 async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> None:
-    # One at a time for an account: what the one before has let in is seen by the next.
+    # One transaction per account at a time, so that each sees what the one before has admitted.
     key = func.hashtextextended(f"quoteway.account_lines:{tenant}:{account_id}", 0)
     await connection.execute(select(func.pg_advisory_xact_lock(key)))
     theirs = select(account_lines).where(_line.tenant == tenant, _line.account_id == account_id)
@@ -85,7 +85,9 @@ async def _admit(connection: AsyncConnection, tenant: str, account_id: str) -> N
 
 
 async def _still_at_work(connection: AsyncConnection, inside: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """Return those whose workflow has not ended. One ended by a defect never left, and must not hold its account up."""
+    """Return the flows whose workflow has not ended: one that a defect ended never left, and must not block its
+    account.
+    """
     workflows = {workflow_ids(row.flow_id, row.generation)[1]: row for row in inside}
     at_work = set(await connection.scalars(_AT_WORK, {"workflow_ids": list(workflows)}))
     gone = [row.flow_id for workflow_id, row in workflows.items() if workflow_id not in at_work]

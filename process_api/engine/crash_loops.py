@@ -1,9 +1,9 @@
-"""Crash loops: starts of a flow are counted and slowed down, and a flow that keeps ending its workers is given up.
+"""Crash loops: counts and delays a flow's starts, and parks a flow that keeps crashing its workers.
 
-A flow can end the process that runs it: by its memory, or by a defect in a library. The next worker takes it over, and
-ends too. So every start is counted before anything is done, and an attempt that comes to an end begins the count anew.
-The other flows of a worker that ends are counted with it; what keeps them apart is a pause that grows with the count,
-during which a death counts for nobody: they get somewhere while the one that is to blame is held back.
+A flow can end its process: by its memory, or by a defect in a library. The next worker takes it over, and ends too. So
+every start is counted before anything is done, and an attempt that ends resets the count. A crash counts for all flows
+of the worker; a pause that grows with the count separates them: during the pause a crash counts for nobody, so the
+other flows make progress while the guilty one is held back.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from process_api.engine.flows import tenant_of
 from process_api.engine.progress import Standing, read_standing
 from process_api.engine.worker_lease import Lease
 
-# Deploys and other flows' deaths interrupt a flow once or twice; from here on it may be the flow itself.
+# Deploys and other flows' crashes interrupt a flow once or twice; from here on it may be the flow itself.
 _SUSPECT_AT = 3
 _PAUSE_MAX_S = 30.0
 _count = flows.c.fruitless_starts
@@ -37,9 +37,9 @@ class Start:
 
 
 async def count_start(store: Store, lease: Lease, flow_id: str) -> Start:
-    """Count that this worker begins with the flow, after a pause where many have, and return the start.
+    """Count a start of the flow by this worker, after a pause if there were many, and return it.
 
-    Raises LeaseLost where the flow is, or will be, another worker's.
+    Raises LeaseLost if the flow belongs, or will belong, to another worker.
     """
 
     async def counted(connection: AsyncConnection) -> Start | None:

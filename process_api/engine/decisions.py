@@ -1,6 +1,6 @@
-"""An operator's decisions on flows: have a parked one go on, again from an earlier step, or give it up.
+"""An operator's decisions on parked flows: resume one, restart it from an earlier step, or discard it.
 
-Every decision is a row that nothing changes any more, written in the transaction that carries it out.
+Every decision is an immutable row, written in the transaction that carries it out.
 """
 
 import uuid
@@ -53,7 +53,7 @@ class FlowDecisions:
             await self.retry_in(connection, principal, flow_id, from_step, reason)
 
     async def discard(self, principal: Principal, flow_id: str, reason: str) -> None:
-        """Undo whatever a parked flow has begun; it ends `compensated`. Raises NotFound, or Conflict."""
+        """Undo everything that a parked flow has begun; it ends `compensated`. Raises NotFound, or Conflict."""
         async with self.store.transaction(principal.tenant) as connection:
             await self.discard_in(connection, principal, flow_id, reason)
 
@@ -65,7 +65,7 @@ class FlowDecisions:
         from_step: str | None = None,
         reason: str | None = None,
     ) -> None:
-        """Do as `retry`, in the caller's transaction."""
+        """Resume a flow as `retry` does, in the caller's transaction."""
         flow = await self.lock_parked(connection, principal.tenant, flow_id)
         kind = self._kind_of(flow)
         if from_step is not None:
@@ -79,7 +79,7 @@ class FlowDecisions:
         await self.begin_again(connection, flow, phase, "retry", message)
 
     async def discard_in(self, connection: AsyncConnection, principal: Principal, flow_id: str, reason: str) -> None:
-        """Do as `discard`, in the caller's transaction."""
+        """Discard a flow as `discard` does, in the caller's transaction."""
         flow = await self.lock_parked(connection, principal.tenant, flow_id)
         ending = Ending("compensated", "discard", "discarded", reason)
         await change_flow(connection, flow_id, undoing_to=msgspec.to_builtins(ending))
@@ -88,7 +88,7 @@ class FlowDecisions:
         await self.begin_again(connection, flow, self._kind_of(flow).record.undoing_phase, "discard", message)
 
     def _kind_of(self, flow: Row[Any]) -> FlowKind[Any]:
-        """Return how the flow is run. Raises Conflict where only another release than this one knows."""
+        """Return the flow's kind. Raises Conflict if only another release knows it."""
         kind = self.kinds.get(flow.kind)
         if kind is None or not kind.knows(flow.step_table):
             raise Conflict(
@@ -99,9 +99,9 @@ class FlowDecisions:
         return kind.at(flow.step_table)
 
     async def lock_parked(self, connection: AsyncConnection, tenant: str, flow_id: str) -> Row[Any]:
-        """Return the flow, locked, so that of two decisions at once the second finds it at work.
+        """Return the flow, locked, so that the second of two concurrent decisions finds it running.
 
-        Raises NotFound, or Conflict where it is not parked (any more), or not yet for good.
+        Raises NotFound, or Conflict if it is not parked (any more), or its parking is not complete.
         """
         query = select(flows).where(flows.c.tenant == tenant, flows.c.flow_id == flow_id).with_for_update()
         flow = (await connection.execute(query)).one_or_none()
@@ -118,10 +118,10 @@ class FlowDecisions:
     async def begin_again(
         self, connection: AsyncConnection, flow: Row[Any], phase: str, step: str, message: str
     ) -> None:
-        """Put the flow's next generation into the queue, in the transaction of the decision."""
+        """Enqueue the flow's next generation, in the transaction of the decision."""
         kind, generation = self._kind_of(flow), flow.generation + 1
         if kind.report_ending is not None:
-            # How the last generation ended was reported; how this one ends is to be reported anew.
+            # The last generation's end was reported; this one's is to be reported anew.
             reported = (flow_steps.c.flow_id == flow.flow_id, flow_steps.c.step == kind.report_ending.name)
             await connection.execute(delete(flow_steps).where(*reported))
         await change_flow(
@@ -161,7 +161,7 @@ async def decide(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Write a decision down, in the transaction that carries it out."""
+    """Record a decision, in the transaction that carries it out."""
     await connection.execute(
         insert(dead_letter_decisions).values(
             decision_id=uuid.uuid4(),
@@ -179,7 +179,7 @@ async def decide(
 
 
 async def _begin_again_from(connection: AsyncConnection, kind: FlowKind[Any], flow: Row[Any], from_step: str) -> None:
-    """Have that step and those after it run again; they find what they made before."""
+    """Mark that step and those after it to run again; they find what they created before."""
     if flow.undoing_to is not None:
         raise Conflict(f"Flow {flow.flow_id} is being undone: it can only go on being undone, without fromStep.")
     begun = select(flow_steps.c.step, flow_steps.c.position).where(flow_steps.c.flow_id == flow.flow_id)
@@ -198,7 +198,7 @@ async def _begin_again_from(connection: AsyncConnection, kind: FlowKind[Any], fl
 
 
 async def _phase_to_go_on_with(connection: AsyncConnection, kind: FlowKind[Any], flow_id: str) -> str:
-    """The phase of the record while the first step that is not done is at work."""
+    """Return the record's phase for the first step that is not done."""
     query = select(flow_steps.c.step).where(flow_steps.c.flow_id == flow_id, flow_steps.c.state == StepState.done)
     done = set(await connection.scalars(query))
     phase = kind.record.first_phase

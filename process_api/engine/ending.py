@@ -1,4 +1,4 @@
-"""The end of a flow: its status, the end of its business record and its place in the line, in one transaction.
+"""Ends a flow: its status, its business record's end and its admission slot, in one transaction.
 
 Nothing else ends or parks a flow. What follows an end (the report, the sweep for late requests) can fail, and is then
 noted for the operator.
@@ -22,9 +22,9 @@ from process_api.engine.steps import Ending
 from process_api.engine.worker_lease import Lease
 from shared.problem import QuotewayError
 
-# The statuses of a flow that has come to an end, or to a halt.
+# The statuses of a flow that has ended or is parked.
 ENDED = frozenset({FlowStatus.succeeded, FlowStatus.rejected, FlowStatus.compensated, FlowStatus.parked})
-_WORKERS_DIED = "{} workers in a row ended while they were at work on this flow, and got nowhere with it."
+_WORKERS_DIED = "{} workers in a row crashed while running this flow, without progress."
 _GIVEN_UP = (
     "Look for what ended those workers (out of memory? a crash in the log?), have it mended, and have the flow tried "
     "again."
@@ -84,7 +84,7 @@ async def sweep_in(connection: AsyncConnection, flow: Row[Any], look: int, delay
 
 
 def _count_nothing() -> None:
-    """Count nothing: the end was written down before."""
+    """Do nothing: the end was recorded before."""
 
 
 async def give_up(store: Store, lease: Lease, kind: FlowKind[Any], flow_id: str, starts_max: int) -> None:
@@ -97,7 +97,7 @@ async def give_up(store: Store, lease: Lease, kind: FlowKind[Any], flow_id: str,
         return await connection.scalar(select(flows.c.status).where(flows.c.flow_id == flow_id)) in ENDED
 
     async def let_others_go_on(connection: AsyncConnection) -> None:
-        # Without the fence, a flow that is no longer ours would take a place in line from its own next generation.
+        # Without the fence, a flow that is no longer ours would give away its own next generation's slot.
         await lease.fence(connection)
         await account_admission.leave_line(connection, flow_id)
         if ended:
@@ -111,7 +111,7 @@ async def give_up(store: Store, lease: Lease, kind: FlowKind[Any], flow_id: str,
 
 
 async def leave_line(store: Store, lease: Lease, flow_id: str) -> None:
-    """Let the next flow of the account into the lane, after an end other than success has been reported."""
+    """Admit the account's next flow, after an end other than success has been reported."""
 
     async def leave(connection: AsyncConnection) -> None:
         await lease.fence(connection)
@@ -121,17 +121,17 @@ async def leave_line(store: Store, lease: Lease, flow_id: str) -> None:
 
 
 async def note_unreported(store: Store, kind: FlowKind[Any], flow_id: str) -> None:
-    """Note for the operator that the report of an end failed: nobody else can see it."""
+    """Note for the operator that the report of an end failed, which nobody else can see."""
     if kind.report_ending is None:
         return
-    with suppress(QuotewayError):  # without a database the attempts at the report still say so
+    with suppress(QuotewayError):  # without a database, the attempts of the report still show it
         async with store.transaction(tenant_of(flow_id)) as connection:
             said = await last_said(connection, flow_id, kind.report_ending.name)
             await add_what_to_do(connection, flow_id, f"{kind.advice.unreported}; {kind.advice.tell}. ({said})")
 
 
 async def note_sweep(store: Store, kind: FlowKind[Any], flow_id: str, outcome: str) -> None:
-    """Note for the operator that the sweep for late requests has not been made, or take that note back."""
+    """Note for the operator that the sweep for late requests failed, or remove that note."""
     if kind.late_request_sweep is None:
         return
     unswept = _UNSWEPT.format(kind.advice.unswept)
@@ -146,7 +146,7 @@ async def note_sweep(store: Store, kind: FlowKind[Any], flow_id: str, outcome: s
 
 
 async def sweep_early_s(store: Store, flow_id: str, sweep_after_s: int) -> float:
-    """How many seconds too early a sweep is, by the database's clock: DBOS began by the clock of some worker."""
+    """Return how many seconds too early a sweep is by the database's clock: DBOS started it by a worker's clock."""
 
     async def passed_s(connection: AsyncConnection) -> float:
         since_s = func.extract("epoch", func.now() - flows.c.finished_at)

@@ -1,4 +1,4 @@
-"""What runs flows inside a worker's process: the engine, and its three durable workflows (begin, run, sweep).
+"""Runs flows in a worker's process: the engine and its three durable workflows (begin, run, sweep).
 
 The workflows make no durable steps of the library's: what a flow has come to is in our own rows, and a workflow that
 begins again goes on from there (docs/decisions/0093). Of the library they need queues, lanes and recovery.
@@ -58,7 +58,7 @@ _MESSAGES_EVERY_S = 60.0
 # What counts here is process_api.engine.crash_loops.
 _BEGUN_MAX: int | None = None
 _DEFECT = "Have the defect mended, then have the flow tried again."
-# A vendor that is away for days is asked as often as this, in seconds.
+# The retry interval in seconds for a vendor that is down for days.
 _SWEEP_PAUSE_MAX_S = 6 * 3600
 # How long a flow waits for a worker that knows its kind and step table, before a worker that does not looks again.
 _PUT_BACK_S = 30
@@ -66,7 +66,7 @@ _log = logging.getLogger(__name__)
 
 
 class EngineSettings(Protocol):
-    """The settings of the engine, which are some of its process's."""
+    """The engine's part of its process's settings."""
 
     @property
     def database_url(self) -> str:
@@ -82,15 +82,15 @@ class EngineSettings(Protocol):
 
     @property
     def drain_s(self) -> float:
-        """Seconds that flows at work get to end when a worker stops."""
+        """Seconds that running flows get to end when a worker stops."""
 
     @property
     def second_look_s(self) -> int:
-        """Seconds after an uncertain end in which late requests may arrive."""
+        """Seconds after an uncertain end during which late requests may arrive."""
 
     @property
     def flow_starts_max(self) -> int:
-        """Workers that may end, one after the other, with a flow before it is parked."""
+        """How many workers in a row a flow may crash before it is parked."""
 
     @property
     def worker_concurrency(self) -> int:
@@ -98,12 +98,12 @@ class EngineSettings(Protocol):
 
     @property
     def connection_concurrency(self) -> int:
-        """Flows that all workers run at once in a lane."""
+        """Flows that all workers together run at once in a connection's queue."""
 
 
 @dataclass
 class Engine:
-    """A running engine: how it runs the flows of each kind, and everything that has to be closed with it."""
+    """A running engine: its kinds, and everything to close with it."""
 
     sagas: dict[str, Saga[Any]]
     store: Store
@@ -132,9 +132,9 @@ class Engine:
             self.wake(queue)
 
     async def stop(self, drain_s: float | None = None) -> None:
-        """Take no more flows, give those at work `drain_s` seconds, and end. What is left, others go on with at once.
+        """Dequeue no more flows, give running ones `drain_s` seconds, and stop. Other workers resume the rest at once.
 
-        A flow that is left is one between two attempts: a call to a vendor is always waited for.
+        Flows are only interrupted between two attempts: a call to a vendor is always awaited.
         """
         global _engine  # noqa: PLW0603 DBOS registers workflows per process, so there is one engine a process
         for polling in self.dbos.background_thread_stop_events:
@@ -147,7 +147,7 @@ class Engine:
                     await asyncio.sleep(_POLL_S)
         await self.lease.stop()
         await asyncio.to_thread(DBOS.destroy)
-        # DBOS lends the loop its own threads, and takes them away for good: what needs one after it gets new ones.
+        # DBOS sets its own thread pool on the event loop and shuts it down: later work needs a new one.
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
         _engine = None
 
@@ -220,9 +220,9 @@ async def start_engine(
 
 
 async def begin_flow(flow_id: str, generation: int = 1) -> str:
-    """Run the steps that say whose books the flow is for, and hand it on to its account's line.
+    """Run the steps that find the account and legal entity, then hand the flow to its account's admission.
 
-    A later generation than the first is one that an operator had go on (process_api.engine.decisions).
+    A generation after the first was started by an operator's decision (process_api.engine.decisions).
     """
     engine = running_engine()
     with engine.lease.flow():
@@ -241,7 +241,7 @@ async def begin_flow(flow_id: str, generation: int = 1) -> str:
 
 
 async def run_flow(flow_id: str, generation: int = 1) -> str:
-    """Run a flow's steps to their end, write the end down with its event, and report a bad one."""
+    """Run a flow's steps, record its end with the event, and report an end other than success."""
     engine = running_engine()
     with engine.lease.flow():
         started = await _start(engine, flow_id)
@@ -256,9 +256,9 @@ async def run_flow(flow_id: str, generation: int = 1) -> str:
 
 
 async def sweep_flow(flow_id: str, look: int = 1) -> str:
-    """Some minutes after an end that was reached over a lost answer: remove what a late request has left.
+    """Remove what a late request has left, some minutes after an end with an uncertain outcome.
 
-    While a vendor is away it is put off, as often as need be: nobody else looks.
+    While a vendor is down it is retried without limit: nothing else looks for late requests.
     """
     engine = running_engine()
     with engine.lease.flow():
@@ -280,8 +280,8 @@ async def sweep_flow(flow_id: str, look: int = 1) -> str:
     return looked["kind"]
 
 
-# Names, the part of a flow, the function, and what its second argument counts. The second name of each is the one under
-# which the release before this one left flows (docs/decisions/0090).
+# The names, the part of a flow, the function, and what its second argument counts. The second name is that of the
+# release before, for flows it left behind (docs/decisions/0090).
 WORKFLOWS = (
     ((BEGIN_WORKFLOW, "order_submission"), "begin", begin_flow, "generation"),
     ((RUN_WORKFLOW, "order_booking"), "run", run_flow, "generation"),
@@ -289,7 +289,7 @@ WORKFLOWS = (
 )
 for _names, _part, _workflow, _number in WORKFLOWS:
     for _name in _names:
-        # DBOS marks the function with its name: each name has one of its own, which `traced_flow` makes.
+        # DBOS stores the name on the function: each name needs a function of its own, which `traced_flow` creates.
         _traced = traced_flow(_part, _running_store, _number)(_workflow)
         DBOS.workflow(name=_name, max_recovery_attempts=_BEGUN_MAX)(_traced)
 
@@ -312,7 +312,7 @@ async def _start(engine: Engine, flow_id: str) -> tuple[Saga[Any], Start] | None
 
 
 async def _put_back(engine: Engine, flow_id: str) -> None:
-    """Have another worker take a flow that this one does not know how to run, as in the middle of a deploy."""
+    """Return a flow of an unknown kind or step table to its queue for another worker, as during a deploy."""
     _log.warning("flow %s is of a release that this worker does not know: it goes back to its queue", flow_id)
 
     async def put_back(connection: AsyncConnection) -> None:
@@ -327,7 +327,7 @@ async def _run_steps(saga: Saga[Any], start: Start, *, through: str | None = Non
     try:
         return await saga.run(start.flow.flow_id, start.standing, through=through)
     except error.DBOSException:
-        raise  # the library's own: it cannot go on with this workflow, and says why
+        raise  # DBOS's own error: it cannot continue this workflow, and says why
     except Exception:  # noqa: BLE001 whatever it is, the flow must come to an end
         _log.exception("defect in the saga of %s", start.flow.flow_id)
         return Ending("parked", "", "defect", "Something in our own code failed; the log has the rest.", _DEFECT)
@@ -364,7 +364,7 @@ async def _sweep_again(engine: Engine, start: Start, look: int, delay_s: int) ->
 
 
 async def join_line(flow_id: str, generation: int) -> None:
-    """Have the flow wait until it is let into its legal entity's lane."""
+    """Enqueue the flow in its legal entity's queue, at once or when it is admitted."""
     engine = running_engine()
 
     async def join(connection: AsyncConnection) -> None:

@@ -1,6 +1,6 @@
-"""A business process, as the engine needs it: declared once, in its noun's folder, and listed in process_api/kinds.py.
+"""The declaration of a business process for the engine: in its noun's folder, listed in process_api/kinds.py.
 
-The engine knows no order, customer or subscription. What it changes of a process's business record it changes through
+The engine knows no order, customer or subscription. It changes a process's business record only through
 `FlowRecordPort`, in its own transaction, so that a flow and its record never disagree.
 """
 
@@ -18,44 +18,44 @@ from shared.problem import QuotewayError
 
 
 class FlowRecordPort(Protocol):
-    """Changes the business record that a flow is about: its status, timeline, event and metric.
+    """Changes a flow's business record: its status, timeline, event and metric.
 
-    Every method works in the engine's transaction. A phase is a status of the record while the flow is under way.
+    Every method runs in the engine's transaction. A phase is the record's status while the flow is under way.
     """
 
     @property
     def first_phase(self) -> str:
-        """The phase of a record whose flow has not come to a step that names one."""
+        """The phase until the flow reaches a step that names one."""
 
     @property
     def undoing_phase(self) -> str:
-        """The phase while what was begun is being undone."""
+        """The phase while the flow is being undone."""
 
     async def enter_phase(self, connection: AsyncConnection, subject: str, phase: str, step: str) -> None:
-        """Move the record on to `phase`, because `step` begins."""
+        """Set the record's phase when `step` begins."""
 
     async def note_found(self, connection: AsyncConnection, subject: str, step: str, found: Found) -> None:
-        """Put what a step found on the record and its timeline."""
+        """Write a step's finding to the record and its timeline."""
 
     async def note_refused(self, connection: AsyncConnection, flow_id: str, error: QuotewayError) -> None:
-        """Keep with the record what the refusal says beside its sentence."""
+        """Store a refusal's details with the record."""
 
     async def note_delayed(self, connection: AsyncConnection, subject: str, step: str, failure: Failure) -> None:
         """Say on the record that an attempt failed which is repeated."""
 
     async def end(self, connection: AsyncConnection, flow: Row[Any], ending: Ending, reason: str) -> Callable[[], None]:
-        """Write the record's end and its event. Returns what counts the end, to be called once it is committed."""
+        """Write the record's end and its event. Returns a function that counts the end, to call after the commit."""
 
     async def go_on(self, connection: AsyncConnection, subject: str, phase: str, step: str, message: str) -> None:
-        """Have a parked record be under way again, in `phase`; why it was parked is taken off it."""
+        """Set a parked record to `phase` again, and clear the reason for parking."""
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What operators are told where a flow's end has loose ends, as parts of a sentence.
+    """Parts of sentences for operators about follow-ups of a flow's end that failed.
 
-    `unreported`: what stays untold where `report_ending` fails. `unswept`: what to look at where the sweep for late
-    requests fails. `tell`: who has to be told by a person then.
+    `unreported`: what remains unreported if `report_ending` fails. `unswept`: what to check if the sweep for late
+    requests fails. `tell`: whom a person must inform then.
     """
 
     unreported: str
@@ -111,19 +111,19 @@ class FlowKind(Generic[C]):
             raise ValueError(f"{self.name} has no step {self.connection_known_after}")
 
     def knows(self, version: int | None) -> bool:
-        """Whether a flow that is pinned to that version of the step table can be run."""
+        """Return whether flows with that version of the step table can be run."""
         return version in {None, self.version, *self.earlier}
 
     def at(self, version: int | None) -> "FlowKind[C]":
-        """Return the process as a flow runs it that is pinned to that version; None is the first there was."""
+        """Return the process with that version of the step table; None is the first version."""
         pinned = 1 if version is None else version
         return self if pinned == self.version else replace(self, version=pinned, steps=self.earlier[pinned])
 
     @property
     def vendor_writes(self) -> tuple[str, ...]:
-        """The steps that may leave something at a vendor which an undo, or the sweep, has to remove."""
+        """The steps that may create something at a vendor which an undo, or the sweep, must remove."""
         return tuple(step.name for step in self.steps if step.undo is not None)
 
     def position_of(self, step: Step[C]) -> int:
-        """The place of a step in the process; what follows the end comes after all of them."""
+        """Return a step's position in the process; follow-ups of the end come after all steps."""
         return self.steps.index(step) if step in self.steps else len(self.steps)

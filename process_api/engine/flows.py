@@ -1,4 +1,4 @@
-"""Flows: what a business process has begun, tried and found, so that anyone can say what happened."""
+"""Flows: what a business process has begun, attempted and found, for every later question."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,12 +16,12 @@ from process_api.engine.failures import LAST_FAILURE, Delay, delay_of
 from process_api.engine.flow_search import FlowSearch
 from shared.identity.principal import ActingUser, Principal
 
-# Who answers for flows, and decides about those that park.
+# The team that owns flows, and decides about parked ones.
 OWNER = "integration-operations"
 
 
 def tenant_of(flow_id: str) -> str:
-    """The tenant whose flow it is: an id is the tenant's name, a dot, and what the tenant's flow is about."""
+    """Return a flow's tenant: an id is the tenant's name, a dot, and the tenant's own id of the flow."""
     tenant, dot, _ = flow_id.partition(".")
     if not dot:
         raise ValueError(f"{flow_id!r} is no flow's id: it names no tenant")
@@ -29,7 +29,7 @@ def tenant_of(flow_id: str) -> str:
 
 
 class FlowStatus(StrEnum):
-    """Where a flow is. `parked` waits for a person."""
+    """The status of a flow. `parked` waits for a person."""
 
     queued = "queued"
     running = "running"
@@ -41,7 +41,7 @@ class FlowStatus(StrEnum):
 
 
 class StepState(StrEnum):
-    """Where a step is. `begun`: it may have happened, and is undone if the flow is."""
+    """The state of a step. `begun`: it may have happened, and is undone if the flow is."""
 
     begun = "begun"
     done = "done"
@@ -49,11 +49,11 @@ class StepState(StrEnum):
 
 
 class Authority(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """By whose right a flow was started, as the tokens said at that moment; no token is kept.
+    """The authority under which a flow was started, from the tokens of that time; no token is stored.
 
-    `client` is the application that asked for it, `through` the one that called us. `user` is the Salesforce user, if
-    one acted, and `transaction` the name of what that user did, in every tier's records. `scopes` are the user's
-    own where there is one.
+    `client` is the application that asked for it, `through` the one that called us. `user` is the acting Salesforce
+    user, if any, and `transaction` the id of the user's action in every tier's records. `scopes` are the user's own if
+    there is one.
     """
 
     client: str
@@ -64,7 +64,7 @@ class Authority(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A flow. `subject` is the record it is about; `what_to_do` tells its `owner` how a parked flow goes on.
+    """A flow. `subject` is its business record; `what_to_do` tells its `owner` how to resume a parked flow.
 
     `generation` is 1, and one more each time that an operator had it go on. `delay` says what it waits for while an
     attempt is being repeated.
@@ -89,7 +89,7 @@ class FlowRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A step of a flow, and what the vendors call what it made."""
+    """A step of a flow, with the vendors' ids of what it created."""
 
     step: str
     state: StepState
@@ -123,7 +123,7 @@ class Flows:
     store: Store
 
     async def find(self, tenant: str, flow_id: str) -> FlowRecord | None:
-        """The tenant's flow, or None."""
+        """Return the tenant's flow, or None."""
         query = select(flows).where(flows.c.tenant == tenant, flows.c.flow_id == flow_id)
         async with self.store.transaction(tenant) as connection:
             row = (await connection.execute(query)).one_or_none()
@@ -150,7 +150,7 @@ class Flows:
         return [_flow(row) for row in rows[:limit]], next_cursor(rows, limit, "started_at", "flow_id")
 
     async def steps(self, tenant: str, flow_id: str) -> list[StepRecord]:
-        """The steps that have begun, in their order."""
+        """Return the steps that were begun, in order."""
         query = select(flow_steps).where(flow_steps.c.flow_id == flow_id).order_by(flow_steps.c.position)
         async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
@@ -166,7 +166,7 @@ class Flows:
         ]
 
     async def attempts(self, tenant: str, flow_id: str) -> list[AttemptRecord]:
-        """Every attempt, oldest first."""
+        """Return every attempt, oldest first."""
         query = (
             select(flow_attempts)
             .where(flow_attempts.c.flow_id == flow_id)
@@ -192,7 +192,7 @@ class Flows:
 
 
 def authority_of(principal: Principal, acting_user: ActingUser | None) -> Authority:
-    """By whose right a caller asks."""
+    """Return a caller's authority."""
     if acting_user is None:
         client = principal.for_client or principal.client_id
         return Authority(client=client, through=principal.client_id, scopes=sorted(principal.scopes))
@@ -206,7 +206,7 @@ def authority_of(principal: Principal, acting_user: ActingUser | None) -> Author
 
 
 def of_legal_entities(legal_entities: frozenset[str] | None) -> list[ColumnElement[bool]]:
-    """The condition that a flow is one of these legal entities'; none where all are meant."""
+    """Return the condition that a flow belongs to one of these legal entities; none for all."""
     if legal_entities is None:
         return []
     return [flows.c.legal_entity.in_(sorted(legal_entities))]
@@ -220,7 +220,7 @@ async def add_what_to_do(connection: AsyncConnection, flow_id: str, sentence: st
 
 
 async def remove_what_to_do(connection: AsyncConnection, flow_id: str, sentence: str) -> None:
-    """Take a sentence back that `add_what_to_do` added; nothing where it is not there."""
+    """Remove a sentence that `add_what_to_do` added, if it is there."""
     left = func.nullif(func.trim(func.replace(flows.c.what_to_do, sentence, "")), "")
     await connection.execute(
         update(flows)

@@ -1,4 +1,4 @@
-"""The start of a flow: its row and its place in the queue, in the transaction that writes its business record."""
+"""Starts a flow: its row and its queue entry, in the transaction that writes its business record."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +18,9 @@ from shared.telemetry.tracing import recorded_traceparent
 
 @dataclass(frozen=True)
 class NewFlow:
-    """A flow that is to be started. `subject` is its business record, `authority` by whose right it is started.
+    """A flow to be started. `subject` is its business record, `authority` the authority of its caller.
 
-    Account and legal entity are given where the kind says that they are known at intake.
+    Account and legal entity are set if the kind knows them at intake.
     """
 
     flow_id: str
@@ -33,7 +33,7 @@ class NewFlow:
 
 
 async def start_flow(connection: AsyncConnection, kind: FlowKind[Any], flow: NewFlow) -> None:
-    """Write a flow down and queue it, in the caller's transaction: what exists is queued, and what is queued exists."""
+    """Write and enqueue a flow in the caller's transaction, so that a flow exists exactly if it is queued."""
     await connection.execute(
         insert(flows).values(
             flow_id=flow.flow_id,

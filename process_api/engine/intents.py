@@ -1,10 +1,10 @@
-"""Intents: every write to a vendor is written down before it is sent.
+"""Intents: every write to a vendor is recorded before it is sent.
 
-After a crash the row says what may have happened and under which external id to look for it. One external id never
-stands for two different payloads, but for a record that flows share: see `record_shared`.
+After a crash the row says what may have happened, and the external id to look it up by. One external id never has two
+payloads, except for records that flows share: see `record_shared`.
 
-A step that adds a write to a vendor records its intent here first. Nothing writes an invoice or a payment yet: the ERP
-and billing make them of the orders and subscriptions that are written, and Quoteway only reads them.
+A step that adds a write to a vendor must record its intent here first. Nothing writes invoices or payments yet: the ERP
+and billing create them from orders and subscriptions, and Quoteway only reads them.
 """
 
 import hashlib
@@ -36,10 +36,10 @@ class Intents:
         external_id: str,
         payload: msgspec.Struct,
     ) -> str:
-        """Write the intent down and return its operation id. Recording the same intent again changes nothing.
+        """Record an intent and return its operation id. Recording the same intent again changes nothing.
 
-        Raises NeedsDecision where this external id was meant for another payload before: a flow that changes its mind
-        half way, or goes on in a later release that writes more, must not write over what it wrote.
+        Raises NeedsDecision if this external id was recorded with another payload: a flow that changes its mind
+        halfway, or resumes in a later release that writes more, must not overwrite what it wrote.
         """
         operation_id, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
         async with self.store.transaction(tenant) as connection:
@@ -69,13 +69,13 @@ class Intents:
         external_id: str,
         payload: msgspec.Struct,
     ) -> str:
-        """Write down that a record which many flows share may be created, and return the operation id.
+        """Record the possible creation of a record that many flows share, and return the operation id.
 
-        So it is with an account's customer: the first flow that asked has the intent, and its operation id is what
-        every later one is given. Another payload is no contradiction here, as it is in `record`: name and address may
-        change between two flows, and a vendor that has the record is told of them by comparing, however often. So the
-        intent is about the creation alone. While there is no answer the hash follows the payload, since the one sent
-        last is the one that a search may find; after it, the hash stays what it was when the vendor answered first.
+        An account's customer is such a record: the first flow has the intent, and later ones get its operation id.
+        Another payload is no contradiction here, as it is in `record`: name and address may change between two flows,
+        and updates are made by comparison. So the intent is about the creation alone. Until it is answered the hash
+        follows the payload, since a search may find the last one sent; after that it stays as it was at the first
+        answer.
         """
         this, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
         same = (intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == external_id)
@@ -88,7 +88,7 @@ class Intents:
         return operation_id
 
     async def answer(self, tenant: str, operation_id: str, vendor_id: str | None) -> None:
-        """Write down what the vendor calls the record."""
+        """Record the vendor's id of the created record."""
         async with self.store.transaction(tenant) as connection:
             await connection.execute(
                 update(intents)

@@ -190,9 +190,9 @@ async def end_step(
 
 
 async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str:
-    """What the last attempt at a step that did not succeed was told, in a plain sentence; empty where there was none.
+    """Return the plain sentence of the last attempt at a step that failed; empty if there was none.
 
-    That is the first line of its detail. Below it stand the vendor's own words, for operators.
+    It is the first line of the attempt's detail; the lines below are the vendor's own words, for operators.
     """
     query = (
         select(flow_attempts.c.detail)
@@ -208,7 +208,7 @@ async def last_said(connection: AsyncConnection, flow_id: str, step: str) -> str
 
 
 async def outcome_was_uncertain(connection: AsyncConnection, flow_id: str, steps: Sequence[str]) -> bool:
-    """Whether any attempt at these steps may have reached a vendor without anybody having been told its outcome."""
+    """Return whether any attempt at these steps may have reached a vendor without a known outcome."""
     uncertain = select(flow_attempts.c.attempt).where(
         flow_attempts.c.flow_id == flow_id,
         flow_attempts.c.step.in_(steps),
@@ -225,7 +225,7 @@ async def step_state(connection: AsyncConnection, flow_id: str, step: str) -> St
 
 
 async def begun_steps(connection: AsyncConnection, flow_id: str) -> list[str]:
-    """The steps that may have happened and are not undone, last first: the order in which they are undone."""
+    """Return the steps that may have happened and are not undone, last first: the order of undoing."""
     query = (
         select(flow_steps.c.step)
         .where(flow_steps.c.flow_id == flow_id, flow_steps.c.state != StepState.undone)

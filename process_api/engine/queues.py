@@ -1,10 +1,10 @@
-"""The queues that flows wait in: each has a lane for every vendor connection, and a lane has its own limit.
+"""The queues of flows. Each is partitioned by vendor connection, and each partition has its own limit.
 
-    flow-begin   a lane a tenant: the steps until it is known whose books the flow is for
-    flow-run     a lane a legal entity: all else happens in that legal entity's ERP and billing
-    flow-sweep   a lane a legal entity: what arrived late is looked for some minutes after a flow's end
+    flow-begin   a partition per tenant: the steps until the legal entity is known
+    flow-run     a partition per legal entity: all other steps, in that legal entity's ERP and billing
+    flow-sweep   a partition per legal entity: the search for late requests, some minutes after a flow's end
 
-So a connection that is slow or dead holds up the flows that need it, and no others (docs/decisions/0024).
+So a slow or dead connection delays only the flows that need it (docs/decisions/0024).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from process_api.database.direct import run
 from process_api.database.notices import CHANNEL
 
 if TYPE_CHECKING:
-    # The library itself is the worker's: imported into the API's processes it would be a fifth of their memory.
+    # Only workers import the library: in the API's processes it would be a fifth of their memory.
     from dbos import EnqueueOptions
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,17 +28,18 @@ BEGIN_QUEUE = "flow-begin"
 RUN_QUEUE = "flow-run"
 SWEEP_QUEUE = "flow-sweep"
 QUEUES = (BEGIN_QUEUE, RUN_QUEUE, SWEEP_QUEUE)
-# Where the release before this one left flows (docs/decisions/0090). Nothing is put there any more.
+# The queues of the release before (docs/decisions/0090). Nothing is enqueued there any more.
 EARLIER_QUEUES = ("order-intake", "order-booking", "second-look")
 BEGIN_WORKFLOW = "begin_flow"
 RUN_WORKFLOW = "run_flow"
 SWEEP_WORKFLOW = "sweep_flow"
-# The version of the three durable workflows, not of any process's steps: a worker only takes flows of its own version.
+# The version of the three durable workflows, not of any process's steps: a worker only dequeues flows of its own
+# version.
 WORKFLOW_VERSION = "3"
 
 
 def in_begin(flow_id: str, generation: int, *, tenant: str) -> EnqueueOptions:
-    """A flow's place while it is not known whose books it is for."""
+    """Return a flow's queue entry while its legal entity is unknown."""
     return {
         "queue_name": BEGIN_QUEUE,
         "queue_partition_key": tenant,
@@ -49,7 +50,7 @@ def in_begin(flow_id: str, generation: int, *, tenant: str) -> EnqueueOptions:
 
 
 def in_run(flow_id: str, generation: int, *, tenant: str, legal_entity: str) -> EnqueueOptions:
-    """A flow's place in the lane of its legal entity."""
+    """Return a flow's queue entry in its legal entity's partition."""
     return {
         "queue_name": RUN_QUEUE,
         "queue_partition_key": f"{tenant}/{legal_entity}",
@@ -60,7 +61,7 @@ def in_run(flow_id: str, generation: int, *, tenant: str, legal_entity: str) -> 
 
 
 def in_sweep(flow_id: str, look: int = 1, *, tenant: str, legal_entity: str, delay_s: int) -> EnqueueOptions:
-    """A place that a flow which has ended takes once that time is over; `look` counts how often it does."""
+    """Return a delayed queue entry for the sweep of an ended flow; `look` counts its sweeps."""
     return {
         "queue_name": SWEEP_QUEUE,
         "queue_partition_key": f"{tenant}/{legal_entity}",
@@ -104,7 +105,7 @@ async def enqueue(connection: AsyncConnection, place: EnqueueOptions, *arguments
 
 
 def workflow_ids(flow_id: str, generation: int) -> tuple[str, str]:
-    """The durable workflows of a flow's generation: the one that begins it, and the one that runs the rest."""
+    """Return the durable workflows of a flow's generation: the begin workflow and the run workflow."""
     first = flow_id if generation == 1 else f"{flow_id}.r{generation}"
     return first, f"{first}.booking"
 
@@ -117,6 +118,6 @@ _DELAY = text(
 
 
 async def delay(connection: AsyncConnection, workflow_id: str, executor_id: str, delay_s: int) -> None:
-    """Put a workflow that this executor has begun back into its queue, to be taken out after so many seconds."""
+    """Return a workflow that this executor has started to its queue, with a delay in seconds."""
     values = {"workflow_id": workflow_id, "executor_id": executor_id, "delay_ms": delay_s * 1000}
     await connection.execute(_DELAY, values)

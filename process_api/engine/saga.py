@@ -1,6 +1,6 @@
-"""The saga: steps run in order, each tried until it is settled, and undone in reverse after a refusal.
+"""The saga: runs steps in order, each until it is settled, and undoes them in reverse after a refusal.
 
-What decides is the family of the error (shared.problem):
+The family of the error decides (shared.problem):
 
     Rejected         the vendor said no          undo what has begun; the flow ends rejected with the reason
     Unavailable      known not done              try again with growing pauses; in the end park
@@ -49,7 +49,7 @@ _SWEEP_AFTER_S = 600
 
 @dataclass(frozen=True)
 class Saga(Generic[C]):
-    """Runs the flows of one kind. `resources`: what the kind's `load` makes a context from."""
+    """Runs the flows of one kind. `resources` are what the kind's `load` creates a context from."""
 
     kind: FlowKind[C]
     resources: Any
@@ -59,7 +59,7 @@ class Saga(Generic[C]):
     sweep_after_s: int = _SWEEP_AFTER_S
 
     def at(self, step_table: int | None) -> "Saga[C]":
-        """Return what runs a flow that is pinned to that step table."""
+        """Return the saga for flows with that step table."""
         kind = self.kind.at(step_table)
         return self if kind is self.kind else replace(self, kind=kind)
 
@@ -92,7 +92,7 @@ class Saga(Generic[C]):
                 past_pivot = past_pivot or step.kind == "pivot"
                 continue
             if outcome["kind"] == "rejected" and past_pivot:
-                return _parked(step, outcome, "This was refused after there was no way back")
+                return _parked(step, outcome, "This was refused after the point of no return")
             if outcome["kind"] == "rejected":
                 return await self._compensate(flow_id, Ending("rejected", step.name, outcome["reason_code"]), standing)
             return _parked(step, outcome, "" if outcome["kind"] == "decision" else "This did not come to an end")
@@ -193,7 +193,7 @@ class Saga(Generic[C]):
         return self.patience.settle_s if last.outcome == "unknown" else 0.0
 
     async def _begun_steps(self, flow_id: str, ending: Ending) -> list[str]:
-        """Return what is to be undone. From here on the flow can only come to this ending, however often it parks."""
+        """Return the steps to undo. From now on the flow can only come to this ending, however often it parks."""
 
         async def begin_undoing(connection: AsyncConnection) -> list[str]:
             await self.lease.fence(connection)
@@ -239,7 +239,7 @@ class Saga(Generic[C]):
             )
             await self.attempts.fail(flow_id, step, direction, outcome, said(error), failure, error)
         except Exception as error:  # noqa: BLE001 see below
-            # A defect of ours. Left to itself it would end the workflow and leave the flow unfinished for ever.
+            # A defect of ours. Raised, it would end the workflow, and the flow would never end.
             _log.exception("defect in %s.%s of %s", step.name, direction, flow_id)
             outcome = _outcome("defect", "defect")
             detail = f"Something failed in Quoteway's own code; the log has the rest.\n{type(error).__name__}"
@@ -261,12 +261,12 @@ class Saga(Generic[C]):
             return outcome
         if isinstance(error, NeedsDecision):
             return _outcome("decision", error.reason_code, what_to_do=error.what_to_do)
-        # Another tier of ours does not understand us: a defect, which the same request would meet again.
+        # Another tier of ours does not understand us: a defect, and a retry would fail alike.
         return _outcome("defect", "defect")
 
 
 async def pause(pause_s: float) -> None:
-    """A pause that is over once it has been waited through; one that was cut off begins anew.
+    """Sleep durably on the monotonic clock; restarts from zero if interrupted.
 
     No time of day at which it ends is kept: a worker that took the flow over would wait as much longer as the clock of
     the one before was ahead of its own.

@@ -1,6 +1,6 @@
-"""What a saga is made of: its steps, what they find, how long each is tried, and how it may end.
+"""The parts of a saga: its steps, their findings, the limits on attempts, and the endings.
 
-Only declarations: what knows of steps need not know of the library that runs them (process_api.engine.saga).
+Only declarations: code that uses steps need not know the library that runs them (process_api.engine.saga).
 """
 
 import random
@@ -23,7 +23,7 @@ class FlowContext(Protocol):
 
     @property
     def correlation_id(self) -> str:
-        """The id under which the request that began it can be found."""
+        """The id of the request that started it, for finding it."""
 
     @property
     def tenant(self) -> str:
@@ -40,7 +40,7 @@ class FlowContext(Protocol):
 
 @dataclass(frozen=True)
 class FlowConnection:
-    """Whose record a flow is about, and whose books it is for."""
+    """A flow's account and legal entity."""
 
     account_id: str
     legal_entity: str
@@ -48,10 +48,10 @@ class FlowConnection:
 
 @dataclass(frozen=True)
 class Found:
-    """What a step found or made. `result` is kept with the flow: ids and decisions, no personal data.
+    """What a step found or created. `result` is stored with the flow: ids and decisions, no personal data.
 
     `changes` are fields of the business record that change with it. `message` goes on the timeline, in plain words.
-    `connection` is found by the step after which it is known (`FlowKind.connection_known_after`).
+    `connection` is set by the step after which it is known (`FlowKind.connection_known_after`).
     """
 
     message: str
@@ -63,7 +63,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Step(Generic[C]):
-    """One step. `do` makes it, `find` looks up what a lost request may have made, `undo` makes it not have happened.
+    """One step. `do` performs it, `find` looks up what a lost request may have created, `undo` reverses it.
 
     kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
     `pivot` has one too, but once it is done there is no way back: a later refusal parks the flow (docs/decisions/0013).
@@ -84,7 +84,7 @@ class Step(Generic[C]):
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long a step is tried. Times in seconds."""
+    """The number of attempts at a step, and the pauses between them in seconds."""
 
     attempts_max: int
     backoff_s: float
@@ -92,7 +92,9 @@ class Patience:
     settle_s: float
 
     def pause_s(self, attempt: int, retry_after_s: int | None) -> float:
-        """The pause after an attempt: doubling, capped, with jitter; never shorter than the vendor asked for."""
+        """Return the pause after an attempt: doubling, capped, with jitter; never shorter than the vendor's
+        Retry-After.
+        """
         doublings = min(attempt - 1, _DOUBLINGS_MAX)
         doubled: float = min(self.backoff_s * 2**doublings, self.backoff_max_s)
         jittered = doubled * random.uniform(0.5, 1.0)  # noqa: S311 jitter is no secret
@@ -114,9 +116,9 @@ class Outcome(TypedDict):
 
 @dataclass(frozen=True)
 class Ending:
-    """How a saga ended. `rejected`: a system said no. `compensated`: an operator gave it up.
+    """How a saga ended. `rejected`: a system said no. `compensated`: an operator discarded it.
 
-    Why is what the last attempt at `step` was told, after `preamble`; or, where there was none, `preamble` alone.
+    The reason is the message of the last attempt at `step`, after `preamble`; without one, `preamble` alone.
     """
 
     kind: Literal["succeeded", "rejected", "compensated", "parked"]

@@ -1,7 +1,7 @@
-"""A flow in traces and metrics: it belongs to the trace of the request that started it, whichever worker runs it.
+"""Traces and metrics of a flow: it belongs to the trace of the request that started it, whichever worker runs it.
 
-The trace context is stored with the flow, so a worker that takes a flow over from a dead one goes on in the same trace.
-An operator's decision is a request of its own, with a trace of its own: the flow links to it.
+The trace context is stored with the flow, so a worker that takes a flow over continues the same trace. An operator's
+decision is a request with a trace of its own: the flow links to it.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine
@@ -22,7 +22,8 @@ F = TypeVar("F", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
 def traced_flow(part: str, store: Callable[[], Store], number: str = "generation") -> Callable[[Flow], Flow]:
-    """Make a durable workflow a span in the trace that is stored with its flow, named after the flow's kind and `part`.
+    """Decorate a durable workflow: it becomes a span in the flow's stored trace, named after the flow's kind and
+    `part`.
 
     `number` is what the workflow's second argument counts.
     """
@@ -45,7 +46,9 @@ def traced_flow(part: str, store: Callable[[], Store], number: str = "generation
 
 
 def traced_attempt(attempt_once: F) -> F:
-    """An attempt at a step (flow id, step, direction, number) that is a span of the step's name, and is counted."""
+    """Decorate an attempt at a step (flow id, step, direction, number): it becomes a span of the step's name, and is
+    counted.
+    """
 
     @wraps(attempt_once)
     async def in_span(saga: Any, flow_id: str, step: Any, direction: str, attempt: int, **more: Any) -> Any:
@@ -66,7 +69,7 @@ def traced_attempt(attempt_once: F) -> F:
 
 
 async def _traces(store: Store, flow_id: str) -> tuple[str, str | None, tuple[str, ...]]:
-    """Return a flow's kind, the trace it belongs to, and those it is linked to; no trace where the database is away."""
+    """Return a flow's kind, its trace and its linked traces; no trace if the database is down."""
     query = select(flows.c.kind, flows.c.traceparent, flows.c.decision_traceparent).where(flows.c.flow_id == flow_id)
     try:
         async with store.transaction(tenant_of(flow_id)) as connection:

@@ -1,9 +1,9 @@
-"""Workers that live, and the flows of those that do not.
+"""Worker leases: which workers are alive, and the take-over of dead workers' flows.
 
 Every worker has an id of its own and a lease in PostgreSQL, on the database's clock. A worker that stops renewing it is
-dead: the living hand its flows back to the queue. One that was only paused finds out before it does anything: it counts
-the lease's time itself, and whatever it writes down is fenced by its lease's epoch in the database. What it sent just
-before the pause may still arrive; that is why every write searches by external id first.
+dead: the others return its flows to the queue. A paused worker notices before it does anything: it measures the lease's
+time itself, and its writes are fenced by the lease's epoch in the database. A request that it sent just before the
+pause may still arrive; that is why every write searches by external id first.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ from shared.problem import Unavailable
 _log = logging.getLogger(__name__)
 _HEARTBEATS_PER_LEASE = 3
 _POLL_S = 0.05
-# A vendor call that has begun is not cut off: its outcome would be unknown for nothing. Longer than the outbound
-# client waits for an answer.
+# A vendor call that has begun is not interrupted, which would make its outcome unknown. Longer than the outbound client
+# waits for an answer.
 _IN_FLIGHT_S = 20.0
 _FENCE = (
     "SELECT epoch, set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true) FROM quoteway.executors"
@@ -43,9 +43,9 @@ _began_under: ContextVar[int | None] = ContextVar("began_under", default=None)
 
 
 class LeaseLost(error.DBOSWorkflowConflictIDError):
-    """This execution of a flow may not go on: another worker has the flow, or will have it.
+    """This execution of a flow must stop: another worker has the flow, or will have it.
 
-    DBOS writes nothing down for it: the execution is laid aside until the flow's new owner has come to the end.
+    DBOS records nothing for it: the execution is suspended until the flow's new owner has ended the flow.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class LeaseLost(error.DBOSWorkflowConflictIDError):
 
 
 def new_executor_id() -> str:
-    """An id that no other worker has or had: two workers under one id would both run the same flows."""
+    """Return an id that no other worker has or had: two workers under one id would both run the same flows."""
     return f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
@@ -85,16 +85,16 @@ class Lease:
 
     @property
     def flows_at_work(self) -> int:
-        """How many executions of flows have not ended in this process."""
+        """The number of executions of flows that have not ended in this process."""
         return self._at_work.total()
 
     async def start(self) -> None:
-        """Take the lease, before the first flow is taken, and go on renewing it. Raises Unavailable."""
+        """Take the lease, before the first flow, and keep renewing it. Raises Unavailable."""
         await self._take()
         self._task = asyncio.create_task(self._keep(), name="lease")
 
     async def stop(self) -> None:
-        """Give the lease back and the flows that are left with it, so that others go on with them at once."""
+        """Return the lease and its remaining flows, so that others continue them at once."""
         await self._end_keeping()
         self._ends_at = float("-inf")
         with suppress(TimeoutError):
@@ -108,7 +108,7 @@ class Lease:
 
     @contextmanager
     def flow(self) -> Iterator[None]:
-        """Around one execution of a flow: it holds for the lease under which it began, and for no later one."""
+        """Wrap one execution of a flow, bound to the lease under which it began."""
         began, workflow = _began_under.set(self._epoch), DBOS.workflow_id
         self._at_work[workflow] += 1
         try:
@@ -122,7 +122,7 @@ class Lease:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Around what must not be cut off when the worker is stopped. Raises LeaseLost where it may not begin."""
+        """Wrap work that must not be interrupted when the worker stops. Raises LeaseLost if it may not begin."""
         self.require()
         self._attempts_at_work += 1
         try:
@@ -131,22 +131,22 @@ class Lease:
             self._attempts_at_work -= 1
 
     def require(self) -> None:
-        """Raise LeaseLost unless the lease, as far as this process can tell, still holds for this execution.
+        """Raise LeaseLost unless, as far as this process can tell, the lease still holds for this execution.
 
-        It never holds longer here than in the database: its time is counted from before its renewal was asked for.
+        It never holds longer here than in the database: its time is counted from before its renewal was requested.
         """
         if _began_under.get() not in {None, self._epoch}:
             raise LeaseLost
         if time.monotonic() >= self._ends_at:
-            # The lease may yet be renewed in time for the database; this flow would then be nobody's.
+            # The lease may yet be renewed in time for the database; the flow would then belong to nobody.
             self._flow_laid_aside = True
             raise LeaseLost
 
     async def fence(self, connection: AsyncConnection) -> None:
-        """Make the caller's transaction one that only the lease's holder can commit. Raises LeaseLost.
+        """Let only the lease's holder commit the caller's transaction. Raises LeaseLost.
 
-        Whoever takes over this worker's flows removes its row first, and can do so once this transaction has ended. A
-        worker that is paused in the middle of one would keep its flows from everyone: the database ends it then.
+        A worker that takes over these flows removes the lease's row first, which waits for the end of this transaction.
+        A worker that is paused in the transaction would block that: the database ends it then.
         """
         self.require()
         epoch = _began_under.get()
@@ -176,7 +176,7 @@ class Lease:
             except Unavailable as away:
                 _log.warning("lease not renewed: %s", away.detail)
             except Exception:  # noqa: BLE001 see below
-                # Whatever goes wrong with others' flows must not end this worker's own lease.
+                # A failure with others' flows must not end this worker's own lease.
                 _log.exception("recovery of orphaned flows failed")
 
     async def _renew(self) -> None:
@@ -204,7 +204,7 @@ class Lease:
             self._flows_to_hand_back = False
 
     async def _take(self) -> None:
-        """Take the lease under a new epoch: what began under an older one may not go on."""
+        """Take the lease under a new epoch: work begun under an older one must stop."""
         asked_at = time.monotonic()
         async with self.store.transaction_across_tenants() as connection:
             await connection.execute(delete(executors).where(executors.c.executor_id == self.executor_id))
@@ -218,10 +218,10 @@ class Lease:
         self._ends_at = asked_at + self.lease_s
 
     async def _take_over_orphans(self) -> None:
-        # The flows first, then who lives: a worker has its lease before it has its first flow.
+        # The flows first, then the living workers: a worker has its lease before its first flow.
         running = await DBOS.list_workflows_async(status="PENDING", load_input=False, load_output=False)
         async with self.store.transaction_across_tenants() as connection:
-            # A row that is locked is left for the next time: waiting for it would cost this worker its own lease.
+            # A locked row is left for the next round: waiting for it would cost this worker its own lease.
             ended = select(executors.c.executor_id).where(executors.c.expires_at <= func.now())
             removable = ended.with_for_update(skip_locked=True)
             await connection.execute(delete(executors).where(executors.c.executor_id.in_(removable)))
@@ -233,9 +233,9 @@ class Lease:
         self._look_for_unattended({flow.workflow_id for flow in running if flow.executor_id == self.executor_id})
 
     def _look_for_unattended(self, mine: set[str]) -> None:
-        """Have flows handed back that are this worker's, and that nothing here has worked on for as long as a lease.
+        """Hand back this worker's flows that nothing here has run for the length of a lease.
 
-        The database committed that this worker has such a flow, but the answer was lost: DBOS then knows nothing of it.
+        The database committed that this worker has such a flow, but the answer was lost: DBOS then does not know it.
         """
         now, known = time.monotonic(), self._unattended_since
         self._unattended_since = {flow: known.get(flow, now) for flow in mine if not self._at_work[flow]}
@@ -246,10 +246,10 @@ class Lease:
             self._flow_laid_aside = True
 
     async def _hand_back(self, executor_ids: list[str]) -> None:
-        """Put those workers' flows back into the queue. Of several who do so at once, one moves each flow.
+        """Return those workers' flows to the queue. Of several concurrent callers, one moves each flow.
 
-        Where this is cut off, the rest of the flows still belongs to workers without a lease: the next one moves them.
+        If this is interrupted, the remaining flows still belong to workers without a lease: the next call moves them.
         """
-        # DBOS leaves recovery to its own control plane and offers no public call for it.
+        # DBOS leaves recovery to its own control plane and has no public call for it.
         await asyncio.to_thread(DBOS._recover_pending_workflows, executor_ids)  # noqa: SLF001 see above
         self.on_handed_back()

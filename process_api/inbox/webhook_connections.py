@@ -1,7 +1,7 @@
-"""Which connections take webhooks, as the system tier says: whoever calls for another one is told so at no cost.
+"""The connections that accept webhooks, as the system tier lists them: others are refused at no cost.
 
-Webhooks come without a token. A call that names a tenant nobody has connected would otherwise be worth a token of that
-tenant, a log and a folder of checkpoints.
+Webhooks come without a token. A call for an invented tenant would otherwise cause a token for that tenant, a log and a
+folder of checkpoints.
 """
 
 import asyncio
@@ -14,32 +14,34 @@ from shared.problem import NotFound, QuotewayError, Unavailable
 
 _log = logging.getLogger(__name__)
 EVERY_LEGAL_ENTITY = "*"
-# A connection is new or gone for no longer than this before it is known.
+# The interval of reading: a changed connection is known after this time at the latest.
 REFRESH_S = 30.0
-# Until they are known at all, nobody's webhooks can be taken.
+# The retry interval until the first list: without one, no webhooks are accepted.
 UNKNOWN_S = 1.0
 
 
 @dataclass
 class WebhookConnections:
-    """Read in the background, with a token that is no tenant's. While the system tier is away, the last ones count."""
+    """The list, read in the background with a token of no tenant. While the system tier is down, the last list
+    counts.
+    """
 
     read: Callable[[], Awaitable[Connections]]
     _known: frozenset[tuple[str, str]] | None = field(default=None, init=False)
     _reading: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._reading = asyncio.create_task(self._keep_reading(), name="webhook connections")
 
     async def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
 
     def require(self, tenant: str, legal_entity: str) -> None:
-        """Raise NotFound where no such connection takes webhooks, Unavailable where that is not known yet."""
+        """Raise NotFound if no such connection accepts webhooks, Unavailable before the first list."""
         if self._known is None:
             raise Unavailable(
                 "Which connections take webhooks is not known yet.", reason_code="connections_unknown", retry_after_s=2
@@ -48,7 +50,7 @@ class WebhookConnections:
             raise NotFound(f"No account that sends webhooks is connected as {tenant}.{legal_entity}.")
 
     async def refresh(self) -> None:
-        """Read them now. Raises what the reading does."""
+        """Read the list now. Raises what the reading raises."""
         found = await self.read()
         self._known = frozenset((each.tenant, each.legal_entity) for each in found.connections if each.takes_webhooks)
 

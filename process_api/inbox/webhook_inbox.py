@@ -1,9 +1,9 @@
-"""The webhook inbox: what a vendor tells us is kept once, and applied once, each subject's in the order it came.
+"""The webhook inbox: each webhook is stored once and applied once, in order per subject.
 
-A webhook is only a hint: applying it reads the subscription from billing anew, so neither a duplicate nor one that came
-late can bring an old state back, and one read serves all that wait for the subject by then. The effect and the end are
-one transaction. A webhook that cannot be applied is a dead letter; later ones of its subject wait behind it, and the
-others go on (docs/decisions/0054).
+A webhook is only a hint: applying it reads the record from the vendor again, so neither a duplicate nor a late one can
+restore an old state, and one read serves all waiting webhooks of the subject. The effect and the webhook's end are one
+transaction. A webhook that cannot be applied is a dead letter; later ones of its subject wait behind it, and other
+subjects continue (docs/decisions/0054).
 """
 
 import asyncio
@@ -37,14 +37,15 @@ from shared.telemetry.process_telemetry import current_correlation_id, set_corre
 SUBSCRIPTION = "subscription"
 _log = logging.getLogger(__name__)
 _PRUNE_EVERY_S = 3600.0
-# Token and repeats included, and well before the database ends the transaction (store.IDLE_TRANSACTION_S).
+# The time limit of a read, with token and retries; well before the database ends the transaction
+# (store.IDLE_TRANSACTION_S).
 _READ_WITHIN_S = 45.0
 _SERVED_BY_ONE_READ = 1000
 _inbox = webhook_inbox.c
 
 
 class InboxStatus(StrEnum):
-    """Where a webhook is. `dead` waits for a person; `discarded` was laid aside by one."""
+    """The status of a webhook. `dead` waits for a person; `discarded` was given up by one."""
 
     received = "received"
     done = "done"
@@ -53,9 +54,9 @@ class InboxStatus(StrEnum):
 
 
 async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, notice: WebhookNotice) -> None:
-    """Keep a verified webhook. One that came before changes nothing; one about nothing of ours is done at once.
+    """Store a verified webhook. A duplicate changes nothing; one about none of our records is done at once.
 
-    One that is not understood is dead at once: it would be no other when it is sent again, or when we look again.
+    One that cannot be read is dead at once: neither a redelivery nor a retry would change it.
     """
     subject, unreadable = notice.subscription_external_id, notice.unreadable
     if unreadable is not None:
@@ -87,22 +88,22 @@ async def receive(store: Store, *, tenant: str, source: str, legal_entity: str, 
 
 
 class InboxHandler(Protocol):
-    """Applies the webhooks about one kind of record: the record is read anew, and what it is now is written down."""
+    """Applies the webhooks about one kind of record: reads the record again, and stores its current state."""
 
     @property
     def vendor(self) -> str:
-        """What is asked for the record."""
+        """The system that the record is read from."""
 
     async def read(self, row: Row[Any]) -> Any:
-        """Return the record that the webhook is about, as its vendor has it now."""
+        """Return the webhook's record as its vendor has it now."""
 
     async def write(self, connection: AsyncConnection, row: Row[Any], record: Any) -> None:
-        """Write down what was read, in the transaction that ends the webhook."""
+        """Store the record, in the transaction that ends the webhook."""
 
 
 @dataclass
 class InboxWorker:
-    """Applies what is in the inbox, several subjects at once. Every worker runs one.
+    """Applies the inbox's webhooks, several subjects at once. Every worker process runs one.
 
     `handlers`: by the kind of record (`webhook_inbox.record`).
     `store` needs a connection for each of the `at_once` webhooks that are applied at once, and one more. Half of these
@@ -126,14 +127,14 @@ class InboxWorker:
         self._more.set()
 
     async def run(self) -> None:
-        """Apply until cancelled, and forget hourly what has been finished long enough."""
+        """Apply webhooks until cancelled, and delete old ones hourly."""
         async with asyncio.TaskGroup() as lines:
             lines.create_task(self._prune_hourly())
             for _ in range(self.at_once):
                 lines.create_task(self._apply_one_by_one())
 
     async def apply_next(self) -> bool:
-        """Apply the webhook that is due first. Returns whether there was one. Raises Unavailable without a database."""
+        """Apply the next due webhook. Returns whether there was one. Raises Unavailable without a database."""
         async with self.store.transaction_across_tenants() as connection:
             async with self._looking:
                 row = await claim(connection, self._busy())
@@ -163,9 +164,9 @@ class InboxWorker:
             await self._wait_for_more()
 
     async def _wait_for_more(self) -> None:
-        """Until something was found or has ended, so that more may be due, or until it is time to look again.
+        """Wait until a webhook was found or ended, so that more may be due, or until the next poll.
 
-        One waits so; the others wait for it. So an empty inbox is looked into once in `poll_s` seconds.
+        One task polls; the others wait for it. So an empty inbox is polled once in `poll_s` seconds.
         """
         async with self._waiting:
             self._more.clear()
@@ -184,12 +185,14 @@ class InboxWorker:
             await asyncio.sleep(_PRUNE_EVERY_S)
 
     def _busy(self) -> list[tuple[str, str]]:
-        """The billings (tenant, legal entity) that have all the places they get."""
+        """Return the billings (tenant, legal entity) that use all their places."""
         most = max(1, self.at_once // 2)
         return [billing for billing, number in self._at_work.items() if number >= most]
 
     async def _read(self, handler: InboxHandler, row: Row[Any]) -> Any:
-        """Return the record now. Raises Unavailable in time: the database ends what is idle for longer."""
+        """Return the record now. Raises Unavailable in time: the database ends transactions that are idle for
+        longer.
+        """
         try:
             async with asyncio.timeout(_READ_WITHIN_S):
                 return await handler.read(row)
@@ -202,9 +205,9 @@ class InboxWorker:
         set_correlation_id(row.correlation_id)
         try:
             async with connection.begin_nested():
-                # Before the read: what comes during it may be about something that it did not see.
+                # Before the read: a webhook that arrives during it may be about a later change.
                 behind = await waiting_behind(connection, row)
-                # Read while the subject's first webhook is locked: of two reads, the later is written last.
+                # Read while the subject's first webhook is locked, so that the later of two reads is written last.
                 handler = self.handlers[row.record]
                 await handler.write(connection, row, await self._read(handler, row))
                 await _end(connection, row, InboxStatus.done, behind)
@@ -215,8 +218,8 @@ class InboxWorker:
             await self._put_off(connection, row, error)
 
     async def _put_off(self, connection: AsyncConnection, row: Row[Any], error: Exception) -> None:
-        """Try again later, each time after a longer pause; what no outage explains is dead after a few attempts."""
-        # Another tier's refusal of what we asked is none that passes.
+        """Postpone a webhook, with growing pauses; after a few attempts that no outage explains, it is dead."""
+        # Another tier's refusal of our request is permanent.
         outage = isinstance(error, Unavailable) and error.reason_code != UNEXPECTED_ANSWER
         asked = error.retry_after_s if isinstance(error, Unavailable) else None
         attempts = row.attempts if outage else row.attempts + 1
@@ -237,11 +240,11 @@ class InboxWorker:
 
 
 async def claim(connection: AsyncConnection, busy: Collection[tuple[str, str]] = ()) -> Row[Any] | None:
-    """The webhook that is due first, locked for this transaction: always its subject's first that is not finished.
+    """Return the next due webhook, locked for this transaction: always its subject's first that has not ended.
 
-    So a subject's webhooks are applied one after the other, whichever workers do it, and wait behind a dead one. Those
-    that were put off come after all others: two subjects of a billing that hangs would otherwise take turns for ever.
-    Nothing of the `busy` billings, by tenant and legal entity.
+    So a subject's webhooks are applied one after the other by any workers, and wait behind a dead one. Postponed ones
+    come last: otherwise two subjects of a hanging billing would alternate for ever. Webhooks of `busy` billings
+    (tenant, legal entity) are left out.
     """
     of_another = [tuple_(_inbox.tenant, _inbox.legal_entity).not_in(list(busy))] if busy else []
     due = (
@@ -261,9 +264,9 @@ async def claim(connection: AsyncConnection, busy: Collection[tuple[str, str]] =
 
 
 async def waiting_behind(connection: AsyncConnection, row: Row[Any]) -> list[str]:
-    """The webhooks, by event id, that a read of `row`'s subscription serves as well: what they tell of is past by now.
+    """Return the webhooks, by event id, that a read of `row`'s record serves too: their changes have happened by now.
 
-    Only until the first that waits for a person, or that another legal entity's billing sent.
+    Up to the first that waits for a person, or that another legal entity's billing sent.
     """
     query = (
         select(_inbox.event_id, _inbox.status, _inbox.legal_entity)
@@ -283,7 +286,7 @@ async def waiting_behind(connection: AsyncConnection, row: Row[Any]) -> list[str
 
 
 def waits_behind_another() -> ColumnElement[bool]:
-    """Whether an earlier webhook of the same subject is not finished."""
+    """Return whether an earlier webhook of the same subject has not ended."""
     earlier = webhook_inbox.alias("earlier")
     return exists().where(
         earlier.c.tenant == _inbox.tenant,
@@ -297,7 +300,7 @@ def waits_behind_another() -> ColumnElement[bool]:
 async def dead_webhooks(
     connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None = None
 ) -> list[Row[Any]]:
-    """The tenant's webhooks that wait for a person, the longest waiting first; of these legal entities only."""
+    """Return the tenant's webhooks that wait for a person, the longest waiting first; of these legal entities only."""
     query = select(webhook_inbox).where(_inbox.tenant == tenant, _inbox.status == InboxStatus.dead)
     if legal_entities is not None:
         query = query.where(_inbox.legal_entity.in_(sorted(legal_entities)))
@@ -306,15 +309,15 @@ async def dead_webhooks(
 
 
 async def find_webhook(connection: AsyncConnection, tenant: str, source: str, event_id: str) -> Row[Any] | None:
-    """The webhook, locked for this transaction, or None."""
+    """Return the webhook, locked for this transaction, or None."""
     query = select(webhook_inbox).where(*_is(tenant, source, event_id)).with_for_update()
     return (await connection.execute(query)).one_or_none()
 
 
 async def revive(connection: AsyncConnection, row: Row[Any]) -> None:
-    """Have a dead webhook tried again, with as many attempts as a new one.
+    """Retry a dead webhook, with as many attempts as a new one.
 
-    Raises Conflict where it was not understood.
+    Raises Conflict if it could not be read.
     """
     if not row.subject:
         raise Conflict(
@@ -327,12 +330,12 @@ async def revive(connection: AsyncConnection, row: Row[Any]) -> None:
 
 
 async def lay_aside(connection: AsyncConnection, row: Row[Any]) -> None:
-    """Give a dead webhook up: those behind it go on."""
+    """Discard a dead webhook: later ones continue."""
     await _end(connection, row, InboxStatus.discarded)
 
 
 async def prune(store: Store, kept_days: int) -> int:
-    """Forget the webhooks that were finished more than `kept_days` ago, and return how many those were."""
+    """Delete the webhooks that ended more than `kept_days` ago. Returns how many."""
     return await forget(store, old_rows("webhook_inbox", "webhook", kept_days, f"webhook.finished_at < {OLD}"))
 
 

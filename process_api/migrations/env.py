@@ -12,11 +12,11 @@ from process_api.migrations.online import lock_timeout
 
 
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:
-    """Whether a comparison of the database with the tables looks at this."""
+    """Return whether a comparison of the database with the tables includes this name."""
     return name == SCHEMA if kind == "schema" else True
 
 
-# A role that is called like our schema would have it on its search path, and comparisons would not see it.
+# A role named like our schema would have it on its search path, and comparisons would not see it.
 engine = create_engine(
     context.config.get_main_option("sqlalchemy.url") or "", connect_args={"options": "-csearch_path=public"}
 )
@@ -25,7 +25,7 @@ try:
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         connection.commit()
         connection.execute(lock_timeout(online.LOCK_TIMEOUT_S))
-        # A migration changes every tenant's rows, also where it does not connect as a superuser.
+        # A migration changes every tenant's rows, even if it does not connect as a superuser.
         connection.execute(text(f"SELECT set_config('quoteway.tenant', '{EVERY_TENANT}', false)"))
         connection.commit()
         context.configure(
@@ -34,11 +34,11 @@ try:
             include_schemas=True,
             include_name=include_name,
             version_table_schema=SCHEMA,
-            # What one has done is not held up, with its locks, by the one after it.
+            # One migration's changes and locks must not wait for the next one.
             transaction_per_migration=True,
         )
         with context.begin_transaction():
             context.run_migrations()
 finally:
-    # Also where one fails: it is tried again, from the beginning.
+    # Also if one fails: it is repeated from the beginning.
     engine.dispose()

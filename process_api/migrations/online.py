@@ -1,26 +1,27 @@
-"""How migrations behave while the processes of the version before are at work (docs/decisions/0052)."""
+"""Migrations while the previous version's processes run (docs/decisions/0052)."""
 
 import sqlalchemy as sa
 from alembic import op
 
 from process_api.database.tables import SCHEMA
 
-# Whoever waits for a table makes all wait who come after it: no longer than this, and less than a caller waits.
+# A statement that waits for a table blocks all that come after it: at most this long, which is less than a caller
+# waits.
 LOCK_TIMEOUT_S = 3.0
 
 
 def lock_timeout(seconds: float) -> sa.TextClause:
-    """The statement after which this session waits so long for a lock; 0 is for ever."""
+    """Return the statement that sets this session's lock timeout; 0 means forever."""
     return sa.text(f"SET lock_timeout = '{round(seconds * 1000)}ms'")
 
 
 def create_index_online(
     name: str, table: str, columns: list[str], *, where: str | None = None, using: str = "btree"
 ) -> None:
-    """Build an index while others write to its table. What is left of an attempt that broke off is removed first.
+    """Build an index while its table is written to. Leftovers of an interrupted attempt are removed first.
 
-    It is built outside of transactions, after what the migration has done so far is committed: that must be such that
-    it can run again. It waits for those who write, for as long as they take, and makes nobody wait.
+    It is built outside of transactions, after the migration's earlier changes are committed: those must be repeatable.
+    It waits for current writers as long as they take, and blocks nobody.
     """
     with op.get_context().autocommit_block():
         op.execute(lock_timeout(0))

@@ -1,7 +1,7 @@
-"""What stands between orders and their end, for Prometheus: counted in the database every few seconds.
+"""Metrics of unfinished work for Prometheus, counted in the database every few seconds.
 
-Every worker that is asked tells the same, so a query takes the greatest of them, not their sum. It is counted only
-where metrics are served, and never while somebody waits.
+Every worker reports the same numbers, so a query takes their maximum, not their sum. They are only counted if metrics
+are served, and never while a request waits.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class BusinessMetrics:
     every_s: float = 5.0
 
     async def run(self) -> None:
-        """Count, again and again. What cannot be counted keeps its last value, and is said once a round."""
+        """Count repeatedly. A number that cannot be counted keeps its last value, and is logged once a round."""
         while True:
             try:
                 await self.count()
@@ -68,7 +68,7 @@ class BusinessMetrics:
             counted = await _by_status(connection)
             counted += await _waiting(connection)
         for gauge in _GAUGES:
-            gauge.clear()  # of what is no more, nothing is told
+            gauge.clear()  # drop series that have no rows any more
         for gauge, labels, value in counted:
             gauge.labels(*labels).set(value)
 

@@ -1,7 +1,7 @@
-"""Where dead letters come from: each source lists its own, and carries out what a person decides about one of them.
+"""The sources of dead letters: each lists its own, and carries out a person's decision about one.
 
-The id of a dead letter is a flow's own id; or the name of its source, a colon, and its id there. A flow's id begins
-with its tenant and a dot, and no source's name has one: so a colon further on in a flow's id says nothing.
+The id of a dead letter is a flow's own id, or the source's name, a colon, and the id there. A flow's id starts with its
+tenant and a dot, and no source's name has a dot: so a later colon in a flow's id is not misread.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from shared.canonical import Money
 from shared.identity.auth import Principal
 from shared.problem import Conflict, NotFound
 
-# Before the id of a dead event; a dead webhook's has its sender there.
+# The prefix of a dead event's id; a dead webhook's has its sender there.
 EVENTS = "event"
 _MEND_WEBHOOK = "Mend what the reason names, then have it tried again: later webhooks of its subject wait."
 _MEND_EVENT = "Mend what the reason names, then have it tried again: later events of its subject wait."
@@ -87,11 +87,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class DeadLetterSource(Protocol):
-    """A kind of dead letters. Every method works in the caller's transaction."""
+    """A source of dead letters. Every method runs in the caller's transaction."""
 
     @property
     def kind(self) -> DeadLetterKind:
-        """What its dead letters are."""
+        """The kind of its dead letters."""
 
     async def waiting(
         self, connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None
@@ -99,25 +99,25 @@ class DeadLetterSource(Protocol):
         """Return the tenant's dead letters, the longest waiting first; of these legal entities only."""
 
     async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:
-        """Return the legal entity that a dead letter is of; empty where there is none, or it is no legal entity's."""
+        """Return a dead letter's legal entity; empty if there is none, or it belongs to no legal entity."""
 
     async def retry(self, connection: AsyncConnection, principal: Principal, dead_letter_id: str) -> None:
-        """Have it tried again. Raises NotFound, or Conflict where it is not dead."""
+        """Retry it. Raises NotFound, or Conflict if it is not dead."""
 
     async def discard(
         self, connection: AsyncConnection, principal: Principal, dead_letter_id: str, reason: str
     ) -> None:
-        """Give it up. Raises NotFound, or Conflict where it is not dead."""
+        """Discard it. Raises NotFound, or Conflict if it is not dead."""
 
 
 def split_id(dead_letter_id: str) -> tuple[str, str]:
-    """Return the name of a dead letter's source and its id there; no name for a flow."""
+    """Return the name of a dead letter's source and its id there; an empty name for a flow."""
     source, colon, id_there = dead_letter_id.partition(":")
     return ("", dead_letter_id) if not colon or "." in source else (source, id_there)
 
 
 def kind_of(dead_letter_id: str) -> DeadLetterKind:
-    """Return what a dead letter with this id is, or would be."""
+    """Return the kind of a dead letter with this id."""
     source, _ = split_id(dead_letter_id)
     if not source:
         return DeadLetterKind.flow
@@ -167,13 +167,13 @@ class RefusedEvents:
     async def waiting(
         self, connection: AsyncConnection, tenant: str, limit: int, legal_entities: frozenset[str] | None
     ) -> list[DeadLetter]:
-        """See DeadLetterSource. They are the platform's trouble: a client of some legal entities sees none of them."""
+        """See DeadLetterSource. They concern the platform: a client limited to legal entities sees none of them."""
         if legal_entities is not None:
             return []
         return [_dead_event(row) for row in await dead_events(connection, tenant, limit)]
 
     async def legal_entity(self, connection: AsyncConnection, tenant: str, dead_letter_id: str) -> str:  # noqa: ARG002 the protocol's form
-        """See DeadLetterSource. The subject of an event says nothing of a legal entity."""
+        """See DeadLetterSource. An event's subject has no legal entity."""
         return ""
 
     async def retry(self, connection: AsyncConnection, principal: Principal, dead_letter_id: str) -> None:
@@ -190,7 +190,7 @@ class RefusedEvents:
 
 
 async def _dead(connection: AsyncConnection, tenant: str, dead_letter_id: str) -> Row[Any]:
-    """Return the webhook, locked. Raises NotFound, or Conflict where it waits for nobody."""
+    """Return the webhook, locked. Raises NotFound, or Conflict if it is not dead."""
     webhook = await find_webhook(connection, tenant, *split_id(dead_letter_id))
     if webhook is None:
         raise NotFound(f"There is no dead letter {dead_letter_id}.")

@@ -1,11 +1,11 @@
-"""Dead letters: flows, webhooks and events that need a person, and what a person may decide about them.
+"""Dead letters: flows, webhooks and events that need a person, and the decisions on them.
 
     retry     go on where it stopped; of a flow also again from an earlier step
     edit      correct what a flow works with, and have it go on from its quote (process_api.orders.corrections)
     discard   give it up: what a flow has begun is undone, and it ends `compensated`; others are laid aside
 
-Every decision is a row that nothing changes any more. A decision on something that is not dead (any more) is refused,
-so the same decision sent twice acts once.
+Every decision is an immutable row. A decision on something that is not dead (any more) is refused, so the same decision
+sent twice acts once.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from shared.identity.auth import Principal
 
 
 class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a person decided about a dead letter; of an edit also what was `before`, and what is `after` it."""
+    """A person's decision about a dead letter; for an edit with the values `before` and `after`."""
 
     action: str
     decided_by: str
@@ -46,7 +46,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True)
 class DeadLetters:
-    """Lists dead letters, and carries out what a person decides. `sources`: one of each kind."""
+    """Lists dead letters, and carries out decisions. `sources`: one of each kind."""
 
     store: Store
     sources: tuple[DeadLetterSource, ...]
@@ -60,7 +60,7 @@ class DeadLetters:
         return sorted(letters, key=lambda letter: letter.since)[:limit]
 
     async def decisions(self, tenant: str, dead_letter_id: str) -> list[DecisionRecord]:
-        """What was decided about a flow or a webhook, oldest first."""
+        """Return the decisions about a flow or a webhook, oldest first."""
         query = (
             select(dead_letter_decisions)
             .where(dead_letter_decisions.c.tenant == tenant, dead_letter_decisions.c.dead_letter_id == dead_letter_id)
@@ -70,17 +70,17 @@ class DeadLetters:
             return [_decision(row) for row in await connection.execute(query)]
 
     async def legal_entity(self, tenant: str, dead_letter_id: str) -> str:
-        """Return the legal entity that a dead letter is of; empty where there is none, or it is no legal entity's."""
+        """Return a dead letter's legal entity; empty if there is none, or it belongs to no legal entity."""
         async with self.store.transaction(tenant) as connection:
             return await self._source(dead_letter_id).legal_entity(connection, tenant, dead_letter_id)
 
     async def retry(self, principal: Principal, dead_letter_id: str) -> None:
-        """Have a dead letter tried again. Raises NotFound, or Conflict where it is not dead."""
+        """Retry a dead letter. Raises NotFound, or Conflict if it is not dead."""
         async with self.store.transaction(principal.tenant) as connection:
             await self._source(dead_letter_id).retry(connection, principal, dead_letter_id)
 
     async def discard(self, principal: Principal, dead_letter_id: str, reason: str) -> None:
-        """Give a dead letter up. Raises NotFound, or Conflict where it is not dead."""
+        """Discard a dead letter. Raises NotFound, or Conflict if it is not dead."""
         async with self.store.transaction(principal.tenant) as connection:
             await self._source(dead_letter_id).discard(connection, principal, dead_letter_id, reason)
 

@@ -1,4 +1,4 @@
-"""What a worker does beside its flows: it forgets what is kept no longer, and lets in who waits for nothing."""
+"""A worker's housekeeping beside its flows: deletes old rows, and admits flows that wait for nothing."""
 
 import asyncio
 import logging
@@ -13,15 +13,15 @@ from shared.problem import Unavailable
 
 _log = logging.getLogger(__name__)
 _EVERY_S = 3600.0
-# Every order that has ended is looked at, so not every hour.
+# Every ended order is checked, so not every hour.
 _CONTACTS_EVERY_S = 86_400.0
-# How long an order may wait behind one that a defect ended without leaving its line.
+# How long an order may wait behind one that a defect ended without giving up its slot.
 _LINES_EVERY_S = 60.0
 
 
 @dataclass
 class Housekeeping:
-    """In rounds, on every worker: what two of them do at the same time, only one of them does."""
+    """Housekeeping in rounds, on every worker; concurrent rounds divide the work."""
 
     store: Store
     idempotency_kept_days: int
@@ -32,7 +32,7 @@ class Housekeeping:
     _tasks: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     def start(self) -> None:
-        """Begin, with a first round now: a worker may never live for an hour."""
+        """Start with a first round now: a worker may never live for an hour."""
         self._tasks = [
             asyncio.create_task(_keep(self._forget_keys, self.every_s), name="housekeeping: keys"),
             asyncio.create_task(_keep(self._forget_contacts, self.contacts_every_s), name="housekeeping: contacts"),
@@ -40,7 +40,7 @@ class Housekeeping:
         ]
 
     async def stop(self) -> None:
-        """End, in the middle of a round if need be: the next one goes on."""
+        """Stop, in the middle of a round if need be: the next one continues."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -66,6 +66,6 @@ async def _keep(round_: Callable[[], Awaitable[None]], every_s: float) -> None:
         except Unavailable as error:
             _log.warning("housekeeping put off: %s", error.detail)
         except Exception:  # noqa: BLE001 see below
-            # Nothing that goes wrong here may end the rounds to come: the table would grow unnoticed.
+            # No failure here may end later rounds: the table would grow unnoticed.
             _log.exception("housekeeping failed")
         await asyncio.sleep(every_s)

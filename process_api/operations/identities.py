@@ -1,7 +1,7 @@
-"""What an account is in each system, and the decisions of persons on it.
+"""An account's records in each system, and persons' decisions on them.
 
-A decision moves the link and is written into its history; the flow that waited for it is then tried again by whoever
-decided. Who a candidate is (name, place, limit) is read from the ERP when somebody asks, and kept nowhere.
+A decision moves the link and is recorded in its history; the person who decided then retries the waiting flow. Details
+of candidates (name, place, limit) are read from the ERP on request, and stored nowhere.
 """
 
 import re
@@ -39,14 +39,14 @@ NEW = "new"
 RELINK = "relinkAccount"
 SYSTEM_PATTERN = r"^(erp:[A-Z0-9][A-Z0-9-]{0,31}|billing:[A-Z0-9][A-Z0-9-]{0,31}:[A-Z]{3})"
 _SYSTEM = re.compile(r"(?P<capability>erp|billing):(?P<legal_entity>[A-Z0-9-]+)(?::(?P<currency>[A-Z]{3}))?")
-# What a flow is parked with while a person has to say which customer an account is.
+# The reasons of flows that are parked until a person chooses the account's customer.
 UNDECIDED = ("customer_ambiguous", "customer_gone", "customer_shared", BILLING_CUSTOMER_SHARED)
 BILLING_STEP = "start_billing"
 _HISTORY_MAX, _UNDECIDED_MAX = 100, 20
 
 
 class Relinking(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person decides: the record that the account is in a system, or that it is a new one there."""
+    """A person's decision: the account's record in a system, or that it is a new one there."""
 
     account_id: str
     system: str
@@ -55,9 +55,9 @@ class Relinking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Undecided(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A flow that waits for a decision: in which system, and the customers to choose from.
+    """A flow that waits for a decision: the system, and the customers to choose from.
 
-    `candidatesKnown` is false while that system, or Salesforce, cannot be asked.
+    `candidatesKnown` is false while that system, or Salesforce, is down.
     """
 
     system: str
@@ -69,7 +69,7 @@ class Undecided(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an account is in every system, what it was before (newest first), and what waits for a decision."""
+    """An account's records in every system, its earlier ones (newest first), and pending decisions."""
 
     account_id: str
     cross_references: list[Link]
@@ -78,7 +78,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Relinked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a decision has come to. Without a `vendorId` the next order makes a new customer."""
+    """The result of a decision. Without a `vendorId` the next order creates a new customer."""
 
     account_id: str
     system: str
@@ -88,14 +88,17 @@ class Relinked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True)
 class Identities:
-    """Shows what accounts are in the systems, and carries out what persons decide about it."""
+    """Shows accounts' records, and carries out persons' decisions about them."""
 
     store: Store
     system: SystemClient
     legal_entities: LegalEntities
 
     async def identity(self, tenant: str, account_id: str, legal_entities: frozenset[str] | None) -> Identity:
-        """What an account is in the systems of these legal entities (None: of all). Raises NotFound without one."""
+        """Return an account's records in the systems of these legal entities (None: of all).
+
+        Raises NotFound if there is no such account.
+        """
         await self._require_account(tenant, account_id)
         async with self.store.transaction(tenant) as connection:
             links = await links_of(connection, tenant, account_id)
@@ -128,12 +131,12 @@ class Identities:
     async def relink(
         self, principal: Principal, acting_user: ActingUser | None, key: IdempotencyKey, decision: Relinking
     ) -> Relinked:
-        """Have an account be that record of a system from now on, or a new one. Deciding so again changes nothing.
+        """Link an account to that record of a system from now on, or to a new one. Repeating a decision changes
+        nothing.
 
-        A decision sent again with its key gets its first answer, whatever the systems say by now.
-        Raises NotFound where there is no such account, or the system is of no legal entity that it buys from and the
-        caller sees; Conflict where the record is not there, is blocked, is for another currency, or is another
-        account's already.
+        A decision sent again with its key gets its first answer, whatever the systems say by now. Raises NotFound where
+        there is no such account, or the system is of no legal entity that it buys from and the caller sees; Conflict
+        where the record is not there, is blocked, is for another currency, or is another account's already.
         """
         nothing = NotFound(f"Account {decision.account_id} is nothing in {decision.system}.")
         place = _SYSTEM.fullmatch(decision.system)
@@ -157,7 +160,7 @@ class Identities:
                 account_id=decision.account_id, system=decision.system, vendor_id=after, before=held.vendor_id
             )
             answered = await claim_key(connection, scope, key, digest, msgspec.json.encode(answer).decode())
-            if answered is not None:  # by the same request, which was under way when this one came
+            if answered is not None:  # by the same request, which was still running when this one came
                 return msgspec.json.decode(answered, type=Relinked)
             by = principal.subject if acting_user is None else acting_user.user_id
             await _carry_out(connection, by, pair, held, decision)

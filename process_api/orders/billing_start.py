@@ -1,4 +1,4 @@
-"""The order in billing: a subscription for each period and start of recurring lines, started, looked up, cancelled."""
+"""The order in billing: one subscription per period and start of recurring lines, started, looked up, cancelled."""
 
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -25,7 +25,7 @@ _RUNNING = {SubscriptionStatus.active, SubscriptionStatus.trialing}
 
 
 async def start_billing(context: OrderSubmission) -> Found:
-    """Start one subscription for each period and start that the quote has recurring lines for."""
+    """Start a subscription for each period and start of the quote's recurring lines."""
     groups = subscription_groups(context.quote)
     if not groups:
         return Found("No line is recurring: there is nothing for billing to charge.", result={"skipped": True})
@@ -35,7 +35,7 @@ async def start_billing(context: OrderSubmission) -> Found:
 
 
 async def find_billing(context: OrderSubmission) -> Found | None:
-    """What a lost request may have started: done if every subscription runs."""
+    """Return what a lost request may have started: done if every subscription is active."""
     quote, groups = context.quote, subscription_groups(context.quote)
     order_id = context.order.order_id
     found = [
@@ -50,7 +50,7 @@ async def find_billing(context: OrderSubmission) -> Found | None:
 
 
 async def cancel_billing(context: OrderSubmission) -> Found:
-    """Cancel whatever billing holds under this order's ids."""
+    """Cancel everything that billing has under this order's ids."""
     cancelled = 0
     for group in subscription_groups(context.quote):
         subscription = await context.system.cancel_subscription(
@@ -107,7 +107,7 @@ def _lines(context: OrderSubmission, group: SubscriptionGroup) -> list[Subscript
 
 
 def recurring_line(quote: Quote, line: QuoteLine) -> SubscriptionLine:
-    """A line as billing is to charge it: at the amount that the customer accepted, times the periods of an invoice."""
+    """Return a line for billing, at the accepted amount times the periods per invoice."""
     return SubscriptionLine(
         sku=line.sku,
         quantity=line.quantity,
@@ -118,7 +118,7 @@ def recurring_line(quote: Quote, line: QuoteLine) -> SubscriptionLine:
 
 
 def _expected_tax(context: OrderSubmission, group: SubscriptionGroup) -> Decimal | None:
-    """The tax that was calculated on the lines; None where an invoice is for another time than their prices are."""
+    """Return the lines' calculated tax; None if an invoice covers another time than their prices."""
     if any(invoiced_at_once(line, context.quote.billing_frequency) != line.net_amount for line in group.lines):
         return None
     taxes: dict[str, str] = context.results["calculate_tax"]["lines"]
@@ -158,7 +158,7 @@ def _told(subscription: Subscription) -> str:
 def _tax_difference(
     context: OrderSubmission, groups: list[SubscriptionGroup], subscriptions: list[Subscription]
 ) -> Decimal:
-    """How far the tax that billing really charges is from what was reckoned: it may round otherwise than we do."""
+    """Return how far billing's actual tax differs from the calculated one by rounding."""
     difference = Decimal(0)
     for group, subscription in zip(groups, subscriptions, strict=True):
         expected = _expected_tax(context, group)

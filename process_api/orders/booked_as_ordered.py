@@ -1,8 +1,8 @@
-"""Whether a vendor holds what was ordered: each line's net amount, and the total, after every write and every look-up.
+"""Checks that a vendor holds what was ordered: each line's net amount, and the total, after every write and look-up.
 
-The adapters compare what they have just made. This holds whatever they then answer against the order once more, also
-what an earlier request made and a later look found: a 200 is no proof (FAILURES.md, row 24). Net amounts are equal to
-the cent; only tax may differ, by a vendor's rounding, and then it is the vendor's that counts.
+The adapters compare what they have just created. This compares their answer with the order once more, including records
+that an earlier request created and a look-up found: a 200 is no proof (docs/failures.md, row 24). Net amounts must be
+equal to the cent; only tax may differ, by a vendor's rounding, and then the vendor's counts.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from shared.problem import Refused
 
 
 def require_erp_order(order: ErpOrder, draft: ErpOrderDraft) -> None:
-    """Raise Rejected (`read_back_mismatch`) unless the ERP's order has these lines and comes to their net total."""
+    """Raise Rejected (`read_back_mismatch`) unless the ERP's order has these lines and this net total."""
     differing = []
     if order.line_count != len(draft.lines):
         differing.append(f"it has {order.line_count} lines, not {len(draft.lines)}")
@@ -49,7 +49,10 @@ def require_subscription(
 
 
 def _other_lines(held: list[BookedLine], ordered: Sequence[ErpOrderLine | SubscriptionLine]) -> list[str]:
-    """The lines that a vendor holds at another amount. Orders from before their lines had ids have none to compare."""
+    """Return the lines for which a vendor has another amount.
+
+    Orders from before their lines had ids have none to compare.
+    """
     if not held:
         return []
     amounts = {line.line_id: line.net_amount.value for line in held}
@@ -61,7 +64,7 @@ def _other_lines(held: list[BookedLine], ordered: Sequence[ErpOrderLine | Subscr
 
 
 def _other_tax(held: Decimal, expected: Decimal, lines: int, currency: str) -> list[str]:
-    """A tax that rounding does not account for: it may make one of the currency's smallest coins for each line."""
+    """Return a tax difference that is larger than rounding: one minor unit per line."""
     if abs(held - expected) <= Decimal(lines).scaleb(-minor_units(currency)):
         return []
     return [f"its tax is {held:f}, not {expected:f}"]

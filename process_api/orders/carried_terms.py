@@ -1,7 +1,7 @@
-"""What was agreed beside the lines, in the words of ERP and billing, kept as it was when the order's tax was found.
+"""Terms beside the lines, in the words of ERP and billing, fixed when the order's tax was calculated.
 
-The legal entity's rules may change while an order is under way. What is sent to a vendor may not: one external id never
-stands for two payloads (`process_api.engine.intents`).
+The legal entity's rules may change while an order is under way, but a vendor must get the same payload: one external id
+never has two payloads (`process_api.engine.intents`).
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from shared.canonical import Collection, Quote
 
 
 class CarriedTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Terms, products and time zone that an order is booked with. `erp_payment_terms`: None for the customer's own."""
+    """The terms, products and time zone of an order. `erp_payment_terms`: None for the customer's own."""
 
     erp_payment_terms: str | None
     days_until_due: int
@@ -27,7 +27,10 @@ class CarriedTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def carried_terms(quote: Quote, rules: LegalEntity) -> CarriedTerms:
-    """The terms. Raises NotReady for payment terms without a meaning here, and for shipping without a product."""
+    """Return the terms.
+
+    Raises NotReady for payment terms without a mapping, and for shipping without a product.
+    """
     faults = terms_faults(quote, rules)
     if faults:  # the rules have changed since the quote was examined
         raise NotReady(faults)
@@ -43,6 +46,6 @@ def carried_terms(quote: Quote, rules: LegalEntity) -> CarriedTerms:
 
 
 def kept_terms(context: OrderSubmission) -> CarriedTerms:
-    """The terms that were kept when tax was calculated; those of today for a flow from before they were."""
+    """Return the terms fixed at the tax calculation; the current ones for a flow from before they were fixed."""
     kept: dict[str, Any] | None = context.results["calculate_tax"].get("terms")
     return carried_terms(context.quote, context.rules) if kept is None else msgspec.convert(kept, CarriedTerms)

@@ -1,4 +1,4 @@
-"""What an order submission knows, and the checks that it passes before anything is booked.
+"""The context of an order submission, and the checks before anything is booked.
 
 None of these steps changes anything but the customer, which is linked or created (docs/decisions/0005).
 """
@@ -24,7 +24,7 @@ from shared.problem import Rejected
 
 @dataclass(frozen=True)
 class OrderSubmission:
-    """What every step may use: the order, what earlier steps found, and the way to the systems."""
+    """The context of every step: the order, what earlier steps found, and the systems' clients."""
 
     flow_id: str
     correlation_id: str
@@ -54,17 +54,17 @@ class OrderSubmission:
 
     @property
     def account_id(self) -> str:
-        """The account whose order this is; known once the quote is loaded. Without a quote, the order is on its own."""
+        """The account of the order, once the quote is loaded. Without a quote, the order queues by itself."""
         return self.order.account_id or self.order.order_id
 
     @property
     def rules(self) -> LegalEntity:
-        """The rules of the legal entity that sells."""
+        """The rules of the selling legal entity."""
         return self.legal_entities.of(self.tenant, self.quote.legal_entity)
 
     @property
     def quote(self) -> Quote:
-        """The quote as it was when the order began."""
+        """The quote as it was when the order started."""
         if self.order.quote is None:
             raise AssertionError(f"{self.order.order_id}: no step before load_quote needs the quote")
         return self.order.quote
@@ -75,7 +75,7 @@ class OrderSubmission:
         return self.quote
 
     async def account(self) -> Account:
-        """The account, read anew: addresses are not kept with flows."""
+        """Return the account, read again: addresses are not stored with flows."""
         account = await self.system.find_account(self.tenant, self.quote.account_id)
         if account is None:
             raise Rejected(f"Salesforce has no account {self.quote.account_id}.", reason_code="account_not_found")
@@ -83,7 +83,7 @@ class OrderSubmission:
 
 
 async def load_quote(context: OrderSubmission) -> Found:
-    """Read the quote and keep it with the order: prices must not move under a running flow."""
+    """Read the quote and store it with the order: prices must not change under a running flow."""
     quote = await context.system.find_quote(context.tenant, context.order.quote_id)
     if quote is None:
         raise Rejected(f"Salesforce has no quote {context.order.quote_id}.", reason_code="quote_not_found")
@@ -101,13 +101,13 @@ async def load_quote(context: OrderSubmission) -> Found:
 
 
 def correct(quote: Quote, skus: dict[str, str]) -> Quote:
-    """The quote with an operator's SKUs in place of those it was written with (process_api.orders.corrections)."""
+    """Return the quote with an operator's SKUs (process_api.orders.corrections)."""
     lines = [msgspec.structs.replace(line, sku=skus.get(line.sku, line.sku)) for line in quote.lines]
     return msgspec.structs.replace(quote, lines=lines)
 
 
 async def check_quote(context: OrderSubmission) -> Found:
-    """Refuse the quote unless it is what was submitted and every system would take it: nothing is written before.
+    """Refuse the quote unless it is what was submitted and every system would accept it, before any write.
 
     Raises NotReady with every fault at once.
     """

@@ -1,7 +1,7 @@
-"""Whom an order's quote names: kept while anything may need it, and for some days after, then taken out of the order.
+"""Deletes a quote's contacts from its order some days after the order's end.
 
-The order itself stays: it is a business record. Who its contacts were is Salesforce's, the ERP's and billing's to tell,
-by the contact's id, which stays as well (docs/decisions/0086).
+The order itself stays: it is a business record. Who its contacts were can be looked up in Salesforce, the ERP and
+billing by the contact's id, which stays as well (docs/decisions/0086).
 """
 
 from datetime import timedelta
@@ -15,15 +15,15 @@ from process_api.database.store import Store
 from process_api.database.tables import ENDED_ORDERS, flows, orders
 
 _AT_ONCE = 500
-# In the canonical quote: shared.canonical.Quote and Contact.
+# Fields of the canonical quote: shared.canonical.Quote and Contact.
 CONTACT_FIELDS = [(contact, field) for contact in ("billTo", "soldTo") for field in ("name", "email")]
 
 
 async def forget_contacts(store: Store, kept_days: int) -> int:
-    """Take names and e-mail addresses out of the quotes of orders whose flows ended more than `kept_days` ago.
+    """Delete names and e-mail addresses from quotes of orders whose flows ended more than `kept_days` ago.
 
-    Returns of how many. An order that is parked may be tried again, and keeps them. In batches of their own
-    transactions, on the database's clock.
+    Returns the number of orders. A parked order may be resumed, and keeps them. Runs in batches of their own
+    transactions, by the database's clock.
     """
     forgotten = 0
     without: ColumnElement[Any] = orders.c.quote

@@ -1,13 +1,13 @@
-"""Editing a parked flow: the quote is read again, an operator's corrections are put on it, and every check runs again.
+"""Editing a parked flow: reads the quote again, applies an operator's corrections, and repeats every check.
 
     what may be corrected     where it then counts
     the quote in Salesforce   all of it is read anew; another revision has to be named
     a SKU                     the line is priced, booked and charged under the other one
     the tax code              the ERP and billing are told this code; its rate has to be the calculated one
 
-Nothing that changes money happens silently: a sum that differs has to be named by whoever decides. Nothing that a
-vendor holds is changed under it: once the ERP or billing has anything of the order, editing is refused, and the way is
-to discard the flow, which undoes it, and to submit the quote again.
+No change of money is silent: the operator must name a differing sum. Nothing that a vendor holds is changed: once the
+ERP or billing has anything of the order, editing is refused; discard the flow, which undoes it, and submit the quote
+again.
 """
 
 from dataclasses import dataclass, field
@@ -38,9 +38,9 @@ _CUSTOMER = "customer"
 
 @dataclass(frozen=True)
 class FlowEdit:
-    """An operator's corrections, which replace all earlier ones. `net_total`: what the lines then come to.
+    """An operator's corrections, which replace all earlier ones. `net_total`: the lines' new sum.
 
-    `quote_revision` is needed where Salesforce has another one than was submitted, `net_total` where the sum differs.
+    `quote_revision` is needed if Salesforce's differs from the submitted one, `net_total` if the sum differs.
     """
 
     reason: str
@@ -51,7 +51,7 @@ class FlowEdit:
 
 
 class EditedValues(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What an edit can change: the revision that is ordered, what its lines come to, SKUs and the tax code."""
+    """The values that an edit can change: the revision, the lines' sum, SKUs and the tax code."""
 
     quote_revision: int
     net_total: Money | None = None
@@ -116,7 +116,8 @@ class OrderCorrections:
         if flow.generation != seen.generation:
             raise Conflict(f"Somebody else has decided on flow {flow.flow_id} meanwhile. Look at it again.")
         await _take_revision(connection, flow, after.quote_revision)
-        # They name what was never made, as each vendor has just said; their external ids stand for other payloads now.
+        # They name records that were never created, as each vendor has just confirmed; their external ids get other
+        # payloads now.
         operations = [sent.operation_id for sent in await _sent_by(connection, flow.flow_id, flow.subject)]
         await connection.execute(delete(intents).where(intents.c.operation_id.in_(operations)))
         await connection.execute(
@@ -139,7 +140,7 @@ class OrderCorrections:
         await self.decisions.begin_again(connection, flow, OrderStatus.validating, "edit", message)
 
     async def _require_unwritten(self, order: OrderRecord) -> None:
-        """Ask every vendor that may have got something. Raises Conflict where it holds anything of the order."""
+        """Ask every vendor that may have received something. Raises Conflict if it holds anything of the order."""
         for sent in await self._sent(order):
             held, vendor_id = await self._held(order, sent)
             if held:
@@ -149,7 +150,7 @@ class OrderCorrections:
                 )
 
     async def _sent(self, order: OrderRecord) -> list[_Sent]:
-        """Return what the order may have made at the vendors."""
+        """Return what the order may have created at the vendors."""
         async with self.decisions.store.transaction(order.tenant) as connection:
             return await _sent_by(connection, order.flow_id, order.order_id)
 
@@ -168,9 +169,9 @@ class OrderCorrections:
         )
 
     async def _require_same_subscriptions(self, order: OrderRecord, quote: Quote) -> None:
-        """Raise Conflict where a request for a subscription was sent that the corrected quote does not make.
+        """Raise Conflict if a subscription was requested that the corrected quote does not have.
 
-        Were it to arrive late after all, nobody would look for it any more: neither an undo nor the second look.
+        If that request arrived late, nothing would look for it: neither an undo nor the second look.
         """
         sent = {each.external_id for each in await self._sent(order) if each.entity == "subscription"}
         kept = {group.external_id(order.order_id) for group in subscription_groups(quote)}
@@ -181,7 +182,7 @@ class OrderCorrections:
             )
 
     async def _corrected(self, order: OrderRecord, edit: FlowEdit) -> Quote:
-        """The quote as Salesforce has it now, with the corrections. Raises Conflict or InvalidRequest."""
+        """Return Salesforce's current quote with the corrections. Raises Conflict or InvalidRequest."""
         quote = await self.system.find_quote(order.tenant, order.quote_id)
         if quote is None or quote.quote_id != order.quote_id:
             raise Conflict(f"Salesforce has no quote {order.quote_id} (any more): discard the flow.")
@@ -210,7 +211,7 @@ class OrderCorrections:
         return corrected
 
     async def _require_sold(self, tenant: str, quote: Quote, corrected: Quote) -> None:
-        """Raise InvalidRequest where a corrected line is outside the price policy, or not sold at all."""
+        """Raise InvalidRequest if a corrected line is outside the price policy, or not sold at all."""
         changed = [(old.sku, new) for old, new in zip(quote.lines, corrected.lines, strict=True) if old.sku != new.sku]
         if not changed:
             return
@@ -228,7 +229,7 @@ def order_corrections(resources: Resources, decisions: FlowDecisions) -> OrderCo
 
 
 async def _take_revision(connection: AsyncConnection, flow: Row[Any], revision: int) -> None:
-    """Have the order stand for that revision. Raises Conflict where another order does."""
+    """Change the order to that revision. Raises Conflict if another order has it."""
     try:
         async with connection.begin_nested():
             await connection.execute(
@@ -252,7 +253,7 @@ def _parties(quote: Quote) -> tuple[str, str, str]:
 
 
 async def _sent_by(connection: AsyncConnection, flow_id: str, order_id: str) -> list[_Sent]:
-    """Return what a flow may have made for its order. The customer is a fact of its own, and not among it."""
+    """Return what a flow may have created for its order, without the customer, which is independent of it."""
     query = select(intents).where(intents.c.flow_id == flow_id).order_by(intents.c.external_id)
     found = [
         _Sent(row.operation_id, row.entity or _entity_of_before(row, order_id), row.system, row.external_id)
@@ -262,7 +263,7 @@ async def _sent_by(connection: AsyncConnection, flow_id: str, order_id: str) -> 
 
 
 def _entity_of_before(row: Row[Any], order_id: str) -> str:
-    """What an intent of a release before 0018 is about: the external ids of an order begin with its id."""
+    """Return the kind of record of an intent from before 0018: the external ids of an order start with its id."""
     if not row.external_id.startswith(order_id):
         return _CUSTOMER
     return "order" if row.system.startswith("erp:") else "subscription"

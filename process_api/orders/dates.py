@@ -1,4 +1,4 @@
-"""When a quote's lines begin, and whether the systems can have them begin then. Days are the legal entity's."""
+"""The start dates of a quote's lines, and whether the systems support them. Days are the legal entity's."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -16,21 +16,21 @@ START_DAYS_AHEAD_MAX = 730
 
 @dataclass(frozen=True)
 class SubscriptionGroup:
-    """The recurring lines that become one subscription: those of one period that begin on one day."""
+    """The recurring lines of one subscription: those of one period with the same first day."""
 
     recurrence: Recurrence
     starts_on: str | None
     lines: list[QuoteLine]
     suffix: str
-    """What the subscription's external id has behind the order's."""
+    """The suffix of the subscription's external id after the order's."""
 
     def external_id(self, order_id: str) -> str:
-        """The external id of the subscription that an order has for these lines."""
+        """Return the external id of an order's subscription for these lines."""
         return f"{order_id}-{self.suffix}"
 
 
 def subscription_groups(quote: Quote) -> list[SubscriptionGroup]:
-    """The subscriptions that a quote makes, monthly ones first, those that begin with the quote before later ones."""
+    """Return a quote's subscriptions, monthly ones first, those that start with the quote before later ones."""
     groups = []
     for period in PERIODS:
         lines = quote.recurring_lines(period)
@@ -44,23 +44,26 @@ def subscription_groups(quote: Quote) -> list[SubscriptionGroup]:
 
 
 def start_of(quote: Quote, line: QuoteLine) -> str | None:
-    """The day on which a line begins or is delivered; None for at once."""
+    """Return the day of a line's start or delivery; None for at once."""
     return line.start_date or quote.start_date
 
 
 def delivery_date(quote: Quote) -> str | None:
-    """The day on which the one-off lines are wanted; None for at once. They have the same one (`date_faults`)."""
+    """Return the delivery day of the one-off lines; None for at once.
+
+    They all have the same one (`date_faults`).
+    """
     return next((start_of(quote, line) for line in quote.one_off_lines()), None)
 
 
 def first_moment(day: str, zone: ZoneInfo) -> str:
-    """The moment at which a day begins there, in UTC, as RFC 3339 writes it."""
+    """Return the start of a day in that time zone, in UTC, as RFC 3339."""
     begins = datetime.combine(date.fromisoformat(day), time.min, tzinfo=zone)
     return begins.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def date_faults(quote: Quote, today: date) -> list[ReadinessFault]:
-    """The dates that cannot be kept: billing begins nothing in the past, and the ERP keeps one date an order."""
+    """Return the dates that are impossible: billing starts nothing in the past, and the ERP has one date per order."""
     faults = [*_mixed_delivery_dates(quote)]
     for place, line in enumerate(quote.lines, start=1):
         start = start_of(quote, line)

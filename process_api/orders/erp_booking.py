@@ -13,7 +13,7 @@ from process_api.quotes.amounts import SHIPPING_LINE_ID, erp_net, has_erp_lines,
 from shared.canonical import ErpOrder, ErpOrderDraft, ErpOrderLine, ErpOrderState, Money, Quote, QuoteLine
 from shared.shortened import shortened
 
-# What the contract with the system tier takes (shared.canonical.wire.LongText).
+# The longest text in the contract with the system tier (shared.canonical.wire.LongText).
 _COMMENT_CHARS_MAX = 2000
 
 
@@ -41,7 +41,7 @@ async def book_erp_order(context: OrderSubmission) -> Found:
 
 
 async def find_erp_order(context: OrderSubmission) -> Found | None:
-    """What a lost request may have booked: done if it is confirmed, else to be gone on with."""
+    """Return what a lost request may have booked: done if it is confirmed, else to be continued."""
     order = await context.system.find_order(context.tenant, context.quote.legal_entity, context.order.order_id)
     if order.state is not ErpOrderState.confirmed:
         return None
@@ -50,7 +50,7 @@ async def find_erp_order(context: OrderSubmission) -> Found | None:
 
 
 async def cancel_erp_order(context: OrderSubmission) -> Found:
-    """Cancel whatever the ERP holds under this order's id."""
+    """Cancel everything that the ERP has under this order's id."""
     if not has_erp_lines(context.quote):
         return Found("The ERP holds nothing of this order.")
     order = await context.system.cancel_order(context.tenant, context.quote.legal_entity, context.order.order_id)
@@ -64,7 +64,7 @@ def _erp_found(context: OrderSubmission, booked: ErpOrder) -> Found:
     columns: dict[str, Any] = {"erp_order_id": booked.vendor_id, "erp_order_number": booked.number}
     difference = Decimal(0)
     if booked.tax is not None:
-        # The ERP may round its tax otherwise than we do; the customer will pay what the ERP invoices.
+        # The ERP may round its tax differently; the customer pays what the ERP invoices.
         difference = booked.tax.value - _erp_draft(context).expected_tax.value
         columns |= order_taxed(context, "book_erp_order", difference)
     return Found(
@@ -100,7 +100,7 @@ def _erp_draft(context: OrderSubmission) -> ErpOrderDraft:
 
 
 def one_off_line(line: QuoteLine) -> ErpOrderLine:
-    """A line as the ERP is to book it: at the amount that the customer accepted."""
+    """Return a line for the ERP, at the accepted amount."""
     return ErpOrderLine(
         sku=line.sku,
         description=line.description,

@@ -1,4 +1,4 @@
-"""Order intake: the moment from which an order exists. Key, order, flow and its place in the queue, or none of them."""
+"""Order intake: creates key, order, flow and queue entry in one transaction."""
 
 import uuid
 from dataclasses import dataclass
@@ -27,7 +27,9 @@ ORDER_FLOW = ORDER_SUBMISSION.name
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a caller submits. What it leaves out is not part of the body's hash: keys of earlier releases stay right."""
+    """A caller's submission. Omitted fields are not part of the body's hash, so that keys of earlier releases stay
+    valid.
+    """
 
     quote_id: str
     quote_revision: int
@@ -35,14 +37,14 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected_currency: str | None = None
 
     def submitted(self) -> Submitted:
-        """The same, for an examination of the quote."""
+        """Return the submission for an examination of the quote."""
         total = None if self.expected_total is None else Decimal(self.expected_total)
         return Submitted(self.quote_id, self.quote_revision, total, self.expected_currency)
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """The order a submission stands for. `replayed`: it existed before."""
+    """The order behind a submission. `replayed`: it existed before."""
 
     order_id: str
     status: OrderStatus
@@ -63,9 +65,9 @@ class OrderIntake:
         submission: Submission,
         acting_user: ActingUser | None = None,
     ) -> Accepted:
-        """Take an order in, or find the one that this key or this quote revision stands for already.
+        """Create an order, or return the one that this key or this quote revision already has.
 
-        The flow goes on for longer than anyone's token: it keeps in whose name and by whose right it was started.
+        The flow outlives every token: it stores its acting user and authority.
 
         Raises IdempotencyMismatch where the key was used with another body, Conflict while another request with it is
         being worked on, Unavailable without a database: sent again with the same key, the request then finds what the
@@ -119,7 +121,7 @@ class OrderIntake:
                 connection, scope, key, body_hash(submission), known.order_id if known else order_id
             )
             if claimed is not None and (known is None or claimed != known.order_id):
-                # The key's own order, also where the quote revision has become another one since: that was the answer.
+                # The key's own order, even if the quote revision has another one since: that was the answer.
                 return await self._accepted(connection, claimed)
             if known is not None:
                 return Accepted(known.order_id, known.status, replayed=True)

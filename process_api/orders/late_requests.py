@@ -1,8 +1,8 @@
-"""The second look: what a request left that arrived after its order had come to an end (FAILURES.md, row 8).
+"""The second look: cancels what a request created that arrived after its order's end (docs/failures.md, row 8).
 
-A request whose answer was lost is given time to arrive before it is looked up (`settle_s`). One that takes longer still
-arrives: at an ERP that knows no idempotency key it then makes a second order, or one for an order that was rejected. So
-some minutes after the end the vendors are asked again, and what the order does not stand for is cancelled.
+A request whose answer was lost gets time to arrive before it is looked up (`settle_s`). One that takes longer may still
+arrive: at an ERP without idempotency keys it then creates a second order, or one for a rejected order. So some minutes
+after the end the vendors are asked again, and everything that does not belong to the order is cancelled.
 """
 
 from process_api.engine.steps import Found
@@ -13,7 +13,7 @@ from shared.canonical import OrderStatus
 
 
 async def look_again(context: OrderSubmission) -> Found:
-    """Cancel whatever the vendors hold under this order's ids beside what it ended with."""
+    """Cancel everything that the vendors hold under this order's ids besides its result."""
     if context.order.quote is None:
         return Found("Nothing was sent anywhere.")
     cancelled = [*await _stray_erp_orders(context), *await _stray_subscriptions(context)]
@@ -32,10 +32,10 @@ async def _stray_erp_orders(context: OrderSubmission) -> list[str]:
 
 
 async def _stray_subscriptions(context: OrderSubmission) -> list[str]:
-    """As with the ERP's orders. Billing knows idempotency keys, but keeps them for a day, and one for each request."""
+    """Cancel stray subscriptions, too: billing keeps idempotency keys for a day only, and one for each request."""
     quote, booked = context.quote, context.order.status is OrderStatus.booked
     groups = subscription_groups(quote)
-    # The order names its subscriptions in the order of the groups (`start_billing`).
+    # The order lists its subscriptions in the order of the groups (`start_billing`).
     kept = context.order.subscription_ids if booked else [None] * len(groups)
     cancelled = []
     for group, keep in zip(groups, kept, strict=True):

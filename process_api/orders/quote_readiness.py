@@ -1,4 +1,4 @@
-"""The readiness of a quote, asked for before anybody orders it: the same examination as an order's, with no order."""
+"""A quote's readiness before it is ordered: the order's own examination, without an order."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ ANSWER_WITHIN_S = 5.0
 
 
 class QuoteReadiness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Whether a quote could be ordered now. `faults` are all that keeps it from that, as far as the systems told.
+    """Whether a quote could be ordered now. `faults` are all reasons against it that the systems reported.
 
     `unchecked` names the systems that could not be asked: what they would refuse is not known, so that `ready` is false
     while there is any. `total` is what the customer accepted. `notes` are sentences about what will be otherwise than
@@ -38,7 +38,7 @@ class QuoteReadiness(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True)
 class QuoteExaminer:
-    """Examines quotes for whoever asks."""
+    """Examines quotes on request."""
 
     system: SystemClient
     policy: DiscountPolicy
@@ -46,8 +46,9 @@ class QuoteExaminer:
     store: Store
 
     async def readiness(self, tenant: str, submitted: Submitted) -> QuoteReadiness:
-        """The readiness of a quote. Raises NotFound, Rejected where it lacks what no quote can do without, and
-        Unavailable where Salesforce cannot be read."""
+        """Return the readiness of a quote. Raises NotFound, Rejected where it lacks what no quote can do without,
+        and Unavailable where Salesforce cannot be read.
+        """
         quote = await self.system.find_quote(tenant, submitted.quote_id)
         if quote is None:
             raise NotFound(f"There is no quote {submitted.quote_id}.")

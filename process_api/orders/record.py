@@ -1,4 +1,4 @@
-"""Orders: the accepted quotes, and where each of them is."""
+"""Orders: the accepted quotes, and their status."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -101,7 +101,7 @@ class Orders:
         return msgspec.structs.replace(order_record(row), delay=delay)
 
     async def timeline(self, tenant: str, order_id: str) -> list[TimelineEntry]:
-        """What happened to an order, oldest first."""
+        """Return what happened to an order, oldest first."""
         query = select(order_timeline).where(order_timeline.c.order_id == order_id).order_by(order_timeline.c.version)
         async with self.store.transaction(tenant) as connection:
             rows = (await connection.execute(query)).all()
@@ -111,7 +111,7 @@ class Orders:
         ]
 
     async def open_for_account(self, tenant: str, account_id: str) -> list[OrderRecord]:
-        """The account's orders that are not finished or wait for a person, newest first."""
+        """Return the account's orders that have not ended or wait for a person, newest first."""
         query = (
             select(orders)
             .where(orders.c.tenant == tenant, orders.c.account_id == account_id, orders.c.status.in_(_UNFINISHED))
@@ -122,7 +122,7 @@ class Orders:
             return [order_record(row) for row in await connection.execute(query)]
 
     async def last_for_account(self, tenant: str, account_id: str) -> OrderRecord | None:
-        """The account's newest order whose quote is known, or None."""
+        """Return the account's newest order whose quote is known, or None."""
         query = (
             select(orders)
             .where(orders.c.tenant == tenant, orders.c.account_id == account_id, orders.c.quote.is_not(None))
@@ -159,14 +159,14 @@ async def change_order(
 
 
 async def keep_faults(connection: AsyncConnection, flow_id: str, faults: list[ReadinessFault]) -> None:
-    """Keep with a flow's order what its quote was refused for, in the caller's transaction."""
+    """Store the faults for which a flow's quote was refused with its order, in the caller's transaction."""
     await connection.execute(
         update(orders).where(orders.c.flow_id == flow_id).values(faults=msgspec.to_builtins(faults))
     )
 
 
 def order_record(row: Row[Any]) -> OrderRecord:
-    """An order from its row."""
+    """Return an order from its row."""
     return OrderRecord(
         order_id=row.order_id,
         tenant=row.tenant,

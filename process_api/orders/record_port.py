@@ -42,7 +42,7 @@ _DECIDED = {
 
 @dataclass(frozen=True)
 class OrderRecordPort:
-    """Changes the order that a flow is about. See FlowRecordPort."""
+    """Changes a flow's order. See FlowRecordPort."""
 
     first_phase: str = OrderStatus.received.value
     undoing_phase: str = OrderStatus.compensating.value
@@ -57,7 +57,7 @@ class OrderRecordPort:
         await change_order(connection, subject, status=None, step=step, message=found.message, **found.changes)
 
     async def note_refused(self, connection: AsyncConnection, flow_id: str, error: QuotewayError) -> None:
-        """Keep every fault of a quote that is not ready with its order."""
+        """Store every fault of a refused quote with its order."""
         if isinstance(error, NotReady):
             await keep_faults(connection, flow_id, error.readiness_faults)
 
@@ -68,7 +68,7 @@ class OrderRecordPort:
         await change_order(connection, subject, status=None, step=step, message=message)
 
     async def end(self, connection: AsyncConnection, flow: Row[Any], ending: Ending, reason: str) -> Callable[[], None]:
-        """Write the order's end and its event. Returns what counts it."""
+        """Write the order's end and its event. Returns the function that counts it."""
         status, reason_code = _STATUS_OF_ENDING[ending.kind], ending.reason_code or None
         told = await _told(connection, flow, ending, reason)
         version = await change_order(
@@ -135,7 +135,7 @@ async def _facts(connection: AsyncConnection, order_id: str) -> dict[str, Any]:
 
 
 def _count(status: OrderStatus, reason_code: str, total: Money | None) -> None:
-    """Count an order that has come to its end, and what it is worth if it is booked."""
+    """Count an ended order, and its total if it is booked."""
     ORDERS_ENDED.labels(status.value, reason_code).inc()
     if status is OrderStatus.booked and total is not None:
         ORDER_VALUE.labels(total.currency).inc(float(total.value))

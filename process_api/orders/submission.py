@@ -2,18 +2,18 @@
 
     step                what it does                                              undo
     load_quote          read the quote and keep it with the order                 -
-    check_quote         is it what was submitted, and would every system take it? -
+    check_quote         check that every system would accept the submitted quote -
     validate_customer   link the account to the ERP's customer, or create it      - (a customer is a fact of its own)
     check_credit        ask the ERP whether the customer may owe the one-off sum  -
-    align_prices        hold every line against the list, within the policy       -
+    align_prices        compare every line with the list, within the policy     -
     calculate_tax       find the jurisdiction and the tax of every line           -
     book_erp_order      quote and confirm the one-off lines in the ERP            cancel the ERP's order
     start_billing       start a subscription for each period of recurring lines   cancel them, void their invoices
     report_to_crm       tell Salesforce the status and the ids                    -
     (booked)            the state and the event order.booked, in one transaction
 
-One-off lines are invoiced by the ERP, recurring ones by billing: nothing is invoiced twice. Neither invoices nor
-payments are written from here; what is (customers, orders, subscriptions) has its intent first (engine/intents.py).
+One-off lines are invoiced by the ERP, recurring ones by billing: nothing is invoiced twice. Nothing here writes
+invoices or payments; every write (customers, orders, subscriptions) is preceded by its intent (engine/intents.py).
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ _VALIDATING, _BOOKING, _PROVISIONING = OrderStatus.validating, OrderStatus.booki
 
 
 async def load_submission(resources: Resources, connection: AsyncConnection, flow: Row[Any]) -> OrderSubmission:
-    """Load what the steps of an order's flow get."""
+    """Load the context of an order flow's steps."""
     order = await find_order(connection, flow.tenant, flow.subject)
     if order is None:
         raise AssertionError(f"flow {flow.flow_id} has no order, though both are written in one transaction")

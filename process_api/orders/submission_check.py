@@ -1,8 +1,7 @@
-"""What one read of the quote tells before an order is taken in: refused at once is better than a second later.
+"""Checks a quote with one read before an order is accepted: a refusal at once is better than one a second later.
 
-Only what is certain is refused here. While Salesforce cannot be read, and where the quote lacks something that no order
-can do without, the order is taken in as before: its flow comes to the end that it would have come to, and Salesforce is
-told of it.
+Only certain faults are refused here. If Salesforce cannot be read, or the quote is incomplete, the order is accepted
+anyway: its flow comes to its normal end, which is reported to Salesforce.
 """
 
 import asyncio
@@ -19,14 +18,14 @@ from process_api.system_client import SystemClient
 from shared.canonical import Quote
 from shared.problem import Conflict, NotFound, Unavailable, VendorError
 
-# A caller of the experience API waits for 8 s in all, of which finding out who sees the quote may take 4.
+# A caller of the experience API waits for 8 s in all, of which the visibility check may take 4.
 READ_TIMEOUT_S = 2.5
 _COMPARED_AGAIN_S = 5
 
 
 @dataclass(frozen=True)
 class SubmissionCheck:
-    """Reads the quote of a submission."""
+    """Reads and checks the quote of a submission."""
 
     system: SystemClient
     policy: DiscountPolicy
@@ -34,9 +33,9 @@ class SubmissionCheck:
     store: Store
 
     async def require(self, tenant: str, submitted: Submitted) -> None:
-        """Let a submission pass unless its quote tells by itself that it cannot be ordered.
+        """Raise unless the quote may be ordered, as far as it shows itself.
 
-        Raises NotFound where there is no such quote, Conflict where it is at another revision, NotReady otherwise.
+        Raises NotFound if there is no such quote, Conflict if it has another revision, NotReady otherwise.
         """
         try:
             quote = await self._quote(tenant, submitted)

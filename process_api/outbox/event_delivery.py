@@ -1,9 +1,9 @@
-"""The outbox relay: publishes events that are committed, at least once, each subject's in sequence.
+"""The outbox relay: publishes committed events, at least once, in sequence per subject.
 
 Every worker runs one. A tenant's events are published by one relay at a time (a lock in PostgreSQL that ends with its
-transaction), always from the first that is not published. An event is marked after Redis took it: a relay that dies in
-between publishes it again, under the same id. While Redis is away nothing is lost and no flow waits for it.
-An event that is refused holds up its subject, and no other (process_api.inbox.refused_events).
+transaction), always from the first unpublished one. An event is marked after Redis accepted it: a relay that dies in
+between publishes it again, with the same id. While Redis is down nothing is lost and no flow waits for it. A refused
+event blocks its subject only (process_api.inbox.refused_events).
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _BACKOFF_MAX_S = 30.0
 
 
 def stream_of(tenant: str) -> str:
-    """The key of a tenant's stream."""
+    """Return the key of a tenant's stream."""
     return f"quoteway:events:{tenant}"
 
 
@@ -56,7 +56,7 @@ class EventRelay:
         self._told.set()
 
     async def run(self) -> None:
-        """Publish until cancelled. An outage is logged once when it begins and once when it is over."""
+        """Publish until cancelled. An outage is logged once when it begins and once when it ends."""
         pause_s, away = self.poll_s, False
         while True:
             self._told.clear()
@@ -83,9 +83,9 @@ class EventRelay:
                     await self._told.wait()
 
     async def publish_pending(self) -> int:
-        """Publish a batch of every tenant that has any. Returns how many; raises Unavailable where some could not be.
+        """Publish a batch of every tenant with events. Returns how many; raises Unavailable if some could not be.
 
-        A tenant whose stream refuses its events does not hold up the others.
+        A tenant whose stream refuses its events does not block the others.
         """
         async with self.store.transaction_across_tenants() as connection:
             waiting = select(events.c.tenant).where(events.c.published_at.is_(None), events.c.discarded_at.is_(None))
@@ -103,12 +103,12 @@ class EventRelay:
     async def _publish_tenant(self, tenant: str) -> int:
         async with self.store.transaction(tenant) as connection:
             if not await claim_tenant(connection, tenant):
-                return 0  # another worker's relay is at it
+                return 0  # another worker's relay publishes them
             rows = (await connection.execute(pending_events(tenant, _BATCH_MAX))).all()
             if not rows:
                 return 0
             published, refused = await self._append(tenant, rows)
-            # After the commit that an event tells of, so that no answer from before it is given after it.
+            # After the commit that the event reports, so that no older answer is cached after it.
             ended = {tag for row in published for tag in tags_of_event(row.data)}
             await self.streams.purge_cache(tenant, sorted(ended))
             await mark_published(connection, published)
@@ -118,7 +118,7 @@ class EventRelay:
         return len(published)
 
     async def _append(self, tenant: str, rows: Sequence[Row[Any]]) -> tuple[list[Row[Any]], list[tuple[Row[Any], str]]]:
-        """Append a batch, or what of it the stream takes: what it took, and what it refused. Raises Unavailable."""
+        """Append a batch. Returns which events the stream accepted and which it refused. Raises Unavailable."""
         try:
             entries = [published_as(row) for row in rows]
             await self.streams.append(stream_of(tenant), entries, length=self.stream_length)
@@ -134,7 +134,7 @@ class EventRelay:
         by_the_stream = 0
         for row in rows:
             if any(row.subject == other.subject for other, _ in refused):
-                continue  # it must not overtake
+                continue  # it must not overtake the refused one
             try:
                 await self.streams.append(stream_of(tenant), [published_as(row)], length=self.stream_length)
                 published.append(row)
@@ -148,7 +148,7 @@ class EventRelay:
         return published, refused
 
     async def _require_stream(self, tenant: str) -> None:
-        """Raise Unavailable where it is the stream that is wrong, not what it was sent: that waits, as in an outage."""
+        """Raise Unavailable if the stream itself is at fault, not the events: they wait, as in an outage."""
         try:
             await self.streams.probe(stream_of(tenant))
         except EntriesRefusedError as error:
@@ -156,13 +156,13 @@ class EventRelay:
 
 
 async def claim_tenant(connection: AsyncConnection, tenant: str) -> bool:
-    """Whether this transaction may publish the tenant's events: only one can, until it ends."""
+    """Return whether this transaction may publish the tenant's events: only one can at a time."""
     key = func.hashtextextended(f"quoteway.event_delivery:{tenant}", 0)
     return bool(await connection.scalar(select(func.pg_try_advisory_xact_lock(key))))
 
 
 async def mark_published(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> None:
-    """Note that Redis took these events."""
+    """Record that Redis accepted these events."""
     published = [row.event_id for row in rows]
     await connection.execute(
         update(events).where(events.c.event_id.in_(published)).values(published_at=func.clock_timestamp())
@@ -170,7 +170,7 @@ async def mark_published(connection: AsyncConnection, rows: Sequence[Row[Any]]) 
 
 
 def published_as(row: Row[Any]) -> bytes:
-    """The event as it is published. Raises EventRefusedError where no consumer can be expected to take it."""
+    """Return the event in its published form. Raises EventRefusedError if no consumer can be expected to accept it."""
     try:
         entry = cloud_event(row)
     except (TypeError, ValueError) as error:
@@ -181,7 +181,7 @@ def published_as(row: Row[Any]) -> bytes:
 
 
 def cloud_event(row: Row[Any]) -> bytes:
-    """The event as it is published: the same bytes each time."""
+    """Return the event in its published form: the same bytes each time."""
     return msgspec.json.encode(
         CloudEvent(
             id=str(row.event_id),

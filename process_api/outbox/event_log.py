@@ -1,4 +1,4 @@
-"""Events: facts about orders, written in the same transaction as the state they speak of (the outbox)."""
+"""Events: facts written in the same transaction as the state change that they report (the outbox)."""
 
 import uuid
 
@@ -16,7 +16,8 @@ async def append_event(
 ) -> uuid.UUID:
     """Append an event of `subject`, in the caller's transaction, with the subject's next sequence number.
 
-    The caller holds the subject's row locked (it has just changed it), so that two writers cannot take the same number.
+    The caller holds the lock on the subject's row (it has just changed it), so that two writers cannot take the same
+    number.
     """
     event_id = uuid.uuid4()
     following = select(func.coalesce(func.max(events.c.sequence), 0) + 1).where(

@@ -52,7 +52,7 @@ class TaxedContext(Protocol):
 def order_taxed(context: TaxedContext, step: str, difference: Decimal) -> dict[str, Any]:
     """The order's tax and total, once `step` has found how far its system's tax is from what was reckoned.
 
-    Reckoned from the steps' results, and not from the order: a step that is made again counts once.
+    Calculated from the steps' results, not from the order, so that a repeated step counts once.
     """
     reckoned = sum((Decimal(tax) for tax in context.results["calculate_tax"]["lines"].values()), Decimal(0))
     others = (context.results.get(other, {}).get(TAX_DIFFERENCE, "0") for other in _CHARGING_STEPS if other != step)

@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 from shared.canonical import ListPrice, Money, QuoteLine, Recurrence
 
-# Net unit prices are kept to four digits after the point: no one is refused for that rounding.
+# Net unit prices have four decimals: nobody is refused for that rounding.
 _UNIT_PRICE_STEP = Decimal("0.0001")
 
 
@@ -24,7 +24,7 @@ class PolicySettings(Protocol):
 
 @dataclass(frozen=True)
 class DiscountPolicy:
-    """How far below the list a net price may be, and how far off the list a price may be by rounding, in percent."""
+    """The limits in percent: how far a net price may be below the list, and how far off it by rounding."""
 
     discount_max_percent: Decimal
     tolerance_percent: Decimal
@@ -35,7 +35,7 @@ class DiscountPolicy:
         return cls(Decimal(str(settings.discount_max_percent)), Decimal(str(settings.price_tolerance_percent)))
 
     def judge(self, line: QuoteLine, listed: ListPrice | None) -> tuple[Decimal | None, str | None]:
-        """The line's difference from the list in percent, and what is wrong with it, if anything is."""
+        """Return the line's difference from the list in percent, and what is wrong with it, if anything."""
         price = _governing_price(line, listed)
         if listed is None or price is None:
             system = "billing" if line.recurrence is not Recurrence.none else "the ERP"
@@ -46,7 +46,7 @@ class DiscountPolicy:
             free = line.net_unit_price.value == 0
             return (Decimal(0), None) if free else (None, f"{line.sku} is free of charge on the list.")
         exact = (line.net_unit_price.value - price.value) / abs(price.value) * 100
-        # Shown away from zero: a refusal must not read as if it were just within the policy.
+        # Rounded away from zero: a refusal must not read as if it were just within the policy.
         difference = exact.quantize(Decimal("0.01"), rounding=ROUND_UP)
         if exact > self.tolerance_percent:
             return difference, f"{line.sku} is {difference} % above the list price of {price.amount} {price.currency}."
@@ -71,7 +71,7 @@ class DiscountPolicy:
 
 
 def _governing_price(line: QuoteLine, listed: ListPrice | None) -> Money | None:
-    """The price of the system that will invoice the line: nothing is invoiced twice."""
+    """Return the price of the system that will invoice the line."""
     if listed is None:
         return None
     return listed.erp if line.recurrence is Recurrence.none else listed.billing

@@ -1,4 +1,4 @@
-"""Price alignment: the quote against the list prices of ERP and billing, within the discount policy."""
+"""The pricing preview: a quote compared with the list prices of ERP and billing, within the discount policy."""
 
 from dataclasses import dataclass, field
 
@@ -23,10 +23,10 @@ from shared.problem import NotFound, Rejected
 
 
 class PreviewLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A line, per unit: what was quoted and what the systems list; for the whole line: net and tax.
+    """A line with quoted and list prices per unit, and net and tax for the whole line.
 
     `difference_percent` is how far the quoted net price is below (-) or above (+) the list price. `within_policy` is
-    false where that is further than the policy allows; `problem` then says so in plain words.
+    false if that exceeds the policy; `problem` then says so in plain words.
     """
 
     line_id: str
@@ -46,10 +46,10 @@ class PreviewLine(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class PricingPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A quote's prices in every system. `net` is that of the lines; `total` has shipping and tax as well.
+    """A quote's prices in every system. `net` is the lines' sum; `total` includes shipping and tax.
 
-    `orderable` is false where any line is outside the policy, or the amounts cannot be booked as they were accepted:
-    `problems` says why.
+    `orderable` is false if a line is outside the policy, or the amounts cannot be booked as accepted: `problems` says
+    why.
     """
 
     quote_id: str
@@ -68,14 +68,17 @@ class PricingPreview(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True)
 class PricingPreviews:
-    """Makes previews of quotes."""
+    """Creates previews of quotes."""
 
     system: SystemClient
     policy: DiscountPolicy
     legal_entities: LegalEntities = field(default_factory=LegalEntities)
 
     async def preview(self, tenant: str, quote_id: str) -> PricingPreview:
-        """The preview of a quote. Raises NotFound, or Unavailable where a system that prices it does not answer."""
+        """Return the preview of a quote.
+
+        Raises NotFound; Unavailable if a system that prices it does not answer.
+        """
         quote = await self.system.find_quote(tenant, quote_id)
         if quote is None:
             raise NotFound(f"There is no quote {quote_id}.")
@@ -86,7 +89,7 @@ class PricingPreviews:
             raise Rejected(detail, reason_code="amounts_too_large") from error
 
     async def _preview(self, tenant: str, quote: Quote) -> PricingPreview:
-        quote_net(quote)  # before anyone is asked for prices or tax
+        quote_net(quote)  # before any system is asked for prices or tax
         listed = await self.system.look_up_prices(tenant, quote)
         tax, tax_problem = await self._tax(tenant, quote)
         preview = assemble_preview(quote, listed, tax, tax_problem, self.policy)
@@ -117,7 +120,7 @@ def assemble_preview(
     tax_problem: str | None,
     policy: DiscountPolicy,
 ) -> PricingPreview:
-    """A preview from what the systems answered."""
+    """Return a preview made from the systems' answers."""
     taxes = {line.line_id: line.tax for line in tax.lines} if tax else {}
     lines = [
         _preview_line(line, listed.price_for(line.sku, line.recurrence), taxes.get(line.line_id), policy)
@@ -140,7 +143,7 @@ def assemble_preview(
 
 
 def quote_net(quote: Quote) -> Money:
-    """What the quote's lines come to before tax. Raises MoneyError where that is more than money can hold."""
+    """Return the sum of the quote's lines before tax. Raises MoneyError if it is too large."""
     return sum_of(quote.lines, quote.currency)
 
 

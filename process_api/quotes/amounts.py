@@ -1,4 +1,4 @@
-"""What a quote comes to, and whether it can be booked like that: to the cent, in this currency, as it was accepted."""
+"""Checks that a quote's amounts can be booked exactly as accepted: to the cent, in this currency."""
 
 from decimal import Decimal
 
@@ -9,22 +9,25 @@ from shared.canonical.money import NET_MAX, minor_units
 from shared.problem import Refused
 
 SHIPPING_LINE_ID = "shipping"
-"""The id under which shipping is taxed and booked: it is no line of the quote."""
+"""The line id of shipping in tax and booking: shipping is no line of the quote."""
 
-# Months of what a price is for, and of what an invoice is for.
+# The months that a price covers, and those that an invoice covers.
 _MONTHS_OF_PRICE = {Recurrence.month: 1, Recurrence.year: 12}
 _MONTHS_OF_INVOICE = {BillingFrequency.month: 1, BillingFrequency.quarter: 3, BillingFrequency.year: 12}
 
 
 def check_amounts(quote: Quote, rules: LegalEntity | None = None) -> None:
-    """Raise Rejected where the quote's amounts cannot be booked as they are, with every reason."""
+    """Raise Rejected, with every reason, if the quote's amounts cannot be booked."""
     faults = amount_faults(quote, rules)
     if faults:
         raise Refused(" ".join(fault.message for fault in faults), reason_code=faults[0].code)
 
 
 def amount_faults(quote: Quote, rules: LegalEntity | None = None) -> list[ReadinessFault]:
-    """What keeps the quote's amounts from being booked as they were accepted. Without rules, in whichever currency."""
+    """Return the faults that keep the quote's amounts from being booked as accepted.
+
+    Without rules, any currency is allowed.
+    """
     shipping = _unpayable_shipping(quote)
     if shipping_of(quote).currency != quote.currency:
         return shipping
@@ -42,12 +45,12 @@ def amount_faults(quote: Quote, rules: LegalEntity | None = None) -> list[Readin
 
 
 def sum_of(lines: list[QuoteLine], currency: str) -> Money:
-    """The lines' net amounts in all."""
+    """Return the sum of the lines' net amounts."""
     return Money.exact(sum((line.net_amount.value for line in lines), Money.of(Decimal(0), currency).value), currency)
 
 
 def shipping_of(quote: Quote) -> Money:
-    """What shipping costs before tax."""
+    """Return shipping before tax."""
     return quote.shipping or Money.of(Decimal(0), quote.currency)
 
 
@@ -60,17 +63,17 @@ def accepted_net(quote: Quote) -> Money:
 
 
 def erp_net(quote: Quote) -> Money:
-    """What the ERP will invoice before tax: the one-off lines and shipping."""
+    """Return what the ERP will invoice before tax: the one-off lines and shipping."""
     return sum_of(quote.one_off_lines(), quote.currency) + shipping_of(quote)
 
 
 def has_erp_lines(quote: Quote) -> bool:
-    """Whether there is anything for the ERP to invoice."""
+    """Return whether there is anything for the ERP to invoice."""
     return bool(quote.one_off_lines()) or shipping_of(quote).value != 0
 
 
 def taxed_lines(quote: Quote) -> list[TaxedLine]:
-    """Everything that tax is owed on: the lines and shipping."""
+    """Return everything that is taxed: the lines and shipping."""
     lines = [TaxedLine(line_id=line.line_id, net=line.net_amount) for line in quote.lines]
     if shipping_of(quote).value:
         lines.append(TaxedLine(line_id=SHIPPING_LINE_ID, net=shipping_of(quote)))
@@ -78,7 +81,7 @@ def taxed_lines(quote: Quote) -> list[TaxedLine]:
 
 
 def invoiced_at_once(line: QuoteLine, frequency: BillingFrequency | None) -> Money | None:
-    """What one invoice of a recurring line comes to; None where that is no amount of the currency."""
+    """Return the amount of a recurring line on one invoice; None if it is no amount of the currency."""
     net, currency = line.net_amount, line.unit_price.currency
     if frequency is None:
         return net
@@ -88,7 +91,7 @@ def invoiced_at_once(line: QuoteLine, frequency: BillingFrequency | None) -> Mon
 
 
 def _wrong_currency(quote: Quote, rules: LegalEntity | None) -> list[ReadinessFault]:
-    """Billing may sell in further currencies; an ERP's company sells in the one that its books are kept in."""
+    """Check the currency: billing may sell in others, but an ERP's company sells only in its books' currency."""
     if rules is None or rules.currency is None or rules.currency == quote.currency or not has_erp_lines(quote):
         return []
     message = f"Quote {quote.number} is in {quote.currency}; {quote.legal_entity} sells in {rules.currency}."
@@ -96,7 +99,7 @@ def _wrong_currency(quote: Quote, rules: LegalEntity | None) -> list[ReadinessFa
 
 
 def _unpayable_lines(quote: Quote) -> list[ReadinessFault]:
-    """The lines whose amount has more digits than the currency is paid in, or is in another one."""
+    """Return the lines whose amount has more decimals than the currency, or another currency."""
     coin = Decimal(1).scaleb(-minor_units(quote.currency))
     faults = []
     for place, line in enumerate(quote.lines, start=1):
@@ -114,7 +117,7 @@ def _unpayable_lines(quote: Quote) -> list[ReadinessFault]:
 
 def _unpayable_shipping(quote: Quote) -> list[ReadinessFault]:
     coin, shipping = Decimal(1).scaleb(-minor_units(quote.currency)), shipping_of(quote)
-    if shipping.value < 0:  # the discount policy looks at lines only
+    if shipping.value < 0:  # the discount policy only covers lines
         message = (
             f"Shipping on quote {quote.number} is {shipping.amount} {shipping.currency}: it cannot be less than "
             "nothing. Give a reduction as a discount on the lines."
@@ -130,7 +133,10 @@ def _unpayable_shipping(quote: Quote) -> list[ReadinessFault]:
 
 
 def _other_grand_total(quote: Quote, net: Money) -> list[ReadinessFault]:
-    """Whether what would be booked is what was accepted. A CRM that reckons no tax has a grand total before tax."""
+    """Return a fault if the booked total would differ from the accepted one.
+
+    A CRM that calculates no tax has a grand total before tax.
+    """
     accepted, tax = quote.grand_total, quote.tax
     comes_to = net.value + (tax.value if tax is not None else Decimal(0))
     if accepted is None or (accepted.value == comes_to and accepted.currency == quote.currency):
@@ -146,7 +152,7 @@ def _other_grand_total(quote: Quote, net: Money) -> list[ReadinessFault]:
 
 
 def _indivisible(quote: Quote) -> list[ReadinessFault]:
-    """The recurring lines whose amount cannot be divided into equal invoices."""
+    """Return the recurring lines whose amount cannot be divided into equal invoices."""
     faults = []
     for place, line in enumerate(quote.lines, start=1):
         frequency = quote.billing_frequency

@@ -1,4 +1,4 @@
-"""What keeps a quote from being ordered, one thing of it, as it is kept with an order and told to a caller."""
+"""A fault that keeps a quote from being ordered, as it is stored with an order and sent to a caller."""
 
 from typing import Annotated
 
@@ -7,10 +7,10 @@ from msgspec import Meta
 
 
 class ReadinessFault(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One thing that has to be mended before a quote can be ordered.
+    """A fault to mend before a quote can be ordered.
 
-    `code` is stable; `message` is a sentence for a seller. `line_id` names the line and `field` what is wrong with it,
-    where it is about one; `system` is whose rule it is, where it is not Quoteway's own.
+    `code` is stable; `message` is a sentence for a seller. `line_id` and `field` name the place, if it is about a line;
+    `system` is the system with the rule, if it is not Quoteway's own.
     """
 
     code: Annotated[str, Meta(examples=["quantity_not_whole"])]

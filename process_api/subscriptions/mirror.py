@@ -1,4 +1,4 @@
-"""The mirror of subscriptions: what billing says of each of ours, kept so that a change of it becomes an event."""
+"""The mirror of subscriptions: billing's status of each of ours, stored so that a change becomes an event."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +25,12 @@ class SubscriptionMirror:
         return await self.system.find_subscription(row.tenant, row.legal_entity, row.subject)
 
     async def write(self, connection: AsyncConnection, row: Row[Any], record: Subscription) -> None:
-        """Keep the subscription's status, and append an event where it is another than before."""
+        """Store the subscription's status, and append an event if it changed."""
         await mirror(connection, row, record)
 
 
 async def mirror(connection: AsyncConnection, row: Row[Any], subscription: Subscription) -> None:
-    """Keep the subscription's status, and append an event where it is another than before."""
+    """Store the subscription's status, and append an event if it changed."""
     key = (subscription_states.c.tenant == row.tenant, subscription_states.c.external_id == row.subject)
     known = (await connection.execute(select(subscription_states).where(*key).with_for_update())).one_or_none()
     if known is not None and known.status == subscription.status:
@@ -41,7 +41,7 @@ async def mirror(connection: AsyncConnection, row: Row[Any], subscription: Subsc
     order_id = order.order_id if order is not None else None
     account_id = order.account_id if order is not None else None
     values = {
-        # One account of the vendor's may serve several legal entities, and tells of all of them at one address.
+        # One vendor account may serve several legal entities, and sends all events to one address.
         "legal_entity": (order.legal_entity if order is not None else None) or row.legal_entity,
         "vendor_id": subscription.vendor_id,
         "order_id": order_id,

@@ -110,7 +110,7 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     net_total: Money | None = None
 
     def edit(self) -> FlowEdit:
-        """The same, for those who carry it out."""
+        """Return the same, for those who carry it out."""
         return FlowEdit(self.reason, self.quote_revision, dict(self.skus), self.tax_code, self.net_total)
 
 

@@ -188,7 +188,7 @@ def _delay(delay: Delay | None) -> OrderDelay | None:
 
 
 def order_view(record: OrderRecord, timeline: list[TimelineEntry]) -> OrderView:
-    """An order as the process tier shows it."""
+    """Return an order as the process tier shows it."""
     return OrderView(
         order_id=record.order_id,
         quote_id=record.quote_id,

@@ -85,7 +85,7 @@ async def receive_stripe_webhook(
             WEBHOOKS.labels(SOURCE, "refused").inc()
             raise InvalidRequest(error.detail, [_SIGNATURE]) from error
         raise NotFound(f"No account that sends webhooks is connected as {connection}.") from error
-    # The signature says who writes; what the endpoint's address says was anyone's claim until now.
+    # The signature proves the sender; the endpoint's address was anyone's claim until now.
     request.scope["user"] = Principal(f"{SOURCE}:{connection}", SOURCE, tenant, frozenset())
     await receive(store, tenant=tenant, source=SOURCE, legal_entity=legal_entity, notice=notice)
     return WebhookAccepted(event_id=notice.event_id)

@@ -1,1 +1,1 @@
-"""The examples in the contracts: recorded from a running sandbox, kept with each tier's code."""
+"""Records the contracts' examples from a running sandbox; they are kept with each tier's code."""

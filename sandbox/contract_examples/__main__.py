@@ -1,6 +1,6 @@
-"""`python -m sandbox.contract_examples`: run the whole sandbox, ask everything, and keep the answers with the code.
+"""`python -m sandbox.contract_examples`: run the whole sandbox, call every operation, and save the answers as examples.
 
-The folders `<tier>/examples/` are written anew. Then run `python -m openapi.generate --write`.
+The folders `<tier>/examples/` are overwritten. Then run `python -m openapi.generate --write`.
 """
 
 import json
@@ -21,7 +21,7 @@ from sandbox.processes.process import ProcessError
 from sandbox.processes.progress import Progress
 
 _ROOT = Path(__file__).resolve().parents[2]
-# Little patience, so that an order stops soon where a system stays away.
+# Few attempts, so that an order parks soon while a system is down.
 _TIER_SETTINGS = {
     "QUOTEWAY_STEP_ATTEMPTS_MAX": "3",
     "QUOTEWAY_STEP_BACKOFF_S": "0.2",
@@ -74,7 +74,7 @@ def record(run_dir: Path, progress: Progress) -> None:
 
 
 def _take_webhooks(connections: Path) -> None:
-    """Give billing a webhook secret where the sandbox has given it none, or no webhook is ever taken."""
+    """Set a webhook secret if the sandbox has none, so that webhooks are accepted."""
     text = connections.read_text()
     if "webhook_secret" in text:
         return
@@ -89,7 +89,7 @@ def _take_webhooks(connections: Path) -> None:
 
 
 def main() -> int:
-    """Record. 0 when every operation has its examples, 1 when one was answered otherwise, 2 without a sandbox."""
+    """Record. Returns 0 if every operation has its examples, 1 after a wrong answer, 2 without a sandbox."""
     run_dir = Path(tempfile.mkdtemp(prefix="quoteway-examples-"))
     try:
         record(run_dir, Progress())

@@ -1,4 +1,4 @@
-"""Answers that are given only while the database is at work on something else: here, while a table is locked."""
+"""Records answers that are only given while the database is busy; here, while a table is locked."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from sandbox.contract_examples.recorder import Asked, Recorder
 from sandbox.contract_examples.records import QUOTE
 from sandbox.landscape.landscape import Landscape
 
-# By then the first of two requests has the key and waits; the second comes after it.
+# By then the first of two requests has claimed the key and waits; the second comes after it.
 _UNDER_WAY_S = 1.0
 
 
@@ -33,7 +33,7 @@ def record_busy(landscape: Landscape, experience: Recorder, process: Recorder) -
 
 @contextmanager
 def _locked(landscape: Landscape, table: str) -> Iterator[None]:
-    """Nobody writes to the table within the block."""
+    """Lock the table against writes within the block."""
     with psycopg.connect(landscape.postgres.url(landscape.database)) as connection:
         connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
         yield

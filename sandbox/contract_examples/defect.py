@@ -1,4 +1,4 @@
-"""What a tier answers where its own code fails: no question to a running tier brings that about."""
+"""Produces the answer to a defect in a tier's own code, which no request to a running tier can provoke."""
 
 import asyncio
 import logging
@@ -16,13 +16,13 @@ from shared.operations.operation import public
 
 @get("/failing", operation_id="failing", opt=public(), sync_to_thread=False)
 def failing() -> None:
-    """Fail."""
+    """Raise an error."""
     raise RuntimeError("a defect, for the contract's example")
 
 
 def defect_answer(tier: str) -> httpx.Response:
-    """The answer of a tier's policies to it."""
-    # It is logged as every defect is; whoever records need not read that.
+    """Return the answer of a tier's policies to an error in a handler."""
+    # It is logged like every defect, which would only disturb here.
     logging.getLogger("shared.inbound.problem_answer").addHandler(logging.NullHandler())
     nobody = Authenticator("http://127.0.0.1:9/", "nobody")
     service = create_service(
@@ -36,7 +36,7 @@ def defect_answer(tier: str) -> httpx.Response:
     )
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(cast("Any", service))  # the two libraries type the same protocol differently
+        transport = httpx.ASGITransport(cast("Any", service))  # the two libraries' types for one protocol differ
         async with httpx.AsyncClient(transport=transport, base_url="http://tier") as client:
             return await client.get("/failing", headers={"X-Correlation-Id": CORRELATION_ID})
 

@@ -1,4 +1,4 @@
-"""Bodies that the system tier takes: a customer, an order and a subscription as the process tier sends them."""
+"""Request bodies for the system tier: a customer, an order and a subscription as the process tier sends them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ ADDRESS = {"street": "Werkstrasse 5", "postalCode": "70435", "city": "Stuttgart"
 
 
 def euros(amount: str) -> dict[str, str]:
-    """An amount in euro."""
+    """Return an amount in euro."""
     return {"amount": amount, "currency": "EUR"}
 
 
@@ -22,7 +22,7 @@ def customer(account_id: str) -> dict[str, Any]:
 
 
 def order(customer: str) -> dict[str, Any]:
-    """An order of two sensors."""
+    """Return an order of two sensors."""
     line = {"sku": "SENSOR-TEMP", "description": "Sensor", "quantity": "2", "netUnitPrice": euros("89.50")}
     return {
         "accountId": "001QW0000000001YAA",
@@ -36,7 +36,7 @@ def order(customer: str) -> dict[str, Any]:
 
 
 def subscription(customer: str) -> dict[str, Any]:
-    """Three units of monitoring, by the month."""
+    """Return a subscription of three units of monitoring, by the month."""
     return {
         "accountId": "001QW0000000097",
         "orderId": "ord_example",

@@ -1,4 +1,4 @@
-"""Asks a running tier and keeps what it was asked and answered, by operation."""
+"""Calls a running tier and keeps requests and answers by operation."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,18 +9,18 @@ import msgspec
 
 from shared.contract.examples import PROBLEMS, OperationExamples, RecordedAnswer, RecordedRequest
 
-# The same in every recording, so that a new one differs only where something changed.
+# The same in every recording, so that a new one only differs where something changed.
 CORRELATION_ID = "0f8e0c5e2a6f4f43a2b5c77d6a1d3b10"
 _TIMEOUT_S = 30.0
 
 
 class RecordingError(Exception):
-    """The sandbox answered something else than the scene is about; the message says what."""
+    """The sandbox's answer does not fit the scene; the message says why."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question, and the status that it is about. `parameters` by name, wherever they stand."""
+    """A request and its expected status. `parameters` are by name, wherever they are sent."""
 
     operation_id: str
     name: str
@@ -33,7 +33,7 @@ class Asked:
 
 @dataclass
 class Recorder:
-    """A tier, with a client that may ask there. `tokens`: those of others, for scopes that only they have."""
+    """A tier with an authorised client. `tokens` are other clients', for scopes that only they have."""
 
     tier: str
     client: httpx.Client
@@ -50,7 +50,7 @@ class Recorder:
         }
 
     def ask(self, asked: Asked) -> Any:
-        """Ask, and keep question and answer. Returns the answer's body. Raises RecordingError for another status."""
+        """Send a request and keep it with its answer. Returns the body. Raises RecordingError for another status."""
         answer = self.send(asked)
         body = self.keep(asked.operation_id, asked.name, asked.summary, answer, asked.status)
         if asked.status < 300:
@@ -61,7 +61,7 @@ class Recorder:
         return body
 
     def keep(self, place: str, name: str, summary: str, answer: httpx.Response, status: int) -> Any:
-        """Keep an answer, and return its body. Raises RecordingError where its status is another."""
+        """Keep an answer, and return its body. Raises RecordingError for another status."""
         if answer.status_code != status:
             raise RecordingError(
                 f"{self.tier} {place} ({name}) answered {answer.status_code} instead of {status}: {answer.text[:400]}"
@@ -74,7 +74,7 @@ class Recorder:
         return body
 
     def send(self, asked: Asked) -> httpx.Response:
-        """Ask without keeping anything."""
+        """Send a request without keeping anything."""
         method, path, operation = self.operations[asked.operation_id]
         places = {each["name"]: each["in"] for each in operation.get("parameters", [])}
         query: dict[str, str] = {}
@@ -104,7 +104,7 @@ class Recorder:
         )
 
     def without(self) -> list[str]:
-        """The operations without an example of their success. An answer without a body needs none."""
+        """Return the operations without an example of success. An answer without a body needs none."""
         return sorted(
             operation_id
             for operation_id, (_, _, operation) in self.operations.items()
@@ -114,7 +114,7 @@ class Recorder:
         )
 
     def save(self, folder: Path) -> int:
-        """Write a file for each operation, instead of those that were there. Returns how many answers they hold."""
+        """Write a file for each operation, replacing the old ones. Returns the number of answers in them."""
         folder.mkdir(exist_ok=True)
         for old in folder.glob("*.json"):
             old.unlink()
@@ -130,12 +130,12 @@ class Recorder:
         return kept
 
     def _share_problems(self) -> None:
-        """Of each refusal, let one that was recorded somewhere stand for the operations where it was not provoked."""
+        """Use a refusal that one operation recorded for the operations where it was not provoked."""
         shared = self.recorded.setdefault(PROBLEMS, {})
         for operation_id, by_status in sorted(self.recorded.items()):
             for status, answers in by_status.items():
                 name, found = next(iter(answers.items()))
-                # What health answers with 503 is no problem document.
+                # Health's 503 answer is no problem document.
                 if int(status) >= 400 and status not in shared and "type" in found.body:
                     summary = f"{found.summary} (of {operation_id})"
                     shared[status] = {name: RecordedAnswer(summary=summary, body=found.body)}

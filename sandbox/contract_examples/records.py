@@ -1,4 +1,4 @@
-"""The sandbox's records that the scenes ask for, by their ids, and some that are not there."""
+"""The ids of the sandbox's records that the scenes use, and of some that do not exist."""
 
 ACME, TIDEWATER, UNKNOWN_ACCOUNT = "001QW0000000001YAA", "001QW0000000003YAA", "001QW0000000099YAA"
 QUOTE, OVER_LIMIT, DRAFT, UNKNOWN_QUOTE = (

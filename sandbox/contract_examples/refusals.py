@@ -1,4 +1,4 @@
-"""Refusals that look alike at every operation of a tier, each provoked once."""
+"""Records the refusals that all operations of a tier share, each provoked once."""
 
 import time
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _TOO_LARGE = b'{"quoteId": "' + b"0" * 1_000_001 + b'"}'
 
 
 def record_refusals(recorder: Recorder, *, reads: Asked, writes: Asked, narrow_token: str) -> None:
-    """`reads` and `writes` are questions that would succeed; `narrow_token` lacks the scope that reads need."""
+    """Record the refusals. `reads` and `writes` would succeed; `narrow_token` lacks the scope that reads need."""
     for name, summary, authorization, status in (
         ("no_token", "No token", "", 401),
         ("not_a_token", "Something else than a token", "Bearer x", 401),

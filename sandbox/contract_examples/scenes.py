@@ -1,4 +1,4 @@
-"""What is asked of the running sandbox, so that every operation of every tier has an example that is real."""
+"""The scenes: requests to the running sandbox that give every operation a real example."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ _ENDED = {"booked", "rejected", "compensated", "parked"}
 
 @dataclass
 class Scenes:
-    """The tiers, each with a recorder, and the landscape that they run in."""
+    """The tiers, each with a recorder, and their landscape."""
 
     landscape: Landscape
     experience: Recorder
@@ -55,7 +55,7 @@ class Scenes:
     """The last event of each type."""
 
     def play(self) -> None:
-        """All of it, in an order in which the later scenes find what the earlier ones made."""
+        """Play all scenes; later ones use the records of earlier ones."""
         self.health()
         self.quotes()
         self.orders()
@@ -71,14 +71,14 @@ class Scenes:
         self.limits()
 
     def health(self) -> None:
-        """Each tier, live and ready."""
+        """Record each tier's health, live and ready."""
         for recorder in (self.experience, self.process, self.system):
             recorder.ask(Asked("getLiveness", "live", "The process runs"))
             self._until_known(recorder)
             recorder.ask(Asked("getReadiness", "ready", "Everything it depends on is there"))
 
     def quotes(self) -> None:
-        """What a quote would cost, and what would keep it from being ordered."""
+        """Record what a quote would cost, and what would keep it from being ordered."""
         for recorder in (self.experience, self.process):
             ask = "previewPricing"
             recorder.ask(Asked(ask, "orderable", "A quote that can be ordered", parameters={"quoteId": QUOTE}))
@@ -91,7 +91,7 @@ class Scenes:
             recorder.ask(Asked(ask, "no_id", "Not a Salesforce id", 400, {"quoteId": "quote-1"}, {}))
 
     def orders(self) -> None:
-        """An order that is booked, one that is refused, and what the key protects from."""
+        """Record an order that is booked, one that is refused, and uses of the idempotency key."""
         body, key = {"quoteId": QUOTE, "quoteRevision": 1}, {"Idempotency-Key": "a4b7b2f0-acme-cold-chain"}
         for recorder, submit in ((self.experience, "submitOrder"), (self.process, "startOrderSubmission")):
             accepted = recorder.ask(Asked(submit, "accepted", "An accepted quote", 202, dict(key), body))
@@ -122,7 +122,7 @@ class Scenes:
             recorder.ask(Asked(submit, "replayed", "The same request again", 202, dict(key), body))
 
     def accounts(self) -> None:
-        """One customer, across the systems."""
+        """Record one customer across the systems."""
         for recorder in (self.experience, self.process):
             for operation in ("getAccountOverview", "getAccountOverviewV2", "getCreditStatus", "listInvoices"):
                 if operation not in recorder.operations:
@@ -135,7 +135,7 @@ class Scenes:
         self.process.ask(Asked("listInvoices", "open", "Unpaid ones, by pages", parameters={**paged, "limit": 1}))
 
     def identities(self) -> None:
-        """Which records an account is in each system, and a decision on one."""
+        """Record an account's records in each system, and a decision on one."""
         account: Parameters = {"accountId": ACME}
         ask, shown = self.process.ask, "listCrossReferences"
         found = ask(Asked(shown, "linked", "A customer with orders", parameters=dict(account)))
@@ -186,7 +186,7 @@ class Scenes:
         self._ended(self.process, stopped)
 
     def tokens(self) -> None:
-        """A token that is to count no longer."""
+        """Record the revocation of a token."""
         lost = {"tokenId": "b1f7c2d0-lost-laptop", "reason": "The laptop that held it was lost."}
         self.process.ask(Asked("revokeTokens", "one", "One token", 201, body=lost))
         both = {**lost, "subject": "005QW0000000009AAA"}
@@ -195,7 +195,7 @@ class Scenes:
         self.process.ask(Asked("getRevokedTokens", "everything", "Everything", parameters={"after": 0}))
 
     def webhooks(self) -> None:
-        """A webhook as Stripe sends it, and one that somebody else signed."""
+        """Record a webhook as Stripe sends it, and one with a foreign signature."""
         secret, event = self._webhook_secret(), self._stripe_event("customer.subscription.created")
         connection: Parameters = {"connection": f"{TENANT}.{ENTITY}"}
         now = int(time.time())
@@ -215,7 +215,7 @@ class Scenes:
                                   {"payload": payload, "signature": proof}))  # fmt: skip
 
     def outages(self) -> None:
-        """A vendor that is away, an answer that is lost, a tier that does not answer; what is refused everywhere."""
+        """Record a vendor that is down, a lost answer, a tier that does not answer, and the shared refusals."""
         account: Parameters = {"accountId": ACME}
         with self._away("erp"):
             for recorder in (self.experience, self.process):
@@ -265,7 +265,7 @@ class Scenes:
                         narrow_token=token(self.landscape, "system", "tax:read"))  # fmt: skip
 
     def limits(self) -> None:
-        """A caller with more requests than its share."""
+        """Record a caller that exceeds its limit."""
         for recorder in (self.experience, self.process, self.system):
             self.landscape.processes[recorder.tier].stop()
             self.landscape.tier_settings = {**self.landscape.tier_settings, "QUOTEWAY_RATE_LIMITS": "client=2/minute"}
@@ -278,7 +278,7 @@ class Scenes:
             recorder.keep(PROBLEMS, "over_the_limit", "More requests than the client's share", answer, asked.status)
 
     def events(self) -> dict[str, Any]:
-        """The last event of each type that was published, as it stands in the tenant's stream."""
+        """Return the last published event of each type, as it is in the tenant's stream."""
         self._cancel_at_stripe()
         found: dict[str, Any] = {}
         deadline = time.monotonic() + _WAIT_S
@@ -293,7 +293,7 @@ class Scenes:
         return found
 
     def _cancel_at_stripe(self) -> None:
-        """Cancel the subscription of the booked order in Stripe, as a person there would, and let its webhook come."""
+        """Cancel the booked order's subscription in Stripe, as a person would, and let its webhook arrive."""
         order = self.process.send(Asked("getOrder", "", "", parameters={"orderId": self.order_id})).json()
         with self._stripe() as stripe:
             stripe.delete(f"/v1/subscriptions/{order['subscriptionIds'][0]}").raise_for_status()
@@ -304,7 +304,7 @@ class Scenes:
                   {"connection": f"{TENANT}.{ENTITY}", "Stripe-Signature": proof}, event)
         ).raise_for_status()  # fmt: skip
 
-    # -- what the scenes need -------------------------------------------------------------------------------------
+    # -- helpers of the scenes ----------------------------------------------------------------------------------------
 
     def _submit(self, quote_id: str, key: str) -> str:
         answer = self.experience.send(
@@ -333,7 +333,7 @@ class Scenes:
         self.landscape.faults(vendor).clear()
 
     def _until_found(self, recorder: Recorder, name: str) -> None:
-        """Wait until a tier has found out that this is away: until then it says what it knew before."""
+        """Wait until a tier's health reports that this is down; until then it repeats its last result."""
         for _ in range(300):
             if name in self._until_known(recorder):
                 return
@@ -341,7 +341,7 @@ class Scenes:
         raise RecordingError(f"{recorder.tier} never finds out that {name} is away")
 
     def _until_known(self, recorder: Recorder) -> set[str]:
-        """Wait until a tier has looked at everything once. Returns what is away."""
+        """Wait until a tier has checked everything once. Returns what is down."""
         for _ in range(300):
             health = recorder.send(Asked("getReadiness", "", "")).json()
             found = {**health["missing"], **health["degraded"]}
@@ -376,13 +376,13 @@ class Scenes:
 
 
 def token(landscape: Landscape, tier: str, scope: str = "") -> str:
-    """An access token for a tier, with everything that its caller there may have unless a scope is named."""
+    """Return an access token for a tier, with everything that its caller there may have unless a scope is named."""
     client_id = {"experience": "salesforce-lightning", "process": "experience-api", "system": "process-api"}[tier]
     return _token(landscape, client_id, f"quoteway-{tier}", scope)
 
 
 def operator_token(landscape: Landscape) -> str:
-    """An operator's access token for the process tier."""
+    """Return an operator's access token for the process tier."""
     return _token(landscape, "integration-operator", "quoteway-process", "")
 
 

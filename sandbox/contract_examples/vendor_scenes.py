@@ -1,4 +1,4 @@
-"""What is asked of the system tier: each vendor's part, through its adapter."""
+"""The scenes of the system tier: each vendor's operations, through its adapter."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sandbox.contract_examples.records import ACME, ENTITY, QUOTE, TIDEWATER, UN
 
 
 def ask_the_vendors(system: Recorder) -> None:
-    """CRM, ERP, billing, tax and prices, in an order in which the later ones find what the earlier ones made."""
+    """Record CRM, ERP, billing, tax and prices; later scenes use the records of earlier ones."""
     system.ask(Asked("listConnections", "own", "A tenant's own"))
     _crm(system)
     _erp(system)
@@ -17,7 +17,7 @@ def ask_the_vendors(system: Recorder) -> None:
 
 
 def _crm(system: Recorder) -> None:
-    """Quotes, accounts and order status in Salesforce."""
+    """Record quotes, accounts and order status in Salesforce."""
     ask = system.ask
     ask(Asked("findQuote", "accepted", "An accepted quote", parameters={"quoteId": QUOTE}))
     ask(Asked("findQuote", "no_quote", "No such quote", 404, {"quoteId": UNKNOWN_QUOTE}))
@@ -33,7 +33,7 @@ def _crm(system: Recorder) -> None:
 
 
 def _erp(system: Recorder) -> None:
-    """Customers, credit, orders and invoices in Tryton."""
+    """Record customers, credit, orders and invoices in Tryton."""
     ask, customer = system.ask, {"legalEntity": ENTITY, "accountId": ACME}
     found = ask(Asked("findCustomer", "customer", "A customer of the ERP", parameters=dict(customer)))
     ask(Asked("findCustomer", "no_customer", "Not known to the ERP", 404, {**customer, "accountId": "001QW0000000099"}))
@@ -76,7 +76,7 @@ def _erp(system: Recorder) -> None:
 
 
 def _billing(system: Recorder) -> None:
-    """Customers, subscriptions and invoices in Stripe."""
+    """Record customers, subscriptions and invoices in Stripe."""
     ask, customer = system.ask, {"legalEntity": ENTITY, "accountId": "001QW0000000097"}
     mailed = {**drafts.customer("001QW0000000097"), "email": "kasse@acme.example"}
     made = ask(Asked("ensureBillingCustomer", "created", "A new customer", parameters=dict(customer), body=mailed))
@@ -103,7 +103,7 @@ def _billing(system: Recorder) -> None:
 
 
 def _tax_and_prices(system: Recorder) -> None:
-    """Tax and list prices."""
+    """Record tax and list prices."""
     ask = system.ask
     lines = [{"lineId": "1", "net": drafts.euros("100.00")}]
     request: dict[str, Any] = {"legalEntity": ENTITY, "buyer": drafts.ADDRESS, "lines": lines}

@@ -1,7 +1,7 @@
 """The engines of the sandbox: PostgreSQL 18 and Valkey 9 from wheels, or servers that already run.
 
 They are the real ones: the demo, the tests and production run the same code on the same engines. An engine listens on
-the loopback interface only, asks for a generated password, and ends with the program that started it.
+the loopback interface only, needs a generated password, and ends with the program that started it.
 """
 
 import contextlib
@@ -40,34 +40,34 @@ POSTGRES_URL_VARIABLE = "QUOTEWAY_SANDBOX_POSTGRES_URL"
 SUPERUSER = "quoteway"
 _PASSWORD_FILE = "quoteway.password"  # noqa: S105 (a file's name)
 _REFLINK = ["--reflink=auto"] if os.uname().sysname == "Linux" else []
-# The last: a killed server's last backends leave late.
+# The second: a killed server's last backends exit late.
 _WORTH_ANOTHER_ATTEMPT = ("could not bind", "Address already in use", "pre-existing shared memory block")
 
 
 class Postgres(Protocol):
-    """What the sandbox needs of a PostgreSQL server, whoever runs it."""
+    """The sandbox's interface to a PostgreSQL server, whoever runs it."""
 
     def url(self, database: str) -> str:
-        """A libpq connection URL for one of its databases."""
+        """Return a libpq connection URL for one of its databases."""
 
     def create_database(self, name: str, template: str | None = None) -> None:
-        """Create a database, empty or as a copy of `template`, which nobody may be connected to."""
+        """Create a database, empty or as a copy of `template`, which must have no connections."""
 
     def drop_database(self, name: str) -> None:
         """Remove a database, ending its connections. Does nothing when there is none."""
 
     def rename_database(self, name: str, new_name: str) -> None:
-        """Give a database, which nobody may be connected to, another name."""
+        """Rename a database, which must have no connections."""
 
     def has_database(self, name: str) -> bool:
-        """Whether a database of that name exists."""
+        """Return whether a database of that name exists."""
 
     def stop(self) -> None:
-        """End the server, if it is ours to end."""
+        """Stop the server if we started it."""
 
 
 class _DatabaseCommands:
-    """Databases come and go by SQL, the same on an embedded and on an external server."""
+    """SQL commands for databases, the same for an embedded and an external server."""
 
     def url(self, database: str) -> str:
         raise NotImplementedError
@@ -119,7 +119,7 @@ class PostgresEngine(_DatabaseCommands):
     ) -> None:
         self._account = postgres_account()
         self.data_dir = data_location(data_dir, self._account)
-        """Where the cluster really is. Root's cluster must be within reach of the user `nobody`."""
+        """The cluster's real folder. Root's cluster must be accessible to the user `nobody`."""
         self._is_elsewhere = self.data_dir != data_dir.resolve()
         self.port = port
         self.log_path = log_path or data_dir.parent / f"{data_dir.name}.log"
@@ -136,21 +136,21 @@ class PostgresEngine(_DatabaseCommands):
 
     @property
     def is_running(self) -> bool:
-        """Whether the server process is there."""
+        """Whether the server process exists."""
         return self._process is not None and self._process.is_running
 
     @property
     def has_cluster(self) -> bool:
-        """Whether there is a cluster already; otherwise the first start makes one."""
+        """Whether there is a cluster; if not, the first start creates one."""
         return (self.data_dir / "PG_VERSION").exists()
 
     def url(self, database: str) -> str:
-        """A libpq connection URL, the password in it."""
+        """Return a libpq connection URL that includes the password."""
         password = (self.data_dir / _PASSWORD_FILE).read_text()
         return f"postgresql://{SUPERUSER}:{password}@{LOOPBACK}:{self.port}/{quote(database)}"
 
     def start(self) -> Self:
-        """Start it and wait until it answers. Raises `ProcessError` with the reason when it cannot."""
+        """Start it and wait until it answers. Raises `ProcessError` with the reason if it cannot."""
         if self.is_running:
             return self
         self._make_cluster()
@@ -160,12 +160,12 @@ class PostgresEngine(_DatabaseCommands):
         return self
 
     def stop(self) -> None:
-        """End it in order: open transactions are rolled back, connections closed."""
+        """Stop it in order: open transactions are rolled back, connections closed."""
         if self._process is not None:
             self._process.stop()
 
     def kill(self) -> None:
-        """End it with SIGKILL, as a crash would; the next start recovers from the log."""
+        """Kill it with SIGKILL, as a crash would; the next start recovers from the log."""
         if self._process is not None:
             self._process.kill()
 
@@ -191,7 +191,7 @@ class PostgresEngine(_DatabaseCommands):
         if self._is_elsewhere and not self._durable:
             remove_when_done(self.data_dir)
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
-        # Made under another name and renamed: an interrupted start leaves nothing that looks like a cluster.
+        # Created under another name and renamed: an interrupted start leaves nothing that looks like a cluster.
         unfinished = Path(tempfile.mkdtemp(prefix=f"{self.data_dir.name}.", dir=self.data_dir.parent))
         try:
             if self._golden is None:
@@ -201,7 +201,7 @@ class PostgresEngine(_DatabaseCommands):
                 copy_tree(self._golden, unfinished)
                 self._account.own(unfinished)
             with contextlib.suppress(FileNotFoundError):
-                self.data_dir.rmdir()  # an empty folder in its place is welcome, one with files in it is an error
+                self.data_dir.rmdir()  # an empty folder in its place is fine, one with files in it is an error
             unfinished.rename(self.data_dir)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -223,7 +223,7 @@ class PostgresEngine(_DatabaseCommands):
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
             "--locale=C",
-            "--wal-segsize=4",  # MB: a fresh cluster is copied often, and begins with whole segments
+            "--wal-segsize=4",  # MB: a fresh cluster is copied often, and starts with whole segments
             *([] if self._durable else ["--no-sync"]),
         ]
         try:
@@ -248,16 +248,16 @@ class PostgresEngine(_DatabaseCommands):
         settings = {
             "listen_addresses": LOOPBACK,
             "port": str(port),
-            "unix_socket_directories": "",  # TCP only: no socket file to find a short path for, or to leave behind
+            "unix_socket_directories": "",  # TCP only: no socket file that needs a short path or is left behind
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
             "min_wal_size": "8MB",
         }
         if not self._durable:
-            # Only this: without synchronous_commit even a killed server, not just a dead machine, loses commits.
+            # Only fsync: without synchronous_commit even a killed server, not just a dead machine, loses commits.
             settings["fsync"] = "off"
-            settings["wal_recycle"] = "off"  # keeps clusters small that are built once and copied often
+            settings["wal_recycle"] = "off"  # keeps clusters small, which are built once and copied often
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         left_behind = self._pid_file()
         return start_process(
@@ -271,9 +271,9 @@ class PostgresEngine(_DatabaseCommands):
         )
 
     def _pid_file(self) -> list[str]:
-        """The server's own account of itself, by lines: its process id, ..., its state.
+        """Return the lines of the server's own pid file: its process id, ..., its state.
 
-        Asked instead of the port, which by now could be another program's.
+        Used instead of the port, which by now could be another program's.
         """
         try:
             return [line.strip() for line in (self.data_dir / "postmaster.pid").read_text().splitlines()]
@@ -295,11 +295,11 @@ class ExternalPostgres(_DatabaseCommands):
             ) from error
 
     def url(self, database: str) -> str:
-        """The given URL with the database in it."""
+        """Return the given URL with the database in it."""
         return urlunsplit(self._parts._replace(path="/" + quote(database)))
 
     def stop(self) -> None:
-        """It is not ours to end."""
+        """Do nothing: it is not ours to stop."""
 
     def __enter__(self) -> Self:
         return self
@@ -309,10 +309,10 @@ class ExternalPostgres(_DatabaseCommands):
 
 
 def run_database(name: str) -> str:
-    """What to call a run's own database: `name` on an embedded server, which nobody else uses.
+    """Return the name of a run's own database: `name` on an embedded server, which nobody else uses.
 
     On a server named in `QUOTEWAY_SANDBOX_POSTGRES_URL` it is a new name each time, since `name` may be somebody's real
-    database there; whoever creates it drops it at the end.
+    database there; the program that creates it drops it at the end.
     """
     return f"{name}_sandbox_{secrets.token_hex(6)}" if os.environ.get(POSTGRES_URL_VARIABLE) else name
 
@@ -320,7 +320,7 @@ def run_database(name: str) -> str:
 def start_postgres(
     data_dir: Path, *, port: int = 0, durable: bool = True, golden: Path | None = None
 ) -> PostgresEngine | ExternalPostgres:
-    """The server named in `QUOTEWAY_SANDBOX_POSTGRES_URL`, or else an embedded one."""
+    """Return the server named in `QUOTEWAY_SANDBOX_POSTGRES_URL`, or else an embedded one."""
     url = os.environ.get(POSTGRES_URL_VARIABLE)
     return ExternalPostgres(url) if url else PostgresEngine(data_dir, port=port, durable=durable, golden=golden).start()
 

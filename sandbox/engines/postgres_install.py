@@ -1,7 +1,7 @@
-"""Where the embedded PostgreSQL's programs are, and as which user they run.
+"""Finds the embedded PostgreSQL's programs, and the user that they run as.
 
-PostgreSQL refuses to run as root. Root therefore runs it as `nobody`: no system user is created, and no permission of
-a folder that is not ours is changed. What `nobody` cannot reach is kept under /var/tmp instead.
+PostgreSQL refuses to run as root. Root therefore runs it as `nobody`: no system user is created, and no permissions of
+foreign folders are changed. What `nobody` cannot reach is kept under /var/tmp instead.
 """
 
 import hashlib
@@ -30,11 +30,11 @@ class Account:
 
     @property
     def as_user(self) -> tuple[int, int] | None:
-        """What to tell a new process; None when it is who we are already."""
+        """The user and group for a new process; None if it is our own."""
         return None if self.uid == os.geteuid() else (self.uid, self.gid)
 
     def may_enter(self, folder: Path) -> bool:
-        """Whether this user may pass through `folder` and every folder above it, by their permission bits."""
+        """Return whether this user may pass through `folder` and every folder above it, by their permission bits."""
         for step in [folder, *folder.parents]:
             found = step.stat()
             if found.st_uid == self.uid:
@@ -48,7 +48,7 @@ class Account:
         return True
 
     def own(self, folder: Path) -> None:
-        """Make the user the owner of the folder and all in it. Only root changes anything."""
+        """Make the user the owner of the folder and its content. Only root changes anything."""
         if self.as_user is None:
             return
         for parent, _folders, files in os.walk(folder):
@@ -58,7 +58,7 @@ class Account:
 
 
 def postgres_account() -> Account:
-    """`nobody` when we are root, else ourselves."""
+    """Return `nobody` if we are root, else ourselves."""
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid())
     entry = pwd.getpwnam("nobody")
@@ -66,9 +66,9 @@ def postgres_account() -> Account:
 
 
 def data_location(wanted: Path, account: Account) -> Path:
-    """The folder for a cluster: the wanted one, or its fixed stand-in where the account can reach it.
+    """Return the folder for a cluster: the wanted one, or a fixed substitute that the account can reach.
 
-    Raises `ProcessError` when somebody else already holds the stand-in.
+    Raises `ProcessError` if somebody else owns the substitute.
     """
     wanted = wanted.resolve()
     existing = next(step for step in [wanted, *wanted.parents] if step.exists())
@@ -79,9 +79,9 @@ def data_location(wanted: Path, account: Account) -> Path:
 
 
 def program_folder(account: Account) -> Path:
-    """The folder with `initdb` and `postgres`, reachable for the account.
+    """Return a folder with `initdb` and `postgres` that the account can reach.
 
-    Raises `ProcessError` when the wheel that carries them is not installed.
+    Raises `ProcessError` if the wheel with them is not installed.
     """
     found = importlib.util.find_spec(_PACKAGE)
     if found is None or found.origin is None:
@@ -96,7 +96,7 @@ def program_folder(account: Account) -> Path:
 
 
 def _reachable_copy(package: Path, account: Account) -> Path:
-    """A copy of the programs and of the libraries they find beside their package, made once per installation."""
+    """Return a copy of the programs and their libraries, made once per installation."""
     version = _VERSION_FOLDER + str(package) + str((package / _VERSION_FOLDER / "bin" / "postgres").stat().st_mtime_ns)
     name = hashlib.sha256(version.encode()).hexdigest()[:16]
     target = _checked(_REACHABLE_BY_ALL / f"quoteway-postgres-programs-{name}", account)
@@ -111,13 +111,13 @@ def _reachable_copy(package: Path, account: Account) -> Path:
         folder.chmod(0o755)
     try:
         unfinished.rename(target)
-    except OSError:  # another process finished first; its copy is as good
+    except OSError:  # another process finished first; its copy is equal
         shutil.rmtree(unfinished)
     return _checked(target, account)
 
 
 def _checked(path: Path, account: Account) -> Path:
-    """Anyone may create names in a shared folder: never use one that somebody else put there."""
+    """Return the folder if it is ours: in a shared folder anyone can create names. Raises ProcessError otherwise."""
     if not os.path.lexists(path):
         return path
     found = path.lstat()

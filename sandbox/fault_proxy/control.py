@@ -1,4 +1,4 @@
-"""Tells a running fault proxy what shall go wrong, and asks what did."""
+"""Controls a running fault proxy, and reads its statistics."""
 
 from dataclasses import dataclass
 
@@ -17,20 +17,20 @@ class FaultControl:
     url: str
 
     def put(self, *rules: Rule) -> None:
-        """Put these rules in force instead of those before. Raises ValueError, in the proxy's words, for wrong ones."""
+        """Replace the rules. Raises ValueError, in the proxy's words, for invalid ones."""
         answer = httpx.put(f"{self.url}{PATH}", content=msgspec.json.encode(rules), timeout=10)
         if answer.status_code != 200:
             raise ValueError(answer.text)
 
     def clear(self) -> None:
-        """Let everything pass."""
+        """Remove all rules."""
         httpx.delete(f"{self.url}{PATH}", timeout=10).raise_for_status()
 
     def land(self) -> None:
-        """Let what is to arrive late arrive now; returns once the vendor has answered it."""
+        """Deliver the delayed requests now; returns once the vendor has answered them."""
         httpx.post(f"{self.url}{PATH}", timeout=150).raise_for_status()  # the proxy gives the vendor two minutes
 
     def statistics(self) -> Statistics:
-        """What the proxy has done so far."""
+        """Return what the proxy has done so far."""
         answer = httpx.get(f"{self.url}{PATH}", timeout=10).raise_for_status()
         return msgspec.json.decode(answer.content, type=Statistics)

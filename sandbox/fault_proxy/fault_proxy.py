@@ -1,10 +1,10 @@
-"""A reverse proxy in front of any vendor (or of one of our own tiers) that goes wrong on purpose.
+"""A reverse proxy in front of any vendor (or one of our own tiers) that injects faults.
 
     python -m sandbox.fault_proxy.fault_proxy --target http://127.0.0.1:8000 --port 0 --seed 7
 
-PUT /_faults with a list of rules (see rules.py) says what shall go wrong, DELETE lets everything pass, GET says
-what happened, POST lets what is to arrive late arrive now and answers once it has. Where the vendor itself cannot be
-reached the connection is reset, as without a proxy it would be.
+PUT /_faults with a list of rules (see rules.py) sets the faults, DELETE removes them, GET returns what happened, POST
+delivers the delayed requests now and answers once it has. If the vendor cannot be reached, the connection is reset, as
+without a proxy.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from sandbox.processes.ports import free_port
 _Head = TypeVar("_Head", h11.Request, h11.Response)
 _CHUNK = 65_536
 _TIMEOUT_S = 120.0
-# RFC 9110, section 7.6.1: these speak of one connection only. Host and length are set anew.
+# RFC 9110, section 7.6.1: headers about one connection only. Host and length are set anew.
 _NOT_PASSED_ON = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"te", b"trailer", b"upgrade", b"host", b"content-length"}
 )
@@ -42,12 +42,12 @@ _PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>Bad gateway
 
 
 class _NoAnswerError(Exception):
-    """The connection is to be reset."""
+    """The connection must be reset."""
 
 
 @dataclass(frozen=True)
 class _Message:
-    """A request, or (with a status) an answer, complete."""
+    """A complete request or (with a status) answer."""
 
     status: int
     headers: Sequence[tuple[bytes, bytes]]
@@ -134,7 +134,9 @@ class FaultProxy:
         await self._finish(rule, answer, connection, writer)
 
     async def _forward_under(self, rule: Rule, request: _Message) -> _Message | None:
-        """What the vendor answers, where the fault lets the request arrive in time."""
+        """Forward the request under a fault. Returns the vendor's answer, if the fault lets the request arrive in
+        time.
+        """
         match rule.fault:
             case Fault.delay:
                 await asyncio.sleep(rule.delay_s)
@@ -150,7 +152,7 @@ class FaultProxy:
     async def _finish(
         self, rule: Rule, answer: _Message | None, connection: h11.Connection, writer: asyncio.StreamWriter
     ) -> None:
-        """What the caller gets to see of it."""
+        """Send the caller what the fault leaves of the answer."""
         match rule.fault:
             case Fault.delay:
                 if answer is not None:
@@ -178,8 +180,10 @@ class FaultProxy:
             await self._forward(request)
 
     async def _forward(self, request: _Message) -> _Message:
-        """The vendor's answer, over a connection of its own: one that were kept, and that the vendor closed meanwhile,
-        would be a fault that nobody ordered. Raises _NoAnswerError where none comes."""
+        """Return the vendor's answer. Raises _NoAnswerError if there is none.
+
+        Each request has its own connection: a kept one that the vendor closes meanwhile would be an unwanted fault.
+        """
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 reader, writer = await asyncio.open_connection(*self._address, ssl=self._tls or None)
@@ -236,7 +240,7 @@ def _passed_on(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
 
 
 async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader) -> _Message | None:
-    """The next request, complete; None where the caller has closed the connection."""
+    """Return the next complete request; None if the caller has closed the connection."""
     read = await _read(connection, reader, h11.Request)
     if read is None:
         return None
@@ -245,7 +249,7 @@ async def _read_request(connection: h11.Connection, reader: asyncio.StreamReader
 
 
 async def _read_answer(connection: h11.Connection, reader: asyncio.StreamReader, method: str) -> _Message:
-    """The answer, complete. Raises RemoteProtocolError where it breaks off."""
+    """Return the complete answer. Raises RemoteProtocolError if it breaks off."""
     read = await _read(connection, reader, h11.Response)
     if read is None:
         raise h11.RemoteProtocolError("the answer broke off")
@@ -256,7 +260,7 @@ async def _read_answer(connection: h11.Connection, reader: asyncio.StreamReader,
 async def _read(
     connection: h11.Connection, reader: asyncio.StreamReader, kind: type[_Head]
 ) -> tuple[_Head, bytes] | None:
-    """The head and the body of the next message; None where it does not come to its end."""
+    """Return the head and the body of the next message; None if it is incomplete."""
     head: _Head | None = None
     body = b""
     while True:
@@ -277,12 +281,12 @@ async def _write(
     connection: h11.Connection, writer: asyncio.StreamWriter, answer: _Message, *, cut: bool = False
 ) -> None:
     """Send an answer, or only the first half of its body."""
-    # To HEAD, and with 204 and 304, no body may follow, whatever the length says (RFC 9110, section 6.4.1).
+    # For HEAD, 204 and 304 no body may follow, whatever the length says (RFC 9110, section 6.4.1).
     bodiless = answer.method == "HEAD" or answer.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
     headers = list(answer.headers)
     if not bodiless:
         headers.append((b"Content-Length", str(len(answer.body)).encode()))
-    # h11 wants to know its headers as names and values; one that it refuses is a fault of the vendor's.
+    # h11 needs the headers as names and values; one that it refuses is a fault of the vendor's.
     head = connection.send(h11.Response(status_code=answer.status, headers=headers))
     writer.write(head or b"")
     body = b"" if bodiless else answer.body
@@ -303,7 +307,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 async def run(target: str, host: str, port: int, seed: int) -> None:
-    """Serve until SIGTERM or SIGINT. Raises OSError where the port is taken."""
+    """Serve until SIGTERM or SIGINT. Raises OSError if the port is taken."""
     proxy = FaultProxy(target.rstrip("/"), FaultPlan(seed))
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -316,7 +320,7 @@ async def run(target: str, host: str, port: int, seed: int) -> None:
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; 2 where it cannot start."""
+    """Serve until SIGTERM or SIGINT. Returns 2 if it cannot start."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.fault_proxy.fault_proxy", description="A proxy that goes wrong."
     )

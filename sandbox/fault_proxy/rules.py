@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a vendor, and for which requests."""
+"""The faults on the way to a vendor, and the rules that select requests for them."""
 
 import random
 import re
@@ -14,15 +14,16 @@ LOG_ENTRIES_MAX = 10_000
 
 
 class Fault(StrEnum):
-    """What happens to a request. Of those that forward it the vendor does the work."""
+    """What happens to a request. If it is forwarded, the vendor does the work."""
 
     lose_answer = "lose_answer"
     """Forwarded and done; the connection is held for `delay_s` and then closed without an answer."""
     arrive_late = "arrive_late"
-    """The connection is closed at once, and the request arrives `delay_s` later (after the retry, if there is one), or
-    when it is told to land."""
+    """The connection is closed at once, and the request arrives `delay_s` later (after the retry, if there is one),
+    or on command.
+    """
     cut_body = "cut_body"
-    """Forwarded and done; half of the answer's body arrives."""
+    """Forwarded and done; half of the answer's body is sent."""
     delay = "delay"
     """Forwarded after `delay_s`, and answered."""
     refuse = "refuse"
@@ -42,10 +43,10 @@ class Fault(StrEnum):
 
 
 class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which requests meet a fault. Of several rules that match, the first applies.
+    """Selects requests for a fault. The first rule that matches applies.
 
-    `methods` empty means any; `path` and `body` are regular expressions searched for in them. Of the requests that
-    match, the first `skip` pass, then `times` of them (None: all) meet the fault, each with `probability`.
+    An empty `methods` means any; `path` and `body` are regular expressions searched for in them. Of the matching
+    requests, the first `skip` pass, then `times` of them (None: all) meet the fault, each with `probability`.
     """
 
     fault: Fault
@@ -72,7 +73,7 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"{self.fault} needs the pid to kill")
 
     def matches(self, method: str, path: str, body: bytes) -> bool:
-        """Whether the rule is about that request."""
+        """Return whether the rule matches that request."""
         return (
             (not self.methods or method in self.methods)
             and re.search(self.path, path) is not None
@@ -81,7 +82,7 @@ class Rule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Injected(msgspec.Struct, frozen=True):
-    """A fault that happened: to the how-manieth request, and what the vendor had answered by then (0: nothing)."""
+    """A fault that happened: the request's number, and the vendor's status by then (0: no answer)."""
 
     number: int
     fault: Fault
@@ -100,7 +101,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FaultPlan:
-    """The rules in force, the chance that decides (the same for the same seed and requests), and what happened."""
+    """The current rules, the random generator (reproducible for the same seed and requests), and what happened."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -113,13 +114,13 @@ class FaultPlan:
         self._requests = 0
 
     def replace(self, rules: Sequence[Rule]) -> None:
-        """Put these rules in force instead of those before."""
+        """Replace the rules."""
         self._rules = list(rules)
         self._matched.clear()
         self._applied.clear()
 
     def choose(self, method: str, path: str, body: bytes) -> tuple[int, Rule | None]:
-        """The request's number, and the rule that applies to it."""
+        """Return the request's number, and the rule that applies to it."""
         self._requests += 1
         for index, rule in enumerate(self._rules):
             if not rule.matches(method, path, body):
@@ -133,11 +134,11 @@ class FaultPlan:
         return self._requests, None
 
     def happened(self, injected: Injected) -> None:
-        """Remember a fault that has been injected."""
+        """Record an injected fault."""
         self._faults[injected.fault] += 1
         if len(self._log) < LOG_ENTRIES_MAX:
             self._log.append(injected)
 
     def statistics(self) -> Statistics:
-        """What has happened so far."""
+        """Return what has happened so far."""
         return Statistics(seed=self._seed, requests=self._requests, faults=dict(self._faults), log=list(self._log))

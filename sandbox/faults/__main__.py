@@ -1,7 +1,7 @@
-"""`python -m sandbox.faults`: break everything on purpose, and count what the vendors hold twice or not at all.
+"""`python -m sandbox.faults`: inject faults, and count the records that vendors hold twice or not at all.
 
-With --without-search the gateway looks for nothing by its external id: the harness must then find duplicates, and fails
-where it does not. The whole run ends with such a part, since a harness that cannot see the damage proves nothing.
+With --without-search the gateway does not search by external id: the harness must then find duplicates, and fails if it
+finds none. A whole run ends with that part, since a harness that cannot see damage proves nothing.
 """
 
 import argparse
@@ -16,19 +16,19 @@ from sandbox.faults.scenarios import SCENARIOS
 from sandbox.faults.session import Row, Session
 from sandbox.processes.process import ProcessError
 
-# One kill in a dozen falls between a write and its record: with half as many kills as the run has, some surely do.
+# One kill in a dozen hits between a write and its record: half as many kills as the run has surely include some.
 _CONTROLS = ["random-kills", "lost-answers-20"]
 _CONTROL_PART = 2
 
 
 def main() -> int:
-    """Run the scenarios; 1 on any violation, 2 where the landscape does not start or a name is unknown."""
+    """Run the scenarios. Returns 1 after any violation, 2 if the landscape does not start or a name is unknown."""
     arguments = _arguments()
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(1_000_000)
     names = list(arguments.only or SCENARIOS)
     scale = SHORT if arguments.short else REAL_ERP if arguments.real_erp else FULL
     scale = scale.with_orders(arguments.orders) if arguments.orders else scale
-    console = Console(width=None if sys.stdout.isatty() else 160)  # a log is wide enough for the table
+    console = Console(width=None if sys.stdout.isatty() else 160)  # a log has room for the table
     console.print(f"Seed {seed}: repeat with `{_repeat(arguments, seed)}`", highlight=False)
     try:
         rows = _run(names, seed, scale, arguments, console)

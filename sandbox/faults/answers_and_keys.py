@@ -1,4 +1,4 @@
-"""Scenarios 2 and 4: answers that get lost after the vendor has done the work, and one key or one quote many times."""
+"""Scenarios 2 and 4: answers lost after the vendor did the work, and one key or one quote submitted many times."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ _TOKENS_APART = r"^(?!.*/oauth2/token$)"
 
 
 async def lost_answers(run: Run, share: float) -> Result:
-    """The vendors do the work, and a share of their answers to writes is lost."""
+    """Lose a share of the vendors' answers to writes, after the work is done."""
     before, count = run.injected(), run.scale.orders_under_lost_answers
     quotes = await run.quotes(count)
     run.bar.expect(count)
@@ -27,17 +27,19 @@ async def lost_answers(run: Run, share: float) -> Result:
 
 
 async def lost_answers_5(run: Run) -> Result:
-    """As `lost_answers`, 5 %."""
+    """Run `lost_answers` with 5 %."""
     return await lost_answers(run, 0.05)
 
 
 async def lost_answers_20(run: Run) -> Result:
-    """As `lost_answers`, 20 %."""
+    """Run `lost_answers` with 20 %."""
     return await lost_answers(run, 0.20)
 
 
 async def one_key(run: Run) -> Result:
-    """One key posted many times at once, for each of K quotes; then the last quote under as many keys: K orders."""
+    """Post one key many times at once, for each of K quotes; then the last quote under as many keys. Expect K
+    orders.
+    """
     keys, posts = run.scale.keys, run.scale.posts_of_each_key
     quotes, findings = await run.quotes(keys), Findings()
     run.bar.expect(keys)
@@ -58,7 +60,7 @@ async def one_key(run: Run) -> Result:
 
 
 async def _post(customers: Customers, quote_id: str, keys: list[str], findings: Findings) -> list[tuple[str, str]]:
-    """Post a quote under these keys at once. Returns it with every order that it became."""
+    """Post a quote under these keys at once. Returns the quote with all its orders."""
     answers = set(await asyncio.gather(*(customers.submit(quote_id, key) for key in keys)))
     if len(answers) != 1:
         findings.duplicates.append(f"{len(keys)} posts for quote {quote_id} became {len(answers)} orders")

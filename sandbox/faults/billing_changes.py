@@ -1,4 +1,4 @@
-"""Subscriptions in billing that keep changing: what webhooks are about, past Quoteway and every proxy."""
+"""Subscriptions in billing that keep changing, past Quoteway and every proxy, so that webhooks are sent."""
 
 import json
 import random
@@ -17,18 +17,18 @@ _STATUSES = {"canceled": "cancelled"}
 
 @dataclass(frozen=True)
 class Event:
-    """An event of billing's: its id, the bytes that a webhook carries, and which subscription it makes what."""
+    """An event of billing's: its id, the bytes of its webhook, and its subscription's new status."""
 
     event_id: str
     body: bytes
     external_id: str
     status: str | None
-    """The status that the subscription has in it; None where the event is about one of its invoices."""
+    """The subscription's status; None if the event is about one of its invoices."""
 
 
 @dataclass
 class BillingChanges:
-    """Makes `count` subscriptions, changes them at random, and tells the events of that, oldest first."""
+    """Creates `count` subscriptions, changes them at random, and returns the events, oldest first."""
 
     landscape: Landscape
     chance: random.Random
@@ -46,7 +46,7 @@ class BillingChanges:
         self._last_event = newest[0]["id"] if newest else ""
         found = self._get("/v1/prices", {"lookup_keys[]": f"{_SKU}-EUR-month"})["data"]
         for number in range(self.count):
-            # A customer each, as with orders: reading one subscription anew reads its customer's whole list.
+            # A customer each, as with orders: reading one subscription again reads its customer's whole list.
             name = f"Webhooks {self.mark} {number}"
             customer = self._post("/v1/customers", {"name": name, "email": "storm@customer.example"})["id"]
             values = {
@@ -64,7 +64,7 @@ class BillingChanges:
         self._client.close()
 
     def change(self) -> None:
-        """Change one of them: its description, into a trial, out of it, or (rarely, since it is the end) cancel it."""
+        """Change one of them: its description, into a trial, out of it, or (rarely, since it is final) cancel it."""
         live = [each for each in self.subscriptions if each["status"] != "canceled"]
         chosen = self.chance.choice(live)
         path, dice = f"/v1/subscriptions/{chosen['id']}", self.chance.random()
@@ -80,7 +80,7 @@ class BillingChanges:
         chosen.update(status=changed["status"])
 
     def new_events(self) -> Iterator[Event]:
-        """The events since the last call that are about these subscriptions, oldest first."""
+        """Yield the events since the last call that are about these subscriptions, oldest first."""
         while True:
             after = {"ending_before": self._last_event} if self._last_event else {}
             page = self._get("/v1/events", {"limit": 100, **after})
@@ -93,7 +93,7 @@ class BillingChanges:
                 return
 
     def held(self) -> dict[str, str]:
-        """What billing itself says of each now, by external id."""
+        """Return the current status of each in billing, by external id."""
         found = {}
         for each in self.subscriptions:
             now = self._get(f"/v1/subscriptions/{each['id']}", {})
@@ -123,5 +123,5 @@ class BillingChanges:
 
 
 def canonical_status(status: str) -> str:
-    """Stripe's word for a status, as the canonical model has it."""
+    """Return the canonical status for Stripe's."""
     return _STATUSES.get(status, status)

@@ -1,4 +1,4 @@
-"""A caller of one of our APIs that costs the machine little: many requests at once, and answers that may not come."""
+"""A cheap client of our APIs for many concurrent requests and lost answers."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,19 +16,19 @@ _WAIT_MAX_S = 5.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back."""
+    """An answer."""
 
     status: int
     body: bytes
     retry_after_s: float
 
     def json(self) -> Any:
-        """The body's value."""
+        """Return the body's value."""
         return msgspec.json.decode(self.body)
 
 
 class Caller:
-    """Calls an API at `url`; `token` gives a fresh access token, and is asked again once one is refused."""
+    """Calls an API at `url`; `token` returns a fresh access token, and is called again once one is refused."""
 
     def __init__(self, url: str, token: Callable[[], str] | None = None) -> None:
         self._url = url
@@ -45,7 +45,9 @@ class Caller:
     async def send(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer | None:
-        """The answer, or None where none came: what was called is being killed, and the caller asks again."""
+        """Return the answer, or None if the connection broke: the server is being killed, and the caller tries
+        again.
+        """
         if self._fresh_token is not None and not self._token:
             self._token = await asyncio.to_thread(self._fresh_token)
         request = self._client.request(method, self._url + path).headers(dict(headers or {}))

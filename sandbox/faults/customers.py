@@ -1,4 +1,6 @@
-"""Submits quotes as a Salesforce developer would: the same key until answered, and then asks until the order's end."""
+"""Submits quotes as a Salesforce developer would: retry with the same key until answered, then poll until the order
+ends.
+"""
 
 import asyncio
 import time
@@ -13,12 +15,12 @@ from sandbox.landscape.landscape import Landscape
 
 ENDED = frozenset({"booked", "rejected", "compensated", "parked"})
 _RETRY_S = 0.3
-# Asked often at first and then less: hundreds of callers would otherwise be the larger part of the work.
+# Polled often at first and then less: hundreds of callers would otherwise cause most of the load.
 _ASK_FIRST_S, _ASK_MAX_S = 0.5, 3.0
 
 
 class Customers(Caller):
-    """Submits quotes, repeats what was not answered, and waits for every end."""
+    """Submits quotes, retries what was not answered, and waits for every end."""
 
     def __init__(self, landscape: Landscape, end_within_s: float) -> None:
         super().__init__(
@@ -28,12 +30,12 @@ class Customers(Caller):
         self._end_within_s = end_within_s
 
     async def order(self, quote_id: str, key: str | None = None) -> Acknowledged:
-        """Submit a quote and follow its order; `submitted` where no end came in time."""
+        """Submit a quote and follow its order; returns `submitted` if it does not end in time."""
         deadline = time.monotonic() + self._end_within_s
         return await self.follow(quote_id, await self.submit(quote_id, key or uuid.uuid4().hex, deadline), deadline)
 
     async def follow(self, quote_id: str, order_id: str, deadline: float) -> Acknowledged:
-        """Wait for an order's end; `submitted` where none came in time."""
+        """Wait for an order's end; returns `submitted` if it does not come in time."""
         status, wait_s = "submitted", _ASK_FIRST_S
         while status not in ENDED and time.monotonic() < deadline:
             await asyncio.sleep(wait_s)
@@ -44,8 +46,10 @@ class Customers(Caller):
         return Acknowledged(order_id, quote_id, status, one_off_lines=1, periods=("month",))
 
     async def submit(self, quote_id: str, key: str, deadline: float | None = None) -> str:
-        """The order's id, once it has been acknowledged. Raises TimeoutError where it never is, and RuntimeError where
-        it is refused."""
+        """Return the order's id, once it is acknowledged.
+
+        Raises TimeoutError if it never is, and RuntimeError if it is refused.
+        """
         deadline = deadline or time.monotonic() + self._end_within_s
         body = msgspec.json.encode({"quoteId": quote_id, "quoteRevision": 1})
         answer: Answer | None = None

@@ -18,9 +18,9 @@ _PACE_S = 0.05
 
 
 async def random_kills(run: Run) -> Result:
-    """SIGKILL to a worker, the process API or the system API, again and again, each started anew at once.
+    """Kill a worker, the process API or the system API with SIGKILL, again and again; each is restarted at once.
 
-    Two kill at the same time, each its own half of the processes. Orders and kills wait for each other, so that the
+    Two loops kill at the same time, each its own half of the processes. Orders and kills are interleaved, so that the
     last kill meets as many orders as the first.
     """
     kills, count = run.scale.kills, run.scale.orders_under_kills
@@ -55,7 +55,7 @@ async def random_kills(run: Run) -> Result:
 
 @dataclass(frozen=True)
 class SideEffect:
-    """A write on an order's way: which proxy it passes, its path there, and who may die around it."""
+    """A write on an order's way: its proxy, its path there, and the processes that may die around it."""
 
     name: str
     proxy: str
@@ -80,14 +80,14 @@ SIDE_EFFECTS = (
     SideEffect("report_order_status, asked", "system", r"^/v1/crm/order-status/[^/]+$"),
     SideEffect("report_order_status, done", "salesforce", r"/sobjects/Quoteway_Order__c/"),
 )
-# Sent with POST, but nothing is other than before.
+# Sent with POST, but they change nothing.
 _NO_SIDE_EFFECT = re.compile(r"/oauth2/token$|/tax/|/pricing/|/prices$|/customer-candidates$")
 
 
 async def crash_points(run: Run) -> Result:
-    """A kill right before and right after each side effect, of either process beside it, with an order for each.
+    """Kill right before and right after each side effect, either process beside it, with one order for each kill.
 
-    The order before them tells whether every write that it makes is one of the named ones.
+    The order before them shows whether all of its writes have a named crash point.
     """
     findings = Findings(lost=[f"the write {each} is no named crash point" for each in await _unnamed_writes(run)])
     points = list(product(SIDE_EFFECTS, (0, 1), (Fault.kill_before, Fault.kill_after)))
@@ -106,11 +106,11 @@ async def crash_points(run: Run) -> Result:
 
 
 async def _unnamed_writes(run: Run) -> list[str]:
-    """The writes of one order that no crash point is named after."""
+    """Return one order's writes without a named crash point."""
     proxies = sorted({effect.proxy for effect in SIDE_EFFECTS})
     known = {name: len(run.landscape.faults(name).statistics().log) for name in proxies}
     await asyncio.to_thread(_withdraw_tax_rates, run)
-    for name in proxies:  # a delay of nothing: only so that it is written down
+    for name in proxies:  # a delay of zero, only to record it
         run.landscape.faults(name).put(Rule(fault=Fault.delay, methods=WRITES))
     run.acknowledged += await run.order_all(await run.quotes(1))
     writes = [
@@ -148,7 +148,7 @@ async def _raise_again(run: Run, victim: str) -> None:
 
 
 def _withdraw_tax_rates(run: Run) -> None:
-    """So that the next order has to make one again."""
+    """Archive the tax rates, so that the next order must create one again."""
     key = (run.landscape.run_dir / "stripe.key").read_text().strip()
     bearer = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=run.landscape.url("stripe"), headers=bearer, timeout=20) as client:

@@ -1,7 +1,7 @@
-"""What the vendors hold, compared with what was acknowledged: nothing twice, nothing lost, nothing left over.
+"""Compares the vendors' records with the acknowledged orders: nothing twice, nothing lost, nothing left over.
 
 Read from outside Quoteway: Tryton's own database (or its stand-in's journal), billing's and Salesforce's own APIs past
-every proxy. Of Quoteway's own data only the events are looked at, since they are what others are told.
+every proxy. Of Quoteway's own data only the events are read, since others rely on them.
 """
 
 from collections import Counter, defaultdict
@@ -24,7 +24,7 @@ _ENDINGS = {"booked": "order.booked", "rejected": "order.rejected", "parked": "o
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """An order as its caller knows it: which quote it was for, how it ended, and what was to be made of it."""
+    """An order as its caller knows it: its quote, its end, and what had to be created."""
 
     order_id: str
     quote_id: str
@@ -35,7 +35,7 @@ class Acknowledged:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What the vendors hold, by the order's id: sales as (state, lines), subscriptions as (period, status)."""
+    """The vendors' records by order id: sales as (state, lines), subscriptions as (period, status)."""
 
     sales: dict[str, list[tuple[str, int]]]
     subscriptions: dict[str, list[tuple[str, str]]]
@@ -56,7 +56,7 @@ class Findings:
 
     @property
     def violations(self) -> list[str]:
-        """Everything that must not be."""
+        """Everything that must not happen."""
         return [*self.duplicates, *self.lost, *self.leftovers]
 
 
@@ -88,11 +88,14 @@ def _customers(holdings: list[Holding]) -> dict[str, int]:
 
 
 def compare(acknowledged: Iterable[Acknowledged], holdings: Holdings, *, complete: bool = False) -> Findings:
-    """What is wrong. `complete` says that no other order exists: then everything else the vendors hold is wrong too."""
+    """Return what is wrong.
+
+    `complete`: there are no other orders, so everything else at the vendors is wrong too.
+    """
     findings, orders = Findings(), list(acknowledged)
     by_quote: dict[str, set[str]] = defaultdict(set)
     for order in orders:
-        if order.status != "rejected":  # which frees the quote for another order
+        if order.status != "rejected":  # a rejection frees the quote for another order
             by_quote[order.quote_id].add(order.order_id)
         _compare_order(order, holdings, findings)
     findings.duplicates += [
@@ -138,7 +141,7 @@ def _compare_order(order: Acknowledged, holdings: Holdings, findings: Findings) 
 
 
 def _missing(order: Acknowledged, sales: list[tuple[str, int]], periods: list[str], told: list[str]) -> list[str]:
-    """What a booked order lacks."""
+    """Return what a booked order lacks."""
     confirmed = [lines for state, lines in sales if state in CONFIRMED_SALES]
     whole = {
         "the ERP": (sales, not order.one_off_lines or confirmed[:1] == [order.one_off_lines]),

@@ -1,4 +1,6 @@
-"""Makes accounts and accepted quotes in the org, many in one request: one line for the ERP, and one for billing."""
+"""Creates accounts and accepted quotes in the org, many per request: each has a line for the ERP and one for
+billing.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,11 +12,13 @@ from sandbox.landscape.landscape import Landscape
 
 _DATA = "/services/data/v67.0"
 _LINES = (("SENSOR-TEMP", 1.0, 89.5), ("MON-STD", 1.0, 4.9))
-_QUOTES_OF_A_TREE = 50  # a tree takes 200 records
+_QUOTES_OF_A_TREE = 50  # a tree request takes 200 records
 
 
 def make_accounts(landscape: Landscape, count: int, name: str) -> list[str]:
-    """Accounts that only Salesforce knows: the first order of each makes it a customer in the ERP and in billing."""
+    """Create accounts that only Salesforce has: the first order of each creates its customer in the ERP and in
+    billing.
+    """
     with salesforce_client(landscape) as client:
         records = (
             {
@@ -34,7 +38,7 @@ def make_accounts(landscape: Landscape, count: int, name: str) -> list[str]:
 
 
 def make_quotes(landscape: Landscape, accounts: Sequence[str], count: int) -> list[str]:
-    """Accepted quotes, dealt out to the accounts in turn."""
+    """Create accepted quotes, dealt out to the accounts in turn."""
     with salesforce_client(landscape) as client:
         products = {sku: _product(client, sku) for sku, _, _ in _LINES}
         opportunities = list(_plant(client, "Opportunity", [_opportunity(account) for account in accounts]))
@@ -88,7 +92,7 @@ def _quote(opportunity: str, products: Mapping[str, str]) -> dict[str, Any]:
         "Name": "Faults",
         "OpportunityId": opportunity,
         "Status": "Accepted",
-        "Email": "rechnung@faults.example",  # billing mails its invoices there
+        "Email": "rechnung@faults.example",  # billing's invoices are mailed there
         "CurrencyIsoCode": "EUR",
         "Revision__c": 1,
         "Legal_Entity__c": "NW-DE",

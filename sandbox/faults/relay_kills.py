@@ -1,4 +1,4 @@
-"""Scenario 7: the outbox relay is killed again and again, and every event still reaches the stream."""
+"""Scenario 7: the outbox relay is killed again and again, and every event must still reach the stream."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ _WAITING = "SELECT count(*) FROM quoteway.events WHERE starts_with(subject, %s) 
 
 @dataclass(frozen=True)
 class Entry:
-    """An event as the outbox was given it, or as the stream has it."""
+    """An event in the outbox or in the stream."""
 
     event_id: str
     subject: str
@@ -38,7 +38,7 @@ class Entry:
 
 
 def judge_stream(appended: Iterable[Entry], published: Iterable[Entry]) -> tuple[Findings, int]:
-    """What is wrong with a stream, and how many of its entries are repetitions, which are allowed under one id."""
+    """Return what is wrong with a stream, and how many entries are repetitions, which are allowed under one id."""
     findings, appended, published = Findings(), list(appended), list(published)
     ids = {(entry.subject, entry.sequence): entry.event_id for entry in appended}
     seen: set[str] = set()
@@ -58,7 +58,7 @@ def judge_stream(appended: Iterable[Entry], published: Iterable[Entry]) -> tuple
 
 
 async def relay_kills(run: Run) -> Result:
-    """Events are written to the outbox in batches, and the only worker is killed while it publishes each."""
+    """Write events to the outbox in batches, and kill the only worker while it publishes each."""
     kills, mark = run.scale.relay_kills, f"relay{run.random.randrange(1_000_000):06}"
     per_batch = max(1, run.scale.events // kills)
     before = run.landscape.tier_settings.get("QUOTEWAY_EVENT_POLL_S")
@@ -70,7 +70,7 @@ async def relay_kills(run: Run) -> Result:
         for _ in range(kills):
             length = redis.xlen(_STREAM)
             appended += await asyncio.to_thread(_append, run, mark, per_batch, sequences)
-            if run.random.random() < 0.75:  # else at any moment around the relay's look into the outbox
+            if run.random.random() < 0.75:  # else at any time around the relay's read of the outbox
                 await _begun(redis, length)
             await asyncio.sleep(run.random.uniform(0.0, _AFTER_MAX_S))
             await asyncio.to_thread(run.restart, "worker")
@@ -99,14 +99,14 @@ def _append(run: Run, mark: str, count: int, sequences: dict[str, int]) -> list[
 
 
 async def _begun(redis: Redis, length: int) -> None:
-    """Wait until the relay has added to the stream, and has perhaps not written down yet that it did."""
+    """Wait until the relay has added to the stream but may not have recorded that yet."""
     async with asyncio.timeout(_BEGUN_WITHIN_S):
         while redis.xlen(_STREAM) == length:  # noqa: ASYNC110 a stream calls nobody
             await asyncio.sleep(0.001)
 
 
 async def _all_published(run: Run, mark: str) -> None:
-    """Wait for the outbox to be empty; what is left after a while is found missing."""
+    """Wait for the outbox to be empty; after a while the rest is reported as missing."""
     try:
         async with asyncio.timeout(_PUBLISHED_WITHIN_S):
             while (await asyncio.to_thread(run.query, _WAITING, [mark]))[0][0]:  # noqa: ASYNC110 as above

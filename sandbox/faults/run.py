@@ -1,4 +1,4 @@
-"""One run of a scenario: the landscape that it breaks, what was acknowledged, and what it showed."""
+"""One run of a scenario: its landscape, the acknowledged orders, and the result."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ _ACCOUNTS_MAX = 100
 
 @dataclass
 class Bar:
-    """Where a scenario says how far it is."""
+    """A scenario's progress bar."""
 
     expect: Callable[[int], None] = lambda _total: None
     advance: Callable[[], None] = lambda: None
@@ -30,7 +30,7 @@ class Bar:
 
 @dataclass
 class Run:
-    """One run of the harness: the landscape, the chance, and everything acknowledged so far."""
+    """One run of the harness: the landscape, the random generator, and everything acknowledged so far."""
 
     landscape: Landscape
     random: random.Random
@@ -58,23 +58,23 @@ class Run:
             return await asyncio.gather(*(one(quote_id) for quote_id in quotes))
 
     async def quotes(self, count: int) -> list[str]:
-        """New accepted quotes of new accounts."""
+        """Return new accepted quotes of new accounts."""
         name = f"Faults {self.scenarios_run} {self.random.randrange(1_000_000)}"
         accounts = await asyncio.to_thread(make_accounts, self.landscape, min(count, _ACCOUNTS_MAX), name)
         return await asyncio.to_thread(make_quotes, self.landscape, accounts, count)
 
     def clear_faults(self) -> None:
-        """Let everything pass."""
+        """Remove all faults."""
         for name in sorted(self.landscape.proxied):
             self.landscape.faults(name).clear()
 
     def injected(self) -> int:
-        """The faults that happened so far."""
+        """Return the faults that happened so far."""
         names = sorted(self.landscape.proxied)
         return sum(sum(self.landscape.faults(name).statistics().faults.values()) for name in names)
 
     def restart(self, name: str) -> None:
-        """Kill a tier or worker, unless it is dead already, and start it again."""
+        """Kill a tier or worker, unless it is dead already, and restart it."""
         self.landscape.processes[name].kill()
         if name.startswith("worker"):
             self.landscape.start_worker(name)
@@ -82,7 +82,7 @@ class Run:
             self.landscape.start_tier(name)
 
     def settle_on(self, **settings: str | None) -> None:
-        """Change settings of the tiers (None: back to the default), and start the workers again under them."""
+        """Change settings of the tiers (None: the default), and restart the workers with them."""
         kept = {name: value for name, value in self.landscape.tier_settings.items() if name not in settings}
         changed = {name: value for name, value in settings.items() if value is not None}
         self.landscape.tier_settings = {**kept, **changed}
@@ -90,14 +90,14 @@ class Run:
             self.restart(name)
 
     def query(self, statement: str, values: list[Any] | None = None) -> list[tuple[Any, ...]]:
-        """Look into Quoteway's own database, for what only it can show."""
+        """Query Quoteway's own database, for what only it can show."""
         with psycopg.connect(self.landscape.postgres.url(self.landscape.database)) as connection:
             return connection.execute(statement.encode(), values).fetchall()
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a scenario showed: `done` pieces of work, the orders among them, and what is wrong beyond the orders."""
+    """The result of a scenario: `done` pieces of work, its orders, and what is wrong beyond the orders."""
 
     orders: list[Acknowledged]
     faults: int
@@ -110,11 +110,11 @@ Scenario = Callable[[Run], Coroutine[Any, Any, Result]]
 
 
 def judge(run: Run, result: Result) -> Findings:
-    """Compare everything acknowledged so far, by this scenario and those before, with what the vendors hold."""
+    """Compare everything acknowledged so far, by this scenario and earlier ones, with the vendors' records."""
     run.acknowledged += result.orders
     run.scenarios_run += 1
     findings = compare(run.acknowledged, read_holdings(run.landscape), complete=True)
-    # Every quote is one that can be booked, and no vendor has a reason to refuse it.
+    # Every quote can be booked, and no vendor has a reason to refuse it.
     refused = [order for order in result.orders if order.status in {"rejected", "compensated"}]
     findings.lost += [f"{order.order_id} is {order.status}, though nothing was wrong with it" for order in refused]
     findings.lost += mostly_parked(result.orders)
@@ -124,7 +124,7 @@ def judge(run: Run, result: Result) -> Findings:
 
 
 def mostly_parked(orders: list[Acknowledged]) -> list[str]:
-    """A sentence where most orders were left to a person: nothing is twice then, and nothing is shown either."""
+    """Return a sentence if most orders are parked: then nothing is duplicated, but nothing is shown either."""
     parked = sum(order.status == "parked" for order in orders)
     if 2 * parked <= len(orders):
         return []

@@ -1,4 +1,4 @@
-"""How large a run is: the whole one, the smaller one on the real ERP, and the short one that CI runs."""
+"""The size of a run: the whole one, the smaller one on the real ERP, and the short one of CI."""
 
 from dataclasses import dataclass, replace
 
@@ -11,21 +11,21 @@ class Scale:
     kills: int
     orders_under_lost_answers: int
     crash_points_max: int | None
-    """How many crash points are chosen by chance; None for all of them."""
+    """How many crash points are chosen at random; None for all of them."""
     keys: int
     posts_of_each_key: int
     orders_of_two_workers: int
     pause_s: float
-    """How long a worker is paused."""
+    """The time for which a worker is paused."""
     lease_s: float | None
-    """The workers' lease; None for their own default. One that is too short for a busy machine only makes more work."""
+    """The workers' lease; None for the default. Too short a lease on a busy machine only causes more work."""
     webhooks: int
     events: int
     relay_kills: int
     orders_at_once: int = 24
 
     def with_orders(self, orders: int) -> "Scale":
-        """The same with so many orders in each scenario, and as many kills as fall to them."""
+        """Return the scale with so many orders in each scenario, and proportionally many kills."""
         return replace(
             self,
             orders_under_kills=orders,

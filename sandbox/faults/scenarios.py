@@ -1,4 +1,4 @@
-"""The scenarios of the harness by their names, in the order in which they are run."""
+"""The harness's scenarios by name, in the order in which they run."""
 
 from sandbox.faults.answers_and_keys import lost_answers_5, lost_answers_20, one_key
 from sandbox.faults.kills import crash_points, random_kills

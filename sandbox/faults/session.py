@@ -1,4 +1,4 @@
-"""Runs scenarios in landscapes, each in a new one or (for few orders) all in one, and shows how far they are."""
+"""Runs scenarios in landscapes, one each or (for few orders) one for all, and shows their progress."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ from sandbox.faults.scenarios import SCENARIOS
 from sandbox.landscape.landscape import Landscape
 from sandbox.processes.progress import Progress
 
-# A vendor's pause is waited out with patience, so that little is parked; a dead worker is noticed soon.
+# Many attempts, so that a vendor's pause parks few orders; a short lease, so that a dead worker is noticed soon.
 _SETTINGS = {
     "QUOTEWAY_STEP_ATTEMPTS_MAX": "12",
     "QUOTEWAY_STEP_BACKOFF_S": "0.2",
@@ -29,7 +29,7 @@ _SETTINGS = {
     "QUOTEWAY_LOG_LEVEL": "WARNING",
     "QUOTEWAY_RATE_LIMITS": "tenant=off, client=off, user=off, read=off, write=off, expensive=off",
 }
-# Longer than the attempts at a step whose vendor hangs take all together: such an order is parked, and not lost.
+# Longer than all attempts at a step while its vendor hangs: such an order is parked, and not lost.
 _END_WITHIN_S = 900.0
 _PRINT_EVERY_S = 20.0
 _BLIND = {"system": "sandbox.faults.without_search"}
@@ -37,7 +37,7 @@ _BLIND = {"system": "sandbox.faults.without_search"}
 
 @dataclass(frozen=True)
 class Row:
-    """A scenario's line in the table. `blind`: run with the search switched off, where duplicates must be found."""
+    """A scenario's line in the table. `blind`: run without the search, so that duplicates must be found."""
 
     name: str
     result: Result
@@ -48,7 +48,7 @@ class Row:
 
     @property
     def violations(self) -> list[str]:
-        """Everything that must not be."""
+        """Everything that must not happen."""
         if not self.blind:
             return self.findings.violations
         unseen = f"{self.name}: without the search no duplicate was found, so the harness would see none"
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """In a word."""
+        """The result in one word."""
         if self.blind:
             return "[red]BLIND[/]" if self.violations else "[green]seen[/]"
         return "[red]VIOLATED[/]" if self.violations else "[green]held[/]"
@@ -72,7 +72,7 @@ class Session:
     shared: bool
 
     def run(self, names: list[str], scale: Scale, *, blind: bool) -> list[Row]:
-        """Run the scenarios one after the other. Raises ProcessError where a landscape does not start."""
+        """Run the scenarios one after the other. Raises ProcessError if a landscape does not start."""
         rows = []
         for some in [names] if self.shared else [[name] for name in names]:
             with self._landscape(scale, blind=blind) as landscape:
@@ -112,7 +112,7 @@ class Session:
 
     @contextmanager
     def _bar(self, name: str) -> Iterator[Bar]:
-        """A bar on a terminal; elsewhere a line now and then."""
+        """Show a progress bar on a terminal; elsewhere print a line now and then."""
         if not self.console.is_terminal:
             yield _lines(self.console, name)
             return

@@ -1,4 +1,4 @@
-"""Scenario 5: two workers, of which one is paused far beyond its lease and woken, and one is killed for good."""
+"""Scenario 5: of two workers, one is paused far beyond its lease and woken, then one is killed for good."""
 
 import asyncio
 import os
@@ -11,12 +11,12 @@ from sandbox.faults.run import Result, Run
 RECOVERED_WITHIN_S = 30.0
 _POLL_S = 0.1
 _FLOWS_WITHIN_S = 120.0
-# An executor's id has its process id in it. PENDING: a flow that has begun and not ended.
+# An executor's id contains its process id. PENDING: a flow that has started and not ended.
 _FLOWS_OF = "SELECT workflow_uuid FROM dbos.workflow_status WHERE status = 'PENDING' AND executor_id LIKE %s"
 
 
 async def two_workers(run: Run) -> Result:
-    """The other one takes the flows over each time; nothing happens twice when the paused one wakes."""
+    """Pause or kill one worker: the other takes over its flows each time, and nothing is done twice after the pause."""
     count, findings = run.scale.orders_of_two_workers, Findings()
     quotes = await run.quotes(count)
     run.bar.expect(count)
@@ -34,12 +34,12 @@ async def two_workers(run: Run) -> Result:
 
 
 async def _pause(run: Run, name: str, ordering: asyncio.Task[list[Acknowledged]], findings: Findings) -> float:
-    """Pause a worker in the middle of flows and wake it. Returns after how long the last of them was taken over."""
+    """Pause a worker in the middle of flows and wake it. Returns the time until the last of them was taken over."""
     worker = run.landscape.processes[name]
     flows = await _flows_at_work(run, worker.pid, ordering, findings)
     os.kill(worker.pid, signal.SIGSTOP)
     paused = time.monotonic()
-    # It stays paused until they are: a busy machine may need longer for that than the pause of a short run lasts.
+    # It stays paused until they are taken over: on a busy machine that may take longer than a short run's pause.
     taken_s = await _taken_over(run, worker.pid, flows, max(run.scale.pause_s, RECOVERED_WITHIN_S), findings)
     await asyncio.sleep(max(0.0, run.scale.pause_s - (time.monotonic() - paused)))
     os.kill(worker.pid, signal.SIGCONT)
@@ -58,7 +58,7 @@ async def _kill_for_good(
 async def _flows_at_work(
     run: Run, pid: int, ordering: asyncio.Task[list[Acknowledged]], findings: Findings
 ) -> set[str]:
-    """The flows that a worker is in the middle of, once it is in any."""
+    """Return a worker's flows in progress, once it has any."""
     until = time.monotonic() + _FLOWS_WITHIN_S
     while time.monotonic() < until and not ordering.done():
         if flows := await _flows_of(run, pid):
@@ -69,7 +69,7 @@ async def _flows_at_work(
 
 
 async def _taken_over(run: Run, pid: int, flows: set[str], within_s: float, findings: Findings) -> float:
-    """After how long none of these flows was left with that worker."""
+    """Return the time until that worker had none of these flows any more."""
     began = time.monotonic()
     while (left := flows & await _flows_of(run, pid)) and time.monotonic() - began < within_s:  # noqa: ASYNC110 no news from it
         await asyncio.sleep(_POLL_S)

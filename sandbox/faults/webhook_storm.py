@@ -1,4 +1,4 @@
-"""Scenario 6: webhooks that come twice, in any order, forged and stale, while what they are about goes on changing."""
+"""Scenario 6: webhooks that are repeated, out of order, forged and stale, while their subscriptions go on changing."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ WHERE starts_with(subject, %s) AND type = 'subscription.changed' ORDER BY subjec
 
 @dataclass(frozen=True)
 class Delivery:
-    """One POST: an event's bytes, signed with a secret so long ago, and whether it must be accepted."""
+    """One POST: an event's bytes, the signing secret and its age, and whether it must be accepted."""
 
     event_id: str
     body: bytes
@@ -44,7 +44,7 @@ class Delivery:
 
 @dataclass
 class Accepted:
-    """What Quoteway made of the webhooks, and what each delivery was answered."""
+    """What Quoteway made of the webhooks, and the answer to each delivery."""
 
     answers: list[tuple[Delivery, int]] = field(default_factory=list)
     inbox: list[str] = field(default_factory=list)
@@ -53,7 +53,9 @@ class Accepted:
 
 
 def deliveries_of(event: Event, secret: str, chance: random.Random) -> list[Delivery]:
-    """An event's delivery; by chance a second one, one forged under another id, and one with an old signature."""
+    """Return an event's delivery and, at random, a repetition, a forged copy under another id, and one with an old
+    signature.
+    """
     made = [Delivery(event.event_id, event.body, secret)]
     if chance.random() < DUPLICATED:
         made.append(made[0])
@@ -65,7 +67,7 @@ def deliveries_of(event: Event, secret: str, chance: random.Random) -> list[Deli
 
 
 def judge_webhooks(genuine: Iterable[Event], held: Mapping[str, str], accepted: Accepted) -> Findings:
-    """Compare what Quoteway took and made of it with billing's events in their order, and with what billing holds."""
+    """Compare what Quoteway accepted and made of it with billing's sorted events and its current state."""
     findings, events = Findings(), list(genuine)
     replayed = {event.external_id: event.status for event in events if event.status is not None}
     if replayed != dict(held):
@@ -92,7 +94,7 @@ def judge_webhooks(genuine: Iterable[Event], held: Mapping[str, str], accepted: 
 
 
 async def webhooks(run: Run) -> Result:
-    """Billing's own events are sent in any order while the subscriptions go on changing."""
+    """Send billing's own events in any order while the subscriptions go on changing."""
     count, mark = run.scale.webhooks, f"storm{run.random.randrange(1_000_000):06}"
     secret = (run.landscape.run_dir / "webhook.secret").read_text()
     subscriptions = max(4, round(count * _SUBSCRIPTIONS_PER_WEBHOOK))
@@ -107,7 +109,7 @@ async def webhooks(run: Run) -> Result:
             events += new
             pool += [each for event in new for each in deliveries_of(event, secret, run.random)]
             run.random.shuffle(pool)
-            # Half of what there is stays, and comes after later ones.
+            # Half of the events are held back, and sent after later ones.
             await _deliver(run, caller, [pool.pop() for _ in range(len(pool) // 2)], accepted)
         await _deliver(run, caller, pool, accepted)
     await _applied(run, mark)
@@ -133,7 +135,7 @@ async def _deliver(run: Run, caller: Caller, deliveries: list[Delivery], accepte
     async def one(delivery: Delivery) -> None:
         async with places:
             status = 503
-            while status in {429, 503}:  # Stripe comes again as well
+            while status in {429, 503}:  # Stripe retries, too
                 header = signature(delivery.secret, int(time.time()) - delivery.age_s, delivery.body)
                 answer = await caller.send("POST", _PATH, {"Stripe-Signature": header}, delivery.body)
                 status = answer.status if answer else 503
@@ -146,14 +148,14 @@ async def _deliver(run: Run, caller: Caller, deliveries: list[Delivery], accepte
 
 
 async def _applied(run: Run, mark: str) -> None:
-    """Wait until nothing is left in the inbox. Raises TimeoutError where something stays."""
+    """Wait until the inbox is empty. Raises TimeoutError if something stays."""
     async with asyncio.timeout(_APPLIED_WITHIN_S):
         while (await asyncio.to_thread(run.query, _WAITING, [mark]))[0][0]:  # noqa: ASYNC110 a table calls nobody
             await asyncio.sleep(0.5)
 
 
 def _other(event: Event, secret: str, age_s: int, word: str) -> Delivery:
-    """The event under an id of its own, so that its being taken could be seen."""
+    """Return the event under an id of its own, so that its acceptance could be noticed."""
     event_id = f"{event.event_id}_{word}"
     body = json.dumps({**json.loads(event.body), "id": event_id}).encode()
     return Delivery(event_id, body, secret, age_s, genuine=False)

@@ -1,9 +1,9 @@
-"""Runs the system API with its search by external id switched off: what the harness must then see is duplicates.
+"""Runs the system API with its search by external id switched off, so that the harness must find duplicates.
 
     python -m sandbox.faults.without_search        # in place of python -m system_api
 
-Only from outside, in a process that the harness starts: no setting of the product can do this. Whoever writes to the
-ERP or starts a subscription then does not look whether it is there already, and sends billing a new key each time.
+This is only possible from outside, in a process that the harness starts: no setting of the product can do it. The
+adapters then write to the ERP and start subscriptions without searching first, and send billing a new key each time.
 """
 
 import importlib
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def switch_off_the_search() -> None:
-    """Change the adapters of this process. Imported by name, since nothing but the registry may rely on adapters."""
+    """Patch the adapters of this process. They are imported by name, since only the registry may rely on adapters."""
     sales: Any = importlib.import_module("system_api.erp.tryton.sales")
     records: Any = importlib.import_module("system_api.erp.tryton.records")
     billing: Any = importlib.import_module("system_api.billing.stripe.adapter")

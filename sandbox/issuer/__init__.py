@@ -1,1 +1,1 @@
-"""The sandbox's OAuth issuer: it mints the demo's access tokens. The tiers know only its metadata address."""
+"""The sandbox's OAuth issuer of the demo's access tokens. The tiers know only its metadata address."""

@@ -1,4 +1,4 @@
-"""The issuer over HTTP: metadata (RFC 8414), JWKS, the token endpoint, and the sandbox's own controls."""
+"""The issuer's HTTP endpoints: metadata (RFC 8414), JWKS, tokens, and the sandbox's own controls."""
 
 import time
 import uuid
@@ -26,7 +26,10 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(settings: IssuerSettings) -> Starlette:
-    """The issuer for `settings`. Generates missing secrets and keys; raises ValueError for a wrong client list."""
+    """Return the issuer for `settings`.
+
+    Generates missing secrets and keys. Raises ValueError for a wrong client list.
+    """
     clients = load_clients(settings.clients_file, settings.state_dir / CLIENTS_STATE)
     keys = SigningKeys(settings.state_dir / KEYS_STATE)
     token_url = f"{settings.issuer_url}/token"
@@ -96,8 +99,11 @@ def _token_endpoint(settings: IssuerSettings, grants: TokenGrants, keys: Signing
 
 
 def _claims(settings: IssuerSettings, grant: Grant) -> dict[str, Any]:
-    """RFC 9068 section 2.2; private claims are `salesforce_user`, for tokens in the name of a Salesforce user, and
-    `legal_entities`, for clients that are for some of the tenant's only."""
+    """Return the claims of RFC 9068, section 2.2, and two private ones.
+
+    `salesforce_user` is in tokens for a Salesforce user, `legal_entities` in those of clients that are limited to some
+    of the tenant's.
+    """
     now = int(time.time())
     private: dict[str, Any] = {} if grant.user is None else {"salesforce_user": grant.user}
     if grant.legal_entities is not None:
@@ -156,7 +162,7 @@ def _request_id(request: Request) -> str:
 
 
 async def _answer_http_error(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):  # Starlette types handlers for any exception
+    if not isinstance(error, HTTPException):  # Starlette's type is for handlers of any exception
         raise error
     content = {"error": "invalid_request", "error_description": error.detail}
     return JSONResponse(content, status_code=error.status_code, headers=error.headers)

@@ -1,4 +1,4 @@
-"""Registered OAuth clients: what they may ask for comes from a TOML file, their secrets from their first start."""
+"""Registered OAuth clients: their rights come from a TOML file, their secrets are generated at the first start."""
 
 import secrets
 import tomllib
@@ -18,9 +18,11 @@ ANY_TENANT = "*"
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client and its credentials. `audiences` maps each audience to the scopes it may get there; the first is the
-    default. A `tenant` of "*" may act for any tenant, naming it in each request. `legal_entities` are those that it is
-    for; None for all of its tenant's."""
+    """A client and its credentials.
+
+    `audiences` maps each audience to its scopes; the first is the default. A `tenant` of "*" may act for any tenant,
+    and names it in each request. `legal_entities` are those that it is limited to; None for all of its tenant's.
+    """
 
     client_id: str
     tenant: str
@@ -37,8 +39,8 @@ class Client:
 def load_clients(clients_file: Path, credentials_file: Path) -> dict[str, Client]:
     """Read the registration and give every client its credentials, generating those that are missing.
 
-    Credentials of clients that are no longer registered are kept: a client that comes back has its old secret.
-    Raises ValueError naming the client and the fault when the registration is wrong.
+    Credentials of clients that are no longer registered are kept: a client that is registered again has its old secret.
+    Raises ValueError with the client and the fault if the registration is wrong.
     """
     registered = tomllib.loads(clients_file.read_text()).get("client", [])
     if not registered:

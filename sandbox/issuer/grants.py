@@ -1,4 +1,4 @@
-"""The token endpoint's rules: who asks (RFC 6749, RFC 7523), for which audience (RFC 8707), scopes and tenant."""
+"""The token endpoint's rules: client (RFC 6749, RFC 7523), audience (RFC 8707), scopes and tenant."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ from sandbox.vendors.salesforce.records.ids import normalize
 
 ASSERTION_LIFE_MAX_S = 300
 ASSERTION_SIZE_MAX_BYTES = 8192
-# A client whose clock runs ahead may date its assertion a little into our future.
+# A client whose clock is fast may date its assertion a little into our future.
 CLOCK_SKEW_MAX_S = 60
 _TENANT = re.compile(r"[a-z0-9-]{1,40}")
 
@@ -35,9 +35,9 @@ class GrantError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token will say: on whose behalf (`subject`), for whom, where and with which rights.
+    """The content of a token: its subject, audience and rights.
 
-    `user` is the Salesforce user in whose name it is issued, in the 18-character spelling; None for a service.
+    `user` is the Salesforce user that it is issued for, in the 18-character spelling; None for a service.
     """
 
     client_id: str
@@ -58,7 +58,7 @@ class TokenGrants:
         self._used_assertions: dict[tuple[str, str], int] = {}
 
     def decide(self, form: Mapping[str, str], authorization: str | None) -> Grant:
-        """Raises GrantError with the code and status to answer."""
+        """Return the grant. Raises GrantError with the code and status to answer."""
         grant_type = _required(form, "grant_type")
         user: str | None = None
         if grant_type == CLIENT_CREDENTIALS:
@@ -96,7 +96,9 @@ class TokenGrants:
         return client
 
     def _accept_assertion(self, form: Mapping[str, str], authorization: str | None) -> tuple[Client, str]:
-        """RFC 7523 section 3. Client authentication is optional there: the signature identifies the client."""
+        """Check an assertion (RFC 7523, section 3). Client authentication is optional there: the signature
+        identifies the client.
+        """
         assertion = _required(form, "assertion")
         if len(assertion) > ASSERTION_SIZE_MAX_BYTES:
             raise GrantError("invalid_grant", f"the assertion is larger than {ASSERTION_SIZE_MAX_BYTES} bytes")
@@ -149,7 +151,7 @@ def _required(form: Mapping[str, str], name: str) -> str:
 
 
 def _basic_credentials(authorization: str) -> tuple[str, str]:
-    """RFC 6749 section 2.3.1: both halves are form-urlencoded before they are joined."""
+    """Return the HTTP Basic credentials; both halves are form-urlencoded (RFC 6749, section 2.3.1)."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         raise GrantError("invalid_client", "the Authorization header must be HTTP Basic here", status=401)
@@ -168,7 +170,7 @@ def _require_grant(client: Client, grant_type: str) -> None:
 
 
 def _check_times(claims: Mapping[str, Any]) -> int:
-    """Returns `exp`. The life is capped so that a stolen assertion is soon worthless."""
+    """Return `exp` after checking it. The life is capped so that a stolen assertion is soon worthless."""
     now = int(time.time())
     expires_at = claims.get("exp")
     if not isinstance(expires_at, int) or isinstance(expires_at, bool):

@@ -1,4 +1,4 @@
-"""The issuer's signing keys: one signs, all are published, and rotation adds a new signing key without removing any."""
+"""The issuer's signing keys: one signs, all are published, and rotation adds a key without removing any."""
 
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -13,7 +13,7 @@ SIGNING_ALGORITHMS: tuple[SigningAlgorithm, ...] = get_args(SigningAlgorithm)
 
 
 class SigningKeys:
-    """The key ring in `path`, generated there when the file does not exist yet."""
+    """The key ring in `path`, generated there if the file does not exist."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -36,14 +36,14 @@ class SigningKeys:
         return cast(SigningAlgorithm, self._current.alg)
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """An RFC 9068 access token (`typ: at+jwt`) over `claims`, signed with the current key."""
+        """Return an RFC 9068 access token (`typ: at+jwt`) over `claims`, signed with the current key."""
         header = {"typ": "at+jwt", "alg": self.current_algorithm, "kid": self.current_kid}
         return jwt.encode(header, claims, self._current, algorithms=[self.current_algorithm])
 
     def rotate(self, algorithm: SigningAlgorithm | None = None) -> str:
-        """Make a new current key (by default of the current algorithm) and return its `kid`.
+        """Create a new current key (by default of the current algorithm) and return its `kid`.
 
-        Earlier keys stay published, so tokens they signed verify until they expire.
+        Earlier keys stay published, so tokens that they signed stay valid until they expire.
         """
         self._current = _generate(algorithm or self.current_algorithm)
         self._keys.append(self._current)

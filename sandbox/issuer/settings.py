@@ -1,4 +1,4 @@
-"""What one running issuer needs to know."""
+"""The settings of one running issuer."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,8 +6,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class IssuerSettings:
-    """`issuer_url` is the `iss` of every token and the address clients reach this process at, without a trailing slash.
+    """The issuer's settings.
 
+    `issuer_url` is the `iss` of every token and the address of this process for clients, without a trailing slash.
     `state_dir` keeps the generated secrets and signing keys between starts; `clients_file` is the TOML list of
     registered clients; `ttl_s` is the life of an access token in seconds.
     """

@@ -1,4 +1,4 @@
-"""Secrets on disk: JSON files only their owner may read."""
+"""Secrets on disk: JSON files that only their owner may read."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """The file's content, or None when there is none yet. Raises ValueError when it is not a JSON object."""
+    """Return the file's content, or None if there is no file. Raises ValueError if it is not a JSON object."""
     if not path.exists():
         return None
     advice = f"{path} is damaged: delete it and start again to generate it anew"
@@ -21,7 +21,7 @@ def read_state(path: Path) -> dict[str, Any] | None:
 
 
 def write_state(path: Path, content: dict[str, Any]) -> None:
-    """Replace the file in one step, mode 0600: a reader sees the old or the new content, never half of it."""
+    """Replace the file atomically, mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How Salesforce gets a token in a user's name: a JWT bearer assertion (RFC 7523) signed with the client's key."""
+"""Gets a token for a user as Salesforce does: by a JWT bearer assertion (RFC 7523) signed with the client's key."""
 
 import json
 import time
@@ -15,9 +15,9 @@ _ASSERTION_LIFE_S = 120
 
 
 def user_token(issuer_url: str, state_dir: Path, user_id: str, client_id: str = "salesforce-lightning") -> str:
-    """An access token for the client's default audience in the name of a Salesforce user (005…).
+    """Return an access token for the client's default audience and a Salesforce user (005…).
 
-    `state_dir` is the issuer's own, where the clients' keys are. Raises httpx.HTTPStatusError where it refuses.
+    `state_dir` is the issuer's own, which has the clients' keys. Raises httpx.HTTPStatusError if the issuer refuses.
     """
     clients = json.loads((state_dir / "clients.json").read_text())
     now = int(time.time())

@@ -1,4 +1,4 @@
-"""The system tier's connections file, block by block (its form is at the head of system_api/connections.py)."""
+"""Writes the system tier's connections file, block by block (its format is explained in system_api/connections.py)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The whole landscape on one machine: engines, vendors, issuer, and Quoteway's own four processes.
 
-The demo and the end-to-end tests start the same one. Everything listens on the loopback interface, keeps its files in
-one run folder, and ends with the program that started it.
+The demo and the end-to-end tests start the same one. All processes listen on the loopback interface, keep their files
+in one run folder, and end with the program that started them.
 """
 
 import json
@@ -49,7 +49,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Landscape:
-    """Everything that an order meets. Start it with `with`."""
+    """The sandbox's engines, vendors and tiers. Start it with `with`."""
 
     run_dir: Path
     ports: Ports = field(default_factory=Ports)
@@ -60,21 +60,21 @@ class Landscape:
     """Which of erp, stripe, salesforce, system and process (the two APIs) are reached through a fault proxy."""
     fault_seed: int = 0
     token_life_s: int = 600
-    """For how long the issuer's access tokens count."""
+    """The life of the issuer's access tokens, in seconds."""
     light_erp: bool = False
     """Start the ERP's stand-in in place of Tryton."""
     production_limits: bool = False
     """Limit callers as the tiers do by themselves; without, limits are at work but out of every test's way."""
     unthrottled: bool = False
-    """Lift the vendors' quotas, so that they do not pace a large run."""
+    """Lift the vendors' quotas, so that they do not slow down a large run."""
     second_tenant: bool = False
     """Connect a second tenant, Suedwind, with an org, an ERP company with its key, and a billing account of its own."""
     org_profiles: tuple[str, ...] = ()
-    """What is peculiar to the first tenant's org (see the simulator's profiles); the second's is in its seed."""
+    """The profile of the first tenant's org (see the simulator's profiles); the second's is in its seed."""
     webhooks: bool = False
-    """Have Stripe tell the process API of changes to subscriptions; without, a test can send such webhooks itself."""
+    """Have Stripe send its webhooks to the process API; without, a test can send them itself."""
     modules: Mapping[str, str] = field(default_factory=dict)
-    """What to run in place of a tier's own module, by the tier's name."""
+    """Modules to run instead of a tier's own, by the tier's name."""
     postgres: PostgresEngine | ExternalPostgres = field(init=False)
     database: str = field(init=False, default_factory=lambda: run_database("quoteway"))
     """Quoteway's own database in `postgres`."""
@@ -87,7 +87,7 @@ class Landscape:
     erp_server: TrytonServer | ErpStandIn = field(init=False)
     erp: TenantAccess = field(init=False)
     second_erp: TenantAccess = field(init=False, repr=False)
-    """The second tenant's access to the ERP: of the real one, a company of its own; else a stand-in of its own."""
+    """The second tenant's access to the ERP: a company of its own in the real one, or a stand-in of its own."""
     second_erp_server: TrytonServer | ErpStandIn = field(init=False, repr=False)
     vendors: dict[str, Vendor] = field(init=False, default_factory=dict)
     """By name: erp, salesforce and stripe, and those of the second tenant."""
@@ -107,20 +107,20 @@ class Landscape:
         self.stop()
 
     def start(self) -> None:
-        """Start everything, what does not depend on each other side by side. Raises ProcessError with the reason."""
+        """Start everything, independent parts in parallel. Raises ProcessError with the reason."""
         self.start_vendors()
         with self.progress.step("Starting Quoteway: three tiers and a worker"):
             self.start_tiers()
 
     def start_vendors(self) -> None:
-        """Start all but Quoteway itself: engines, a migrated database, ERP, CRM, billing and issuer."""
+        """Start everything except Quoteway itself: engines, a migrated database, ERP, CRM, billing and issuer."""
         self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._start_postgres()
         vendors = [*self._first_vendors(), *(self._second_vendors() if self.second_tenant else [])]
         self.vendors = {vendor.name: vendor for vendor in vendors}
         erp = "the ERP's stand-in" if self.light_erp else "Tryton"
         with self.progress.step(f"Starting {erp}, Salesforce, Stripe, the issuer and Valkey"):
-            self._start_side_by_side()
+            self._start_in_parallel()
         for name in sorted(self.proxied - set(_PROXIED_TIERS)):
             self._start_proxy(name, self.vendors[name].url)
         for client_id in ("process-api", "experience-api"):
@@ -145,7 +145,9 @@ class Landscape:
         self._await_first_list()
 
     def _await_first_list(self) -> None:
-        """The system API starts before the process API, and lets nobody in until that has told it what is revoked."""
+        """Wait until the system API has the list of revoked tokens: it starts before the process API, and lets
+        nobody in without it.
+        """
         deadline = time.monotonic() + 30
         while "revocations" in httpx.get(f"{self.url('system')}/health/ready", timeout=10).json()["missing"]:
             if time.monotonic() > deadline:
@@ -153,7 +155,7 @@ class Landscape:
             time.sleep(0.2)
 
     def stop(self) -> None:
-        """End everything that was started, last first."""
+        """Stop everything that was started, last first."""
         for name in reversed(list(self.processes)):
             self.processes[name].stop()
         self._stack.close()
@@ -170,37 +172,37 @@ class Landscape:
         ]
 
     def secret(self, client_id: str) -> str:
-        """The OAuth client secret of one of the issuer's clients."""
+        """Return the OAuth client secret of one of the issuer's clients."""
         clients = json.loads((self.run_dir / "issuer" / "clients.json").read_text())
         return str(clients[client_id]["client_secret"])
 
     def url(self, name: str) -> str:
-        """The address of a process that serves."""
+        """Return the address of a server process."""
         return self.processes[name].url
 
     def reached_at(self, name: str) -> str:
-        """The address at which Quoteway reaches a vendor or its own next tier: that of its proxy, where it has one."""
+        """Return the address that Quoteway uses for a vendor or its own next tier: its proxy's, if it has one."""
         if name in self.proxied:
             return self.url(_proxy(name))
         return self.vendors[name].url if name in self.vendors else self.url(name)
 
     def tier_url(self, name: str) -> str:
-        """The address that a tier has or will have: the tiers are told of each other before all of them run."""
+        """Return a tier's current or future address: the tiers are told of each other before all of them run."""
         if name in self.processes:
             return self.url(name)
         port = getattr(self.ports, name) or self._reserved.reserve(name)
         return f"http://{LOOPBACK}:{port}"
 
     def faults(self, name: str) -> FaultControl:
-        """What goes wrong on the way to one of `proxied`."""
+        """Return the fault control of one of `proxied`."""
         return FaultControl(self.url(_proxy(name)))
 
     def start_worker(self, name: str = "worker") -> RunningProcess:
-        """Start a worker; several may run, each under a name of its own."""
+        """Start a worker; several may run, each with its own name."""
         return self._start(name, ["-m", "process_api.worker"], self.settings("process"))
 
     def start_tier(self, name: str) -> RunningProcess:
-        """Start the experience, process or system API, again on the port that it had."""
+        """Start the experience, process or system API, on its earlier port if it had one."""
         settings = self.settings(name)
         port = self.tier_url(name).rsplit(":", 1)[1]
         self._reserved.release(name)
@@ -208,7 +210,7 @@ class Landscape:
         return self._start(name, ["-m", self.modules.get(name, f"{name}_api")], settings)
 
     def start_audit_signer(self) -> RunningProcess:
-        """Start what exports signed checkpoints of the audit log; its key is made at the first start and kept."""
+        """Start the audit signer; its key is created at the first start and kept."""
         if not self.audit_key.exists():
             make_key(self.audit_key)
         return self._start(
@@ -223,7 +225,7 @@ class Landscape:
         )
 
     def audit_verification(self) -> list[str]:
-        """The arguments of `python` that verify the audit log by the checkpoints that were exported."""
+        """Return the arguments of `python` that verify the audit log with the exported checkpoints."""
         return [
             *("-m", "shared.audit", "verify", "--database", self.postgres.url(self.database)),
             *("--checkpoints", str(self.run_dir / "audit-checkpoints"), "--public-key", f"{self.audit_key}.pub"),
@@ -236,7 +238,7 @@ class Landscape:
 
     @property
     def signing_keys(self) -> Path:
-        """The experience API's own keys, made at the first start and kept."""
+        """The experience API's signing keys, created at the first start and kept."""
         return self.run_dir / "experience-api.keys.json"
 
     # -- vendors --------------------------------------------------------------------------------------------------
@@ -253,8 +255,8 @@ class Landscape:
             self.erp, self.second_erp = (credentials.tenants[name] for name in (TENANT, SECOND_TENANT))
         self._stack.callback(self._stop_postgres)
 
-    def _start_side_by_side(self) -> None:
-        """The vendors know nothing of each other, so they start side by side."""
+    def _start_in_parallel(self) -> None:
+        """Start the vendors in parallel: they do not depend on each other."""
         with ThreadPoolExecutor() as pool:
             starts: list[Future[object]] = [
                 pool.submit(self._start_redis),
@@ -348,7 +350,7 @@ class Landscape:
             self._private(name, text)
 
     def settings(self, tier: str) -> dict[str, str]:
-        """The settings of a tier, as the environment variables that it is started with."""
+        """Return the settings of a tier, as the environment variables that it is started with."""
         return tier_environment(self, tier)
 
     # -- both -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
-"""What the vendors themselves hold of an order, read from outside Quoteway: the oracle of the demo and the tests.
+"""Reads an order's records at the vendors from outside Quoteway, for the demo and the tests.
 
-Tryton is asked in its own database, the simulators by their own APIs and journals. Nothing here goes through a tier.
+Tryton is read in its own database, the simulators by their own APIs and journals. Nothing here goes through a tier.
 """
 
 import json
@@ -48,18 +48,18 @@ class Sale:
 
 @dataclass(frozen=True)
 class Oracle:
-    """Asks the vendors of a landscape."""
+    """Reads the records of a landscape's vendors."""
 
     landscape: Landscape
 
     def sales(self, order_id: str) -> list[Sale]:
-        """Every sale in Tryton that carries that order's id, whatever its state."""
+        """Return every sale in Tryton with that order's id, whatever its state."""
         url = self.landscape.postgres.url(self.landscape.tryton.database)
         with psycopg.connect(url, row_factory=dict_row) as connection:
             return [self._sale(connection, row) for row in connection.execute(_SALES, [order_id]).fetchall()]
 
     def subscriptions(self, order_id: str) -> list[dict[str, Any]]:
-        """Every subscription in billing that carries one of that order's external ids, cancelled ones too."""
+        """Return every subscription in billing with one of that order's external ids, cancelled ones included."""
         key = (self.landscape.run_dir / "stripe.key").read_text().strip()
         answer = httpx.get(
             f"{self.landscape.url('stripe')}/v1/subscriptions",
@@ -71,7 +71,7 @@ class Oracle:
         return [each for each in found if each["metadata"].get("quoteway_external_id", "").startswith(order_id)]
 
     def billing_invoices(self, subscription_id: str) -> list[dict[str, Any]]:
-        """The invoices of a subscription."""
+        """Return the invoices of a subscription."""
         key = (self.landscape.run_dir / "stripe.key").read_text().strip()
         answer = httpx.get(
             f"{self.landscape.url('stripe')}/v1/invoices",
@@ -83,7 +83,7 @@ class Oracle:
         return found
 
     def crm_orders(self, order_id: str) -> list[dict[str, Any]]:
-        """Every record of that order in Salesforce."""
+        """Return every record of that order in Salesforce."""
         credentials = json.loads(Path(self.landscape.run_dir / "salesforce.json").read_text())
         base = self.landscape.url("salesforce")
         token = httpx.post(
@@ -106,14 +106,14 @@ class Oracle:
         return found
 
     def published_events(self, subject: str) -> list[dict[str, Any]]:
-        """Quoteway's own events of that subject which the stream has taken, in their order."""
+        """Return Quoteway's own published events of that subject, in order."""
         url = self.landscape.postgres.url(self.landscape.database)
         query = "SELECT type, data FROM quoteway.events WHERE subject = %s AND published_at IS NOT NULL"
         with psycopg.connect(url, row_factory=dict_row) as connection:
             return connection.execute(f"{query} ORDER BY sequence", [subject]).fetchall()
 
     def audit_entries(self, tenant: str, record: str) -> list[dict[str, Any]]:
-        """What the tenant's audit log says of a record, in its order."""
+        """Return the tenant's audit entries about a record, in order."""
         url = self.landscape.postgres.url(self.landscape.database)
         with psycopg.connect(url) as connection:
             rows = connection.execute(

@@ -1,4 +1,4 @@
-"""Ports of the loopback interface: which process listens on which, and those that are held for one until it starts."""
+"""Ports on the loopback interface: the wanted one of each process, and those reserved until their process starts."""
 
 import socket
 from dataclasses import dataclass, field
@@ -24,14 +24,14 @@ class Ports:
 
 @dataclass
 class ReservedPorts:
-    """Bound and not listened on, so that no other program is given a port before the process that it is for starts."""
+    """Ports that are bound but not listened on, so that no other program gets one before its process starts."""
 
     _sockets: dict[str, socket.socket] = field(init=False, default_factory=dict)
-    # Processes are started beside each other, and must be told the same of each.
+    # Processes start in parallel, and must be told the same ports.
     _reserving: Lock = field(init=False, default_factory=Lock)
 
     def reserve(self, name: str) -> int:
-        """The port that is held for a process, a free one where none is yet."""
+        """Return the port reserved for a process; reserve a free one if there is none."""
         with self._reserving:
             if name not in self._sockets:
                 reserved = self._sockets[name] = socket.socket()
@@ -40,11 +40,11 @@ class ReservedPorts:
         return port
 
     def release(self, name: str) -> None:
-        """Let the process have its port, where one is held for it."""
+        """Release the port reserved for a process, so that the process can bind it."""
         if name in self._sockets:
             self._sockets.pop(name).close()
 
     def release_all(self) -> None:
-        """Hold none any more."""
+        """Release all ports."""
         while self._sockets:
             self._sockets.popitem()[1].close()

@@ -1,4 +1,4 @@
-"""What each tier of a landscape is told: the settings that it is started with."""
+"""The settings that each tier of a landscape is started with."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""One builder at a time, and nothing half-built under a finished thing's name."""
+"""Lets one program build at a time, and never leaves a half-built result under its final name."""
 
 import fcntl
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 def build_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Hold the lock file while the block runs; `on_wait` is called once when another process holds it.
 
-    The operating system lets go of it when the process ends, however it ends.
+    The operating system releases it when the process ends, however it ends.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -29,9 +29,9 @@ def build_lock(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
 @contextmanager
 def build_folder(target: Path) -> Iterator[Path]:
-    """An empty folder beside `target` to build in; it gets the target's name only when the block ends well.
+    """Yield an empty folder beside `target` to build in; it is renamed to `target` if the block succeeds.
 
-    Call it with the build lock held. What an interrupted builder left is removed first.
+    Call it with the build lock held. Leftovers of an interrupted build are removed first.
     """
     for leftover in target.parent.glob(f"{target.name}.building-*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -45,7 +45,9 @@ def build_folder(target: Path) -> Iterator[Path]:
 
 
 def keep_newest(pattern: Path, count: int) -> None:
-    """Remove finished builds but the `count` most recently used: `pattern` is a path whose last part may have a `*`."""
+    """Remove finished builds except the `count` most recently used: `pattern` is a path whose last part may have a
+    `*`.
+    """
     found = [path for path in pattern.parent.glob(pattern.name) if ".building-" not in path.name]
     for path in sorted(found, key=lambda each: each.stat().st_mtime, reverse=True)[count:]:
         shutil.rmtree(path, ignore_errors=True)

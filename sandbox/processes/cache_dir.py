@@ -1,11 +1,11 @@
-"""Where the sandbox keeps what is slow to make and safe to lose."""
+"""The folder for what is slow to build and safe to lose."""
 
 import os
 from pathlib import Path
 
 
 def cache_dir() -> Path:
-    """The user's cache folder for Quoteway, made (readable by its owner only) when it is not there yet.
+    """Return the user's cache folder for Quoteway; created (readable by its owner only) if missing.
 
     `QUOTEWAY_CACHE_DIR` overrides it; otherwise it is `quoteway` under `XDG_CACHE_HOME` or `~/.cache`.
     """

@@ -1,8 +1,8 @@
-"""Every process the sandbox and the tests start goes through `start_process`.
+"""Starts every process of the sandbox and the tests, with `start_process`.
 
-It gets a session of its own (so a Ctrl-C at the terminal reaches only the program that started it, which then ends its
-children in order), a log file, a readiness check with a time limit, and a guardian that ends it when the program
-that started it is gone, even by SIGKILL.
+A process gets a session of its own (so that Ctrl-C at the terminal only reaches the program that started it, which then
+stops its children in order), a log file, a readiness check with a time limit, and a guardian that ends it when the
+program that started it is gone, even by SIGKILL.
 """
 
 import contextlib
@@ -29,11 +29,11 @@ Ready = Literal["json line"] | Callable[[], bool]
 
 
 class ProcessError(RuntimeError):
-    """A process did not start, or ended, and a person has to know why. The message names the log file."""
+    """A process did not start, or ended, and a person must know why. The message names the log file."""
 
 
 def require_free_port(port: int, purpose: str) -> None:
-    """Raise `ProcessError`, in words for the person who chose the port, when something already listens on it."""
+    """Raise `ProcessError`, for the person who chose the port, if something already listens on it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -76,7 +76,7 @@ def start_on_port(
 
 
 class _Guardian:
-    """This program's line to its one guardian process, which is started with the first child."""
+    """This program's connection to its one guardian process, which is started with the first child."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -107,7 +107,7 @@ class _Guardian:
 
     def _tell(self, instruction: Mapping[str, object]) -> None:
         if self._process is None or self._process.poll() is not None:
-            self._start()  # a guardian that was itself killed is replaced, and told of everything still running
+            self._start()  # a guardian that was killed is replaced, and told of everything that still runs
             return
         self._write(instruction)
 
@@ -133,7 +133,9 @@ class _Guardian:
                 pipe.flush()
 
     def abandon_in_forked_child(self) -> None:
-        """A fork inherits the line: while it kept it open, the end of the real parent would go unnoticed."""
+        """Close the pipe in a forked child: while it stayed open, the guardian would not notice the real parent's
+        end.
+        """
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 os.close(self._process.stdin.fileno())
@@ -145,7 +147,7 @@ os.register_at_fork(after_in_child=_guardian.abandon_in_forked_child)
 
 
 def remove_when_done(folder: Path) -> None:
-    """Have the folder removed after this program has ended, however it ends, and its children with it."""
+    """Have the folder removed after this program and its children have ended, however they end."""
     _guardian.scrap(folder)
 
 
@@ -164,7 +166,7 @@ class RunningProcess:
         self.name = name
         self.log_path = log_path
         self.ready: dict[str, object] = {}
-        """What the process said in its ready line; empty when readiness was polled."""
+        """The process's ready line; empty if readiness was polled."""
         self._popen = popen
         self._stop_signal = stop_signal
         self._grace_s = grace_s
@@ -177,7 +179,7 @@ class RunningProcess:
 
     @property
     def url(self) -> str:
-        """The address the process named in its ready line. Raises `ProcessError` when it named none."""
+        """The address in the process's ready line. Raises `ProcessError` if it has none."""
         url = self.ready.get("url")
         if not isinstance(url, str):
             raise ProcessError(f"{self.name} did not say under which address it can be reached ({self.log_path}).")
@@ -185,7 +187,7 @@ class RunningProcess:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative for the signal that ended it, as in `subprocess`."""
+        """The exit code; None while it runs, negative for the signal that ended it, as in `subprocess`."""
         return self._popen.poll()
 
     @property
@@ -194,7 +196,10 @@ class RunningProcess:
         return self.exit_code is None
 
     def wait(self, timeout_s: float) -> int:
-        """The exit code, once it has ended by itself. Raises `ProcessError` when it still runs after `timeout_s`."""
+        """Return the exit code, once it has ended by itself.
+
+        Raises `ProcessError` if it still runs after `timeout_s`.
+        """
         try:
             code = self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired as error:
@@ -203,14 +208,14 @@ class RunningProcess:
         return code
 
     def kill(self) -> None:
-        """End it at once with SIGKILL, its process group too, as a crash or an out-of-memory kill would."""
+        """Kill it and its process group with SIGKILL, as a crash or an out-of-memory kill would."""
         if self.is_running:
             self._end_group()
         self._popen.wait()
         _guardian.forget(self.pid)
 
     def stop(self) -> None:
-        """Ask it to end, wait for its grace, then kill it. Children of its own that it did not take along end too."""
+        """Stop it with its signal, wait for its grace period, then kill it. Children that it left behind end too."""
         if self.is_running:
             self._popen.send_signal(self._stop_signal)
             try:
@@ -222,13 +227,13 @@ class RunningProcess:
         _guardian.forget(self.pid)
 
     def _end_group(self) -> None:
-        # Once only: when its last member has gone, the number of the group may become another's.
+        # Once only: after its last member has gone, the group's number may be reused.
         self._group_ended = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     def log_tail(self, lines: int = _LOG_LINES_SHOWN) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         try:
             return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
         except OSError:
@@ -305,7 +310,7 @@ def _await_ready(process: RunningProcess, ready: Ready, position: int, timeout_s
     with process.log_path.open("rb") as output:
         output.seek(position)
         while True:
-            ended = not process.is_running  # asked before its output is read, so that the last line is not missed
+            ended = not process.is_running  # checked before its output is read, so that the last line is not missed
             if callable(ready):
                 if not ended and ready():
                     return
@@ -320,7 +325,7 @@ def _await_ready(process: RunningProcess, ready: Ready, position: int, timeout_s
 
 
 def _ready_line(output: IO[bytes]) -> dict[str, object] | None:
-    """The ready line among the complete lines written since the last look."""
+    """Return the ready line if it is among the new complete lines."""
     while True:
         before = output.tell()
         line = output.readline()

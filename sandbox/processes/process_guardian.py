@@ -1,12 +1,13 @@
-"""Ends a program's children when the program itself is gone, however it went: the sandbox leaves nothing behind.
+"""Ends a program's children when the program itself is gone, however it ended, so that the sandbox leaves nothing
+behind.
 
 Run as a program of its own (`python process_guardian.py`), with its standard input held open by the program it serves.
-Each line there is a JSON object: `{"watch": {"pid", "started", "signal", "grace_s"}}`, `{"forget": pid}` or
-`{"scrap": folder}`. The end of the input means the program has ended, by return, by exception or by SIGKILL: every
-child still watched gets its own orderly signal, and SIGKILL when its grace is over; then the folders are removed.
+Each line there is a JSON object: `{"watch": {"pid", "started", "signal", "grace_s"}}`, `{"forget": pid}` or `{"scrap":
+folder}`. The end of the input means that the program has ended, by return, by exception or by SIGKILL: every watched
+child gets its own stop signal, and SIGKILL after its grace period; then the folders are removed.
 
-A pipe, and not Linux's parent-death signal, because that signal follows the *thread* that started the child, does
-not exist on macOS, and cannot be orderly. This file imports the standard library only: it starts with every demo.
+This uses a pipe, not Linux's parent-death signal, because that signal follows the *thread* that started the child, does
+not exist on macOS, and cannot be orderly. This file only imports the standard library: it starts with every demo.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ _POLL_S = 0.05
 
 
 class Watched(TypedDict):
-    """One child: its process id (also its process group), when that process began, and how to end it."""
+    """One child: its process id (also its process group), its start time, and how to stop it."""
 
     pid: int
     started: str
@@ -33,9 +34,9 @@ class Watched(TypedDict):
 
 
 def process_start(pid: int) -> str:
-    """When the process began, in the system's own notation; empty when there is none, or only a zombie.
+    """Return when the process started, in the system's own notation; empty if there is none, or only a zombie.
 
-    A process id alone may by now belong to somebody else's process; together with this it may not.
+    A process id alone may have been reused by now; together with this it identifies the process.
     """
     if Path("/proc/self/stat").exists():
         try:
@@ -54,7 +55,7 @@ def _alive(child: Watched) -> bool:
 
 
 def end_all(children: list[Watched]) -> None:
-    """Signal every child, wait for each one's grace, then kill what is left together with its process group."""
+    """Signal every child, wait for each one's grace period, then kill the rest together with its process group."""
     began = time.monotonic()
     children = list(filter(_alive, children))
     for child in children:
@@ -71,7 +72,7 @@ def end_all(children: list[Watched]) -> None:
         left = list(filter(_alive, left))
     for child in children:
         with contextlib.suppress(OSError):
-            os.killpg(child["pid"], signal.SIGKILL)  # children of its own that it did not take along
+            os.killpg(child["pid"], signal.SIGKILL)  # its own children that it left behind
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Tells a person what is being waited for: one line a step with its seconds, live on a terminal, plain elsewhere."""
+"""Shows a person what is being waited for: one line per step with its seconds, live on a terminal, plain elsewhere."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ class Progress:
 
     @contextmanager
     def step(self, doing: str) -> Iterator[None]:
-        """Name the step while the block runs, and how long it took after it; a failing block is marked as such."""
+        """Show the step while the block runs, and its duration after it; a failed block is marked."""
         began = time.monotonic()
         try:
             if self._console.is_terminal:
@@ -37,7 +37,7 @@ class Progress:
         self._done("✓", doing, began)
 
     def note(self, sentence: str) -> None:
-        """Say something that takes no time."""
+        """Print something that takes no time."""
         self._console.print(sentence, markup=False)
 
     def _done(self, mark: str, doing: str, began: float) -> None:

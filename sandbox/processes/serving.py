@@ -1,4 +1,4 @@
-"""How a simulator's process serves: bound first, so that the application is made with its address; one ready line."""
+"""Serves a simulator: the socket is bound first, so that the application is created with its address."""
 
 import argparse
 import json
@@ -16,7 +16,7 @@ _GRACE_S = 1
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Says so once connections are accepted, so that whoever started the process knows when to go on."""
+    """A server that prints the ready line once it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, url: str) -> None:
         super().__init__(config)
@@ -29,17 +29,17 @@ class _AnnouncingServer(uvicorn.Server):
 
 
 def add_address(parser: argparse.ArgumentParser) -> None:
-    """The options that say where to listen."""
+    """Add the options for host and port."""
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free port")
 
 
 def serve(name: str, host: str, port: int, make_app: Callable[[str], ASGIApp]) -> None:
-    """Serve what `make_app` makes of its own address (no trailing slash) until SIGTERM or SIGINT, which end it with 0.
+    """Serve the app that `make_app` creates for its own address (no trailing slash) until SIGTERM or SIGINT.
 
-    Port 0 takes a free one; the ready line `{"ready": true, "url": ...}` names it. Where the address cannot be had, or
-    `make_app` raises OSError, ValueError or KeyError over its settings, the process ends with status 2 and a sentence
-    that begins with `name`.
+    Port 0 takes a free one; the ready line `{"ready": true, "url": ...}` has its number. If the address is taken, or
+    `make_app` raises OSError, ValueError or KeyError over its settings, the process exits with status 2 and a sentence
+    that starts with `name`.
     """
     try:
         with _listener(host, port) as listener:
@@ -54,14 +54,14 @@ def serve(name: str, host: str, port: int, make_app: Callable[[str], ASGIApp]) -
 
 def _run(app: ASGIApp, url: str, listener: socket.socket) -> None:
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S)
-    # uvicorn ends in order and then raises the signal again: for a process that only served, that is success.
+    # uvicorn shuts down and then raises the signal again: for a process that only served, that is success.
     for asked_to_end in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked_to_end, lambda *_: sys.exit(0))
     _AnnouncingServer(config, url).run(sockets=[listener])
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    # Named TCP on purpose: asyncio turns Nagle's algorithm off only for sockets whose protocol it can see, and with it
+    # Marked as TCP on purpose: asyncio turns Nagle's algorithm off only for sockets whose protocol it can see; with it
     # every answer waits 40 ms for the client's delayed acknowledgement.
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     family, type_, protocol, _, address = found[0]

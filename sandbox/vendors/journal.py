@@ -1,8 +1,7 @@
-"""The journal of accepted writes that every sandbox system keeps.
+"""The journal of accepted writes that every simulated vendor keeps.
 
-It is the oracle of the tests: what a vendor really holds is read from outside, never from the system under test. A
-write that was refused leaves no entry; a write that was accepted leaves one for each thing that it made happen, once,
-even when its answer never arrived.
+It is the tests' oracle: a vendor's records are read from outside, never through the system under test. A refused write
+leaves no entry; an accepted one leaves one entry for each effect, even if its answer never arrived.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ JOURNAL_PATH = "/_sandbox/journal"
 
 
 def wall_clock() -> datetime:
-    """The present time, aware, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class Journal:
-    """Accepted writes of one sandbox system, in the order in which they took effect.
+    """The accepted writes of one simulated vendor, in the order in which they took effect.
 
-    `now` gives the time that an entry carries in `at` (RFC 3339, UTC); a system with a clock of its own passes it.
+    `now` returns the time for an entry's `at` (RFC 3339, UTC); a vendor with a clock of its own passes it.
     """
 
     def __init__(self, now: Callable[[], datetime] = wall_clock) -> None:
@@ -45,10 +44,10 @@ class Journal:
         idempotency_key: str | None = None,
         data: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append one thing that an accepted write made happen.
+        """Append one effect of an accepted write.
 
         `action` says what happened in the past tense (created, updated, deleted, seeded), `external_id` is the caller's
-        own name for the object, `data` what the object held after the write. `data` must be JSON.
+        own name for the object, `data` the object after the write. `data` must be JSON.
         """
         self._entries.append(
             {
@@ -65,7 +64,7 @@ class Journal:
         )
 
     def entries(self, object_type: str | None = None) -> list[dict[str, Any]]:
-        """Copies of the entries, oldest first, of one object type or of all."""
+        """Return copies of the entries, oldest first, of one object type or of all."""
         return [
             copy.deepcopy(entry)
             for entry in self._entries
@@ -74,7 +73,7 @@ class Journal:
 
 
 def journal_route(journal: Journal) -> Route:
-    """`GET /_sandbox/journal[?object_type=]`: `{"entries": [...]}`, oldest first."""
+    """Return the route `GET /_sandbox/journal[?object_type=]`: `{"entries": [...]}`, oldest first."""
 
     async def read_journal(request: Request) -> JSONResponse:
         return JSONResponse({"entries": journal.entries(request.query_params.get("object_type"))})

@@ -3,13 +3,13 @@
     python -m shared.audit keygen FILE     make the signing key (FILE) and its public half (FILE.pub)
     python -m shared.audit sign [--once]   export a checkpoint of every log that has grown, again and again
     python -m shared.audit verify          find every edit, deletion, reordering and truncation
-    python -m shared.audit export          write old entries, up to a signed checkpoint, to a file that verifies alone
-    python -m shared.audit verify-export   hold such files against the public key
-    python -m shared.audit cut             delete from the database what was exported
+    python -m shared.audit export          export old entries, up to a signed checkpoint, to a self-contained file
+    python -m shared.audit verify-export   verify such files with the public key
+    python -m shared.audit cut             delete exported entries from the database
 
-`sign` takes its settings from the environment (QUOTEWAY_AUDIT_...). It runs beside the tiers as a process of its own:
-whoever can write entries cannot sign them, and whoever signs cannot write any. `verify`, `export`, `verify-export`
-and `cut` end with status 1 where they found anything, and with 2 where they could not look or do it.
+`sign` takes its settings from the environment (QUOTEWAY_AUDIT_...). It runs beside the tiers as a process of its own,
+so that no process can both write entries and sign them. `verify`, `export`, `verify-export` and `cut` exit with status
+1 if they found a change, and with 2 if they could not do their work.
 """
 
 import argparse
@@ -45,7 +45,7 @@ ORIGIN = "quoteway-audit"
 
 
 class AuditSigningSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the signer needs to know."""
+    """The settings of the signer."""
 
     audit_database_url: Annotated[
         str, Meta(pattern="^postgresql://", description="PostgreSQL with the audit log, as a login that may read it")
@@ -65,7 +65,7 @@ class AuditSigningSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_key(path: Path) -> None:
-    """Write a new key pair. Raises FileExistsError: a key that has signed anything is not written over."""
+    """Write a new key pair. Raises FileExistsError rather than overwrite a key that may have signed something."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.touch(mode=0o600, exist_ok=False)
@@ -109,7 +109,7 @@ def sign(settings: AuditSigningSettings, *, once: bool) -> int:
 
 
 def _sign_once(reader: AuditReader, signer: Signer) -> bool:
-    """Whether all is well. What is not is told each time: nobody may miss it."""
+    """Return whether every log was signed. Every fault is reported in every round, so that nobody misses it."""
     try:
         with reader:
             signer.sign_all()
@@ -152,7 +152,7 @@ def verify_or_say_why_not(arguments: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Do what was asked. Returns the exit status."""
+    """Run a command. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m shared.audit", description="The audit log.")
     commands = parser.add_subparsers(dest="command", required=True)
     keygen = commands.add_parser("keygen", help="make the signing key and its public half")

@@ -1,4 +1,4 @@
-"""Holds a tenant's log against its own chain, its head and the checkpoints that were exported."""
+"""Compares a tenant's log with its own chain, its head and the exported checkpoints."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from shared.audit.entry import leaf_input
 from shared.audit.merkle import HASH_BYTES, Tree, leaf_hash
 from shared.audit.note import NoteError
 
-# What the first entry's chain hash goes on from.
+# The chain hash before the first entry.
 BEGINNING = bytes(HASH_BYTES)
 
 
@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Head:
-    """What the database says of a whole log."""
+    """The database's record of a whole log: its size and last chain hash."""
 
     size: int
     chain_hash: bytes
@@ -36,7 +36,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something is wrong with the entries from `first` to `last`."""
+    """A fault in the entries from `first` to `last`."""
 
     tenant: str
     first: int
@@ -44,25 +44,25 @@ class Finding:
     what: str
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """Return one line for a person."""
         where = f"entry {self.first}" if self.first == self.last else f"entries {self.first} to {self.last}"
         return f"{self.tenant}: {where}: {self.what}"
 
 
 def next_link(chain_hash: bytes, leaf: bytes) -> bytes:
-    """The chain hash after one more entry."""
+    """Return the chain hash after one more entry."""
     return sha256(chain_hash + leaf).digest()
 
 
 def check_log(
     tenant: str, rows: Iterable[Row], head: Head | None, checkpoints: Sequence[Checkpoint] = (), cut: Cut = UNCUT
 ) -> Iterator[Finding]:
-    """Everything that is wrong with a log. `rows` come in the order of their sequence, from behind the cut.
+    """Yield everything that is wrong with a log. `rows` come in order of sequence, starting after the cut.
 
-    The chain tells exactly where. A checkpoint tells also of what was made to fit the chain again, as far as from the
-    checkpoint before it that still holds.
+    The chain tells exactly where. A checkpoint also finds changes that were made to fit the chain again, to within the
+    distance from the last checkpoint that still holds.
     """
-    # Smaller checkpoints are over entries that are gone: the exports are held against those.
+    # Smaller checkpoints cover deleted entries: the exports are checked against those.
     try:
         tree = cut.tree()
     except NoteError as error:
@@ -77,7 +77,7 @@ def check_log(
             continue
         if row.sequence > sequence + 1:
             yield Finding(tenant, sequence + 1, row.sequence - 1, "missing")
-            linked = False  # what they hashed to is not known: go on from what the next one says
+            linked = False  # their hashes are not known: continue from what the next one says
         leaf = leaf_hash(leaf_input(tenant, row.sequence, row.recorded_at, row.text))
         if leaf != row.leaf_hash:
             yield Finding(tenant, row.sequence, row.sequence, "was changed: it is not what was hashed")
@@ -105,7 +105,7 @@ def _end(tenant: str, sequence: int, chain_hash: bytes, head: Head | None) -> It
 
 
 class _Held:
-    """The checkpoints on the way, smallest first."""
+    """The checkpoints to compare with, smallest first."""
 
     def __init__(self, tenant: str, checkpoints: Sequence[Checkpoint], good: int) -> None:
         self._tenant = tenant
@@ -114,7 +114,7 @@ class _Held:
         self._good = good
 
     def against(self, sequence: int, tree: Tree) -> Iterator[Finding]:
-        """What the checkpoints of this size, and those that were passed over, say."""
+        """Yield the findings of the checkpoints of this size, and of those that were passed over."""
         while self._at < len(self._waiting) and self._waiting[self._at].size <= sequence:
             checkpoint = self._waiting[self._at]
             self._at += 1
@@ -125,9 +125,9 @@ class _Held:
                 yield Finding(self._tenant, self._good + 1, checkpoint.size, what)
 
     def beyond(self, sequence: int) -> Iterator[Finding]:
-        """What checkpoints were signed over that is not there any more."""
+        """Yield a finding for each checkpoint that covers entries the log no longer has."""
         for checkpoint in self._waiting[self._at :]:
             if checkpoint.size > sequence:
-                # Which of them are missing cannot be told: the rest may have been numbered anew.
+                # There is no telling which of them are missing: the rest may have been renumbered.
                 what = f"only {sequence} entries are there of those that the checkpoint was signed over"
                 yield Finding(self._tenant, self._good + 1, checkpoint.size, what)

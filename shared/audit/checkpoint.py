@@ -10,26 +10,26 @@ from shared.audit.note import NoteError, Verifier, open_note, sign_note
 
 
 def origin_of(prefix: str, tenant: str) -> str:
-    """The unique name of a tenant's log, which is its key's name too."""
+    """Return the unique name of a tenant's log. Its key has the same name."""
     return f"{prefix}/{tenant}"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a log: everything up to `size` is below `root`."""
+    """The state of a log: `root` is the tree head over the first `size` entries."""
 
     origin: str
     size: int
     root: bytes
 
     def signed(self, key: Ed25519PrivateKey) -> str:
-        """The checkpoint as a signed note."""
+        """Return the checkpoint as a signed note."""
         text = f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
         return sign_note(text, self.origin, key)
 
 
 def read_checkpoint(note: str, origin: str, key: Ed25519PublicKey) -> Checkpoint:
-    """The checkpoint in a note of that log, signed with that key. Raises NoteError."""
+    """Return the checkpoint in a note about that log, signed with that key. Raises NoteError."""
     lines = open_note(note, Verifier(origin, key)).split("\n")
     if len(lines) < 4 or lines[0] != origin:
         raise NoteError(f"it is no checkpoint of {origin}")

@@ -1,4 +1,4 @@
-"""Where a log begins that was cut: what is known of the entries that were exported and deleted."""
+"""Where a log starts after a cut: what is kept of the entries that were exported and deleted."""
 
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ class Cut:
     checkpoint: str = ""
 
     def tree(self) -> Tree:
-        """Return the tree that further entries are appended to. Raises NoteError where that is no tree's edge."""
+        """Return the tree that further entries are appended to. Raises NoteError if the stored edge fits no tree."""
         if len(self.edge) != self.size.bit_count() or any(len(each) != HASH_BYTES for each in self.edge):
             raise NoteError(f"what is kept of {self.size} entries is no edge of a tree over so many")
         return Tree(self.size, list(self.edge))
 
     def signed(self, origin: str, key: Ed25519PublicKey) -> Checkpoint:
-        """Return the checkpoint that stands for what is gone. Raises NoteError where none does."""
+        """Return the checkpoint that covers the deleted entries. Raises NoteError if none does."""
         checkpoint = read_checkpoint(self.checkpoint, origin, key)
         if (checkpoint.size, checkpoint.root) != (self.size, self.tree().root()):
             raise NoteError(f"it was not signed over the {self.size} entries that are gone")

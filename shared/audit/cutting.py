@@ -1,8 +1,8 @@
-"""Exports the older part of a log to a file, and deletes from the database what such a file holds.
+"""Exports the older part of a log to a file, and deletes exported entries from the database.
 
-What is exported ends at a signed checkpoint, and what is deleted is what an export holds: so whatever is gone can be
-verified as before, and what is left goes on from the checkpoint's tree. The three commands need three different rights:
-to read the log, to read a file, and to cut.
+An export ends at a signed checkpoint, and only exported entries are deleted. So deleted entries can be verified as
+before, and the rest of the log continues from the checkpoint's tree. The three commands need three different rights: to
+read the log, to read a file, and to cut.
 """
 
 import argparse
@@ -28,16 +28,16 @@ CUTTING = ("export", "verify-export", "cut")
 KEPT_DAYS = 400
 _AT_ONCE = 1000
 _PAUSE_S = 0.1
-# As long as a tier waits for its entry: a batch that holds anything up for longer is given up, and made later.
+# As long as a tier waits for its entry: a batch that blocks others for longer is given up and tried later.
 _STATEMENT_MS = 3000
 
 
 class RefusedError(Exception):
-    """Nothing was done. Says why."""
+    """The command did nothing; the message says why."""
 
 
 def read_public_key(path: Path) -> Ed25519PublicKey:
-    """The key that checkpoints are verified with. Raises ValueError where the file has none."""
+    """Return the key that checkpoints are verified with. Raises ValueError if the file has none."""
     try:
         key = load_pem_public_key(path.read_bytes())
     except (OSError, ValueError) as error:
@@ -78,7 +78,7 @@ def add_cutting(commands: Any, origin: str) -> None:
 
 
 def cut_or_say_why_not(arguments: argparse.Namespace) -> int:
-    """Do one of the commands and return the exit status: 1 where something was changed, 2 where nothing is done."""
+    """Run one of the commands. Returns the exit status: 1 if something was changed, 2 if nothing was done."""
     if arguments.command != "verify-export" and not arguments.database:
         return _say("Say where the log is: --database, or QUOTEWAY_AUDIT_DATABASE_URL.", 2)
     done = {"export": _export, "verify-export": _verify_exports, "cut": _cut}[arguments.command]
@@ -118,7 +118,10 @@ def _export(arguments: argparse.Namespace, key: Ed25519PublicKey) -> int:
 def _checkpoint(
     folder: Path, prefix: str, tenant: str, after: int, last: int, key: Ed25519PublicKey
 ) -> tuple[str, Checkpoint] | None:
-    """The newest checkpoint over more than `after` and at most `last` entries. One that cannot be trusted is none."""
+    """Return the newest checkpoint over more than `after` and at most `last` entries.
+
+    One that cannot be verified is skipped.
+    """
     for path in _newest_first((folder / tenant).rglob("*.checkpoint"), last):
         try:
             note = path.read_text(encoding="utf-8")
@@ -132,7 +135,7 @@ def _checkpoint(
 
 
 def _newest_first(paths: Iterator[Path], last: int) -> list[Path]:
-    """The files that are named after a size of at most `last`, the largest first."""
+    """Return the files named after a size of at most `last`, the largest first."""
     named = [path for path in paths if path.stem.isdecimal() and int(path.stem) <= last]
     return sorted(named, key=lambda path: int(path.stem), reverse=True)
 
@@ -170,7 +173,7 @@ def _cut(arguments: argparse.Namespace, key: Ed25519PublicKey) -> int:
                 if (exported.after.size, exported.after.edge) != (now.size, now.edge):
                     begins = f"{path} begins behind entry {exported.after.size}"
                     raise RefusedError(f"{begins}, and the log of {exported.tenant} behind entry {now.size}.")
-                # Read again for the chain, which goes on from what is known of the entries before.
+                # Read again for the chain, which continues from what is known of the entries before.
                 _record(connection, read_export(path, arguments.origin, key, now.chain_hash))
             deleted = _delete(connection, exported.tenant)
             _say(f"{exported.tenant}: {deleted} entries up to {exported.cut.size} are deleted.")
@@ -187,7 +190,7 @@ def _cut_now(connection: psycopg.Connection, tenant: str) -> Cut:
 
 
 def _record(connection: psycopg.Connection, exported: Exported) -> None:
-    """Write down where the log begins from now on. The database refuses it unless its own chain agrees."""
+    """Record where the log starts from now on. The database refuses unless its own chain agrees."""
     cut = exported.cut
     try:
         connection.execute(
@@ -199,7 +202,9 @@ def _record(connection: psycopg.Connection, exported: Exported) -> None:
 
 
 def _delete(connection: psycopg.Connection, tenant: str) -> int:
-    """Delete what is before the cut, in batches of their own transactions. It may break off and be begun again."""
+    """Delete the entries before the cut, in batches with a transaction each. It may be interrupted and started
+    again.
+    """
     deleted = 0
     while True:
         row = connection.execute(f"SELECT {SCHEMA}.delete_before_cut(%s, %s)", (tenant, _AT_ONCE)).fetchone()

@@ -1,18 +1,18 @@
-"""What an audit entry says, and the bytes that are hashed."""
+"""An audit entry, and the bytes of it that are hashed."""
 
 from datetime import UTC, datetime
 
 import msgspec
 
-# The log of what nobody could be blamed for: requests without a valid token belong to no tenant.
+# The log for requests without a valid token: they belong to no tenant.
 NOBODY = "_"
 
 
 class Entry(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc=False):
     """One thing that someone did, or tried to.
 
-    It names records and users by id and never by name, and what was sent by its hash alone. `count` tells how often the
-    same happened within a window, of which `at` and `correlation_id` are the first.
+    It names records and users by id, never by name, and the request's body by its hash only. `count` is how often the
+    same happened within a window; `at` and `correlation_id` are those of the first time.
     """
 
     at: float
@@ -37,19 +37,22 @@ class Entry(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True, gc
 
 
 def entry_text(entry: Entry) -> str:
-    """The entry as it is kept: one line of JSON. The tenant is kept beside it."""
+    """Return the entry as it is stored: one line of JSON. The tenant is stored beside it."""
     written = {**msgspec.to_builtins(entry), "at": _rfc3339(entry.at)}
     written.pop("tenant", None)
     return msgspec.json.encode(written).decode()
 
 
 def leaf_input(tenant: str, sequence: int, recorded_at: datetime, text: str) -> bytes:
-    """What is hashed of an entry: everything that its row says. The database makes the same bytes when it appends."""
+    """Return the bytes of an entry that are hashed: everything in its row.
+
+    The database makes the same bytes when it appends.
+    """
     return f"{tenant}\n{sequence}\n{moment_text(recorded_at)}\n{text}".encode()
 
 
 def moment_text(recorded_at: datetime) -> str:
-    """The moment as it is hashed."""
+    """Return the time as it is hashed."""
     return recorded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 

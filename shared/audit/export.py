@@ -1,6 +1,6 @@
-"""Exports: entries of a log in a file that verifies alone, with nothing but the public key.
+"""Exports: log entries in a file that can be verified with nothing but the public key.
 
-A file has a line of JSON for each entry, below one that says of which log and where in it they are:
+The first line names the log and where in it the entries are; then comes a line of JSON for each entry:
 
     {"form": "quoteway-audit-export/1", "origin": "quoteway-audit/nordwind",
      "after": {"size": 2, "edge": ["<base64>"]}, "checkpoint": "<the signed note over everything up to the last line>"}
@@ -64,7 +64,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was verified: the entries of `tenant` from the one behind `after` to the last of `cut`."""
+    """A verified file: the entries of `tenant` from the one after `after` to the last of `cut`."""
 
     tenant: str
     after: After
@@ -74,9 +74,10 @@ class Exported:
 def write_export(
     folder: Path, tenant: str, before: Cut, rows: Iterable[Row], note: str, checkpoint: Checkpoint
 ) -> Path:
-    """Write the entries behind `before` up to the checkpoint to a file, and return it: all of it, or no file at all.
+    """Write the entries from `before` up to the checkpoint to a file, and return it. Nothing is left of a failed
+    export.
 
-    Raises ExportError where the entries are not what the checkpoint was signed over.
+    Raises ExportError if the entries are not those that the checkpoint was signed over.
     """
     path = folder / f"{tenant}-{before.size + 1:012}-{checkpoint.size:012}.jsonl"
     draft = path.with_suffix(".draft")
@@ -108,9 +109,9 @@ def write_export(
 
 
 def read_export(path: Path, prefix: str, key: Ed25519PublicKey, chain_hash: bytes = b"") -> Exported:
-    """Verify a file and return what it holds. Raises ExportError where it is not what was signed.
+    """Verify a file and return what it holds. Raises ExportError if it is not what was signed.
 
-    The chain is followed from `chain_hash`, for whoever holds the file against a database.
+    The chain is followed from `chain_hash`, so that the file can be compared with a database.
     """
     try:
         with path.open("rb") as file:
@@ -141,12 +142,12 @@ def _read(path: Path, lines: Iterator[bytes], prefix: str, key: Ed25519PublicKey
 
 
 def export_files(path: Path) -> list[Path]:
-    """Return the exports in a folder, each log's in their order; a file alone is the only one."""
+    """Return the exports in a folder, each log's in order. For a path to one file, return that file."""
     return sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
 
 
 def covered(path: Path, prefix: str, key: Ed25519PublicKey) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Verify a folder of exports. Returns up to which entry each log is there, and what is wrong with which log."""
+    """Verify a folder of exports. Returns the last exported entry of each log, and what is wrong with which log."""
     ends: dict[str, Exported] = {}
     faults: list[tuple[str, str]] = []
     for file in export_files(path):

@@ -1,6 +1,6 @@
-"""The list of the logs that were ever signed, as a signed note beside their checkpoints.
+"""The list of all logs that were ever signed, as a signed note beside their checkpoints.
 
-A log whose whole folder is gone has no checkpoint left that could be missed. The list says that there were some.
+A log whose whole folder was removed has no checkpoint left to miss. The list shows that it existed.
 """
 
 from collections.abc import Iterable
@@ -14,18 +14,21 @@ FILE = "logs.note"
 
 
 def _name_of(prefix: str) -> str:
-    """No log has this name: no tenant's has a slash."""
+    """Return the name of the list, which no log can have: no tenant's name has a slash."""
     return f"{prefix}//logs"
 
 
 def signed_inventory(prefix: str, tenants: Iterable[str], key: Ed25519PrivateKey) -> str:
-    """The signed list of these tenants' logs."""
+    """Return the signed list of these tenants' logs."""
     listed = sorted(set(tenants))
     return sign_note("\n".join([_name_of(prefix), str(len(listed)), *listed, ""]), _name_of(prefix), key)
 
 
 def read_inventory(path: Path, prefix: str, key: Ed25519PublicKey) -> set[str]:
-    """The tenants that the list names; none where there is no list. Raises NoteError where it cannot be trusted."""
+    """Return the tenants in the list; none if there is no list.
+
+    Raises NoteError if the list cannot be verified.
+    """
     try:
         note = path.read_text(encoding="utf-8")
     except FileNotFoundError:

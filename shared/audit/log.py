@@ -1,7 +1,7 @@
-"""The log in PostgreSQL. It is written through one function, which hashes and chains; nobody may change what is there.
+"""The log in PostgreSQL. It is written through one function, which hashes and chains; nobody may change an entry.
 
-Every tier writes with a login of its own, which is allowed that one function and nothing else (docs/decisions/0041):
-no tier needs a database for anything else, and none can read, let alone rewrite, what it has written.
+Every tier writes with a login of its own, which may call that function and nothing else (docs/decisions/0041): no tier
+can read, let alone rewrite, what it has written.
 """
 
 import asyncio
@@ -17,22 +17,22 @@ WRITER_ROLE = "quoteway_audit_writer"
 READER_ROLE = "quoteway_audit_reader"
 CUTTER_ROLE = "quoteway_audit_cutter"
 APPEND_TIMEOUT_S = 3.0
-# Binary: in text form psycopg escapes every quote of every entry, which costs more than all the rest of one.
+# Binary: in text form psycopg escapes every quote of every entry, which costs more than the rest of the statement.
 _APPEND = f"SELECT {SCHEMA}.append(%s, %b::text[])"
 
 
 class AuditLog:
-    """One connection to the log, made when it is first needed and again when it was lost."""
+    """One connection to the log, opened at first use and again after it was lost."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._connection: AsyncConnection | None = None
 
     async def append(self, entries: Mapping[str, Sequence[str]]) -> None:
-        """Append entries (texts by tenant) in one transaction: when it returns they are durable.
+        """Append entries (texts by tenant) in one transaction. When it returns, they are durable.
 
-        Raises Unavailable where the log cannot be written. They may then have been appended all the same, if the answer
-        was lost: trying again can write an entry twice, and never loses one.
+        Raises Unavailable if the log cannot be written. If only the answer was lost, the entries are there all the
+        same: trying again can write an entry twice, but never loses one.
         """
         fresh = self._connection is None
         try:
@@ -40,7 +40,7 @@ class AuditLog:
         except Unavailable:
             if fresh:
                 raise
-            # A connection that was left over from before a restart of the database fails at its first use.
+            # A connection from before a restart of the database fails at its first use.
             await self._append(entries)
 
     async def close(self) -> None:
@@ -53,7 +53,8 @@ class AuditLog:
         try:
             async with asyncio.timeout(APPEND_TIMEOUT_S):
                 connection = self._connection or await self._connect()
-                # In one order in every process: each tenant's log is locked until the transaction ends.
+                # In the same order in every process, against deadlocks: each tenant's log is locked until the
+                # transaction ends.
                 async with connection.transaction(), connection.pipeline():
                     for tenant in sorted(entries):
                         await connection.execute(_APPEND, (tenant, list(entries[tenant])))

@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 6962 (section 2.1), grown leaf by leaf: a tree of n leaves is kept as log n hashes."""
+"""The Merkle tree of RFC 6962 (section 2.1), grown leaf by leaf: a tree of n leaves is stored as log n hashes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,18 +9,20 @@ EMPTY_ROOT = sha256(b"").digest()
 
 
 def leaf_hash(data: bytes) -> bytes:
-    """The hash of a leaf."""
+    """Return the hash of a leaf."""
     return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of an inner node."""
+    """Return the hash of an inner node."""
     return sha256(b"\x01" + left + right).digest()
 
 
 @dataclass
 class Tree:
-    """A tree by its right edge: the roots of its complete subtrees, largest first, one for each 1 in its size."""
+    """A tree, stored as its right edge: the roots of its complete subtrees, largest first, one for each 1 bit in its
+    size.
+    """
 
     size: int = 0
     edge: list[bytes] = field(default_factory=list)
@@ -29,14 +31,14 @@ class Tree:
         """Add a leaf, given by its hash."""
         self.edge.append(leaf)
         merged = self.size
-        while merged & 1:  # as many subtrees of one size meet as the old size has ones at its end
+        while merged & 1:  # as many subtrees of equal size are joined as the old size has trailing ones
             right, left = self.edge.pop(), self.edge.pop()
             self.edge.append(node_hash(left, right))
             merged >>= 1
         self.size += 1
 
     def root(self) -> bytes:
-        """The tree head."""
+        """Return the tree head."""
         if not self.edge:
             return EMPTY_ROOT
         root = self.edge[-1]
@@ -46,7 +48,7 @@ class Tree:
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
-    """The tree head over these leaves' data."""
+    """Return the tree head over these leaves' data."""
     tree = Tree()
     for data in leaves:
         tree.append(leaf_hash(data))

@@ -1,4 +1,4 @@
-"""Signed notes (C2SP signed-note): a text and signatures over it that a person can read and mail.
+"""Signed notes (C2SP signed-note): a text with signatures, which a person can read and mail.
 
 Only Ed25519 signatures (type 1). A key is known by its name and its id, a hash of name and public key.
 """
@@ -17,30 +17,30 @@ _DASH = "\N{EM DASH} "
 
 
 class NoteError(ValueError):
-    """The note is not one, or nobody that we know has signed it."""
+    """The text is no signed note, or bears no signature of a known key."""
 
 
 @dataclass(frozen=True)
 class Verifier:
-    """A public key under the name that signatures carry."""
+    """A public key and the name that its signatures carry."""
 
     name: str
     key: Ed25519PublicKey
 
     @property
     def key_id(self) -> bytes:
-        """The first bytes of a hash over the name and the key."""
+        """Return the key's id: the first bytes of a hash over its name and the key."""
         return _key_id(self.name, self.key)
 
     @property
     def text(self) -> str:
-        """The key as other programs read it: name+id+key."""
+        """Return the key as other programs read it: name+id+key."""
         public = base64.b64encode(_ED25519 + _raw(self.key)).decode()
         return f"{self.name}+{self.key_id.hex()}+{public}"
 
 
 def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> str:
-    """The note of `text`, which ends with a newline, signed under `name`."""
+    """Return the note of `text`, which ends with a newline, signed under `name`."""
     if not text.endswith("\n") or "\n\n" in text or not name or any(part in name for part in "+ \n"):
         raise NoteError("a note's text is lines without an empty one; its signer's name has no blank and no plus")
     signature = base64.b64encode(_key_id(name, key.public_key()) + key.sign(text.encode())).decode()
@@ -48,7 +48,7 @@ def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> str:
 
 
 def open_note(note: str, verifier: Verifier) -> str:
-    """The note's text, if `verifier` has signed it. Signatures of others are passed over. Raises NoteError."""
+    """Return the note's text if `verifier` has signed it. Other signatures are ignored. Raises NoteError."""
     text, blank, signatures = note.rpartition("\n\n")
     if not blank or not signatures.endswith("\n"):
         raise NoteError("this is no signed note")

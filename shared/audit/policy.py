@@ -1,4 +1,4 @@
-"""The inbound policy: which requests become entries, and when.
+"""The inbound audit policy: which requests become entries, and when.
 
 The audit class of the operation decides. `financial`: the entry is in the log before the answer is sent, and nothing is
 begun while the log cannot be written. `access`: noted, and written soon; by an inner tier, what was read under one
@@ -7,7 +7,7 @@ operation begins (no token, no scope, too many requests) is noted for every audi
 what ends with a defect of ours, which becomes a 500: what it had done until then was done by someone.
 
 A vendor's webhook is a write without a token: its principal is the endpoint whose signature it bears, which the handler
-finds out. Before that it is nobody's, and whoever sends many of those gets one entry for them.
+finds out. A webhook that fails before that belongs to nobody, and many of those from one sender make one entry.
 """
 
 import asyncio
@@ -36,7 +36,9 @@ _UNWRITTEN = (
 
 
 def audit(writer: AuditWriter, tier: str) -> Middleware:
-    """Write down what callers do. It stands around whatever may refuse them, so that refusals are written too."""
+    """Inbound policy: write down what callers do. It stands before every policy that may refuse, to record refusals
+    too.
+    """
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +77,7 @@ def _audit_class(operation: Operation | None) -> AuditClass:
 
 
 class _Request:
-    """A request whose outcome becomes an entry."""
+    """A request whose outcome becomes an audit entry."""
 
     __slots__ = (
         "_audit_class",
@@ -110,11 +112,12 @@ class _Request:
         self._body: Any = None
         self._told = False
         self.unwritten: OutcomeUnknown | None = None
-        """What is to be answered instead of a success that could not be written: it may have happened, and nobody may
-        build on it."""
+        """The answer instead of a success that could not be written: it may have happened, but the caller must not rely
+        on it.
+        """
 
     async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
-        """The next part of the body, hashed on the way."""
+        """Return the next part of the body, hashing it on the way."""
         message = await self._receive()
         part = message.get("body", b"") if message["type"] == "http.request" else b""
         if part:
@@ -123,7 +126,7 @@ class _Request:
         return message
 
     async def send_and_note(self, message: Message) -> None:
-        """Note the outcome of an access, which is written soon."""
+        """Send the answer and buffer its outcome, which is written soon (audit class `access`)."""
         if message["type"] == "http.response.start" and not self._told:
             self._told = True
             entry = self._entry(message["status"], _location(message))
@@ -141,9 +144,10 @@ class _Request:
         return (entry.tenant, entry.subject, entry.on_behalf_of, entry.operation, entry.record, entry.status), entry
 
     async def send_once_written(self, message: Message) -> None:
-        """Write the outcome of a financial operation, and only then let its answer go; or keep it back, `unwritten`.
+        """Write the outcome of a financial operation, then send its answer; if it cannot be written, send `unwritten`
+        instead.
 
-        Nothing is raised: whoever sends would take it for a defect of its own.
+        Never raises: the caller of `send` would take that for a defect of its own.
         """
         if self.unwritten is not None:
             return
@@ -156,11 +160,11 @@ class _Request:
             try:
                 await self._writer.write_durably(entry)
             except asyncio.CancelledError:
-                # Whoever asked has gone; what was done for them is said all the same.
+                # The client has disconnected; what was done is written all the same.
                 self._writer.access.add(id(entry), entry)
                 raise
             except Unavailable as error:
-                # Whether something was done or not, it is said later: better twice than never.
+                # It is written later, whether something was done or not: an entry twice is better than none.
                 self._writer.access.add(id(entry), entry)
                 if message["status"] < 400:
                     AUDIT_REFUSALS.inc()
@@ -170,14 +174,14 @@ class _Request:
         await self._send(message)
 
     def note_refusal(self, error: QuotewayError) -> None:
-        """Note what a policy refused before the operation began. Many alike become one entry."""
+        """Note a refusal before the operation started. Many alike become one entry."""
         if self._told:
             return
         self._told = True
         self._note_refused(self._entry(error.status, "", str(getattr(error, "reason_code", "") or error.slug)))
 
     async def note_defect(self) -> None:
-        """Note what ended in a defect of ours, for which the caller gets a 500. Whatever it has done, it may stand."""
+        """Note a defect of ours, answered with 500. What it did before it failed may have lasted."""
         if self._told:
             return
         self._told = True
@@ -191,7 +195,9 @@ class _Request:
         self._writer.access.add(id(entry), entry)
 
     def _note_as_nobodys(self, entry: Entry) -> bool:
-        """Note an answer to someone who proved to be nobody, among the refusals: as many as they send, one entry."""
+        """Note an answer to an unauthenticated sender among the refusals: however many there are, they make one
+        entry.
+        """
         if self._scope.get("user") is not None:
             return False
         self._note_refused(entry)
@@ -227,14 +233,14 @@ class _Request:
 
 
 def _user(principal: Any, user: Any) -> str:
-    """Whom the caller acts for: as handed on by another tier of ours, or as its own token says."""
+    """Return the acting user: as handed on by another tier of ours, or as named in the token itself."""
     if user is not None:
         return str(user.user_id)
     return (getattr(principal, "user", None) or "") if principal is not None else ""
 
 
 def _location(message: Message) -> str:
-    """The record that was made, where the answer names one."""
+    """Return the address of the created record, if the answer names one."""
     if message["type"] == "http.response.start":
         for name, value in message["headers"]:
             if name.lower() == b"location":

@@ -1,4 +1,4 @@
-"""Reads the log, for whoever signs or verifies it: one consistent look at all of it, however it grows meanwhile."""
+"""Reads the log for signing and verifying, in one consistent snapshot while it grows."""
 
 from collections.abc import Iterator
 from typing import Self
@@ -13,7 +13,7 @@ _AT_A_TIME = 5000
 
 
 class AuditReader:
-    """A read-only transaction on the log, for `with`. Raises psycopg.Error where the database does not answer."""
+    """A read-only transaction on the log, for `with`. Raises psycopg.Error if the database does not answer."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
@@ -31,12 +31,12 @@ class AuditReader:
         self._connection.close()
 
     def heads(self) -> dict[str, Head]:
-        """The head of every tenant's log."""
+        """Return the head of every tenant's log."""
         found = self._connection.execute(f"SELECT tenant, size, chain_hash FROM {SCHEMA}.heads")  # noqa: S608 a constant
         return {tenant: Head(size, bytes(chain_hash)) for tenant, size, chain_hash in found}
 
     def cuts(self) -> dict[str, Cut]:
-        """Where each log begins that was cut."""
+        """Return where each log that was cut starts."""
         found = self._connection.execute(
             "SELECT DISTINCT ON (tenant) tenant, size, edge, chain_hash, checkpoint"  # noqa: S608 a constant
             f" FROM {SCHEMA}.cuts ORDER BY tenant, size DESC"
@@ -47,9 +47,9 @@ class AuditReader:
         }
 
     def last_older_than(self, tenant: str, days: int) -> int:
-        """The sequence of a log's last entry that is older than `days`, by the database's clock; 0 where none is."""
+        """Return the sequence of a log's last entry older than `days`, by the database's clock; 0 if there is none."""
         found = self._connection.execute(
-            # Entries of one log are recorded one after the other: the last old one is before the first young one.
+            # Entries of one log are recorded in order: the last old one stands just before the first young one.
             f"SELECT coalesce((SELECT sequence - 1 FROM {SCHEMA}.entries WHERE tenant = %(tenant)s"  # noqa: S608 a constant
             "  AND recorded_at >= now() - make_interval(days => %(days)s) ORDER BY sequence LIMIT 1),"
             f" (SELECT size FROM {SCHEMA}.heads WHERE tenant = %(tenant)s), 0)",
@@ -58,14 +58,14 @@ class AuditReader:
         return int(found[0]) if found else 0
 
     def tenants(self) -> list[str]:
-        """Every tenant that has entries or a head."""
+        """Return every tenant that has entries or a head."""
         found = self._connection.execute(
             f"SELECT tenant FROM {SCHEMA}.heads UNION SELECT DISTINCT tenant FROM {SCHEMA}.entries"  # noqa: S608 constants
         )
         return sorted(tenant for (tenant,) in found)
 
     def rows(self, tenant: str, after: int = 0) -> Iterator[Row]:
-        """The entries behind a position, in order."""
+        """Yield the entries after a position, in order."""
         with self._connection.cursor(name="audit_rows") as cursor:
             cursor.itersize = _AT_A_TIME
             cursor.execute(

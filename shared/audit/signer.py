@@ -1,8 +1,8 @@
-"""Exports checkpoints to where whoever can change the database cannot change them.
+"""Exports checkpoints to a place that administrators of the database cannot change.
 
-The signer keeps, beside what it exports, the right edge of every log's tree: it reads an entry once, and what it has
-signed over stays what it was then. A log that is shorter than what was signed, or no longer goes on from it, is not
-signed again: that is what the signatures are there to find.
+Beside its exports the signer keeps the right edge of every log's tree. So it reads each entry once, and what it has
+signed cannot change any more. A log that is shorter than what was signed, or does not continue it, is not signed again:
+finding that is the purpose of the signatures.
 """
 
 import logging
@@ -29,24 +29,24 @@ _log = logging.getLogger(__name__)
 
 
 class TamperedError(Exception):
-    """A log is not what was signed before. It is said which, and where."""
+    """A log differs from what was signed before; the message says which log, and where."""
 
 
 class Readable(Protocol):
-    """Where entries are read: shared.audit.reader.AuditReader."""
+    """Where entries are read from: shared.audit.reader.AuditReader."""
 
     def heads(self) -> dict[str, Head]:
-        """The head of every tenant's log."""
+        """Return the head of every tenant's log."""
 
     def cuts(self) -> dict[str, Cut]:
-        """Where each log begins that was cut."""
+        """Return where each log that was cut starts."""
 
     def rows(self, tenant: str, after: int = 0) -> Iterator[Row]:
-        """The entries behind a position, in order."""
+        """Return the entries after a position, in order."""
 
 
 class Signed(msgspec.Struct, kw_only=True):
-    """How far a log is signed."""
+    """How much of a log is signed."""
 
     size: int = 0
     edge: list[bytes] = []
@@ -55,7 +55,7 @@ class Signed(msgspec.Struct, kw_only=True):
 
 @dataclass
 class Signer:
-    """Signs the logs of every tenant. `folder`: where to; None writes a JSON line for each to standard output."""
+    """Signs the logs of every tenant. `folder` is the destination; None writes JSON lines to standard output."""
 
     reader: Readable
     key: Ed25519PrivateKey
@@ -66,7 +66,7 @@ class Signer:
     def sign_all(self) -> int:
         """Export a checkpoint of every log that has grown. Returns how many.
 
-        Raises TamperedError, once every other log is signed, where one is not what was signed before.
+        Raises TamperedError if a log differs from what was signed before; every other log is signed first.
         """
         exported, faults = 0, []
         heads, cuts = self.reader.heads(), self.reader.cuts()
@@ -109,7 +109,9 @@ class Signer:
         return True
 
     def _signed_before(self, tenant: str, cut: Cut) -> Signed:
-        """What a signer that keeps nothing between two runs goes on from: the cut, where that was signed itself."""
+        """Return the state to continue from if the signer keeps none between runs: the cut, if that was signed
+        itself.
+        """
         try:
             cut.signed(origin_of(self.prefix, tenant), self.key.public_key())
         except NoteError as error:
@@ -117,7 +119,7 @@ class Signer:
         return Signed(size=cut.size, edge=list(cut.edge), chain_hash=cut.chain_hash)
 
     def _listed(self) -> set[str]:
-        """The tenants whose logs were signed before, by the list that was signed with them."""
+        """Return the tenants whose logs were signed before, from the signed list."""
         if self.folder is None:
             return set()
         try:
@@ -145,7 +147,7 @@ class Signer:
             sys.stdout.write(msgspec.json.encode({"tenant": tenant, "size": size, "checkpoint": note}).decode() + "\n")
             sys.stdout.flush()
             return
-        # A folder a day: after years of minutes, one folder could no longer be listed.
+        # A folder a day: after years of a checkpoint a minute, a single folder could no longer be listed.
         path = self.folder / tenant / datetime.now(UTC).date().isoformat() / f"{size:012}.checkpoint"
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, note.encode())
@@ -159,7 +161,7 @@ class Signer:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that it is the old one or the new one, whatever happens in between."""
+    """Replace a file atomically: after a crash it is the old one or the new one."""
     draft = path.with_suffix(path.suffix + ".draft")
     draft.write_bytes(content)
     draft.replace(path)

@@ -1,4 +1,4 @@
-"""Verifies the logs of all tenants against their chains, their heads and exported checkpoints."""
+"""Verifies the logs of all tenants against their chains, their heads and the exported checkpoints."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -17,29 +17,29 @@ from shared.audit.inventory import FILE, read_inventory
 from shared.audit.note import NoteError
 
 _TOLD_EVERY_S = 0.5
-# A log that began a moment ago waits for the signer's next round. It is told of, and is no finding for so long.
+# A new log waits for the signer's next round. For this long it is mentioned, and is no finding.
 UNSIGNED_FOR_S = 600.0
 
 
 class Verifiable(Protocol):
-    """Where the logs are read: shared.audit.reader.AuditReader."""
+    """Where the logs are read from: shared.audit.reader.AuditReader."""
 
     def heads(self) -> dict[str, Head]:
-        """The head of every tenant's log."""
+        """Return the head of every tenant's log."""
 
     def cuts(self) -> dict[str, Cut]:
-        """Where each log begins that was cut."""
+        """Return where each log that was cut starts."""
 
     def tenants(self) -> list[str]:
-        """Every tenant that has entries or a head."""
+        """Return every tenant that has entries or a head."""
 
     def rows(self, tenant: str, after: int = 0) -> Iterator[Row]:
-        """The entries behind a position, in order."""
+        """Return the entries after a position, in order."""
 
 
 @dataclass
 class Progress:
-    """Tells a person how far it is, on one line that is written over."""
+    """Shows progress to a person, on one line that is overwritten."""
 
     out: TextIO
     logs: int = 0
@@ -49,7 +49,7 @@ class Progress:
     _width: int = 0
 
     def follow(self, tenant: str, rows: Iterable[Row], size: int) -> Iterator[Row]:
-        """The rows, with progress every half second."""
+        """Yield the rows, with progress every half second."""
         self.logs += 1
         for done, row in enumerate(rows, start=1):
             self.entries += 1
@@ -62,7 +62,7 @@ class Progress:
             yield row
 
     def say(self, sentence: str) -> None:
-        """A line that stays."""
+        """Print a line that is not overwritten."""
         self.out.write(("\r" + " " * self._width + "\r" if self._width else "") + sentence + "\n")
         self._width = 0
 
@@ -75,9 +75,9 @@ def verify(
     progress: Progress,
     exports: Path | None = None,
 ) -> Iterator[Finding]:
-    """Everything that is wrong with any log. Raises ValueError where `exported` has no checkpoint of any.
+    """Yield everything that is wrong with any log. Raises ValueError if `exported` has no checkpoints.
 
-    What was cut from a log is looked for in `exports`, where that is given.
+    Entries that were cut from a log are looked for in `exports`, if given.
     """
     checkpoints: dict[str, list[Checkpoint]] = {}
     if exported is not None and key is not None:
@@ -113,7 +113,7 @@ def verify(
 def _read_checkpoints(
     exported: Path, key: Ed25519PublicKey, prefix: str, checkpoints: dict[str, list[Checkpoint]]
 ) -> Iterator[Finding]:
-    """Gather the checkpoints by tenant; what cannot be trusted is a finding."""
+    """Collect the checkpoints by tenant; one that cannot be verified is a finding."""
     for path, note in _notes(exported):
         tenant = note.partition("\n")[0].removeprefix(f"{prefix}/")
         try:
@@ -125,7 +125,10 @@ def _read_checkpoints(
 
 
 def _check_cut(tenant: str, cut: Cut, key: Ed25519PublicKey | None, prefix: str, exported_to: int) -> Iterator[Finding]:
-    """What is wrong with where a log begins. Without a key, whether a checkpoint was signed over it cannot be told."""
+    """Yield what is wrong with the start of a log.
+
+    Without a key, there is no telling whether a checkpoint was signed over it.
+    """
     if exported_to < cut.size:
         yield Finding(tenant, exported_to + 1, cut.size, "cut from the log, and no export of them is there")
     if key is None:
@@ -137,7 +140,7 @@ def _check_cut(tenant: str, cut: Cut, key: Ed25519PublicKey | None, prefix: str,
 
 
 def _is_new(reader: Verifiable, tenant: str) -> bool:
-    """Whether its first entry is so young that the signer need not have come round."""
+    """Return whether the first entry is so young that the signer may not have signed the log yet."""
     first = next(iter(reader.rows(tenant)), None)
     return first is not None and datetime.now(UTC) - first.recorded_at < timedelta(seconds=UNSIGNED_FOR_S)
 

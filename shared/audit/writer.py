@@ -1,8 +1,8 @@
-"""Entries on their way into the log.
+"""Writes audit entries: financial ones at once, all others in batches.
 
-Financial entries are waited for: all that come while one transaction commits share the next one (group commit), so that
-a hundred requests at once cost two commits. Everything else is gathered and written in batches; what happens again and
-again within a window becomes one entry with a count. What is gathered is bounded, whoever sends what.
+Callers wait for financial entries. All that arrive while one transaction commits share the next one (group commit), so
+that a hundred concurrent requests cost two commits. Everything else is buffered and written in batches; repetitions
+within a window become one entry with a count. The buffer is bounded, whatever is sent.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class Appendable(Protocol):
-    """Where entries end up: shared.audit.log.AuditLog."""
+    """Where entries are written to: shared.audit.log.AuditLog."""
 
     async def append(self, entries: dict[str, list[str]]) -> None:
         """Append texts by tenant, durably. Raises Unavailable."""
@@ -37,9 +37,9 @@ class Appendable(Protocol):
 
 @dataclass
 class Window:
-    """Entries gathered for `length_s` seconds, those with the same key as one. At most `keys_max` different ones.
+    """Entries buffered for `length_s` seconds; entries with the same key become one. Holds at most `keys_max` keys.
 
-    What does not fit is counted by tenant, and the count is written: a gap is never silent.
+    Entries that do not fit are counted by tenant, and the count is written: a gap is always visible.
     """
 
     length_s: float
@@ -49,7 +49,7 @@ class Window:
     _ends_at: float = 0.0
 
     def add(self, key: Hashable, entry: Entry) -> None:
-        """Gather an entry. It costs a look-up."""
+        """Buffer an entry. It costs one look-up."""
         known = self._gathered.get(key)
         if known is not None:
             known.count += 1
@@ -61,7 +61,7 @@ class Window:
             self._lose(entry)
 
     def take(self, *, everything: bool = False) -> list[Entry]:
-        """What is to be written now: all of it once the window has ended."""
+        """Return what is to be written now: everything once the window has ended."""
         if not self._gathered or not (everything or time.monotonic() >= self._ends_at):
             return []
         taken = [*self._gathered.values(), *self._lost.values()]
@@ -69,7 +69,7 @@ class Window:
         return taken
 
     def put_back(self, entries: Sequence[Entry]) -> None:
-        """Gather again what could not be written, each for itself."""
+        """Buffer entries again that could not be written, each by itself."""
         for entry in entries:
             self.add(id(entry), entry)
 
@@ -112,11 +112,11 @@ class AuditWriter:
     _task: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def start(self) -> None:
-        """Begin to write."""
+        """Start writing."""
         self._task = asyncio.create_task(self._write_on(), name="audit")
 
     async def stop(self) -> None:
-        """Write what is gathered, and end."""
+        """Write what is buffered, and stop."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -125,7 +125,9 @@ class AuditWriter:
         await self.log.close()
 
     def require(self) -> None:
-        """Raise Unavailable while the log is known not to be writable: nothing is begun that would stay unsaid."""
+        """Raise Unavailable while the log is known not to be writable, before anything is done that it could not
+        record.
+        """
         if self._away:
             AUDIT_REFUSALS.inc()
             raise Unavailable(
@@ -136,7 +138,7 @@ class AuditWriter:
             )
 
     async def write_durably(self, entry: Entry) -> None:
-        """Return once the entry is in the log for good. Raises Unavailable where it may not be."""
+        """Return once the entry is committed. Raises Unavailable if it may not be."""
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, written))
         self._wake.set()
@@ -151,7 +153,7 @@ class AuditWriter:
             ) from error
 
     async def ready(self) -> str | None:
-        """None if the log can be written, as far as is known, else what is missing."""
+        """Return None if the log can be written, as far as is known; else a sentence about what is missing."""
         return "the audit log cannot be written: changes are refused" if self._away else None
 
     async def _write_on(self) -> None:
@@ -178,7 +180,7 @@ class AuditWriter:
         except Unavailable as error:
             self._failed(error, waiting, access, refusals)
         except asyncio.CancelledError:
-            # The process is asked to end: what is gathered is written by `stop`, who waits is told the truth.
+            # The process is stopping: `stop` writes what is buffered, and callers that wait are told so.
             self._failed(
                 Unavailable("the process is ending", reason_code="audit_unavailable"), waiting, access, refusals
             )

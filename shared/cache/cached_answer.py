@@ -1,4 +1,4 @@
-"""An answer that may be given again, and the process's own memory of such answers."""
+"""Answers that may be sent again, and the process's own cache of them."""
 
 import hashlib
 import time
@@ -37,7 +37,7 @@ class CachedAnswer(msgspec.Struct, array_like=True):
 
 
 def strong_etag(body: bytes) -> bytes:
-    """A validator that two answers share only where they are the same, byte for byte."""
+    """Return a validator that two answers share only where they are the same, byte for byte."""
     return b'"' + urlsafe_b64encode(hashlib.blake2b(body, digest_size=15).digest()) + b'"'
 
 
@@ -57,14 +57,14 @@ class LocalAnswers:
         return len(self._answers)
 
     def get(self, key: CacheKey) -> CachedAnswer | None:
-        """The answer, if there is one; whether it is still good is for its reader to see."""
+        """Return the answer, if there is one. The caller decides whether it is still fresh."""
         found = self._answers.get(key)
         if found is not None:
             self._answers.move_to_end(key)
         return found
 
     def put(self, key: CacheKey, answer: CachedAnswer, *, asked_at: float) -> bool:
-        """Keep an answer that was asked for at `asked_at`; not if what it speaks of has been purged since."""
+        """Keep an answer that was requested at `asked_at`, unless one of its tags has been purged since."""
         if self._cleared_at >= asked_at or any(
             self._purged_at.get((key[0], tag), -1.0) >= asked_at for tag in answer.tags
         ):
@@ -79,7 +79,7 @@ class LocalAnswers:
         return key in self._answers
 
     def purge(self, tenant: str, tags: Iterable[str]) -> None:
-        """Forget every answer that speaks of one of these."""
+        """Drop every answer with one of these tags."""
         now = time.monotonic()
         for tag in tags:
             self._purged_at.pop((tenant, tag), None)
@@ -87,11 +87,11 @@ class LocalAnswers:
             for key in list(self._tagged.get((tenant, tag), ())):
                 self._drop(key)
         while len(self._purged_at) > self._entries_max:
-            # Whoever asked before the oldest purge that is forgotten here must not keep its answer either.
+            # A request from before the oldest purge that was forgotten here must not keep its answer either.
             self._cleared_at = max(self._cleared_at, self._purged_at.pop(next(iter(self._purged_at))))
 
     def clear(self) -> None:
-        """Forget everything, and what is being asked for now."""
+        """Drop everything, and any answer that is being fetched now."""
         self._cleared_at = time.monotonic()
         self._answers.clear()
         self._tagged.clear()
@@ -112,5 +112,7 @@ class LocalAnswers:
 
 
 def _size_of(key: CacheKey, answer: CachedAnswer) -> int:
-    """With its key: whoever asks chooses how long the query and the media type are, up to the headers' 32 KiB."""
+    """Return the answer's size with its key: callers choose the length of query and media type, up to the 32 KiB of
+    headers.
+    """
     return answer.size + sum(map(len, key))

@@ -1,11 +1,11 @@
-"""The cache: a read is answered from memory, before the framework has looked at it, where its operation allows that.
+"""The response cache: answers a read before the framework sees it, if its operation allows that.
 
-Never a write, never anything but a 200, and never another caller's: the key holds the tenant, the caller as its token
-and its acting user say, the address, the query and the wanted media type. Authentication, scopes and limits come first,
-so a token that no longer counts gets nothing from here either.
+Only 200 answers to reads are cached, each for one caller: the key holds the tenant, the caller (from the token and the
+acting user), the address, the query and the accepted media type. Authentication, scopes and limits come first, so a
+revoked token gets nothing from the cache either.
 
-An answer ends by time, by an event about what it speaks of, and by a write of the same caller. In front of Redis, which
-all processes share, lies a memory of the process's own; without Redis there is only that one, for a short time.
+An answer ends by time, by an event about one of its tags, and by a write of the same caller. Redis is shared by all
+processes, and each process has a cache of its own before it; without Redis there is only that one, for a short time.
 """
 
 import asyncio
@@ -37,10 +37,10 @@ BODY_KEPT_BYTES_MAX = 262_144
 _ENTRIES_MAX = 4096
 _BYTES_MAX = 33_554_432
 _CALLERS_MAX = 20_000
-# While purges cannot reach this process, or no other process can be told of them.
+# The lifetime of answers while purges cannot reach this process, or it can send none.
 _UNLINKED_KEPT_S = 2.0
 _RELINK_S = 1.0
-# They differ with every request or token of the same caller, and no answer depends on them.
+# They differ with every request or token of the same caller; no answer depends on them.
 _NOT_THE_CALLER = frozenset({"token_id", "issued_at", "own_token", "txn"})
 _HEADERS = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization, Accept")]
 _NOT_KEPT = frozenset({b"cache-control", b"vary", b"age", b"date", b"x-correlation-id"})
@@ -60,28 +60,28 @@ class ResponseCache:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Begin to listen to purges."""
+        """Start listening for purges."""
         self._keep(self._follow_purges())
 
     async def stop(self) -> None:
-        """End listening and renewing, and close the connections."""
+        """Stop listening and refreshing, and close the connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._shared.close()
 
     def key_of(self, scope: Any, policy: CachePolicy, accept: bytes) -> CacheKey:
-        """Under what an answer to this request is kept."""
+        """Return the cache key of a request."""
         principal: Principal = scope["user"]
         caller = _SHARED_BY_ALL if policy.shared else self.caller_of(scope)
         query: bytes = scope["query_string"]
         if b"&" in query:
-            # In the order of the names only: which of two values of one name comes first may mean something.
+            # Sorted by name only: the order of two values of one name may matter.
             query = b"&".join(sorted(query.split(b"&"), key=_name_of))
         return (principal.tenant, caller, scope["path"], query, accept)
 
     def caller_of(self, scope: Any) -> str:
-        """Who asks, on whose behalf: everything that the tokens say but for their own ids."""
+        """Return who asks, and for whom: everything in the tokens except their own ids."""
         acting_user = scope["state"].get("acting_user")
         who = (_said_of(scope["user"]), None if acting_user is None else _said_of(acting_user))
         caller = self._callers.get(who)
@@ -95,9 +95,9 @@ class ResponseCache:
     async def answer(
         self, key: CacheKey, policy: CachePolicy, tags: tuple[str, ...], ask: Callable[[], Any], *, anew: bool
     ) -> CachedAnswer | None:
-        """A good answer, from here or by asking; None where what was asked gave none that can be kept.
+        """Return a fresh answer, cached or fetched; None if the fetched one cannot be cached.
 
-        `ask` answers what can be kept, or None. Of several who want the same, one asks and the others wait for it.
+        `ask` returns an answer that can be cached, or None. Concurrent requests for the same answer share one `ask`.
         """
         under_way = self._flights.get(key)
         if under_way is not None:
@@ -123,22 +123,24 @@ class ResponseCache:
                 flight.set_result(answer)
 
     def renew(self, key: CacheKey, policy: CachePolicy, tags: tuple[str, ...], ask: Callable[[], Any]) -> None:
-        """Fetch a new answer while the old one is given."""
+        """Fetch a new answer while the old one is sent."""
         if key not in self._flights:
             self._keep(self._renew(key, policy, tags, ask))
 
     async def forget_caller(self, scope: Any) -> None:
-        """After a write: whoever wrote sees what it wrote."""
+        """Drop the caller's answers after a write, so that callers see what they wrote."""
         principal: Principal = scope["user"]
         await self.purge(principal.tenant, [_caller_tag(self.caller_of(scope))])
 
     async def purge(self, tenant: str, tags: list[str]) -> None:
-        """End every answer that speaks of one of these, in all processes."""
+        """Drop every answer with one of these tags, in all processes."""
         self._end_here(tenant, tags)
         await self._shared.purge(tenant, tags)
 
     def _end_here(self, tenant: str, tags: Iterable[str]) -> None:
-        """Nor does anyone who asks from now on wait for what was asked before: that may be the old answer."""
+        """Drop the answers here, and detach fetches under way: later callers must not wait for what may be the old
+        answer.
+        """
         ended = list(tags)
         self.local.purge(tenant, ended)
         for key, (_, speaks_of) in list(self._flights.items()):
@@ -166,7 +168,7 @@ class ResponseCache:
         answer.tag_versions = versions
         kept_s = asked_at + policy.fresh_s + policy.stale_s - monotonic()
         if kept_s > 0:
-            self._keep(self._shared.put(key, answer, kept_s))  # nobody has to wait for it
+            self._keep(self._shared.put(key, answer, kept_s))  # in the background
 
     async def _renew(self, key: CacheKey, policy: CachePolicy, tags: tuple[str, ...], ask: Callable[[], Any]) -> None:
         try:
@@ -175,14 +177,14 @@ class ResponseCache:
             _log.exception("an answer could not be renewed")
 
     async def _follow_purges(self) -> None:
-        """Listen for ever. What was kept while nobody told us of purges is not to be trusted."""
+        """Follow purges forever. After a time without them, distrust what was cached meanwhile."""
         while True:
             with contextlib.suppress(Unavailable):
                 await self._shared.follow_purges(self._link, self._end_here)
             if self._linked:
                 self._linked = False
                 self.local.clear()
-                _log.warning("Redis tells of no purges: answers are kept for %g s", _UNLINKED_KEPT_S)
+                _log.warning("Redis sends no purges: answers are kept for %g s", _UNLINKED_KEPT_S)
             await asyncio.sleep(_RELINK_S)
 
     def _link(self) -> None:
@@ -201,7 +203,7 @@ def open_cache(redis_url: str, tier: str) -> ResponseCache:
 
 
 def cache_reads(cache: ResponseCache) -> Middleware:
-    """Inbound policy: answer reads from the cache, or with 304 where the caller has the answer already."""
+    """Inbound policy: answer reads from the cache, or with 304 if the caller has the current answer."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -250,11 +252,11 @@ async def _answer_read(
     tags = (*policy.tags_of(scope["state"]["path_params"]), _caller_tag(key[1]))
     answer = await cache.answer(key, policy, tags, ask, anew=anew)
     if answer is None and not asked:
-        # Another's request for the same failed: it has been told why, this one has to see for itself.
+        # The shared request failed for its own caller; this one tries by itself.
         answer = await ask()
     (_MISS if asked else _SHARED).inc()
     if answer is not None:
-        # What has just been made has no age yet.
+        # A new answer has no age yet.
         await _send(send, answer, known, [] if asked else [(b"age", b"%d" % answer.age_s(monotonic()))])
 
 
@@ -268,7 +270,7 @@ async def _answer_write(cache: ResponseCache, app: ASGIApp, scope: Any, receive:
 
 
 def _wishes(scope: Any) -> tuple[bytes, bytes, bool]:
-    """The wanted media type, the validators the caller knows, and whether it wants a new answer."""
+    """Return the accepted media type, the validators that the caller has, and whether it wants a new answer."""
     accept, known, anew = b"", b"", False
     for name, value in scope["headers"]:
         if name == b"accept":
@@ -281,10 +283,10 @@ def _wishes(scope: Any) -> tuple[bytes, bytes, bool]:
 
 
 async def _ask(app: ASGIApp, scope: Any, receive: Receive, send: Send) -> CachedAnswer | None:
-    """The 200 answer of what lies behind, if it may be kept.
+    """Return the handler's answer if it is a 200 that may be cached.
 
-    Any other is sent on, and None returned: one that is not a success, is too large, or says `no-store` since it was
-    given without a part that is missing just now.
+    Any other answer is sent on, and None returned: one that is no success, is too large, or says `no-store` because a
+    part of it is missing.
     """
     start: Any = None
     body = bytearray()
@@ -331,7 +333,7 @@ async def _send(send: Send, answer: CachedAnswer, known: bytes, age: list[tuple[
 
 
 def _is_known(etag: bytes, known: bytes) -> bool:
-    """Whether If-None-Match names this validator (RFC 9110, 13.1.2: compared weakly)."""
+    """Return whether If-None-Match names this validator (RFC 9110, 13.1.2: compared weakly)."""
     return known.strip() == b"*" or any(each.strip().removeprefix(b"W/") == etag for each in known.split(b","))
 
 
@@ -344,7 +346,7 @@ def _name_of(pair: Any) -> Any:
 
 
 def _said_of(part: Any) -> Any:
-    """What a principal or an acting user says of who it is: every field, also one that is added one day."""
+    """Return the identity that a principal or an acting user states: all fields, including future ones."""
     kind: Any = type(part)
     return _getter_of(kind)(part)
 

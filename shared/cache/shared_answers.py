@@ -1,8 +1,8 @@
-"""Answers that all processes of a tier share, in Redis, and what ends them.
+"""Answers in Redis that all processes of a tier share, and the purges that end them.
 
-Each tag has a version in Redis, which a purge raises. An answer is kept with the versions that held before it was asked
-for, and counts only while they still do: so an answer that was under way when its subject changed is never given again,
-in any process, and nothing has to be found and deleted.
+Each tag has a version in Redis, which a purge raises. An answer is stored with the versions from before it was fetched,
+and counts only while they are current. So an answer that was being fetched when its subject changed is never sent
+again, in any process, and nothing has to be found and deleted.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _decode_purge = msgspec.msgpack.Decoder(tuple[str, list[str]]).decode
 
 
 class SharedAnswers:
-    """The shared answers of one tier. While Redis is away there are none, and nobody waits for it."""
+    """The shared answers of one tier. While Redis is down there are none, and nobody waits for it."""
 
     def __init__(self, redis: RedisCache, tier: str) -> None:
         self._redis = redis
@@ -36,9 +36,9 @@ class SharedAnswers:
     async def get(
         self, key: CacheKey, tags: Sequence[str], policy: CachePolicy
     ) -> tuple[CachedAnswer | None, list[bytes | None] | None]:
-        """The answer, and the versions of its tags now: to be kept with the answer that is asked for instead.
+        """Return the answer and the current versions of its tags, which a newly fetched answer is stored with.
 
-        The versions are None where Redis is away: such an answer is not to be shared.
+        The versions are None while Redis is down: such an answer must not be shared.
         """
         asked_at = time.monotonic()
         if asked_at < max(self._redis_from, self._believed_from):
@@ -53,14 +53,14 @@ class SharedAnswers:
         answer = self._read(stored)
         if answer is None or answer.tags != tuple(tags) or answer.tag_versions != versions:
             return None, versions
-        # By the time that Redis will keep it, which needs no two clocks to agree.
+        # By the remaining lifetime in Redis, so that no two clocks have to agree.
         answer.stale_until = asked_at + left_ms / 1000
         answer.fresh_until = answer.stale_until - policy.stale_s
         answer.made_at = answer.fresh_until - policy.fresh_s
         return answer, versions
 
     async def put(self, key: CacheKey, answer: CachedAnswer, kept_s: float) -> None:
-        """Share an answer. Does nothing while Redis is away."""
+        """Share an answer. Does nothing while Redis is down."""
         if time.monotonic() < self._redis_from:
             return
         try:
@@ -69,9 +69,9 @@ class SharedAnswers:
             self._give_up(away)
 
     async def purge(self, tenant: str, tags: Sequence[str]) -> None:
-        """End every answer that speaks of one of these, in all processes of all tiers.
+        """End every answer with one of these tags, in all processes of all tiers.
 
-        Where Redis cannot be told, this process takes nothing from it until all that it may hold now has ended.
+        If Redis cannot be reached, this process ignores it until everything it may hold now has expired.
         """
         if time.monotonic() >= self._redis_from:
             try:
@@ -83,7 +83,9 @@ class SharedAnswers:
         self._believed_from = time.monotonic() + KEPT_MAX_S
 
     async def follow_purges(self, linked: Callable[[], None], purged: Callable[[str, Iterable[str]], None]) -> None:
-        """Tell of every purge until the connection is lost: then raise Unavailable. `linked`: from now on they come."""
+        """Report every purge until the connection is lost, then raise Unavailable. `linked` is called once purges
+        arrive.
+        """
         async for notice in self._redis.listen(PURGES):
             if notice is None:
                 linked()
@@ -102,7 +104,7 @@ class SharedAnswers:
     def _read(self, stored: bytes | None) -> CachedAnswer | None:
         try:
             return _decode(stored) if stored is not None else None
-        except (msgspec.DecodeError, UnicodeDecodeError):  # of another release of ours
+        except (msgspec.DecodeError, UnicodeDecodeError):  # written by another release
             return None
 
     def _entry(self, key: CacheKey) -> str:

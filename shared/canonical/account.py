@@ -40,24 +40,24 @@ class Account(Canonical, frozen=True, kw_only=True):
 
 
 class RecordAccess(Canonical, frozen=True, kw_only=True):
-    """What a user of the CRM may do with a record. A record that does not exist may be neither read nor edited."""
+    """What a user of the CRM may do with a record. Both are false for a record that does not exist."""
 
     readable: bool
     editable: bool
 
 
 UNTAXED = "UNTAXED"
-"""The tax code of a sale that bears no tax at all, not even one of 0 %."""
+"""The tax code of a sale without any tax, not even one of 0 %."""
 CustomerMatch = Literal["strict", "name_and_postal_code"]
 
 
 class CustomerDraft(Canonical, frozen=True, kw_only=True):
     """What an ERP or a billing platform needs to know of an account to book it as a customer.
 
-    The CRM masters name, address, e-mail and the tax id as the customer states it. `known_vendor_id` is what the
-    cross-reference says the account is there, `earlier_vendor_id` what it said before customers were kept by currency.
-    `new_as`: a person has decided that the account is none of the customers that look like it; this names the decision.
-    `match` is how alike those have to be. `home_currency` is the legal entity's own. `tax_exempt` is the ERP's word.
+    The CRM masters name, address, e-mail and the tax id as the customer states it. `known_vendor_id` is the account's
+    customer according to the cross reference, `earlier_vendor_id` the one from before customers were kept by currency.
+    `new_as` names a person's decision that the account is none of the similar customers. `match` is how similar those
+    have to be. `home_currency` is the legal entity's own. `tax_exempt` is what the ERP says.
     """
 
     account_id: RecordId
@@ -66,7 +66,7 @@ class CustomerDraft(Canonical, frozen=True, kw_only=True):
     currency: CurrencyCode
     vat_id: ShortText | None = None
     email: ShortText | None = None
-    """Where invoices are mailed to: the bill-to contact's."""
+    """The e-mail address for invoices: the bill-to contact's."""
     known_vendor_id: RecordId | None = None
     earlier_vendor_id: RecordId | None = None
     new_as: RecordId | None = None
@@ -76,10 +76,10 @@ class CustomerDraft(Canonical, frozen=True, kw_only=True):
 
 
 class CustomerTax(Canonical, frozen=True, kw_only=True):
-    """What an ERP taxes a customer with where its goods go to: its taxes' names, and their rates in all.
+    """The ERP's taxes for a customer at its delivery address: their names, and their combined rates.
 
-    `rule` is what the ERP calls its reason. Without `codes` nothing is taxed. `instead_of` names the taxes that it
-    takes the place of; where it names none, it takes the place of every one.
+    `rule` is the name of the ERP's reason. Without `codes` nothing is taxed. `instead_of` names the taxes that it
+    replaces; an empty list replaces all of them.
     """
 
     rule: ShortText
@@ -89,9 +89,9 @@ class CustomerTax(Canonical, frozen=True, kw_only=True):
 
 
 class Customer(Canonical, frozen=True, kw_only=True):
-    """An account as an ERP's legal entity books it. `blocked`: the ERP has taken the customer out of use.
+    """An account as an ERP's legal entity books it. `blocked`: the customer is deactivated in the ERP.
 
-    `tax` is None where the ERP leaves the taxes to the order.
+    `tax` is None if the ERP leaves taxes to the order.
     """
 
     account_id: RecordId
@@ -104,10 +104,10 @@ class Customer(Canonical, frozen=True, kw_only=True):
 
 
 class CustomerEntry(Canonical, frozen=True, kw_only=True):
-    """A customer of an ERP or of billing as a person would recognise it.
+    """A customer of an ERP or of billing, described so that a person recognises it.
 
-    `matched_by` says what it has in common with the account that it was looked for. `account_ids` are the accounts
-    whose ids the record carries.
+    `matched_by` says what it has in common with the account. `account_ids` are the accounts whose ids the record
+    carries.
     """
 
     vendor_id: RecordId
@@ -137,9 +137,9 @@ class CreditDecision(StrEnum):
 
 
 class CreditStatus(Canonical, frozen=True, kw_only=True):
-    """What a customer may still owe. Without a `limit` the ERP sets none.
+    """A customer's credit. Without a `limit` the ERP sets none.
 
-    `decision` is about the amount asked for: whether it fits under the limit beside the exposure.
+    `decision` says whether the requested amount fits under the limit, together with the exposure.
     """
 
     account_id: RecordId

@@ -1,4 +1,6 @@
-"""Connections: which vendor serves which tenant and legal entity, as far as other tiers have to know."""
+"""Connections: which vendor serves which tenant and legal entity, without the settings that other tiers need not
+know.
+"""
 
 from typing import Annotated, Literal
 
@@ -19,6 +21,6 @@ class ConnectionSummary(Canonical, frozen=True, kw_only=True):
 
 
 class Connections(msgspec.Struct, frozen=True, kw_only=True):
-    """The connections that the caller may know of."""
+    """The connections that the caller may see."""
 
     connections: list[ConnectionSummary]

@@ -17,7 +17,7 @@ class InvoiceSource(StrEnum):
 
 
 class InvoiceStatus(StrEnum):
-    """Where a claim is."""
+    """The status of a claim."""
 
     draft = "draft"
     open = "open"
@@ -43,7 +43,7 @@ class Invoice(Canonical, frozen=True, kw_only=True):
 class InvoicePage(Canonical, frozen=True, kw_only=True):
     """Some invoices, newest first; `next_cursor` asks for those after them.
 
-    `not_shown` counts those among them that the vendor holds in a way that is not understood here.
+    `not_shown` counts invoices on the page that the vendor holds in a form that Quoteway cannot read.
     """
 
     invoices: list[Invoice]

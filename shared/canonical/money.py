@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from shared.canonical.wire import DECIMAL_PATTERN, Canonical, CurrencyCode, DecimalText
 
 # Every active code of ISO 4217 whose minor unit is not two digits (list one of its maintenance agency, SIX). Some have
-# changed: UGX had two digits, and CLF none. A vendor that counts otherwise has a table of its own, in its adapter.
+# changed: UGX had two digits, and CLF none. A vendor that differs has a table of its own, in its adapter.
 _ISO_4217_DIGITS = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     3: "BHD IQD JOD KWD LYD OMR TND",
@@ -26,12 +26,12 @@ class MoneyError(ValueError):
 
 
 def minor_units(currency: str) -> int:
-    """Digits after the decimal point in which `currency` is paid (ISO 4217)."""
+    """Return the number of decimals of `currency` (ISO 4217)."""
     return _MINOR_UNITS.get(currency, 2)
 
 
 def round_money(value: Decimal, currency: str) -> Decimal:
-    """`value` rounded half up to what can be paid in `currency`. Raises MoneyError where it is far too large."""
+    """Return `value` rounded half up to the minor unit of `currency`. Raises MoneyError if it is far too large."""
     try:
         rounded = value.quantize(Decimal(1).scaleb(-minor_units(currency)), rounding=ROUND_HALF_UP)
     except InvalidOperation as error:
@@ -42,15 +42,15 @@ def round_money(value: Decimal, currency: str) -> Decimal:
 class Money(Canonical, frozen=True, kw_only=True):
     """An amount of one currency. Finite, at most 12 digits before the point and 6 after it.
 
-    Raises MoneyError where the text is not such a number.
+    Raises MoneyError for a text that is no such number.
     """
 
     amount: DecimalText
     currency: CurrencyCode
 
     def __post_init__(self) -> None:
-        # The pattern is checked when decoding; this also guards amounts made in code, which the next tier would refuse,
-        # and a trailing newline, which `$` lets through.
+        # The pattern is checked when decoding. This also checks amounts made in code, which the next tier would refuse,
+        # and a trailing newline, which `$` accepts.
         if not _AMOUNT.fullmatch(self.amount):
             raise MoneyError(
                 f"{self.amount[:40]!r} is not a decimal amount with at most 12 digits before and 6 after the point"
@@ -58,12 +58,12 @@ class Money(Canonical, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, value: Decimal, currency: str) -> "Money":
-        """`value`, rounded to what can be paid in `currency`."""
+        """Return `value` as money, rounded to the minor unit of `currency`."""
         return cls(amount=f"{round_money(value, currency):f}", currency=currency)
 
     @classmethod
     def exact(cls, value: Decimal, currency: str) -> "Money":
-        """`value` as it is: for unit prices, which may be finer than the currency's smallest coin."""
+        """Return `value` as it is: for unit prices, which may be finer than the minor unit."""
         return cls(amount=f"{value or abs(value):f}", currency=currency)
 
     @property

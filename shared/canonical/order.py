@@ -1,4 +1,4 @@
-"""Orders: the accepted quote, and what an ERP holds of it."""
+"""Orders: the accepted quote, and the ERP's record of it."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -22,7 +22,7 @@ from shared.canonical.wire import (
 
 
 class OrderStatus(StrEnum):
-    """Where an order is. The last four are final, but for `parked`, which waits for a person."""
+    """The status of an order. The last four are final, except `parked`, which waits for a person."""
 
     received = "received"
     validating = "validating"
@@ -36,7 +36,7 @@ class OrderStatus(StrEnum):
 
 
 class ErpOrderState(StrEnum):
-    """Where the ERP's order is, in no ERP's own words. `absent`: the ERP holds none under that external id."""
+    """The state of the ERP's order, in neutral words. `absent`: the ERP has none under that external id."""
 
     draft = "draft"
     quoted = "quoted"
@@ -48,9 +48,9 @@ class ErpOrderState(StrEnum):
 class ErpOrderLine(Canonical, frozen=True, kw_only=True):
     """A one-off line: what the ERP will invoice, before tax.
 
-    `net_amount` is what the customer accepted for it. The ERP adapter sends prices that come to exactly that, so
+    `net_amount` is what the customer accepted. The ERP adapter sends prices that add up to exactly that, so
     `net_unit_price` is only what was quoted. Without `net_amount` the line costs quantity times price, rounded half up.
-    `line_id` is the quote's; the ERP's lines carry it, since one line may be split in two there.
+    `line_id` is the quote's; the ERP's lines carry it, since the ERP may split one line in two.
     """
 
     sku: Sku
@@ -62,7 +62,7 @@ class ErpOrderLine(Canonical, frozen=True, kw_only=True):
 
     @property
     def net(self) -> Money:
-        """What the line costs before tax."""
+        """Return the line's amount before tax."""
         if self.net_amount is not None:
             return self.net_amount
         price = self.net_unit_price
@@ -70,19 +70,19 @@ class ErpOrderLine(Canonical, frozen=True, kw_only=True):
 
 
 class ErpOrderDraft(Canonical, frozen=True, kw_only=True):
-    """An order to be booked. `tax_code` is the jurisdiction whose tax every line bears.
+    """An order to be booked. `tax_code` is the jurisdiction whose tax applies to every line.
 
-    `expected_tax` and `expected_total` are what Quoteway reckons. An ERP that comes to another net amount has not
-    booked this order; its tax may differ by rounding, and then it is the ERP's that counts. `payment_terms` is the name
-    of a term in the ERP; without it the customer's own hold. `requested_on` is when the goods are to be sent, and
-    before which nothing is invoiced. `rounding_sku` is the product that takes what prices cannot express.
+    `expected_tax` and `expected_total` are Quoteway's own calculation. An ERP with another net amount has not booked
+    this order; its tax may differ by rounding, and then the ERP's counts. `payment_terms` is the name of a term in the
+    ERP; without it the customer's own apply. `requested_on` is the day to ship, and the first day to invoice.
+    `rounding_sku` is the product for the remainder that prices cannot express.
     """
 
     account_id: RecordId
     customer_vendor_id: RecordId
     currency: CurrencyCode
     tax_code: ShortText
-    # 500 of the quote's, and shipping.
+    # the quote's 500, and shipping
     lines: Annotated[list[ErpOrderLine], Meta(min_length=1, max_length=501)]
     expected_tax: Money
     expected_total: Money
@@ -95,7 +95,7 @@ class ErpOrderDraft(Canonical, frozen=True, kw_only=True):
 
 
 class BookedLine(Canonical, frozen=True, kw_only=True):
-    """What a vendor holds of one ordered line, all parts of it together, before tax."""
+    """A vendor's record of one ordered line before tax, all of its parts together."""
 
     line_id: RecordId
     net_amount: Money
@@ -104,9 +104,9 @@ class BookedLine(Canonical, frozen=True, kw_only=True):
 class ErpOrder(Canonical, frozen=True, kw_only=True):
     """An order as the ERP holds it, read back from the ERP after every change.
 
-    `line_count` counts the ordered lines, and `lines` has what each of them comes to; a line that the ERP holds in two
-    parts counts once. `cancelled_vendor_ids` are the orders that the call cancelled: several, where late requests had
-    made more than one.
+    `line_count` counts the ordered lines, and `lines` has the amount of each; a line that the ERP has split counts
+    once. `cancelled_vendor_ids` are the orders that the call cancelled: more than one if late requests had created
+    duplicates.
     """
 
     external_id: RecordId
@@ -122,9 +122,9 @@ class ErpOrder(Canonical, frozen=True, kw_only=True):
 
 
 class ReportedOrderStatus(Canonical, frozen=True, kw_only=True):
-    """What the CRM is told of an order. `version` only grows: an older report never overwrites a newer one.
+    """An order's status as reported to the CRM. An older `version` never overwrites a newer one.
 
-    Account and currency are not known where the quote could not be used.
+    Account and currency are unknown if the quote could not be used.
     """
 
     quote_id: RecordId
@@ -140,7 +140,7 @@ class ReportedOrderStatus(Canonical, frozen=True, kw_only=True):
 
 
 class OrderStatusReport(Canonical, frozen=True, kw_only=True):
-    """The CRM's record of an order, after a report. `applied` is false where the CRM already held a newer version."""
+    """The CRM's record of an order after a report. `applied` is false if the CRM already had a newer version."""
 
     order_id: RecordId
     vendor_id: RecordId

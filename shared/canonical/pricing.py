@@ -11,10 +11,10 @@ from shared.canonical.wire import Canonical, CurrencyCode, LegalEntityCode, Perc
 
 
 class ListPrice(Canonical, frozen=True, kw_only=True):
-    """A product's price in each system; a price is absent where that system does not sell the product.
+    """A product's price in each system; None for a system that does not sell the product.
 
-    `quantity_digits` is how many digits a quantity has behind the point in the ERP's unit of the product; absent where
-    the ERP sets no limit or does not sell it.
+    `quantity_digits` is the number of decimals that the ERP's unit allows in a quantity; None if it sets no limit or
+    does not sell the product.
     """
 
     sku: Sku
@@ -25,16 +25,16 @@ class ListPrice(Canonical, frozen=True, kw_only=True):
 
 
 class PriceList(Canonical, frozen=True, kw_only=True):
-    """The prices asked for, in the order they were asked for.
+    """The prices, in the order in which they were asked for.
 
-    A product that billing sells by the month and by the year is there twice, once for each.
+    A product that billing sells by the month and by the year appears twice.
     """
 
     currency: CurrencyCode
     prices: list[ListPrice]
 
     def price_for(self, sku: str, recurrence: Recurrence) -> ListPrice | None:
-        """The prices that a line of that product and recurrence is held against; None where the list has none."""
+        """Return the prices to compare a line of that product and recurrence with; None if the list has none."""
         listed = [price for price in self.prices if price.sku == sku]
         if recurrence is Recurrence.none:
             fitting = [price for price in listed if price.erp is not None]
@@ -44,7 +44,7 @@ class PriceList(Canonical, frozen=True, kw_only=True):
 
 
 class TaxedLine(Canonical, frozen=True, kw_only=True):
-    """A line's net amount and, in an answer, its tax, rounded per line."""
+    """A line's net amount; in an answer also its tax, rounded per line."""
 
     line_id: RecordId
     net: Money
@@ -52,7 +52,7 @@ class TaxedLine(Canonical, frozen=True, kw_only=True):
 
 
 class TaxRequest(Canonical, frozen=True, kw_only=True):
-    """What tax `legal_entity` owes when it sells these lines to a buyer at that address."""
+    """A request for the tax that `legal_entity` owes when it sells these lines to a buyer at that address."""
 
     legal_entity: LegalEntityCode
     buyer: Address
@@ -62,7 +62,7 @@ class TaxRequest(Canonical, frozen=True, kw_only=True):
 
 
 class TaxCalculation(Canonical, frozen=True, kw_only=True):
-    """The tax of each line, and the jurisdiction it is owed in."""
+    """The tax of each line, and the jurisdiction that it is owed in."""
 
     tax_code: ShortText
     jurisdiction: ShortText

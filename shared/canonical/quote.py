@@ -25,7 +25,7 @@ _DIGITS = 50
 
 
 class QuoteStatus(StrEnum):
-    """Only an accepted quote can be ordered."""
+    """The status of a quote. Only an accepted one can be ordered."""
 
     draft = "draft"
     presented = "presented"
@@ -42,7 +42,7 @@ class Recurrence(StrEnum):
 
 
 class QuoteKind(StrEnum):
-    """What a quote is about: a new contract, a change to one, or a further term of one."""
+    """The purpose of a quote: a new contract, a change to one, or a further term of one."""
 
     new = "new"
     amendment = "amendment"
@@ -50,7 +50,7 @@ class QuoteKind(StrEnum):
 
 
 class BillingFrequency(StrEnum):
-    """How often recurring lines are invoiced, which need not be how often their price is stated."""
+    """How often recurring lines are invoiced. Their prices may be stated for another period."""
 
     month = "month"
     quarter = "quarter"
@@ -58,7 +58,7 @@ class BillingFrequency(StrEnum):
 
 
 class Contact(Canonical, frozen=True, kw_only=True):
-    """A person that a quote names: whom the invoice, or the goods, go to."""
+    """A person named in a quote: the recipient of the invoice or of the goods."""
 
     name: ShortText | None = None
     email: ShortText | None = None
@@ -68,10 +68,10 @@ class Contact(Canonical, frozen=True, kw_only=True):
 class QuoteLine(Canonical, frozen=True, kw_only=True):
     """One product on a quote, at the price the customer was offered.
 
-    `total` is what the customer accepted for the line, before tax; None where the CRM keeps no total for a line.
-    `start_date` is when it is delivered or begins (RFC 3339 full date), where that differs from the quote's.
-    `usage` lines are charged for what is used, at `unit_price` a unit. A recurring line `in_arrears` is charged after
-    each period, others before. `changed_at` is when the line was last written.
+    `total` is what the customer accepted for the line, before tax; None if the CRM stores no total. `start_date` is the
+    day of delivery or start (RFC 3339 full date), if it differs from the quote's. `usage` lines are charged by
+    consumption, at `unit_price` a unit. A recurring line `in_arrears` is charged after each period, others before.
+    `changed_at` is when the line was last written.
     """
 
     line_id: RecordId
@@ -90,16 +90,19 @@ class QuoteLine(Canonical, frozen=True, kw_only=True):
 
     @property
     def net_amount(self) -> Money:
-        """What the customer accepted for the line, before tax: its total; else the product, rounded once, half up."""
+        """Return what the customer accepted for the line, before tax: its total, else the product rounded once, half
+        up.
+        """
         if self.total is not None:
             return self.total
         return Money.of(self._product, self.unit_price.currency)
 
     @property
     def net_unit_price(self) -> Money:
-        """The unit price after the discount, to four digits after the point, to be shown and held against a list.
+        """Return the unit price after the discount, with four decimals, for display and for comparison with a list.
 
-        Where the accepted total is another than quantity times price, and not by rounding, it is the total's share.
+        If the accepted total differs from quantity times price by more than rounding, this is the total's share per
+        unit.
         """
         quantity, price, currency = Decimal(self.quantity), self._exact_unit_price, self.unit_price.currency
         if quantity and abs(self.net_amount.value - self._product) > Decimal(1).scaleb(-minor_units(currency)):
@@ -120,9 +123,9 @@ class QuoteLine(Canonical, frozen=True, kw_only=True):
 class Quote(Canonical, frozen=True, kw_only=True):
     """An offer, in one currency, from one legal entity to one account, at one revision.
 
-    `grand_total` is what the customer accepted for everything; `shipping` and `tax` are the parts of it beside the
-    lines. Each is None where the CRM keeps none. Dates are RFC 3339 full dates, times RFC 3339 UTC. `term_months` is
-    how long recurring lines run at least. `invoice_owner_id` is the account that is invoiced, where it is another one.
+    `grand_total` is what the customer accepted for everything; `shipping` and `tax` are its parts beside the lines.
+    Each is None if the CRM stores none. Dates are RFC 3339 full dates, times RFC 3339 UTC. `term_months` is the minimum
+    term of recurring lines. `invoice_owner_id` is the account that is invoiced, if it is another one.
     """
 
     quote_id: RecordId
@@ -149,9 +152,9 @@ class Quote(Canonical, frozen=True, kw_only=True):
     expires_on: BusinessDate | None = None
 
     def one_off_lines(self) -> list[QuoteLine]:
-        """The lines the ERP invoices."""
+        """Return the lines the ERP invoices."""
         return [line for line in self.lines if line.recurrence is Recurrence.none]
 
     def recurring_lines(self, recurrence: Recurrence) -> list[QuoteLine]:
-        """The lines billing charges every `recurrence`."""
+        """Return the lines billing charges every `recurrence`."""
         return [line for line in self.lines if line.recurrence is recurrence]

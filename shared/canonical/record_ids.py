@@ -1,7 +1,7 @@
-"""Salesforce record ids in every way in which systems have written them down.
+"""Salesforce record ids in every spelling that systems store them in.
 
-An id has 15 case-sensitive characters. The form with 18 adds three that say which of the 15 are capitals, and which
-people and spreadsheets write in either case. A record that was linked under one spelling is found under the others.
+An id has 15 case-sensitive characters. The form with 18 adds three that say which of the 15 are capitals; people and
+spreadsheets write those three in either case. A record that was linked under one spelling is found under the others.
 Source: Salesforce's knowledge article on converting 15-character ids to 18-character ids.
 """
 
@@ -13,7 +13,10 @@ _SHORT, _LONG, _GROUP = 15, 18, 5
 
 
 def spellings(record_id: str) -> list[str]:
-    """Every spelling of the id, the one that Salesforce itself shows first. Another system's id has only its own."""
+    """Return every spelling of the id, Salesforce's own first.
+
+    An id that is not Salesforce's has one spelling.
+    """
     if len(record_id) not in {_SHORT, _LONG} or not record_id.isascii() or not record_id.isalnum():
         return [record_id]
     short = record_id[:_SHORT]
@@ -23,12 +26,12 @@ def spellings(record_id: str) -> list[str]:
 
 
 def canonical_spelling(record_id: str) -> str:
-    """The id as Salesforce shows it: 18 characters, the last three in capitals."""
+    """Return the id as Salesforce shows it: 18 characters, the last three in capitals."""
     return spellings(record_id)[0]
 
 
 def checksum(short_id: str) -> str:
-    """The three characters that a 15-character id is followed by."""
+    """Return the three characters that follow a 15-character id."""
     groups = (short_id[begin : begin + _GROUP] for begin in range(0, _SHORT, _GROUP))
     return "".join(
         _SUFFIX[sum(1 << place for place, letter in enumerate(group) if letter.isupper())] for group in groups

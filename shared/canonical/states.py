@@ -1,9 +1,9 @@
-"""States and provinces by ISO 3166-2, of the countries whose addresses or taxes need one, with their spellings.
+"""States and provinces by ISO 3166-2 with their spellings, of the countries whose addresses or taxes need one.
 
 The countries are those for which Salesforce's own picklist has states ("Standard Countries and Territories for Address
-Picklists"). The codes are the present ones of ISO 3166-2, compared with those of the iso-codes project in 2026; the
-names are the English and the local ones. Behind them stand former codes, and those of Salesforce's picklist where it
-has other ones: what an org says is understood, and what goes on is ISO's.
+Picklists"). The codes are the current ones of ISO 3166-2, compared with the iso-codes project in 2026; the names are
+the English and the local ones, followed by former codes and by those of Salesforce's picklist that differ. Every
+spelling is understood; the ISO code is passed on.
 """
 
 import unicodedata
@@ -87,18 +87,18 @@ AS American Samoa|VI Virgin Islands;US Virgin Islands|MP Northern Mariana Island
 AA Armed Forces Americas|AE Armed Forces Europe|AP Armed Forces Pacific
 """,
 }
-"""By country: code, names and other codes. The military post of the United States (AA, AE, AP) is none of ISO's."""
+"""By country: code, names and other codes. AA, AE and AP, the United States' military post, are not in ISO 3166-2."""
 
 
 def spelled(text: str) -> str:
-    """As places are compared: without accents, capitals, dots and doubled blanks."""
+    """Return a place name as it is compared: without accents, capitals, dots and doubled spaces."""
     plain = unicodedata.normalize("NFKD", text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'"))
     plain = "".join(each for each in plain if not unicodedata.combining(each) and each != ".")
     return " ".join(plain.casefold().split())
 
 
 def codes_by_name(text: str) -> dict[str, str]:
-    """A table of codes and names, as the ones here and in `system_api.crm.salesforce.places`, by every spelling."""
+    """Return the codes of a table like those here and in `system_api.crm.salesforce.places`, by every spelling."""
     codes: dict[str, str] = {}
     for entry in text.replace("\n", "|").split("|"):
         code, _, names = entry.strip().partition(" ")
@@ -111,7 +111,8 @@ COUNTRIES_WITH_STATES = frozenset(_CODES)
 
 
 def state_code(country: str, text: str) -> str | None:
-    """The ISO 3166-2 code, without its country, of a state's name or code; None where the country has none such.
+    """Return the ISO 3166-2 code, without its country, of a state's name or code; None if the country has no such
+    state.
 
     The code may have its country in front (US-CA).
     """

@@ -17,7 +17,7 @@ SUBSCRIPTION_ITEMS_MAX = 20
 
 
 class SubscriptionStatus(StrEnum):
-    """Where a subscription is. `absent`: billing holds none under that external id."""
+    """The status of a subscription. `absent`: billing has none under that external id."""
 
     active = "active"
     trialing = "trialing"
@@ -28,16 +28,16 @@ class SubscriptionStatus(StrEnum):
 
 
 class Collection(StrEnum):
-    """How an invoice is paid: the customer is sent it, or billing charges the customer's payment method."""
+    """How an invoice is paid: it is sent to the customer, or billing charges the customer's payment method."""
 
     send_invoice = "send_invoice"
     charge_automatically = "charge_automatically"
 
 
 class BillingCustomer(Canonical, frozen=True, kw_only=True):
-    """An account as billing charges it, in one currency. `tax_exempt`: billing charges it no tax, whatever its rate.
+    """An account as billing charges it, in one currency. `tax_exempt`: billing charges it no tax at all.
 
-    `has_payment_method`: whether billing could charge it without sending an invoice; None where that is not known.
+    `has_payment_method`: whether billing could charge it without sending an invoice; None if unknown.
     """
 
     account_id: RecordId
@@ -56,11 +56,10 @@ class SubscriptionItem(Canonical, frozen=True, kw_only=True):
 
 
 class SubscriptionLine(SubscriptionItem, frozen=True, kw_only=True):
-    """One recurring line to be charged. `net_unit_price` is per period of its recurrence, and only what was quoted.
+    """One recurring line to be charged. `net_unit_price` is per period of its recurrence, for display only.
 
-    `net_amount` is what the line comes to on each invoice: what the customer accepted for a period of its recurrence,
-    times the periods that one invoice is for. Without it, that is quantity times price, rounded half up. `line_id` is
-    the quote's.
+    `net_amount` is the line's amount on each invoice: what the customer accepted for a period of its recurrence, times
+    the periods per invoice. Without it, quantity times price, rounded half up. `line_id` is the quote's.
     """
 
     line_id: RecordId | None = None
@@ -68,7 +67,7 @@ class SubscriptionLine(SubscriptionItem, frozen=True, kw_only=True):
 
     @property
     def net(self) -> Money:
-        """What the line comes to on each invoice, before tax."""
+        """Return the line's amount on each invoice, before tax."""
         if self.net_amount is not None:
             return self.net_amount
         price = self.net_unit_price
@@ -76,7 +75,7 @@ class SubscriptionLine(SubscriptionItem, frozen=True, kw_only=True):
 
 
 class SubscriptionDraft(Canonical, frozen=True, kw_only=True):
-    """A subscription to be started: the prices of all its items are by the same `recurrence` (month or year).
+    """A subscription to be started. All its prices have the same `recurrence` (month or year).
 
     `billing_frequency` is how often it is invoiced, by default as often as its prices are charged. It begins on
     `starts_on`, which is the moment `starts_at` (RFC 3339, UTC) in the legal entity's time zone, or at once; nothing is
@@ -103,12 +102,12 @@ class SubscriptionDraft(Canonical, frozen=True, kw_only=True):
 
 
 class Subscription(Canonical, frozen=True, kw_only=True):
-    """A subscription as billing holds it. `period_amount` is what one invoice comes to, before tax.
+    """A subscription as billing holds it. `period_amount` is the amount of one invoice, before tax.
 
-    `lines` has what each of the quote's lines comes to on it, where Quoteway started the subscription. `tax` is what
-    billing charged on the latest invoice, where that invoice is for a whole period. `starts_on` is the day that it was
-    agreed to begin on; until then it is `trialing`. `items_not_shown` counts those of others that are not charged by
-    the unit (tiers, packages, usage), or cannot be read: then there is no `period_amount` either.
+    `lines` has the amount of each of the quote's lines, if Quoteway started the subscription. `tax` is what billing
+    charged on the latest invoice, if that invoice is for a whole period. `starts_on` is the agreed first day; until
+    then it is `trialing`. `items_not_shown` counts items of others that are not charged by the unit (tiers, packages,
+    usage) or cannot be read: then there is no `period_amount` either.
     """
 
     external_id: RecordId
@@ -127,9 +126,9 @@ class Subscription(Canonical, frozen=True, kw_only=True):
 
 
 class SubscriptionCancellation(Subscription, frozen=True, kw_only=True):
-    """The subscription that is left under an external id, or is cancelled now.
+    """The subscription left under an external id, or cancelled by this call.
 
-    `cancelled_vendor_ids` are those that the call cancelled: several, where late requests had started more than one.
+    `cancelled_vendor_ids` are those that the call cancelled: more than one if late requests had started duplicates.
     """
 
     cancelled_vendor_ids: list[RecordId] = msgspec.field(default_factory=list)

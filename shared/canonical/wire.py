@@ -1,12 +1,12 @@
-"""The struct every canonical type derives from, and the bounded scalar types they are made of."""
+"""The base struct of every canonical type, and their bounded scalar types."""
 
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-# The end of the text. Python's `$` alone also matches before a trailing newline, which would end up in addresses and
-# vendors' search expressions; in the dialect of JSON Schema the addition changes nothing.
+# The end of the text. Python's `$` alone also matches before a trailing newline, which would get into addresses and
+# vendors' search expressions; in JSON Schema's dialect the addition changes nothing.
 END = r"$(?!\n)"
 # No more than 12 digits before and 6 after the point: 18 digits fit PostgreSQL's and every vendor's decimals.
 DECIMAL_PATTERN = r"^-?(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?" + END
@@ -63,7 +63,7 @@ PlatformTenant = Annotated[
         "connections; no tenant may be called so",
     ),
 ]
-# Whatever a cursor is made of, it is printable and without spaces.
+# A cursor of any kind is printable and without spaces.
 CURSOR_PATTERN = r"^[!-~]*" + END
 ShortText = Annotated[str, Meta(max_length=255)]
 LongText = Annotated[str, Meta(max_length=2000)]

@@ -1,4 +1,4 @@
-"""What an operation can answer besides its result: every problem, and the headers that answers carry."""
+"""The answers of an operation besides its result: every problem, and the headers of answers."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -26,10 +26,10 @@ _DESCRIPTIONS = {
     504: "Sent, and no trustworthy answer came: look the record up before you send again.",
 }
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
-# What the inbound policies answer, whatever the operation.
+# What the inbound policies answer for any operation.
 _BY_POLICY = frozenset({400, 401, 403, 429, 500, 503})
 _BY_BODY = frozenset({408, 413})
-# What is to be in the audit log before it is answered, and may not get there: see shared.audit.policy.
+# Operations whose audit entry is written before the answer, which may fail: see shared.audit.policy.
 _BY_AUDIT = frozenset({504})
 _OWN_OF_A_READ = frozenset({404, 422})
 _OWN_OF_A_WRITE = frozenset({404, 409, 422, 504})
@@ -62,7 +62,7 @@ _OF_PROBLEM = {
     429: ["Retry-After"],
     503: ["Retry-After"],
 }
-# They are refused before, or are our own fault: nothing is counted.
+# They are refused before anything is counted, or are our own fault.
 _WITHOUT_RATE_LIMIT = frozenset({401, 403, 500})
 
 
@@ -78,7 +78,10 @@ def problem_statuses(method: str, policy: OperationPolicy | None, own: Sequence[
 
 
 def problem_answer(status: int, *, plain: bool) -> dict[str, Any]:
-    """A problem answer. `plain`: see Tier.plain_problems; the media type named first is the one without being asked."""
+    """Return a problem answer.
+
+    `plain`: see Tier.plain_problems. The media type named first is the default.
+    """
     media_types = [PROBLEM_MEDIA_TYPE, "application/json"]
     if plain:
         media_types.reverse()
@@ -87,7 +90,7 @@ def problem_answer(status: int, *, plain: bool) -> dict[str, Any]:
 
 
 def is_problem(answer: dict[str, Any]) -> bool:
-    """Whether an answer of a document is a problem (RFC 9457)."""
+    """Return whether an answer of a document is a problem (RFC 9457)."""
     schemas = [media.get("schema", {}).get("$ref", "") for media in answer.get("content", {}).values()]
     return any(reference.endswith("/Problem") for reference in schemas)
 
@@ -95,7 +98,7 @@ def is_problem(answer: dict[str, Any]) -> bool:
 def describe_headers(
     answers: dict[str, Any], policy: OperationPolicy | None, retirement: Retirement | None, promised: Iterable[str]
 ) -> None:
-    """Put the headers on an operation's answers. `promised`: those of its result that are always there."""
+    """Put the headers on an operation's answers. `promised` are those that its result always has."""
     for status, answer in answers.items():
         names = ["X-Correlation-Id"]
         if policy is not None and int(status) not in _WITHOUT_RATE_LIMIT:
@@ -113,7 +116,7 @@ def describe_headers(
 
 
 def share_problems(document: dict[str, Any]) -> None:
-    """Write each problem answer that several operations have in common once, under `components`."""
+    """Move each problem answer that several operations share to `components`."""
     operations = [operation for methods in document["paths"].values() for operation in methods.values()]
     answers = [
         (operation["responses"], status, answer)

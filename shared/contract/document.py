@@ -1,6 +1,6 @@
-"""A tier's OpenAPI documents: what Litestar generates, and what only we know (policy, problems, headers, examples).
+"""A tier's OpenAPI documents: Litestar's output, with our policies, problems, headers and examples.
 
-There is one document for each version; health and whatever else has no version is in all of them.
+There is one document for each version; operations without a version, such as health, are in all of them.
 """
 
 import inspect
@@ -51,15 +51,15 @@ def resolved(document: Document, value: Document) -> Document:
 
 
 def versions_of(app: Litestar) -> list[str]:
-    """The published versions, oldest first: `v1`, `v2`."""
+    """Return the published versions, oldest first: `v1`, `v2`."""
     found = {match[1] for path in app.openapi_schema.to_schema()["paths"] if (match := _VERSION.match(path))}
     return sorted(found, key=lambda version: int(version[1:]))
 
 
 def build_document(app: Litestar, version: str | None = None) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of a version of `app`, of all versions where none is named. Keys are sorted.
+    """Return the OpenAPI 3.1 document of a version of `app`; of all versions if none is named. Keys are sorted.
 
-    Raises ContractError where an operation's tag is not described.
+    Raises ContractError if an operation's tag has no description.
     """
     document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(app.openapi_schema.to_schema()))
     components = document.setdefault("components", {})
@@ -175,7 +175,7 @@ def _forget_moments(schemas: dict[str, Any]) -> None:
 
 
 def _bound_inner(schema: dict[str, Any], said: dict[str, Any]) -> None:
-    """The bounds of maps and of what lists and maps hold, which Litestar leaves out too."""
+    """Add the bounds of maps and of elements of lists and maps, which Litestar omits too."""
     for name, described in said["properties"].items():
         here = schema["properties"].get(name, {})
         here.update({word: described[word] for word in ("minProperties", "maxProperties") if word in described})
@@ -203,7 +203,7 @@ def _describe(operation: dict[str, Any], handler: HTTPRouteHandler, method: str,
     for status in problem_statuses(method, policy, problems_of(handler.opt)):
         # What a handler documents itself, such as health's 503, stays.
         operation["responses"].setdefault(str(status), problem_answer(status, plain=plain))
-        if status == 400:  # Litestar's own description of it, which we never send
+        if status == 400:  # Litestar's own error shape, which we never send
             operation["responses"]["400"] = problem_answer(status, plain=plain)
     if policy is None and 400 not in (problems_of(handler.opt) or ()):
         operation["responses"].pop("400", None)
@@ -242,7 +242,7 @@ def _describe_policy(operation: dict[str, Any], policy: OperationPolicy, method:
 
 
 def _describe_cache(operation: dict[str, Any], cache: CachePolicy | None) -> None:
-    """What a read's answer says of itself, and how long it may be given again (shared/cache/response_cache.py)."""
+    """Document a read's cache headers and lifetime (shared/cache/response_cache.py)."""
     etag = {"description": "The answer's strong validator (RFC 9110): send it as If-None-Match.", "schema": {}}
     operation["responses"]["200"].setdefault("headers", {}).setdefault("ETag", etag)
     operation["responses"]["304"] = {
@@ -273,7 +273,7 @@ def _describe_tags(document: dict[str, Any], tags: dict[str, str]) -> None:
 
 
 def _drop_unused(document: dict[str, Any]) -> None:
-    """Leave only schemas and headers that something refers to: a version's document shows nothing of the others."""
+    """Remove schemas and headers that nothing refers to: a version's document shows none of the other versions'."""
     components = document["components"]
     rest = {**document, "components": {name: components[name] for name in components if name not in _POOLS}}
     waiting = set(_REFERENCE.findall(msgspec.json.encode(rest).decode()))
@@ -287,7 +287,7 @@ def _drop_unused(document: dict[str, Any]) -> None:
 
 
 def _plain_integers(value: Any) -> Any:
-    """Bounds of integers without the decimal point that msgspec puts there, and the width that clients' types need."""
+    """Write bounds of integers without msgspec's decimal point, and add the width that clients' types need."""
     if isinstance(value, dict):
         found = {name: _plain_integers(inner) for name, inner in value.items()}
         if found.get("type") == "integer":

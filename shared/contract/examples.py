@@ -1,7 +1,7 @@
-"""The examples in a tier's contract: what a running sandbox really answered, kept with the tier's code.
+"""The examples in a tier's contract: recorded answers of a running sandbox, kept with the tier's code.
 
-A file for each operation, `examples/<operationId>.json`, and `examples/problems.json` for the refusals that look alike
-everywhere. `python -m sandbox.contract_examples` records them; nobody writes them by hand.
+Each operation has a file, `examples/<operationId>.json`; `examples/problems.json` has the refusals that all operations
+share. `python -m sandbox.contract_examples` records them; nobody writes them by hand.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ PROBLEMS = "problems"
 
 
 class RecordedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was asked. `parameters` are by their names, wherever they stand."""
+    """A recorded request. `parameters` are by name, wherever they are sent."""
 
     summary: str
     parameters: dict[str, str | int | bool] = {}
@@ -23,21 +23,21 @@ class RecordedRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class RecordedAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What was answered."""
+    """A recorded answer."""
 
     summary: str
     body: Any
 
 
 class OperationExamples(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one operation: requests by name, answers by status and name."""
+    """The examples of one operation: requests by name, answers by status and name."""
 
     requests: dict[str, RecordedRequest] = {}
     responses: dict[str, dict[str, RecordedAnswer]] = {}
 
 
 def load_examples(folder: Path | None) -> dict[str, OperationExamples]:
-    """The examples by operation id; the shared problems under `problems`. Raises msgspec.DecodeError."""
+    """Return the examples by operation id, and the shared problems under `problems`. Raises msgspec.DecodeError."""
     if folder is None:
         return {}
     return {
@@ -47,7 +47,7 @@ def load_examples(folder: Path | None) -> dict[str, OperationExamples]:
 
 
 def add_examples(document: dict[str, Any], examples: dict[str, OperationExamples]) -> None:
-    """Put the examples into a document: once under `components`, and by reference where they belong."""
+    """Put the examples into a document: once under `components`, and by reference where they apply."""
     shared: dict[str, Any] = {}
     common = examples.get(PROBLEMS, OperationExamples())
     for methods in document["paths"].values():

@@ -1,4 +1,4 @@
-"""The headers that single operations put on their results, as the contract describes them."""
+"""The response headers of single operations, as the contract describes them."""
 
 from litestar.datastructures import ResponseHeader
 

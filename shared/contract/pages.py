@@ -1,4 +1,4 @@
-"""Where a tier serves its contract: the documents at `/openapi.json` and `/openapi/v1.json`, a page at `/docs`.
+"""Serves a tier's contract: the documents at `/openapi.json` and `/openapi/v1.json`, a page at `/docs`.
 
 A document's further forms (`Published.profiles`) have their name before the ending: `/openapi/v1.salesforce.json`.
 
@@ -53,10 +53,10 @@ Profile = Callable[[Document], Document]
 
 
 class _Document(JsonRenderPlugin):
-    """The document, with what only we know."""
+    """The document, with our additions."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 ours holds more
-        """The document as JSON."""
+        """Return the document as JSON."""
         return _encoded(request.app, None)
 
 
@@ -64,7 +64,7 @@ class _Page(OpenAPIRenderPlugin):
     """The interactive page, with its scripts from this tier."""
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The page as HTML."""
+        """Return the page as HTML."""
         documents = [{"name": version, "url": f"/openapi/{version}.json"} for version in versions_of(request.app)]
         urls = msgspec.json.encode([*documents, {"name": "all versions", "url": "/openapi.json"}]).decode()
         page = _PAGE.format(title=escape(openapi_schema["info"]["title"]), urls=urls, notes=_notes(request.app))
@@ -72,7 +72,7 @@ class _Page(OpenAPIRenderPlugin):
 
 
 def contract_config(*, title: str, version: str, description: str) -> OpenAPIConfig:
-    """How Litestar describes and serves the contract: at `/docs` and `/docs/openapi.json`, to anyone."""
+    """Return Litestar's configuration for the contract: `/docs` and `/docs/openapi.json`, open to anyone."""
     return OpenAPIConfig(
         title=title,
         version=version,
@@ -98,7 +98,7 @@ def _asset(name: FromPath[str]) -> Response[bytes]:
 
 @get("/openapi.json", opt=public(), include_in_schema=False, sync_to_thread=False)
 def whole_contract(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Every version in one document, at the address where tools look for it."""
+    """Return every version in one document, at the address where tools look for it."""
     return Response(_encoded(request.app, None), media_type="application/json")
 
 
@@ -118,7 +118,7 @@ CONTRACT_HANDLERS = (whole_contract, version_contract)
 
 
 def _encoded(app: Litestar, version: str | None) -> bytes:
-    """The document's bytes, made once: what a tier serves does not change while it runs."""
+    """Return the document's bytes, computed once: the contract does not change while the tier runs."""
     made: dict[str | None, bytes] = app.state.setdefault("contract_documents", {})
     if version not in made:
         made[version] = msgspec.json.encode(build_document(app, version))
@@ -167,7 +167,7 @@ def _retirement(operation: Document) -> str:
 
 
 def _assets_folder() -> Path:
-    # Only the package's files are wanted; importing it would load a template engine that no tier needs.
+    # Only the package's files are needed; importing it would load a template engine.
     spec = importlib.util.find_spec("swagger_ui")
     if spec is None or spec.origin is None:
         raise NotFound("The interactive page is not installed here (package swagger-ui-py).")

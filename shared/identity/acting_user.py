@@ -1,4 +1,4 @@
-"""The policies that find out on whose behalf a request is made: one for each place in the chain of tiers."""
+"""The policies that find the acting user of a request, one for each place in the chain of tiers."""
 
 import os
 from dataclasses import replace
@@ -19,7 +19,7 @@ _HEADER = HEADER.lower().encode()
 
 
 def publish_keys(keys: SigningKeys) -> HTTPRouteHandler:
-    """The handler that publishes the keys of a tier that signs, for the tiers behind it."""
+    """Return the handler that publishes a signing tier's keys to the tiers behind it."""
 
     @get(JWKS_PATH, opt=public(), include_in_schema=False, media_type="application/jwk-set+json", sync_to_thread=False)
     def transaction_token_keys() -> Response[dict[str, Any]]:
@@ -30,7 +30,7 @@ def publish_keys(keys: SigningKeys) -> HTTPRouteHandler:
 
 
 def act_for_token_user(app: ASGIApp) -> ASGIApp:
-    """Where users come in: the acting user is the one in whose name the access token was issued."""
+    """Inbound policy where users come in: the acting user is the one that the access token was issued for."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         principal: Principal | None = scope.get("user")
@@ -41,7 +41,7 @@ def act_for_token_user(app: ASGIApp) -> ASGIApp:
 
 
 def act_for_handed_user(verifier: TransactionTokenVerifier | None) -> Middleware:
-    """Behind the tier where users come in: the acting user is the one that it hands on, and nobody else."""
+    """Inbound policy behind that tier: the acting user is the one in its transaction token, and nobody else."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +64,7 @@ def act_for_handed_user(verifier: TransactionTokenVerifier | None) -> Middleware
 
 
 def act_for_nobody(app: ASGIApp) -> ASGIApp:
-    """Where only services call: there is no acting user, whatever is sent."""
+    """Inbound policy where only services call: there is no acting user, whatever is sent."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         scope["state"]["acting_user"] = None
@@ -74,7 +74,7 @@ def act_for_nobody(app: ASGIApp) -> ASGIApp:
 
 
 def narrowed_to(principal: Principal, legal_entities: frozenset[str] | None) -> Principal:
-    """The caller, for those legal entities only that it is for itself and whoever it hands on is."""
+    """Return the caller, limited to the legal entities that both it and the user or service it acts for may see."""
     if legal_entities is None:
         return principal
     if principal.legal_entities is not None:
@@ -88,7 +88,7 @@ async def _handed(
     sent = [value for name, value in scope["headers"] if name == _HEADER]
     if not sent:
         if principal.user is not None:
-            # As a service's, it would see what its user does not.
+            # As a service's token, it would see what its user may not.
             raise Unauthenticated("A user's token is for the experience API, not for this one.", error="invalid_token")
         return None
     if len(sent) > 1:
@@ -113,7 +113,7 @@ def _in_whose_name(principal: Principal) -> ActingUser | None:
 
 
 def handed_on(principal: Principal, user: ActingUser | None) -> ActingUser | ActingClient:
-    """Whom the tier behind must know of: the user, or the service that calls in nobody's name."""
+    """Return the requester for the tier behind: the user, or the service that calls for no user."""
     if user is not None:
         return user
     return ActingClient(

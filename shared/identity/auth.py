@@ -1,7 +1,7 @@
-"""Who is calling: access tokens (RFC 9068) checked against their issuers' published keys.
+"""Authentication: access tokens (RFC 9068), checked with their issuers' published keys.
 
-What a token must be in form is in signed_token.py beside this file, whose keys count in token_keys.py, how each issuer
-says for whom a token is in issuers.py, and which tokens count no longer in revocation.py.
+The form of a token is checked in signed_token.py beside this file, keys are found by token_keys.py, the issuers' claims
+are read by issuers.py, and revoked tokens are known to revocation.py.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from shared.problem import Unauthenticated
 __all__ = ["Authenticator", "Principal"]
 
 LEEWAY_S = 60
-# Whoever issues tokens that live longer cannot have them revoked: a revocation is kept for as long (and the leeway).
+# Tokens that live longer could outlive their revocation, which is kept for this long (and the leeway).
 TOKEN_LIFE_MAX_S = 86_400.0
 VERIFIED_MAX = 5_000
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ _EXPIRED = "The access token has expired. Get a new one from the issuer."
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """A token that was seen to be good, until when it is, and what a revocation of it would name."""
+    """A verified token: how long it is valid, and the marks by which it can be revoked."""
 
     principal: Principal
     keys: PublishedKeys
@@ -51,10 +51,10 @@ class _Verified:
 
 @dataclass
 class Authenticator:
-    """Checks tokens for one audience. `issuers` come after the first, which is known by its metadata address.
+    """Checks tokens for one audience. `issuers` are those after the first, which is known by its metadata address.
 
-    A verified token is known again by its hash until it expires, is revoked, or its issuer's keys change: that costs a
-    few microseconds instead of some two hundred.
+    A verified token is recognised by its hash until it expires, is revoked, or its issuer's keys change: that costs a
+    few microseconds instead of about two hundred.
     """
 
     metadata_url: str
@@ -82,7 +82,10 @@ class Authenticator:
         await asyncio.gather(*(keys.close() for _, keys in self._sources))
 
     async def authenticate(self, authorization: str | None) -> Principal:
-        """The principal of an Authorization header. Raises Unauthenticated, or Unavailable where no key can be had."""
+        """Return the principal of an Authorization header.
+
+        Raises Unauthenticated; Unavailable if no keys can be fetched.
+        """
         if not authorization:
             raise Unauthenticated("Send an access token: Authorization: Bearer <token>.")
         scheme, _, token = authorization.partition(" ")
@@ -96,7 +99,7 @@ class Authenticator:
             try:
                 found = await self._verify(token)
             except TokenExpired as error:
-                # Of a token that was good: whoever has it knows when it ends.
+                # The token was valid, so its holder knows its expiry anyway.
                 raise Unauthenticated(_EXPIRED, error="invalid_token") from error
             except TokenRefused as error:
                 # The reason goes to our log; the caller learns only what RFC 6750 allows.
@@ -108,11 +111,16 @@ class Authenticator:
         return found.principal
 
     async def ready(self) -> str | None:
-        """None once the first issuer's keys are known, else what is missing. The others' tokens may wait."""
+        """Return None once the first issuer's keys are known, else what is missing. Other issuers are not waited
+        for.
+        """
         return await self._sources[0][1].ready()
 
     async def issuer_names(self) -> list[str]:
-        """The issuers whose tokens are taken. Raises Unavailable while the first has not said what it is called."""
+        """Return the names of the accepted issuers.
+
+        Raises Unavailable while the first issuer's metadata has not been read.
+        """
         first = self._sources[0][1]
         if not first.issuer:
             await first.find("")
@@ -150,7 +158,7 @@ class Authenticator:
         return _Verified(principal, keys, generation, float(claims["exp"]), marks_of(principal))
 
     def _source(self, claimed: str) -> tuple[TrustedIssuer, PublishedKeys]:
-        """Where to look for the key: what the token claims only chooses among those that we trust."""
+        """Return the keys to check the token with: its claims only choose among trusted issuers."""
         for source in self._sources[1:]:
             if source[0].issuer == claimed:
                 return source

@@ -1,21 +1,21 @@
-"""Which issuers' access tokens a tier takes, and how each of them says for whom a token is.
+"""The accepted token issuers, and which claims of each name tenant, scopes, client and user.
 
-The first issuer is the one that QUOTEWAY_ISSUER_METADATA_URL names: it speaks the words of this project and may
-speak for every tenant. Further ones stand in the TOML file of QUOTEWAY_ISSUERS_FILE, a block each:
+The first issuer is the one in QUOTEWAY_ISSUER_METADATA_URL: it uses this project's claim names and may issue tokens for
+every tenant. Further ones are in the TOML file of QUOTEWAY_ISSUERS_FILE, a block each:
 
     [[issuer]]
     issuer = "https://login.example.com"          # exactly as in the tokens' `iss`
     metadata_url = "https://login.example.com/.well-known/openid-configuration"
-    tenants = ["nordwind"]                        # for whom it may speak; ["*"] for everyone
+    tenants = ["nordwind"]                        # that it may issue tokens for; ["*"]: every tenant
     audience = "api://quoteway"                   # default: the tier's own
     token_type = "JWT"                            # the header's `typ`, at+jwt or JWT; default at+jwt (RFC 9068)
-    tenant_claim = "org"                          # default tenant; "" where it has one tenant and never says so
+    tenant_claim = "org"                          # default tenant; "" if it has one tenant and no such claim
     scope_claim = "scp"                           # default scope; a list or a text with spaces
     client_claim = "azp"                          # default client_id
     user_claim = "salesforce_user"                # the default; 005…, 18 characters; absent from a service's token
     legal_entities_claim = "companies"            # default legal_entities; a list of codes; absent: all of the tenant's
 
-A block with the metadata address of the first issuer says how that one is read.
+A block with the metadata address of the first issuer sets that one's claim names.
 """
 
 import re
@@ -41,7 +41,7 @@ IssuersFile = Annotated[
 
 
 class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An issuer, and how its tokens are read. An empty `issuer` is whatever its metadata says."""
+    """An issuer, and how its tokens are read. An empty `issuer` stands for the name in its metadata."""
 
     metadata_url: Annotated[str, Meta(pattern="^https?://")]
     issuer: str = ""
@@ -55,12 +55,12 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     legal_entities_claim: str = "legal_entities"
 
     def takes_type(self, header: Mapping[str, Any]) -> bool:
-        """Whether the header's `typ` is the one that this issuer gives its access tokens (RFC 7515, section 4.1.9)."""
+        """Return whether the header's `typ` is this issuer's for access tokens (RFC 7515, section 4.1.9)."""
         typ = header.get("typ")
         return isinstance(typ, str) and typ.lower().removeprefix("application/") == self.token_type.lower()
 
     def principal(self, claims: Mapping[str, Any]) -> Principal:
-        """Who calls. Raises TokenRefused where the claims do not say so in this issuer's way."""
+        """Return the caller. Raises TokenRefused if a claim is missing or wrong."""
         subject = read_name(claims, "sub")
         client_id = read_name(claims, self.client_claim) if self.client_claim in claims else subject
         return Principal(
@@ -103,13 +103,16 @@ class TrustedIssuer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         if user is None:
             return None
         if not isinstance(user, str) or not USER_ID.fullmatch(user):
-            # Taking it for a service's token would let the user see what only services see.
+            # As a service's token it would let the user see what only services may.
             raise TokenRefused("it names a user in no known way")
         return user
 
 
 def load_issuers(path: str, first_metadata_url: str) -> list[TrustedIssuer]:
-    """The first issuer, then those of the file at `path`, if any. Raises SettingsError with every fault of the file."""
+    """Return the first issuer, then those of the file at `path`, if any.
+
+    Raises SettingsError with every fault of the file.
+    """
     first = TrustedIssuer(metadata_url=first_metadata_url)
     if not path:
         return [first]

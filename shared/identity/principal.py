@@ -1,23 +1,23 @@
-"""The caller, as its access token says, and on whose behalf it calls."""
+"""The caller according to its access token, and the user that it calls for."""
 
 import re
 from dataclasses import dataclass
 
 from shared.problem import Forbidden
 
-# A Salesforce user's id in the one spelling that everything behind the door uses.
+# A Salesforce user's id in the one spelling that is used inside.
 USER_ID = re.compile(r"005[A-Za-z0-9]{15}")
 _LEGAL_ENTITY = re.compile(r"[A-Z0-9][A-Z0-9-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """For which tenant a caller acts, through which client, with which scopes.
+    """The caller: its tenant, client and scopes.
 
-    `user` is the Salesforce user (005…, 18 characters) in whose name the token was issued; None for a service.
-    `token_id` is the token's `jti`, empty where it has none, `issued_at` its `iat`. `legal_entities` are those whose
-    accounts, orders and flows the caller may have to do with; None for all of the tenant's. `for_client` is the
-    application that the request came in from, where another tier of ours hands it on; empty where it is the caller.
+    `user` is the Salesforce user (005…, 18 characters) that the token was issued for; None for a service. `token_id` is
+    the token's `jti`, empty if it has none, `issued_at` its `iat`. `legal_entities` are those whose accounts, orders
+    and flows the caller may see and change; None for all of the tenant's. `for_client` is the application that the
+    request came in from, if another tier of ours hands it on; empty if it is the caller.
     """
 
     subject: str
@@ -40,8 +40,8 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class OwnToken:
-    """What a revocation may name of the access token with which someone came in from outside: the tiers behind judge
-    by that, and not by the token that hands them on, which is always new. `issued_at` is in seconds since 1970.
+    """What a revocation can name of the access token of the outermost call. The tiers behind check this, since the
+    token that hands the user on is always new. `issued_at` is in seconds since 1970.
     """
 
     subject: str
@@ -51,11 +51,11 @@ class OwnToken:
 
 @dataclass(frozen=True, slots=True)
 class ActingUser:
-    """The Salesforce user for whom a request is made; `scope["state"]["acting_user"]`, None where a service asks.
+    """The Salesforce user that a request is made for: `scope["state"]["acting_user"]`; None for a service.
 
-    `user_id` has 18 characters (005…). `txn` names the transaction in every tier's records. `client_id` is the
-    application through which the user came in with `own_token`, `scopes` what that allows, `legal_entities` those that
-    it is for; None for all.
+    `user_id` has 18 characters (005…). `txn` identifies the transaction in every tier's records. `client_id` is the
+    application through which the user came in with `own_token`, `scopes` what that token allows, `legal_entities` those
+    that it covers; None for all.
     """
 
     user_id: str
@@ -69,7 +69,7 @@ class ActingUser:
 
 @dataclass(frozen=True, slots=True)
 class ActingClient:
-    """A service that calls from outside in nobody's name. `legal_entities` are those that it is for; None for all."""
+    """A service that calls from outside for no user. `legal_entities` are those that it covers; None for all."""
 
     subject: str
     tenant: str
@@ -81,9 +81,11 @@ class ActingClient:
 
 
 def read_legal_entities(claim: object) -> frozenset[str] | None:
-    """The legal entities that a token's claim lists; None where it has none. Raises ValueError where it is no list.
+    """Return the legal entities that a token's claim lists; None where it has none.
 
-    An empty list is for none at all: only a token that says nothing of them is for all.
+    Raises ValueError if the claim is no list.
+
+    An empty list covers none: only a token without the claim covers all.
     """
     if claim is None:
         return None

@@ -1,4 +1,4 @@
-"""What a client has to know to get a token for a tier (RFC 9728), and a refusal that says where that stands."""
+"""The protected resource metadata of a tier (RFC 9728), and refusals that point to it."""
 
 import re
 from typing import Any
@@ -16,9 +16,9 @@ _HOST = re.compile(rb"[A-Za-z0-9.-]{1,255}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\]
 
 
 def publish_resource(title: str, authenticator: Authenticator, public_url: str) -> HTTPRouteHandler:
-    """The handler that says which issuers' tokens a tier takes, and for which scopes.
+    """Return the handler that lists the issuers whose tokens a tier takes, and its scopes.
 
-    `public_url` is where callers reach it; empty: wherever they say that they have.
+    `public_url` is where callers reach the tier; if empty, the host and scheme of their request.
     """
 
     @get(METADATA_PATH, opt=public(problems=(503,)), include_in_schema=False)
@@ -39,16 +39,16 @@ def publish_resource(title: str, authenticator: Authenticator, public_url: str) 
 
 
 def location(request: Request[Any, Any, Any], path: str) -> str:
-    """What a `Location` header says of an address of this tier: absolute where it is known how callers reach the tier.
+    """Return the `Location` header for an address of this tier: absolute if its public URL is known.
 
-    Elsewhere it is relative, and means the origin that the caller has asked (RFC 9110, section 10.2.2).
+    Otherwise it is relative to the origin of the request (RFC 9110, section 10.2.2).
     """
     public_url: str = request.app.state.tier.published.public_url
     return f"{public_url}{path}"
 
 
 def scopes_of(app: Litestar) -> list[str]:
-    """Every scope that some operation of the service needs."""
+    """Return every scope that some operation of the service needs."""
     handlers = (
         handler
         for route in app.routes
@@ -61,7 +61,8 @@ def scopes_of(app: Litestar) -> list[str]:
 
 
 def complete_challenge(challenge: str, scope: Scope, public_url: str) -> str:
-    """A `WWW-Authenticate` header with all that a client needs to do better: the scopes, and where to ask.
+    """Return a `WWW-Authenticate` header with all that a client needs for its next try: the scopes, and where to get a
+    token.
 
     RFC 6750, section 3, and RFC 9728, section 5.1.
     """

@@ -1,13 +1,13 @@
-"""Tokens that count no longer although they are signed and have not expired: every tier knows of them within 5 s.
+"""Revoked tokens: every tier knows of a revocation within 5 s.
 
-Operators revoke a token, or whatever a subject was given up to now, at the process API, which keeps it in PostgreSQL
-(process_api/access/token_revocations.py). Every tier asks once a second what is new, the process API its database, the
-others the process API. Hashes are handed out: they name no token, and a subject only to whoever tries its very id.
+Operators revoke a token, or everything issued to a subject up to now, at the process API, which stores it in PostgreSQL
+(process_api/access/token_revocations.py). Once a second the process API asks its database for news, and the other tiers
+ask the process API. Only hashes are sent: they name no token, and a subject only to someone who tries its very id.
 
-A process that has just started knows nothing: it lets nobody in until it has the list (503, Retry-After), and asks for
-it every tenth of a second at first. One that has had it and cannot ask any more goes on with what it knows for
-`stale_max_s` seconds, and its health says so; then it lets nobody in until it can ask again. So a revocation is never
-unknown for longer than that, restarts or not, and nothing here depends on Redis.
+A new process lets nobody in until it has the list (503, Retry-After); it asks for it every tenth of a second at first.
+A process that loses its source goes on with what it knows for `stale_max_s` seconds, and its health says so; then it
+lets nobody in until it can ask again. So a revocation is never unknown for longer than that, restarts or not, and
+nothing here depends on Redis.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from shared.outbound.http_client import OutboundClient, Transport
 from shared.outbound.outbound_settings import OutboundSettings
 from shared.problem import QuotewayError, Unauthenticated, Unavailable
 
-# After this long without an answer, health says that revocations may be unknown.
+# After this long without an answer, health says that new revocations may be missing.
 LATE_S = 5.0
 EVERY_S = 1.0
-# As long as nothing is known nobody is let in: asked this soon, and then ever more seldom until `EVERY_S`.
+# Until the first answer nobody is let in: the first retry comes after this time, then the pauses grow up to `EVERY_S`.
 FIRST_S = 0.1
 _SLOWER = 1.5
 _RETRY_AFTER_S = 2
@@ -50,9 +50,9 @@ _log = logging.getLogger(__name__)
 
 
 class RevokedToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What counts no longer: everything with this mark; if `issued_before` is given, what was issued until then.
+    """A revocation of everything with this mark; if `issued_before` is given, only of what was issued until then.
 
-    `issued_before` is in seconds since 1970, with the leeway for clocks that differ already in it.
+    `issued_before` is in seconds since 1970, and includes the leeway for different clocks.
     """
 
     mark: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -60,7 +60,7 @@ class RevokedToken(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RevokedTokens(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was revoked since the position that was asked for. `position` is where to go on."""
+    """The revocations after the requested position. `position` is the one to ask for next."""
 
     revoked: list[RevokedToken]
     position: int
@@ -70,18 +70,18 @@ ReadRevoked = Callable[[int], Awaitable[RevokedTokens]]
 
 
 def mark(kind: Literal["token", "subject"], tenant: str, name: str) -> bytes:
-    """What stands for a token or a subject in the list of what is revoked."""
+    """Return the hash that stands for a token or a subject in the list of revocations."""
     return hashlib.sha256(f"{kind}\n{tenant}\n{name}".encode()).digest()
 
 
 def marks_of(principal: Principal) -> tuple[bytes, ...]:
-    """Everything by which a principal's token can be revoked: its id, its subject, the user and the client it names."""
+    """Return the marks by which a principal's token can be revoked: of its id, subject, user and client."""
     own_token = OwnToken(principal.subject, principal.issued_at, principal.token_id)
     return marks_of_token(own_token, principal.tenant, principal.client_id, principal.user)
 
 
 def marks_of_token(own_token: OwnToken, tenant: str, client_id: str, user: str | None) -> tuple[bytes, ...]:
-    """The same, of a token that another tier has seen, as that one says."""
+    """Return the marks of a token that another tier has checked and described."""
     subjects = {own_token.subject, client_id, user or own_token.subject}
     marks = [mark("subject", tenant, subject) for subject in sorted(subjects)]
     if own_token.token_id:
@@ -91,37 +91,37 @@ def marks_of_token(own_token: OwnToken, tenant: str, client_id: str, user: str |
 
 @dataclass
 class RevocationWatch:
-    """What a process knows of revoked tokens. `read` asks for what came after a position."""
+    """A process's copy of the revocations. `read` fetches those after a position."""
 
     read: ReadRevoked
     stale_max_s: float
     every_s: float = EVERY_S
     _revoked: dict[bytes, tuple[float, float]] = field(default_factory=dict, init=False)
-    """By mark: until when issued tokens are revoked (since 1970), and when that may be forgotten (monotonic)."""
+    """By mark: until when issued tokens are revoked (since 1970), and when the entry may be dropped (monotonic)."""
     _position: int = field(default=0, init=False)
     _confirmed_at: float = field(default=float("-inf"), init=False)
-    """When the whole list was last known to be known (monotonic); minus infinity: never yet."""
+    """When the list was last known to be complete (monotonic); minus infinity: never yet."""
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _failing: bool = field(default=False, init=False)
 
     async def start(self) -> None:
-        """Ask a first time, then once every `every_s` seconds until `stop`; sooner until the first answer."""
+        """Ask for the list, then poll every `every_s` seconds until `stop`; more often until the first answer."""
         await self.ask()
         self._task = asyncio.create_task(self._watch(), name="revoked tokens")
 
     async def stop(self) -> None:
-        """Ask no more."""
+        """Stop polling."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
     def check(self, marks: Iterable[bytes], issued_at: float) -> None:
-        """Raise Unauthenticated where one of the marks is revoked, Unavailable where that cannot be known any more."""
+        """Raise Unauthenticated if one of the marks is revoked, Unavailable if the list is too old to tell."""
         if time.monotonic() - self._confirmed_at > self.stale_max_s:
             raise Unavailable(
-                "it cannot be told which tokens are revoked",
+                "the list of revoked tokens is not available",
                 reason_code="revocations_unknown",
                 retry_after_s=_RETRY_AFTER_S,
             )
@@ -133,20 +133,20 @@ class RevocationWatch:
                 raise Unauthenticated("The token was revoked.", error="invalid_token")
 
     def age_s(self) -> float:
-        """How old the knowledge is, in seconds; infinity where there is none yet."""
+        """Return the age of the list in seconds; infinity before the first answer."""
         return time.monotonic() - self._confirmed_at
 
     async def ready(self) -> str | None:
-        """None, or a sentence where nobody is let in, since it cannot be told which tokens are revoked."""
+        """Return None, or a sentence while nobody is let in because the list is missing or too old."""
         age_s = self.age_s()
         if age_s <= self.stale_max_s:
             return None
         if age_s == float("inf"):
-            return "which tokens were revoked is not known yet; nobody is let in"
+            return "the list of revoked tokens is not loaded yet; nobody is let in"
         return f"which tokens were revoked has not been known for {age_s:.0f} s; nobody is let in"
 
     async def late(self) -> str | None:
-        """None, or a sentence where what was revoked lately may not be known, and callers are still let in."""
+        """Return None, or a sentence while new revocations may be missing but callers are still let in."""
         age_s = self.age_s()
         if age_s <= LATE_S or age_s > self.stale_max_s:
             return None
@@ -156,7 +156,7 @@ class RevocationWatch:
         )
 
     async def ask(self) -> None:
-        """Learn what is new, now. What goes wrong is logged: the next turn asks again."""
+        """Fetch the news now. A failure is logged: the next poll tries again."""
         async with self._asking:
             began = time.monotonic()
             try:
@@ -209,18 +209,18 @@ class RevocationWatch:
 
 @dataclass
 class RevocationFeed:
-    """The process API's list of what is revoked, as the other tiers read it."""
+    """The process API's list of revocations, as read by the other tiers."""
 
     process_url: str
     transport: Transport | None = None
 
     def __post_init__(self) -> None:
-        # Asked once: whoever asks has a turn of its own for asking again.
+        # No retries here: the caller polls anyway.
         settings = OutboundSettings(read_attempts_max=1)
         self._client = OutboundClient("process API", self.process_url, transport=self.transport, settings=settings)
 
     async def read(self, after: int) -> RevokedTokens:
-        """What was revoked after a position. Raises Unavailable."""
+        """Return the revocations after a position. Raises Unavailable."""
         response = await self._client.send("GET", FEED_PATH, params={"after": after})
         if not response.is_success:
             raise Unavailable(f"the list of revoked tokens answers {response.status_code}", vendor="process API")

@@ -72,24 +72,27 @@ class ServiceTokens:
         self._token_endpoint = ""
 
     async def bearer(self, tenant: str) -> str:
-        """A token that acts for `tenant`, valid for half a minute at least. Raises Unavailable where none is given."""
+        """Return a token that acts for `tenant`, valid for half a minute at least.
+
+        Raises Unavailable if the issuer gives none.
+        """
         async with self._lock:
             held = self.held(tenant)
             if held is not None:
                 return held
             token, lifetime_s = await self._fetch(tenant)
             if len(self._tokens) >= _TENANTS_MAX:
-                del self._tokens[next(iter(self._tokens))]  # asked for anew when it is needed
+                del self._tokens[next(iter(self._tokens))]  # fetched again when it is needed
             self._tokens[tenant] = (token, time.monotonic() + lifetime_s - _RENEW_BEFORE_S)
             return token
 
     def held(self, tenant: str) -> str | None:
-        """The same where one is at hand: nobody who has one waits while another tenant's is fetched."""
+        """Return a cached token, or None: callers with a token never wait while another tenant's is fetched."""
         token, renew_at = self._tokens.get(tenant, ("", 0.0))
         return token if time.monotonic() < renew_at else None
 
     def forget(self, tenant: str) -> None:
-        """Drop the tenant's token: a peer refused it, so the next call asks for a new one."""
+        """Drop the tenant's token after a peer refused it, so that the next call fetches a new one."""
         self._tokens.pop(tenant, None)
 
     async def close(self) -> None:
@@ -100,7 +103,7 @@ class ServiceTokens:
     async def _fetch(self, tenant: str) -> tuple[str, float]:
         if not self._token_endpoint:
             self._token_endpoint = (await discover(self._issuer, self.metadata_url)).token_endpoint
-        # An audience that is a URI is named in the standard way too (RFC 8707): some issuers know no other.
+        # An audience that is a URI is sent as `resource` too (RFC 8707): some issuers know only that.
         resource = {"resource": self.audience} if ":" in self.audience else {}
         try:
             answer = await self._oauth.fetch_token(

@@ -1,8 +1,8 @@
-"""Signed tokens (JWS compact serialization, RFC 7515) read strictly: a token has one spelling and one meaning.
+"""Strict parsing of signed tokens (JWS compact serialization, RFC 7515): one spelling, one meaning.
 
-Only asymmetric algorithms, nothing larger than 8 KiB is even decoded, no part may be spelled in another way than the
-one that an encoder writes, and no name may stand twice in an object. No key, and no address of one, is taken from a
-token (`jwk`, `jku`, `x5c`, `x5u`): `kid` is a look-up among keys that we know, and nothing more.
+Only asymmetric algorithms are accepted, and at most 8 KiB. Each part must be encoded exactly as an encoder writes it,
+and no name may occur twice in an object. Keys and their addresses in a token (`jwk`, `jku`, `x5c`, `x5u`) are ignored:
+`kid` only selects among known keys.
 """
 
 import base64
@@ -17,28 +17,28 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-# "Ed25519" is the name that RFC 9864 gives what was "EdDSA" before.
+# RFC 9864 gives "EdDSA" on this curve the name "Ed25519".
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 TOKEN_BYTES_MAX = 8192
 # Longer than any issuer's subject or client id, and short enough for every key and column that holds one.
 NAME_LENGTH_MAX = 255
 PublicKey = RSAKey | ECKey | OKPKey
-# A header parameter that we do not know is passed over (RFC 7515, section 4), unless `crit` says that it must not be.
+# Unknown header parameters are ignored (RFC 7515, section 4), unless listed in `crit`.
 _REGISTRY = jws.JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
 _REGISTRY.max_header_length = TOKEN_BYTES_MAX
 
 
 class TokenRefused(Exception):
-    """A token that is not to be believed. The text is for our log: a caller learns only that it is so."""
+    """A token that is not accepted. The reason is for our log; callers learn only that it is refused."""
 
 
 class TokenExpired(TokenRefused):
-    """The token was good, for all that was looked at before, and is no more."""
+    """An expired token that is otherwise valid, as far as it was checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
-    """A token whose signature nobody has looked at: good for finding out whose key to look for, and nothing else."""
+    """A token whose signature has not been checked: only good for selecting the key."""
 
     text: str
     header: Mapping[str, Any]
@@ -46,18 +46,18 @@ class UnverifiedToken:
 
     @property
     def kid(self) -> str:
-        """The id of the key that it says it is signed with; empty where it names none."""
+        """The id of the signing key according to the token; empty if it names none."""
         kid = self.header.get("kid", "")
         return kid if isinstance(kid, str) else ""
 
     @property
     def issuer(self) -> str:
-        """Who it says has issued it; empty where it says nothing usable."""
+        """The issuer according to the token; empty if there is no usable one."""
         issuer = self.claims.get("iss", "")
         return issuer if isinstance(issuer, str) else ""
 
     def verify(self, key: PublicKey) -> Mapping[str, Any]:
-        """The claims, now that `key` has been seen to have signed them. Raises TokenRefused."""
+        """Return the claims after checking the signature with `key`. Raises TokenRefused."""
         try:
             jws.deserialize_compact(self.text, key, registry=_REGISTRY)
         except (JoseError, ValueError) as error:
@@ -66,7 +66,7 @@ class UnverifiedToken:
 
 
 def read_token(text: str) -> UnverifiedToken:
-    """Take a token apart. Raises TokenRefused where it is not one in the form that we take."""
+    """Parse a token. Raises TokenRefused for any form that is not accepted."""
     if len(text) > TOKEN_BYTES_MAX:
         raise TokenRefused(f"it is larger than {TOKEN_BYTES_MAX} bytes")
     parts = text.split(".")
@@ -77,7 +77,7 @@ def read_token(text: str) -> UnverifiedToken:
     if header.get("alg") not in ALGORITHMS:
         raise TokenRefused("its algorithm is not one that we take")
     if "crit" in header or "cty" in header:
-        # There is no extension that we understand, and a token within a token is none of ours.
+        # No extension is supported, and nested tokens are not either.
         raise TokenRefused("its header demands something that we do not know")
     return UnverifiedToken(text, header, claims)
 
@@ -96,7 +96,7 @@ def check_times(claims: Mapping[str, Any], *, now: float, leeway_s: float, life_
 
 
 def check_audience(claims: Mapping[str, Any], audience: str) -> None:
-    """Raise TokenRefused unless the token is for exactly this audience, maybe among others."""
+    """Raise TokenRefused unless this audience is among the token's."""
     named = claims.get("aud")
     several = named if isinstance(named, list) else [named]
     if not all(isinstance(each, str) for each in several) or audience not in several:
@@ -104,7 +104,7 @@ def check_audience(claims: Mapping[str, Any], audience: str) -> None:
 
 
 def read_name(claims: Mapping[str, Any], claim: str) -> str:
-    """A claim that names someone or something. Raises TokenRefused where it is missing or no usable name."""
+    """Return a claim that is a name. Raises TokenRefused if it is missing or not usable as one."""
     value = claims.get(claim)
     if not isinstance(value, str) or not 1 <= len(value) <= NAME_LENGTH_MAX or not value.isprintable():
         raise TokenRefused(f"its claim {claim} is missing or no name")
@@ -112,7 +112,7 @@ def read_name(claims: Mapping[str, Any], claim: str) -> str:
 
 
 def read_moment(claims: Mapping[str, Any], claim: str) -> float:
-    """A claim that is a moment, in seconds since 1970. Raises TokenRefused where it is missing or none."""
+    """Return a claim that is a time, in seconds since 1970. Raises TokenRefused if it is missing or no time."""
     value = claims.get(claim)
     # To Python a boolean is a number too. Infinity and NaN do not get here: they are not JSON.
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e11:
@@ -121,7 +121,9 @@ def read_moment(claims: Mapping[str, Any], claim: str) -> float:
 
 
 def _decoded(part: str) -> bytes:
-    """The bytes of a part in base64url. Python's decoder passes over what is no base64, and over spare bits."""
+    """Return the bytes of a base64url part. Strict: Python's decoder skips foreign characters and ignores spare
+    bits.
+    """
     try:
         raw = part.encode("ascii")
         decoded = base64.urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
@@ -134,7 +136,7 @@ def _decoded(part: str) -> bytes:
 
 def _read_object(raw: bytes) -> dict[str, Any]:
     try:
-        # Each sees what the other lets through: one duplicate names, the other NaN and half surrogate pairs.
+        # Each parser finds what the other accepts: one duplicate names, the other NaN and unpaired surrogates.
         json.loads(raw, object_pairs_hook=_without_duplicates)
         return msgspec.json.decode(raw, type=dict[str, Any])
     except (ValueError, RecursionError) as error:

@@ -1,8 +1,8 @@
 """The private keys that a tier signs with: a file of JWKs (RFC 7517), Ed25519 or P-256, of which the first one signs.
 
 All of them are published. `python -m shared.identity.signing_keys FILE` makes the file with two keys, or rotates the
-keys that are in it: the second, which everyone knows by now, signs from then on; a new second one waits; the old first
-one stays published for what it has signed, until the next rotation. A process notices a changed file by itself.
+keys in it: the second, which everyone has fetched by now, signs from then on; a new second one is added; the old first
+one stays published for the tokens it signed, until the next rotation. A process notices a changed file by itself.
 """
 
 import json
@@ -29,7 +29,9 @@ SigningKey = ECKey | OKPKey
 
 @dataclass
 class SigningKeys:
-    """The keys in the file at `path`, which the setting `setting` names. Raises SettingsError where they are no use."""
+    """The keys in the file at `path`, which the setting `setting` names. Raises SettingsError if it has no usable
+    keys.
+    """
 
     path: str
     setting: str
@@ -41,18 +43,18 @@ class SigningKeys:
         self._read()
 
     def sign(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
-        """The claims, signed with the key whose turn it is."""
+        """Return the claims, signed with the current key."""
         key = self._present()[0]
         algorithm = _algorithm(key)
         complete = {**header, "alg": algorithm, "kid": str(key.kid)}
         return jws.serialize_compact(complete, msgspec.json.encode(claims), key, algorithms=[algorithm])
 
     def published(self) -> dict[str, Any]:
-        """The public halves of all keys, as a JWK set."""
+        """Return the public halves of all keys, as a JWK set."""
         return {"keys": [key.as_dict(private=False) for key in self._present()]}
 
     def _present(self) -> list[SigningKey]:
-        """The keys, read again if the file has changed. A file that is no use any more changes nothing."""
+        """Return the keys, read again if the file has changed. If the new file is unusable, the old keys stay."""
         now = time.monotonic()
         if now - self._looked_at >= LOOK_EVERY_S:
             self._looked_at = now
@@ -60,7 +62,7 @@ class SigningKeys:
                 if Path(self.path).stat().st_mtime != self._changed_at:
                     self._read()
             except (OSError, SettingsError):
-                pass  # half written, or replaced in this moment: the next look sees it
+                pass  # half written, or being replaced: the next call reads it
         return self._keys
 
     def _read(self) -> None:
@@ -75,7 +77,10 @@ class SigningKeys:
 
 
 def read_keys(path: Path) -> list[SigningKey]:
-    """The keys of a file, the one that signs first. Raises ValueError or OSError where there is none that could."""
+    """Return the keys of a file, the one that signs first.
+
+    Raises ValueError or OSError if no key can sign.
+    """
     content = json.loads(path.read_text())
     found = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(found, list) or not found:
@@ -87,7 +92,7 @@ def read_keys(path: Path) -> list[SigningKey]:
 
 
 def rotate_keys(path: Path) -> list[SigningKey]:
-    """Make the file, or go on to the next key in it. Raises ValueError or OSError."""
+    """Create the file, or switch to the next key in it. Raises ValueError or OSError."""
     known = read_keys(path) if path.exists() else []
     signing, waiting = (known[1], new_key()) if len(known) > 1 else (known[0] if known else new_key(), new_key())
     retired = [key for key in known if key.kid != signing.kid]
@@ -97,12 +102,12 @@ def rotate_keys(path: Path) -> list[SigningKey]:
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump({"keys": [key.as_dict(private=True) for key in keys]}, file, indent=2)
-    fresh.replace(path)  # in one step: a reader never sees half of it
+    fresh.replace(path)  # atomically: a reader never sees half of it
     return keys
 
 
 def new_key() -> SigningKey:
-    """A fresh Ed25519 key."""
+    """Return a fresh Ed25519 key."""
     return OKPKey.generate_key("Ed25519", {"use": "sig", "alg": "Ed25519"}, auto_kid=True)
 
 
@@ -129,7 +134,7 @@ def _algorithm(key: SigningKey) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """The command; its exit status."""
+    """Run the command. Returns its exit status."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m shared.identity.signing_keys FILE\n")
         return 2

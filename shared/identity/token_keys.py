@@ -1,4 +1,4 @@
-"""The keys that others publish for us to verify their tokens with (JWKS, RFC 7517), fetched seldom and kept long."""
+"""The published keys (JWKS, RFC 7517) that tokens are verified with, fetched seldom and kept long."""
 
 import asyncio
 import logging
@@ -19,16 +19,16 @@ from shared.outbound.http_client import OutboundClient, Transport
 from shared.problem import Unavailable
 
 RSA_BITS_MIN = 2048
-RSA_BITS_MAX = 8192  # a larger one makes every token cost milliseconds
+RSA_BITS_MAX = 8192  # with a larger one, each token costs milliseconds
 CURVES = frozenset({"P-256", "P-384", "P-521", "Ed25519"})
 KEYS_MAX = 100
-# A caller waits no longer than this for keys, with all that wait before it.
+# A caller waits no longer than this for keys, including the callers before it.
 KEYS_TIMEOUT_S = 3.0
 _log = logging.getLogger(__name__)
 
 
 class JwkSet(msgspec.Struct, frozen=True):
-    """The keys that someone publishes (RFC 7517)."""
+    """A published set of keys (RFC 7517)."""
 
     keys: list[dict[str, Any]]
 
@@ -38,11 +38,11 @@ class PublishedKeys:
     """The keys of one `owner`, found through its metadata (RFC 8414) or at `jwks_url` itself.
 
     They are fetched at first need, again when a token names an unknown one, and in the background once they are
-    `refresh_s` old, so that a withdrawn key does not stay good; but never more often than every `refetch_min_s`
-    seconds, so that invented key ids cannot turn us against their owner. While the owner is away the known keys go
-    on, however long that lasts. With no key at all it is asked every `retry_min_s` seconds at most.
+    `refresh_s` old, so that a withdrawn key does not stay valid; but at most every `refetch_min_s` seconds, so that
+    invented key ids cannot make us flood the owner. While the owner is down the known keys stay in use, without limit.
+    Without any key, the owner is asked at most every `retry_min_s` seconds.
 
-    `issuer` is the owner's name for itself. Where it is given, metadata that says another is not believed.
+    `issuer` is the owner's name for itself. If it is given, metadata with another name is refused.
     """
 
     owner: str
@@ -54,7 +54,7 @@ class PublishedKeys:
     retry_min_s: float = 1.0
     refresh_s: float = 600.0
     generation: int = field(default=0, init=False)
-    """Grows with every change of the keys: what was verified under an earlier one has to be verified again."""
+    """Grows with every change of the keys: tokens verified under an older generation are verified again."""
     _keys: dict[str, PublicKey] = field(default_factory=dict, init=False)
     _asked_at: float | None = field(default=None, init=False)
     _fetched_at: float = field(default=0.0, init=False)
@@ -73,7 +73,7 @@ class PublishedKeys:
         await self._client.close()
 
     async def ready(self) -> str | None:
-        """None once keys are known, however long their owner may hang after that; else what is missing."""
+        """Return None once keys are known, even if their owner is down later; else what is missing."""
         if self._keys:
             self.refresh_in_time()
             return None
@@ -84,7 +84,7 @@ class PublishedKeys:
         return None
 
     async def find(self, kid: str) -> PublicKey | None:
-        """The key of that id, or None. Raises Unavailable where it cannot be told whether there is one."""
+        """Return the key of that id, or None. Raises Unavailable if the keys cannot be fetched."""
         key = self._keys.get(kid)
         if key is not None:
             self.refresh_in_time()
@@ -97,14 +97,14 @@ class PublishedKeys:
         return self._keys.get(kid)
 
     async def need(self, kid: str) -> PublicKey:
-        """As find, for a key that a token names. Raises TokenRefused where there is none of that id."""
+        """Return the key of that id, which a token names. Raises TokenRefused if there is none."""
         key = await self.find(kid)
         if key is None:
             raise TokenRefused("it is signed with an unknown key")
         return key
 
     def refresh_in_time(self) -> None:
-        """Have old keys fetched anew, without making the present caller wait."""
+        """Refresh old keys in the background."""
         if time.monotonic() - self._fetched_at < self.refresh_s or not self._may_ask():
             return
         if self._refresh is None or self._refresh.done():
@@ -127,7 +127,7 @@ class PublishedKeys:
                 if self._failure is not None and not self._keys:
                     raise self._failure
                 return
-            # A failed fetch counts as one too, also one that was given up: whoever is away is not hammered.
+            # Failed and cancelled fetches count too, so that an owner that is down is not flooded.
             self._asked_at = time.monotonic()
             self._failure = Unavailable(f"the {self.owner} gave no keys in time", vendor="issuer")
             try:
@@ -161,10 +161,10 @@ class PublishedKeys:
 
 
 def load_keys(published: JwkSet) -> dict[str, PublicKey]:
-    """The usable public keys of a JWK set, by key id.
+    """Return the usable public keys of a JWK set, by key id.
 
-    Weak, private and symmetric ones are left out, and every one of those that share an id, or that are the same key
-    under two ids: a private key that was published makes the public one worthless too.
+    Weak, private and symmetric keys are left out, as are all keys that share an id, or that are the same key under two
+    ids: a published private key makes its public half worthless too.
     """
     keys: dict[str, PublicKey] = {}
     sharing: dict[bytes, list[str]] = {}
@@ -210,5 +210,5 @@ def _refusal(key: Any, raw: Mapping[str, Any]) -> str | None:
 
 
 def fingerprint(key: PublicKey) -> bytes:
-    """The same for the same key however it is spelled."""
+    """Return a fingerprint that does not depend on how the key is spelled."""
     return key.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

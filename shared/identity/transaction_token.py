@@ -1,15 +1,14 @@
-"""On whose behalf a request is made, from the tier where the user comes in to the tiers behind it.
+"""Transaction tokens: they carry the acting user from the tier where users come in to the tiers behind it.
 
-The experience API hands the user inward in a transaction token (draft-ietf-oauth-transaction-tokens-08): signed with a
-key of its own, good for half a minute, bound to the trust domain, to the tenant and to the client that presents it.
-The process API believes nothing else about a user: no other header, nothing in a body, no claim of an access token.
+The experience API names the user in a transaction token (draft-ietf-oauth-transaction-tokens-08): signed with its own
+key, valid for half a minute, bound to the trust domain, the tenant and the client that presents it. The process API
+accepts no other statement about a user: no header, nothing in a body, no claim of an access token.
 
-A service that calls in nobody's name is handed on in the same way, with the legal entities that it is for: the
-experience API's own token is for all, and says nothing of whose request it is (docs/decisions/0080).
+A service that calls for no user is handed on in the same way, with the legal entities that it covers: the experience
+API's own token covers all, and does not name the requester (docs/decisions/0080).
 
-What a revocation may name of the access token with which the user came in travels along in the requester context
-(`rctx`: its client, `sub`, `iat` and `jti`), so that the tiers behind judge it by themselves: the transaction token is
-new with each request, and says nothing of what was revoked before it.
+The requester context (`rctx`: client, `sub`, `iat` and `jti`) describes the user's access token, so that the tiers
+behind can check for revocation themselves: the transaction token is new with each request.
 """
 
 import logging
@@ -29,7 +28,7 @@ HEADER = "Txn-Token"
 TYPE = "txntoken+jwt"
 LIFE_S = 30
 LIFE_MAX_S = 60
-# Our own tiers' clocks are kept together.
+# Our own tiers' clocks are synchronised.
 LEEWAY_S = 5
 JWKS_PATH = "/.well-known/transaction-token-keys"
 __all__ = ["ActingUser", "TransactionTokenSigner", "TransactionTokenVerifier"]
@@ -39,21 +38,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TransactionTokenSigner:
-    """Signs for the trust domain as the workload `issuer`, which is this service's OAuth client id."""
+    """Signs transaction tokens as the workload `issuer`, which is this service's OAuth client id."""
 
     keys: SigningKeys
     issuer: str
     trust_domain: str
 
     def sign(self, acting: ActingUser | ActingClient) -> str:
-        """A token that says who acts, for the next tier."""
+        """Return a token that names the requester, for the next tier."""
         now = int(time.time())
         context: dict[str, Any] = {"tenant": acting.tenant}
         if acting.legal_entities is not None:
             context["legal_entities"] = sorted(acting.legal_entities)
         if isinstance(acting, ActingClient):
             context["service"] = True
-            # For all of them only where that is said: what is missing is never read as everything.
+            # All of them only if that is said explicitly: a missing claim must never mean everything.
             context.setdefault("legal_entities", None)
         claims = {
             "iss": self.issuer,
@@ -72,7 +71,7 @@ class TransactionTokenSigner:
 
 @dataclass(frozen=True)
 class TransactionTokenVerifier:
-    """Believes the workload `issuer` whose keys are `keys`, for the trust domain."""
+    """Accepts transaction tokens of the workload `issuer`, whose keys are `keys`, for the trust domain."""
 
     keys: PublishedKeys
     issuer: str
@@ -80,7 +79,10 @@ class TransactionTokenVerifier:
     revocations: RevocationWatch | None = None
 
     async def verify(self, text: str, principal: Principal) -> ActingUser | ActingClient:
-        """Who acts, where `principal` presents a token. Raises Unauthenticated, or Unavailable without its keys."""
+        """Return the requester in a token that `principal` presents.
+
+        Raises Unauthenticated; Unavailable without the keys.
+        """
         try:
             token = read_token(text)
             claims = token.verify(await self.keys.need(token.kid))

@@ -1,8 +1,8 @@
-"""Load shedding: a tier that has more to do than it can refuses some of it at once, the cheapest first.
+"""Load shedding: an overloaded tier refuses some requests at once, the least important first.
 
-A process that takes everything answers everything too late. How much it has to do is measured by the requests at work
-and by how late its event loop is. Each class of requests may use a share of both: what waits for nobody goes first,
-what moves money goes last. Health is always answered, or an overloaded process would be taken for a dead one.
+A process that accepts everything answers everything too late. Its load is measured by the requests in progress and by
+the lateness of its event loop. Each class of requests may use a share of both: background work is shed first, financial
+writes last. Health is always answered, or an overloaded process would be taken for a dead one.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _BATCH_URGENCY = re.compile(rb"(?:^|,)\s*u=[5-7]\b")
 
 
 class Load:
-    """How much a process has to do, and how much it may have. Times are seconds."""
+    """The load of a process, and its limits. Times are in seconds."""
 
     def __init__(self, *, at_once_max: int, lag_max_s: float) -> None:
         self.at_work = 0
@@ -36,17 +36,17 @@ class Load:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to measure the event loop's lateness."""
+        """Start measuring the event loop's lateness."""
         self._watch = asyncio.create_task(self._measure_lag())
 
     async def stop(self) -> None:
-        """End measuring."""
+        """Stop measuring."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
 
     def has_room_for(self, load_class: LoadClass) -> bool:
-        """Whether one more request of this class may be taken."""
+        """Return whether one more request of this class may be accepted."""
         share = SHARES[load_class]
         return self.at_work < self._at_once_max * share and self.lag_s < self._lag_max_s * share
 
@@ -59,7 +59,7 @@ class Load:
 
 
 def admit(load: Load) -> Middleware:
-    """Inbound policy: take a request only where there is room for its class; health and the contract always."""
+    """Inbound policy: shed requests of a class whose share is used up; never health or the contract."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,11 +68,11 @@ def admit(load: Load) -> Middleware:
                 await app(scope, receive, send)
                 return
             if not load.has_room_for(load_class):
-                # Not all at the same moment again.
+                # Spread out, so that they do not all come back at once.
                 again_in_s = random.randint(1, 3)  # noqa: S311 jitter is no secret
                 LOAD_REFUSALS.labels(load_class).inc()
                 raise Unavailable(
-                    "This service has more to do than it can. Nothing was done; come back in a moment.",
+                    "This service is overloaded. Nothing was done; try again in a moment.",
                     reason_code="overloaded",
                     retry_after_s=again_in_s,
                 )
@@ -88,7 +88,7 @@ def admit(load: Load) -> Middleware:
 
 
 def _load_class(operation: Operation | None, scope: Scope) -> LoadClass | None:
-    """The class of a request; None for what is always answered."""
+    """Return the class of a request; None if it is never shed."""
     if operation is None:
         return "read"
     policy = operation.policy

@@ -1,7 +1,7 @@
-"""What a request body may be, checked before any of it is decoded into types.
+"""Checks a request body before any of it is decoded into types.
 
-The decoder alone is not enough: invalid UTF-8 and deep nesting make it fail in ways that would answer 500, and of
-duplicate keys it silently takes the last.
+The decoder alone is not enough: it would answer invalid UTF-8 and deep nesting with 500, and it silently takes the last
+of duplicate keys.
 """
 
 import json
@@ -25,13 +25,13 @@ _UNREAD = object()
 # Ids are segments of addresses to the tiers behind, where these have a meaning of their own (shared.outbound.paths).
 _DOT_SEGMENTS = frozenset({".", ".."})
 _MEMBER = re.compile(r"Object (?:missing required|contains unknown) field `(?P<name>[^`]*)`")
-# A whole string, or what there is of one that never ends, or a bracket. Possessive, so that the time is linear in the
-# body: with ordinary repetition 1 MB of `\"` would be searched from every one of its quotes to the end, for an hour.
+# A whole string, an unterminated one, or a bracket. Possessive, so that the time is linear in the body: ordinary
+# repetition would take an hour for 1 MB of `\"`.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def check_json_body(body: bytes) -> None:
-    """Raise InvalidRequest or PayloadTooLarge unless `body` is JSON text within our bounds, without repeated fields."""
+    """Raise InvalidRequest or PayloadTooLarge unless `body` is JSON within our bounds, without repeated fields."""
     if len(body) > BODY_BYTES_MAX:
         raise PayloadTooLarge(f"The body has {len(body)} bytes; at most {BODY_BYTES_MAX} are taken.")
     try:
@@ -45,7 +45,7 @@ def check_json_body(body: bytes) -> None:
         raise _invalid(f"The body is not JSON: {error}.") from error
     fault = _find_fault(content)
     if fault is not None:
-        raise InvalidRequest("The body cannot be taken.", [fault])
+        raise InvalidRequest("The body is refused.", [fault])
 
 
 def _check_depth(text: str) -> None:
@@ -60,7 +60,7 @@ def _check_depth(text: str) -> None:
 
 
 class _Repeated(str):
-    """Stands for an object that has this field more than once."""
+    """Marks an object that has this field more than once."""
 
 
 def _read_object(pairs: list[tuple[str, Any]]) -> Any:
@@ -71,7 +71,7 @@ def _read_object(pairs: list[tuple[str, Any]]) -> Any:
 
 
 def _find_fault(content: Any, at: str = "") -> Fault | None:
-    """The first repeated field, too long array or id that is a dot segment, below the JSON pointer (RFC 6901) `at`."""
+    """Return the first repeated field, too long array or dot-segment id below the JSON pointer (RFC 6901) `at`."""
     if isinstance(content, _Repeated):
         return Fault(pointer=f"{at}/{_escaped(content)}", detail="This field is given more than once.")
     if isinstance(content, list):
@@ -83,7 +83,7 @@ def _find_fault(content: Any, at: str = "") -> Fault | None:
     else:
         return None
     for name, value in members:
-        # Only what can hold a fault is looked into: most values are texts and numbers.
+        # Only values that can hold a fault are searched: most are texts and numbers.
         if type(value) is str and value in _DOT_SEGMENTS and str(name).endswith("Id"):
             return Fault(pointer=f"{at}/{_escaped(str(name))}", detail="No record has this id.")
         if isinstance(value, (dict, list, _Repeated)):
@@ -106,9 +106,9 @@ def _invalid(detail: str) -> InvalidRequest:
 
 
 def check_shape(body: bytes, kind: Any) -> None:
-    """Raise InvalidRequest, with every fault and a pointer to it, unless `body` is exactly of `kind`.
+    """Raise InvalidRequest, with every fault and a pointer to it, unless `body` is exactly of type `kind`.
 
-    The framework decodes leniently (`"1"` is a number to it), which the published contract does not say.
+    The framework decodes leniently (`"1"` is a number to it), contrary to the published contract.
     """
     try:
         msgspec.json.decode(body, type=kind)
@@ -120,7 +120,7 @@ def check_shape(body: bytes, kind: Any) -> None:
         # A fault that is not found by going through the type is still told, as the decoder has it.
         faults = (faults_of(content, kind) if content is not _UNREAD else []) or [shape_fault(path.rstrip("`"), detail)]
         raise InvalidRequest("The request is not valid.", faults) from error
-    except msgspec.DecodeError as error:  # half of a surrogate pair, which Python's own parser lets through
+    except msgspec.DecodeError as error:  # an unpaired surrogate, which Python's own parser accepts
         raise _invalid(f"The body is not JSON: {error}.") from error
 
 
@@ -151,16 +151,16 @@ def _with_whole_numbers(content: Any) -> Any:
 
 
 def shape_fault(path: str, detail: str) -> Fault:
-    """What msgspec found at `path`; a missing or unknown field is pointed at itself, not at what holds it."""
+    """Return msgspec's fault at `path`. The pointer of a missing or unknown field includes the field."""
     pointer = json_pointer(path)
     member = _MEMBER.match(detail)
     return Fault(pointer=f"{pointer}/{member['name']}" if member else pointer, detail=sentence_of(detail))
 
 
 def json_pointer(path: str) -> str:
-    """A msgspec path (`lines[0].quantity`) as a JSON pointer (`/lines/0/quantity`).
+    """Return a msgspec path (`lines[0].quantity`) as a JSON pointer (`/lines/0/quantity`).
 
-    Of a map's value the path does not tell the key (`tags[...]`): the pointer then ends at the map.
+    The path does not name a map's key (`tags[...]`): the pointer then ends at the map.
     """
     known, _, _ = path.partition("[...]")
     return "".join(f"/{part}" for part in re.split(r"[.\[\]]+", known) if part)

@@ -1,7 +1,7 @@
-"""What is wrong with a body, in sentences for a person: every fault of it, each with its JSON pointer (RFC 6901).
+"""Every fault of a body in plain sentences, each with its JSON pointer (RFC 6901).
 
-The decoder stops at the first fault, and quotes patterns. So where it refuses a body, this goes through the same type
-and the body side by side. It decides nothing: whatever the decoder takes is taken.
+The decoder stops at the first fault, and quotes patterns. So after it has refused a body, this walks the type and the
+body side by side. It decides nothing: what the decoder accepts stays accepted.
 """
 
 import math
@@ -15,8 +15,8 @@ from shared.problem import Fault
 
 _REQUIRED = "This field is required."
 _UNKNOWN = "There is no field of this name here."
-_FORM = "This does not have the form that is needed."
-# Nobody mends more than these at once, and a body of 1 MB may have very many.
+_FORM = "This has the wrong format."
+# Nobody mends more than these at once, and a body of 1 MB can have very many.
 FAULTS_MAX = 50
 _NAMES: tuple[tuple[type[inspect.Type], str], ...] = (
     (inspect.StrType, "a text"),
@@ -41,7 +41,7 @@ _Check = Callable[[Any, Any, str], Iterator[Fault]]
 
 
 def faults_of(content: Any, kind: Any) -> list[Fault]:
-    """Every fault of a decoded body against a type; none where none is found."""
+    """Return every fault of a decoded body against a type; none where none is found."""
     found = []
     for fault in _faults(inspect.type_info(kind), content, ""):
         found.append(fault)
@@ -51,11 +51,11 @@ def faults_of(content: Any, kind: Any) -> list[Fault]:
 
 
 def sentence_of(message: str) -> str:
-    """What the decoder said of one value, as a sentence: without a pattern, and in no programmer's words."""
+    """Return the decoder's message about one value as a plain sentence, without patterns or programming terms."""
     if "matching regex" in message:
         return _FORM
     if message.startswith("Invalid enum value"):
-        return f"{message.removeprefix('Invalid enum value').strip()} is none of the values that are possible here."
+        return f"{message.removeprefix('Invalid enum value').strip()} is not one of the allowed values."
     member = re.match(r"Object (missing required|contains unknown) field", message)
     if member:
         return _REQUIRED if member[1] == "missing required" else _UNKNOWN
@@ -106,7 +106,7 @@ def _faults(kind: Any, value: Any, at: str) -> Iterator[Fault]:
 
 
 def _with_help(fault: Fault, at: str, about: dict[str, Any]) -> Fault:
-    """The fault of a form, with an example of the right one."""
+    """Return the fault of a pattern, with an example of a valid value."""
     if fault.pointer != at or fault.detail != _FORM:
         return fault
     help_ = [str(about[name]).rstrip(".") + "." for name in ("description",) if about.get(name)]
@@ -166,7 +166,7 @@ def _of_text(kind: inspect.StrType, value: Any, at: str) -> Iterator[Fault]:
     if not isinstance(value, str):
         yield _expected(kind, value, at)
         return
-    # One fault a text: what is empty or too long need not be told that it has the wrong form too.
+    # One fault per text: an empty or too long one need not be told about its pattern too.
     fault = next(_of_length(kind, value, at, "characters"), None)
     if fault is None and kind.pattern is not None and not re.search(kind.pattern, value):
         fault = Fault(pointer=at, detail=_FORM)
@@ -231,7 +231,7 @@ def _bare(kind: Any) -> Any:
 
 
 def _is_of(kind: Any, value: Any) -> bool:
-    """Whether a value is of the kind of JSON that a type is written in."""
+    """Return whether a value has the JSON type that this type is encoded as."""
     match kind:
         case inspect.StructType() | inspect.DictType():
             return isinstance(value, dict)
@@ -268,7 +268,7 @@ def _name(kind: Any) -> str:
 
 
 def _got(value: Any) -> str:
-    """What came, without saying it again: it may be anything, and long."""
+    """Describe the value without repeating it: it may be anything, and long."""
     match value:
         case None:
             return "null"

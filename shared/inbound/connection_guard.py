@@ -1,8 +1,8 @@
-"""Connections of clients that are slow or send what is not HTTP: each is let go in time, and told why where it can be.
+"""Closes connections of clients that are slow or do not send HTTP, with an answer if possible.
 
-uvicorn bounds idle connections only: one that trickles its headers, or never reads its answer, it holds for ever
-(measured: 500 of 500 after 40 s). A slow body is cut off by `guard_body` (service.py), and here where its request was
-refused before anyone read it. What a request's head may look like beyond that: request_head.py.
+uvicorn only times out idle connections: a client that trickles its headers, or never reads its answer, keeps its
+connection for ever (measured: 500 of 500 after 40 s). A slow body is cut off by `guard_body` (service.py), and here if
+its request was refused before the body was read. Other rules about a request's head are in request_head.py.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ from shared.problem import (
 from shared.telemetry.process_telemetry import set_correlation_id
 
 HEADERS_WITHIN_S = 10.0
-# A token may have 8 KiB; no address or other header of ours comes near the rest.
+# A token may have 8 KiB; the address and the other headers are far shorter.
 HEADER_BYTES_MAX = 32_768
-# What may follow the headers of one request: the largest body, in chunks of one byte each, and no more.
+# The most that may follow the headers of one request: the largest body in chunks of one byte each.
 BODY_AND_FRAMES_BYTES_MAX = 8 * BODY_BYTES_MAX
-# How long a body may still come after its request has been answered without it, and anything after a refusal.
+# How long the rest of a body may take after its request was answered early, and anything after a refusal.
 BODY_LINGERS_S = 5.0
-# How long a client may leave what was sent to it unread.
+# How long a client may leave its answer unread.
 ANSWER_READ_WITHIN_S = 30.0
 
 
 class _RefusedHead(Exception):
-    """Ends the parsing of a request in the middle; `error` is the answer."""
+    """Stops the parser in the middle of a request; `error` is the answer."""
 
     def __init__(self, error: QuotewayError) -> None:
         super().__init__(error.detail)
@@ -46,35 +46,35 @@ class _RefusedHead(Exception):
 
 
 class GuardedConnection(HttpToolsProtocol):
-    """A connection with deadlines for its headers and for the reading of its answers, and bounds for what it sends."""
+    """A connection with deadlines for headers and for reading answers, and limits on what the client sends."""
 
     _waits_for_headers: asyncio.TimerHandle | None = None
-    # What has arrived of headers that are not complete, whole ones and the one under way; None behind them.
+    # The size of the headers so far, complete and incomplete ones; None after their end.
     _header_bytes: int | None = 0
-    # The same as the parser counts them: in one read with the end of the headers, only this is their size.
+    # The size counted by the parser: the only one if the headers end in the same read.
     _parsed_bytes = 0
     _body_bytes = 0
     _refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn itself narrows it
-        """Begin to wait for the first request."""
+        """Start the deadline of the first request."""
         super().connection_made(transport)
         connected: socket.socket | None = transport.get_extra_info("socket")
         if connected is not None and sys.platform == "linux":
-            # The kernel gives up a peer that has acknowledged nothing for so long, a closed window included.
+            # The kernel drops a peer that has acknowledged nothing for this long, also with a closed window.
             timeout_ms = int(ANSWER_READ_WITHIN_S * 1000)
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Cancel the deadlines."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what arrives, of headers and behind them, and refuse too much of it."""
+        """Count the bytes of headers and body, and refuse too many."""
         if self._refused:
-            return  # read to the end of its moment, and thrown away
+            return  # read until its deadline, and thrown away
         if self._header_bytes is not None:
             self._header_bytes += len(data)
         else:
@@ -85,14 +85,14 @@ class GuardedConnection(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refuse_parsed(error)
         except httptools.HttpParserUpgrade:
-            pass  # to nothing that we speak: the request is answered as if it had not asked
+            pass  # an upgrade that we do not support: answered as if it had not been requested
         if self._header_bytes is not None and self._header_bytes > HEADER_BYTES_MAX:
             self._refuse(_too_many_headers())
         elif self._body_bytes > BODY_AND_FRAMES_BYTES_MAX:
             self._refuse(PayloadTooLarge(f"More than {BODY_AND_FRAMES_BYTES_MAX} bytes came for one request."))
 
     def on_message_begin(self) -> None:
-        """A further request on a connection that is kept begins."""
+        """Start another request on a kept connection."""
         super().on_message_begin()
         self._parsed_bytes = self._body_bytes = 0
         if self._waits_for_headers is None:
@@ -104,13 +104,13 @@ class GuardedConnection(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header. One behind the body (a trailer) is nobody's: no rule has looked at it."""
+        """Take a header. Those after the body (trailers) are dropped: no rule has checked them."""
         self._count(len(name) + len(value) + len(b": \r\n"))
         if self._header_bytes is not None:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The headers are here in time."""
+        """Cancel the headers' deadline and check the head."""
         self._check_head()
         self._stop_waiting()
         self._header_bytes = None
@@ -126,7 +126,7 @@ class GuardedConnection(HttpToolsProtocol):
             raise _RefusedHead(_too_many_headers())
 
     def _check_head(self) -> None:
-        """Refuse what this parser lets through and another one reads differently (RFC 9112, 2.3, 3.2 and 6.1)."""
+        """Refuse what this parser accepts and another may read differently (RFC 9112, 2.3, 3.2 and 6.1)."""
         version, encodings = self.parser.get_http_version(), []
         for name, value in self.headers:
             if name == b"transfer-encoding":
@@ -149,7 +149,7 @@ class GuardedConnection(HttpToolsProtocol):
         return next((value.strip().lower() for name, value in self.headers if name == b"host"), b"")
 
     def on_response_complete(self) -> None:
-        """Whoever was refused before its body was here gets a moment to end it, and no more."""
+        """After an early refusal, give the client a moment to finish its body."""
         super().on_response_complete()
         if self.cycle.more_body and not self.transport.is_closing():
             # Not at once: see _let_go.
@@ -172,7 +172,7 @@ class GuardedConnection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse_parsed(self, error: httptools.HttpParserError) -> None:
-        """Answer what is not HTTP, or not in our bounds, with a problem, as everything else is."""
+        """Answer invalid HTTP, or HTTP beyond our limits, with a problem."""
         refused = error.__context__
         if isinstance(refused, _RefusedHead):
             self._refuse(refused.error)
@@ -180,7 +180,7 @@ class GuardedConnection(HttpToolsProtocol):
             self._refuse(InvalidRequest("This is not a valid HTTP request."))
 
     def _refuse(self, error: QuotewayError) -> None:
-        """Answer, and close. Where another request's answer is due, only close: this one would be mistaken for it."""
+        """Answer, and close. If another request's answer is due, only close: this one would be mistaken for it."""
         self._stop_waiting()
         self._header_bytes = None
         if self._refused or self.transport.is_closing():
@@ -188,7 +188,7 @@ class GuardedConnection(HttpToolsProtocol):
         if self._is_next_to_be_answered():
             self.transport.write(_answer(error))
             if self.cycle is not None and not self.cycle.response_complete:
-                # Whoever is at work on it learns that no more will come, and says nothing behind this.
+                # The handler at work learns that no more will come, and sends nothing after this.
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
             self._let_go()
@@ -200,7 +200,7 @@ class GuardedConnection(HttpToolsProtocol):
     def _let_go(self) -> None:
         """Close once the client has, or after a moment.
 
-        Closed at once on data that is still coming, TCP would throw the answer away before it is read.
+        Closed at once while data is still arriving, TCP would discard the answer before it is read.
         """
         self._refused = True
         self._unset_keepalive_if_required()
@@ -216,10 +216,10 @@ class GuardedConnection(HttpToolsProtocol):
             self.transport.close()
 
     def _is_next_to_be_answered(self) -> bool:
-        """Whether the request that is being read is the one whose answer the client waits for, and has none yet."""
+        """Return whether the request being read is the next to be answered, and has no answer yet."""
         cycle = self.cycle
         if cycle is None or not cycle.more_body:
-            # Its headers are being read: every request before it has come in whole.
+            # Its headers are being read, so every request before it has arrived completely.
             return cycle is None or cycle.response_complete
         return not cycle.response_started and not self.pipeline
 

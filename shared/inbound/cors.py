@@ -1,7 +1,7 @@
-"""Which web pages may call us from a browser: exactly those of the Lightning origins that an operator names.
+"""CORS: which web pages may call us from a browser, exactly the Lightning origins that an operator lists.
 
-A page of another origin gets its answers without leave to read them. Credentials are never allowed: callers send
-tokens, not cookies. That an origin is allowed lets nobody in: the token decides.
+Pages of other origins may not read their answers. Credentials are never allowed: callers send tokens, not cookies. An
+allowed origin grants no access: the token does.
 """
 
 import re
@@ -25,9 +25,9 @@ _VARY = (b"vary", b"Origin")
 
 
 def parse_origins(text: str) -> frozenset[bytes]:
-    """The origins that a setting lists, with commas.
+    """Return the comma-separated origins of a setting.
 
-    Raises ValueError for what is not exactly one origin: a wildcard would let in every org of Salesforce's customers.
+    Raises ValueError for anything else, wildcards included: those would admit every Salesforce customer's org.
     """
     origins = [part.strip() for part in text.split(",") if part.strip()]
     for origin in origins:
@@ -44,7 +44,7 @@ def check_origins(text: str) -> None:
 
 
 def allow_origins(origins: frozenset[bytes]) -> Middleware:
-    """Inbound policy: give the pages of `origins` leave to read every answer, refusals included; answer preflights."""
+    """Inbound policy: let pages of `origins` read every answer, refusals included; answer preflights."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Health: whether a tier runs, and whether it can serve, with what is known of what it depends on."""
+"""Health: whether a tier runs, whether it can serve, and what is known of its dependencies."""
 
 import asyncio
 import logging
@@ -15,25 +15,26 @@ from shared.operations.operation import public
 from shared.problem import QuotewayError
 
 _log = logging.getLogger(__name__)
-# Given up after so long, and told as such.
+# A check that takes longer is given up and reported as failed.
 READY_TIMEOUT_S = 3.0
-# Anyone may ask, without a token and without a limit, and each question asks every vendor and database there is.
+# Anyone may ask without a token or limit, and every check asks all vendors and databases: so results are kept for this
+# long.
 READY_REMEMBERED_S = 1.0
-# Whoever asks waits no longer than this for what is being looked at: a probe gives up after a second, and the tier in
-# front asks us as we ask the one behind us. After that the answer is what was found before.
+# A caller waits no longer than this for checks under way, and then gets the last results: a probe times out after a
+# second, and the tier before us asks us as we ask the tier behind us.
 READY_ANSWER_S = 0.4
-# What was found longer ago than this says nothing of now.
+# A result older than this says nothing about now.
 READY_KNOWN_FOR_S = 30.0
-# A ready check answers None, or one sentence about what is missing.
+# A ready check returns None, or one sentence about what is missing.
 ReadyCheck = Callable[[], Awaitable[str | None]]
 
 
 class Health(msgspec.Struct, frozen=True):
     """Whether the tier can do its work.
 
-    `missing` has a sentence for each thing of its own without which it cannot. `degraded` has one for each vendor, and
-    for the tier behind it, that is away: it still serves everyone whose request does not need that. Also one where
-    news of revoked tokens are late. The answer may be a few seconds old.
+    `missing` has a sentence for each resource of the tier's own that it cannot work without. `degraded` has one for
+    each vendor, and for the tier behind, that is down: requests that do not need it are still served; also one if news
+    of revoked tokens are late. The answer may be a few seconds old.
     """
 
     status: Literal["live", "ready", "not ready"]
@@ -43,7 +44,7 @@ class Health(msgspec.Struct, frozen=True):
 
 @dataclass
 class Watched:
-    """One dependency, looked at in the background of those who ask."""
+    """One dependency, checked in the background."""
 
     check: ReadyCheck
     _found: str | None = None
@@ -52,7 +53,7 @@ class Watched:
     _looking: asyncio.Task[None] | None = None
 
     def look(self) -> asyncio.Task[None] | None:
-        """Look at it anew where that was not done a moment ago. Returns the look that is under way, if one is."""
+        """Check it, unless that was done a moment ago. Returns the check under way, if there is one."""
         if self._looking is not None and not self._looking.done():
             return self._looking
         if self._asked_at is None or time.monotonic() - self._asked_at >= READY_REMEMBERED_S:
@@ -62,14 +63,14 @@ class Watched:
         return None
 
     def lacks(self) -> str | None:
-        """What was found last: None, or a sentence about what is missing."""
+        """Return the last result: None, or a sentence about what is missing."""
         if self._found_at is None:
             return "has not answered yet"
         age_s = time.monotonic() - self._found_at
-        return self._found if age_s <= READY_KNOWN_FOR_S else f"has not been looked at for {age_s:.0f} s"
+        return self._found if age_s <= READY_KNOWN_FOR_S else f"has not been checked for {age_s:.0f} s"
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._looking is not None:
             self._looking.cancel()
 
@@ -82,16 +83,16 @@ class Watched:
             self._found = error.for_operators
         except Exception:  # noqa: BLE001 a defect in one check must not leave the others' findings untold
             _log.exception("a health check failed")
-            self._found = "cannot be looked at"
+            self._found = "cannot be checked"
         self._found_at = time.monotonic()
 
 
 @dataclass
 class HealthWatch:
-    """What a tier has of its own, `checks`, and what it depends on, `vendors`.
+    """The checks of a tier's own resources, `checks`, and of what it depends on, `vendors`.
 
-    It is ready while it has its own, whatever hangs behind it: were each tier to wait for the one behind, one vendor
-    that hangs would take every instance of every tier out of its load balancer (FAILURES.md, row 35).
+    It is ready while its own resources are, whatever happens behind it: if each tier waited for the one behind, one
+    vendor that hangs would take every instance of every tier out of its load balancer (docs/failures.md, row 35).
     """
 
     checks: Mapping[str, ReadyCheck]
@@ -104,12 +105,12 @@ class HealthWatch:
         self._others = {name: Watched(check) for name, check in self.vendors.items()}
 
     async def stop(self) -> None:
-        """End what is being looked at."""
+        """Stop all checks."""
         for watched in self._all():
             watched.stop()
 
     async def health(self) -> Health:
-        """What is known, after a moment's wait for what is not."""
+        """Return the results, after a short wait for those that are unknown."""
         under_way = self._look()
         if under_way:
             await asyncio.wait(under_way, timeout=READY_ANSWER_S)
@@ -124,7 +125,7 @@ class HealthWatch:
 
 
 def health_handlers(watch: HealthWatch) -> list[Any]:
-    """`/health/live`: the process runs. `/health/ready`: it can serve; and what is known of what it depends on."""
+    """Return the handlers of `/health/live` (the process runs) and `/health/ready` (it can serve)."""
 
     @get("/health/live", opt=public(), operation_id="getLiveness", tags=["health"], sync_to_thread=False)
     def live() -> Health:
@@ -137,7 +138,7 @@ def health_handlers(watch: HealthWatch) -> list[Any]:
         operation_id="getReadiness",
         tags=["health"],
         responses={
-            503: ResponseSpec(Health, generate_examples=False, description="What it cannot do without is missing.")
+            503: ResponseSpec(Health, generate_examples=False, description="Something that the tier needs is missing.")
         },
     )
     async def ready() -> Response[Health]:

@@ -1,4 +1,4 @@
-"""The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header), as every tier that takes one describes it."""
+"""The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header), as every tier describes it."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from shared.canonical.wire import END
 # The draft's quoted String, its quotes and backslashes escaped, or the bare value that most clients send.
 KEY_PATTERN = r'^("(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,128}"|[\x21\x23-\x7e][\x21-\x7e]{0,127})' + END
 
-# Described here and checked by the process tier, whose answer says better than a pattern what to send.
+# Described here, and checked by the process tier, whose answer is clearer than a failed pattern.
 IdempotencyKeyHeader = Annotated[
     str,
     HeaderParameter(

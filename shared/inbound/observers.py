@@ -1,6 +1,6 @@
-"""The inbound policies that only tell of requests: none of them changes one.
+"""The inbound policies that only observe requests: tracing and metrics.
 
-They are put into the list only where somebody listens, so that off costs nothing.
+They are in the chain only if they are switched on, so that off costs nothing.
 """
 
 import time
@@ -13,23 +13,23 @@ from shared.telemetry.tracing import Span, request_span, tracing_is_on
 
 
 def observers(tier: str, *, trust_callers: bool) -> list[Middleware]:
-    """What traces and measures requests, as far as this process was told to when it started.
+    """Return the tracing and metrics policies that this process was started with.
 
-    `trust_callers`: whether a caller's word, that its trace is to be recorded, counts; callers from outside could have
-    us record everything.
+    `trust_callers`: whether a caller may decide that its trace is recorded; callers from outside could have everything
+    recorded.
     """
     tracing = [trace_requests(tier, trust_callers=trust_callers)] if tracing_is_on() else []
     return [*tracing, *([measure_requests] if metrics_are_served() else [])]
 
 
 def trace_requests(tier: str, *, trust_callers: bool) -> Middleware:
-    """Each request is a span, named like the function that serves it. A caller's trace is gone on with."""
+    """Inbound policy: make each request a span named like the function that serves it, in the caller's trace."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
             method = str(scope.get("method", ""))
             about = {"quoteway.tier": tier, "http.request.method": method}
-            if scope["path"].startswith("/health/"):  # asked every few seconds, and of interest to nobody later
+            if scope["path"].startswith("/health/"):  # polled every few seconds, and of no interest later
                 await app(scope, receive, send)
                 return
             with request_span(method, scope["headers"], about, trust_caller=trust_callers) as position:
@@ -80,7 +80,7 @@ def _name(position: Span, scope: Scope) -> None:
 
 
 def measure_requests(app: ASGIApp) -> ASGIApp:
-    """How long every request took, by operation and status class."""
+    """Inbound policy: measure the duration of requests, by operation and status class."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         began, status = time.perf_counter(), 500

@@ -1,4 +1,4 @@
-"""Every exception becomes a problem answer (RFC 9457); none shows a caller our insides."""
+"""Turns every exception into a problem answer (RFC 9457) without internal details."""
 
 import logging
 import re
@@ -28,7 +28,7 @@ from shared.seller_words import put_plainly
 from shared.telemetry.process_telemetry import set_correlation_id
 
 _log = logging.getLogger(__name__)
-# The framework's own sentences, of which only these parts say where the fault is.
+# The framework's sentences; only these parts say where the fault is.
 _MISSING_PARAMETER = re.compile(r"Missing required (?P<source>\w+) parameter '(?P<name>[^']+)' for path")
 
 
@@ -36,10 +36,10 @@ def answer_problem(
     *,
     plain: bool,
     public_url: str = "",
-    discreet: Callable[[str], str] | None = None,
+    redact: Callable[[str], str] | None = None,
     complete: Callable[[VendorError], None] | None = None,
 ) -> Callable[[Request[Any, Any, Any], Exception], Response[Problem]]:
-    """The handler that turns every exception into a problem answer. Its arguments: see Tier."""
+    """Return the handler that turns every exception into a problem answer. For its arguments see Tier."""
 
     def handler(request: Request[Any, Any, Any], exception: Exception) -> Response[Problem]:
         error = _as_quoteway_error(exception, request)
@@ -60,8 +60,8 @@ def answer_problem(
                 _log.warning("%s %s: %s", request.method, request.url.path, error.for_operators)
         problem = error.problem(correlation_id)
         if isinstance(error, VendorError):
-            problem = _told(problem, discreet)
-        request.scope["state"]["problem"] = problem  # for the audit, which sees only bytes go by
+            problem = _told(problem, redact)
+        request.scope["state"]["problem"] = problem  # for the audit policy, which sees only bytes
         if problem.status >= 500 and not isinstance(exception, QuotewayError):
             _log.error("unexpected error in %s %s", request.method, request.url.path, exc_info=exception)
         asked = request.headers.get("accept", "")
@@ -71,13 +71,13 @@ def answer_problem(
     return handler
 
 
-def _told(problem: Problem, discreet: Callable[[str], str] | None) -> Problem:
+def _told(problem: Problem, redact: Callable[[str], str] | None) -> Problem:
     """What is told of a vendor's error: its own words only by a tier that takes persons out of them first."""
-    if discreet is None:
+    if redact is None:
         return msgspec.structs.replace(problem, vendor_said="", what_to_do="", attempts_max=0, vendor="")
-    candidates = [Fault(pointer=fault.pointer, detail=discreet(fault.detail)) for fault in problem.errors]
+    candidates = [Fault(pointer=fault.pointer, detail=redact(fault.detail)) for fault in problem.errors]
     return msgspec.structs.replace(
-        problem, detail=discreet(problem.detail), vendor_said=discreet(problem.vendor_said), errors=candidates
+        problem, detail=redact(problem.detail), vendor_said=redact(problem.vendor_said), errors=candidates
     )
 
 
@@ -119,7 +119,7 @@ def _body_fault(item: dict[str, Any]) -> Fault:
 
 
 def _parameter_fault(item: dict[str, Any], request: Request[Any, Any, Any]) -> Fault:
-    """The fault under the name that the caller knows, which is not always that of the handler's argument."""
+    """Return the fault under the name that the caller knows, which may differ from the handler's argument."""
     argument = str(item.get("key", ""))
     field = request.route_handler.parsed_fn_signature.parameters.get(argument)
     definition = field.kwarg_definition if field is not None else None

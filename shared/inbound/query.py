@@ -1,4 +1,4 @@
-"""Query parameters: only those that the operation knows, each once."""
+"""Query parameters: only known ones, each once."""
 
 from collections import Counter
 from urllib.parse import parse_qsl
@@ -14,10 +14,10 @@ _NAMED_MAX = 20
 
 
 def guard_query(service: Litestar) -> Middleware:
-    """Refuse parameters that the operation does not know, and those given twice.
+    """Inbound policy: refuse unknown query parameters, and those given twice.
 
-    A filter with a typing error would otherwise answer with everything, and of two values one would silently win. What
-    is public is left alone: whoever probes health may add what it likes.
+    Otherwise a misspelled filter would return everything, and of two values one would silently win. Public operations
+    are exempt: a health probe may add what it likes.
     """
     known = _names_known(service)
 
@@ -35,7 +35,7 @@ def guard_query(service: Litestar) -> Middleware:
 
 
 def check_query(query: str, known: frozenset[str]) -> None:
-    """Raise InvalidRequest unless every parameter of the query is known and given once."""
+    """Raise InvalidRequest unless every query parameter is known and given once."""
     given = Counter(name for name, _ in parse_qsl(query, keep_blank_values=True))
     allowed = ", ".join(sorted(known)) or "none"
     faults = [
@@ -52,7 +52,7 @@ def check_query(query: str, known: frozenset[str]) -> None:
 
 
 def _names_known(service: Litestar) -> dict[int, frozenset[str]]:
-    """The query parameters of every operation, by its handler."""
+    """Return the query parameters of every operation, by its handler."""
     return {
         id(handler): frozenset(parameter.field_alias for parameter in parameters.expected_query_params)
         for route in service.routes

@@ -1,7 +1,7 @@
-"""What the head of a request may look like: its address and its headers, read in one way by everyone on the road.
+"""Checks a request's address and headers, so that every proxy and server reads them in the same way.
 
-A proxy, a cache and this service that read one request differently let it past each other's rules. So whatever can be
-read in two ways is refused with 400 (docs/operations/proxy has the same rules in front).
+If a proxy, a cache and this service read one request differently, it can bypass each other's rules. So anything
+ambiguous is refused with 400 (docs/operations/proxy has the same rules for proxies).
 """
 
 import re
@@ -11,7 +11,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from shared.problem import Fault, InvalidRequest
 
-# Of what has one value by its definition (RFC 9110, 9111, our own contract) a second one is an attack or a defect.
+# Headers that have one value by definition (RFC 9110, 9111, our own contract): a second one is an attack or a defect.
 SINGLE_HEADERS = frozenset(
     {
         b"access-control-request-method",
@@ -40,13 +40,13 @@ SINGLE_HEADERS = frozenset(
 )
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
-# Segments of plain characters that do not begin with a dot: nearly every address there is.
+# Segments of plain characters that do not start with a dot: nearly every address.
 _PLAIN_PATH = re.compile(rb"(?:/[A-Za-z0-9_~:@!$&'()*+,;=-][A-Za-z0-9._~:@!$&'()*+,;=-]*)+/?|/")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 def guard_headers(app: ASGIApp) -> ASGIApp:
-    """Refuse a header twice that has one value, and an HTTP/1.1 request that does not name one host."""
+    """Inbound policy: refuse a repeated single-value header, and HTTP/1.1 without exactly one host."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         seen: set[bytes] = set()
@@ -65,9 +65,9 @@ def guard_headers(app: ASGIApp) -> ASGIApp:
 
 
 def guard_address(app: ASGIApp) -> ASGIApp:
-    """Refuse an address that can be read in two ways: dot segments, empty ones, slashes in disguise, controls.
+    """Inbound policy: refuse an ambiguous address: dot or empty segments, encoded slashes, control characters.
 
-    No id or cursor of ours has any of these, and vendors' addresses and queries break on them.
+    None of our ids and cursors has any of these, and they break vendors' addresses and queries.
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ def guard_address(app: ASGIApp) -> ASGIApp:
 
 
 def path_fault(raw_path: bytes) -> str | None:
-    """What is wrong with a path as it was sent, in a sentence; None where there is one way to read it."""
+    """Return what is wrong with a path as it was sent; None if it is unambiguous."""
     if _PLAIN_PATH.fullmatch(raw_path):
         return None
     if not raw_path.startswith(b"/"):
@@ -113,7 +113,7 @@ def _segment_fault(segment: bytes) -> str | None:
 
 
 def _raw_path(scope: Scope) -> bytes:
-    """The path as it was sent. A transport without a server in between may have none but the decoded one."""
+    """Return the path as it was sent; a transport without a server may have only the decoded one."""
     raw = scope.get("raw_path")
     return raw if raw is not None else scope["path"].replace("%", "%25").encode()
 

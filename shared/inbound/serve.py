@@ -1,4 +1,4 @@
-"""How a tier's process listens: one line on standard output once it accepts connections, an orderly end on SIGTERM."""
+"""Runs a tier's server: a ready line on standard output, an orderly stop on SIGTERM."""
 
 import gc
 import json
@@ -13,13 +13,13 @@ from litestar.types import ASGIApp
 from shared.inbound.connection_guard import GuardedConnection
 
 _GRACE_S = 10
-# How many new objects the collector of reference cycles waits for. A request makes hundreds that are gone with it, and
-# Python's own 700 has the collector at work for an eighth of the time (docs/decisions/0048).
+# After how many new objects the garbage collector runs. A request makes hundreds of short-lived ones, and with Python's
+# default of 700 the collector takes an eighth of the time (docs/decisions/0048).
 _NEW_OBJECTS = 20_000
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Says so once connections are accepted, so that whoever started the process knows when to go on."""
+    """A server that prints the ready line once it accepts connections."""
 
     def __init__(self, config: uvicorn.Config, said: Mapping[str, str]) -> None:
         super().__init__(config)
@@ -27,7 +27,7 @@ class _AnnouncingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # What is here by now stays until the end: it need not be looked through again and again.
+        # Objects that exist by now stay until the end: exclude them from garbage collection.
         gc.collect()
         gc.freeze()
         gc.set_threshold(_NEW_OBJECTS)
@@ -36,27 +36,27 @@ class _AnnouncingServer(uvicorn.Server):
 
 
 def serve(app: ASGIApp, host: str, port: int, name: str, told: Mapping[str, str] | None = None) -> None:
-    """Serve `app` until SIGTERM or SIGINT; requests at work then get 10 s to end.
+    """Serve `app` until SIGTERM or SIGINT; running requests then get 10 s to end.
 
-    Port 0 takes a free one; the ready line `{"ready": true, "url": ...}` names it, and says what `told` has. `name`
-    begins the sentence a person reads where the address cannot be had, after which the process ends with status 2; it
-    ends with 3 where the application itself does not start (its log says why).
+    Port 0 takes a free one; the ready line `{"ready": true, "url": ...}` has its number, and the members of `told`.
+    `name` starts the sentence on standard error if the address is taken, after which the process exits with status 2;
+    status 3 means that the application itself did not start (see its log).
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle's algorithm on, and every answer waits for about 40 ms.
+    # Marked as TCP, or asyncio leaves Nagle's algorithm on, and every answer waits for about 40 ms.
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
         except OSError as error:
             sys.stderr.write(
-                f"{name} cannot start: {host} port {port} cannot be listened on ({error.strerror}). "
+                f"{name} cannot start: {host} port {port} is not available ({error.strerror}). "
                 "Stop the program that holds it, or set another host or port.\n"
             )
             sys.exit(2)
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{listener.getsockname()[1]}"
-        # The tier logs each request itself, as JSON; uvicorn's own lines would only repeat that in another shape.
+        # The tier logs each request itself, as JSON; uvicorn's access log would repeat that in another form.
         config = uvicorn.Config(
             app,
             http=GuardedConnection,
@@ -65,13 +65,13 @@ def serve(app: ASGIApp, host: str, port: int, name: str, told: Mapping[str, str]
             log_config=None,
             access_log=False,
             server_header=False,
-            # Nobody is believed about a caller's address or scheme: what anyone may send decides nothing. Behind a
-            # proxy that ends TLS, QUOTEWAY_PUBLIC_URL says how callers get here (shared/identity/resource_metadata.py).
+            # Forwarded headers are ignored: anyone can send them. Behind a proxy that ends TLS, QUOTEWAY_PUBLIC_URL is
+            # the address for callers (shared/identity/resource_metadata.py).
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        # uvicorn ends in order and then raises the signal again, for whoever handled it before: for a process whose
-        # whole work was to serve, having been asked to end is success.
+        # uvicorn shuts down and then raises the signal again for an earlier handler. For this process, being asked to
+        # stop is success.
         for asked_to_end in (signal.SIGTERM, signal.SIGINT):
             signal.signal(asked_to_end, lambda *_: sys.exit(0))
         _AnnouncingServer(config, {"url": url, **(told or {})}).run(sockets=[listener])

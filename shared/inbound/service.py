@@ -1,4 +1,4 @@
-"""What every request passes, in one readable list: the inbound policy of all three tiers."""
+"""The inbound policies of all three tiers, in one readable list."""
 
 import asyncio
 import time
@@ -51,7 +51,7 @@ from shared.problem import Fault, InvalidRequest, PayloadTooLarge, RequestTimeou
 from shared.telemetry.process_telemetry import set_correlation_id
 
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-# What says nothing else of itself is an answer for this caller, now.
+# The default for an answer: for this caller, now.
 _NO_STORE = (b"cache-control", b"no-store")
 
 
@@ -63,7 +63,7 @@ def create_service(
     on_startup: Sequence[Callable[[], Awaitable[None]]] = (),
     on_shutdown: Sequence[Callable[[], Awaitable[None]]] = (),
 ) -> Litestar:
-    """The tier's application. Raises ImproperlyConfiguredException where a handler declares no policy."""
+    """Return the tier's application. Raises ImproperlyConfiguredException where a handler declares no policy."""
 
     policies = tier.policies
 
@@ -91,7 +91,7 @@ def create_service(
     published, refusals = tier.published, tier.refusals
     resource = publish_resource(published.title, tier.authenticator, published.public_url)
     answer = answer_problem(
-        plain=refusals.plain, public_url=published.public_url, discreet=refusals.discreet, complete=refusals.complete
+        plain=refusals.plain, public_url=published.public_url, redact=refusals.redact, complete=refusals.complete
     )
     app = Litestar(
         route_handlers=[*health_handlers(health), resource, *CONTRACT_HANDLERS, *handlers],
@@ -103,7 +103,7 @@ def create_service(
         ),
         on_startup=[*on_startup, *([watch.start] if watch is not None else []), start],
         on_shutdown=[health.stop, *([watch.stop] if watch is not None else []), *on_shutdown, close],
-        logging_config=None,  # each process sets up its own, once (shared.telemetry.process_telemetry)
+        logging_config=None,  # each process sets up its own logging, once (shared.telemetry.process_telemetry)
     )
     app.state.update({**state, "tier": tier})
     refuse_handlers_without_policy(app)
@@ -118,7 +118,7 @@ def create_service(
         guard_address,
         answer_options(app),
         match_operation(app),
-        # Before whatever may refuse: a caller of an old version learns of its end in every answer.
+        # Before every policy that may refuse: all answers tell callers of an old version when it ends.
         announce_version,
         # Around whatever may refuse, so that refusals are written down too; a hit in the cache passes it as well.
         *([audit(policies.audit, tier.name)] if policies.audit is not None else []),
@@ -142,7 +142,9 @@ def create_service(
 
 
 def _health_watch(tier: Tier) -> HealthWatch:
-    """Without what a tier serves nobody, and without what it still serves some or for some time."""
+    """Return the checks: the tier's own resources, and dependencies whose failure it survives for some callers or some
+    time.
+    """
     watch = tier.authenticator.revocations
     ready_checks = {"issuer": tier.authenticator.ready, **tier.checks.ready}
     degrading = dict(tier.checks.vendors)
@@ -155,18 +157,18 @@ def _health_watch(tier: Tier) -> HealthWatch:
 
 
 def refuse_handlers_without_policy(app: Litestar) -> None:
-    """Raise ImproperlyConfiguredException unless every handler says who may call it: nothing is open by omission."""
+    """Raise ImproperlyConfiguredException unless every handler declares who may call it."""
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
-                if method == "OPTIONS":  # Litestar's own: it only lists the methods of the address
+                if method == "OPTIONS":  # Litestar's own OPTIONS handler, which only lists methods
                     continue
                 try:
                     policy_of(handler.opt)
                 except KeyError:
                     raise ImproperlyConfiguredException(f"{route.path}: {handler} declares no policy") from None
                 if handler.resolve_before_request() is not routed_as_matched:
-                    # Of these hooks the framework runs the innermost only: the check of the front would be left out.
+                    # The framework runs only the innermost of these hooks: another one would replace the chain's check.
                     raise ImproperlyConfiguredException(f"{route.path}: {handler} has a before_request of its own")
 
 
@@ -174,9 +176,9 @@ def refuse_handlers_without_policy(app: Litestar) -> None:
 
 
 def correlate(app: ASGIApp) -> ASGIApp:
-    """Take over or make the correlation id, and send it back, with what `add_headers` puts on the answer.
+    """Inbound policy: accept or make the correlation id, and send it back with the headers from `add_headers`.
 
-    Notes when the request came in (monotonic seconds).
+    Stores the time of arrival (monotonic seconds).
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -202,7 +204,7 @@ def correlate(app: ASGIApp) -> ASGIApp:
 
 
 def authenticate(authenticator: Authenticator) -> Middleware:
-    """Find out who calls, unless the operation is public."""
+    """Inbound policy: find the caller, unless the operation is public."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -217,7 +219,7 @@ def authenticate(authenticator: Authenticator) -> Middleware:
 
 
 def require_scopes(app: ASGIApp) -> ASGIApp:
-    """Let the caller in only with every scope that the operation names."""
+    """Inbound policy: require every scope of the operation."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         operation = matched_operation(scope)
@@ -230,7 +232,7 @@ def require_scopes(app: ASGIApp) -> ASGIApp:
 
 
 def guard_body(app: ASGIApp) -> ASGIApp:
-    """Read the body once, refuse what no operation of ours takes, and hand it on."""
+    """Inbound policy: read the body once, check it, and pass it on."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         operation = matched_operation(scope)
@@ -238,7 +240,7 @@ def guard_body(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         try:
-            # No server of ours ends a body that trickles in: each would hold a connection for ever.
+            # Our servers have no timeout for a slow body, which would hold its connection for ever.
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 body = await _read_body(scope, receive)
         except TimeoutError as error:
@@ -248,7 +250,7 @@ def guard_body(app: ASGIApp) -> ASGIApp:
             if media_type != "application/json":
                 raise InvalidRequest("Send the body as application/json.")
             if not raw_body_of(operation.handler.opt):
-                # Others' documents are read by whoever knows that they are genuine: their bounds are not ours.
+                # Vendors' bodies are read by handlers that verify their signatures: our limits do not apply.
                 check_json_body(body)
                 field = operation.handler.parsed_fn_signature.parameters.get("data")
                 check_shape(body, field.annotation if field is not None else object)

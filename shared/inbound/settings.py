@@ -1,4 +1,4 @@
-"""The settings of every tier that say whom and how much it lets in."""
+"""The settings of every tier's inbound policies."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from shared.telemetry.process_telemetry import TelemetrySettings
 
 
 class InboundSettings(TelemetrySettings, frozen=True, kw_only=True):
-    """What the inbound policy of a tier needs to know."""
+    """The settings of a tier's inbound policies."""
 
     redis_url: Annotated[
         str,

@@ -49,12 +49,12 @@ class Refusals:
     """How a tier refuses.
 
     `plain`: as `application/json` unless `application/problem+json` is asked for, since Salesforce External Services
-    knows no other media type. `discreet` takes persons out of what a vendor said, and `complete` puts on a vendor's
+    knows no other media type. `redact` takes persons out of what a vendor said, and `complete` puts on a vendor's
     error what the tier knows of the vendor.
     """
 
     plain: bool = False
-    discreet: Callable[[str], str] | None = None
+    redact: Callable[[str], str] | None = None
     complete: Callable[[VendorError], None] | None = None
 
 

@@ -1,7 +1,7 @@
-"""The limits of a tier, read from settings.
+"""Parses a tier's rate limits from settings.
 
-The strings are those that everyone knows from slowapi and the `limits` library beneath it: `100/minute`,
-`10 per second`, several windows with a semicolon.
+The syntax is that of slowapi and the `limits` library beneath it: `100/minute`, `10 per second`, several windows with a
+semicolon.
 """
 
 from collections.abc import Mapping
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 from limits import RateLimitItem, parse_many
 
-# `address` is for what needs no token and costs something: whoever calls is known by nothing else.
+# `address` is for operations without a token that cost something: nothing else is known of their callers.
 BUCKETS = ("tenant", "client", "user", "read", "write", "expensive", "address")
 _OFF = "off"
 
 
 @dataclass(frozen=True)
 class RateLimits:
-    """The limits of a tier, by bucket, and those of single tenants, which replace them."""
+    """The limits of a tier by bucket, and the limits of single tenants, which replace them."""
 
     buckets: Mapping[str, tuple[RateLimitItem, ...]]
     tenants: Mapping[tuple[str, str], tuple[RateLimitItem, ...]]
 
     @classmethod
     def parse(cls, defaults: str, text: str = "") -> "RateLimits":
-        """The limits that `text` names, over `defaults`: `client=600/minute, nordwind.read=50/second, user=off`.
+        """Return the limits in `text` on top of `defaults`: `client=600/minute, nordwind.read=50/second, user=off`.
 
         Raises ValueError with a sentence about the first part that cannot be read.
         """
@@ -49,7 +49,7 @@ class RateLimits:
         return cls(buckets, tenants)
 
     def of(self, tenant: str, bucket: str) -> tuple[RateLimitItem, ...]:
-        """The limits of a bucket for a tenant; none where it has none."""
+        """Return a tenant's limits for a bucket; none if it has none."""
         own = self.tenants.get((tenant, bucket))
         return self.buckets.get(bucket, ()) if own is None else own
 

@@ -1,15 +1,15 @@
-"""A caller's quota, taken from Redis in leases of several requests and counted down here.
+"""Leases of a caller's quota: several requests are reserved in Redis at once and counted down in the process.
 
-Asking Redis for every request would cost more than all other policies together. A lease is small against its limit,
-grows only with demand, and ends soon. What that means for the limit:
+Asking Redis for every request would cost more than all other policies together. A lease is small compared with its
+limit, grows only with demand, and expires soon. The effect on the limit:
 
 * Over: a process may use at most one lease that it took before a window in that window. So of a limit of n, at most
   n + (processes x a twentieth of n) are admitted in any window, and exactly n where n is below 20.
 * Under: what a process has leased and does not use is lost to the others until the window is over; the nearer a limit
   is to its end, the smaller its leases are.
 
-Without Redis each process admits a share of the limit by itself: nobody is refused because Redis is away, and nobody
-gets in without limit either.
+Without Redis each process admits its own share of the limit: nobody is refused because Redis is down, and nobody gets
+in without limit either.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ _LEASE_MAX = 1000
 _REDIS_FAILURES: tuple[type[Exception], ...] = (StorageError, OSError, TimeoutError)
 _LEASE_WINDOWS = 0.25
 _WITHOUT_REDIS_S = 5.0
-# How long a refusal is taken for granted, so that whoever is refused does not keep Redis at work.
+# How long a refusal is cached, so that refused callers do not load Redis.
 _CLOSED_MAX_S = 1.0
 
 
 class Lease:
-    """What is left here of one limit for one caller. Times are monotonic seconds."""
+    """This process's rest of one limit for one caller. Times are monotonic seconds."""
 
     __slots__ = (
         "closed_for",
@@ -63,7 +63,7 @@ class Lease:
         self.left = 0
         self.ends_at = 0.0
         self.size = 1
-        # What was left for everyone when Redis was last asked, and from when on there is more.
+        # What was left for everyone at the last look into Redis, and when the window ends.
         self.remaining = item.amount
         self.resets_at = 0.0
         self.closed_for = 0
@@ -73,11 +73,11 @@ class Lease:
 
     @property
     def available(self) -> int:
-        """How much of the limit is left, as far as this process knows."""
+        """Return what is left of the limit, as far as this process knows."""
         return self.left + self.remaining
 
     def reset_s(self, now: float) -> int:
-        """Whole seconds until there is more."""
+        """Return whole seconds until more is available."""
         return max(0, ceil(self.resets_at - now))
 
 
@@ -106,7 +106,7 @@ class QuotaLeases:
         self._redis_from = 0.0
 
     async def take(self, leases: tuple[Lease, ...], cost: int) -> float:
-        """Take `cost` from every lease, or from none. Returns the moment; raises Exhausted."""
+        """Take `cost` from every lease, or from none. Returns the time; raises Exhausted."""
         while True:
             now = time.monotonic()
             short = [lease for lease in leases if lease.left < cost or lease.ends_at <= now]
@@ -124,13 +124,13 @@ class QuotaLeases:
         await self._pool.aclose()
 
     async def _refill(self, lease: Lease, cost: int) -> None:
-        """Take a new lease. Requests that come while one is under way wait for that one and ask for more together."""
+        """Take a new lease. Requests that arrive meanwhile wait for it, and ask for more together."""
         if lease.refilling is not None:
             lease.wanted += cost
             await asyncio.shield(lease.refilling)
             return
         lease.refilling = asyncio.create_task(self._take_lease(lease, cost))
-        # Shielded: whoever gives up does not take the lease away from those who wait with it.
+        # Shielded: a cancelled caller does not take the lease away from the others.
         await asyncio.shield(lease.refilling)
 
     async def _take_lease(self, lease: Lease, cost: int) -> None:
@@ -163,7 +163,7 @@ class QuotaLeases:
                 break
         stats = await limiter.get_window_stats(item, *lease.identifiers)
         lease.remaining = stats.remaining
-        # The library tells the wall clock's time; it has just read that clock itself.
+        # The library returns wall-clock time; it has just read that clock itself.
         until_reset_s = min(max(0.0, stats.reset_time - time.time()), lease.window_s)
         lease.resets_at = time.monotonic() + until_reset_s
         if granted:
@@ -176,7 +176,9 @@ class QuotaLeases:
 
 
 def _adapt_size(lease: Lease, now: float) -> None:
-    """Twice as much after a lease that was used up, half after one that was not; little near a limit's end."""
+    """Double the size after a lease that was used up, halve it after one that was not; keep it small near a limit's
+    end.
+    """
     if lease.ends_at > now:
         lease.size *= 2
     elif lease.left * 2 > lease.size:

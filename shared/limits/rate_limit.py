@@ -1,7 +1,7 @@
-"""How often callers may ask: limits for a tenant, a client, a user, and a client's operations of one class.
+"""Rate limits for a tenant, a client, a user, and a client's operations of one class.
 
-A request has to fit into all of them. Its cost is the operation's. What needs no token and costs something is limited
-by the address that it comes from, which behind a proxy is the proxy's (docs/operations/proxy limits by the real one).
+A request must fit into all of them, at its operation's cost. Operations without a token that cost something are limited
+by the caller's address, which behind a proxy is the proxy's (docs/operations/proxy limits by the real one).
 """
 
 import ipaddress
@@ -20,13 +20,13 @@ from shared.problem import QuotaExceeded
 from shared.telemetry.metrics import RATE_LIMIT_REFUSALS
 
 _ADDRESS = "address"
-# Callers whose leases are remembered; beyond it all are forgotten, which only loses what was leased.
+# Callers whose leases are kept; beyond it all are dropped, which only loses what was leased.
 _CALLERS_MAX = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """The limits that a caller's requests of one class have to fit into, and what the answers say of them."""
+    """The limits that apply to a caller's requests of one class, and their headers."""
 
     leases: tuple[Lease, ...]
     policy: bytes
@@ -49,7 +49,7 @@ class RateLimiter:
     async def admit(self, caller: tuple[str, str, str, str], cost: int) -> list[tuple[bytes, bytes]]:
         """Count one request of (tenant, client, user or "", class). Returns the headers that its answer carries.
 
-        Raises QuotaExceeded, with the same headers, where it does not fit.
+        Raises QuotaExceeded, with the same headers, if it does not fit.
         """
         known = self._callers.get(caller)
         if known is None:
@@ -130,10 +130,10 @@ def open_rate_limiter(settings: RateLimitSettings, tier: str, defaults: str) -> 
 
 
 def limit_rate(limiter: RateLimiter) -> Middleware:
-    """Inbound policy: refuse callers that ask too often, and tell all others how much is left.
+    """Inbound policy: refuse callers that ask too often; tell all others how much is left.
 
-    What is public and costs something (webhooks) is limited by address. Health, contract documents and lists that
-    other tiers cannot do without are not.
+    Public operations that cost something (webhooks) are limited by address. Health, contract documents and lists that
+    other tiers need are not limited.
     """
 
     def wrap(app: ASGIApp) -> ASGIApp:
@@ -165,7 +165,7 @@ def limit_rate(limiter: RateLimiter) -> Middleware:
 
 
 def _network_of(scope: Scope) -> str:
-    """Whom an address stands for: an IPv6 caller has a whole network of them (64 bits) to choose from."""
+    """Return the network that an address is counted under: an IPv6 caller can choose among 64 bits of addresses."""
     client = scope.get("client")
     text = client[0] if client else ""
     try:

@@ -1,14 +1,14 @@
-"""What a vendor allows, shared out among all processes: requests at once, requests a second, requests a day.
+"""A vendor's quota, shared by all processes: concurrent requests, requests a second, requests a day.
 
-A vendor counts requests in a window. A burst that fills the window, and the refill that comes during it, would be more
-than it allows: what goes out at once is a part of a window, and what follows is paced.
+A vendor counts requests in a window. A burst that fills the window plus the refill during it would exceed the limit: so
+a burst is a part of a window, and requests after it are paced.
 
-Permits, rates and the day's use live in Redis, on its clock, changed by one script each time. A permit that is not
-given back, since its process died, comes back by itself. Without Redis each process goes on with a share of its own: a
-vendor may then refuse some requests, which their callers try again, but none fails because Redis is away.
+Permits, rates and the day's use are in Redis, on its clock, changed by one script each. The permit of a process that
+died expires. Without Redis each process uses a share of its own: the vendor may then refuse some requests, which their
+callers try again, but none fails because Redis is down.
 
-More important work has more of each limit: what writes orders may use all of it, what only shows data leaves some over,
-and batches stay below both.
+More important work may use more of each limit: order writes all of it, reads leave some over, and batches stay below
+both.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ from shared.redis_connection import RedisScripts
 from shared.telemetry.metrics import QUOTA_AT_WORK, QUOTA_DAY_USE, QUOTA_REFUSALS
 
 _log = logging.getLogger(__name__)
-# Longer than any request of ours lasts: connecting and waiting for the answer are given up after 18 s.
+# Longer than any request: connecting and waiting for the answer time out after 18 s.
 _PERMIT_S = 30.0
 _WAIT_MAX_S = 2.0
 _WITHOUT_REDIS_S = 5.0
 _DAY_USE_KEPT_S = 3600
-# How much of a second's requests may go out at once, and how near to the limit the rate after them comes.
+# The part of a second's requests that may go out at once, and how near to the limit the rate after them comes.
 _BURST_SHARE = 0.2
 _PACE = 0.85
 # Salesforce, REST API Developer Guide, "Limits": api-usage=used/allowed of the last 24 hours, on every answer.
@@ -74,14 +74,14 @@ return redis.call('EXPIRE', KEYS[1], ARGV[3])
 
 
 class Share(NamedTuple):
-    """How much of a limit some requests may use up; of the day's, other programs of the customer use most."""
+    """How much of a limit some requests may use; of the day's, most is used by the customer's other programs."""
 
     of_limits: float
     of_day: float
 
 
 class Priority(Enum):
-    """Whose request it is, and how much of each limit such requests may use up. Orders only the vendor refuses."""
+    """The class of a request, and its share of each limit. Orders are refused by the vendor only."""
 
     order = Share(1.0, float("inf"))
     read = Share(0.8, 0.95)
@@ -92,9 +92,9 @@ _priority: ContextVar[Priority] = ContextVar("vendor_priority", default=Priority
 
 
 def prioritise(app: ASGIApp) -> ASGIApp:
-    """Inbound policy of the system tier: what writes goes before what reads, and batches come last.
+    """Inbound policy of the system tier: writes go before reads, and batches come last.
 
-    A batch says so by RFC 9218's header, `Priority: u=5` to `u=7`.
+    A batch is marked by RFC 9218's header, `Priority: u=5` to `u=7`.
     """
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +110,7 @@ def prioritise(app: ASGIApp) -> ASGIApp:
 
 @dataclass(frozen=True)
 class Limits:
-    """A vendor's limits for one connection. `local_share`: what a process may use of them while Redis is away."""
+    """A vendor's limits for one connection. `local_share` is a process's share of them while Redis is down."""
 
     concurrency_max: int
     requests_per_second_max: float | None = None
@@ -125,7 +125,7 @@ class _Refused(Exception):
 
 @dataclass
 class VendorQuota:
-    """The quota of one connection. `name` is the connection's; `vendor` is for people."""
+    """The quota of one connection. `name` is the connection's; `vendor` is the name for people."""
 
     name: str
     vendor: str
@@ -139,7 +139,7 @@ class VendorQuota:
 
     @asynccontextmanager
     async def permit(self) -> AsyncIterator[None]:
-        """Around one request. Waits a moment for its turn; raises Unavailable, with a time to come back, for none."""
+        """Hold a permit for one request. Waits a moment for one; else raises Unavailable with a time to come back."""
         permit_id = uuid.uuid4().hex
         in_redis = await self._wait_for_turn(permit_id)
         self._at_work += 1
@@ -153,7 +153,7 @@ class VendorQuota:
                 await self._run(_GIVE_BACK, [self._key("permits")], [permit_id])
 
     async def note(self, headers: Mapping[str, str]) -> None:
-        """Learn from an answer how much of the day's requests is used up."""
+        """Read from an answer how much of the day's requests is used up."""
         told = _API_USAGE.search(headers.get("Sforce-Limit-Info", ""))
         if told is not None and int(told[2]) > 0:
             self._day_use = int(told[1]) / int(told[2])
@@ -197,7 +197,7 @@ class VendorQuota:
         return True
 
     def _take_locally(self, share: float, of_day: float) -> None:
-        """The same limits, in this process's own share of them."""
+        """Take a permit from this process's own share of the same limits."""
         if self._day_use >= of_day:
             raise _Refused("day", 0.0)
         if self._at_work >= max(1, int(self.limits.concurrency_max * self.limits.local_share * share)):
@@ -213,7 +213,7 @@ class VendorQuota:
         self._tokens, self._tokens_at = tokens - 1, now
 
     async def _run(self, script: str, keys: list[str], values: list[str | int | float]) -> list[str] | None:
-        """Run a script, or None where Redis is away; it is then left alone for a while, so that no request waits."""
+        """Run a script; None while Redis is down. It is then left alone for a while, so that no request waits."""
         if self.scripts is None or monotonic() < self._redis_from:
             return None
         try:
@@ -230,8 +230,8 @@ class VendorQuota:
     def _overflow(self, refused: _Refused) -> Unavailable:
         said = {
             "day": f"most of {self.vendor}'s API requests of the day are used up; the rest is kept for orders",
-            "rate": f"{self.vendor} is asked as often as it allows",
-            "concurrency": f"{self.vendor} is working on as many requests of ours as it allows",
+            "rate": f"{self.vendor}'s rate limit is used up",
+            "concurrency": f"{self.vendor}'s limit of concurrent requests is used up",
         }[refused.limit]
         QUOTA_REFUSALS.labels(self.name, refused.limit).inc()
         again_in_s = _DAY_USE_KEPT_S if refused.limit == "day" else max(1, ceil(refused.again_in_s))
@@ -260,15 +260,16 @@ class QuotaTransport(Way):
 
 
 def _paced(allowed_a_second: float) -> tuple[float, float]:
-    """The burst, and the rate after it, at which no second sees more requests than the vendor allows in one.
+    """Return the burst, and the rate after it, that keep every second within the vendor's limit.
 
-    A second sees a whole burst and a second's worth of the rate. Some of it is left over, since requests that we part
-    arrive closer together: of 25 a second, 22 leave here in any, and it takes a tenth of a second's delay to make 25.
+    A second contains at most a burst and a second's worth of the rate. Some is left over, since requests may arrive
+    closer together than they were sent: of 25 a second, 22 leave here in any second, and a delay of a tenth of a second
+    can make that 25.
     """
     burst = max(1.0, allowed_a_second * _BURST_SHARE)
     return burst, min(allowed_a_second, (allowed_a_second + 1 - burst) * _PACE)
 
 
 def _kept_free(burst: float, share: float) -> float:
-    """How much of a burst is kept for more important requests; a burst of one is everybody's."""
+    """Return how much of a burst is reserved for more important requests; nothing of a burst of one."""
     return min(burst * (1 - share), burst - 1)

@@ -1,8 +1,8 @@
-"""The chain of policies that every request passes before the framework has looked at it.
+"""The chain of policies that every request passes before the framework sees it.
 
-A policy is a plain ASGI middleware. The list of them is in shared/inbound/service.py, in the order of a request.
-They run before routing, since the framework's own middleware runs after it: what a policy refuses, or answers from a
-cache, never costs more than the policies themselves.
+A policy is a plain ASGI middleware. Their list is in shared/inbound/service.py, in the order in which a request meets
+them. They run before routing, since the framework's own middleware runs after it: a request that a policy refuses or
+answers from a cache costs only the policies.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -27,7 +27,7 @@ ProblemAnswer = Callable[[Request[Any, Any, Any], Exception], Response[Problem]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """An operation as the policies know it. `policy` is None for a public one; `handler` is the framework's."""
+    """An operation as the policies see it. `policy` is None for a public one; `handler` is the framework's."""
 
     operation_id: str
     method: str
@@ -37,30 +37,33 @@ class Operation:
 
 
 def matched_operation(scope: Scope) -> Operation | None:
-    """The operation that a request asks for; None where there is none, and for OPTIONS, which everyone may ask."""
+    """Return the operation of a request; None if there is none, and for OPTIONS, which is open to everyone."""
     operation: Operation | None = scope["state"]["operation"]
     return operation
 
 
 def add_headers(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Put headers on the answer to this request, whoever will give it: `correlate` sends them."""
+    """Add headers to the answer to this request, whichever policy or handler sends it: `correlate` adds them."""
     scope["state"]["answer_headers"].extend(headers)
 
 
 def in_order(policies: Iterable[Middleware], app: ASGIApp) -> ASGIApp:
-    """`app` behind the policies, of which the first is met first. Only HTTP has policies: nothing else is served."""
+    """Return `app` behind the policies; a request meets the first one first.
+
+    Only HTTP has policies: nothing else is served.
+    """
     inside = app
     for policy in reversed(list(policies)):
         inside = policy(inside)
 
-    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+    async def chain(scope: Scope, receive: Receive, send: Send) -> None:
         await (inside if scope["type"] == ScopeType.HTTP else app)(scope, receive, send)
 
-    return front
+    return chain
 
 
 def match_operation(service: Litestar) -> Middleware:
-    """Find out which operation is asked for, with the framework's own routes, so that the two never differ."""
+    """Inbound policy: find the requested operation with the framework's own router, so that both always agree."""
     operations = _operations(service)
     routing = service.asgi_router.handle_routing
 
@@ -72,7 +75,7 @@ def match_operation(service: Litestar) -> Middleware:
             try:
                 _, handler, _, params, _ = routing(path=normalize_path(scope["path"]), method=method)
             except HTTPException:
-                pass  # the framework meets the same, and answers it
+                pass  # the framework fails in the same way, and answers
             else:
                 state["operation"] = operations.get((id(handler), method))
                 state["path_params"] = params
@@ -84,7 +87,7 @@ def match_operation(service: Litestar) -> Middleware:
 
 
 def answer_options(service: Litestar) -> Middleware:
-    """Answer OPTIONS with every method that an address takes; the framework's own answer knows one handler's only."""
+    """Inbound policy: answer OPTIONS with all methods of an address; the framework would list one handler's only."""
     routing = service.asgi_router.handle_routing
 
     def takes(path: str, method: Any) -> bool:
@@ -115,11 +118,11 @@ def answer_options(service: Litestar) -> Middleware:
 
 
 async def routed_as_matched(request: Request[Any, Any, Any]) -> None:
-    """Inside the framework, before a handler: raise NoSuchAddress unless the policies saw the operation that is to run.
+    """Raise NoSuchAddress unless the framework runs the operation that the policies checked.
 
-    Should the two ever read an address differently, nothing is served instead of something unguarded. OPTIONS only
-    lists the methods of an address, which everyone may know: the contract says so too. (No guard of Litestar's: it
-    copies the handler for each request, and sends a guard that awaits nothing to a thread.)
+    If the two ever read an address differently, nothing is served instead of something unguarded. OPTIONS only lists
+    the methods of an address, which are public. (This is no guard of Litestar's: those copy the handler for each
+    request, and run in a thread if they await nothing.)
     """
     scope: Any = request.scope
     if _is_options(scope):
@@ -130,7 +133,7 @@ async def routed_as_matched(request: Request[Any, Any, Any]) -> None:
 
 
 def answer_refusals(answer: ProblemAnswer) -> Middleware:
-    """What a policy raises becomes the same problem answer as what a handler raises."""
+    """Inbound policy: turn exceptions of policies into the problem answers that handlers' exceptions get."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +149,7 @@ def answer_refusals(answer: ProblemAnswer) -> Middleware:
 
 
 async def send_answer(response: Response[Any], request: Request[Any, Any, Any], send: Send) -> None:
-    """Send a response of the framework's kind from in front of it."""
+    """Send a response object of the framework's from a policy."""
     answer: Callable[[Scope, Receive, Send], Awaitable[None]] = response.to_asgi_response(None, request)
     await answer(request.scope, request.receive, send)
 
@@ -156,12 +159,12 @@ def _is_options(scope: Any) -> bool:
 
 
 def _operations(service: Litestar) -> dict[tuple[int, str], Operation]:
-    """Every operation of the service, by its handler and method."""
+    """Return every operation of the service, by its handler and method."""
     found: dict[tuple[int, str], Operation] = {}
     for route in service.routes:
         if isinstance(route, HTTPRoute):
             for method, (handler, _) in route.route_handler_map.items():
-                if method != "OPTIONS":  # the framework's own: it only lists the methods of the address
+                if method != "OPTIONS":  # the framework's own OPTIONS handler, which only lists methods
                     name = str(handler.operation_id or handler.handler_name)
                     found[id(handler), method] = Operation(
                         name, method, route.path_format or "/", policy_of(handler.opt), handler

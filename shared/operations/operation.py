@@ -1,6 +1,6 @@
-"""What every operation must say of itself: who owns it, which scopes it needs, how it is limited and audited.
+"""What every operation must declare: its owner, scopes, rate class and audit class.
 
-The contract, the API catalogue and the guards are all made from these, so an operation without them cannot be served.
+The contract, the API catalogue and the guards are made from these; an operation without them cannot be served.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ _PUBLIC_LIMITED_KEY = "quoteway_public_limited"
 
 @dataclass(frozen=True)
 class OperationPolicy:
-    """The policy of one operation. `scopes` are all needed; in every limit it counts as `cost` requests.
+    """The policy of one operation. All `scopes` are needed; in every limit it counts as `cost` requests.
 
-    Only a read may have a `cache`: without one it is answered anew each time.
+    Only a read may have a `cache`; without one it is never cached.
     """
 
     owner: str
@@ -45,11 +45,11 @@ def operation(
     cache: CachePolicy | None = None,
     problems: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """The `opt` of a route handler that carries its policy.
+    """Return the `opt` of a route handler that carries its policy.
 
-    `problems`: the statuses that only this operation's own work can answer, among 404, 409, 422 and 504; those that
-    the inbound policies answer are documented anyway. Where it is left out, the contract promises what any operation
-    of its method could answer.
+    `problems`: the statuses that only this operation's own work can answer, among 404, 409, 422 and 504; those of the
+    inbound policies are documented anyway. If it is omitted, the contract lists everything that any operation of its
+    method could answer.
     """
     return {_KEY: OperationPolicy(owner, capability, tuple(scopes), rate, audit, cost, cache), _PROBLEMS_KEY: problems}
 
@@ -57,12 +57,11 @@ def operation(
 def public(
     *, problems: Sequence[int] = (), raw_body: str = "", audit: AuditClass = "none", limited: bool = False
 ) -> dict[str, Any]:
-    """The `opt` of a handler that answers without a token: health, the contract, and webhooks, which are signed.
+    """Return the `opt` of a handler that answers without a token: health, the contract, and webhooks, which are signed.
 
-    `problems`: every status but 500 with which it can refuse; the policies for callers do not concern it. `raw_body`
-    describes a JSON object that the handler takes by its very bytes. Where it is audited, the handler puts the
-    principal that it has found out itself into `scope["user"]`. `limited`: by the caller's address, since it costs
-    something.
+    `problems`: every error status but 500; the policies for callers do not apply. `raw_body` describes a JSON object
+    that the handler reads as bytes. If it is audited, the handler puts the principal that it found into
+    `scope["user"]`. `limited`: by the caller's address, since it costs something.
     """
     return {
         _KEY: None,
@@ -74,30 +73,33 @@ def public(
 
 
 def is_limited_by_address(opt: dict[str, Any]) -> bool:
-    """Whether a public operation is limited by its callers' addresses."""
+    """Return whether a public operation is limited by its callers' addresses."""
     return bool(opt.get(_PUBLIC_LIMITED_KEY, False))
 
 
 def raw_body_of(opt: dict[str, Any]) -> str:
-    """What is to be said of a body that the handler reads by itself; empty where it reads none."""
+    """Return the description of a body that the handler reads itself; empty if it reads none."""
     described: str = opt.get(_RAW_BODY_KEY, "")
     return described
 
 
 def policy_of(opt: dict[str, Any]) -> OperationPolicy | None:
-    """The policy in a handler's `opt`; None for a public one. Raises KeyError where a handler declares neither."""
+    """Return the policy in a handler's `opt`; None for a public one.
+
+    Raises KeyError if a handler declares neither.
+    """
     policy: OperationPolicy | None = opt[_KEY]
     return policy
 
 
 def audit_class_of(opt: dict[str, Any]) -> AuditClass:
-    """How an operation is audited."""
+    """Return how an operation is audited."""
     policy = policy_of(opt)
     audit: AuditClass = opt.get(_PUBLIC_AUDIT_KEY, "none") if policy is None else policy.audit
     return audit
 
 
 def problems_of(opt: dict[str, Any]) -> Sequence[int] | None:
-    """The statuses that an operation says its own work can answer; None where it does not say."""
+    """Return the statuses that an operation declares for its own work; None if it declares none."""
     problems: Sequence[int] | None = opt.get(_PROBLEMS_KEY)
     return problems

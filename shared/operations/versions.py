@@ -1,4 +1,4 @@
-"""A tier's published versions, and how callers learn that one of them, or one of its operations, will end."""
+"""A tier's published versions, and how callers learn that a version or an operation will end."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ _OPT_KEY = "quoteway_version"
 
 @dataclass(frozen=True)
 class Retirement:
-    """From when on something is deprecated (RFC 9745), when it ends (RFC 8594), and what takes its place."""
+    """The deprecation date (RFC 9745), the end (RFC 8594) and the replacement of a version or operation."""
 
     deprecation: date
     sunset: date | None = None
@@ -25,14 +25,14 @@ class Retirement:
 
     @cached_property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Both dates as headers; made once, since they are on every answer."""
+        """Both dates as headers; computed once, since every answer has them."""
         found = [(b"deprecation", f"@{int(_midnight(self.deprecation).timestamp())}".encode())]
         if self.sunset is not None:
             found.append((b"sunset", format_datetime(_midnight(self.sunset), usegmt=True).encode()))
         return found
 
     def warning(self, what: str) -> str:
-        """What a caller should know, for the bodies of tiers whose clients do not see headers."""
+        """Return a sentence for the caller, for the bodies of tiers whose clients do not see headers."""
         end = f" and ends on {self.sunset.isoformat()}" if self.sunset else ""
         instead = f"Move to {self.successor}." if self.successor else "Move to a newer one."
         return f"This {what} is deprecated since {self.deprecation.isoformat()}{end}. {instead}"
@@ -40,9 +40,9 @@ class Retirement:
 
 @dataclass(frozen=True)
 class Version:
-    """A published version: its handlers, the number of its document, and what of it will end.
+    """A published version: its handlers, the number of its document, and its retirements.
 
-    `retirements`: by operation id, those that a newer version replaces while the others stay. `deprecation` and
+    `retirements`, by operation id, are those that a newer version replaces while the others stay. `deprecation` and
     `sunset` end the version as a whole.
     """
 
@@ -53,11 +53,11 @@ class Version:
     sunset: date | None = None
 
     def retirement_of(self, operation_id: str) -> Retirement | None:
-        """The end of an operation; of its version where it has none of its own; None where it stays."""
+        """Return the retirement of an operation, else that of its version; None if it stays."""
         return self.retirements.get(operation_id) or self._whole()
 
     def warnings(self, operation_id: str) -> list[str]:
-        """What a caller of an operation should know."""
+        """Return the warnings for a caller of an operation."""
         own, whole = self.retirements.get(operation_id), self._whole()
         if own is not None:
             return [own.warning("operation")]
@@ -68,25 +68,25 @@ class Version:
 
 
 def mount(version: Version) -> Router:
-    """The version's handlers; `announce_version` puts its headers on their answers."""
+    """Return the version's handlers; `announce_version` adds the headers to their answers."""
     return Router("/", route_handlers=version.handlers, opt={_OPT_KEY: version})
 
 
 def version_of(opt: Mapping[str, Any]) -> Version | None:
-    """The version that a handler belongs to; None for what has no version, such as health."""
+    """Return the version that a handler belongs to; None if it has none, such as health."""
     version: Version | None = opt.get(_OPT_KEY)
     return version
 
 
 def warnings_for(request: Request[Any, Any, Any]) -> list[str]:
-    """The warnings that belong into the answer to `request`."""
+    """Return the warnings to put into the answer to `request`."""
     handler = request.route_handler
     version: Version = handler.opt[_OPT_KEY]
     return version.warnings(str(handler.operation_id))
 
 
 def announce_version(app: ASGIApp) -> ASGIApp:
-    """Inbound policy: what will end says so on every answer, problems included."""
+    """Inbound policy: add the retirement headers to every answer, problems included."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         operation = matched_operation(scope)

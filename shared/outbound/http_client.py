@@ -1,8 +1,8 @@
-"""The one way out of a process: every request to another tier, a vendor or the issuer leaves through here.
+"""The HTTP client for all requests that leave a process: to other tiers, vendors and the issuer.
 
-What may be repeated is decided here once. A request that surely never arrived is `Unavailable`; one that was sent and
-brought no trustworthy answer is `Unavailable` where it only read, and `OutcomeUnknown` where it wrote. Reads are tried
-again a few times; writes never: that is the saga's business.
+Which failures may be retried is decided here. A request that surely never arrived is `Unavailable`; one that was sent
+without a trustworthy answer is `Unavailable` if it only read, and `OutcomeUnknown` if it wrote. Reads are retried a few
+times here; writes never: that is up to the saga.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _BACKOFF_S = (0.1, 0.4)
 
 
 def open_network(settings: OutboundSettings | None = None) -> Transport:
-    """The network itself, for a transport that puts something in front of it."""
+    """Return the network itself, for transports that wrap it."""
     return Network(settings)
 
 
@@ -66,7 +66,7 @@ def exchange_over(transport: Transport | None, settings: OutboundSettings | None
 
 @dataclass
 class OutboundClient:
-    """A client for one peer. `peer` is its name as an operator knows it; it appears in errors and spans.
+    """A client for one peer. `peer` is its name for operators, in errors and spans.
 
     `transport` replaces the network: a vendor's quota goes before it, and the journey tests hand in the next tier's
     ASGI application. Every request goes the same way, whatever is at its end.
@@ -94,10 +94,10 @@ class OutboundClient:
         content: bytes | None = None,
         reads: bool | None = None,
     ) -> Response:
-        """Send one request and return whatever answer comes, of any status.
+        """Send one request and return its answer, whatever the status.
 
-        `reads` says that the request changes nothing although its method could (a search by POST): it may then be
-        repeated. Raises Unavailable or OutcomeUnknown where no answer comes.
+        `reads`: the request changes nothing although its method could (a search by POST), so it may be retried. Raises
+        Unavailable or OutcomeUnknown if no answer comes.
         """
         safe = method in READS if reads is None else reads
         attempts_max = self.settings.read_attempts_max if safe else 1
@@ -145,17 +145,16 @@ class OutboundClient:
         return OutcomeUnknown(lost, vendor=self.peer, vendor_said=kind)
 
 
-# The reason of what another tier of ours refuses for what we ask: asked again, it would be no other.
+# The reason code for a 4xx between our tiers: a retry would not change it.
 UNEXPECTED_ANSWER = "unexpected_answer"
 _PASSING = frozenset({401, 403, 408, 425, 429})
 
 
 def raise_for_problem(response: Response, peer: str, *, safe: bool) -> None:
-    """Raise what another tier of ours answered. Does nothing on success.
+    """Raise the error that another tier of ours answered. Does nothing on success.
 
-    What error_from_problem knows comes through as it was raised there. Anything else is a defect between our own
-    tiers: for a read it is Unavailable, for a write OutcomeUnknown, since a proxy in between may have cut off a
-    success.
+    An error that error_from_problem knows is raised as it was there. Anything else is a defect between our own tiers:
+    Unavailable for a read, and OutcomeUnknown for a write, since a proxy in between may have cut off a success.
     """
     if response.is_success:
         return
@@ -172,15 +171,15 @@ def raise_for_problem(response: Response, peer: str, *, safe: bool) -> None:
 
 
 def retry_after_s(response: Response) -> int | None:
-    """The seconds of a Retry-After header, capped at an hour; None where there is none in seconds."""
+    """Return the seconds of a Retry-After header, capped at an hour; None if it has no number of seconds."""
     text = response.headers.get("Retry-After", "")
     return min(int(text), 3600) if text.isdecimal() else None
 
 
 def decode_json(content: bytes, kind: type[T]) -> T:
-    """What another tier of ours answered, with U+FFFD in place of each NUL. Raises msgspec.DecodeError.
+    """Return another tier's answer, decoded, with U+FFFD in place of each NUL. Raises msgspec.DecodeError.
 
-    A vendor's texts come through here: its sentences, names and descriptions. PostgreSQL takes a NUL in none of them.
+    Vendors' texts come through here (messages, names, descriptions), and PostgreSQL cannot store a NUL.
     """
     if b"\\u0000" not in content:
         return msgspec.json.decode(content, type=kind)

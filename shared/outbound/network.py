@@ -1,8 +1,8 @@
-"""The network: connections to other tiers and vendors, on reqwest (pyreqwest), behind httpx's face.
+"""Connections to other tiers and vendors: an httpx transport on reqwest (pyreqwest).
 
-httpx's own transport spends over a millisecond of CPU on a request when many are under way, and grows worse with them;
-reqwest spends a twentieth of that (docs/decisions/0016). Its failures are raised as httpx's, since these say what
-reached the peer. No redirect is followed, no proxy of the environment used, no cookie kept.
+httpx's own transport spends over a millisecond of CPU on a request when many are under way, and gets worse with more;
+reqwest spends a twentieth of that (docs/decisions/0016). Failures are raised as httpx's, which tell whether the request
+reached the peer. Redirects, the environment's proxies and cookies are off.
 """
 
 from abc import ABC, abstractmethod
@@ -25,14 +25,14 @@ from shared.outbound.outbound_settings import OutboundSettings
 _KEEP_ALIVE_S = 2.0
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 _UNSENT_HEADERS = frozenset({"host", "content-length", "connection", "transfer-encoding", "accept-encoding"})
-# reqwest's own words for "no connection came about". pyreqwest reports a connection that broke, or stayed silent, after
-# the request was sent as an error in connecting too: only these words say that nothing was sent.
+# reqwest's message if no connection came about. pyreqwest reports connections that broke or stayed silent after sending
+# as connect errors too: only this message means that nothing was sent.
 _CONNECTING = "client error (Connect)"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a peer answered, read to its end. httpx's own response costs as much as the rest of reading one."""
+    """A complete answer. httpx's own response object costs as much as the rest of reading one."""
 
     status_code: int
     content: bytes
@@ -45,7 +45,7 @@ class Answer:
 
     @cached_property
     def headers(self) -> httpx.Headers:
-        """The headers, found whatever their case; as bytes, or httpx takes no more than ASCII."""
+        """The headers, case-insensitive; as bytes, since httpx would take only ASCII texts."""
         return httpx.Headers([(name.encode(), text.encode()) for name, text in self.header_items])
 
 
@@ -86,7 +86,7 @@ class Network(Exchange):
             .pool_idle_timeout(timedelta(seconds=_KEEP_ALIVE_S))
             .connect_timeout(timedelta(seconds=limits.connect_timeout_s))
             .read_timeout(timedelta(seconds=limits.answer_timeout_s))
-            # However slowly an answer trickles in.
+            # the time for the whole answer, however slowly it trickles in
             .timeout(timedelta(seconds=limits.connect_timeout_s + limits.answer_timeout_s))
             .build()
         )
@@ -94,13 +94,15 @@ class Network(Exchange):
     async def exchange(
         self, method: str, url: str, headers: Sequence[tuple[str, str]], content: bytes | None
     ) -> Answer:
-        """Send a request and read its whole answer, of any status. Raises httpx.RequestError where there is none."""
+        """Send a request and return its whole answer, whatever the status. Raises httpx.RequestError if there is
+        none.
+        """
         try:
             building: RequestBuilder = self._client.request(method, url).headers(headers)
             if content:
                 building = building.body_bytes(content)
             elif method in _WITH_LENGTH:
-                # RFC 9110, section 8.6: to be sent here even where it is 0; some servers answer 411 otherwise.
+                # RFC 9110, section 8.6: sent even if it is 0; some servers answer 411 otherwise.
                 building = building.header("Content-Length", "0")
             answer = await building.build().send()
             body = await answer.bytes()
@@ -114,9 +116,9 @@ class Network(Exchange):
 
 
 def _readable(headers: HeaderMap) -> list[tuple[str, str]]:
-    """The headers without those that hold more than visible ASCII, which no header that we read does.
+    """Return the headers without those that are not visible ASCII; we read none of those.
 
-    pyreqwest cannot give those out. That a peer sends one is no reason to lose its answer.
+    pyreqwest cannot return such headers, and they are no reason to lose the answer.
     """
     try:
         return list(headers.items())
@@ -129,7 +131,10 @@ def _readable(headers: HeaderMap) -> list[tuple[str, str]]:
 
 
 def _failure(error: exceptions.PyreqwestError) -> httpx.RequestError:
-    """What httpx calls it. Whatever is not known to have failed before it was sent, may have reached the peer."""
+    """Return the httpx exception for a failure.
+
+    A request that is not known to have failed before it was sent may have reached the peer.
+    """
     timed_out = isinstance(error, exceptions.RequestTimeoutError)
     if isinstance(error, exceptions.PoolTimeoutError):
         return httpx.PoolTimeout(error.message)

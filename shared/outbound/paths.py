@@ -1,4 +1,4 @@
-"""The paths of requests to our own tiers: ids are data in them, whatever they hold."""
+"""Paths of requests to our own tiers: ids are escaped, whatever they contain."""
 
 from urllib.parse import quote
 
@@ -8,14 +8,14 @@ _DOT_SEGMENTS = frozenset({".", ".."})
 
 
 def is_path_segment(value: str) -> bool:
-    """Whether an id can be a segment of a path: dots have a meaning of their own there, however they are written."""
+    """Return whether an id can be a path segment: segments of dots have a meaning, however they are escaped."""
     return bool(value) and value not in _DOT_SEGMENTS
 
 
 def path_of(template: str, *ids: str) -> str:
-    """The path, with an id in place of each `{}` and percent-encoded.
+    """Return the path, with a percent-encoded id in place of each `{}`.
 
-    Raises Rejected where one cannot be in any path: sent again, it still could not.
+    Raises Rejected if an id cannot be in any path: a retry would not change that.
     """
     for each in ids:
         if not is_path_segment(each):

@@ -1,8 +1,8 @@
-"""What Prometheus can ask every process: orders and money first, then what stands between them and their end.
+"""The Prometheus metrics of every process: orders and money first.
 
-Each process answers at an address of its own (`QUOTEWAY_METRICS_PORT`), never at the tier's public one: who asks is not
-a caller with a token, and what is told is not for callers. Labels hold operations, systems and codes: their number is
-bounded, and none names a person or a record.
+Each process answers on a port of its own (`QUOTEWAY_METRICS_PORT`), never on the tier's public one: Prometheus has no
+token, and metrics are not for callers. Labels hold operations, systems and codes: their number is bounded, and none
+names a person or a record.
 """
 
 import time
@@ -25,7 +25,7 @@ LEASES_WITHOUT_REDIS = Counter(
     "quoteway_quota_leases_without_redis_total",
     "Leases of rate limits and vendor quotas that a process took from its own share, since Redis did not answer.",
 )
-LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed since too many were at work.", ["load_class"])
+LOAD_REFUSALS = Counter("quoteway_load_refusals_total", "Requests shed because of overload.", ["load_class"])
 CACHE_ANSWERS = Counter(
     "quoteway_cache_answers_total",
     "What the cache said to reads: hit, stale (given while it is renewed), shared (Redis or another asked), miss.",
@@ -78,7 +78,7 @@ _serving = False
 
 
 def serve_metrics(host: str, port: int) -> str:
-    """Answer Prometheus from now on, in a thread. Returns the address; raises OSError where it cannot be had."""
+    """Serve Prometheus from now on, in a thread. Returns the address; raises OSError if it is taken."""
     global _serving  # noqa: PLW0603 a process is measured as a whole, or not at all
     server, _thread = start_http_server(port, addr=host)
     _serving = True
@@ -86,12 +86,12 @@ def serve_metrics(host: str, port: int) -> str:
 
 
 def metrics_are_served() -> bool:
-    """Whether anyone can ask: what only measures is left out where nobody can."""
+    """Return whether metrics are served; measuring is skipped otherwise."""
     return _serving
 
 
 class outbound_request:  # noqa: N801 read as `with outbound_request(...)`; a class, since a generator costs more
-    """Measure a request that leaves. One that an error ends is counted under the error's name."""
+    """Measures a request that leaves. One that raises is counted under the error's name."""
 
     __slots__ = ("_began", "_outcome", "_peer")
 
@@ -110,5 +110,5 @@ class outbound_request:  # noqa: N801 read as `with outbound_request(...)`; a cl
             OUTBOUND_SECONDS.labels(self._peer, self._outcome).observe(time.perf_counter() - self._began)
 
     def answered(self, status: int) -> None:
-        """Note the answer's status."""
+        """Record the answer's status."""
         self._outcome = f"{status // 100}xx"

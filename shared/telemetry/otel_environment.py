@@ -1,7 +1,7 @@
-"""What OpenTelemetry's own environment variables say. They come before the settings of Quoteway that mean the same.
+"""OpenTelemetry's own environment variables. They override the settings of Quoteway that mean the same.
 
-https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
-Nothing of OpenTelemetry is imported here: a process that traces nothing pays nothing.
+Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. Nothing of OpenTelemetry is
+imported here: a process that traces nothing pays nothing.
 """
 
 import os
@@ -14,14 +14,14 @@ _PARENT_BASED = "parentbased_"
 
 
 class Sampling(NamedTuple):
-    """Which requests are traced: a share, and whether a caller that has decided is followed."""
+    """The share of requests that is traced, and whether a caller's decision is followed."""
 
     ratio: float
     follows_caller: bool
 
 
 def tracing_is_wanted(fallback_url: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether spans are to be exported: a collector is named, and nothing switches tracing off."""
+    """Return whether spans are exported: a collector is set, and nothing switches tracing off."""
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     if environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
@@ -30,14 +30,15 @@ def tracing_is_wanted(fallback_url: str, environment: Mapping[str, str] = os.env
 
 
 def names_collector(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return whether the specification's variables say where spans go."""
+    """Return whether the specification's variables set a collector."""
     return any(environment.get(name) for name in _ENDPOINTS)
 
 
 def sampling(fallback_ratio: float, environment: Mapping[str, str] = os.environ) -> Sampling:
-    """Return what OTEL_TRACES_SAMPLER says; without it, `fallback_ratio` of what no caller has decided on.
+    """Return the sampling in OTEL_TRACES_SAMPLER; if unset, `fallback_ratio` of the requests without a caller's
+    decision.
 
-    Raises ValueError for a sampler or a ratio that is none, with a sentence that names the variable.
+    Raises ValueError for an invalid sampler or ratio, with a sentence that names the variable.
     """
     stated = environment.get("OTEL_TRACES_SAMPLER", "").strip().lower()
     if not stated:

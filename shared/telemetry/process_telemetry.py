@@ -1,4 +1,4 @@
-"""What a process tells of itself: log lines, traces (shared.telemetry.tracing) and metrics (shared.telemetry.metrics).
+"""A process's telemetry: log lines, traces (shared.telemetry.tracing) and metrics (shared.telemetry.metrics).
 
 A correlation id follows a request through all tiers and is stored with the flow that it starts. It ties log lines,
 spans and audit entries together, whether a trace is recorded or not.
@@ -26,7 +26,7 @@ _correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 
 
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of every process that say what it tells of itself."""
+    """The telemetry settings of every process."""
 
     log_level: LogLevel = "INFO"
     otlp_url: Annotated[
@@ -59,10 +59,10 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def start_telemetry(settings: TelemetrySettings, service: str) -> dict[str, str]:
-    """Start logging, and what else is set. Returns what belongs into the process's ready line.
+    """Start logging, and tracing and metrics if they are set. Returns the additions to the process's ready line.
 
-    Call it before the application is made: what nobody asks for is not even put into the policy list. Where the
-    address of the metrics cannot be had, the process ends with status 2 and says why.
+    Call it before the application is made: policies that are switched off are not even put into the chain. If the
+    metrics' port is taken, the process exits with status 2 and says why.
     """
     log_to_stderr(settings.log_level)
     if tracing_is_wanted(settings.otlp_url):
@@ -84,22 +84,22 @@ def start_telemetry(settings: TelemetrySettings, service: str) -> dict[str, str]
 
 
 def current_correlation_id() -> str:
-    """The id of the request or flow at work; a new one where there is none."""
+    """Return the id of the request or flow at work; a new one where there is none."""
     return _correlation_id.get() or set_correlation_id(None)
 
 
 def set_correlation_id(proposed: str | None) -> str:
-    """Take over a caller's id if it is harmless (8 to 64 letters, digits, `.`, `_`, `-`), else make a new one."""
+    """Accept a caller's id if it is harmless (8 to 64 letters, digits, `.`, `_`, `-`), else make a new one."""
     accepted = proposed if proposed and _SAFE.fullmatch(proposed) else os.urandom(16).hex()
     _correlation_id.set(accepted)
     return accepted
 
 
 class JsonLines(logging.Formatter):
-    """A log record as one line of JSON, with the correlation id."""
+    """Formats a log record as one line of JSON, with the correlation id."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line."""
         line = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),

@@ -1,4 +1,4 @@
-"""Where spans go, and whose spans besides ours: the database driver's and redis'. Imported only where traces are on."""
+"""The export of spans, including those of the database driver and redis. Imported only if traces are on."""
 
 import os
 import uuid
@@ -17,7 +17,7 @@ _EXPORT_DELAY_MS = 1000
 
 
 class SpanExport:
-    """The way of spans to a collector. `traces_url`: where they are posted; empty: where OTEL_EXPORTER_OTLP_* says."""
+    """The export of spans to a collector. `traces_url` is its address; empty: OTEL_EXPORTER_OTLP_* say."""
 
     def __init__(self, service: str, traces_url: str) -> None:
         own = {
@@ -31,8 +31,8 @@ class SpanExport:
         delay_ms = None if os.environ.get("OTEL_BSP_SCHEDULE_DELAY") else _EXPORT_DELAY_MS
         exporter = OTLPSpanExporter(traces_url or None, timeout=timeout_s)
         self._processor = BatchSpanProcessor(exporter, schedule_delay_millis=delay_ms)
-        # What reaches our own tracer is sampled already, by `shared.telemetry.tracing`. A library's span is below
-        # one of ours or is not made: what polls makes no traces.
+        # What reaches our tracer is sampled already, by `shared.telemetry.tracing`. A library's span is recorded only
+        # below one of ours: polling makes no traces.
         ours, theirs = (
             TracerProvider(resource=resource, sampler=sampler, shutdown_on_exit=False)
             for sampler in (ALWAYS_ON, ParentBased(root=ALWAYS_OFF))
@@ -45,7 +45,7 @@ class SpanExport:
             library.instrument(tracer_provider=theirs)
 
     def stop(self) -> None:
-        """Export what is left, and end."""
+        """Export the remaining spans, and stop."""
         for library in self._libraries:
             library.uninstrument()
         self._processor.shutdown()  # type: ignore[no-untyped-call] # its package says that it is typed

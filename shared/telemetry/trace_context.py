@@ -1,4 +1,4 @@
-"""The trace that a request came in with: W3C's `traceparent` and `tracestate`, as OpenTelemetry reads them.
+"""The trace context of a request: W3C's `traceparent` and `tracestate`, as OpenTelemetry reads them.
 
 Imported only where requests are traced. https://www.w3.org/TR/trace-context-2/
 """
@@ -10,24 +10,24 @@ from typing import NamedTuple
 from opentelemetry.trace import SpanContext, TraceFlags, TraceState, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-_KNOWN_FLAGS = 0x03  # recorded, and with a random id: of others we do not know what they say
-# As much as everybody hands on (3.3.1.5). More than that we would send to vendors, whose own bounds we do not know.
+_KNOWN_FLAGS = 0x03  # recorded, and with a random id: the meaning of other flags is unknown
+# The length that everybody must propagate (3.3.1.5). More would go to vendors, whose own limits we do not know.
 TRACESTATE_MAX = 512
 _PROPAGATOR = TraceContextTextMapPropagator()
-# They quote what they do not understand, at every request and from anyone.
+# They log what they cannot parse, at every request and from anyone.
 for _quoting in ("opentelemetry.trace.span", "opentelemetry.trace.propagation.tracecontext"):
     logging.getLogger(_quoting).setLevel(logging.ERROR)
 
 
 class TraceContext(NamedTuple):
-    """A place in a trace, as it is handed on. `tracestate` belongs to others: it goes on as it came."""
+    """A position in a trace. `tracestate` belongs to others and is passed on unchanged."""
 
     traceparent: str
     tracestate: str = ""
 
     @property
     def trace_id(self) -> str:
-        """The trace, 32 hexadecimal digits."""
+        """The trace's id, 32 hexadecimal digits."""
         return self.traceparent[3:35]
 
     @property
@@ -36,7 +36,7 @@ class TraceContext(NamedTuple):
         return int(self.traceparent[53:55], 16)
 
     def span_context(self) -> SpanContext:
-        """The same for OpenTelemetry, as of something that is recorded."""
+        """Return the position for OpenTelemetry, as one that is recorded."""
         return SpanContext(
             int(self.trace_id, 16),
             int(self.traceparent[36:52], 16),
@@ -47,12 +47,12 @@ class TraceContext(NamedTuple):
 
 
 def trace_context(trace_id: int, span_id: int, flags: int, tracestate: str = "") -> TraceContext:
-    """A place in a trace, in the version that we speak."""
+    """Return a position in a trace, in the supported version."""
     return TraceContext(f"00-{trace_id:032x}-{span_id:016x}-{flags & _KNOWN_FLAGS:02x}", tracestate)
 
 
 def arrived_context(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
-    """The trace that a request's headers say it belongs to; None where they say none, or not which."""
+    """Return the trace context in a request's headers; None if there is none, or it is invalid."""
     parents: list[str] = []
     states: list[str] = []
     for name, value in headers:

@@ -1,12 +1,12 @@
-"""Traces: what became of one order, through all tiers and the worker, as one tree of spans (OpenTelemetry).
+"""Traces: one order through all tiers and the worker, as one tree of spans (OpenTelemetry).
 
-A span carries the name of the function that it stands for, so that a trace reads like the list "Submit order, in seven
-files". The trace context goes on in W3C's `traceparent`, on every request that leaves and, stored with it, into a flow.
-`tracestate` goes on too, but into no flow: it is a text from outside, and those are stored nowhere.
+A span has the name of the function that it measures, so that a trace reads like the list "Submit order, in seven
+files". The trace context is passed on as W3C's `traceparent`, on every request that leaves and, stored with it, into a
+flow. `tracestate` is passed on too, but never stored: it is a text from outside.
 
-Off (no collector is set) nothing of OpenTelemetry is imported, and a span costs one look whether it is on. Of what is
-not sampled only the decision travels on: no span is made for it. Attributes hold ids and codes, never a name or a text
-that came from outside, and no message of an error: it may quote somebody.
+If tracing is off (no collector is set), nothing of OpenTelemetry is imported, and a span costs one check. For unsampled
+requests only the decision travels on; no span is made. Attributes hold ids and codes, never a name, a text from
+outside, or an error's message, which may quote somebody.
 """
 
 import functools
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 from shared.telemetry.otel_environment import names_collector, sampling
 
-if TYPE_CHECKING:  # imported where something is traced: see `_Tracing`
+if TYPE_CHECKING:  # imported only if tracing is on: see `_Tracing`
     from shared.telemetry.trace_context import TraceContext
 
 Kind = Literal["internal", "server", "client", "consumer"]
@@ -29,32 +29,32 @@ _SAMPLED, _RANDOM = 0x01, 0x02
 
 
 class Span(Protocol):
-    """A span, or nothing that looks like one. Use it with `with`."""
+    """A span, or a stand-in that records nothing. Use it with `with`."""
 
     @property
     def recorded(self) -> bool:
-        """Whether anybody will see it."""
+        """Whether it is recorded."""
 
     def __enter__(self) -> Self:
-        """Begin it: what is begun inside becomes its child."""
+        """Start it: spans started inside become its children."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End it; one that an error ends has failed."""
+        """End it; after an exception it has failed."""
 
     def rename(self, name: str) -> None:
-        """Give it the name that it turned out to deserve."""
+        """Change its name, once more is known."""
 
     def note(self, attributes: Attributes) -> None:
         """Add attributes."""
 
     def fail(self, code: str) -> None:
-        """Mark it as failed, with a stable word for why."""
+        """Mark it as failed, with a stable word as the reason."""
 
 
 class _NoSpan:
-    """What is not traced."""
+    """The stand-in if nothing is traced."""
 
     __slots__ = ()
     recorded = False
@@ -66,17 +66,17 @@ class _NoSpan:
         return None
 
     def rename(self, _name: str) -> None:
-        """Nothing has a name here."""
+        """Do nothing."""
 
     def note(self, _attributes: Attributes) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     def fail(self, _code: str) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
 
 class _Unsampled(_NoSpan):
-    """A request whose trace nobody records. The decision holds for everything that it causes."""
+    """The stand-in for a request that is not recorded. The decision holds for everything that it causes."""
 
     __slots__ = ("_before", "_flags", "_trace_id", "tracestate")
 
@@ -142,7 +142,7 @@ class _RecordedSpan:
 
 
 class _Tracing:
-    """OpenTelemetry at work."""
+    """The tracer while tracing is on."""
 
     def __init__(self, service: str, otlp_url: str, sampling_ratio: float) -> None:
         from shared.telemetry import trace_context
@@ -157,7 +157,7 @@ class _Tracing:
     def begin(
         self, name: str, kind: Kind, parent: "TraceContext | None", attributes: Attributes, links: tuple[str, ...] = ()
     ) -> _RecordedSpan:
-        """A recorded span below `parent`; without one it begins a trace. `links` are traceparents."""
+        """Return a recorded span below `parent`; without one it starts a trace. `links` are traceparents."""
         from opentelemetry import trace
 
         context = trace.set_span_in_context(trace.NonRecordingSpan(parent.span_context())) if parent else None
@@ -176,11 +176,11 @@ class _Tracing:
         return _RecordedSpan(span, here)
 
     def stored(self, traceparent: str) -> "TraceContext":
-        """The place in a trace that `recorded_traceparent` said."""
+        """Return the trace context that `recorded_traceparent` returned."""
         return self._trace_context.TraceContext(traceparent)
 
     def stop(self) -> None:
-        """Export what is left, and end."""
+        """Export the remaining spans, and stop."""
         self._export.stop()
 
 
@@ -194,15 +194,15 @@ _tracing: _Tracing | None = None
 def start_tracing(service: str, otlp_url: str, sampling_ratio: float) -> None:
     """Record and export spans from now on, those of the database driver and of redis among them.
 
-    `otlp_url`: a collector's OTLP/HTTP address, without /v1/traces. The specification's OTEL_* variables come first.
-    Raises ValueError where one of them is wrong.
+    `otlp_url` is a collector's OTLP/HTTP address, without /v1/traces. The specification's OTEL_* variables come first.
+    Raises ValueError if one of them is wrong.
     """
     global _tracing  # noqa: PLW0603 a process is traced as a whole, or not at all
     _tracing = _Tracing(service, otlp_url, sampling_ratio)
 
 
 def stop_tracing() -> None:
-    """Export what is left, and trace no more."""
+    """Export the remaining spans, and stop tracing."""
     global _tracing  # noqa: PLW0603 see above
     if _tracing is not None:
         _tracing.stop()
@@ -210,17 +210,17 @@ def stop_tracing() -> None:
 
 
 def tracing_is_on() -> bool:
-    """Whether this process records spans."""
+    """Return whether this process records spans."""
     return _tracing is not None
 
 
 def current_traceparent() -> str:
-    """The trace context of the work at hand (W3C `traceparent`), for whatever it causes; empty where none is."""
+    """Return the current trace context (W3C `traceparent`), for new work; empty if there is none."""
     return current_trace_headers().get("traceparent", "")
 
 
 def current_trace_headers() -> dict[str, str]:
-    """The headers with which a request that leaves now belongs to the work at hand; none where nothing is traced."""
+    """Return the current trace context as request headers; none if nothing is traced."""
     here = _here.get()
     if here is None:
         return {}
@@ -229,18 +229,18 @@ def current_trace_headers() -> dict[str, str]:
 
 
 def recorded_traceparent() -> str | None:
-    """As current_traceparent, but only of a trace that is recorded: what is stored is worth a row's place only then."""
+    """Return the current trace context if the trace is recorded, for storage: others are not worth storing."""
     here = _here.get()
     return here.context.traceparent if isinstance(here, _RecordedSpan) else None
 
 
 def current_trace_id() -> str:
-    """The id of the trace at hand, 32 hexadecimal digits; empty where there is none."""
+    """Return the current trace's id, 32 hexadecimal digits; empty if there is none."""
     return current_traceparent()[3:35]
 
 
 def span(name: str, kind: Kind = "internal", attributes: Attributes = _NOTHING) -> Span:
-    """A span around a part of the work at hand: nothing, unless that is being recorded."""
+    """Return a span around a part of the current work; a stand-in if that is not recorded."""
     if _tracing is None:
         return _NO_SPAN
     here = _here.get()
@@ -252,10 +252,10 @@ def span(name: str, kind: Kind = "internal", attributes: Attributes = _NOTHING) 
 def resumed_span(
     name: str, traceparent: str | None, *, links: tuple[str, ...] = (), attributes: Attributes = _NOTHING
 ) -> Span:
-    """A span of work that outlived the request that caused it, in that request's trace.
+    """Return a span of work that outlived its request, in that request's trace.
 
-    `traceparent` is what recorded_traceparent said then; None: that request was not recorded, and neither is this.
-    `links`: traceparents of other requests that had a part in it.
+    `traceparent` is what recorded_traceparent returned then; None: that request was not recorded, and neither is this.
+    `links` are traceparents of other requests that contributed.
     """
     if _tracing is None or traceparent is None:
         return _NO_SPAN
@@ -263,7 +263,7 @@ def resumed_span(
 
 
 def traced(kind: Kind = "internal") -> Callable[[T], T]:
-    """A class whose public asynchronous methods each are a span of their name."""
+    """Decorate a class: each public asynchronous method becomes a span of its name."""
 
     def decorate(cls: T) -> T:
         for name, method in list(vars(cls).items()):
@@ -277,9 +277,9 @@ def traced(kind: Kind = "internal") -> Callable[[T], T]:
 def request_span(
     name: str, headers: Iterable[tuple[bytes, bytes]], attributes: Attributes, *, trust_caller: bool
 ) -> Span:
-    """A span of a request that came in with these headers: in its caller's trace, or a new one, and recorded or not.
+    """Return a span for a request: in its caller's trace or a new one, recorded or not.
 
-    `trust_caller`: whether the caller's word, that it is to be recorded, counts.
+    `trust_caller`: whether the caller may decide that it is recorded.
     """
     if _tracing is None:
         return _NO_SPAN

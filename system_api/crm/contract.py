@@ -1,4 +1,4 @@
-"""What Quoteway needs of a CRM."""
+"""The contract of a CRM adapter."""
 
 from typing import Protocol
 
@@ -7,22 +7,22 @@ from system_api.vendor.findings import Finding
 
 
 class Crm(Protocol):
-    """The CRM in which deals start. Errors as in the ERP's contract."""
+    """The CRM where deals start. Errors as in the ERP's contract."""
 
     async def ready(self) -> str | None:
-        """None if the CRM answers with our credentials, else one sentence about what is missing."""
+        """Return None if the CRM answers with our credentials, else one sentence about what is missing."""
 
     async def check(self) -> list[Finding]:
-        """What the CRM lacks for Quoteway, in plain sentences: for whoever sets the connection up."""
+        """Return what the CRM lacks for Quoteway, in plain sentences for the person who sets the connection up."""
 
     async def find_quote(self, quote_id: str) -> Quote | None:
-        """The quote with its lines, or None."""
+        """Return the quote with its lines, or None."""
 
     async def find_account(self, account_id: str) -> Account | None:
-        """The account, or None."""
+        """Return the account, or None."""
 
     async def record_access(self, user_id: str, record_id: str) -> RecordAccess:
-        """What one of the CRM's users may do with a record; nothing where either does not exist."""
+        """Return what one of the CRM's users may do with a record; no access if either does not exist."""
 
     async def report_order_status(self, order_id: str, report: ReportedOrderStatus) -> OrderStatusReport:
-        """Tell the CRM where an order is, by external id. An older version than the CRM holds changes nothing."""
+        """Report an order's status to the CRM, by external id. A version older than the CRM's changes nothing."""

@@ -1,4 +1,4 @@
-"""What Quoteway needs of a tax engine."""
+"""The contract of a tax engine."""
 
 from typing import Protocol
 
@@ -10,10 +10,10 @@ class Tax(Protocol):
     """Calculates tax without recording anything."""
 
     def tax_codes(self, legal_entity: str) -> list[str]:
-        """The codes of the taxes that a sale of the legal entity's may bear, as the ERP has to know them."""
+        """Return the codes of the taxes that sales of the legal entity may have, for comparison with the ERP's."""
 
     async def check(self) -> list[Finding]:
-        """What the engine lacks, in plain sentences."""
+        """Return what the engine lacks, in plain sentences."""
 
     async def calculate(self, request: TaxRequest) -> TaxCalculation:
-        """The tax of each line. Rejected (`no_tax_jurisdiction`) where no rule covers seller and buyer."""
+        """Return the tax of each line. Raises Rejected (`no_tax_jurisdiction`) if no rule covers seller and buyer."""

@@ -1,4 +1,4 @@
-"""Tax from a table of jurisdictions: enough for a group that sells in a few places, and for every test.
+"""Tax from a table of jurisdictions: enough for a group that sells in a few places, and for tests.
 
     [[jurisdiction]]
     code = "EU-REVERSE-CHARGE"
@@ -11,8 +11,8 @@
     rate = "0"
 
 The first row that fits wins. Territories of member states outside the union's VAT area (the Canary Islands, Livigno,
-Åland, …; system_api/vendor/vat.py) are neither the union nor, for tax, their country: only rows that name their
-postal codes or region fit there.
+Åland, …; system_api/vendor/vat.py) are neither the union nor, for tax, their country: only rows that name their postal
+codes or region fit there.
 """
 
 import tomllib
@@ -54,7 +54,7 @@ class _Table(msgspec.Struct, frozen=True):
 class Jurisdictions:
     """A table's rules for a tenant's legal entities. Implements `system_api.tax.contract.Tax`.
 
-    Raises ConnectionsError where the table cannot be read.
+    Raises ConnectionsError if the table cannot be read.
     """
 
     def __init__(self, connection: JurisdictionsConnection) -> None:
@@ -62,12 +62,12 @@ class Jurisdictions:
         self._rows = _load(connection.table)
 
     def tax_codes(self, legal_entity: str) -> list[str]:
-        """The codes of the rows for the country that the legal entity is established in."""
+        """Return the codes of the rows for the country that the legal entity is established in."""
         seller = self._sellers.get(legal_entity)
         return list(dict.fromkeys(row.code for row in self._rows if row.seller == seller))
 
     async def check(self) -> list[Finding]:
-        """Legal entities that no row of the table is for."""
+        """Return a finding for each legal entity that no row of the table covers."""
         findings = Findings()
         for legal_entity, country in self._sellers.items():
             if not self.tax_codes(legal_entity):
@@ -75,10 +75,10 @@ class Jurisdictions:
         return findings.found
 
     async def calculate(self, request: TaxRequest) -> TaxCalculation:
-        """The tax of each line, rounded per line.
+        """Return the tax of each line, rounded per line.
 
-        Raises Rejected (`no_tax_jurisdiction`) where no row fits, and Unavailable (`seller_unknown`) where the
-        connection does not say where the legal entity is established.
+        Raises Rejected (`no_tax_jurisdiction`) if no row fits, and Unavailable (`seller_unknown`) if the connection
+        does not say where the legal entity is established.
         """
         row = self._row_for(request)
         rate = Decimal(row.rate)

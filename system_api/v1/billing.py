@@ -60,7 +60,7 @@ class SubscriptionList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def billing_of(request: Request[Principal, Any, Any], legal_entity: str) -> Billing:
-    """The platform that charges for the legal entity of the caller's tenant."""
+    """Return the platform that charges for the legal entity of the caller's tenant."""
     billing: Billing = request.app.state.registry.billing(request.user.tenant, legal_entity)
     return billing
 

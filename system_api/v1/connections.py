@@ -1,4 +1,4 @@
-"""The connections that there are, for the process tier: whose webhooks it takes, and whom it may ask for."""
+"""Lists the connections for the process tier: whose webhooks it accepts, and whom it may ask."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ _WRITE = operation(
 
 
 def erp_of(request: Request[Principal, Any, Any], legal_entity: str) -> Erp:
-    """The ERP that keeps the legal entity's books for the caller's tenant."""
+    """Return the ERP that keeps the legal entity's books for the caller's tenant."""
     erp: Erp = request.app.state.registry.erp(request.user.tenant, legal_entity)
     return erp
 

@@ -1,4 +1,4 @@
-"""The parameters that several operations of this version take, bounded as the canonical model bounds them."""
+"""The parameters that several operations of this version share, with the canonical model's bounds."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ OWNER = "integration-platform"
 
 
 def _bounds(scalar: Any) -> dict[str, Any]:
-    """The bounds of a canonical scalar: of a parameter that is described, Litestar drops those of its type."""
+    """Return the bounds of a canonical scalar: Litestar drops those of the type for a described parameter."""
     meta = next(meta for meta in scalar.__metadata__ if isinstance(meta, Meta))
     bounds = {"pattern": meta.pattern, "min_length": meta.min_length, "max_length": meta.max_length}
     return {name: bound for name, bound in bounds.items() if bound is not None}

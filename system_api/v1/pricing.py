@@ -27,7 +27,7 @@ class SoldAs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class PriceLookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """The products whose prices are wanted, in one currency.
 
-    `sold_as` says how they are to be sold: of the products that it names billing is asked for those that recur only.
+    `sold_as` says how they are to be sold: billing is only asked for those of them that recur.
     """
 
     skus: Annotated[list[Sku], Meta(min_length=1, max_length=500)]
@@ -35,7 +35,7 @@ class PriceLookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     sold_as: Annotated[list[SoldAs], Meta(max_length=1500)] = msgspec.field(default_factory=list)
 
     def recurrences(self) -> dict[str, set[Recurrence]]:
-        """How each product that `sold_as` names is to be sold."""
+        """Return how each product in `sold_as` is to be sold."""
         found: dict[str, set[Recurrence]] = {}
         for each in self.sold_as:
             found.setdefault(each.sku, set()).add(each.recurrence)

@@ -1,4 +1,4 @@
-"""What a check of a connection finds: what the vendor's side lacks, said so that whoever runs it knows what to mend."""
+"""Findings of a connection check: what the vendor's side lacks, in words that say what to mend."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,9 @@ from shared.problem import VendorError
 
 
 class Level(StrEnum):
-    """`lacks`: orders fail over it. `warns`: they work, for now or in part. `notes`: worth knowing, nothing to mend."""
+    """`lacks`: orders fail because of it. `warns`: they work, for now or in part. `notes`: worth knowing, nothing to
+    mend.
+    """
 
     lacks = "lacks"
     warns = "warns"
@@ -20,33 +22,33 @@ class Level(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing about a connection, in a plain sentence."""
+    """One finding about a connection, in a plain sentence."""
 
     level: Level
     what: Annotated[str, Meta(min_length=1)]
 
 
 class Findings:
-    """Gathers what a check finds. What cannot be asked is a finding too, and the rest is asked all the same."""
+    """Collects the findings of a check. A question that fails is a finding too, and the rest is asked all the same."""
 
     def __init__(self) -> None:
         self.found: list[Finding] = []
 
     def lacks(self, what: str) -> None:
-        """Note something that orders fail over."""
+        """Add something that makes orders fail."""
         self.found.append(Finding(Level.lacks, what))
 
     def warns(self, what: str) -> None:
-        """Note something that will not go well for ever, or works in part."""
+        """Add something that works only for now, or in part."""
         self.found.append(Finding(Level.warns, what))
 
     def notes(self, what: str) -> None:
-        """Note something worth knowing."""
+        """Add something worth knowing."""
         self.found.append(Finding(Level.notes, what))
 
     @contextmanager
     def asking(self, level: Level = Level.lacks) -> Iterator[None]:
-        """Around a question to the vendor: where it is refused, that is what was found."""
+        """Wrap a question to the vendor: a refusal becomes a finding."""
         try:
             yield
         except VendorError as error:

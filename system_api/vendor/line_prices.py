@@ -1,8 +1,8 @@
-"""Unit prices that make a vendor compute the accepted net amount of a line.
+"""Finds unit prices that make a vendor compute the accepted net amount of a line.
 
-The customer accepted a sum; a vendor is sent quantities and unit prices, and rounds their product by a rule of its own.
-Where the quoted price does not come to the sum under that rule, the sum divided by the quantity may; where the vendor
-keeps too few digits for that, the line is split in two parts at adjacent prices (docs/decisions/0063).
+The customer accepted a sum; a vendor gets quantities and unit prices, and rounds their product by a rule of its own. If
+the quoted price does not yield the sum under that rule, the sum divided by the quantity may; if the vendor keeps too
+few decimals for that, the line is split in two parts with adjacent prices (docs/decisions/0063).
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localcontext
 
 # A quantity of 18 digits times a price of 24 is exact.
 _DIGITS = 60
-# How far from the reckoned division of a line the search for one that rounds well goes, in units.
+# How many units around the computed split are tried for one that rounds well.
 _UNITS_TRIED = 50
 
 
 @dataclass(frozen=True)
 class LinePart:
-    """A part of a line: so many units at that price."""
+    """A part of a line: a quantity and its price."""
 
     quantity: Decimal
     unit_price: Decimal
@@ -25,9 +25,9 @@ class LinePart:
 
 @dataclass(frozen=True)
 class LineRule:
-    """How a vendor makes an amount of a quantity and a price.
+    """How a vendor computes an amount from a quantity and a price.
 
-    `digits`: decimals of a unit price. `coin`: the step of an amount. `rounding`: of their product, for each line.
+    `digits`: decimals of a unit price. `coin`: the step of an amount. `rounding`: of the product, for each line.
     """
 
     digits: int
@@ -40,20 +40,20 @@ class LineRule:
         return Decimal(1).scaleb(-self.digits)
 
     def amount(self, part: LinePart) -> Decimal:
-        """What the vendor makes of a part."""
+        """Return the vendor's amount for a part."""
         with localcontext(prec=_DIGITS):
             return (part.quantity * part.unit_price / self.coin).to_integral_value(self.rounding) * self.coin
 
     def amount_of(self, parts: list[LinePart]) -> Decimal:
-        """What the vendor makes of all parts together, each rounded for itself."""
+        """Return the vendor's amount for all parts together, each rounded by itself."""
         return sum((self.amount(part) for part in parts), Decimal(0))
 
 
 def price_line(net: Decimal, quantity: Decimal, rule: LineRule, quoted: Decimal | None = None) -> list[LinePart] | None:
-    """The parts that come to exactly `net` under the vendor's rule: one, else two; None where there are no such.
+    """Return one or two parts that add up to exactly `net` under the vendor's rule; None if there are none.
 
-    Their quantities are `quantity` in all. The quoted price is kept where it comes to `net`. Otherwise every price is
-    within one step of `net` divided by `quantity`, but for a single unit that takes up a rest of at most one coin.
+    Their quantities add up to `quantity`. The quoted price is kept if it yields `net`. Otherwise every price is within
+    one step of `net` divided by `quantity`, except for a single unit that takes a rest of at most one coin.
     """
     with localcontext(prec=_DIGITS):
         return next((parts for parts in _candidates(net, quantity, rule, quoted) if rule.amount_of(parts) == net), None)
@@ -71,7 +71,7 @@ def _candidates(net: Decimal, quantity: Decimal, rule: LineRule, quoted: Decimal
     upper = lower + rule.price_step
     for price in (nearest, lower, upper):
         yield [LinePart(quantity, price)]
-    # So many units at the upper price, and the others at the lower one, come to `net` before rounding.
+    # This many units at the upper price, and the others at the lower one, yield `net` before rounding.
     ideal = int((net - quantity * lower) / rule.price_step)
     for units in sorted(range(ideal - _UNITS_TRIED, ideal + _UNITS_TRIED), key=lambda each: abs(each - ideal)):
         if 0 < units < quantity:

@@ -1,4 +1,4 @@
-"""What a vendor's refusal is about, and the error that it becomes.
+"""The meanings of a vendor's refusal, and the errors that they become.
 
     about        means                                                     error
     record       this record: the vendor says no to what was asked         Rejected: the order is refused
@@ -25,7 +25,7 @@ _DEFECT = "Have the integration team look at the request in the log: Quoteway se
 
 @dataclass(frozen=True)
 class Meaning:
-    """One row of an adapter's table. `said` is a plain sentence; empty: the vendor's own, where that is a plain one."""
+    """One row of an adapter's table. `said` is a plain sentence; empty: the vendor's own, if that is plain."""
 
     about: About
     said: str = ""
@@ -36,10 +36,10 @@ class Meaning:
 def refusal(
     meaning: Meaning, vendor: str, *, code: str, sentence: str, vendor_said: str = "", retry_after_s: int | None = None
 ) -> QuotewayError:
-    """The error that a refusal of the vendor's becomes.
+    """Return the error that a vendor's refusal becomes.
 
-    `code` is the vendor's word for it, in our spelling; `sentence` is what it said, and `vendor_said` all of that, for
-    operators, where it said more.
+    `code` is the vendor's code as a reason code; `sentence` is its message, and `vendor_said` all of its words, for
+    operators, if there are more.
     """
     reason, vendor_said = meaning.reason_code or code, vendor_said or sentence
     said = meaning.said or _own_words(vendor, sentence)

@@ -1,4 +1,4 @@
-"""Several reads at the same time."""
+"""Runs several reads at the same time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def side_by_side() -> AsyncIterator[asyncio.TaskGroup]:
-    """A group for reads that do not depend on each other. The first one that fails ends the others, and its error is
-    raised as it is; nothing goes on in the background once the block is left. Not for writes: one that is cut off may
-    have happened."""
+async def parallel_reads() -> AsyncIterator[asyncio.TaskGroup]:
+    """Yield a task group for independent reads. The first failure cancels the others and is raised as it is.
+
+    Nothing goes on in the background after the block. Not for writes: one that is cancelled may have happened.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             yield group

@@ -1,8 +1,7 @@
-"""How long a connection wants to be waited for, told with each of its errors.
+"""Puts a connection's settle time and number of attempts on its errors.
 
-The process tier decides when a lost request is looked up and how often a step is tried, and knows no connection. So an
-error carries what the connection that it came over is set to; where it is set to nothing, the process tier's own
-settings hold.
+The process tier decides when a lost request is looked up and how often a step is tried, and knows no connections. So an
+error carries the settings of its connection; unset ones default to the process tier's own.
 """
 
 from contextvars import ContextVar
@@ -38,7 +37,7 @@ def note_use(connection: Patience | None) -> None:
 
 
 def forget_use(app: ASGIApp) -> ASGIApp:
-    """An inbound policy: no request goes on over the connection of the one before."""
+    """Return an inbound policy that forgets the connection of the request before."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         _used.set(None)

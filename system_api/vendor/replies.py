@@ -1,7 +1,7 @@
-"""What adapters do alike with a vendor's answer: decode it into types, or say what its failure means.
+"""Decodes vendors' answers into types, and turns failures that all vendors share into errors.
 
-Every adapter sorts a vendor's errors itself, since only it knows that vendor's words. What remains is the same for all:
-an answer that cannot be understood is `OutcomeUnknown` after a write and `Unavailable` after a read.
+Every adapter sorts a vendor's errors itself, since only it knows that vendor's words. The rest is the same for all: an
+answer that cannot be understood is `OutcomeUnknown` after a write and `Unavailable` after a read.
 """
 
 import random
@@ -17,32 +17,34 @@ from shared.shortened import shortened
 T = TypeVar("T")
 C = TypeVar("C", bound=msgspec.Struct)
 _SAID_CHARS_MAX = 300
-# What reading one record of a list can raise. It must not take away the sight of the others: it may be somebody else's.
+# What reading one record of a list can raise. It may be another program's record, and must not hide the others.
 NOT_UNDERSTOOD = (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError, Rejected)
 
 
 def decode_reply(content: bytes, shape: type[T], *, vendor: str, writes: bool) -> T:
-    """`content` as `shape`; numbers meant for Decimal fields stay exact. Raises as `understanding` does."""
+    """Return `content` as `shape`; numbers meant for Decimal fields stay exact. Raises as `understanding` does."""
     with understanding(vendor, writes=writes):
         return msgspec.json.decode(content, type=shape)
 
 
 @contextmanager
 def understanding(vendor: str, *, writes: bool) -> Iterator[None]:
-    """Around decoding and mapping: an answer of another shape is OutcomeUnknown for a write, Unavailable for a read."""
+    """Wrap decoding and mapping: an answer of another shape is OutcomeUnknown for a write, Unavailable for a read."""
     try:
         yield
-    # RecursionError: a proxy's nonsense may be nested deeper than any answer. ArithmeticError: amounts such as NaN.
-    # ValueError: bytes that are not UTF-8, money out of bounds, a word where one of a few was meant.
+    # RecursionError: a proxy's answer may be nested deeper than any. ArithmeticError: amounts such as NaN. ValueError:
+    # invalid UTF-8, money out of bounds, an unknown enumeration value.
     except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
         what = "answered something that cannot be understood."
         raise trustless(vendor, what, writes=writes, vendor_said=str(error)) from error
 
 
 def as_canonical(record: C) -> C:
-    """The record, held to what the next tier will hold it to. Raises msgspec.ValidationError where it would refuse it.
+    """Return the record, checked as the next tier will check it.
 
-    What others have written into a vendor's record may be longer than ours, or of another alphabet.
+    Raises msgspec.ValidationError if that tier would refuse it.
+
+    Values that others wrote into a vendor's record may be longer than ours, or of another alphabet.
     """
     return msgspec.convert(msgspec.to_builtins(record), type(record))
 
@@ -50,7 +52,10 @@ def as_canonical(record: C) -> C:
 def trustless(
     vendor: str, what: str, *, writes: bool, retry_after_s: int | None = None, vendor_said: str | None = None
 ) -> VendorError:
-    """The error for an answer that says nothing about what was done. `what` continues a sentence about the vendor."""
+    """Return the error for an answer that does not say what was done.
+
+    `what` continues a sentence about the vendor.
+    """
     if writes:
         return OutcomeUnknown(f"{vendor} {what}", vendor=vendor, vendor_said=vendor_said)
     return Unavailable(f"{vendor} {what}", vendor=vendor, retry_after_s=retry_after_s, vendor_said=vendor_said)
@@ -66,7 +71,7 @@ def failure(vendor: str, status: int, said: str, *, writes: bool, retry_after_s:
 
 @contextmanager
 def after_write(vendor: str, what: str) -> Iterator[None]:
-    """Around reading back what was written: not being able to read it does not mean that it was not done."""
+    """Wrap reading back a write: if that fails, the write may have been done all the same."""
     try:
         yield
     except Unavailable as error:
@@ -78,11 +83,13 @@ def after_write(vendor: str, what: str) -> Iterator[None]:
 
 
 def excerpt(content: bytes) -> str:
-    """The beginning of an answer, for an operator's eyes: one line, no more than 300 characters."""
+    """Return the beginning of an answer for operators: one line of at most 300 characters."""
     read = content[: 4 * (_SAID_CHARS_MAX + 1)]  # a character has four bytes at most
     return shortened(" ".join(read.decode(errors="replace").split()), _SAID_CHARS_MAX)
 
 
 def jittered_s(at_least: int, at_most: int) -> int:
-    """Seconds to wait before a repeat where the vendor names none; spread, so that those refused together part."""
+    """Return the seconds before a retry if the vendor names none; random, so that requests refused together spread
+    out.
+    """
     return random.randint(at_least, at_most)  # noqa: S311 jitter is no secret

@@ -1,7 +1,7 @@
-"""The name map of a Salesforce connection: what a quote, a line, an order is called in this org.
+"""The name map of a Salesforce connection: the org's names for a quote, a line, an order.
 
-Each org names its fields as it likes. Quoteway knows its own names only; the connections file says what they are called
-there, where that differs from Salesforce's standard fields and those of Quoteway's package:
+Each org names its fields as it likes. Quoteway knows its own names only; the connections file maps those that differ
+from Salesforce's standard fields and those of Quoteway's package:
 
     [connection.objects]
     quote = "SBQQ__Quote__c"
@@ -9,8 +9,8 @@ there, where that differs from Salesforce's standard fields and those of Quotewa
     number = "Name"
     shipping = ""                       # "": this org has no such field
 
-A name is a path as SOQL has it: `Account.Legal_Entity__c` is a field of the record that AccountId leads to. Whether the
-org has each of them is checked by `describe`, when the first record is read, and by `system_api.check_connections`.
+A name is a SOQL path: `Account.Legal_Entity__c` is a field of the record that AccountId refers to. Whether the org has
+them is checked by `describe` when the first record is read, and by `system_api.check_connections`.
 """
 
 from typing import Annotated
@@ -23,14 +23,14 @@ EventName = Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9_]{0,79})?$(?!\n)"
 FieldPath = Annotated[
     str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,4})?$(?!\n)", max_length=250)
 ]
-# Nothing is read or written without it, so an org cannot do without.
+# Required: nothing is read or written without it.
 NeededPath = Annotated[
     str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*){0,4}$(?!\n)", max_length=250)
 ]
 
 
 class _Names(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Our names, each with what it is called in the org."""
+    """Our names, mapped to the org's."""
 
 
 class SalesforceObjects(_Names, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class SalesforceObjects(_Names, frozen=True, kw_only=True):
 
 
 class AccountFields(_Names, frozen=True, kw_only=True):
-    """An account. Codes of country and state come first; their free text counts where the org has no picklists."""
+    """The fields of an account. Codes of country and state come first; free text counts if the org has no picklists."""
 
     name: NeededPath = "Name"
     legal_entity: FieldPath = "Legal_Entity__c"
@@ -63,14 +63,14 @@ class AccountFields(_Names, frozen=True, kw_only=True):
 
 
 class ContactFields(_Names, frozen=True, kw_only=True):
-    """A contact that a quote or an account names."""
+    """The fields of a contact that a quote or an account names."""
 
     name: FieldPath = "Name"
     email: FieldPath = "Email"
 
 
 class ProductFields(_Names, frozen=True, kw_only=True):
-    """A line's product. `recurrence`: none, month or year; `usage`: whether it is charged for what is used."""
+    """The fields of a line's product. `recurrence`: none, month or year; `usage`: whether it is charged by usage."""
 
     sku: NeededPath = "ProductCode"
     name: FieldPath = "Name"
@@ -79,9 +79,9 @@ class ProductFields(_Names, frozen=True, kw_only=True):
 
 
 class LineFields(_Names, frozen=True, kw_only=True):
-    """A line of a quote. `recurrence` and `usage` are for orgs that keep them on the line, not on the product.
+    """The fields of a line. `recurrence` and `usage` are for orgs that keep them on the line, not on the product.
 
-    `billing_type` is whether a recurring line is charged before its period or after it, such as CPQ's Arrears.
+    `billing_type` says whether a recurring line is charged before or after its period, such as CPQ's Arrears.
 
     `price_multiplier` is a factor between a line's price and its total, such as CPQ's for a price that covers several
     months. A line with another factor than 1 is refused.
@@ -105,9 +105,10 @@ class LineFields(_Names, frozen=True, kw_only=True):
 
 
 class QuoteFields(_Names, frozen=True, kw_only=True):
-    """A quote. `bill_to`, `sold_to`, `contact` and `account_bill_to` lead to contacts, `invoice_owner` to an account.
+    """The fields of a quote. `bill_to`, `sold_to`, `contact` and `account_bill_to` refer to contacts, `invoice_owner`
+    to an account.
 
-    The invoice goes to the first that there is of `bill_to`, `contact` with the quote's own `email`, and the account's.
+    The invoice goes to the first that exists of `bill_to`, `contact` with the quote's own `email`, and the account's.
     """
 
     number: NeededPath = "QuoteNumber"
@@ -137,7 +138,7 @@ class QuoteFields(_Names, frozen=True, kw_only=True):
 
 
 class OrderFields(_Names, frozen=True, kw_only=True):
-    """Where an order is, as it is told to the org. `order_id` is an external id, `quote` leads to the quote."""
+    """The fields of an order's status in the org. `order_id` is an external id, `quote` refers to the quote."""
 
     order_id: NeededPath = "Order_Id__c"
     status: NeededPath = "Status__c"

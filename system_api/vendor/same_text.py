@@ -1,10 +1,10 @@
-"""Whether two systems write the same name or address, and whether two names are likely the same company's."""
+"""Compares names and addresses of two systems, and guesses whether two names are the same company's."""
 
 import re
 import unicodedata
 
 _WORD = re.compile(r"\w+")
-# What a company's name ends with by law says little about which company it is.
+# Legal forms, which say little about which company it is.
 _LEGAL_FORMS = frozenset(
     {
         *("gmbh", "mbh", "ag", "kg", "kgaa", "ohg", "gbr", "ug", "ev", "eg", "se", "co", "company"),
@@ -16,12 +16,12 @@ _LEGAL_FORMS = frozenset(
 
 
 def same_text(one: str | None, other: str | None) -> bool:
-    """Whether both are the same but for case, blanks and how their letters are encoded."""
+    """Return whether both are equal, ignoring case, spaces and Unicode encoding."""
     return _folded(one) == _folded(other)
 
 
 def name_words(name: str | None) -> tuple[str, ...]:
-    """The words that a company is known by: no punctuation, no accents, no legal form."""
+    """Return the words of a company's name, without punctuation, accents and legal form."""
     plain = unicodedata.normalize("NFKD", (name or "").casefold())
     words = _WORD.findall("".join(letter for letter in plain if not unicodedata.combining(letter)))
     return tuple(word for word in words if word not in _LEGAL_FORMS) or tuple(words)

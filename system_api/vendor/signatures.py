@@ -1,4 +1,4 @@
-"""Webhook signatures: whether a message really comes from the vendor it names.
+"""Webhook signatures: whether a message really comes from the vendor that it names.
 
 Stripe ("Verify webhook signatures"): the header is `t=<unix seconds>,v1=<hex>[,v1=<hex>…]`, each v1 an HMAC-SHA256 with
 the endpoint's secret over `<t>.<the body's bytes>`. There are two v1 while a secret is being rolled. Messages older
@@ -23,7 +23,7 @@ def require_stripe_signature(secret: str, header: str, payload: bytes, *, now_s:
         raise _refused("The signature header has no time.")
     expected = hmac.new(secret.encode(), f"{stamps[0]}.".encode() + payload, hashlib.sha256).hexdigest()
     signatures = [value for name, value in fields if name == "v1"]
-    # Every one is compared, and each in constant time: how long it takes tells nothing.
+    # Every one is compared, in constant time: the duration must reveal nothing.
     if not any([hmac.compare_digest(expected, given) for given in signatures]):  # noqa: C419 see above
         raise _refused("The signature is not one over this body with this connection's secret.")
     if abs(now_s - int(stamps[0])) > TOLERANCE_S:

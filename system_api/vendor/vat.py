@@ -25,7 +25,7 @@ NORTHERN_IRELAND = "XI"
 _STATE_OF_PREFIX = {"EL": "GR"}
 _PREFIX_OF_STATE = {"GR": "EL"}
 _VAT_ID = re.compile(r"[A-Z]{2}(?=.*[0-9])[0-9A-Z+*]{2,13}")
-# How many digits the numbers of those states have that are written in digits alone.
+# The number of digits, for the states whose numbers are digits only.
 _DIGITS = {
     **dict.fromkeys(("AT", "DK", "FI", "HU", "LU", "MT", "SI"), (8,)),
     **dict.fromkeys(("DE", "EE", "GR", "PT"), (9,)),
@@ -47,36 +47,36 @@ _ELSEWHERE = {
     "US": re.compile(r"(?:US)?([0-9]{9})"),
 }
 
-# Whose register a vendor's type of tax ids is; the union's says it in the number.
+# The register behind a vendor's type of tax ids; for the union's type, the number says it.
 _REGISTER_OF_TYPE = {"eu_vat": "", "gb_vat": "GB", "ch_vat": "CH", "ch_uid": "CH", "no_vat": "NO", "us_ein": "US"}
 _CH_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class TaxId:
-    """A tax id: whose register it is in (ISO 3166-1, or XI), and its number without the country's letters."""
+    """A tax id: its register (ISO 3166-1, or XI), and its number without the country's letters."""
 
     register: str
     number: str
 
     @property
     def in_union(self) -> bool:
-        """Whether VIES knows it: a member state's, or Northern Ireland's."""
+        """Whether VIES has it: a member state's, or Northern Ireland's."""
         return self.register in MEMBER_STATES or self.register == NORTHERN_IRELAND
 
     @property
     def written(self) -> str:
-        """The number behind the letters of its register, as the union writes it: EL for Greece."""
+        """The number with the letters of its register, as the union writes it: EL for Greece."""
         return _PREFIX_OF_STATE.get(self.register, self.register) + self.number
 
 
 def compact_vat_id(vat_id: str) -> str:
-    """A VAT id as registers write it: capitals, without the spaces, dots, dashes and slashes that people put in."""
+    """Return a VAT id as registers write it: capitals, without spaces, dots, dashes and slashes."""
     return re.sub(r"[\s./-]", "", vat_id).upper()
 
 
 def tax_id_of(stated: str | None, country: str) -> TaxId | None:
-    """The tax id that a customer in `country` states; None for one of no form that is known here.
+    """Return the tax id that a customer in `country` states; None for an unknown form.
 
     A number without letters in front is of the country's own register. What cannot be told is not guessed: a number
     under the wrong type is a wrong tax. Elsewhere than in the countries of `KNOWN_COUNTRIES`, letters in front say
@@ -127,9 +127,9 @@ def state_of_tax_id(stated: str | None, country: str) -> TaxIdState:
 
 
 def tax_id_under(type_: str | None, value: str | None) -> TaxId | None:
-    """The tax id that a vendor holds under a type of its own; None for a type that is not written by us.
+    """Return the tax id that a vendor stores under one of its types; None for a type that we do not write.
 
-    Stripe and Tryton call those types alike (docs.stripe.com/billing/customer/tax-ids; python-stdnum's modules).
+    Stripe and Tryton name those types alike (docs.stripe.com/billing/customer/tax-ids; python-stdnum's modules).
     """
     if not type_ or not value or type_ not in _REGISTER_OF_TYPE:
         return None
@@ -137,13 +137,13 @@ def tax_id_under(type_: str | None, value: str | None) -> TaxId | None:
 
 
 def is_same_tax_id(one: TaxId, other: TaxId) -> bool:
-    """Whether both name one registration: noughts in front are left out by some, and the suffix of a Swiss one."""
+    """Return whether both are one registration, ignoring leading zeros and the suffix of a Swiss one."""
     digits = _CH_DIGITS if one.register == "CH" else None
     return one.register == other.register and one.number[:digits].lstrip("0") == other.number[:digits].lstrip("0")
 
 
 def member_state_of(vat_id: str | None, country: str = "") -> str | None:
-    """The member state whose register a customer's tax id claims to be in; None for none at all."""
+    """Return the member state whose register a customer's tax id claims to be in; None if none."""
     found = tax_id_of(vat_id, country)
     return found.register if found is not None and found.register in MEMBER_STATES else None
 
@@ -155,10 +155,10 @@ class _Territory:
     postal_codes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     city: str = ""
-    """Where the postal code is another place's too."""
+    """Set if another place has the postal code too."""
 
 
-# Article 6: parts of member states, or of their names, in which the union's VAT does not hold.
+# Article 6: parts of member states, or of their names, where the union's VAT does not apply.
 _TERRITORIES = (
     _Territory("ES", "the Canary Islands", ("35", "38"), ("CN", "GC", "TF")),
     _Territory("ES", "Ceuta", ("51",), ("CE",)),
@@ -173,7 +173,7 @@ _TERRITORIES = (
     _Territory("GR", "Mount Athos", ("63086",), ("69",)),
     _Territory("DK", "Greenland", ("39",)),
 )
-# Shorter ones are mistyped: 52 in Spain is Melilla's only with three digits behind it.
+# Shorter ones are typing errors: 52 in Spain is Melilla's only with three digits after it.
 _POSTAL_DIGITS = {"ES": 5, "FI": 5, "FR": 5, "DE": 5, "IT": 5, "GR": 5, "DK": 4}
 _FRENCH_OVERSEAS_REGIONS = frozenset(
     {"GP", "MQ", "GF", "RE", "YT", "PM", "BL", "MF", "PF", "WF", "NC", "TF", "971", "972", "973", "974", "976"}
@@ -181,7 +181,7 @@ _FRENCH_OVERSEAS_REGIONS = frozenset(
 
 
 def outside_vat_area(country: str, postal_code: str, region: str | None = None, city: str = "") -> str | None:
-    """The name of the territory at that address, where it belongs to a member state but not to the VAT area."""
+    """Return the name of the territory at that address if it belongs to a member state but not to the VAT area."""
     if country == "FR" and region in _FRENCH_OVERSEAS_REGIONS:
         return "the French overseas territories"
     code = re.sub(r"[^0-9]", "", postal_code)
@@ -195,5 +195,7 @@ def outside_vat_area(country: str, postal_code: str, region: str | None = None, 
 
 
 def is_northern_ireland(country: str, postal_code: str) -> bool:
-    """Whether the union's VAT rules hold there for goods, but not for services (Windsor Framework, Article 8)."""
+    """Return whether the union's VAT rules apply there for goods, but not for services (Windsor Framework, Article
+    8).
+    """
     return country == "GB" and postal_code.strip().upper().startswith("BT")

@@ -38,7 +38,7 @@ async def test_the_process_serves_and_says_that_the_process_api_is_missing(
     assert ready.status_code == 503
     assert ready.json()["degraded"] == {"process": "process API does not answer (ConnectError)"}
     assert ready.json()["missing"] == {
-        "revocations": "which tokens were revoked is not known yet; nobody is let in",
+        "revocations": "the list of revoked tokens is not loaded yet; nobody is let in",
     }
     # It has to be told by the process API which tokens count no longer.
     assert (submitted.status_code, submitted.headers["Retry-After"]) == (503, "2")

@@ -1,4 +1,4 @@
-"""A deploy in the middle of flows (FAILURES.md, row 23): each flow of the release before ends as it would have."""
+"""A deploy in the middle of flows (docs/failures.md, row 23): each flow of the release before ends as it would have."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""FAILURES.md, row 35: one vendor hangs, and every instance of every tier stays in its load balancer."""
+"""docs/failures.md, row 35: one vendor hangs, and every instance of every tier stays in its load balancer."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping

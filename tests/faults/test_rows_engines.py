@@ -1,4 +1,6 @@
-"""FAILURES.md, rows 16 and 17: Redis dead, flushed and slow; PostgreSQL that restarts, and commits nobody hears of."""
+"""docs/failures.md, rows 16 and 17: Redis down, flushed and slow; PostgreSQL restarts, and answers to commits are
+lost.
+"""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""FAILURES.md, rows 28, 29 and 32: whose record is whose, and one decision from one copy.
+"""docs/failures.md, rows 28, 29 and 32: whose record is whose, and one decision from one copy.
 
 Real Tryton, the simulators of Stripe and Salesforce, and the whole saga; the vendors' own data is compared.
 """

@@ -1,4 +1,4 @@
-"""FAILURES.md, rows 1 to 4: from the caller's request to the order that exists, however often it is sent."""
+"""docs/failures.md, rows 1 to 4: from the caller's request to the order that exists, however often it is sent."""
 
 import asyncio
 import uuid

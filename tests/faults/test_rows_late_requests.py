@@ -1,4 +1,4 @@
-"""FAILURES.md, row 8: a request whose answer was lost arrives after all, once the one that repeats it has.
+"""docs/failures.md, row 8: a request whose answer was lost arrives after all, once the one that repeats it has.
 
 Every guard has its mutation: with it off, the comparison with the vendors' own data has to find the damage.
 """

@@ -1,4 +1,4 @@
-"""FAILURES.md, row 20: a flow that ends every worker that runs it."""
+"""docs/failures.md, row 20: a flow that ends every worker that runs it."""
 
 from typing import Any
 

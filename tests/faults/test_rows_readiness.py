@@ -1,4 +1,4 @@
-"""FAILURES.md, row 26: a later system refuses what an earlier one has booked."""
+"""docs/failures.md, row 26: a later system refuses what an earlier one has booked."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""FAILURES.md, rows 11 and 19: what only Salesforce does to a writer: locked rows and sessions that end."""
+"""docs/failures.md, rows 11 and 19: what only Salesforce does to a writer: locked rows and sessions that end."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""FAILURES.md, rows 6, 7, 20, 21 and 24: what a vendor did, said, or did not get to say.
+"""docs/failures.md, rows 6, 7, 20, 21 and 24: what a vendor did, said, or did not get to say.
 
 Every row has its mutation: with the guard off, the comparison with the vendors' own data has to find the damage.
 """

@@ -1,4 +1,4 @@
-"""FAILURES.md, rows 5, 9, 10, 15 and 18: workers that die, sleep, or have a wrong clock, at the very point."""
+"""docs/failures.md, rows 5, 9, 10, 15 and 18: workers that die, sleep, or have a wrong clock, at the very point."""
 
 import signal
 from typing import Any

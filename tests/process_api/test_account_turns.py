@@ -1,4 +1,4 @@
-"""Orders of one account take turns (FAILURES.md, row 11)."""
+"""Orders of one account take turns (docs/failures.md, row 11)."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""PostgreSQL restarts, and Redis goes, in the middle of orders (FAILURES.md, rows 16 and 17)."""
+"""PostgreSQL restarts, and Redis goes, in the middle of orders (docs/failures.md, rows 16 and 17)."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""FAILURES.md, row 19: the worker's own token counts no longer in the middle of a flow."""
+"""docs/failures.md, row 19: the worker's own token counts no longer in the middle of a flow."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Idempotency keys: in flight, finished, and forgotten at last (FAILURES.md, rows 2 and 3)."""
+"""Idempotency keys: in flight, finished, and forgotten at last (docs/failures.md, rows 2 and 3)."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""What arrives after an order's end is found by a second look, and taken away (FAILURES.md, row 8)."""
+"""What arrives after an order's end is found by a second look, and taken away (docs/failures.md, row 8)."""
 
 import asyncio
 from typing import Any
@@ -198,7 +198,7 @@ async def test_only_an_order_with_an_uncertain_write_is_looked_at_again(process:
     assert await DBOS.get_workflow_status_async(f"{order['flowId']}.second-look") is None
 
 
-# -- replies are held against the order (FAILURES.md, row 24) ---------------------------------------------------------
+# -- replies are held against the order (docs/failures.md, row 24) ----------------------------------------------------
 
 
 async def booked_as(process: Process, monkeypatch: pytest.MonkeyPatch, lost: str = "", **differing: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A lease that this process counts as ended, and the database does not yet (FAILURES.md, row 10)."""
+"""A lease that this process counts as ended, and the database does not yet (docs/failures.md, row 10)."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What comes to the webhooks' address: FAILURES.md, rows 30, 33 and 34. It needs no token, so it must cost nothing."""
+"""Requests to the webhooks' address (docs/failures.md, rows 30, 33, 34): without a token, so they must cost nothing."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Workers that are killed, paused and stopped in the middle of orders (FAILURES.md, rows 5, 9, 10)."""
+"""Workers that are killed, paused and stopped in the middle of orders (docs/failures.md, rows 5, 9, 10)."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What signs transaction tokens, and what verifies them."""
+"""A signer and a verifier of transaction tokens."""
 
 from pathlib import Path
 

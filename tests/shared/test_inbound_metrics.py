@@ -1,4 +1,4 @@
-"""What Prometheus is told, at the address that it asks, of callers that were held back and of reads from the cache."""
+"""The Prometheus metrics of refused callers and cached reads."""
 
 import asyncio
 import uuid
@@ -59,7 +59,7 @@ def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 async def told(address: str) -> dict[tuple[str, str], float]:
-    """The inbound counters by name and label, as Prometheus reads them."""
+    """Return the inbound counters by name and label, as Prometheus reads them."""
     async with httpx.AsyncClient() as prometheus:
         text = (await prometheus.get(address)).raise_for_status().text
     return {

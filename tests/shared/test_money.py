@@ -43,7 +43,7 @@ def test_rounding_twice_is_rounding_once(value: Decimal) -> None:
 
 
 @given(st.lists(st.decimals(min_value="-999999", max_value="999999", places=6), min_size=1, max_size=20))
-def test_sums_lose_nothing(values: list[Decimal]) -> None:
+def test_sums_are_exact(values: list[Decimal]) -> None:
     total = Money.exact(Decimal(0), "EUR")
     for value in values:
         total = total + Money.exact(value, "EUR")
@@ -63,7 +63,7 @@ def test_sums_lose_nothing(values: list[Decimal]) -> None:
         ("1859", "EUR", "1859.00"),
     ],
 )
-def test_half_a_coin_is_rounded_away_from_zero_and_there_is_no_minus_zero(
+def test_half_a_minor_unit_rounds_away_from_zero_and_never_to_minus_zero(
     value: str, currency: str, amount: str
 ) -> None:
     assert Money.of(Decimal(value), currency).amount == amount
@@ -76,7 +76,7 @@ NO_AMOUNTS = [
 
 
 @pytest.mark.parametrize("amount", NO_AMOUNTS)
-def test_what_is_no_amount_is_refused_in_code_and_on_the_wire_alike(amount: str) -> None:
+def test_invalid_amount_is_refused_in_code_and_on_the_wire(amount: str) -> None:
     with pytest.raises(MoneyError):
         Money(amount=amount, currency="EUR")
     with pytest.raises(msgspec.ValidationError):
@@ -84,7 +84,7 @@ def test_what_is_no_amount_is_refused_in_code_and_on_the_wire_alike(amount: str)
 
 
 @pytest.mark.parametrize("amount", ["0", "-0.5", "999999999999.999999", "-999999999999.999999", "1859.00"])
-def test_what_is_an_amount_is_accepted_on_both_sides(amount: str) -> None:
+def test_valid_amount_is_accepted_in_code_and_on_the_wire(amount: str) -> None:
     assert Money(amount=amount, currency="EUR") == msgspec.convert({"amount": amount, "currency": "EUR"}, Money)
 
 
@@ -95,7 +95,7 @@ def test_a_number_is_no_amount(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["1e12", "1e30", "NaN", "Infinity"])
-def test_what_is_too_large_to_round_is_a_money_error(value: str) -> None:
+def test_too_large_amount_is_a_money_error(value: str) -> None:
     with pytest.raises(MoneyError):
         Money.of(Decimal(value), "EUR")
 

@@ -1,4 +1,4 @@
-"""Errors on the wire: they look as RFC 9457 says, and survive the hop between two tiers."""
+"""Errors on the wire: as RFC 9457 defines, and raised again in the next tier."""
 
 import msgspec
 import pytest
@@ -62,7 +62,7 @@ def as_raised(error: QuotewayError) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("error", HOPPING, ids=lambda error: type(error).__name__)
-def test_what_the_next_tier_can_act_on_is_raised_there_as_it_was_here(error: QuotewayError) -> None:
+def test_actionable_errors_are_raised_again_in_the_next_tier(error: QuotewayError) -> None:
     raised = over_the_wire(error)
 
     assert type(raised) is type(error)
@@ -72,11 +72,11 @@ def test_what_the_next_tier_can_act_on_is_raised_there_as_it_was_here(error: Quo
 
 
 @pytest.mark.parametrize("error", STAYING, ids=lambda error: type(error).__name__)
-def test_what_only_a_defect_between_our_tiers_can_cause_is_not(error: QuotewayError) -> None:
+def test_errors_of_our_own_defects_are_not_raised_again(error: QuotewayError) -> None:
     assert over_the_wire(error) is None
 
 
-def test_a_problem_of_another_make_is_no_error_of_ours() -> None:
+def test_foreign_problem_is_no_error_of_ours() -> None:
     problem = Problem(type="about:blank", title="Not Found", status=404, detail="", correlation_id=ID)
 
     assert error_from_problem(problem) is None
@@ -100,7 +100,7 @@ def test_retry_after_is_in_header_and_body(error: QuotewayError) -> None:
 
 
 def test_types_and_statuses_are_the_published_ones() -> None:
-    """A client may depend on these: a change is a breaking one."""
+    """Clients may depend on these: a change is a breaking one."""
     published = {
         (type(error).slug, type(error).status) for error in [*HOPPING, *STAYING]
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A text that is cut says so, ends with a whole word, and is never longer than what it is for."""
+"""Shortened texts end with a whole word and an ellipsis, and never exceed their limit."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from shared.shortened import ELLIPSIS, shortened
 
 
 @given(text=st.text(alphabet="ab \n.é😀", max_size=40), chars_max=st.integers(1, 45))
-def test_what_is_cut_is_whole_words_and_an_ellipsis(text: str, chars_max: int) -> None:
+def test_shortened_text_is_whole_words_and_an_ellipsis(text: str, chars_max: int) -> None:
     found = shortened(text, chars_max)
 
     assert len(found) <= chars_max

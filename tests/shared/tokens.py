@@ -1,4 +1,4 @@
-"""An issuer at the HTTP boundary, and access tokens with whatever is wrong about them."""
+"""An issuer at the HTTP boundary, and access tokens with all kinds of faults."""
 
 import base64
 import json
@@ -38,12 +38,12 @@ def rsa_key(bits: int = 2048) -> RSAKey:
 
 
 def public(*keys: Key) -> dict[str, Any]:
-    """A JWK set."""
+    """Return a JWK set."""
     return {"keys": [key.as_dict(private=False) for key in keys]}
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """The claims of a good token, changed; ABSENT leaves a claim out."""
+    """Return the claims of a good token, changed; ABSENT leaves a claim out."""
     now = int(time.time())
     found = {
         "iss": ISSUER,
@@ -61,13 +61,13 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 
 def sign(key: Key, content: dict[str, Any] | None = None, *, alg: str = "RS256", **header: Any) -> str:
-    """An access token."""
+    """Return an access token."""
     full_header = {"typ": "at+jwt", "alg": alg, "kid": key.kid, **header}
     return jwt.encode(full_header, content if content is not None else claims(), key, algorithms=[alg])
 
 
 def unsigned(header: Any, content: Any, signature: bytes = b"") -> str:
-    """A token put together by hand."""
+    """Return a token put together by hand."""
 
     def part(value: Any) -> str:
         raw = value if isinstance(value, bytes) else json.dumps(value).encode()
@@ -77,7 +77,7 @@ def unsigned(header: Any, content: Any, signature: bytes = b"") -> str:
 
 
 class StandInIssuer:
-    """Publishes metadata and keys, counts how often it is asked for them, and can be away."""
+    """Publishes metadata and keys, counts the requests for them, and can be down."""
 
     def __init__(self, *keys: Key) -> None:
         self.key_set: Any = public(*keys)
@@ -86,7 +86,7 @@ class StandInIssuer:
         self.away: Exception | None = None
 
     def transport(self) -> httpx.MockTransport:
-        """The way to it."""
+        """Return the way to it."""
         return httpx.MockTransport(self._answer)
 
     async def _answer(self, request: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""Who acts in the tests of transaction tokens, and the keys that the tokens are signed with."""
+"""The requesters in tests of transaction tokens, and the tokens' signing keys."""
 
 from pathlib import Path
 

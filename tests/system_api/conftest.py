@@ -1,4 +1,4 @@
-"""The vendors of the system tier: simulators as processes, and a server that takes requests and never answers."""
+"""The vendors of the system tier: simulators as processes, and a server that never answers."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ SEARCH_LAG_S = 2.0
 
 @dataclass(frozen=True)
 class Simulator:
-    """A running simulator, its own controls, and what it was told to accept."""
+    """A running simulator, its controls, and its journal."""
 
     process: RunningProcess
     credentials: dict[str, str]
@@ -62,7 +62,7 @@ def salesforce_org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulat
 
 @pytest.fixture(scope="session")
 def stripe_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    """Its search trails the writes, so that what relies on searching what was just written is found out."""
+    """A Stripe simulator whose search lags, which shows code that searches for what it has just written."""
     folder = tmp_path_factory.mktemp("stripe")
     command = [sys.executable, "-m", "sandbox.vendors.stripe", "--seed", "sandbox/data"]
     command += ["--secret-key-file", str(folder / "key"), "--external-id-key", "quoteway_external_id"]
@@ -106,7 +106,7 @@ def dead_url() -> str:
 
 @dataclass
 class Mute:
-    """A server that accepts connections and reads requests; what it does then is `manner`."""
+    """A server that accepts connections and reads requests; `manner` is what it does then."""
 
     url: str = ""
     manner: str = "never answer"

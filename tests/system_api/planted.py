@@ -1,4 +1,4 @@
-"""Adapters that break one promise of their capability's contract, planted to see the promise's test fail."""
+"""Broken adapters: each violates one test of its capability's contract, to show that the test can fail."""
 
 import inspect
 from typing import Any
@@ -7,13 +7,13 @@ import pytest
 
 from shared.problem import VendorError
 
-# What a contract's test ends with where the adapter does not do as it promises: an assertion, an error that was to
-# come and did not, or one of another family.
+# The failures of a contract test with a broken adapter: an assertion, a missing expected error, or one of another
+# family.
 BROKEN_PROMISE = (AssertionError, pytest.fail.Exception, VendorError)
 
 
 class Planted:
-    """An adapter that keeps every promise but the one that its class breaks."""
+    """An adapter that is correct except for what its class breaks."""
 
     def __init__(self, kept: Any, side: Any) -> None:
         self.kept, self.side = kept, side
@@ -23,10 +23,10 @@ class Planted:
 
 
 def promises(contract: type) -> set[str]:
-    """The names of a contract suite's tests."""
+    """Return the names of a contract suite's tests."""
     return {name for name, _ in inspect.getmembers(contract, inspect.isfunction) if name.startswith("test_")}
 
 
 def ids(plants: list[tuple[type[Planted], str]]) -> list[str]:
-    """The names of the planted tests: what breaks, and which promise."""
+    """Return the names of the planted tests: what breaks, and which promise."""
     return [f"{broken.__name__}-{promise.removeprefix('test_')}" for broken, promise in plants]

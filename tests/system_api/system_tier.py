@@ -1,4 +1,4 @@
-"""The system tier as the process tier meets it, and bodies that its operations take."""
+"""The system tier as the process tier sees it, and bodies for its operations."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ ACME, DEMO_QUOTE = "001QW0000000001YAA", "0Q0QW00000000010AA"
 
 @dataclass
 class System:
-    """The system tier, as the process tier meets it."""
+    """The system tier, as the process tier sees it."""
 
     client: httpx.AsyncClient
     issuer: RunningProcess

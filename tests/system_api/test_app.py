@@ -1,4 +1,4 @@
-"""Readiness, and how a version announces its end."""
+"""Readiness, and a version's announcement of its end."""
 
 import asyncio
 from datetime import date
@@ -18,7 +18,7 @@ from tests.system_api.transports import Scripted, html
 
 
 async def health_of(client: httpx.AsyncClient) -> httpx.Response:
-    """What the tier says once it has looked at everything."""
+    """Return what the tier says once it has looked at everything."""
     async with asyncio.timeout(60):
         while "yet" in (answer := await client.get("/health/ready")).text:  # noqa: ASYNC110 it is asked over HTTP
             await asyncio.sleep(0.05)
@@ -31,7 +31,7 @@ async def test_it_is_ready_when_every_vendor_is(system: System) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": {}, "degraded": {}})
 
 
-async def test_a_vendor_that_is_away_is_named_without_its_tenant_and_the_others_are_served(
+async def test_vendor_that_is_down_is_reported_without_tenant_and_others_are_served(
     system_settings: SystemSettings,
 ) -> None:
     away = Scripted().on("GET", "/v1/tax_rates", html(502, "Nobody here"))

@@ -1,4 +1,4 @@
-"""What a check of the connections says: of each kind of org, of an ERP company and a billing account, of a file."""
+"""The findings of a connection check: for each kind of org, an ERP company, a billing account, a file."""
 
 import json
 import os
@@ -207,7 +207,7 @@ async def test_a_check_says_what_a_billing_account_lacks(stripe_account: Simulat
         (await http.delete(path)).raise_for_status()
 
 
-async def test_a_vendor_that_is_away_is_a_finding_and_the_others_are_checked(dead_url: str) -> None:
+async def test_vendor_that_is_down_is_a_finding_and_others_are_checked(dead_url: str) -> None:
     tax = tax_connection(Path("sandbox/data/taxes.toml"), NW_DE="DE")
 
     found = await check([salesforce_connection(dead_url), tax])
@@ -231,7 +231,7 @@ def run() -> Run:
 
 
 def test_the_command_tells_its_progress_and_what_is_to_mend(system_settings: SystemSettings, run: Run) -> None:
-    """No org of the sandbox's is pinned there, and no webhooks are taken: both are warnings."""
+    """The sandbox's org is not pinned, and no webhooks are accepted: both are warnings."""
     done = run(QUOTEWAY_SYSTEM_CONNECTIONS=system_settings.system_connections)
 
     assert done.returncode == 0, done.stdout + done.stderr

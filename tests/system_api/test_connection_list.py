@@ -1,4 +1,4 @@
-"""The list of connections: the platform's token sees everyone's, a tenant's its own, and no secret is in it."""
+"""The list of connections: complete for the platform's token, its own for a tenant's, and without secrets."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +25,7 @@ key = "file:key"
 
 
 def settings(folder: Path, *connections: tuple[str, str, bool]) -> SystemSettings:
-    """A tier with a Stripe account for each (tenant, legal entity, whether it has a webhook secret)."""
+    """Return a tier with a Stripe account for each (tenant, legal entity, whether it has a webhook secret)."""
     (folder / "key").write_text("sk_test_secret")
     text = ""
     for tenant, entity, webhooks in connections:

@@ -1,4 +1,4 @@
-"""The connections file: what it takes, and that a wrong one is mended in one go."""
+"""The connections file: its format, and that all faults are reported at once."""
 
 from pathlib import Path
 from typing import Any
@@ -159,19 +159,19 @@ def test_a_connection_may_be_there_only_once(write_file: Any) -> None:
         ("[[connection]", "is not TOML"),
     ],
 )
-def test_a_file_that_is_none_says_so(write_file: Any, content: str, said_so: str) -> None:
+def test_invalid_file_is_reported(write_file: Any, content: str, said_so: str) -> None:
     (fault,) = faults(write_file("connections.toml", content))
 
     assert said_so in fault
 
 
-def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     (fault,) = faults(tmp_path / "none.toml")
 
     assert "none.toml cannot be read: No such file" in fault
 
 
-def test_an_empty_secret_is_none(write_file: Any) -> None:
+def test_empty_secret_is_refused(write_file: Any) -> None:
     write_file("tryton.key", "\n")
 
     assert any("is empty" in fault for fault in faults(write_file("connections.toml", GOOD), ENVIRONMENT))

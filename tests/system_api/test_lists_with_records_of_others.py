@@ -1,7 +1,7 @@
-"""What others keep in the same account or company never takes away the sight of the rest of a list.
+"""Other programs' records in the same account or company never hide the rest of a list.
 
 Tiers, packages, usage, another currency's price, a status of a later version, texts that we would refuse: each is shown
-as far as it can be, or left out and counted.
+as far as possible, or left out and counted.
 """
 
 import json
@@ -87,7 +87,7 @@ async def test_a_price_that_is_not_by_the_unit_hides_no_other_subscription(price
     ],
     ids=["currency", "no price", "metadata of others", "a long name"],
 )
-async def test_a_subscription_that_is_not_understood_is_shown_bare(strange: dict[str, Any]) -> None:
+async def test_unreadable_subscription_is_listed_with_its_basic_fields(strange: dict[str, Any]) -> None:
     ended = subscription("sub_3", **{**strange, "status": "canceled"})
     billing = billing_of(account(subscription("sub_1", item(PRICE)), subscription("sub_2", **strange), ended))
 
@@ -99,7 +99,7 @@ async def test_a_subscription_that_is_not_understood_is_shown_bare(strange: dict
     await billing.close()
 
 
-async def test_strange_neighbours_do_not_hide_the_subscription_that_is_looked_for() -> None:
+async def test_unreadable_subscriptions_do_not_hide_the_one_searched_for() -> None:
     ours = subscription("sub_1", item(PRICE), metadata={"quoteway_external_id": "ord-1:month"})
     strange = [subscription(f"sub_{number}", item(price)) for number, price in enumerate(OTHERS.values(), 2)]
     strange.append(subscription("sub_9", items={"data": [{"id": "si_1", "price": None}]}))
@@ -123,7 +123,7 @@ async def test_an_item_that_others_added_to_an_order_is_a_mismatch() -> None:
 
 
 @pytest.mark.parametrize("name", ["tiered", "metered", "package", "custom amount"])
-async def test_a_price_of_others_under_a_lookup_key_of_ours_is_none_and_hides_no_other(name: str) -> None:
+async def test_foreign_price_under_our_lookup_key_is_ignored(name: str) -> None:
     prices = [
         {**PRICE, "id": "price_2", "lookup_key": "MON-STD-EUR-month"},
         {**OTHERS[name], "lookup_key": "USE-STD-EUR-month"},
@@ -225,7 +225,7 @@ _FIELDS = ["currency", "metadata", "items", "default_tax_rates", "latest_invoice
 
 @settings(max_examples=60, deadline=None)
 @given(strange=st.dictionaries(st.sampled_from(_FIELDS), _JSON, min_size=1))
-async def test_whatever_stands_in_one_subscription_the_others_are_listed(strange: dict[str, Any]) -> None:
+async def test_no_subscription_hides_the_others(strange: dict[str, Any]) -> None:
     raw = json.dumps({"data": [subscription("sub_1", item(PRICE)), subscription("sub_2", **strange)]})
     vendor = account().on("GET", "/v1/subscriptions", httpx.Response(200, content=raw.encode()))
     billing = billing_of(vendor)

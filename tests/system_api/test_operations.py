@@ -39,7 +39,7 @@ async def test_the_erp(system: System) -> None:
     customer = await system.get(f"{base}/customers/{ACME}")
     ensured = await system.call("PUT", f"{base}/customers/{ACME}", customer_draft(ACME))
     credit = await system.get(f"{base}/customers/{ACME}/credit", amount="10.00", currency="EUR")
-    # Other tests invoice the seeded customers: only one that nobody knows has none for certain.
+    # Other tests invoice the seeded customers: only an unknown customer surely has no invoices.
     invoices = await system.get(f"{base}/customers/001{uuid.uuid4().hex[:15]}/invoices", openOnly="true", limit=3)
     absent = await system.get(f"{base}/orders/{order}")
     booked = await system.call("PUT", f"{base}/orders/{order}", order_draft(customer["vendorId"]))

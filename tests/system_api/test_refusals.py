@@ -1,4 +1,4 @@
-"""What the system API says no to, and how."""
+"""The system API's refusals."""
 
 import uuid
 from typing import Any
@@ -26,7 +26,7 @@ from tests.system_api.transports import Scripted, html, said
         "/v1/erp/NW-DE/customers/001unknown/credit?amount=1.00&currency=EUR",
     ],
 )
-async def test_what_is_not_there_is_404(system: System, path: str) -> None:
+async def test_missing_record_is_404(system: System, path: str) -> None:
     answer = await system.client.get(path, headers=system.headers)
 
     assert answer.status_code == 404
@@ -39,7 +39,7 @@ async def test_a_wrong_address_is_told_from_a_missing_record(system: System) -> 
     assert (answer.status_code, answer.json()["type"]) == (404, "urn:quoteway:problem:no-such-address")
 
 
-async def test_what_billing_does_not_know_is_an_empty_list(system: System) -> None:
+async def test_unknown_billing_account_is_an_empty_list(system: System) -> None:
     assert await system.get("/v1/billing/NW-DE/customers/001unknown/subscriptions") == {"subscriptions": []}
     assert (await system.get("/v1/erp/NW-DE/customers/001unknown/invoices"))["invoices"] == []
 
@@ -52,7 +52,7 @@ async def test_a_legal_entity_without_a_connection_is_refused_with_a_reason(syst
     assert answer.json()["detail"] == "No ERP is connected for the legal entity NW-FR."
 
 
-async def test_another_tenants_connections_are_not_there(system: System) -> None:
+async def test_another_tenants_connections_are_not_visible(system: System) -> None:
     headers = await bearer(system.issuer, "process-api", "quoteway-system", tenant="elsewhere")
 
     answer = await system.client.get(f"/v1/crm/quotes/{DEMO_QUOTE}", headers=headers)

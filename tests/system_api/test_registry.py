@@ -1,4 +1,4 @@
-"""Which adapter serves whom, and how readiness spares the vendors' quotas."""
+"""Which adapter serves whom, and how readiness saves the vendors' quotas."""
 
 from typing import Any, ClassVar
 
@@ -47,7 +47,7 @@ def test_each_capability_has_the_adapter_of_its_connection(registry: Registry) -
         ("other", "NW-DE", "No ERP is connected for the legal entity NW-DE."),
     ],
 )
-def test_what_is_not_connected_is_refused(registry: Registry, tenant: str, legal_entity: str, said_so: str) -> None:
+def test_missing_connection_is_refused(registry: Registry, tenant: str, legal_entity: str, said_so: str) -> None:
     with pytest.raises(Rejected) as raised:
         registry.erp(tenant, legal_entity)
 
@@ -61,7 +61,7 @@ def test_a_tenant_without_a_crm_is_told(registry: Registry) -> None:
         registry.tax("nordwind", "NW-DE")
 
 
-async def test_being_ready_is_remembered_and_not_being_is_not(
+async def test_successful_check_is_cached_and_a_failed_one_is_not(
     registry: Registry, vendor: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = registry.ready_checks["nordwind/billing/NW-DE"]
@@ -100,7 +100,7 @@ class NewErpConnection(VendorConnection, frozen=True, kw_only=True):
 
 
 class NewErp:
-    """As much of a further vendor's adapter as the registry touches."""
+    """The part of another vendor's adapter that the registry uses."""
 
     def __init__(self, connection: NewErpConnection, transport: Transport | None) -> None:
         self.built_with, self.closed = (connection, transport), False

@@ -1,4 +1,4 @@
-"""Who may call what, and that the contract says so."""
+"""Who may call what, in the tier and in its contract."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from tests.issuer_process import bearer
 from tests.system_api.system_tier import BODIES, DEMO_QUOTE, System
 
 
-async def test_who_has_no_token_learns_nothing(system: System) -> None:
+async def test_request_without_a_token_reveals_nothing(system: System) -> None:
     answer = await system.client.get(f"/v1/crm/quotes/{DEMO_QUOTE}")
 
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-async def test_a_token_for_another_tier_is_none(system: System) -> None:
+async def test_token_for_another_tier_is_refused(system: System) -> None:
     headers = await bearer(system.issuer, "experience-api", "quoteway-process", tenant="nordwind")
 
     assert (await system.client.get(f"/v1/crm/quotes/{DEMO_QUOTE}", headers=headers)).status_code == 401
@@ -82,7 +82,7 @@ async def test_each_operation_names_the_problems_that_its_own_work_can_answer_an
 
     for status, without in WITHOUT.items():
         assert {name for name, statuses in found.items() if status not in statuses} == set(without), status
-    # Which of several customers an account is, is no vendor's to say: a person decides.
+    # No vendor can say which of several customers an account is: a person decides.
     assert [name for name, statuses in found.items() if "409" in statuses] == ["ensureCustomer"], NEVER_409
 
 

@@ -1,4 +1,4 @@
-"""`python -m system_api` as an operator meets it."""
+"""`python -m system_api` for an operator."""
 
 import os
 import signal
@@ -87,7 +87,7 @@ def test_a_taken_port_is_one_clear_sentence(environment: dict[str, str]) -> None
 
     assert ended.returncode == 2
     assert ended.stderr.strip().splitlines()[-1] == (
-        f"The system API cannot start: 127.0.0.1 port {port} cannot be listened on (Address already in use). "
+        f"The system API cannot start: 127.0.0.1 port {port} is not available (Address already in use). "
         "Stop the program that holds it, or set another host or port."
     )
 
@@ -106,7 +106,9 @@ def test_it_says_when_it_serves_and_ends_in_order(
             time.sleep(0.05)
         assert ready.status_code == 503
         assert "issuer does not answer" in ready.json()["missing"]["issuer"]
-        assert ready.json()["missing"]["revocations"] == "which tokens were revoked is not known yet; nobody is let in"
+        assert (
+            ready.json()["missing"]["revocations"] == "the list of revoked tokens is not loaded yet; nobody is let in"
+        )
 
         os.kill(process.pid, stop_signal)
         assert process.wait(HANG_S) == 0

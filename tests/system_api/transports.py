@@ -1,4 +1,4 @@
-"""Networks that go wrong on purpose: a vendor that says what it is told, and one that works but loses its answer."""
+"""Faulty networks: a vendor with scripted answers, and one that works but whose answer is lost."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ import httpx
 
 
 class Scripted(httpx.AsyncBaseTransport):
-    """Answers each request with the answer scripted for its method and the end of its path, and remembers it.
+    """Answers each request with the answer scripted for its method and the end of its path, and records it.
 
-    Of several answers for one place the last goes on for ever. What is not scripted fails the test.
+    The last of several answers for one path is repeated. A request without a scripted answer fails the test.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Scripted(httpx.AsyncBaseTransport):
 
 
 class Lossy(httpx.AsyncBaseTransport):
-    """The real network, but for chosen requests: the vendor does its work, and the answer is lost on the way back."""
+    """The real network, except for chosen requests: the vendor does its work, and the answer is lost."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []
@@ -71,12 +71,12 @@ class Lossy(httpx.AsyncBaseTransport):
 
 
 def said(status: int, content: Any = None, **headers: str) -> httpx.Response:
-    """An answer with a JSON body."""
+    """Return an answer with a JSON body."""
     return httpx.Response(
         status, json=content, headers={name.replace("_", "-"): text for name, text in headers.items()}
     )
 
 
 def html(status: int, text: str = "Bad gateway") -> httpx.Response:
-    """An answer of something in between, or of a server that broke."""
+    """Return an answer of something in between, or of a server that broke."""
     return httpx.Response(status, html=f"<html><body><h1>{text}</h1></body></html>")

@@ -1,4 +1,4 @@
-"""The tables of the business state. `migrations/` makes them; a test holds the two against each other."""
+"""The tables of the business state. `migrations/` creates them; a test compares the two."""
 
 from process_api.database.tables.access import idempotency_keys, request_keys, token_revocations
 from process_api.database.tables.customers import cross_reference_history, cross_references

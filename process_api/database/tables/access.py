@@ -1,4 +1,4 @@
-"""Who may repeat what: idempotency keys, and tokens that count no longer."""
+"""The tables of idempotency keys and revoked tokens."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Table, Text
 
@@ -9,18 +9,18 @@ request_keys = Table(
     metadata,
     Column("tenant", Text, primary_key=True),
     Column("client_id", Text, primary_key=True),
-    # The Salesforce user in whose name the request was made; empty where a service asked for itself.
+    # The Salesforce user that the request was made for; empty if a service asked for itself.
     Column("acting_user", Text, primary_key=True),
     Column("operation", Text, primary_key=True),
     Column("idempotency_key", Text, primary_key=True),
     Column("body_hash", Text, nullable=False),
-    # What the request made or found, such as an order; of an operation that makes nothing, its answer.
+    # The record that the request created or found, such as an order; for an operation that creates none, its answer.
     Column("record_id", Text, nullable=False),
     moment("created_at"),
     Index(None, "created_at"),
 )
 
-# The keys of versions before 0017, which belonged to a whole tenant: read until the last of them is forgotten.
+# The keys of versions before 0017, which belonged to a whole tenant: read until the last of them is deleted.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -32,13 +32,13 @@ idempotency_keys = Table(
     Index(None, "created_at"),
 )
 
-# Which tokens count no longer. A trigger refuses to change a row, and to delete one for a year.
+# Revoked tokens. A trigger refuses to change a row, and to delete one for a year.
 token_revocations = Table(
     "token_revocations",
     metadata,
     Column("position", BigInteger, Identity(always=True), primary_key=True),
     Column("tenant", Text, nullable=False),
-    # Either one token, or everything of a subject that was issued until `issued_before`.
+    # Either one token, or everything that a subject was issued until `issued_before`.
     Column("token_id", Text),
     Column("subject", Text),
     Column("mark", Text, nullable=False),

@@ -1,4 +1,4 @@
-"""Which record of a system is which account, now and before."""
+"""The tables of accounts' records in each system, current and former."""
 
 from sqlalchemy import BigInteger, Column, Identity, Index, Table, Text, UniqueConstraint
 
@@ -16,7 +16,7 @@ cross_references = Table(
     UniqueConstraint("tenant", "entity", "system", "system_id"),
 )
 
-# What each record was in each system, what it became, and by whose decision. A trigger refuses to change a row.
+# The former records with successors and deciders. A trigger refuses to change a row.
 cross_reference_history = Table(
     "cross_reference_history",
     metadata,

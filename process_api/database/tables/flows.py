@@ -1,4 +1,4 @@
-"""Flows with their steps and attempts, and what they were about to write."""
+"""The tables of flows, their steps, attempts and intents."""
 
 from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -19,14 +19,14 @@ flows = Table(
     Column("results", JSONB, nullable=False, server_default="{}"),
     Column("correlation_id", Text, nullable=False),
     Column("requested_by", Text, nullable=False),
-    # Whose record it is about, and whose books it is for; nothing until a step has found out.
+    # The account and the legal entity; null until a step has found them.
     Column("account_id", Text),
     Column("legal_entity", Text),
-    # The version of its kind's step table that it runs by; nothing for flows of releases that knew one.
+    # The version of its kind's step table; null for flows of releases that had only one.
     Column("step_table", Integer),
-    # By whose right, as the tokens said when it was started: ids and scopes.
+    # The authority from the tokens at the start: ids and scopes.
     Column("authority", JSONB),
-    # The trace that the submission belongs to, and that of an operator's last decision, where they are recorded.
+    # The traces of the submission and of an operator's last decision, if they are recorded.
     Column("traceparent", Text),
     Column("decision_traceparent", Text),
     Column("reason_code", Text),
@@ -34,11 +34,11 @@ flows = Table(
     Column("what_to_do", Text),
     # What an operator corrected (process_api.orders.corrections): SKUs and a tax code, no personal data.
     Column("edits", JSONB, nullable=False, server_default="{}"),
-    # How often an operator has had it begun again, plus one; work of an earlier generation counts no more.
+    # 1, plus one for each restart by an operator; work of an earlier generation no longer counts.
     Column("generation", Integer, nullable=False, server_default="1"),
-    # How often a worker has begun with it since an attempt last came to an end (process_api.engine.crash_loops).
+    # How often a worker has started it since an attempt last ended (process_api.engine.crash_loops).
     Column("fruitless_starts", Integer, nullable=False, server_default="0"),
-    # The end that a flow comes to once all it has begun is undone; nothing while it goes forward.
+    # The ending after everything that was begun is undone; null while the flow goes forward.
     Column("undoing_to", JSONB),
     moment("started_at"),
     # When it was last parked.
@@ -55,7 +55,7 @@ flow_steps = Table(
     Column("flow_id", Text, ForeignKey(flows.c.flow_id), primary_key=True),
     Column("step", Text, primary_key=True),
     Column("position", Integer, nullable=False),
-    # `begun` is written before the step runs: whatever has begun may have happened, and is undone.
+    # `begun` is written before the step runs: everything begun may have happened, and is undone.
     Column("state", Text, nullable=False),
     Column("vendor_ids", ARRAY(Text), nullable=False, server_default="{}"),
     moment("begun_at"),
@@ -74,7 +74,7 @@ flow_attempts = Table(
     Column("outcome", Text, nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
     Column("executor_id", Text, nullable=False),
-    # An attempt that a dead worker left behind and another took over.
+    # An attempt of a dead worker that another took over.
     Column("resumed", Boolean, nullable=False, server_default="false"),
     # How long to wait before the next one; nothing in attempts of releases that did not write it.
     Column("again_after_s", Double),
@@ -91,7 +91,7 @@ intents = Table(
     Column("flow_id", Text, ForeignKey(flows.c.flow_id), nullable=False),
     Column("system", Text, nullable=False),
     Column("external_id", Text, nullable=False),
-    # What the record is: `order`, `subscription`, `customer`; nothing in rows of releases that did not write it.
+    # The kind of record: `order`, `subscription`, `customer`; null in rows of releases that did not write it.
     Column("entity", Text),
     Column("payload_hash", Text, nullable=False),
     Column("vendor_id", Text),

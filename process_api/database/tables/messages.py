@@ -1,4 +1,4 @@
-"""What vendors tell us, what we tell others, and what a person decided about either."""
+"""The tables of events, webhooks and operators' decisions."""
 
 from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Table, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB, UUID
@@ -17,7 +17,7 @@ events = Table(
     Column("correlation_id", Text, nullable=False),
     moment("occurred_at"),
     moment("published_at", nullable=True),
-    # Grows with the sequence of every subject, so it is the order in which events are published.
+    # Increases along every subject's sequence, so it is the publishing order.
     Column("position", BigInteger, Identity(always=True), nullable=False),
     # How often the stream has refused it (process_api.inbox.refused_events), and why.
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -35,17 +35,17 @@ webhook_inbox = Table(
     metadata,
     Column("tenant", Text, primary_key=True),
     Column("source", Text, primary_key=True),
-    # The sender's own id of the event: it sends some more than once.
+    # The sender's own id of the event, which it may send more than once.
     Column("event_id", Text, primary_key=True),
     Column("legal_entity", Text, nullable=False),
     Column("type", Text, nullable=False),
-    # Our id of the record it is about, and what that is; no id where it is about none of ours.
+    # Our id of its record, and the kind of record; null if it is about none of ours.
     Column("subject", Text, nullable=False),
     Column("record", Text, nullable=False, server_default="subscription"),
     Column("status", Text, nullable=False),
-    # Only those that no outage explains: after a few of them a person is asked.
+    # Only attempts that no outage explains: after a few of them a person is asked.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # All attempts that failed: each makes the next pause longer.
+    # All failed attempts: each makes the next pause longer.
     Column("put_offs", Integer, nullable=False, server_default="0"),
     Column("reason", Text),
     Column("correlation_id", Text, nullable=False),
@@ -54,7 +54,7 @@ webhook_inbox = Table(
     moment("next_attempt_at"),
     moment("finished_at", nullable=True),
 )
-# In the order in which they are claimed.
+# In the order of claiming.
 Index(
     "ix_webhook_inbox_due",
     webhook_inbox.c.put_offs,
@@ -85,7 +85,7 @@ subscription_states = Table(
     moment("observed_at"),
 )
 
-# What operators decided about dead letters. A trigger refuses to change a row, and to delete one for a year.
+# Operators' decisions about dead letters. A trigger refuses to change a row, and to delete one for a year.
 dead_letter_decisions = Table(
     "dead_letter_decisions",
     metadata,
@@ -98,7 +98,7 @@ dead_letter_decisions = Table(
     Column("decided_by", Text, nullable=False),
     Column("correlation_id", Text, nullable=False),
     moment("decided_at"),
-    # Of an edit: what was, and what is instead.
+    # For an edit: the values before and after.
     Column("before", JSONB),
     Column("after", JSONB),
     Index(None, "tenant", "dead_letter_id"),

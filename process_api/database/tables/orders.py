@@ -1,4 +1,4 @@
-"""Orders: the business record of a submission, and its timeline."""
+"""The tables of orders, the business record of a submission, and their timeline."""
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Numeric, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -29,9 +29,9 @@ orders = Table(
     Column("subscription_ids", ARRAY(Text), nullable=False, server_default="{}"),
     Column("reason_code", Text),
     Column("reason", Text),
-    # Every fault that its quote was refused for (process_api.orders.readiness).
+    # Every fault for which its quote was refused (process_api.orders.readiness).
     Column("faults", JSONB),
-    # What the submitting user saw, where the caller said it.
+    # What the submitting user saw, if the caller stated it.
     Column("expected_total", Numeric(18, 6)),
     Column("expected_currency", Text),
     moment("created_at"),
@@ -43,8 +43,8 @@ orders = Table(
     Index(None, "tenant", "erp_order_number"),
 )
 
-# One quote revision becomes one order, whatever the idempotency key. A rejected order left nothing behind in any
-# system, so once its reason is mended the same revision may be ordered again.
+# One quote revision becomes one order, whatever the idempotency key. A rejected order leaves nothing in any system, so
+# after its reason is mended the same revision may be ordered again.
 Index(
     "uq_orders_quote_revision",
     orders.c.tenant,

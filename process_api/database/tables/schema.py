@@ -1,4 +1,4 @@
-"""The schema that every table of the business state is in, and the columns and indexes that many of them have."""
+"""The schema of all tables of the business state, and columns and indexes that many of them have."""
 
 from sqlalchemy import Column, DateTime, Index, MetaData, func
 
@@ -15,11 +15,13 @@ metadata = MetaData(
 
 
 def moment(name: str, *, nullable: bool = False) -> Column[object]:
-    """Return a column for a moment, by default that of the row's insertion; nullable: by default none."""
+    """Return a column for a time, by default that of the row's insertion; a nullable one has no default."""
     default = None if nullable else func.now()
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default)
 
 
 def by_time(table: str, column: str) -> Index:
-    """Return an index that finds old rows (process_api.database.retention); they lie in time's order, so BRIN does."""
+    """Return an index for finding old rows (process_api.database.retention): BRIN, since rows are stored in order of
+    time.
+    """
     return Index(f"ix_{table}_{column}", column, postgresql_using="brin")

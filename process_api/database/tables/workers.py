@@ -1,4 +1,4 @@
-"""Who is at work, and which flows of an account are let in."""
+"""The tables of workers' leases, and of the admission of an account's flows."""
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, ForeignKey, Identity, Index, Integer, Table, Text
 
@@ -9,13 +9,13 @@ executors = Table(
     "executors",
     metadata,
     Column("executor_id", Text, primary_key=True),
-    # A new one each time the lease is taken: what began under an older one may write nothing down.
+    # A new one each time the lease is taken: work begun under an older one may write nothing.
     Column("epoch", BigInteger, Identity(always=True), nullable=False),
     moment("started_at"),
     Column("expires_at", DateTime(timezone=True), nullable=False),
 )
 
-# Orders that are to be booked: those of an account that are in their lane, and those that wait in line before it.
+# An account's orders: those in their connection's queue, and those that wait for admission.
 account_lines = Table(
     "account_lines",
     metadata,

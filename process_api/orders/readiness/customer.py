@@ -1,4 +1,4 @@
-"""Whether the account can be a customer: its legal entity, its address, and what it may owe."""
+"""Checks that the account can be a customer: its legal entity, its address, and its credit."""
 
 from process_api.orders.readiness.examination import CRM, ERP, Examination
 from process_api.quotes.amounts import erp_net, has_erp_lines
@@ -8,7 +8,7 @@ from shared.canonical.states import COUNTRIES_WITH_STATES, state_code
 
 
 async def account(exam: Examination) -> list[ReadinessFault]:
-    """Whether there is such an account, whether it buys from this legal entity, and where."""
+    """Check that there is such an account, that it buys from this legal entity, and that its address is complete."""
     found, quote = await exam.account(), exam.quote
     if found is None:
         return [
@@ -34,8 +34,8 @@ async def account(exam: Examination) -> list[ReadinessFault]:
 
 
 async def credit(exam: Examination) -> list[ReadinessFault]:
-    """Whether the customer may owe the one-off lines; a customer that the ERP has yet to get has no limit there."""
-    if not has_erp_lines(exam.quote) or erp_net(exam.quote).value < 0:  # nothing will be owed there
+    """Check that the customer may owe the one-off lines; a customer that the ERP does not have yet has no limit."""
+    if not has_erp_lines(exam.quote) or erp_net(exam.quote).value < 0:  # nothing will be owed in the ERP
         return []
     status = await exam.credit()
     if status is None or status.decision is CreditDecision.approved:

@@ -1,4 +1,4 @@
-"""One quote under examination: what it says, by which rules, and what the systems answer about it, each asked once."""
+"""One quote under examination: its content, the rules, and the systems' answers, each asked once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,9 +31,9 @@ _OF_THE_ACCOUNT = {"buyer": "billingAddress", "buyerVatId": "vatId"}
 
 @dataclass(frozen=True)
 class Submitted:
-    """What a caller submitted: the quote by which id, at which revision, and the total that its user saw.
+    """A submission: the quote's id and revision, and the total that the user saw.
 
-    `at` is when it was taken in; None for what is being submitted, or asked about, now.
+    `at` is its time; None for a quote that is submitted or checked now.
     """
 
     quote_id: str
@@ -45,9 +45,9 @@ class Submitted:
 
 @dataclass
 class Examination:
-    """What the checks may use. Reads are shared between them: of several that need the account, one asks for it.
+    """The context of the checks. Reads are shared: if several checks need the account, it is read once.
 
-    A read raises Rejected or Unavailable as the system does; whoever runs the checks gathers both from here.
+    A read raises Rejected or Unavailable as the system does; the runner of the checks collects both.
     """
 
     tenant: str
@@ -63,17 +63,17 @@ class Examination:
     notes: list[str] = field(default_factory=list, init=False)
     """What will be otherwise than it was stated, and keeps nothing from being ordered: a sentence each."""
     decisions: list[NeedsDecision] = field(default_factory=list, init=False)
-    """What only a person can decide. Each is among the faults as well."""
+    """Faults that only a person can decide. Each is among the faults as well."""
     _reads: dict[str, "asyncio.Task[Any]"] = field(default_factory=dict, init=False)
 
     @property
     def today(self) -> date:
-        """The business date: the day in the time zone of the legal entity that sells."""
+        """The business date: the day in the selling legal entity's time zone."""
         return self.now.astimezone(self.rules.zone).date()
 
     @property
     def submitted_on(self) -> date:
-        """The business date on which the quote was submitted: an order that has to wait does not expire meanwhile."""
+        """The business date of the submission: an order that has to wait does not expire meanwhile."""
         return (self.submitted.at or self.now).astimezone(self.rules.zone).date()
 
     async def account(self) -> Account | None:
@@ -89,7 +89,7 @@ class Examination:
         )
 
     async def credit(self) -> CreditStatus | None:
-        """Whether the customer may owe the one-off lines as well; None where the ERP has no such customer yet."""
+        """Return whether the customer may owe the one-off lines too; None if the ERP has no such customer yet."""
         quote = self.quote
         amount = erp_net(quote)
         ask = self.system.check_credit
@@ -98,7 +98,7 @@ class Examination:
         )
 
     async def tax(self) -> TaxCalculation | None:
-        """The tax of every line; None without an address that it could be owed at."""
+        """Return the tax of every line; None without an address."""
         account = await self.account()
         if account is None or account.billing_address is None:
             return None
@@ -136,7 +136,7 @@ class Examination:
                 self.refusals.append(fault)
 
     def close(self) -> None:
-        """End the reads that nobody waits for any more."""
+        """Cancel the reads that nobody waits for any more."""
         for read in self._reads.values():
             read.cancel()
 

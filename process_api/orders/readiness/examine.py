@@ -1,4 +1,4 @@
-"""Asks every system what it would refuse later, before anything is written, and gathers every fault."""
+"""Asks every system what it would refuse later, before anything is written, and collects every fault."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from process_api.quotes.readiness_fault import ReadinessFault
 from shared.problem import NeedsDecision, Rejected, Unavailable
 from shared.seller_words import in_sellers_words
 
-# With these the vendors cannot be asked about the quote at all.
+# Faults with which the vendors cannot be asked about the quote at all.
 _UNASKABLE = frozenset({"quote_empty", "too_many_lines", "amounts_too_large", "wrong_currency"})
 
 
@@ -30,7 +30,7 @@ class Check:
     about: str = ""
 
 
-# What the quote and the legal entity's rules tell by themselves.
+# Checks of the quote and the legal entity's rules alone.
 OWN_CHECKS = (
     Check(line_shapes.amounts),
     Check(line_shapes.dates),
@@ -40,7 +40,7 @@ OWN_CHECKS = (
     Check(terms_and_contacts.invoice_address),
     Check(terms_and_contacts.invoice_owner),
 )
-# What a system has to be asked for: each is a read or a dry run. A further one is one line here.
+# Checks that ask a system, each by a read or a dry run. Another one is one line here.
 SYSTEM_CHECKS = (
     Check(customer.account, CRM, "accountId"),
     Check(customer.credit, ERP, "accountId"),
@@ -63,7 +63,7 @@ _LATE = {
 
 
 class Unchecked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A system that could not be asked, and why: what it would refuse is not known."""
+    """A system that could not be asked, and why: its reasons are unknown."""
 
     system: str
     message: str
@@ -73,7 +73,7 @@ class Unchecked(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Findings:
     """Every fault that was found, and the systems that could not be asked.
 
-    `decisions` are the faults that no seller can mend: a person of the integration team decides.
+    `decisions` are the faults that no seller can mend: the integration team decides.
     """
 
     faults: list[ReadinessFault]
@@ -87,9 +87,9 @@ class Findings:
         return [Unchecked(system=system, message=in_sellers_words(error)) for system, error in self.unavailable.items()]
 
     def require(self) -> None:
-        """Raise NotReady where there are faults; Unavailable or NeedsDecision where a system could not be asked.
+        """Raise NotReady for faults; Unavailable or NeedsDecision if a system could not be asked.
 
-        NeedsDecision too where nothing but decisions keeps the quote from being ordered: the order waits for them.
+        Also NeedsDecision if only decisions keep the quote from being ordered: the order waits for them.
         """
         undecided = {decision.reason_code for decision in self.decisions}
         if self.faults and all(fault.code in undecided for fault in self.faults):
@@ -109,14 +109,14 @@ async def examine(exam: Examination, within_s: float | None = None) -> Findings:
     faults = quote_state(exam) + await _run(exam, OWN_CHECKS, None)
     if not _UNASKABLE & {fault.code for fault in [*faults, *exam.refusals]}:
         faults += await _run(exam, SYSTEM_CHECKS, within_s)
-    if any(fault.code == "customer_blocked" for fault in faults):  # who it is comes before what it may owe
+    if any(fault.code == "customer_blocked" for fault in faults):  # the customer's identity comes before its credit
         faults = [fault for fault in faults if not fault.code.startswith("credit_")]
     told = {(fault.code, fault.line_id, fault.message): fault for fault in [*faults, *exam.refusals]}
     return Findings(list(told.values()), exam.unavailable, exam.decisions, exam.notes)
 
 
 async def _run(exam: Examination, checks: tuple[Check, ...], within_s: float | None) -> list[ReadinessFault]:
-    """The faults that these checks find, side by side. Raises what is neither a refusal nor an outage."""
+    """Return the faults that these checks find, run in parallel. Raises anything but a refusal or an outage."""
     try:
         answers = await asyncio.gather(*(_faults(exam, check, within_s) for check in checks), return_exceptions=True)
     finally:

@@ -1,15 +1,15 @@
-"""What keeps a quote from being ordered: a list of faults, each in a seller's words."""
+"""The faults that keep a quote from being ordered, in a seller's words."""
 
 from process_api.quotes.readiness_fault import ReadinessFault
 from shared.canonical import Quote, QuoteLine
 from shared.problem import Rejected
 
-# The reason of an order that several faults of different kinds keep from being booked.
+# The reason code of an order with several faults of different kinds.
 NOT_READY = "not_ready"
 
 
 class NotReady(Rejected):
-    """A quote that cannot be ordered as it is, with every fault that was found."""
+    """A quote that cannot be ordered, with every fault."""
 
     is_for_sellers = True
 
@@ -21,7 +21,7 @@ class NotReady(Rejected):
 
 
 def line_fault(quote: Quote, line: QuoteLine, code: str, problem: str, field: str, system: str = "") -> ReadinessFault:
-    """A fault of one line; `problem` is a sentence that goes on after the line's name."""
+    """Return a fault of one line; `problem` continues a sentence that starts with the line's name."""
     number = next(place for place, each in enumerate(quote.lines, start=1) if each is line)
     return ReadinessFault(
         code=code,

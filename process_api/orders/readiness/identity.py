@@ -1,7 +1,7 @@
-"""Which customer the account is in ERP and billing: blocked there, one of several, or another account's already.
+"""Checks the account's customer in ERP and billing: blocked, ambiguous, or another account's already.
 
-Only read: what `validate_customer` and `start_billing` would be refused, or would have to ask a person, once the first
-of them has written. Customers are named by their numbers, since a fault is kept with its order and shown to sellers.
+This only reads what `validate_customer` and `start_billing` would refuse, or would ask a person, after the first write.
+Customers are named by their numbers, since a fault is stored with its order and shown to sellers.
 """
 
 from process_api.customers.cross_reference import Known, Pair, known, require_nobodys
@@ -24,9 +24,9 @@ _CHOOSE = (
 
 
 async def erp_customer(exam: Examination) -> list[ReadinessFault]:
-    """Whether the ERP would book the account: not where its customer is blocked, or nobody can tell which it is."""
+    """Check that the ERP would book the account: its customer is neither blocked nor ambiguous."""
     account = await exam.account()
-    if account is None or account.billing_address is None:  # each a fault of its own
+    if account is None or account.billing_address is None:  # each is a fault of its own
         return []
     pair = Pair(exam.tenant, account.account_id, erp_system(exam.quote.legal_entity))
     there = await _linked(exam, pair)
@@ -40,7 +40,7 @@ async def erp_customer(exam: Examination) -> list[ReadinessFault]:
 
 
 async def billing_customer(exam: Examination) -> list[ReadinessFault]:
-    """Whether billing can charge the account: by a customer of its own, and with what its configuration collects by."""
+    """Check that billing can charge the account: with a customer of its own, and by the configured collection."""
     quote, account = exam.quote, await exam.account()
     if account is None or account.billing_address is None:
         return []
@@ -70,7 +70,7 @@ async def billing_customer(exam: Examination) -> list[ReadinessFault]:
 async def _erp_customer_by_account(
     exam: Examination, account: Account, pair: Pair, there: Known
 ) -> list[ReadinessFault]:
-    """As the ERP is asked where the cross-reference does not lead to a customer: by our id first, then by looks."""
+    """Check as the ERP does without a usable cross reference: by our id first, then by similarity."""
     legal_entity = exam.quote.legal_entity
     found = await exam.system.find_customer(exam.tenant, legal_entity, account.account_id)
     if found is not None:
@@ -116,7 +116,7 @@ async def _linked(exam: Examination, pair: Pair) -> Known:
 
 
 async def _shared(exam: Examination, pair: Pair, vendor_id: str, code: str, system: str) -> list[ReadinessFault]:
-    """A fault where the record is another account's: two accounts never share one set of books."""
+    """Return a fault if the record is another account's: two accounts never share a customer."""
     try:
         async with exam.store.transaction(exam.tenant) as connection:
             await require_nobodys(connection, pair, vendor_id)
@@ -143,7 +143,7 @@ def _blocked(number: str) -> ReadinessFault:
 
 
 def _described(candidate: CustomerEntry, *, with_limit: bool = False) -> str:
-    """A customer as the integration team needs it; its limit is not for a seller's eyes."""
+    """Return a customer's description for the integration team, without its limit, which sellers must not see."""
     limit = candidate.credit_limit
     facts = [
         *([f"limit {limit.amount} {limit.currency}" if limit else "no limit"] if with_limit else []),

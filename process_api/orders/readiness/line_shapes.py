@@ -1,4 +1,4 @@
-"""Whether ERP and billing can take the lines as they are: what each of them counts, and what it knows nothing of."""
+"""Checks that ERP and billing support the lines: their numbers, amounts, dates and kinds."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from shared.canonical.subscription import SUBSCRIPTION_ITEMS_MAX
 
 
 async def amounts(exam: Examination) -> list[ReadinessFault]:
-    """Whether the quote's amounts can be booked as they were accepted."""
+    """Check that the quote's amounts can be booked as they were accepted."""
     return amount_faults(exam.quote, exam.rules)
 
 
@@ -22,7 +22,7 @@ async def dates(exam: Examination) -> list[ReadinessFault]:
 
 
 async def recurring_lines(exam: Examination) -> list[ReadinessFault]:
-    """Whether a subscription can be made of each period's lines: how many there are, and whole units of each."""
+    """Check that each period's lines fit into a subscription: their number, and whole units of each."""
     quote = exam.quote
     faults = []
     for group in subscription_groups(quote):
@@ -53,7 +53,7 @@ async def recurring_lines(exam: Examination) -> list[ReadinessFault]:
 
 
 async def kinds_of_lines(exam: Examination) -> list[ReadinessFault]:
-    """Lines that cannot be ordered: of nothing, charged by use or in arrears, or a part without its bundle."""
+    """Check for lines that cannot be ordered: zero quantity, usage, in arrears, or a part without its bundle."""
     quote = exam.quote
     on_quote = {line.line_id for line in quote.lines}
     faults = [
@@ -67,7 +67,7 @@ async def kinds_of_lines(exam: Examination) -> list[ReadinessFault]:
         for line in quote.lines
         if line.usage
     ]
-    # Systems take it, and book nothing: a sale without goods, and an item that never charges.
+    # Systems accept it, and book nothing: a sale without goods, and an item that never charges.
     faults += [
         line_fault(quote, line, "quantity_zero", "its quantity is 0. Enter how many are sold.", "quantity")
         for line in quote.lines

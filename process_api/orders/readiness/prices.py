@@ -1,4 +1,4 @@
-"""Whether the systems that will invoice the lines sell them, at a price within the policy, and with tax."""
+"""Checks that the invoicing systems sell the lines, at a price within the policy, and that tax can be calculated."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from shared.canonical.money import minor_units
 
 
 async def list_prices(exam: Examination) -> list[ReadinessFault]:
-    """Whether each line's product is sold, and its price within the discount policy."""
+    """Check that each line's product is sold, and its price is within the discount policy."""
     quote, listed = exam.quote, await exam.prices()
     faults = []
     for line in quote.lines:
@@ -23,7 +23,7 @@ async def list_prices(exam: Examination) -> list[ReadinessFault]:
 
 
 async def quantities(exam: Examination) -> list[ReadinessFault]:
-    """Whether the ERP's unit of each product can be sold in the quantity of its line, which it does not round."""
+    """Check that the ERP's unit of each product allows the quantity of its line, which the ERP does not round."""
     quote, listed = exam.quote, await exam.prices()
     faults = []
     for line in quote.one_off_lines():
@@ -40,13 +40,16 @@ async def quantities(exam: Examination) -> list[ReadinessFault]:
 
 
 async def tax(exam: Examination) -> list[ReadinessFault]:
-    """Whether tax can be calculated: a refusal of the tax engine is a fault as it stands."""
+    """Check that tax can be calculated: a refusal of the tax engine becomes a fault as it is."""
     found = await exam.tax()
     return [] if found is None else tax_faults(exam.quote, found)
 
 
 def tax_faults(quote: Quote, tax: TaxCalculation) -> list[ReadinessFault]:
-    """Whether the customer accepted the tax that is due, but for rounding. Without tax, it was accepted before tax."""
+    """Check that the customer accepted the tax that is due, except for rounding.
+
+    A quote without tax was accepted before tax.
+    """
     if quote.tax is None or not quote.tax.value:
         return []
     taxed = len(tax.lines) if Decimal(tax.percent) else 0  # nothing is rounded where nothing is taxed

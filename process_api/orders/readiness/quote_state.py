@@ -1,4 +1,4 @@
-"""Whether the quote is one that can be ordered: what it says of itself, in one read."""
+"""Checks that the quote itself can be ordered, in one read."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,12 +10,12 @@ from shared.canonical import Money, MoneyError, Quote, QuoteKind, QuoteStatus, r
 
 REVISION_CHANGED = "quote_revision_changed"
 TOTAL_CHANGED = "total_changed"
-# Each line is a line of the ERP's order, of the price list and of the tax calculation; none takes more.
+# The most lines of an ERP order, a price list request and a tax calculation.
 LINES_MAX = 500
 
 
 def wrong_quote(exam: Examination) -> list[ReadinessFault]:
-    """Another quote than was submitted: what else is wrong with it is of no interest then."""
+    """Check that it is the submitted quote: of another one, further faults do not matter."""
     quote, submitted = exam.quote, exam.submitted
     if submitted.quote_revision is not None and quote.revision != submitted.quote_revision:
         return [
@@ -27,7 +27,7 @@ def wrong_quote(exam: Examination) -> list[ReadinessFault]:
             )
         ]
     if quote.quote_id != submitted.quote_id:
-        # Two spellings of one id would be two orders: the id as the CRM writes it is the only one.
+        # Two spellings of one id would be two orders: only the CRM's own spelling is accepted.
         return [
             ReadinessFault(
                 code="quote_id_not_canonical",
@@ -39,7 +39,7 @@ def wrong_quote(exam: Examination) -> list[ReadinessFault]:
 
 
 def quote_state(exam: Examination) -> list[ReadinessFault]:
-    """Whether the quote was accepted, is of a kind that is built, still holds, and has lines."""
+    """Check that the quote was accepted, is of a supported kind, has not expired, and has lines."""
     quote = exam.quote
     faults = []
     if quote.status is not QuoteStatus.accepted:
@@ -81,7 +81,7 @@ def quote_state(exam: Examination) -> list[ReadinessFault]:
 
 
 def changed_lines(quote: Quote) -> list[ReadinessFault]:
-    """The lines that were written after the customer accepted the quote."""
+    """Check for lines that were written after the customer accepted the quote."""
     if quote.accepted_at is None:
         return []
     accepted_at = datetime.fromisoformat(quote.accepted_at)
@@ -120,7 +120,7 @@ def changed_total(quote: Quote, submitted: Submitted) -> list[ReadinessFault]:
 
 
 def total_of(quote: Quote) -> Money:
-    """What the customer accepted in all: the quote's grand total, or else what its lines come to."""
+    """Return the total that the customer accepted: the quote's grand total, else the sum of its lines."""
     if quote.grand_total is not None:
         return quote.grand_total
     amounts = ((line.total or line.net_amount).value for line in quote.lines)
@@ -128,6 +128,6 @@ def total_of(quote: Quote) -> Money:
 
 
 def _plainly(amount: Decimal, currency: str) -> str:
-    """The amount with the currency's digits, as people write it; with all of its own where it has more."""
+    """Return the amount with the currency's decimals, or with all of its own if it has more."""
     rounded = round_money(amount, currency)
     return f"{rounded if rounded == amount else amount.normalize():f}"

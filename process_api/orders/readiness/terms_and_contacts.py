@@ -1,4 +1,4 @@
-"""Whether what was agreed beside the lines can be carried over: payment terms, shipping, whom invoices go to."""
+"""Checks that terms beside the lines can be carried over: payment terms, shipping, invoice recipient."""
 
 from process_api.legal_entities import LegalEntity
 from process_api.orders.readiness.examination import BILLING, ERP, Examination
@@ -9,12 +9,12 @@ from shared.canonical.record_ids import canonical_spelling
 
 
 async def terms(exam: Examination) -> list[ReadinessFault]:
-    """Whether payment terms and shipping can be carried over."""
+    """Check that payment terms and shipping can be carried over."""
     return terms_faults(exam.quote, exam.rules)
 
 
 def terms_faults(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
-    """What keeps the quote's payment terms and shipping from being carried over to ERP and billing."""
+    """Return the faults that keep payment terms and shipping from being carried over to ERP and billing."""
     return [*_payment_terms(quote, rules), *_shipping(quote, rules)]
 
 
@@ -34,7 +34,7 @@ def _payment_terms(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
 
 
 def _shipping(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
-    """Shipping is invoiced as a line of a product of its own."""
+    """Check that there is a product for shipping, which is invoiced as a line of its own."""
     charged = shipping_of(quote)
     if charged.value == 0 or rules.shipping_sku is not None:
         return []
@@ -51,7 +51,7 @@ def _shipping(quote: Quote, rules: LegalEntity) -> list[ReadinessFault]:
 
 
 async def invoice_address(exam: Examination) -> list[ReadinessFault]:
-    """Whether billing can mail its invoices: it refuses to send one to nobody."""
+    """Check that billing can mail its invoices: it refuses to without a recipient."""
     quote = exam.quote
     recurring = any(line.recurrence is not Recurrence.none for line in quote.lines)
     if not recurring or exam.rules.collection != "send_invoice" or (quote.bill_to is not None and quote.bill_to.email):
@@ -68,7 +68,7 @@ async def invoice_address(exam: Examination) -> list[ReadinessFault]:
 
 
 async def invoice_owner(exam: Examination) -> list[ReadinessFault]:
-    """Whether the account that buys is the one that is invoiced: another one cannot be carried over yet."""
+    """Check that the buying account is the invoiced one: another one is not supported yet."""
     quote = exam.quote
     owner = quote.invoice_owner_id
     if owner is None or canonical_spelling(owner) == canonical_spelling(quote.account_id):

@@ -1,4 +1,4 @@
-"""What Salesforce is told of an order."""
+"""Reports an order's status to Salesforce."""
 
 from typing import Protocol
 
@@ -33,7 +33,7 @@ async def report_to_crm(context: ReportedContext) -> Found:
 async def report_ending(context: ReportedContext) -> Found:
     """Tell Salesforce that the order is not booked, and why.
 
-    Also where the quote could not be used: its id is known from the submission, so its seller sees what became of it.
+    Also if the quote could not be used: its id is known from the submission, so its seller sees the result.
     """
     if context.order.quote is None and context.order.reason_code == "quote_not_found":
         return Found("Salesforce has no quote that this could be reported on.")
@@ -46,7 +46,7 @@ async def _report(context: ReportedContext, status: OrderStatus) -> Found:
         account_id=order.account_id,
         quote_id=order.quote_id,
         status=status,
-        version=order.version + 1,  # the version that the order has once this report is on its timeline
+        version=order.version + 1,  # the order's version after this report is on its timeline
         currency=order.currency,
         total=order_total(order),
         erp_order_id=order.erp_order_id,

@@ -20,7 +20,7 @@ from sandbox.vendors.tryton.json_values import decode, encode
 
 
 def create_app(database: str, key: str, data: SeedData) -> Starlette:
-    """The application, with the sandbox's data in its books."""
+    """Return the application, with the sandbox's data in its books."""
     journal = Journal()
     books = Books(Records(), journal)
     seed(books, data)
@@ -42,7 +42,7 @@ class _Rest:
         self._authorization = f"Bearer {key}"
 
     async def answer(self, request: Request) -> Response:
-        """A business reason is 400 with JSON; every other error is a page of HTML, as Tryton has it."""
+        """Answer a request as Tryton does: a business reason is 400 with JSON, every other error a page of HTML."""
         if not secrets.compare_digest(request.headers.get("Authorization", "").encode(), self._authorization.encode()):
             return _page(401, "Unauthorized")
         body = await request.body()

@@ -94,7 +94,7 @@ class Books:
         self._enter("sale.sale", record, after, request_id)
 
     def credit_amount(self, party: int, company: int) -> Decimal:
-        """What a party owes: posted invoices, and confirmed sales that none was posted for yet."""
+        """Return what a party owes: posted invoices, and confirmed sales that none was posted for yet."""
         owed = [
             invoice["amount_to_pay"]
             for invoice in self.records.search("account.invoice", [["party", "=", party], ["company", "=", company]])
@@ -135,7 +135,7 @@ class Books:
         return party
 
     def _identifiers(self, values: Values, name: str) -> list[Values]:
-        """The identifiers that a value asks for, each with the compact form of its code. Raises RefusedError."""
+        """Return the identifiers that a value asks for, each with the compact form of its code. Raises RefusedError."""
         identifiers = [{"type": None, **each} for each in _created(values, "identifiers")]
         for identifier in identifiers:
             code = identifier["code"]
@@ -210,7 +210,10 @@ class Books:
             )
 
     def _is_due(self, sale: Values) -> bool:
-        """Whether processing makes an invoice. By fulfillment goods wait for their shipment, services for nothing."""
+        """Return whether processing makes an invoice.
+
+        By fulfillment goods wait for their shipment, services for nothing.
+        """
         if sale["invoice_method"] != "fulfillment":
             return bool(sale["invoice_method"] == "order")
         lines = [self.records.get("sale.line", each) or {} for each in sale["lines"]]
@@ -279,7 +282,7 @@ class _CreditAmounts:
 
 
 def is_vat_number(number: str) -> bool:
-    """Whether the check digit of an Austrian number is right. Other states' numbers are taken as they are."""
+    """Return whether the check digit of an Austrian number is right. Other states' numbers are taken as they are."""
     if not number.startswith("ATU"):
         return True
     digits = number.removeprefix("ATU")
@@ -295,13 +298,13 @@ def _rounded(amount: Decimal, coin: Decimal) -> Decimal:
 
 
 def _created(values: Mapping[str, Any], field: str) -> list[Values]:
-    """The records that a value such as `[["create", [{…}]]]` asks for."""
+    """Return the records that a value such as `[["create", [{…}]]]` asks for."""
     commands = [command for command in values.get(field, []) if command[0] == "create"]
     return [dict(each) for _, records in commands for each in records]
 
 
 def _quantity(value: float) -> float:
-    """The quantity as the plain number that it is shown as: whole, since everything is sold by the unit."""
+    """Return the quantity as the plain number that it is shown as: whole, since everything is sold by the unit."""
     if value != int(value):
         raise RefusedError(f"The number of digits in {value} exceeds the limit of 0.")
     return float(value)

@@ -40,11 +40,13 @@ class Records:
                     found.append(record)
 
     def get(self, model: str, record: int) -> Values | None:
-        """The stored record itself; what is changed in it is changed for all."""
+        """Return the stored record itself; what is changed in it is changed for all."""
         return self._table(model).get(record)
 
     def search(self, model: str, domain: Domain, company: int | None = None, *, inactive: bool = False) -> list[Values]:
-        """The records for which the domain holds, by id; `inactive` ones too where asked for. Raises UnknownNameError.
+        """Return the records for which the domain holds, by id; `inactive` ones too where asked for.
+
+        Raises UnknownNameError.
 
         A domain is clauses that all have to hold, or "OR" and clauses of which one has to. A clause may be a domain.
         """
@@ -59,7 +61,7 @@ class Records:
         ]
 
     def _candidates(self, model: str, domain: Domain) -> set[int] | None:
-        """The ids that indexes find for a domain; None where all records have to be looked at."""
+        """Return the ids that indexes find for a domain; None where all records have to be looked at."""
         either = bool(domain) and domain[0] == "OR"
         found = [
             self._candidates(model, clause) if _is_domain(clause) else self._by_index(model, clause)
@@ -80,7 +82,7 @@ class Records:
         )
 
     def _by_index(self, model: str, clause: Sequence[Any]) -> list[int] | None:
-        """The ids that an index finds for a clause; None where there is no index for it."""
+        """Return the ids that an index finds for a clause; None where there is no index for it."""
         path, operator, value = clause
         wanted = [value] if operator == "=" else value if operator == "in" else None
         if wanted is None:
@@ -146,7 +148,7 @@ class Records:
     def _values(
         self, model: str, record: Values, path: list[str], company: int | None, *, inactive: bool = False
     ) -> list[Any]:
-        """The value at the end of a path; several where it goes through a field that holds several records."""
+        """Return the value at the end of a path; several where it goes through a field that holds several records."""
         name, *rest = path
         if not is_field(model, name):
             raise UnknownNameError(f"{model} has no field {name}")
@@ -177,5 +179,5 @@ class Records:
 
 
 def _is_domain(clause: Sequence[Any]) -> bool:
-    """Whether a clause is a domain of its own."""
+    """Return whether a clause is a domain of its own."""
     return not clause or clause[0] == "OR" or not isinstance(clause[0], str)

@@ -85,6 +85,6 @@ PER_COMPANY = {
 
 
 def is_field(model: str, name: str) -> bool:
-    """Whether the model has that field."""
+    """Return whether the model has that field."""
     key = (model, name)
     return name == "id" or key in TO_ONE or key in TO_MANY or name in PLAIN[model]

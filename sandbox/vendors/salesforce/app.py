@@ -31,7 +31,7 @@ ErrorHandler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def create_app(settings: SalesforceSandboxSettings) -> Starlette:
-    """An org filled from the seed. Raises OSError or ValueError when seed or credentials cannot be read."""
+    """Return an org filled from the seed. Raises OSError or ValueError when seed or credentials cannot be read."""
     org = build_org(settings)
     oauth = OAuthEndpoints(org)
     return Starlette(

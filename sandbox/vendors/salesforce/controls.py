@@ -89,7 +89,7 @@ class Controls:
         return Response(status_code=204)
 
     async def close_sessions(self, _: Request) -> Response:
-        """Every access token stops working, as when an administrator ends all sessions."""
+        """End every session, as an administrator can: all access tokens stop working."""
         return JSONResponse({"closed": self._org.sessions.close_all()})
 
     async def set_quota(self, request: Request) -> Response:

@@ -17,14 +17,14 @@ class SalesforceError(Exception):
         self.fields = fields
 
     def as_items(self) -> list[dict[str, Any]]:
-        """The body of a REST answer."""
+        """Return the body of a REST answer."""
         item: dict[str, Any] = {"message": self.message, "errorCode": self.error_code}
         if self.fields is not None:
             item["fields"] = list(self.fields)
         return [item]
 
     def as_save_error(self) -> dict[str, Any]:
-        """How the same error reads inside a collection's or a tree's result."""
+        """Return how the same error reads inside a collection's or a tree's result."""
         return {"statusCode": self.error_code, "message": self.message, "fields": list(self.fields or ())}
 
 

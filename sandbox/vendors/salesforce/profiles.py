@@ -48,7 +48,10 @@ class OrgProfile:
 
     @classmethod
     def read(cls, seed: Mapping[str, Any], more: Iterable[str] = ()) -> "OrgProfile":
-        """The seed's `[org]` table, and profiles asked for besides. Raises ValueError for one that there is not."""
+        """Return the seed's `[org]` table, and profiles asked for besides.
+
+        Raises ValueError for one that there is not.
+        """
         names = tuple(dict.fromkeys((*seed.get("profiles", ()), *more)))
         unknown = [name for name in names if name not in PROFILES]
         if unknown:
@@ -60,7 +63,7 @@ class OrgProfile:
         return profile in self.profiles
 
     def schema(self) -> Schema:
-        """The objects of such an org."""
+        """Return the objects of such an org."""
         objects = {one.name: one for one in catalogue.OBJECTS}
         for name in self.profiles:
             PROFILES[name](objects)
@@ -125,7 +128,7 @@ def _no_package(objects: _Objects) -> None:
 
 
 def _other_org(_: _Objects) -> None:
-    """Only its id differs."""
+    """Change the org's id, and nothing else."""
 
 
 PROFILES: dict[str, _Change] = {

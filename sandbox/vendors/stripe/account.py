@@ -70,7 +70,10 @@ class Account:
     # -- objects
 
     def fetch(self, kind: str, object_id: str, *, param: str = "id", status: int = 400) -> Record:
-        """The record, a copy. Raises StripeError `resource_missing`; `status` is 404 when the id came in the URL."""
+        """Return the record, a copy.
+
+        Raises StripeError `resource_missing`; `status` is 404 when the id came in the URL.
+        """
         record = self.store.get(kind, object_id)
         if record is None:
             raise no_such(_NOUNS.get(kind, kind), object_id, param=param, status=status)
@@ -84,7 +87,9 @@ class Account:
         return record
 
     def new(self, kind: str, object_id: str, *, on_clock: str | None = None, **fields: Any) -> Record:
-        """A record that is not stored yet, with what every object has; `on_clock` is the test clock it lives on."""
+        """Return a record that is not stored yet, with what every object has; `on_clock` is the test clock it lives
+        on.
+        """
         created = self.now(on_clock)
         return {"id": object_id, "object": kind, "created": created, "livemode": self.settings.livemode} | fields
 
@@ -109,7 +114,7 @@ class Account:
 
     @contextmanager
     def transaction(self, origin: Origin) -> Iterator[None]:
-        """All of the block's changes, events and journal entries, or none when it raises.
+        """Keep all of the block's changes, events and journal entries, or none if it raises.
 
         A StripeError with `state_kept` is raised after the changes were kept.
         """
@@ -134,7 +139,7 @@ class Account:
 
     @contextmanager
     def automatically(self) -> Iterator[None]:
-        """What happens inside an open transaction without anybody having asked for it: events name no request."""
+        """Run the block, inside an open transaction, as Stripe's own work: its events name no request."""
         asked = self._origin
         self._origin = replace(asked, automatic=True, idempotency_key=None)
         try:
@@ -144,7 +149,7 @@ class Account:
 
     @contextmanager
     def dry_run(self) -> Iterator[None]:
-        """What happens inside an open transaction without anything of it being kept, told or counted."""
+        """Run the block inside an open transaction without keeping, reporting or counting anything of it."""
         changes, happenings = self.store.changes(), list(self._happenings)
         with self.automatically():
             try:
@@ -178,7 +183,9 @@ class Account:
         self._happenings.append(_Happening(event_type.rsplit(".", 1)[-1], shown, event))
 
     def shown(self, record: Record) -> Record:
-        """The record as Stripe shows it at this moment: what `emit_update` wants to have seen before a change."""
+        """Return the record as Stripe shows it at this moment: what `emit_update` wants to have seen before a
+        change.
+        """
         return present(self.store, record)
 
     def emit_update(self, event_type: str, before: Record, record: Record) -> None:
@@ -193,7 +200,7 @@ class Account:
         self._happenings.append(_Happening(action, present(self.store, record), None))
 
     def subscribers(self, event_type: str) -> list[Mapping[str, Any]]:
-        """The enabled webhook endpoints that want this type."""
+        """Return the enabled webhook endpoints that want this type."""
         return [
             endpoint
             for endpoint in self.store.scan("webhook_endpoint")

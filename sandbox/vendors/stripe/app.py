@@ -44,7 +44,7 @@ class _RequestIds:
 
 
 def create_app(settings: StripeSandboxSettings) -> Starlette:
-    """The application, seeded when the settings name a seed directory.
+    """Return the application, seeded when the settings name a seed directory.
 
     Webhooks are delivered in the event loop that serves the requests. Renewals of customers without a test clock need
     the application's lifespan to run.

@@ -64,7 +64,9 @@ def advance(account: Account, test_clock: Record, until: int) -> None:
 
 
 def _next(account: Account, test_clock: str | None, until: int) -> _Work | None:
-    """The earliest piece of work that is due; at the same moment, a cancellation before a renewal before an invoice."""
+    """Return the earliest piece of work that is due; at the same moment, a cancellation before a renewal before an
+    invoice.
+    """
     every = (
         *_of_schedules(account, test_clock),
         *_of_subscriptions(account, test_clock),
@@ -101,7 +103,9 @@ def do_next_of_customer(account: Account, customer: Record) -> bool:
 
 
 def _of_schedules(account: Account, test_clock: str | None) -> Iterator[_Work]:
-    """A phase begins before the renewal that is due at the same moment, and which charges its prices."""
+    """Yield the work of schedules: a phase starts before a renewal at the same moment, which charges the phase's
+    prices.
+    """
     for schedule in account.store.scan("subscription_schedule", test_clock=test_clock):
         if schedule["status"] == "not_started":
             at = schedule["phases"][0]["start_date"]

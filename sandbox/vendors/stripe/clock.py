@@ -29,5 +29,5 @@ class SandboxClock:
         self._shift_s += seconds
 
     def moment(self) -> datetime:
-        """`now` as an aware datetime in UTC."""
+        """Return `now` as an aware datetime in UTC."""
         return datetime.fromtimestamp(self.now(), UTC)

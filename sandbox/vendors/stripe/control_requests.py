@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """The object in a request's body. Raises ValueError, which says what is wrong with it."""
+    """Return the object in a request's body. Raises ValueError, which says what is wrong with it."""
     try:
         body = json.loads(await request.body())
     except ValueError as error:

@@ -36,41 +36,41 @@ _AMOUNT_MIN = {
 
 
 def minor_units(amount: Decimal, currency: str) -> Decimal:
-    """An amount in major units ("4.90") in minor ones (490), exactly."""
+    """Return an amount in major units ("4.90") in minor ones (490), exactly."""
     return amount.scaleb(digits(currency))
 
 
 def major_text(unit_amount_decimal: str, currency: str) -> str:
-    """A unit amount in minor units ("490") as a person reads it ("4.90 EUR")."""
+    """Return a unit amount in minor units ("490") as a person reads it ("4.90 EUR")."""
     places = digits(currency)
     major = Decimal(unit_amount_decimal).scaleb(-places)
     return f"{major:f} {currency.upper()}" if places else f"{major.normalize():f} {currency.upper()}"
 
 
 def digits(currency: str) -> int:
-    """How many decimals Stripe counts: 100 units of ISK and UGX are one krona and one shilling."""
+    """Return how many decimals Stripe counts: 100 units of ISK and UGX are one krona and one shilling."""
     lower = currency.lower()
     return 0 if lower in _ZERO_DECIMAL else 3 if lower in _THREE_DECIMAL else 2
 
 
 def step(currency: str) -> int:
-    """What every amount that is charged in a currency is a multiple of."""
+    """Return what every amount that is charged in a currency is a multiple of."""
     lower = currency.lower()
     return 100 if lower in _HUNDREDTHS_ZERO else 10 if lower in _THREE_DECIMAL else 1
 
 
 def payout_step(currency: str) -> int:
-    """What every amount that is paid out in a currency is a multiple of."""
+    """Return what every amount that is paid out in a currency is a multiple of."""
     return 100 if currency.lower() in _PAID_OUT_WHOLE else step(currency)
 
 
 def amount_max(currency: str) -> int:
-    """The largest amount that can be charged."""
+    """Return the largest amount that can be charged."""
     return _AMOUNT_MAX.get(currency.lower(), _AMOUNT_MAX_DEFAULT)
 
 
 def amount_min(currency: str) -> int:
-    """The smallest amount that can be charged; 1 where Stripe's page names none."""
+    """Return the smallest amount that can be charged; 1 where Stripe's page names none."""
     return _AMOUNT_MIN.get(currency.lower(), 1)
 
 

@@ -16,7 +16,7 @@ _DAYS_SHORTEST = {"day": 1, "week": 7, "month": 28, "year": 365}
 
 
 def add_intervals(anchor: int, interval: str, count: int) -> int:
-    """The moment `count` intervals after the anchor (before it, when negative); Unix seconds."""
+    """Return the moment `count` intervals after the anchor (before it, when negative); Unix seconds."""
     if interval in _SECONDS:
         return anchor + _SECONDS[interval] * count
     start = datetime.fromtimestamp(anchor, UTC)
@@ -27,7 +27,9 @@ def add_intervals(anchor: int, interval: str, count: int) -> int:
 
 
 def boundary_after(anchor: int, interval: str, count: int, moment: int) -> int:
-    """The first period boundary later than `moment`; the anchor is a boundary, and periods extend both ways from it."""
+    """Return the first period boundary later than `moment`; the anchor is a boundary, and periods extend both ways
+    from it.
+    """
     # Months and years differ in length: begin at a boundary that is early for certain, then take single steps.
     days = _DAYS_LONGEST if moment >= anchor else _DAYS_SHORTEST
     step = (moment - anchor) // (days[interval] * 86_400 * count) - 1
@@ -37,7 +39,7 @@ def boundary_after(anchor: int, interval: str, count: int, moment: int) -> int:
 
 
 def boundary_before(anchor: int, interval: str, count: int, boundary: int) -> int:
-    """The period boundary that precedes `boundary`, which is one itself."""
+    """Return the period boundary that precedes `boundary`, which is one itself."""
     step = 0
     while add_intervals(anchor, interval, step * count) >= boundary:
         step -= 1

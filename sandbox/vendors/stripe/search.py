@@ -83,7 +83,10 @@ class _Clause:
 
 
 def parse_query(kind: str, query: str) -> Callable[[Mapping[str, Any]], bool]:
-    """What a query asks of a document. Raises StripeError (400, `query`) for one that Stripe could not read either."""
+    """Return what a query asks of a document.
+
+    Raises StripeError (400, `query`) for one that Stripe could not read either.
+    """
     clauses, words, position = [], set[str](), 0
     while True:
         match = _CLAUSE.match(query, position)

@@ -16,7 +16,7 @@ from sandbox.vendors.stripe.store import new_id
 
 
 def lookup_key(sku: str, currency: str, recurrence: str) -> str:
-    """How a seeded price is found: `MON-STD-EUR-month`."""
+    """Return how a seeded price is found: `MON-STD-EUR-month`."""
     return f"{sku}-{currency}-{recurrence}"
 
 

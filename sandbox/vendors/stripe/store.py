@@ -16,7 +16,7 @@ _ALPHABET = string.ascii_letters + string.digits
 
 
 def new_id(prefix: str, length: int = 24) -> str:
-    """A fresh id in Stripe's manner: `sub_1Qx…`."""
+    """Return a fresh id in Stripe's manner: `sub_1Qx…`."""
     return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(length))}"
 
 
@@ -33,12 +33,12 @@ class Store:
         self._sequence = itertools.count(1)
 
     def get(self, kind: str, object_id: str) -> Record | None:
-        """A copy of the record, or None."""
+        """Return a copy of the record, or None."""
         record = self._tables.get(kind, {}).get(object_id)
         return copy.deepcopy(record) if record is not None else None
 
     def scan(self, kind: str, **equal: Any) -> list[Mapping[str, Any]]:
-        """The records of a kind whose fields have these values, newest first, for reading only."""
+        """Return the records of a kind whose fields have these values, newest first, for reading only."""
         found = list(self._tables.get(kind, {}).values())
         for name, value in equal.items():
             found = [record for record in found if record.get(name) == value]
@@ -59,7 +59,7 @@ class Store:
         self._remember(kind, object_id, before)
 
     def counts(self) -> dict[str, int]:
-        """How many records there are of each kind."""
+        """Return how many records there are of each kind."""
         return {kind: len(table) for kind, table in sorted(self._tables.items()) if table}
 
     @contextmanager
@@ -94,7 +94,7 @@ class Store:
         del self._undo[changes_kept:]
 
     def changes(self) -> int:
-        """How many changes the open transaction has made so far."""
+        """Return how many changes the open transaction has made so far."""
         return len(self._undo or [])
 
     def _remember(self, kind: str, object_id: str, before: Record | None) -> None:

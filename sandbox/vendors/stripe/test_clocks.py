@@ -73,7 +73,7 @@ def delete(call: Call) -> Record:
 
 
 def _latest(account: Account, test_clock: Record) -> int:
-    """How far a clock may be advanced from where it stands."""
+    """Return how far a clock may be advanced from where it stands."""
     running = [
         interval_of(account, item)
         for subscription in account.store.scan("subscription", test_clock=test_clock["id"])

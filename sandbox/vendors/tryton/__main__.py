@@ -17,7 +17,7 @@ from sandbox.vendors.tryton.server import DATABASE, TrytonServer
 
 
 def main() -> int:
-    """Run the command line; 1 when something a person has to know went wrong."""
+    """Run the command line. Returns 1 after a failure that a person must know of."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.vendors.tryton", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="install Tryton and build its database, unless both are there already")
@@ -25,7 +25,7 @@ def main() -> int:
     serve.add_argument("--port", type=int, default=0, help="the port to listen on (default: a free one)")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # A shell that starts it in the background has Ctrl-C's signal ignored; whoever sends it means it.
+    # A shell ignores Ctrl-C's signal for background programs; anyone who sends it to this one means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if arguments.command == "build":

@@ -1,4 +1,4 @@
-"""Countries and states that addresses may name: Tryton itself brings none.
+"""Countries and states for addresses, which Tryton itself does not contain.
 
 Codes are ISO 3166-1 alpha-2 and ISO 3166-2. The sandbox's customers live in the European Union, its neighbours and the
 United States; any of them may place a first order.

@@ -1,4 +1,4 @@
-"""Who may do what in the sandbox's ERP: generated when its database is built, kept readable by their owner only."""
+"""The sandbox ERP's credentials: generated when its database is built, readable by their owner only."""
 
 import json
 import os
@@ -11,7 +11,7 @@ FILE_NAME = "tryton-credentials.json"
 
 @dataclass(frozen=True, slots=True)
 class TenantAccess:
-    """What the gateway needs for one tenant: its REST key, and its companies' ids by legal entity code."""
+    """The gateway's access for one tenant: its REST key, and its companies' ids by legal entity code."""
 
     rest_key: str
     companies: dict[str, int]
@@ -26,7 +26,7 @@ class TrytonCredentials:
     tenants: dict[str, TenantAccess]
 
     def write(self, path: Path) -> None:
-        """Write them to a file of mode 0600."""
+        """Write the credentials to a file of mode 0600."""
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -34,7 +34,7 @@ class TrytonCredentials:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read them back. Raises `OSError` when there are none."""
+        """Read the credentials. Raises `OSError` if there are none."""
         found = json.loads(path.read_text())
         tenants = {name: TenantAccess(**access) for name, access in found["tenants"].items()}
         return cls(found["admin_login"], found["admin_password"], tenants)

@@ -1,4 +1,4 @@
-"""The sandbox's shared data, as far as the ERP holds it: read from `sandbox/data/*.toml`."""
+"""The part of the sandbox's shared data that the ERP holds, read from `sandbox/data/*.toml`."""
 
 import tomllib
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Tax:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What is sold. Prices are by ISO 4217 code."""
+    """A product. Prices are by ISO 4217 code."""
 
     sku: str
     name: str
@@ -53,7 +53,7 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """An account that the ERP knows already, with its credit limit in the legal entity's currency."""
+    """An account that is already in the ERP, with its credit limit in the legal entity's currency."""
 
     party_code: str
     salesforce_id: str
@@ -70,7 +70,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class SeedData:
-    """Everything the ERP is given before its first order."""
+    """Everything in the ERP before its first order."""
 
     tenant: str
     legal_entities: tuple[LegalEntity, ...]
@@ -83,7 +83,7 @@ class SeedData:
 
 
 def load_seed_data(folder: Path = DATA_FOLDER) -> SeedData:
-    """Read a tenant's data files. The table of taxes is one for all tenants."""
+    """Read a tenant's data files. All tenants share one table of taxes."""
     company, taxes = _read(folder / "company.toml"), _read(DATA_FOLDER / "taxes.toml")
     products, customers = _read(folder / "products.toml"), _read(folder / "customers.toml")
     [payment_term] = company["payment_term"]
@@ -100,7 +100,7 @@ def load_seed_data(folder: Path = DATA_FOLDER) -> SeedData:
 
 
 def salesforce_id_18(id_15: str) -> str:
-    """The case-safe form of a 15-character Salesforce id: a letter per five characters tells which are capitals."""
+    """Return the case-safe form of a 15-character Salesforce id: one letter per five characters encodes their case."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
     suffix = ""
     for start in (0, 5, 10):

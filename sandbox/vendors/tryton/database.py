@@ -1,8 +1,8 @@
-"""The ERP's database is built once, kept in the user's cache as a stopped cluster, and copied for every run.
+"""Builds the ERP's database once, keeps it in the user's cache as a stopped cluster, and copies it for every run.
 
-Two layers, because activating Tryton's modules takes most of a minute and entering the data takes seconds: a cluster
-with the modules, which changes with the locked packages, and on top of it the golden one, which also changes with the
-recipe and the sandbox's data.
+There are two layers, because activating Tryton's modules takes most of a minute and entering the data takes seconds: a
+cluster with the modules, which changes with the locked packages, and on top of it the golden one, which also changes
+with the recipe and the sandbox's data.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from sandbox.vendors.tryton.recipe import ADMIN_LOGIN, MODULES, seed
 from sandbox.vendors.tryton.server import DATABASE, TrytonServer, tryton_variables, write_configuration
 
 TEMPLATE = "tryton_template"
-"""The database in the golden cluster that runs copy. Nothing connects to it."""
+"""The database in the golden cluster that every run copies. Nothing connects to it."""
 
 _CLUSTER, _PASSWORD = "cluster", "admin-password"
 _RECIPE = ("recipe.py", "database.py", "data.py", "countries.py", "seed/*.py")
@@ -41,7 +41,7 @@ _OUTPUT_LINES_SHOWN = 15
 def start_postgres_with_erp(
     data_dir: Path, progress: Progress, *, port: int = 0, durable: bool = True, database: str = DATABASE
 ) -> tuple[PostgresEngine | ExternalPostgres, TrytonCredentials]:
-    """Start PostgreSQL with the ERP's database in it, ready for a `TrytonServer`, and say what is valid there.
+    """Start PostgreSQL with the ERP's database in it, ready for a `TrytonServer`. Returns the credentials too.
 
     A cluster that is already in `data_dir` is used as it is; otherwise it begins as a copy of the golden one. On a
     server named in `QUOTEWAY_SANDBOX_POSTGRES_URL`, the database is created, and its caller's to drop: name it with
@@ -66,9 +66,9 @@ def start_postgres_with_erp(
 
 
 def golden_cluster(progress: Progress) -> Path:
-    """A stopped cluster to start engines from, built first when it is not there yet.
+    """Return a stopped cluster to start engines from; built first if it is missing.
 
-    In it are the template database and, in the file named `tryton-credentials.json`, what is valid there.
+    It contains the template database and, in the file `tryton-credentials.json`, the credentials.
 
     Raises:
         ProcessError: it could not be built.
@@ -86,7 +86,7 @@ def golden_cluster(progress: Progress) -> Path:
 
 
 def template_on_external(postgres: ExternalPostgres, progress: Progress) -> tuple[str, TrytonCredentials]:
-    """The template's name on a server that somebody else runs, built there first, and the credentials for it.
+    """Return the template's name on an external server and its credentials; built there first if missing.
 
     Raises:
         ProcessError: it could not be built, or is there but was built by somebody else, whose credentials we lack.
@@ -113,14 +113,14 @@ def template_on_external(postgres: ExternalPostgres, progress: Progress) -> tupl
 
 
 def external_credentials_file(postgres: ExternalPostgres, template: str) -> Path:
-    """Where this user keeps what is valid in a template on a server that somebody else runs."""
+    """Return the file of this user's credentials for a template on an external server."""
     parts = urlsplit(postgres.url(template))
     where = hashlib.sha256(f"{parts.hostname}:{parts.port}/{template}".encode()).hexdigest()[:16]
     return tryton_cache() / f"external-{where}.json"
 
 
 def recipe_digest() -> str:
-    """Changes with the locked packages, the recipe, the data, and the year: fiscal years are counted from it."""
+    """Return a digest of the locked packages, the recipe, the data, and the year, which fiscal years start from."""
     here = Path(__file__).resolve().parent
     files = [path for pattern in _RECIPE for path in sorted(here.glob(pattern))]
     files += [DATA_FOLDER / name for name in _DATA] + [SECOND_TENANT_FOLDER / name for name in _DATA_OF_THE_SECOND]
@@ -132,7 +132,7 @@ def _digest(*parts: bytes) -> str:
 
 
 def _cluster_with_modules(python: Path, progress: Progress) -> Path:
-    """The lower layer. Call it with the lock held."""
+    """Return the lower layer. Call it with the lock held."""
     folder = tryton_cache() / f"modules-{_digest(lock_digest().encode(), ' '.join(MODULES).encode())}"
     if not folder.exists():
         with build_folder(folder) as unfinished, _work_folder() as work:
@@ -188,7 +188,7 @@ def _seed(postgres: Postgres, database: str, admin_password: str, work: Path) ->
 
 @contextmanager
 def _cluster(work: Path, golden: Path | None) -> Iterator[PostgresEngine]:
-    """An embedded server for building: what it writes is only kept when everything went well, so nothing is synced."""
+    """Start an embedded server for building. Nothing is synced, since results of a failed build are discarded."""
     with PostgresEngine(work / _CLUSTER, durable=False, golden=golden) as engine:
         yield engine
 
@@ -207,11 +207,11 @@ def _write_private(path: Path, text: str) -> None:
 @contextmanager
 def _work_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="quoteway-tryton-"))
-    remove_when_done(folder)  # even when this process is killed
+    remove_when_done(folder)  # even if this process is killed
     try:
         yield folder
     finally:
-        PostgresEngine(folder / _CLUSTER).destroy()  # root's clusters lie elsewhere
+        PostgresEngine(folder / _CLUSTER).destroy()  # root's clusters are elsewhere
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -19,23 +19,23 @@ _OUTPUT_LINES_SHOWN = 15
 
 
 def tryton_cache() -> Path:
-    """Where the built environments and databases are kept."""
+    """Return the folder of the built environments and databases."""
     folder = cache_dir() / "tryton"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 def lock_digest() -> str:
-    """Changes with the locked packages, the version of Python and the platform."""
+    """Return a digest of the locked packages, the version of Python and the platform."""
     facts = f"{platform.python_version()} {platform.system()} {platform.machine()}".encode()
     return hashlib.sha256(LOCK_FILE.read_bytes() + facts).hexdigest()[:16]
 
 
 def tryton_python(progress: Progress) -> Path:
-    """The Python of Tryton's environment, which is built first when it is not there yet.
+    """Return the Python of Tryton's environment; built first if it is missing.
 
     Programs are started from it as modules (`-m`): the environment is renamed when it is complete, and scripts would
-    still name the folder it was built in.
+    still contain the old folder.
 
     Raises:
         ProcessError: the packages could not be installed.
@@ -56,7 +56,7 @@ def tryton_python(progress: Progress) -> Path:
 def _install(folder: Path) -> None:
     venv.create(folder, with_pip=True, symlinks=True)
     command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # Wheels only, each with the hash of the lock: nothing of what is downloaded runs while it is installed.
+    # Only wheels with hashes from the lock: no downloaded code runs during the installation.
     command += ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--requirement", str(LOCK_FILE)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:

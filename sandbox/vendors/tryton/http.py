@@ -21,7 +21,7 @@ class Answer:
 
     @property
     def value(self) -> Any:
-        """The body's value; None unless it is JSON: some of Tryton's errors are HTML pages."""
+        """The body's JSON value; None if it is not JSON: some of Tryton's errors are HTML pages."""
         return decode(self.body) if self.content_type.startswith("application/json") else None
 
     @property
@@ -33,7 +33,7 @@ class Answer:
 def send(
     method: str, url: str, headers: Mapping[str, str], body: object = None, *, timeout_s: float = TIMEOUT_S
 ) -> Answer:
-    """Send a request, with a JSON body when there is one. Raises `OSError` or `HTTPException` when nothing answers."""
+    """Send a request, with a JSON body if there is one. Raises `OSError` or `HTTPException` if nothing answers."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
     try:

@@ -1,4 +1,4 @@
-"""Tryton's JSON: decimals, dates and the like travel as objects that name their class."""
+"""Tryton's JSON, in which decimals, dates and the like are objects that name their class."""
 
 import json
 from datetime import date, datetime, timedelta
@@ -7,12 +7,12 @@ from typing import Any
 
 
 def encode(value: object) -> bytes:
-    """JSON as Tryton reads it."""
+    """Encode a value as Tryton's JSON."""
     return json.dumps(value, default=_as_object).encode()
 
 
 def decode(text: bytes | str) -> Any:
-    """Python values from Tryton's JSON. Raises `ValueError` when it is no JSON."""
+    """Decode Tryton's JSON. Raises `ValueError` for anything else."""
     return json.loads(text, object_hook=_from_object)
 
 

@@ -1,4 +1,4 @@
-"""How the ERP's database is made: which modules, and what is entered into them, in order and over HTTP only."""
+"""The recipe of the ERP's database: its modules, and the data entered in order, over HTTP only."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -30,20 +30,21 @@ from sandbox.vendors.tryton.seed.parties import seed_customer
 ADMIN_LOGIN = "admin"
 
 MODULES = ("sale_credit_limit", "account_tax_rule_country")
-"""What is activated by name; what these depend on (sale, account_invoice, stock, party, …) comes with them."""
+"""The modules to activate; their dependencies (sale, account_invoice, stock, party, …) come with them."""
 
 GRACE = timedelta(minutes=10)
-"""A confirmed sale can be withdrawn for so long. An order's later steps (billing, the status in Salesforce) end well
-within it, so a failure there finds a sale that has made no invoice and no shipment yet."""
+"""How long a confirmed sale can be withdrawn. An order's later steps (billing, the status in Salesforce) end well
+within it, so if one fails, the sale has no invoice and no shipment yet.
+"""
 
 
 def seed(
     url: str, database: str, admin_password: str, data: SeedData, others: tuple[SeedData, ...] = ()
 ) -> TrytonCredentials:
-    """Enter everything the ERP has to know before its first order into a database with the modules activated.
+    """Enter everything that the ERP needs before its first order into a database with the modules activated.
 
-    `others` are further tenants, each with companies and a user of its own. What a database has but once (currencies,
-    products, terms of payment) is `data`'s; the others sell of those products what they have a price for.
+    `others` are further tenants, each with companies and a user of its own. What a database has only once (currencies,
+    products, payment terms) comes from `data`; the others sell those products that they have a price for.
     """
     session = TrytonSession(url, database, ADMIN_LOGIN, admin_password)
     this_year = datetime.now(UTC).year
@@ -80,5 +81,5 @@ def _seed_legal_entity(
     taxes = [data.taxes[code] for code in entity.tax_codes]
     tax_ids = seed_taxes(session, company, taxes, accounts[TAX_DUE])
     seed_tax_rule(session, company, taxes, tax_ids, geography)
-    # Products carry the first tax; the rule above replaces it for buyers elsewhere.
+    # Products have the first tax; the rule above replaces it for buyers elsewhere.
     return CompanyBooks(company, entity.currency, accounts, tax_ids[taxes[0].code])

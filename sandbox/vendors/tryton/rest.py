@@ -1,6 +1,6 @@
-"""Tryton's REST interface as a client with a key sees it: the tests' view from outside, and what a person may try.
+"""A client of Tryton's REST interface with a key, for the tests' outside view and for people.
 
-The gateway has an adapter of its own; this client exists so that a test never checks the gateway with the gateway.
+The gateway has an adapter of its own; with this client no test checks the gateway with the gateway.
 """
 
 import json
@@ -13,7 +13,7 @@ from sandbox.vendors.tryton.http import Answer, send
 
 
 class RestError(RuntimeError):
-    """A call was refused; `answer` is what came back."""
+    """A call was refused; `answer` is Tryton's answer."""
 
     def __init__(self, call: str, answer: Answer) -> None:
         super().__init__(f"{call}: HTTP {answer.status} {answer.text}")
@@ -37,23 +37,23 @@ class RestClient:
             self._headers["X-Tryton-Context"] = _base64_json({"company": company})
 
     def send(self, method: str, path: str, query: Sequence[tuple[str, str]] = (), body: object = None) -> Answer:
-        """Send one request below `/rest/model/` and return whatever comes back, errors too."""
+        """Send one request below `/rest/model/` and return its answer, errors included."""
         url = f"{self._models}/{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         return send(method, url, self._headers, body)
 
     def search(self, model: str, domain: Sequence[object], fields: Sequence[str], limit: int = 100) -> list[Any]:
-        """Fields of the records that match a domain. Dotted paths reach into related records."""
+        """Return fields of the records that match a domain. Dotted paths reach into related records."""
         query = [("d", _base64_json(domain)), ("s", str(limit)), *(("f", field) for field in fields)]
         found: list[Any] = self._value("GET", model, query)
         return found
 
     def read(self, model: str, record: int, fields: Sequence[str]) -> dict[str, Any]:
-        """Fields of one record."""
+        """Return fields of one record."""
         found: dict[str, Any] = self._value("GET", f"{model}/{record}", [("f", field) for field in fields])
         return found
 
     def create(self, model: str, values: dict[str, Any], fields: Sequence[str] = ("id",)) -> dict[str, Any]:
-        """Create a record and return the fields asked for."""
+        """Create a record and return the requested fields."""
         created: dict[str, Any] = self._value("POST", model, [("f", field) for field in fields], values)
         return created
 

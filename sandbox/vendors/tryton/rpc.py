@@ -1,6 +1,6 @@
-"""Tryton's JSON-RPC, as its own clients speak it: sessions, models, buttons and wizards.
+"""A client of Tryton's JSON-RPC, as Tryton's own clients use it: sessions, models, buttons and wizards.
 
-Only the seeding uses it. What the gateway may do goes over REST with a key (`sandbox.vendors.tryton.rest`).
+Only the seeding uses it. The gateway uses REST with a key (`sandbox.vendors.tryton.rest`).
 """
 
 import base64
@@ -15,7 +15,7 @@ Values = dict[str, Any]
 
 
 class TrytonError(RuntimeError):
-    """Tryton refused a call. Over JSON-RPC it says so with HTTP 200, so every answer has to be looked into."""
+    """Tryton refused a call. Over JSON-RPC the status is 200 all the same, so every answer has to be checked."""
 
 
 class TrytonSession:
@@ -39,7 +39,7 @@ class TrytonSession:
         credentials = f"{login}:{user_id}:{token}".encode()
         self._authorization = f"Session {base64.b64encode(credentials).decode()}"
         self.company: int | None = None
-        """The company whose context the following calls run in: accounts, prices and limits differ by company."""
+        """The company in whose context the following calls run: accounts, prices and limits differ by company."""
 
     def call(self, method: str, *params: object) -> Any:
         """Call a remote method and return its result. Raises `TrytonError` with what Tryton said."""
@@ -67,19 +67,19 @@ class TrytonSession:
         return self.create(model, record)[0]
 
     def search(self, model: str, domain: Sequence[object], limit: int | None = None) -> list[int]:
-        """The ids of the records that match a domain, in the model's own order."""
+        """Return the ids of the records that match a domain, in the model's own order."""
         found: list[int] = self.call(f"model.{model}.search", domain, 0, limit, None, self._context)
         return found
 
     def find(self, model: str, *domain: object) -> int:
-        """The id of the one record that matches. Raises `TrytonError` when it is not exactly one."""
+        """Return the id of the one record that matches. Raises `TrytonError` unless there is exactly one."""
         found = self.search(model, domain, limit=2)
         if len(found) != 1:
             raise TrytonError(f"{'no' if not found else 'more than one'} {model} matches {domain}")
         return found[0]
 
     def read(self, model: str, ids: Sequence[int], fields: Sequence[str]) -> list[Values]:
-        """Fields of records."""
+        """Return fields of records."""
         found: list[Values] = self.call(f"model.{model}.read", ids, fields, self._context)
         return found
 
@@ -92,12 +92,12 @@ class TrytonSession:
         return self.call(f"model.{model}.{button}", ids, self._context)
 
     def by_xml_id(self, module: str, xml_id: str) -> int:
-        """The id of a record that a module brought with it."""
+        """Return the id of a record that a module contains."""
         found: int = self.call("model.ir.model.data.get_id", module, xml_id, self._context)
         return found
 
     def run_wizard(self, name: str, steps: Sequence[tuple[str, dict[str, Values]]]) -> None:
-        """Go through a wizard: each step is a state and the form values entered before it."""
+        """Run a wizard: each step is a state and the form values entered before it."""
         session_id, _start, end = self.call(f"wizard.{name}.create", self._context)
         for state, forms in steps:
             self.call(f"wizard.{name}.execute", session_id, forms, state, self._context)
@@ -106,7 +106,7 @@ class TrytonSession:
 
 
 def request_application_key(url: str, database: str, login: str) -> str:
-    """Ask for a REST key for a user, who must be let in by an administrator before the key opens anything."""
+    """Request a REST key for a user; an administrator must accept the key before it works."""
     body = {"user": login, "application": "rest"}
     answer = send("POST", f"{url}/{database}/r/user/application/", {}, body)
     if answer.status != HTTPStatus.OK:

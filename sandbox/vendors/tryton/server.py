@@ -35,7 +35,7 @@ class TrytonServer:
         database: a copy of the built template.
         run_dir: where the configuration (the database's password in it, so mode 0600) and the logs go.
         port: the port to listen on; 0 takes a free one at the first start and keeps it across restarts.
-        credentials: what is valid in the database; written beside the configuration for whoever needs them.
+        credentials: what is valid in the database; written beside the configuration for other programs.
         progress: told when Tryton has to be installed first.
     """
 
@@ -67,13 +67,13 @@ class TrytonServer:
 
     @property
     def credentials(self) -> TrytonCredentials:
-        """What is valid in the database. Raises `ProcessError` when the server was not told."""
+        """The database's credentials. Raises `ProcessError` if the server was started without."""
         if self._credentials is None:
             raise ProcessError("This Tryton was started without the credentials of its database.")
         return self._credentials
 
     def client(self, tenant: str, legal_entity: str | None) -> RestClient:
-        """REST as the tenant's integration user, in the company of a legal entity (None: in none)."""
+        """Return a REST client as the tenant's integration user, in the company of a legal entity (None: in none)."""
         access = self.credentials.tenants[tenant]
         company = None if legal_entity is None else access.companies[legal_entity]
         return RestClient(self.url, self.database, access.rest_key, company)
@@ -87,16 +87,16 @@ class TrytonServer:
 
     @property
     def worker_pid(self) -> int | None:
-        """The worker's process id; None at moments when it is not there."""
+        """The worker's process id; None while there is none."""
         return None if self._worker is None else self._worker.pid
 
     @property
     def is_running(self) -> bool:
-        """Whether the web application is there."""
+        """Whether the web application is running."""
         return self._web is not None and self._web.is_running
 
     def log_tail(self) -> str:
-        """The last lines of the web application's log."""
+        """Return the last lines of the web application's log."""
         return "" if self._web is None else self._web.log_tail()
 
     def start(self) -> Self:
@@ -123,13 +123,13 @@ class TrytonServer:
         return self
 
     def stop(self) -> None:
-        """End both. A request under way is rolled back by the database."""
+        """Stop both. The database rolls a request under way back."""
         for process in (self._web, self._worker):
             if process is not None:
                 process.stop()
 
     def kill(self) -> None:
-        """End both with SIGKILL, as a crash would."""
+        """Kill both with SIGKILL, as a crash would."""
         for process in (self._web, self._worker):
             if process is not None:
                 process.kill()
@@ -168,14 +168,14 @@ class TrytonServer:
 
 
 def write_configuration(path: Path, postgres: Postgres) -> None:
-    """Tryton's configuration file, readable by its owner only."""
+    """Write Tryton's configuration file, readable by its owner only."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(
         "[database]\n"
         f"uri = {postgres.url('')}\n"
         "list = False\n"
-        # Confirming a sale locks tables without waiting for them, and gives up after so many attempts.
+        # Confirming a sale locks tables without waiting, and gives up after so many attempts.
         "retry = 20\n"
         "[queue]\n"
         "worker = True\n"
@@ -185,7 +185,7 @@ def write_configuration(path: Path, postgres: Postgres) -> None:
 
 
 def tryton_variables(configuration: Path) -> dict[str, str]:
-    """The whole environment of a Tryton process: nothing of the caller's own settings leaks into it."""
+    """Return the whole environment of a Tryton process, without any of the caller's settings."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(configuration.parent),

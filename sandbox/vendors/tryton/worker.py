@@ -1,7 +1,7 @@
-"""Tryton's queue worker, kept at work.
+"""Keeps Tryton's queue worker running.
 
-It does what Tryton queues: sales whose time to be withdrawn is over, sales whose invoices changed. When its database
-restarts, it sometimes ends and sometimes stays without ever working again; a new one is needed either way.
+The worker does what Tryton queues: sales whose withdrawal period is over, sales whose invoices changed. When its
+database restarts, it sometimes exits and sometimes hangs; either way it must be replaced.
 """
 
 import contextlib
@@ -44,11 +44,11 @@ class TrytonWorker:
 
     @property
     def pid(self) -> int | None:
-        """The process id; None at moments when it is not there."""
+        """The process id; None while there is none."""
         return self._process.pid if self._process.is_running else None
 
     def keep(self) -> None:
-        """From now on, replace the worker when it has ended or lost its database.
+        """Replace the worker from now on whenever it has ended or lost its database.
 
         Raises:
             ProcessError: it has ended already, so a new one would do no better.
@@ -58,12 +58,12 @@ class TrytonWorker:
         self._keeper.start()
 
     def stop(self) -> None:
-        """End it in order."""
+        """Stop it in order."""
         self._release()
         self._process.stop()
 
     def kill(self) -> None:
-        """End it with SIGKILL."""
+        """Kill it with SIGKILL."""
         self._release()
         self._process.kill()
 
@@ -102,7 +102,7 @@ class TrytonWorker:
             [self._python, "-I", "-m", "trytond.cli.worker", "-n", "1", "-d", self._database, "-v"],
             env=self._variables,
             log_path=self._log_path,
-            ready=lambda: True,  # it serves nobody; whether it stays is looked at when the application answers
+            ready=lambda: True,  # it has no ready line; whether it runs is checked when the application answers
             grace_s=_GRACE_S,
         )
 

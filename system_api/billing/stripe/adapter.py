@@ -1,12 +1,12 @@
-"""Stripe Billing.
+"""The adapter of Stripe Billing.
 
-How records are found again. Stripe's lists filter by customer and by time, not by metadata; its search reads
-metadata, but trails the writes: by seconds as a rule, by up to an hour during an outage ("Search: data freshness"). A
-look-up that misses a record just made would make a second one, or leave one behind. So:
+Looking records up is the difficult part. Stripe's lists filter by customer and by time, not by metadata; its search
+reads metadata, but lags behind writes: by seconds as a rule, by up to an hour during an outage ("Search: data
+freshness"). A look-up that misses a new record would lead to a second one, or leave one behind. So:
 
-* a subscription whose customer is known is found in that customer's list, which is never behind;
-* a customer, and a subscription of which only the external id is known, is searched for, and where the search has
-  nothing, looked for in the list of everything made lately (the connection's `search_lag_s`).
+* a subscription whose customer is known is looked up in that customer's list, which does not lag;
+* a customer, or a subscription known by its external id only, is searched for; if the search finds
+  nothing, it is looked up in the list of everything created lately (the connection's `search_lag_s`).
 """
 
 import time
@@ -73,26 +73,26 @@ class Stripe:
         await self._api.close()
 
     async def ready(self) -> str | None:
-        """None if Stripe answers with our key."""
+        """Return None if Stripe answers with our key."""
         await self._api.get("/v1/tax_rates", Page[TaxRateRecord], {"limit": 1})
         return None
 
     async def check(self) -> list[Finding]:
-        """What the account lacks for Quoteway."""
+        """Return what the account lacks for Quoteway."""
         return await check_account(self._connection, self._api)
 
     async def ensure_customer(self, draft: CustomerDraft) -> BillingCustomer:
-        """The account's customer in the draft's currency, kept as the CRM states it; created where there is none."""
+        """Return the account's customer in the draft's currency, as the CRM states it; create it if there is none."""
         return await self._customers.ensure(draft)
 
     async def find_customer(
         self, account_id: str, currency: str, *, home_currency: str | None = None, known: str | None = None
     ) -> BillingCustomer | None:
-        """The account's customer in that currency, or None."""
+        """Return the account's customer in that currency, or None."""
         return await self._customers.find(account_id, currency, home_currency=home_currency, known=known)
 
     async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
-        """The customer of that id; None where there is none, or it was deleted."""
+        """Return the customer of that id; None where there is none, or it was deleted."""
         return await self._customers.entry(vendor_id)
 
     async def check_order(self, check: OrderCheck) -> OrderFindings:
@@ -102,13 +102,13 @@ class Stripe:
     async def list_prices(
         self, wanted: Mapping[str, Collection[Recurrence]], currency: str
     ) -> dict[tuple[str, Recurrence], Money]:
-        """The recurring list prices, by the month and by the year."""
+        """Return the recurring list prices, by the month and by the year."""
         found = await self._catalogue.prices_lately(wanted, currency)
         with understanding(VENDOR, writes=False):
             return {sold: price.amount for sold, price in found.items()}
 
     async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Subscription:
-        """Start the subscription, or have it begin on its date, with an item a line that comes to what was accepted."""
+        """Start the subscription, now or on its date, with an item per line that adds up to the accepted amount."""
         if draft.recurrence is Recurrence.none:
             raise Rejected("What is charged once is no subscription.", reason_code="not_recurring", vendor=VENDOR)
         found = _the_one(await self._of_customer(draft.customer_vendor_id, external_id))
@@ -124,7 +124,7 @@ class Stripe:
             return await self._with_tax(compared(found, draft), found)
 
     async def find_subscription(self, external_id: str) -> Subscription:
-        """The subscription under that external id, as it is now."""
+        """Return the subscription under that external id, as it is now."""
         found = _the_one(await self._find_all(external_id))
         if found is None:
             return Subscription(external_id=external_id, status=SubscriptionStatus.absent)
@@ -133,9 +133,9 @@ class Stripe:
         return await self._with_tax(subscription, found)
 
     async def cancel_subscription(self, external_id: str, *, keep: str | None = None) -> SubscriptionCancellation:
-        """Take the start back: first everything that was invoiced, then the subscription itself.
+        """Undo the start: first everything that was invoiced, then the subscription itself.
 
-        In this order, being cancelled means that all of it is done: what breaks off in between, the next call does.
+        In this order, a cancelled subscription is completely undone; if this breaks off, the next call does the rest.
         """
         found = await self._find_all(external_id)
         kept = next((record for record in found if record.id == keep), None)
@@ -157,9 +157,9 @@ class Stripe:
         return SubscriptionCancellation(**msgspec.structs.asdict(left), cancelled_vendor_ids=gone)
 
     async def list_subscriptions(self, account_id: str) -> list[Subscription]:
-        """The account's subscriptions that are not cancelled, newest first, also those that others started.
+        """Return the account's subscriptions that are not cancelled, newest first, also those that others started.
 
-        What others have started is shown as far as it is understood, and never keeps the rest from being shown.
+        Subscriptions of others are shown as far as they can be read, and never keep the rest from being shown.
         """
         found: list[Subscription] = []
         for customer in reversed(await self._customers.of_account(account_id)):
@@ -171,7 +171,7 @@ class Stripe:
         return found
 
     async def _shown(self, content: bytes) -> Subscription | None:
-        """A subscription of a list; None for one that has ended."""
+        """Return a subscription of a list; None for one that has ended."""
         try:
             record = msgspec.json.decode(content, type=SubscriptionRecord)
             return None if record.ended else as_canonical(subscription_of(await self._whole(record)))
@@ -180,14 +180,16 @@ class Stripe:
                 return bare_subscription_of(content)
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
-        """The account's invoices, newest first; of an account with several customers, those of the newest one first."""
+        """Return the account's invoices, newest first; several customers' one after the other, the newest customer
+        first.
+        """
         customers = [record.id for record in reversed(await self._customers.of_account(account_id))]
         return await self._invoices.pages(customers, open_only=open_only, limit=limit, cursor=cursor)
 
     # -- finding ------------------------------------------------------------------------------------------------------
 
     async def read_webhook(self, payload: bytes, signature: str) -> WebhookNotice:
-        """What a webhook is about. Raises Rejected where Stripe did not sign it, or no secret is connected."""
+        """Return what a webhook is about. Raises Rejected where Stripe did not sign it, or no secret is connected."""
         if self._webhook_secret is None:
             raise Rejected(
                 "This connection takes no webhooks: no secret of theirs is set.",
@@ -198,7 +200,7 @@ class Stripe:
         return read_event(payload)
 
     async def _find_all(self, external_id: str) -> list[SubscriptionRecord]:
-        """Every subscription under that external id, oldest first."""
+        """Return every subscription under that external id, oldest first."""
         query = {"query": f'metadata["{EXTERNAL_ID}"]:"{quoted(external_id)}"', "limit": 100}
         page = await self._api.get("/v1/subscriptions/search", Page[msgspec.Raw], query)
         found = [one for each in page.data if (one := _if_under(external_id, each)) is not None]
@@ -206,7 +208,7 @@ class Stripe:
             lately = {**made_lately(self._api), "status": "all"}
             recent = self._api.list_all("/v1/subscriptions", Page[msgspec.Raw], lately)
             found = [one async for each in recent if (one := _if_under(external_id, each)) is not None]
-        # What was found only tells whose it is: how it stands now, and whether it is alone, the customer's list knows.
+        # The search only tells whose it is: its current state, and whether it is alone, is in the customer's list.
         return await self._of_customer(found[0].customer, external_id) if found else []
 
     async def _of_customer(self, customer: str, external_id: str) -> list[SubscriptionRecord]:
@@ -219,7 +221,7 @@ class Stripe:
         return await self._whole(await self._api.get(f"/v1/subscriptions/{subscription}", SubscriptionRecord))
 
     async def _whole(self, record: SubscriptionRecord) -> SubscriptionRecord:
-        """The record with all of its items: Stripe shows only the first ones inside a subscription."""
+        """Return the record with all of its items: Stripe includes only the first ones in a subscription."""
         if not record.items.has_more:
             return record
         items = self._api.list_all("/v1/subscription_items", Page[ItemRecord], {"subscription": record.id})
@@ -231,17 +233,17 @@ class Stripe:
                 f"/v1/subscriptions/{subscription}", SubscriptionRecord, {"invoice_now": False, "prorate": False}
             )
         except Rejected as error:
-            if error.reason_code != "resource_missing":  # which a subscription is once somebody else has cancelled it
+            if error.reason_code != "resource_missing":  # as it is once somebody else has cancelled it
                 raise
 
-    # -- making -------------------------------------------------------------------------------------------------------
+    # -- creating -----------------------------------------------------------------------------------------------------
 
     async def _start(self, external_id: str, draft: SubscriptionDraft) -> SubscriptionRecord:
-        """Start what was not found. Its key speaks of what is ordered, and of nothing that may be exchanged in Stripe.
+        """Start the subscription. The idempotency key depends on the order only, not on what may be replaced in Stripe.
 
-        A repeat can meet another price or another tax rate than the request whose answer was lost. Under a key of its
-        own it would start a second subscription beside one that is still on its way; under this one Stripe refuses
-        whichever of the two comes later.
+        A retry may find another price or tax rate than the request whose answer was lost. With a key of its own it
+        would start a second subscription beside one that is still under way; with this key Stripe refuses whichever
+        comes later.
         """
         params = await self._subscription_params(external_id, draft)
         key = idempotency_key("create-subscription", external_id, msgspec.to_builtins(draft))
@@ -257,7 +259,7 @@ class Stripe:
     async def _started_otherwise(
         self, external_id: str, draft: SubscriptionDraft, error: Rejected
     ) -> SubscriptionRecord:
-        """What an earlier request of the same order, with another price or tax rate, has started."""
+        """Return what an earlier request of the same order has started with another price or tax rate."""
         found = _the_one(await self._of_customer(draft.customer_vendor_id, external_id))
         if found is not None and not found.ended:
             return found
@@ -274,12 +276,12 @@ class Stripe:
         return subscription_params(external_id, draft, prices, tax_rate, self._api.now_s())
 
     async def _with_tax(self, found: Subscription, record: SubscriptionRecord) -> Subscription:
-        """The subscription with the tax of its latest invoice, where that is for a whole period and nothing else."""
+        """Return the subscription with the tax of its latest invoice, if that is for exactly one whole period."""
         if record.latest_invoice is None or found.period_amount is None:
             return found
         try:
             invoice = await self._api.get(f"/v1/invoices/{record.latest_invoice}", ChargedInvoiceRecord)
-        except Rejected:  # gone since: the subscription is there all the same
+        except Rejected:  # deleted since; the subscription still exists
             return found
         with understanding(VENDOR, writes=False):
             if invoice.total_excluding_tax is None or invoice.total_taxes is None:
@@ -296,7 +298,10 @@ class _Marked(msgspec.Struct, frozen=True):
 
 
 def _if_under(external_id: str, content: msgspec.Raw) -> SubscriptionRecord | None:
-    """The subscription, if it is ours under that id. Others in the same list need not be of a kind that we know."""
+    """Return the subscription if it is ours, under that id.
+
+    Others in the list may be of a kind that we cannot read.
+    """
     marked = decode_reply(bytes(content), _Marked, vendor=VENDOR, writes=False)
     if marked.metadata.get(EXTERNAL_ID) != external_id:
         return None
@@ -304,5 +309,5 @@ def _if_under(external_id: str, content: msgspec.Raw) -> SubscriptionRecord | No
 
 
 def _the_one(records: list[SubscriptionRecord]) -> SubscriptionRecord | None:
-    """The oldest that has not ended; else the oldest."""
+    """Return the oldest that has not ended; else the oldest."""
     return next((record for record in records if not record.ended), records[0] if records else None)

@@ -1,4 +1,4 @@
-"""Stripe's API: requests, idempotency keys, and what its errors mean.
+"""Stripe's API: requests, idempotency keys, and the meaning of its errors.
 
 Source: Stripe's API reference, "Errors", "Idempotent requests" and "Versioning".
 """
@@ -45,7 +45,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class StripeApi:
-    """One Stripe account. Writes are never repeated here; a repeat of ours carries the same idempotency key."""
+    """One Stripe account. Writes are never retried here; a retry of the flow has the same idempotency key."""
 
     def __init__(self, connection: StripeConnection, transport: Transport | None = None) -> None:
         self._client = OutboundClient(VENDOR, connection.url.rstrip("/"), transport=transport)
@@ -58,7 +58,7 @@ class StripeApi:
         self._ahead_s = 0.0
 
     def now_s(self) -> float:
-        """The time on Stripe's clock, as its last answer told it: what Stripe dates must not be asked for on ours."""
+        """Return the time on Stripe's clock, from its last answer: queries by Stripe's dates must not use ours."""
         return time.time() - self._ahead_s
 
     async def close(self) -> None:
@@ -66,7 +66,7 @@ class StripeApi:
         await self._client.close()
 
     async def get(self, path: str, shape: type[T], params: Params | None = None) -> T:
-        """A resource. Raises Unavailable or Rejected; `resource_missing` is a Rejected of that code."""
+        """Return a resource. Raises Unavailable or Rejected; `resource_missing` is a Rejected of that code."""
         response = await self._client.send(
             "GET", path, headers=self._headers, params=dict(form_pairs(params or {})) or None
         )
@@ -76,7 +76,7 @@ class StripeApi:
         return decode_reply(response.content, shape, vendor=VENDOR, writes=False)
 
     async def account_version(self) -> str:
-        """The version in which the account answers a request that names none; "" where it does not say."""
+        """Return the API version in which the account answers requests that name none; "" if it does not say."""
         headers = {name: value for name, value in self._headers.items() if name != "Stripe-Version"}
         response = await self._client.send("GET", "/v1/tax_rates", headers=headers, params={"limit": 1})
         if not response.is_success:
@@ -84,7 +84,10 @@ class StripeApi:
         return str(response.headers.get("Stripe-Version", ""))
 
     async def list_all(self, path: str, shape: type[Page[T]], params: Params) -> AsyncIterator[T]:
-        """Every element of a list, page after page, newest first. The elements must have an `id`, or be msgspec.Raw."""
+        """Yield every element of a list, page after page, newest first.
+
+        The elements must have an `id`, or be msgspec.Raw.
+        """
         after: dict[str, Any] = {}
         while True:
             page = await self.get(path, shape, {"limit": PAGE_SIZE, **params, **after})
@@ -104,7 +107,7 @@ class StripeApi:
         return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
 
     async def delete(self, path: str, shape: type[T], params: Params | None = None) -> T:
-        """Delete or cancel, which Stripe does no second time. Raises as `post`."""
+        """Delete or cancel, which Stripe does not do twice. Raises as `post`."""
         response = await self._client.send(
             "DELETE", path, headers=self._headers, params=dict(form_pairs(params or {})) or None
         )
@@ -113,7 +116,7 @@ class StripeApi:
         return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
 
     def _hear_the_time(self, response: Response) -> None:
-        with suppress(ValueError):  # a proxy on the way may date its answers as it likes, or not at all
+        with suppress(ValueError):  # a proxy in between may set any date, or none
             self._ahead_s = time.time() - parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
 
 
@@ -122,25 +125,28 @@ class _Identified(msgspec.Struct, frozen=True):
 
 
 def id_of(element: Any) -> str:
-    """The id of an element of a list, decoded or not: every object of Stripe's has one. Raises Unavailable else."""
+    """Return the id of an element of a list, decoded or not.
+
+    Raises Unavailable if it has none: every object of Stripe's has one.
+    """
     if isinstance(element, msgspec.Raw):
         return decode_reply(bytes(element), _Identified, vendor=VENDOR, writes=False).id
     return str(element.id)
 
 
 def idempotency_key(operation: str, external_id: str, params: Params) -> str:
-    """The key of one write: the same for a repeat, so that Stripe replays its answer for at least 24 hours.
+    """Return the key of one write: the same for a retry, so that Stripe replays its answer for at least 24 hours.
 
-    `params` is what tells this write from another one under the same external id. As a rule that is the payload: under
-    one key Stripe refuses another payload, also one that somebody has mended since. Against a second record for one
-    external id there is the search before each create.
+    `params` is what distinguishes this write from others under the same external id, as a rule the payload: under one
+    key Stripe refuses another payload, even a corrected one. Duplicates of an external id are prevented by the search
+    before each create.
     """
     digest = hashlib.sha256("\n".join((operation, external_id, urlencode(form_pairs(params)))).encode())
     return f"quoteway-{operation}-{digest.hexdigest()}"
 
 
 def form_pairs(params: Params) -> list[tuple[str, str]]:
-    """Nested parameters in Stripe's form notation: `items[0][price]`. None is left out."""
+    """Yield nested parameters in Stripe's form notation: `items[0][price]`. None is left out."""
     return [(path, text) for name, value in params.items() for path, text in _flatten(name, value)]
 
 
@@ -157,7 +163,10 @@ def _flatten(path: str, value: Any) -> list[tuple[str, str]]:
 
 
 def _error(response: Response, *, writes: bool) -> QuotewayError:
-    """What a refusal means. Stripe answers its own errors as JSON; anything else comes from something in between."""
+    """Return the error that a refusal becomes.
+
+    Stripe answers its own errors as JSON; anything else comes from something in between.
+    """
     status = response.status_code
     fault = _fault(response)
     if fault is None or not 400 <= status < 500:
@@ -177,8 +186,8 @@ def _error(response: Response, *, writes: bool) -> QuotewayError:
 def _trustless(response: Response, fault: _Fault | None, *, writes: bool) -> QuotewayError:
     said = (fault.message or fault.type if fault else "") or excerpt(response.content)
     if writes and response.headers.get("Idempotent-Replayed") == "true":
-        # Stripe keeps a 500 under its key too. The first request may have done its work before it failed, and asking
-        # again under this key brings the same answer: only a look-up can tell.
+        # Stripe stores a 500 under its key too. The first request may have done its work before it failed, and asking
+        # again under this key returns the same answer: only a look-up can tell.
         return OutcomeUnknown(
             f"{VENDOR} repeats the failure of an earlier request, which may have done its work.",
             reason_code="replayed_failure",

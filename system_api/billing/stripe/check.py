@@ -1,7 +1,7 @@
-"""What a Stripe account lacks for Quoteway: rights of the key, version, webhook endpoint. Nothing is written.
+"""Checks a Stripe account: rights of the key, API version, webhook endpoint. Nothing is written.
 
-Whether the key may write cannot be found out without writing. Source of the version that an account answers in where a
-request names none: Stripe's API reference, "Versioning"; the answer's Stripe-Version header says it.
+Whether the key may write cannot be checked without writing. Source of the default API version: Stripe's API reference,
+"Versioning"; the answer's Stripe-Version header has it.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ class _Endpoint(msgspec.Struct, frozen=True):
 
 
 async def check_account(connection: StripeConnection, api: StripeApi) -> list[Finding]:
-    """Everything that is to be mended, at once; each part is asked although another one failed."""
+    """Return every finding at once; each part is checked even if another one failed."""
     findings = Findings()
     for resource in READ:
         with findings.asking():

@@ -1,11 +1,11 @@
-"""Customers in Stripe: one for each account and currency, found before one is made, and kept as the CRM states them.
+"""Customers in Stripe: one per account and currency, looked up before creation, and updated from the CRM.
 
-Stripe lets no customer have active subscriptions in two currencies ("Multi-currency customers"). A customer made by
-the gateway says its currency in its metadata. One from before that serves the currency that Stripe has charged it in
-or, before its first invoice, the legal entity's own.
+Stripe lets no customer have active subscriptions in two currencies ("Multi-currency customers"). A customer created by
+the gateway has its currency in its metadata. An older one serves the currency that Stripe has charged it in or, before
+its first invoice, the legal entity's own.
 
-A customer may be deleted in Stripe's dashboard. Then an idempotency key still replays the answer that named it, for a
-day and longer, so what was made is read back, and what takes a deleted one's place is made under a key that names it.
+A customer may be deleted in Stripe's dashboard, while an idempotency key still replays its creation for a day and
+longer. So a new customer is read back, and one that replaces a deleted one is created under a key that names it.
 """
 
 import uuid
@@ -54,20 +54,21 @@ class CustomerRecord(msgspec.Struct, frozen=True):
 
     @property
     def exempt_by_us(self) -> bool:
-        """Whether it is exempt because Quoteway, on the ERP's word, has said so."""
+        """Whether Quoteway has made it exempt, following the ERP."""
         return self.tax_exempt == "exempt" and self.metadata.get(_EXEMPT_BY) == _ERP
 
     @property
     def known_currency(self) -> str | None:
-        """The currency that it is for, where anything says so."""
+        """The currency that it is for, if that is known."""
         return self.metadata.get(CURRENCY) or (self.currency.upper() if self.currency else None)
 
     @property
     def has_payment_method(self) -> bool:
-        """Whether Stripe has what it charges automatically: the default for invoices, else the default source.
+        """Whether Stripe has something to charge automatically: the default for invoices, else the default source.
 
         Without either, Stripe refuses a subscription: "This customer has no attached payment source or default payment
-        method." One that is only attached is not charged. Source: the API reference, "The Customer object".
+        method." A payment method that is only attached is not charged. Source: the API reference, "The Customer
+        object".
         """
         chosen = self.invoice_settings.default_payment_method if self.invoice_settings else None
         return bool(chosen or self.default_source)
@@ -80,10 +81,9 @@ class StripeCustomers:
         self._api = api
 
     async def ensure(self, draft: CustomerDraft) -> BillingCustomer:
-        """The account's customer in the draft's currency, with name, address and e-mail as the CRM states them.
+        """Return the account's customer in the draft's currency, with name, address and e-mail as the CRM states them.
 
-        The customer that the cross-reference names comes first; then those with the account's id. One that was deleted
-        is replaced.
+        The customer in the cross reference comes first, then those with the account's id. A deleted one is replaced.
         """
         gone: list[str] = []
         found = await self.held(draft, gone)
@@ -102,20 +102,23 @@ class StripeCustomers:
     async def find(
         self, account_id: str, currency: str, *, home_currency: str | None = None, known: str | None = None
     ) -> BillingCustomer | None:
-        """The account's customer in that currency, or None. `known` is what the cross-reference says that it is."""
+        """Return the account's customer in that currency, or None.
+
+        `known` is the customer according to the cross reference.
+        """
         record = await self._read(known) if known else None
         if record is None or record.deleted:
             record = await self._serving(account_id, currency, home_currency)
         return None if record is None else _customer(record, account_id)
 
     async def of_account(self, account_id: str) -> list[CustomerRecord]:
-        """The account's customers in every currency, oldest first."""
+        """Return the account's customers in every currency, oldest first."""
         found, lately = await self._search(account_id), await self._made_lately(account_id)
         known = {one.id for one in lately}
         return [*(one for one in found if one.id not in known), *lately]
 
     async def entry(self, customer_id: str) -> CustomerEntry | None:
-        """A customer as a person would recognise it; None where there is none, or it was deleted."""
+        """Return a customer, described so that a person recognises it; None if absent or deleted."""
         record = await self._read(customer_id)
         if record is None or record.deleted:
             return None
@@ -136,21 +139,21 @@ class StripeCustomers:
     # -- finding ------------------------------------------------------------------------------------------------------
 
     async def _known(self, draft: CustomerDraft, gone: list[str]) -> CustomerRecord | None:
-        """The customer that the cross-reference names. Deleted ones are added to `gone`."""
+        """Return the customer in the cross reference. A deleted one is added to `gone`."""
         for vendor_id in (draft.known_vendor_id, draft.earlier_vendor_id):
             record = await self._read(vendor_id) if vendor_id else None
             if vendor_id and (record is None or record.deleted):
                 gone.append(vendor_id)
             elif record is not None:
                 known = record.known_currency
-                # What a person has linked may never have been charged: nothing says which currency it is for.
+                # A customer linked by a person may never have been charged: its currency is unknown.
                 otherwise = draft.currency if vendor_id == draft.known_vendor_id else draft.home_currency
                 if (known or otherwise or draft.currency) == draft.currency:
                     return record
         return None
 
     async def _serving(self, account_id: str, currency: str, home_currency: str | None) -> CustomerRecord | None:
-        """The oldest of the account's customers that serves a currency."""
+        """Return the account's oldest customer for a currency."""
         for look in (self._search, self._made_lately):
             for record in await look(account_id):
                 if (record.known_currency or home_currency or currency) == currency:
@@ -158,22 +161,22 @@ class StripeCustomers:
         return None
 
     async def _made_for(self, draft: CustomerDraft) -> CustomerRecord | None:
-        """What an earlier request made of the same decision for a new customer."""
+        """Return the customer that an earlier request created for the same decision."""
         found = [*await self._search(draft.account_id), *await self._made_lately(draft.account_id)]
         return next((record for record in found if record.metadata.get(_DECISION) == draft.new_as), None)
 
     async def _search(self, account_id: str) -> list[CustomerRecord]:
-        """The customers that are not deleted and carry the account's id in any spelling, oldest first."""
+        """Return the customers that carry the account's id in any spelling and are not deleted, oldest first."""
         ids = set(spellings(account_id))
         wanted = " OR ".join(f'metadata["{ACCOUNT_ID}"]:"{quoted(each)}"' for each in _searched(account_id))
         query = {"query": wanted, "limit": 100}
         page = await self._api.get("/v1/customers/search", Page[CustomerRecord], query)
-        # Stripe's search takes capitals and small letters for the same; our ids do not.
+        # Stripe's search ignores case; our ids do not.
         found = [one for one in page.data if one.metadata.get(ACCOUNT_ID) in ids and not one.deleted]
         return found[::-1]
 
     async def _made_lately(self, account_id: str) -> list[CustomerRecord]:
-        """Those of the account that the search may not know yet, oldest first."""
+        """Return the account's customers that the search may not have yet, oldest first."""
         ids = set(spellings(account_id))
         recent = self._api.list_all("/v1/customers", Page[CustomerRecord], made_lately(self._api))
         return [one async for one in recent if one.metadata.get(ACCOUNT_ID) in ids][::-1]
@@ -191,7 +194,10 @@ class StripeCustomers:
     # -- writing ------------------------------------------------------------------------------------------------------
 
     async def _make(self, draft: CustomerDraft, gone: list[str]) -> CustomerRecord:
-        """A new customer. The idempotency key names those whose place it takes, so that it replays none of them."""
+        """Create a customer and return it.
+
+        The idempotency key names the customers that it replaces, so that Stripe replays none of them.
+        """
         params = _params(draft)
         for _ in range(_REPLACED_MAX):
             key = idempotency_key("create-customer", external_id(draft), {**params, "replaces": gone or None})
@@ -205,43 +211,43 @@ class StripeCustomers:
         raise Unavailable(said, reason_code="customer_deleted", vendor=VENDOR)
 
     async def _kept(self, record: CustomerRecord, draft: CustomerDraft) -> CustomerRecord:
-        """The customer, with what the CRM masters written where it differs, the account's id and its tax id on it.
+        """Return the customer after updating what the CRM masters, the account's id and its tax id.
 
-        Raises Rejected (`tax_id_differs`) where it has another tax id of the same register; then nothing is written.
+        Raises Rejected (`tax_id_differs`) if it has another tax id of the same register; then nothing is written.
         """
         await keep_tax_id(self._api, record.id, draft)
         changes = _changes(record, draft)
         if not changes:
             return record
-        # A repeat writes the same again, so the key is new each time: an old one would replay an answer from before
+        # A retry writes the same again, so the key is new each time: an old one would replay an answer from before
         # somebody changed the customer back.
         key = f"quoteway-update-customer-{uuid.uuid4().hex}"
         return await self._api.post(f"/v1/customers/{record.id}", CustomerRecord, changes, key=key)
 
 
 _DECISION = "quoteway_decision"
-# Says that it was the ERP's word that made the customer exempt, so that the end of the ERP's rule ends it here too.
+# Records that the exemption came from the ERP, so that it ends with the ERP's rule.
 _EXEMPT_BY, _ERP = "quoteway_tax_exempt_by", "erp"
 
 
 def external_id(draft: CustomerDraft) -> str:
-    """Our name of the customer: the account's id, with the currency where that is not the legal entity's own."""
+    """Return the customer's external id: the account's id, plus the currency unless it is the legal entity's own."""
     home = draft.home_currency or draft.currency
     return draft.account_id if draft.currency == home else f"{draft.account_id}:{draft.currency}"
 
 
 def made_lately(api: StripeApi) -> dict[str, object]:
-    """The filter of a list for what the search may not know yet."""
+    """Return a list filter for what the search may not have yet."""
     return {"created": {"gte": int(api.now_s()) - api.search_lag_s}}
 
 
 def quoted(text: str) -> str:
-    """Text as Stripe's search takes it between quotation marks."""
+    """Return the text escaped for quotation marks in Stripe's search."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _searched(account_id: str) -> list[str]:
-    """The spellings to search for: the search does not tell capitals from small letters."""
+    """Return the spellings to search for: the search ignores case."""
     return list({each.casefold(): each for each in spellings(account_id)}.values())
 
 
@@ -270,7 +276,10 @@ def _params(draft: CustomerDraft) -> dict[str, object]:
 
 
 def _changes(record: CustomerRecord, draft: CustomerDraft) -> dict[str, object]:
-    """What differs from what the CRM masters, and from the ERP's word on the tax. Nothing states no e-mail at all."""
+    """Return what differs from what the CRM masters, and from the ERP's tax exemption.
+
+    A missing e-mail is no difference.
+    """
     changes: dict[str, object] = {}
     if not same_text(record.name, draft.name):
         changes["name"] = draft.name
@@ -285,8 +294,8 @@ def _changes(record: CustomerRecord, draft: CustomerDraft) -> dict[str, object]:
         "country": (held.country, stated.country),
     }
     if any(not same_text(*pair) for pair in pairs.values()):
-        # Empty text unsets: a state that stayed from the old address would be printed with the new one, and so would a
-        # second line that somebody has added in the dashboard.
+        # An empty text unsets a field: otherwise the old address's state, or a second line that somebody added in the
+        # dashboard, would be printed with the new address.
         changes["address"] = {**{name: wanted or "" for name, (_, wanted) in pairs.items()}, "line2": ""}
     metadata: dict[str, str] = {}
     if draft.tax_exempt and record.tax_exempt in {None, "none"}:

@@ -1,8 +1,8 @@
-"""What each of Stripe's refusals is about: this record, or us and the account.
+"""The meaning of each of Stripe's refusals: about this record, or about us and the account.
 
-Source: Stripe's API reference, "Errors", and its list of error codes ("Error codes"). What is not listed is about the
-record: Stripe explains a refused customer or subscription with a code, or with a sentence alone. The sentences about
-the account are quoted by people who met them (docs/vendors/stripe.md).
+Source: Stripe's API reference, "Errors", and its list of error codes ("Error codes"). A code that is not listed here is
+about the record: Stripe explains a refused customer or subscription with a code, or only with a sentence. The sentences
+about the account are quoted by people who received them (docs/vendors/stripe.md).
 """
 
 import re
@@ -42,7 +42,7 @@ BY_CODE = {
     "account_closed": Meaning("record", reason_code="payment_declined"),
     # passing
     "payment_method_not_available": Meaning("passing", "Billing cannot reach the customer's bank at the moment."),
-    "rate_limit": Meaning("passing", "Billing is asked as often as it allows."),
+    "rate_limit": Meaning("passing", "Billing's rate limit is used up."),
     "lock_timeout": Meaning("passing", "Billing is working on the same record."),
     "idempotency_key_in_use": Meaning("passing", "Billing is still working on the first request."),
     # our own spelling
@@ -60,10 +60,10 @@ BY_STATUS = {
     402: Meaning("record", reason_code="payment_declined"),
     403: Meaning("setup", "Billing does not let us do this.", "credentials_refused", _KEY),
     409: Meaning("passing", "Billing is still working on the first request."),
-    429: Meaning("passing", "Billing is asked as often as it allows.", "rate_limit"),
+    429: Meaning("passing", "Billing's rate limit is used up.", "rate_limit"),
 }
 BY_SENTENCE = {
-    # 404 or 400 without a code of its own, told apart by the beginning of what Stripe says.
+    # 404 or 400 without a code, told apart by the beginning of Stripe's message.
     "Unrecognized request URL": Meaning(
         "setup", "Billing has no such operation.", "not_found_here", "Check the connection's url and api_version."
     ),
@@ -76,7 +76,7 @@ BY_SENTENCE = {
     "Received unknown parameter": Meaning("our_request", reason_code="parameter_unknown"),
     "Missing required param": Meaning("our_request", reason_code="parameter_missing"),
 }
-# What Stripe says of our own account, whatever the request was about and under whatever status: 400, 402 or 403.
+# Messages about our own account, whatever the request was about, with status 400, 402 or 403.
 OF_THE_ACCOUNT = (
     (
         re.compile(r"cannot currently make (?:live )?charges|requirements\.disabled_reason"),
@@ -97,13 +97,13 @@ OF_THE_ACCOUNT = (
         Meaning("setup", "The billing account takes no such payments.", "capability_missing", _METHODS),
     ),
 )
-# Stripe says of an id of the other mode that a similar object exists there, and that the key is of this one.
+# For an id of the other mode Stripe says that a similar object exists there, and that the key is of this one.
 OTHER_MODE = "a similar object exists in"
 ANYTHING_ELSE = Meaning("record")
 
 
 def meaning_of(status: int, code: str, sentence: str) -> Meaning:
-    """What a refusal of that status, code and sentence is about."""
+    """Return the meaning of a refusal of that status, code and message."""
     if OTHER_MODE in sentence:
         return BY_CODE["livemode_mismatch"]
     of_the_account = next((meaning for pattern, meaning in OF_THE_ACCOUNT if pattern.search(sentence)), None)

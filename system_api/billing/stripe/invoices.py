@@ -1,7 +1,7 @@
-"""A Stripe account's invoices: listed, and taken back when a subscription's start is undone.
+"""A Stripe account's invoices: listed, and voided or credited when a subscription's start is undone.
 
-Source: Stripe's "Status transitions and finalization": a finalized invoice is never deleted. One that is open is
-voided; one that was paid is credited. A subscription's draft can be neither deleted nor voided: it is finalized first.
+Source: Stripe's "Status transitions and finalization": a finalized invoice is never deleted. An open one is voided; a
+paid one is credited. A subscription's draft can be neither deleted nor voided: it is finalized first.
 """
 
 import re
@@ -19,7 +19,7 @@ _CURSOR = re.compile(r"in_[A-Za-z0-9_]{1,250}")
 
 
 class _Owned(msgspec.Struct, frozen=True):
-    """An invoice, as far as whose it is."""
+    """An invoice's owner."""
 
     id: str
     customer: str | None = None
@@ -36,13 +36,15 @@ class StripeInvoices:
         self._api = api
 
     async def page(self, customer: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
-        """A page of the customer's invoices, newest first. The cursor is the last invoice's id, and the customer's own.
+        """Return a page of the customer's invoices, newest first.
 
-        Raises InvalidRequest for any other: Stripe itself takes the id of anyone's invoice for a place in the list, and
-        says where there is none, so that a caller could find out which ids exist in the account.
+        The cursor is the last invoice's id, which must be the customer's own.
+
+        Raises InvalidRequest for any other: Stripe accepts the id of anyone's invoice as a cursor and refuses
+        unknown ones, so that a caller could find out which ids exist in the account.
         """
         if cursor is not None and not await self._is_of(customer, cursor):
-            raise InvalidRequest("The cursor is none that a page of these invoices gave.")
+            raise InvalidRequest("The cursor is not from a page of these invoices.")
         params = {
             "customer": customer,
             "limit": limit,
@@ -61,7 +63,7 @@ class StripeInvoices:
         )
 
     async def pages(self, customers: list[str], *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
-        """A page of the invoices of several customers, one customer's after the other's. Raises as `page`."""
+        """Return a page of the invoices of several customers, one customer after the other. Raises as `page`."""
         if not customers:
             return InvoicePage(invoices=[])
         begin = 0
@@ -86,7 +88,7 @@ class StripeInvoices:
         return await self._owner(cursor) == customer
 
     async def _owner(self, cursor: str) -> str | None:
-        """The customer of the invoice that a cursor names; None where there is no such invoice."""
+        """Return the customer of the invoice that is the cursor; None if there is no such invoice."""
         if not _CURSOR.fullmatch(cursor):
             return None
         try:
@@ -97,9 +99,9 @@ class StripeInvoices:
             return None
 
     async def take_back(self, subscription: str) -> None:
-        """Void or credit everything the subscription was invoiced. What is taken back already is left alone."""
+        """Void or credit everything that the subscription was invoiced, except what is already taken back."""
         records = self._api.list_all("/v1/invoices", Page[InvoiceRecord], {"subscription": subscription})
-        # Read to the end first: what is changed on the way must not shift the pages.
+        # Read to the end first: changes on the way must not shift the pages.
         for record in [record async for record in records]:
             await self._take_back_one(record)
 

@@ -1,6 +1,6 @@
-"""Stripe's objects as its API gives them (2025-03-31.basil and later), and what they are in the canonical model.
+"""Stripe's objects in its API (2025-03-31.basil and later), and their conversion to the canonical model.
 
-Quoteway leaves its own identifiers in metadata, under the keys below.
+Quoteway stores its own identifiers in metadata, under the keys below.
 """
 
 from datetime import UTC, date, datetime
@@ -37,14 +37,14 @@ TERM_MONTHS = "quoteway_term_months"
 PO_NUMBER = "quoteway_purchase_order"
 TAX_CODE = "quoteway_tax_code"
 LINE_RULE = LineRule(digits=UNIT_AMOUNT_DIGITS, coin=Decimal(1), rounding=ROUND_HALF_UP)
-"""How Stripe makes an amount, in minor units, of a quantity and a price."""
+"""How Stripe computes an amount in minor units from a quantity and a price."""
 
 INTERVALS = {
     BillingFrequency.month: ("month", 1),
     BillingFrequency.quarter: ("month", 3),
     BillingFrequency.year: ("year", 1),
 }
-"""The intervals of a price that is charged so often."""
+"""Stripe's interval for each billing frequency."""
 
 _FREQUENCIES = {interval: frequency for frequency, interval in INTERVALS.items()}
 _STATUSES = {
@@ -60,7 +60,7 @@ _STATUSES = {
 
 
 class Recurring(msgspec.Struct, frozen=True):
-    """How often a price is charged, for so many units (`licensed`) or for what was used (`metered`)."""
+    """How often a price is charged, and whether by quantity (`licensed`) or by usage (`metered`)."""
 
     interval: str
     interval_count: int = 1
@@ -68,7 +68,7 @@ class Recurring(msgspec.Struct, frozen=True):
 
 
 class PriceRecord(msgspec.Struct, frozen=True):
-    """A price. `unit_amount_decimal` counts the currency's smallest coins, and may be a fraction of one."""
+    """A price. `unit_amount_decimal` is in minor units, and may be a fraction of one."""
 
     id: str
     currency: str
@@ -82,7 +82,7 @@ class PriceRecord(msgspec.Struct, frozen=True):
 
     @property
     def is_by_the_unit(self) -> bool:
-        """Whether it is so much for each unit: no tiers, no packages, no usage, no amount of the customer's choice."""
+        """Whether it is a fixed amount per unit: no tiers, packages, usage or amount of the customer's choice."""
         return (
             self.unit_amount_decimal is not None
             and self.billing_scheme == "per_unit"
@@ -92,37 +92,37 @@ class PriceRecord(msgspec.Struct, frozen=True):
 
     @property
     def recurrence(self) -> Recurrence | None:
-        """Month or year; None for a price charged once, or in another rhythm."""
+        """Month or year; None for a price charged once, or at another interval."""
         if self.recurring is None or self.recurring.interval_count != 1:
             return None
         return {"month": Recurrence.month, "year": Recurrence.year}.get(self.recurring.interval)
 
     @property
     def billing_frequency(self) -> BillingFrequency | None:
-        """How often it is charged, in the canonical model's words; None for another rhythm."""
+        """The canonical billing frequency; None for another interval."""
         if self.recurring is None:
             return None
         return _FREQUENCIES.get((self.recurring.interval, self.recurring.interval_count))
 
     @property
     def unit_amount(self) -> Decimal:
-        """What one unit costs in minor units. Raises ArithmeticError where Stripe tells no amount per unit (tiers)."""
+        """The price of a unit in minor units. Raises ArithmeticError if Stripe gives none (tiers)."""
         if self.unit_amount_decimal is None:
             raise ArithmeticError(f"price {self.id} has no amount per unit")
         return self.unit_amount_decimal
 
     @property
     def amount(self) -> Money:
-        """What one unit costs, as far as money has digits. Raises ArithmeticError as `unit_amount`."""
+        """The price of a unit as money, rounded. Raises ArithmeticError as `unit_amount`."""
         return shown_unit_price(self.unit_amount, self.currency.upper())
 
     def charges(self, quantity: int) -> Decimal:
-        """What so many units cost in minor units, rounded as Stripe rounds them: per line, half up."""
+        """Return the price of so many units in minor units, rounded as Stripe does: per line, half up."""
         return LINE_RULE.amount(LinePart(Decimal(quantity), self.unit_amount))
 
 
 class TaxRateRecord(msgspec.Struct, frozen=True):
-    """A tax rate. `percentage` never changes once it is made; one of a flat amount has none."""
+    """A tax rate. `percentage` never changes; a rate with a flat amount has none."""
 
     id: str
     percentage: Decimal | None
@@ -132,7 +132,7 @@ class TaxRateRecord(msgspec.Struct, frozen=True):
 
 
 class ItemRecord(msgspec.Struct, frozen=True):
-    """A subscription's item; one that is charged by usage has no quantity. `current_period_end` is in Unix seconds."""
+    """A subscription's item; one charged by usage has no quantity. `current_period_end` is in Unix seconds."""
 
     id: str
     price: PriceRecord
@@ -142,18 +142,18 @@ class ItemRecord(msgspec.Struct, frozen=True):
 
     @property
     def sku(self) -> str:
-        """Our own note; else that of the catalogue's price; else Stripe's product."""
+        """The SKU: from our metadata, else from the catalogue's price, else Stripe's product."""
         return self.metadata.get(SKU) or self.price.metadata.get("sku") or self.price.product
 
     @property
     def line_id(self) -> str | None:
-        """The quote's line that it charges, where Quoteway made it."""
+        """The quote's line that it charges, if Quoteway created it."""
         return self.metadata.get(LINE_ID)
 
     def amount_in(self, currency: str) -> Money | None:
-        """What one period costs; None where that is not so much a unit, in that currency.
+        """Return the price of one period; None if it is not per unit, or not in that currency.
 
-        A price in several currencies shows the amount of its first one, whatever the subscription is charged in.
+        A price in several currencies shows the amount in its first one, whatever the subscription is charged in.
         """
         price = self.price
         if self.quantity is None or not price.is_by_the_unit or price.currency.upper() != currency:
@@ -176,7 +176,7 @@ class SubscriptionRecord(msgspec.Struct, frozen=True):
 
     @property
     def ended(self) -> bool:
-        """Whether it is cancelled, or never began."""
+        """Whether it is cancelled, or never started."""
         return _STATUSES.get(self.status) is SubscriptionStatus.cancelled
 
 
@@ -199,7 +199,7 @@ class ChargedTax(msgspec.Struct, frozen=True):
 
 
 class ChargedInvoiceRecord(msgspec.Struct, frozen=True):
-    """An invoice as far as what it charges, in minor units. Discounts are off `total_excluding_tax`."""
+    """An invoice's charges, in minor units. `total_excluding_tax` is after discounts."""
 
     id: str
     currency: str
@@ -208,7 +208,7 @@ class ChargedInvoiceRecord(msgspec.Struct, frozen=True):
 
 
 class InvoiceRecord(msgspec.Struct, frozen=True):
-    """An invoice; amounts count the currency's smallest coins."""
+    """An invoice; amounts are in minor units."""
 
     id: str
     currency: str
@@ -224,7 +224,7 @@ class InvoiceRecord(msgspec.Struct, frozen=True):
 
     @property
     def creditable(self) -> int:
-        """What credit notes have not taken back yet."""
+        """The amount that is not credited yet."""
         return self.total - self.pre_payment_credit_notes_amount - self.post_payment_credit_notes_amount
 
 
@@ -239,7 +239,7 @@ class _EventData(msgspec.Struct, frozen=True):
 
 
 class EventRecord(msgspec.Struct, frozen=True):
-    """An event. Of the record it carries only what tells whose it is: the record itself may be out of date."""
+    """An event. It only tells whose record it is about: the record itself may be out of date."""
 
     id: str
     type: str
@@ -247,7 +247,7 @@ class EventRecord(msgspec.Struct, frozen=True):
 
     @property
     def subscription_external_id(self) -> str | None:
-        """Our id of the subscription that the event, or the invoice it speaks of, belongs to."""
+        """Our id of the event's subscription, or of its invoice's subscription."""
         subject = self.data.object
         if subject.object == "subscription":
             metadata = subject.metadata
@@ -259,7 +259,7 @@ class EventRecord(msgspec.Struct, frozen=True):
 
 
 def subscription_of(record: SubscriptionRecord) -> Subscription:
-    """The subscription. One that Quoteway did not start goes by Stripe's own id."""
+    """Return the subscription. One that Quoteway did not start has Stripe's own id."""
     currency = record.currency.upper()
     items, amounts = record.items.data, [item.amount_in(currency) for item in record.items.data]
     shown = [(item, amount) for item, amount in zip(items, amounts, strict=True) if amount is not None]
@@ -267,7 +267,7 @@ def subscription_of(record: SubscriptionRecord) -> Subscription:
     ends = [item.current_period_end for item in items if item.current_period_end is not None]
     return Subscription(
         external_id=record.metadata.get(EXTERNAL_ID) or record.id,
-        # A status Stripe has added since: neither charged for certain nor gone.
+        # A status that Stripe has added since: neither surely charged nor ended.
         status=_STATUSES.get(record.status, SubscriptionStatus.incomplete),
         vendor_id=record.id,
         recurrence=items[0].price.recurrence if items else None,
@@ -290,7 +290,7 @@ def subscription_of(record: SubscriptionRecord) -> Subscription:
 
 
 class _Bare(msgspec.Struct, frozen=True):
-    """Of a subscription that is not understood: whose it is, and whether it runs."""
+    """The owner and status of a subscription that cannot be read otherwise."""
 
     id: str
     status: str
@@ -298,7 +298,7 @@ class _Bare(msgspec.Struct, frozen=True):
 
 
 def bare_subscription_of(content: bytes) -> Subscription | None:
-    """A subscription of others that is not understood, as far as it can be shown; None for one that has ended."""
+    """Return what can be read of another program's subscription; None if it has ended."""
     record = msgspec.json.decode(content, type=_Bare)
     status = _STATUSES.get(record.status, SubscriptionStatus.incomplete)
     if status is SubscriptionStatus.cancelled:
@@ -309,7 +309,7 @@ def bare_subscription_of(content: bytes) -> Subscription | None:
 
 
 def invoice_of(record: InvoiceRecord) -> Invoice:
-    """The invoice. `amount_due` is what remains to be paid; of a void one, nothing."""
+    """Return the invoice. `amount_due` is what is left to pay; nothing for a void one."""
     status = InvoiceStatus(record.status or "draft")
     details = record.parent.subscription_details if record.parent else None
     finalized_at = record.status_transitions.finalized_at

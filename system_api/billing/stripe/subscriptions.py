@@ -43,14 +43,14 @@ PURCHASE_ORDER_CHARS_MAX = 140
 
 
 def frequency_of(draft: SubscriptionDraft) -> BillingFrequency:
-    """How often the subscription is invoiced."""
+    """Return how often the subscription is invoiced."""
     return draft.billing_frequency or _OWN_FREQUENCY[draft.recurrence]
 
 
 def subscription_params(
     external_id: str, draft: SubscriptionDraft, prices: Prices, tax_rate: str, now_s: float
 ) -> dict[str, object]:
-    """The parameters that start it. Raises Rejected for what Stripe cannot charge."""
+    """Return the parameters that start it. Raises Rejected for what Stripe cannot charge."""
     metadata = {
         EXTERNAL_ID: external_id,
         ORDER_ID: draft.order_id,
@@ -72,7 +72,7 @@ def subscription_params(
 
 
 def compared(record: SubscriptionRecord, draft: SubscriptionDraft) -> Subscription:
-    """The subscription. Raises Rejected (`read_back_mismatch`) where it is not what was ordered."""
+    """Return the subscription. Raises Rejected (`read_back_mismatch`) if it is not what was ordered."""
     with understanding(VENDOR, writes=True):
         found = subscription_of(record)
         percents = sorted(rate.percentage or Decimal(0) for rate in record.default_tax_rates or [])
@@ -97,7 +97,10 @@ def compared(record: SubscriptionRecord, draft: SubscriptionDraft) -> Subscripti
 
 
 def _held(item: ItemRecord, currency: str) -> tuple[str, str, Decimal, Decimal]:
-    """An item as it is compared. What others have added need not be charged by the unit: no order has its amount."""
+    """Return an item in the form in which it is compared.
+
+    Items that others have added may not be charged per unit: they match no ordered line.
+    """
     amount = item.amount_in(currency)
     return item.line_id or "", item.sku, Decimal(item.quantity or 0), Decimal(-1) if amount is None else amount.value
 
@@ -117,7 +120,7 @@ def _items(draft: SubscriptionDraft, prices: Prices) -> list[dict[str, object]]:
 
 
 def _price(item: SubscriptionLine, draft: SubscriptionDraft, listed: PriceRecord, used: set[str]) -> dict[str, object]:
-    """The list price where it comes to the accepted net amount, else one made for this line.
+    """Return the list price if it equals the accepted net amount, else a price for this line.
 
     Stripe refuses a price that another item of the subscription has: the second line of a product gets its own.
     """
@@ -146,7 +149,7 @@ def _unit_amount(item: SubscriptionLine, net: Decimal) -> str:
             reason_code="negative_price",
             vendor=VENDOR,
         )
-    # As quoted where that comes to the net amount: a price of one unit that a person recognises.
+    # The quoted price, if it yields the net amount: a price per unit that a person recognises.
     quoted = Decimal(to_minor_units(item.net_unit_price))
     parts = price_line(net, Decimal(item.quantity), LINE_RULE, quoted)
     if parts is None or len(parts) > 1:
@@ -171,7 +174,7 @@ def _whole_number(item: SubscriptionLine) -> int:
 
 
 def _invoice_settings(draft: SubscriptionDraft) -> dict[str, object] | None:
-    """The purchase order's number, shown on every invoice. Raises Rejected where it does not fit there."""
+    """Return the purchase order's number, shown on every invoice. Raises Rejected if it is too long."""
     number = draft.purchase_order_number
     if not number:
         return None
@@ -186,6 +189,6 @@ def _invoice_settings(draft: SubscriptionDraft) -> dict[str, object] | None:
 
 def _collection(draft: SubscriptionDraft) -> dict[str, object]:
     if draft.collection is Collection.charge_automatically:
-        # A card that is declined makes no subscription: nothing has to be taken back.
+        # With a declined card no subscription is created: nothing has to be undone.
         return {"collection_method": "charge_automatically", "payment_behavior": "error_if_incomplete"}
     return {"collection_method": "send_invoice", "days_until_due": draft.days_until_due}

@@ -1,7 +1,7 @@
-"""The types of Stripe's customer tax ids for the ids that customers state.
+"""The Stripe types of the tax ids that customers state.
 
 Source: Stripe, "Customer tax IDs", supported types and their forms. A number under the wrong type is printed on every
-invoice and may charge the wrong tax, so what has no type here is not stored.
+invoice and may charge the wrong tax, so a number without a known type is not stored.
 """
 
 import uuid
@@ -34,8 +34,8 @@ async def keep_tax_id(api: StripeApi, customer: str, draft: CustomerDraft) -> No
 async def missing_tax_id(api: StripeApi, customer: str, draft: CustomerDraft) -> tuple[str, str] | None:
     """Type and value of the tax id that the account states and the customer does not have; None where it has it.
 
-    Raises Rejected (`tax_id_differs`) where the customer has another one of the same register: a company has one there,
-    and which of the two is wrong is not for us to say.
+    Raises Rejected (`tax_id_differs`) if the customer has another one of the same register: a company has only one
+    there, and a person must decide which is wrong.
     """
     stated, wanted = tax_id_of(draft.vat_id, draft.address.country), stripe_tax_id(draft.vat_id, draft.address.country)
     if stated is None or wanted is None:
@@ -55,7 +55,7 @@ async def missing_tax_id(api: StripeApi, customer: str, draft: CustomerDraft) ->
 
 
 def stripe_tax_id(stated: str | None, country: str) -> tuple[str, str] | None:
-    """The type and the value; None for a tax id of no form that is known here."""
+    """Return the type and the value; None for a tax id of an unknown form."""
     found = tax_id_of(stated, country)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Stripe's events: what one that Stripe has signed is about, also where it is of a kind that we do not know."""
+"""Reads Stripe's signed events, unknown kinds included."""
 
 import hashlib
 
@@ -13,27 +13,30 @@ _MORE = 300
 
 
 class _AnyEvent(msgspec.Struct, frozen=True):
-    """What every event has, thin ones included."""
+    """The members of every event, thin ones included."""
 
     id: str = ""
     type: str = ""
 
 
 def read_event(payload: bytes) -> WebhookNotice:
-    """What a signed event is about. One that is not understood says why in `unreadable`: it will be no other later."""
+    """Return what a signed event is about.
+
+    For one that cannot be read, `unreadable` says why; a redelivery would not change that.
+    """
     try:
         event = msgspec.json.decode(payload, type=EventRecord)
         external_id = event.subscription_external_id
         if external_id is not None and not is_path_segment(external_id):
             return _unreadable(payload, f"its subscription's quoteway_external_id {external_id!r} is no id of ours")
         return _notice(event.id, event.type, external_id)
-    # ValueError: bytes that are no UTF-8. RecursionError: nested deeper than any event.
+    # ValueError: invalid UTF-8. RecursionError: nested deeper than any event.
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return _unreadable(payload, str(error))
 
 
 def _unreadable(payload: bytes, reason: str) -> WebhookNotice:
-    """By its own id where it has a usable one; else by its bytes, so that it is kept once however often it comes."""
+    """Return a notice with the event's own id if it has one, else a hash of its bytes, so that it is stored once."""
     try:
         event = msgspec.json.decode(payload, type=_AnyEvent)
         found = _notice(event.id, event.type[:255], None)

@@ -1,4 +1,4 @@
-"""Salesforce's accounts, read by the connection's map, and what a user may do with a record."""
+"""Salesforce's accounts, read through the connection's name map, and a user's access to a record."""
 
 import re
 from dataclasses import dataclass
@@ -37,19 +37,19 @@ class AccessPage(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class AccountPlan:
-    """How an account of this org is asked for, and where its values are in the answer."""
+    """The query for an account in this org, and where its values are in the answer."""
 
     select: str
     paths: dict[str, str]
 
 
 def may_be_absent(fields: SalesforceFields) -> frozenset[str]:
-    """Our names of the fields that an org may be without: of a place written in two ways, and of its currency."""
+    """Return our names of optional fields: of a place, which has two forms, and of its currency."""
     return _PLACES | absent_currency(fields.account.currency)
 
 
 async def plan_accounts(schema: OrgSchema, objects: SalesforceObjects, fields: SalesforceFields) -> AccountPlan:
-    """The plan for this org. Raises Unavailable where it lacks what the map names, with every fault at once."""
+    """Return the plan for this org. Raises Unavailable if mapped fields are missing, naming all of them."""
     account = Selection(schema, objects.account)
     await account.require_object()
     await account.take_all(fields.account, but=frozenset(), optional=may_be_absent(fields))
@@ -60,7 +60,7 @@ async def plan_accounts(schema: OrgSchema, objects: SalesforceObjects, fields: S
 
 
 def account_of(plan: AccountPlan, record: Record, org_currency: str | None) -> Account:
-    """The account. Raises Rejected (`incomplete_record`) where Salesforce lacks what no order can do without."""
+    """Return the account. Raises Rejected (`incomplete_record`) if a value that every order needs is missing."""
     row = Row(record, plan.paths)
     name = required(row.text("name"), f"Account {row.id}", plan.paths["name"], "/name")
     what = f"Account {name}"
@@ -101,9 +101,9 @@ def _address(row: Row, what: str) -> Address | None:
 
 
 def _region(row: Row, country: str, what: str) -> str | None:
-    """The state's code by ISO 3166-2. Free text has to be understood only where addresses or taxes need a state.
+    """Return the state's ISO 3166-2 code. A free text must be understood only if addresses or taxes need the state.
 
-    A code of the org's own is told as it stands: readiness names it (`unknown_state`).
+    A code of the org's own is returned unchanged: readiness reports it (`unknown_state`).
     """
     code, written = row.text("state_code"), row.text("state")
     if code:

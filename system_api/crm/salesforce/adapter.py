@@ -1,4 +1,4 @@
-"""Salesforce as a CRM."""
+"""The adapter of Salesforce as a CRM."""
 
 import asyncio
 import re
@@ -26,9 +26,9 @@ from system_api.vendor.replies import after_write, understanding
 
 _SALESFORCE_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
-# What Salesforce says of letters and digits that are no record's id.
+# Salesforce's codes for a text that is no record id.
 _NO_SUCH_ID = frozenset({"invalid_query_filter_operator", "malformed_id", "invalid_id_field"})
-# What it says of a report that refers to a record which is gone.
+# Its codes for a report that refers to a deleted record.
 _GONE = frozenset({"entity_is_deleted", "invalid_cross_reference_key"})
 _ONLY_DOTS = re.compile(r"\.+")
 
@@ -49,16 +49,19 @@ class Salesforce:
         await self._api.close()
 
     async def ready(self) -> str | None:
-        """None if the org answers with our credentials."""
+        """Return None if the org answers with our credentials."""
         await self._api.get("/limits", dict)
         return None
 
     async def check(self) -> list[Finding]:
-        """What the org lacks for Quoteway."""
+        """Return what the org lacks for Quoteway."""
         return await check_org(self._connection, self._api, self._org)
 
     async def find_quote(self, quote_id: str) -> Quote | None:
-        """The quote with all of its lines, or None. Raises Rejected (`incomplete_record`) where it lacks something."""
+        """Return the quote with all of its lines, or None.
+
+        Raises Rejected (`incomplete_record`) if something is missing.
+        """
         if not _SALESFORCE_ID.fullmatch(quote_id):
             return None
 
@@ -76,9 +79,9 @@ class Salesforce:
         return await self._org.with_quotes(read)
 
     async def find_account(self, account_id: str) -> Account | None:
-        """The account, or None; the one that it was merged into, where it was.
+        """Return the account, or None; for a merged one, the account that it was merged into.
 
-        Raises Rejected where it lacks something (`incomplete_record`) or was deleted (`account_deleted`).
+        Raises Rejected if something is missing (`incomplete_record`) or it was deleted (`account_deleted`).
         """
         if not _SALESFORCE_ID.fullmatch(account_id):
             return None
@@ -99,9 +102,9 @@ class Salesforce:
         return await self._org.with_accounts(read)
 
     async def record_access(self, user_id: str, record_id: str) -> RecordAccess:
-        """What UserRecordAccess says: sharing rules, territories, role hierarchy and profiles together.
+        """Return the access in UserRecordAccess: sharing rules, territories, role hierarchy and profiles together.
 
-        It has no row for a record that does not exist, nor for one that our integration user does not see.
+        It has no row for a record that does not exist, nor for one that our integration user may not see.
         """
         nothing = RecordAccess(readable=False, editable=False)
         if not _SALESFORCE_ID.fullmatch(user_id) or not _SALESFORCE_ID.fullmatch(record_id):
@@ -121,10 +124,11 @@ class Salesforce:
         """Upsert the org's order by its external id, unless it holds a newer version, read it back, and publish that.
 
         Two processes that report at once may both have read the older version. The package's validation rule
-        Version_Only_Grows decides between them, in the transaction of the write: the older report is refused there.
+        Version_Only_Grows decides in the transaction of the write: it refuses the older report.
 
-        Reports about one account wait for each other: Salesforce locks the account of a record it writes, and answers
-        UNABLE_TO_LOCK_ROW to the second of two. Between processes the same answer is Unavailable with a jittered wait.
+        Reports about one account run one at a time: Salesforce locks the account of a record that it writes, and
+        answers UNABLE_TO_LOCK_ROW to the second of two. Between processes that answer is Unavailable with a jittered
+        wait.
         """
         if not _EXTERNAL_ID.fullmatch(order_id) or _ONLY_DOTS.fullmatch(order_id):
             raise InvalidRequest(f"{order_id!r} is no order id.")
@@ -143,7 +147,7 @@ class Salesforce:
                     raise
                 held = await self._held(plan, path)
                 if held is None or held.version <= report.version:
-                    raise  # another rule of the org's refused it
+                    raise  # refused by another rule of the org's
             else:
                 held = await self._read_back(plan, path)
                 _require_reported(plan, held, report)
@@ -153,7 +157,9 @@ class Salesforce:
         )
 
     async def _upsert(self, plan: OrderPlan, path: str, report: ReportedOrderStatus, *, new: bool) -> None:
-        """Write the report. What it refers to may have been merged or deleted meanwhile: it is told all the same."""
+        """Write the report. If a record that it refers to was merged or deleted meanwhile, the link is changed or
+        left out.
+        """
         links = await self._links(report)
         try:
             await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
@@ -164,7 +170,9 @@ class Salesforce:
             await self._api.upsert(path, UpsertAnswer, order_fields(plan, report, new=new, links=links))
 
     async def _links(self, report: ReportedOrderStatus) -> dict[str, str]:
-        """The account and the quote. The org knows the account of a quote that could not be used."""
+        """Return the account and the quote, if they can be linked. A quote that could not be used has an account in
+        the org.
+        """
         account = report.account_id or await self._account_of_quote(report.quote_id)
         return {"quote": report.quote_id} | ({"account": account} if account else {})
 
@@ -176,7 +184,7 @@ class Salesforce:
         return Row(record, {"account": found.path}).text("account") if found and record else None
 
     async def _living(self, links: dict[str, str]) -> dict[str, str]:
-        """The same records, or what they were merged into; without those that are gone."""
+        """Return the links, with merged records replaced and deleted ones left out."""
         objects = {"account": self._objects.account, "quote": self._objects.quote}
         living: dict[str, str] = {}
         for name, record_id in links.items():
@@ -213,7 +221,10 @@ class Salesforce:
         return await fate_of(self._api, described, record_id) if described else None
 
     async def _all_lines(self, page: Page | None) -> list[Record]:
-        """Every line. Raises Unavailable where Salesforce counts others than it sends: a quote must not lose one."""
+        """Return every line.
+
+        Raises Unavailable if Salesforce's count differs from the lines it sends: a quote must not lose one.
+        """
         if page is None:
             return []
         lines: list[Record] = list(page.records)
@@ -227,7 +238,7 @@ class Salesforce:
 
 
 def _require_reported(plan: OrderPlan, held: HeldOrder, report: ReportedOrderStatus) -> None:
-    """Raise Rejected (`read_back_mismatch`) where the record does not say what was reported. A newer one may differ."""
+    """Raise Rejected (`read_back_mismatch`) if the record is not what was reported, nor newer."""
     differing = differing_fields(plan, held, report) if held.version == report.version else []
     if held.version < report.version:
         differing = [plan.paths["version"]]

@@ -1,4 +1,4 @@
-"""Salesforce's REST API: tokens, the org that they lead to, requests and their answers."""
+"""Salesforce's REST API: tokens, the pinned org, requests and answers."""
 
 import asyncio
 import base64
@@ -26,11 +26,11 @@ from system_api.vendor.replies import decode_reply, trustless, understanding
 
 T = TypeVar("T")
 ORG_ID_CHARS = 15
-"""Of an id, the first 15 characters say all; three more only repeat which of them are capitals."""
+"""The first 15 characters of an id identify the record; three more only repeat which of them are capitals."""
 
 
 class _Token(msgspec.Struct, frozen=True):
-    """An access token; `id` is the address of the identity behind it: …/id/<organization>/<user>."""
+    """An access token; `id` is an address with the organization and the user: …/id/<organization>/<user>."""
 
     access_token: str
     id: str = ""
@@ -42,7 +42,7 @@ class _TokenRefusal(msgspec.Struct, frozen=True):
 
 
 class ApiVersion(msgspec.Struct, frozen=True):
-    """A version of the API that the org speaks."""
+    """An API version that the org supports."""
 
     version: str
 
@@ -51,8 +51,8 @@ class SalesforceApi:
     """One org, as the integration user of its client credentials.
 
     Every request goes to the My Domain address: for client credentials the token endpoint must be there, and it is the
-    `instance_url` of every answer too. Before the first one, the org is asked which versions of the API it speaks; and
-    each token is only used where it leads to the org that the connection is pinned to.
+    `instance_url` of every answer too. Before the first request, the org is asked for its API versions; and each token
+    is only used if it belongs to the org that the connection is pinned to.
     """
 
     def __init__(self, connection: SalesforceConnection, transport: Transport | None = None) -> None:
@@ -68,19 +68,21 @@ class SalesforceApi:
         self._version_known = False
         self._number_encoder = msgspec.json.Encoder(decimal_format="number")
         self.org_id = ""
-        """The org that the token leads to, once there is one: 15 or 18 characters."""
+        """The token's org once there is one: 15 or 18 characters."""
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
     async def get(self, path: str, shape: type[T], params: Mapping[str, str] | None = None) -> T | None:
-        """What is at `path` below the API's root, or None where there is nothing. Raises as described."""
+        """Return what is at `path` below the API's root, or None if there is nothing. Raises Rejected or
+        Unavailable.
+        """
         content = await self._read(path, params)
         return None if content is None else decode_reply(content, shape, vendor=VENDOR, writes=False)
 
     async def record(self, path: str) -> dict[str, Any] | None:
-        """A record with its numbers exact, or None."""
+        """Return a record with exact numbers, or None."""
         content = await self._read(path, None)
         if content is None:
             return None
@@ -88,18 +90,18 @@ class SalesforceApi:
             return decode_row(content)
 
     async def query(self, soql: str, shape: type[T], *, deleted: bool = False) -> T:
-        """The first page of a query's answer; of `deleted` records too where that is asked for."""
+        """Return the first page of a query's answer, with `deleted` records if asked for."""
         found = await self.get("/queryAll" if deleted else "/query", shape, {"q": soql})
         return _found(found, "query")
 
     async def rows(self, soql: str) -> Page:
-        """The first page of a query's answer, its numbers exact, whatever fields it has."""
+        """Return the first page of a query's answer with any fields and exact numbers."""
         content = _found(await self._read("/query", {"q": soql}), "query")
         with understanding(VENDOR, writes=False):
             return decode_rows(content)
 
     async def next_page(self, address: str) -> Page:
-        """The page that `nextRecordsUrl` names: an absolute path of this org's."""
+        """Return the page at `nextRecordsUrl`, which must be an absolute path of this org's."""
         if not address.startswith("/services/data/"):
             raise trustless(VENDOR, f"names {address!r} as the next page", writes=False)
         response = await self._send("GET", address)
@@ -109,7 +111,7 @@ class SalesforceApi:
             return decode_rows(response.content)
 
     async def upsert(self, path: str, shape: type[T], body: Mapping[str, Any]) -> T | None:
-        """Create or update by external id; None where Salesforce answers without a body (204).
+        """Create or update by external id. Returns None if Salesforce answers without a body (204).
 
         Raises Rejected, Unavailable or OutcomeUnknown.
         """
@@ -135,14 +137,17 @@ class SalesforceApi:
         return decode_reply(response.content, shape, vendor=VENDOR, writes=True)
 
     async def versions(self) -> list[ApiVersion]:
-        """The versions of the API that the org speaks, oldest first. Salesforce tells them without a login."""
+        """Return the org's API versions, oldest first. Salesforce lists them without a login."""
         response = await self._client.send("GET", "/services/data", headers={"Accept": "application/json"})
         if not response.is_success:
             raise error_of(response, writes=False)
         return decode_reply(response.content, list[ApiVersion], vendor=VENDOR, writes=False)
 
     async def log_in(self) -> str:
-        """The id of the org that our credentials lead to. Raises Unavailable where they lead nowhere, or elsewhere."""
+        """Log in, and return the id of our credentials' org.
+
+        Raises Unavailable if they are refused, or belong to another org.
+        """
         await self._access_token()
         return self.org_id
 
@@ -160,8 +165,8 @@ class SalesforceApi:
         token = await self._access_token()
         response = await self._send_with(token, method, path, params, content)
         if response.status_code == 401 and fault_of(response).error_code in SESSION_CODES:
-            # Refused at the door, so nothing happened: sessions end by age, or when an administrator ends them. One
-            # fresh token and one repeat; a second refusal is about our rights, not about the token.
+            # Refused before anything happened: sessions end by age, or when an administrator ends them. Retried once
+            # with a fresh token; a second refusal is about our rights, not about the token.
             if self._token == token:
                 self._token = ""
             response = await self._send_with(await self._access_token(), method, path, params, content)
@@ -186,8 +191,10 @@ class SalesforceApi:
             return self._token
 
     async def _require_version(self) -> None:
-        """Raise Unavailable (`api_version_retired`) where the org does not speak the connection's version: it would
-        answer "not found" to some requests, which would be taken for a record that is not there."""
+        """Raise Unavailable (`api_version_retired`) if the org does not support the connection's API version.
+
+        It would answer "not found" to some requests, which would be taken for a missing record.
+        """
         if self._version_known:
             return
         spoken = [f"v{each.version}" for each in await self.versions()]
@@ -214,14 +221,14 @@ class SalesforceApi:
         raise error_of(response, writes=False)
 
     async def _require_org(self, token: _Token) -> None:
-        """Raise Unavailable (`wrong_org`) where the token leads to another org than the connection's."""
+        """Raise Unavailable (`wrong_org`) if the token belongs to another org than the connection."""
         found = _org_of(token.id) or await self._org_by_query(token.access_token)
         if self._pinned and found[:ORG_ID_CHARS] != self._pinned[:ORG_ID_CHARS]:
             raise wrong_org(found or "of an unknown id", self._pinned)
         self.org_id = found
 
     async def _org_by_query(self, token: str) -> str:
-        """The org's own record, where a token does not tell; asked only for a connection that is pinned to an org."""
+        """Return the org's own record, if the token does not name the org; only asked for a pinned connection."""
         if not self._pinned:
             return ""
         soql = "SELECT Id FROM Organization LIMIT 1"
@@ -234,7 +241,7 @@ class SalesforceApi:
 
 
 def _org_of(identity_url: str) -> str:
-    """The organization in an identity's address: https://login.salesforce.com/id/<organization>/<user>."""
+    """Return the organization in an identity URL: https://login.salesforce.com/id/<organization>/<user>."""
     parts = identity_url.rstrip("/").split("/")
     return parts[-2] if len(parts) >= 3 and parts[-3] == "id" else ""
 

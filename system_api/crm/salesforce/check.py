@@ -1,4 +1,4 @@
-"""What an org lacks for Quoteway: version, org, currency, places, fields, objects, rights and the package's rule.
+"""Checks an org: API version, org id, currency, places, fields, objects, rights and the package's rule.
 
 Source of the versions' ends: "API End-of-Life Policy" in Salesforce's developer guides: each is supported for at least
 three years, which is nine releases; 31.0 to 40.0 are unsupported from Summer '27 and retired from Summer '28.
@@ -31,7 +31,7 @@ class _Rules(msgspec.Struct, frozen=True):
 
 
 async def check_org(connection: SalesforceConnection, api: SalesforceApi, org: SalesforceOrg) -> list[Finding]:
-    """Everything that is to be mended, at once; each part is asked although another one failed."""
+    """Return every finding at once; each part is checked even if another one failed."""
     findings = Findings()
     with findings.asking():
         await _check_version(connection, api, findings)
@@ -40,7 +40,7 @@ async def check_org(connection: SalesforceConnection, api: SalesforceApi, org: S
     except VendorError:
         with findings.asking():
             await api.log_in()
-        return findings.found  # without a login there is nothing more to ask
+        return findings.found  # without a login nothing more can be checked
     if connection.org_id is None:
         known = f' This one is "{org_id}".' if org_id else ""
         findings.warns(
@@ -95,7 +95,7 @@ async def _check_quotes(connection: SalesforceConnection, org: SalesforceOrg, fi
     if optional - quote.paths.keys():
         findings.notes(f"The org has one currency: amounts are in {await org.currency()}.")
     if not quote.missing and not line.missing:
-        await plan_quotes(org.schema, objects, fields)  # whether the lines are found from their quote
+        await plan_quotes(org.schema, objects, fields)  # whether the quote's lines can be queried
 
 
 async def _check_accounts(connection: SalesforceConnection, org: SalesforceOrg, findings: Findings) -> None:
@@ -141,8 +141,10 @@ async def _check_orders(connection: SalesforceConnection, org: SalesforceOrg, fi
 async def _check_rule(
     connection: SalesforceConnection, api: SalesforceApi, org: SalesforceOrg, findings: Findings
 ) -> None:
-    """The rule that lets an older report never overwrite a newer one. Whether it is there is a matter of setup, which
-    the integration user need not be allowed to see."""
+    """Check the rule that keeps an older report from overwriting a newer one.
+
+    Reading it needs a right that the integration user may lack.
+    """
     name = connection.objects.order
     if await org.schema.describe(name) is None:
         return

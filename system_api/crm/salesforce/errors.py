@@ -1,4 +1,4 @@
-"""What Salesforce's refusals mean, in plain words; Salesforce's own are kept apart from them, for an operator.
+"""The meaning of Salesforce's refusals in plain words; its own words are kept apart, for an operator.
 
 Source of the error codes: Salesforce's REST API Developer Guide, "Status Codes and Error Responses", and its Object
 Reference, "API Exception Codes".
@@ -14,21 +14,21 @@ from system_api.vendor.replies import excerpt, jittered_s
 VENDOR = "Salesforce"
 SESSION_CODES = frozenset({"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"})
 ABSENT_CODES = frozenset({"NOT_FOUND", "ENTITY_IS_DELETED"})
-# What a query or a write is refused with where the org is not what `describe` said of it.
+# Refusals of a query or a write if the org has changed since `describe`.
 ORG_CHANGED = frozenset({"invalid_field", "invalid_type", "invalid_field_for_insert_update", "not_found"})
-# Salesforce's code for a validation rule, in our spelling of reason codes.
+# Salesforce's code for a validation rule, as a reason code.
 RULE_VIOLATED = "field_custom_validation_exception"
 _DAY_QUOTA_RETRY_S = 3600
-# Refused before anything was changed, and worth another try soon. DUPLICATE_VALUE: two upserts of one new external id
-# met, and the other one won; the next finds its record. No field of ours is unique but the external id.
+# Refused before anything was changed, and worth a retry soon. DUPLICATE_VALUE: two upserts of one new external id met,
+# and the other one won; the retry finds its record. No other field of ours is unique.
 _TRANSIENT = {
     "UNABLE_TO_LOCK_ROW": ("row_locked", "is busy with a record that this one belongs to"),
-    "DUPLICATE_VALUE": ("concurrent_upsert", "was told of this record twice at once"),
+    "DUPLICATE_VALUE": ("concurrent_upsert", "got two reports of this record at once"),
     "SERVER_UNAVAILABLE": ("unavailable", "is not available at the moment"),
     "QUERY_TIMEOUT": ("query_timeout", "took too long to answer"),
     "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE": ("unavailable", "is being maintained"),
 }
-# What is wrong with the org, its rights or its settings, whatever record is asked for: an administrator mends it.
+# Faults of the org, its rights or its settings, whatever record is asked for: an administrator mends them.
 _ORG = {
     "INVALID_FIELD": "does not know a field that Quoteway uses",
     "INVALID_TYPE": "does not know an object that Quoteway uses",
@@ -46,17 +46,17 @@ _ORG = {
     "STORAGE_LIMIT_EXCEEDED": "has no storage left",
     "ORG_LOCKED": "has locked the org",
 }
-# Of what a read is refused with, what is about the id that was asked for, and so the caller's.
+# Refusals of a read that are about the requested id, and so the caller's fault.
 _OF_THE_ID = frozenset({"INVALID_QUERY_FILTER_OPERATOR", "MALFORMED_ID", "INVALID_ID_FIELD"}) | ABSENT_CODES
-# Signed out, without rights, too often: refused at the door, whatever record is meant.
+# Session ended, rights missing, or too many requests: refused before any record is looked at.
 _AT_THE_DOOR = frozenset({401, 403, 429})
 _MEND = "Have an administrator of the org give Quoteway's user what Salesforce names, or map it in the connection."
-# What we spell wrongly: the next request would be as wrong.
+# Malformed requests of ours: a retry would be as wrong.
 _OURS = frozenset({"MALFORMED_QUERY", "JSON_PARSER_ERROR", "METHOD_NOT_ALLOWED", "INVALID_QUERY_LOCATOR"})
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """One error of the array that Salesforce answers."""
+    """One error in the array that Salesforce answers."""
 
     message: str = ""
     error_code: str = msgspec.field(name="errorCode", default="")
@@ -64,7 +64,7 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def fault_of(response: Response) -> Fault:
-    """The first error of the array, or an empty one where the answer is no such array."""
+    """Return the first error of the array; an empty one if the answer is no such array."""
     try:
         faults = msgspec.json.decode(response.content, type=list[Fault])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -73,7 +73,10 @@ def fault_of(response: Response) -> Fault:
 
 
 def error_of(response: Response, *, writes: bool) -> QuotewayError:
-    """What a refusal means. Salesforce's own errors are arrays; anything else comes from something in between."""
+    """Return the error that a refusal becomes.
+
+    Salesforce's own errors are arrays; anything else comes from something in between.
+    """
     fault = fault_of(response)
     status, code = response.status_code, fault.error_code
     if not code:
@@ -109,7 +112,7 @@ def error_of(response: Response, *, writes: bool) -> QuotewayError:
 
 
 def _not_of_the_record(response: Response, fault: Fault) -> Unavailable:
-    """A refusal by a code that is not known here, and that no record can be the reason of."""
+    """Return the error for an unknown code with a status that cannot be about the record."""
     reason = fault.error_code.lower()
     return Unavailable(
         f"{VENDOR} refused a request of Quoteway's ({reason.replace('_', ' ')}), whatever record it was about.",
@@ -131,7 +134,7 @@ def _meaningless(response: Response, said: str, *, writes: bool) -> QuotewayErro
 
 
 def version_retired(which: str, said: str = "") -> Unavailable:
-    """The connection's version of the API does not answer."""
+    """Return the error for an API version that the org no longer supports."""
     return Unavailable(
         f"{VENDOR} does not speak the version {which} any more.",
         reason_code="api_version_retired",
@@ -142,7 +145,7 @@ def version_retired(which: str, said: str = "") -> Unavailable:
 
 
 def wrong_org(found: str, pinned: str) -> Unavailable:
-    """The credentials lead to another org than the connection is for. Nothing was asked of it, nothing written."""
+    """Return the error for credentials of another org than the connection's. Nothing was read or written there."""
     return Unavailable(
         f"The connection is for the {VENDOR} org {pinned}, but its credentials lead to the org {found}. Nothing was "
         "read or written there.",
@@ -153,7 +156,7 @@ def wrong_org(found: str, pinned: str) -> Unavailable:
 
 
 def credentials_refused(why: str) -> Unavailable:
-    """Our own credentials do not work."""
+    """Return the error for refused credentials."""
     said = f"{VENDOR} refuses our credentials. Check the connection's client_id and client_secret."
     return Unavailable(
         said,
@@ -165,7 +168,7 @@ def credentials_refused(why: str) -> Unavailable:
 
 
 def _limit_exceeded(fault: Fault) -> Unavailable:
-    """One code, two limits: the day's requests come back in hours, concurrent requests in seconds."""
+    """Return the error for one code with two causes: the daily limit lasts hours, the concurrency limit seconds."""
     if fault.message.startswith("TotalRequests"):
         plain, reason, wait = "'s requests of the day are used up.", "daily_quota_exhausted", _DAY_QUOTA_RETRY_S
     else:
@@ -176,7 +179,7 @@ def _limit_exceeded(fault: Fault) -> Unavailable:
 def _rejected(fault: Fault) -> Rejected:
     reason = fault.error_code.lower()
     if reason == RULE_VIOLATED:
-        # The message is the administrator's own, written for people.
+        # The message is written by the org's administrator, for people.
         plain = f"{VENDOR}: a validation rule of the org refuses the record: {fault.message}"
     else:
         plain = f"{VENDOR} refused the record ({reason.replace('_', ' ')})."

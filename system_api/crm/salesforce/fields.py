@@ -1,4 +1,4 @@
-"""What mapping Salesforce's records needs alike: fields that must be there, and values that must fit."""
+"""Checks that the mapping of Salesforce's records shares: required fields, and values within bounds."""
 
 import re
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from system_api.crm.salesforce.errors import VENDOR
 
 T = TypeVar("T", bound=msgspec.Struct)
 _CAPITAL = re.compile("[A-Z]")
-# A longer value is not said again: its length is what is wrong with it.
+# A longer value is not quoted: its length is the fault.
 _SHOWN_CHARS_MAX = 40
 
 
@@ -23,9 +23,9 @@ def required(value: str | None, what: str, name: str, pointer: str) -> str:
 
 
 def checked(value: T, what: str) -> T:
-    """`value`, once more held against its own bounds, which are not enforced when it is made in code.
+    """Return `value`, checked against its own bounds, which are not enforced for values made in code.
 
-    Raises Rejected (`incomplete_record`) with every fault: which line and field, what it holds, and what it may hold.
+    Raises Rejected (`incomplete_record`) with every fault: which line and field, its value, and the allowed values.
     """
     content = msgspec.to_builtins(value)
     try:
@@ -42,7 +42,7 @@ def checked(value: T, what: str) -> T:
 
 
 def _told(content: Any, fault: Fault) -> str:
-    """One fault, such as "Line 2 (SENSOR-TEMP), quantity "-1": This does not have the form that is needed."."""
+    """Return one fault, such as "Line 2 (SENSOR-TEMP), quantity "-1": This has the wrong format."."""
     names = fault.pointer.split("/")[1:]
     words: list[str] = []
     found = content
@@ -55,7 +55,7 @@ def _told(content: Any, fault: Fault) -> str:
             words.append(_CAPITAL.sub(lambda capital: f" {capital[0].lower()}", name))
     shown = str(found)
     where = ", ".join(words) + (f' "{shown}"' if 0 < len(shown) <= _SHOWN_CHARS_MAX and shown.isprintable() else "")
-    detail = fault.detail.replace(", as a string", "").replace(" as a string", "")  # words of the contract
+    detail = fault.detail.replace(", as a string", "").replace(" as a string", "")  # technical words
     return f"{where[:1].upper()}{where[1:]}: {detail}"
 
 

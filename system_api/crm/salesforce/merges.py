@@ -1,7 +1,7 @@
-"""What became of a record that a query does not find: a query leaves out deleted records, queryAll does not.
+"""Finds what became of a record that a query does not find: queries omit deleted records, queryAll does not.
 
-Source: SOAP API Developer Guide, "merge()": of merged accounts the losing ones are deleted, and their MasterRecordId
-names the one that stayed. They are kept for 15 days, as in the recycle bin.
+Source: SOAP API Developer Guide, "merge()": the losing accounts of a merge are deleted, and their MasterRecordId names
+the one that stayed. They are kept for 15 days, as in the recycle bin.
 """
 
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ class _Records(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of a record: the id of the one that it lives on as, or None where it was deleted."""
+    """What became of a record: the id of the one that replaced it, or None if it was deleted."""
 
     record_id: str
     living_id: str | None
 
     def living_or_refuse(self, noun: str) -> str:
-        """The record that it lives on as. Raises Rejected where it was deleted."""
+        """Return the id of the record that replaced it. Raises Rejected if it was deleted."""
         if self.living_id is None:
             raise Rejected(
                 f"The {noun} {self.record_id} was deleted in {VENDOR}: restore it there, or sell to another one.",
@@ -45,7 +45,7 @@ class Fate:
 
 
 async def fate_of(api: SalesforceApi, described: ObjectDescription, record_id: str) -> Fate | None:
-    """What became of the record, through all of its merges; None where the org does not know it, or no longer."""
+    """Return what became of the record, through all its merges; None if the org does not know it (any more)."""
     fields = ["Id", "IsDeleted"] + (["MasterRecordId"] if described.field_named("MasterRecordId") else [])
     wanted = record_id
     for _ in range(_MERGES_FOLLOWED_MAX):

@@ -1,4 +1,6 @@
-"""The object of Quoteway's Salesforce package in which a seller sees where an order is, written by the name map."""
+"""The order object of Quoteway's Salesforce package, which shows sellers an order's status; written through the name
+map.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,7 +25,7 @@ _CENT = Decimal("0.01")
 
 
 class UpsertAnswer(msgspec.Struct, frozen=True):
-    """What an upsert answers."""
+    """The answer to an upsert."""
 
     id: str
 
@@ -39,7 +41,7 @@ class OrderPlan:
     lengths: dict[str, int]
 
     def held(self, record: Record) -> "HeldOrder":
-        """What a record of the org says."""
+        """Return the order in a record of the org."""
         row = Row(record, self.paths)
         return HeldOrder(
             id=row.id,
@@ -62,9 +64,9 @@ class HeldOrder:
 
 
 async def plan_orders(schema: OrgSchema, objects: SalesforceObjects, fields: SalesforceFields) -> OrderPlan:
-    """The plan for this org. Raises Unavailable where it lacks what a report cannot do without.
+    """Return the plan for this org. Raises Unavailable if a field is missing that a report cannot do without.
 
-    A report is told to people: of the rest, what the org lacks or does not let us write is left out.
+    The report is for people: other fields that the org lacks, or does not let us write, are left out.
     """
     order = Selection(schema, objects.order)
     await order.require_object()
@@ -96,7 +98,7 @@ async def plan_orders(schema: OrgSchema, objects: SalesforceObjects, fields: Sal
 
 
 def order_fields(plan: OrderPlan, report: ReportedOrderStatus, *, new: bool, links: dict[str, str]) -> dict[str, Any]:
-    """The report as fields of the org. What the report does not have is emptied: it is the whole truth.
+    """Return the report as fields of the org. Values that the report lacks are cleared: it is complete.
 
     A text that is longer than its field is shortened, since people read it; an id that is, is left out.
 
@@ -115,18 +117,18 @@ def order_fields(plan: OrderPlan, report: ReportedOrderStatus, *, new: bool, lin
         "failure_reason": _cut(report.failure_reason, plan.lengths.get("failure_reason", FAILURE_REASON_CHARS_MAX)),
     }
     writable = plan.createable if new else plan.updateable
-    # Not emptied where the quote could not be used: Salesforce may require them, and may know more.
+    # Not cleared if the quote could not be used: Salesforce may require them, and may know more.
     unknown = {name for name in ("account", "currency") if values[name] is None}
     return {plan.paths[name]: value for name, value in values.items() if name in writable - unknown}
 
 
 def differing_fields(plan: OrderPlan, held: HeldOrder, report: ReportedOrderStatus) -> list[str]:
-    """In which fields a record that was read back differs from what was reported under the version that it holds."""
+    """Return the fields in which a record that was read back differs from the report of the same version."""
     differing = [plan.paths["status"]] if held.status != report.status.value else []
     if not held.keeps_total or "total" not in plan.updateable & plan.createable:
         return differing
     total = report.total.value if report.total else None
-    # The org keeps two digits after the point, whatever the currency has.
+    # The org keeps two decimals, whatever the currency has.
     if (held.total is None) != (total is None) or (
         held.total is not None and total is not None and abs(held.total - total) >= _CENT
     ):
@@ -135,7 +137,7 @@ def differing_fields(plan: OrderPlan, held: HeldOrder, report: ReportedOrderStat
 
 
 def _fits(name: str, field: FieldDescription, objects: SalesforceObjects) -> bool:
-    """Whether a reference leads to the object that the map names: an order's quote may be another product's."""
+    """Return whether a reference leads to the mapped object: an order's quote may belong to another product."""
     wanted = {"quote": objects.quote, "account": objects.account}.get(name)
     return wanted is None or not field.refers_to or wanted in field.refers_to
 

@@ -1,4 +1,4 @@
-"""One org as the connection's map sees it: it is described once, and how records are asked for is planned by that."""
+"""One org through the connection's name map: it is described once, and the queries are planned from that."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -19,7 +19,7 @@ _Planning = Callable[[OrgSchema, SalesforceObjects, SalesforceFields], Awaitable
 
 
 class SalesforceOrg:
-    """Plans for reading and writing in one org, made anew when the org is no longer as it was described."""
+    """The plans for reading and writing in one org, remade when the org has changed since it was described."""
 
     def __init__(self, connection: SalesforceConnection, api: SalesforceApi) -> None:
         self.schema = OrgSchema(api)
@@ -29,21 +29,21 @@ class SalesforceOrg:
         self._currency: str | None = None
 
     async def with_quotes(self, use: Callable[[QuotePlan], Awaitable[T]]) -> T:
-        """What `use` does with the plan of quotes."""
+        """Return the result of `use` with the plan for quotes."""
         return await self._with(plan_quotes, use)
 
     async def with_accounts(self, use: Callable[[AccountPlan], Awaitable[T]]) -> T:
-        """What `use` does with the plan of accounts."""
+        """Return the result of `use` with the plan for accounts."""
         return await self._with(plan_accounts, use)
 
     async def with_orders(self, use: Callable[[OrderPlan], Awaitable[T]]) -> T:
-        """What `use` does with the plan of orders."""
+        """Return the result of `use` with the plan for orders."""
         return await self._with(plan_orders, use)
 
     async def currency(self) -> str:
-        """What amounts are in where records do not say: the connection's currency, or the org's own.
+        """Return the currency of amounts in records without one: the connection's setting, or the org's own.
 
-        Raises Unavailable where neither says it.
+        Raises Unavailable if neither is known.
         """
         if self._currency is None:
             self._currency = self._connection.currency or await self._organizations_currency()
@@ -62,7 +62,7 @@ class SalesforceOrg:
         except (Unavailable, Rejected) as error:
             if error.reason_code not in ORG_CHANGED:
                 raise
-        # A field was deleted or hidden since it was described. Nothing was read or written by that request.
+        # A field was deleted or hidden since the org was described. That request read and wrote nothing.
         self._forget()
         return await use(await self._plan(planning))
 
@@ -87,7 +87,7 @@ class SalesforceOrg:
         self._currency = None
 
     async def _organizations_currency(self) -> str | None:
-        """The Organization's default currency; None where the org does not tell it."""
+        """Return the Organization's default currency; None if the org does not show it."""
         found = await self.schema.find("Organization", "DefaultCurrencyIsoCode")
         if found is None:
             return None

@@ -1,7 +1,7 @@
-"""Countries as people write them, where an org has no State and Country picklists to choose from.
+"""Country names as people write them, for orgs without State and Country picklists.
 
-Names are those of ISO 3166-1 (English short names), of Salesforce's own picklist where it has another, and spellings
-that customers use. A text that is none of them is refused by name: an address must not end up in another country.
+Names are those of ISO 3166-1 (English short names), of Salesforce's own picklist if it differs, and spellings that
+customers use. Any other text is refused: an address must not end up in another country.
 """
 
 from shared.canonical.states import codes_by_name, spelled
@@ -48,5 +48,5 @@ _COUNTRY_CODES = codes_by_name(_COUNTRIES)
 
 
 def country_code(text: str) -> str | None:
-    """The ISO 3166-1 code of a country's name or code; None where it is not known."""
+    """Return the ISO 3166-1 code of a country's name or code; None if it is unknown."""
     return _COUNTRY_CODES.get(spelled(text))

@@ -1,4 +1,4 @@
-"""Salesforce's quotes with their lines, read by the connection's map, and what they are in the canonical model."""
+"""Salesforce's quotes with their lines, read through the connection's name map into the canonical model."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,8 +15,8 @@ from system_api.vendor.salesforce_map import SalesforceFields, SalesforceObjects
 
 W = TypeVar("W", bound=StrEnum)
 CONTACTS = ("bill_to", "sold_to", "contact", "account_bill_to")
-NO_MATTER = frozenset({"name"})  # of a contact or product whose name is hidden, the rest is read all the same
-# Only Accepted is an acceptance: a status that an org has added, or an internal approval, is none.
+NO_MATTER = frozenset({"name"})  # if the name of a contact or product is hidden, the rest is read all the same
+# Only Accepted counts as accepted: a status that an org has added, or an internal approval, does not.
 _STATUSES = {
     "presented": QuoteStatus.presented,
     "accepted": QuoteStatus.accepted,
@@ -26,7 +26,7 @@ _STATUSES = {
 _KINDS = {
     "": QuoteKind.new,
     "new": QuoteKind.new,
-    "quote": QuoteKind.new,  # Salesforce CPQ's word for it
+    "quote": QuoteKind.new,  # Salesforce CPQ's name
     "amendment": QuoteKind.amendment,
     "renewal": QuoteKind.renewal,
 }
@@ -37,7 +37,7 @@ _FREQUENCIES = (
     | dict.fromkeys(_QUARTERLY, BillingFrequency.quarter)
     | dict.fromkeys(_YEARLY, BillingFrequency.year)
 )
-# Without a value the product is charged once; an unknown one must not be guessed at.
+# Without a value the product is charged once; an unknown value must not be guessed.
 _RECURRENCES = (
     dict.fromkeys(("", "none", "one-time", "once"), Recurrence.none)
     | dict.fromkeys(_MONTHLY, Recurrence.month)
@@ -49,7 +49,7 @@ _ARREARS = frozenset({"arrears", "in arrears"})
 
 @dataclass(frozen=True, slots=True)
 class QuotePlan:
-    """How a quote of this org is asked for, and where its values are in the answer."""
+    """The query for a quote in this org, and where its values are in the answer."""
 
     select: str
     quote_paths: dict[str, str]
@@ -57,12 +57,12 @@ class QuotePlan:
     lines_name: str
 
     def lines_of(self, record: Record) -> Page | None:
-        """The first page of a quote's lines; None where it has none."""
+        """Return the first page of a quote's lines; None if it has none."""
         return page_within(record.get(self.lines_name))
 
 
 async def plan_quotes(schema: OrgSchema, objects: SalesforceObjects, fields: SalesforceFields) -> QuotePlan:
-    """The plan for this org. Raises Unavailable where it lacks what the map names, with every fault at once."""
+    """Return the plan for this org. Raises Unavailable if mapped fields are missing, naming all of them."""
     quote, line = Selection(schema, objects.quote), Selection(schema, objects.line)
     await quote.require_object()
     await line.require_object()
@@ -85,7 +85,7 @@ async def plan_quotes(schema: OrgSchema, objects: SalesforceObjects, fields: Sal
 
 
 def quote_of(plan: QuotePlan, record: Record, lines: list[Record], org_currency: str | None) -> Quote:
-    """The quote with all of its lines. Raises Rejected as `account_of` does."""
+    """Return the quote with all of its lines. Raises Rejected as `account_of` does."""
     row = Row(record, plan.quote_paths)
     what = f"Quote {row.text('number') or row.id}"
     currency = required(
@@ -183,7 +183,7 @@ def _contact(row: Row, name: str) -> Contact | None:
 
 
 def _quote_contact(row: Row) -> Contact | None:
-    """The quote's contact with the e-mail address that the quote itself has, which may be another one."""
+    """Return the quote's contact, with the quote's own e-mail address, which may differ."""
     contact, email = _contact(row, "contact"), row.text("email")
     if contact is None:
         return Contact(email=email) if email else None

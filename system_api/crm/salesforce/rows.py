@@ -1,4 +1,4 @@
-"""Records of a query whose fields are named by the connection's map: values by our names, in the types that we need."""
+"""Records of a query, with values by our names and in the types that we need."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 class Page(msgspec.Struct, frozen=True):
-    """A page of records, of a query or of a query within one; `next_address` leads to the rest of them."""
+    """A page of records, of a query or of a subquery; `next_address` leads to the rest of them."""
 
     records: list[dict[str, Any]]
     total_size: int = msgspec.field(name="totalSize", default=-1)
@@ -23,9 +23,9 @@ class Page(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record. `paths` are the org's paths by our names; a name that the org does not have is read as None.
+    """A record. `paths` are the org's paths by our names; a name that the org does not have reads as None.
 
-    Raises ValueError where a value is of another type: that is no answer of Salesforce's.
+    Raises ValueError for a value of another type: that is no answer of Salesforce's.
     """
 
     record: Record
@@ -40,10 +40,10 @@ class Row:
         return found
 
     def text(self, name: str) -> str | None:
-        """The value as text of one line, without the blanks around it; None where it is empty.
+        """Return the value as one line of text, trimmed; None if it is empty.
 
-        What is pasted brings tabs and line breaks along. In a number or a name they mean nothing, and an ERP refuses
-        them (Tryton: "contains some invalid chars").
+        Pasted text brings tabs and line breaks along. They mean nothing in a number or a name, and an ERP refuses them
+        (Tryton: "contains some invalid chars").
         """
         value = self._value(name)
         if value is not None and not isinstance(value, str):
@@ -51,12 +51,12 @@ class Row:
         return _CONTROLS.sub(" ", value or "").strip() or None
 
     def block(self, name: str) -> str | None:
-        """The value as text of several lines, such as a street."""
+        """Return the value as text of several lines, such as a street."""
         value = self._value(name)
         return value.strip() or None if isinstance(value, str) else self.text(name)
 
     def decimal(self, name: str) -> Decimal | None:
-        """The value as a number, every digit as it was sent."""
+        """Return the value as a number, with every digit that was sent."""
         value = self._value(name)
         if value is None:
             return None
@@ -65,24 +65,24 @@ class Row:
         return Decimal(value)
 
     def flag(self, name: str) -> bool:
-        """A checkbox; empty is not checked."""
+        """Return a checkbox; an empty value is False."""
         value = self._value(name)
         if value is not None and not isinstance(value, bool):
             raise ValueError(f"{self.paths[name]} is {value!r}, not true or false")
         return bool(value)
 
     def word(self, name: str) -> str:
-        """A picklist's value or a checkbox, in lower case: "true" for a checked one; "" where it is empty."""
+        """Return a picklist's value or a checkbox in lower case: "true" if checked; "" if empty."""
         value = self._value(name)
         return str(value).strip().lower() if value is not None else ""
 
     def day(self, name: str) -> str | None:
-        """A date as an RFC 3339 full date."""
+        """Return a date as an RFC 3339 full date."""
         text = self.text(name)
         return date.fromisoformat(text[:10]).isoformat() if text else None
 
     def moment(self, name: str) -> str | None:
-        """A date and time as RFC 3339, in UTC and to the second."""
+        """Return a date and time as RFC 3339, in UTC, to the second."""
         text = self.text(name)
         if text is None:
             return None
@@ -100,17 +100,17 @@ class Row:
 
 
 def decode_rows(content: bytes) -> Page:
-    """A query's answer, its numbers exact."""
+    """Return a query's answer with exact numbers."""
     return _DECODER.decode(content)
 
 
 def decode_row(content: bytes) -> dict[str, Any]:
-    """A single record, its numbers exact."""
+    """Return a single record with exact numbers."""
     return _ROW_DECODER.decode(content)
 
 
 def page_within(value: Any) -> Page | None:
-    """The records of a query within a query, None where there are none."""
+    """Return the records of a subquery; None if there are none."""
     return msgspec.convert(value, Page) if value is not None else None
 
 

@@ -1,8 +1,7 @@
-"""What objects and fields an org has for our integration user, as Salesforce's describe tells it.
+"""An org's objects and fields as our integration user sees them, from Salesforce's describe.
 
-Describe shows what field-level security lets the user see: a hidden field is as good as none, and the two cannot be
-told apart from outside. An org is described once, object by object, when a record is first read; again after an hour,
-and when Salesforce says that a field of a query is not there.
+Describe shows what field-level security allows: a hidden field looks like a missing one. An org is described object by
+object when a record is first read, again after an hour, and when Salesforce says that a queried field does not exist.
 """
 
 import asyncio
@@ -15,12 +14,12 @@ from msgspec import field
 from system_api.crm.salesforce.api import SalesforceApi
 
 KEPT_S = 3600.0
-# A field that was missing is looked for again, once somebody may have mended the org: not with every request.
+# A missing field is looked for again after this time, when somebody may have mended the org; not with every request.
 MISSING_KEPT_S = 60.0
 
 
 class FieldDescription(msgspec.Struct, frozen=True):
-    """A field of an object, as far as we look at it."""
+    """The attributes of a field that we look at."""
 
     name: str
     type: str = "string"
@@ -65,12 +64,12 @@ class ObjectDescription(msgspec.Struct):
         return self._by_name.get(name.lower())
 
     def parent_named(self, relationship: str) -> FieldDescription | None:
-        """The reference field that a name in a path leads through, such as Account for AccountId."""
+        """Return the reference field for a relationship name in a path, such as AccountId for Account."""
         wanted = relationship.lower()
         return next((each for each in self.fields if (each.relationship or "").lower() == wanted), None)
 
     def child_relationship(self, child: str, reference: str) -> str | None:
-        """What the records of `child` are called in a query of this object."""
+        """Return the relationship name of `child` records in a query of this object."""
         for each in self.children:
             if (each.child.lower(), each.reference.lower()) == (child.lower(), reference.lower()):
                 return each.name
@@ -79,7 +78,7 @@ class ObjectDescription(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A field that a path leads to, with the path as the org spells it."""
+    """A field at the end of a path, with the path in the org's spelling."""
 
     path: str
     field: FieldDescription
@@ -95,18 +94,18 @@ class OrgSchema:
         self._read_at = 0.0
 
     def forget(self) -> None:
-        """Describe everything again when it is next needed."""
+        """Describe everything again at its next use."""
         self._objects.clear()
 
     def forget_what_is_old(self, kept_s: float = KEPT_S) -> bool:
-        """Forget it where it was described longer ago than that; whether it was."""
+        """Drop descriptions if they are older than that. Returns whether they were."""
         if not self._objects or time.monotonic() - self._read_at < kept_s:
             return False
         self.forget()
         return True
 
     async def describe(self, name: str) -> ObjectDescription | None:
-        """The object, or None where the org has none of that name, or hides it from us."""
+        """Return the object; None if the org has none of that name, or hides it from us."""
         if not self._objects:
             self._read_at = time.monotonic()
         async with self._locks.setdefault(name, asyncio.Lock()):
@@ -115,7 +114,7 @@ class OrgSchema:
             return self._objects[name]
 
     async def find(self, object_name: str, path: str) -> Found | None:
-        """The field at the end of a path such as Account.Legal_Entity__c; None where the org does not have it all."""
+        """Return the field at the end of a path such as Account.Legal_Entity__c; None if the org lacks a part of it."""
         *parents, last = path.split(".")
         described = await self.describe(object_name)
         spelled: list[str] = []

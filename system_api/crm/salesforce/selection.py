@@ -1,8 +1,8 @@
-"""Which of the fields that a connection's map names an org has, and what a reader is told of one that it lacks.
+"""Selects the mapped fields that an org has, and reports those that it lacks.
 
-A field that is named and not there is refused, not passed over: Quoteway would book without a start date, a discount or
-a purchase order number that somebody may have entered, and field-level security hides a field exactly as if the org did
-not have it. What an org truly does not use is named "" in the map.
+A mapped field that is missing is refused, not skipped: otherwise Quoteway would book without a start date, a discount
+or a purchase order number that somebody may have entered, and a field hidden by field-level security looks like a
+missing one. A field that an org really does not use is mapped to "".
 """
 
 from dataclasses import dataclass, field
@@ -17,8 +17,10 @@ _CURRENCY = "CurrencyIsoCode"
 
 
 def absent_currency(path: str) -> frozenset[str]:
-    """Our name of the currency where an org may be without it: an org with one currency has no standard field of it,
-    but a field that somebody has mapped has to be there."""
+    """Return our name of the currency if the org may lack it.
+
+    An org with one currency has no standard field for it, but a field that somebody has mapped must exist.
+    """
     standard = path.rpartition(".")[2].casefold() == _CURRENCY.casefold()
     return frozenset({"currency"}) if standard or not path else frozenset()
 
@@ -33,12 +35,12 @@ class Selection:
     missing: list[str] = field(default_factory=list)
 
     async def require_object(self) -> None:
-        """Raise Unavailable (`object_missing`) where the org does not have the object."""
+        """Raise Unavailable (`object_missing`) if the org lacks the object."""
         if await self.schema.describe(self.object_name) is None:
             raise object_missing(self.object_name)
 
     async def take(self, name: str, path: str, *, optional: bool = False) -> Found | None:
-        """Read `path` as `name`. An empty path names nothing; what is not `optional` has to be there."""
+        """Read `path` as `name`. An empty path selects nothing; a path that is not `optional` must exist."""
         if not path:
             return None
         found = await self.schema.find(self.object_name, path)
@@ -49,7 +51,7 @@ class Selection:
         return found
 
     async def take_all(self, names: msgspec.Struct, *, but: frozenset[str], optional: frozenset[str]) -> None:
-        """Read what `names` names, but for some."""
+        """Read every field in `names`, except some."""
         for each in msgspec.structs.fields(names):
             if each.name not in but:
                 await self.take(each.name, getattr(names, each.name), optional=each.name in optional)
@@ -57,7 +59,7 @@ class Selection:
     async def take_parent(
         self, name: str, path: str, names: msgspec.Struct, *, optional: frozenset[str] = frozenset()
     ) -> None:
-        """Read the id of the record that the reference at `path` leads to as `name`, and its fields as name_field."""
+        """Read the id behind the reference at `path` as `name`, and the fields of that record as name_field."""
         reference = await self.take(name, path)
         if reference is None:
             return
@@ -73,12 +75,12 @@ class Selection:
 
     @property
     def columns(self) -> list[str]:
-        """What a query selects: each path once, the id first."""
+        """The columns of the query: each path once, the id first."""
         return list(dict.fromkeys(["Id", *self.paths.values()]))
 
 
 def require_fields(*selections: Selection) -> None:
-    """Raise Unavailable (`field_missing`) that names every field which one of the selections lacks."""
+    """Raise Unavailable (`field_missing`) with every field that the selections lack."""
     missing = [each for selection in selections for each in selection.missing]
     if missing:
         raise fields_missing(missing)

@@ -1,4 +1,4 @@
-"""Tryton as an ERP."""
+"""The adapter of Tryton as an ERP."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -59,7 +59,7 @@ class Tryton:
         await self._rest.close()
 
     async def ready(self) -> str | None:
-        """None if Tryton answers with our key, and keeps company, currency and digits as the connection says."""
+        """Return None if Tryton accepts our key, and has the connection's company, currency and digits."""
         company, currency = self._connection.company, self._connection.currency
         domain = [["id", "=", company]]
         found = await self._rest.search("company.company", domain, ["currency.code"], CompanyRecord, limit=1)
@@ -77,20 +77,20 @@ class Tryton:
         return None
 
     async def check(self, tax_codes: Sequence[str]) -> list[Finding]:
-        """What the company lacks for Quoteway."""
+        """Return what the company lacks for Quoteway."""
         return await check_company(self._connection, self._rest, self.ready, tax_codes)
 
     async def find_customer(self, account_id: str) -> Customer | None:
-        """The account's party, active or not, merges followed; or None."""
+        """Return the account's party, active or not, or None; a merged one's successor."""
         party = await self._parties.find(account_id)
         return customer_of(party, account_id) if party else None
 
     async def ensure_customer(self, draft: CustomerDraft) -> Customer:
-        """The party with that account's identifier, kept as the CRM states it, and created where there is none."""
+        """Return the party with that account's identifier, updated from the CRM; create it if there is none."""
         return await self._parties.ensure(draft)
 
     async def customer_candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:
-        """The parties with the same tax id, or the same name and postal code."""
+        """Return the parties with the same tax id, or the same name and postal code."""
         return await self._parties.candidates(draft)
 
     async def check_order(self, check: OrderCheck) -> OrderFindings:
@@ -98,19 +98,21 @@ class Tryton:
         return await self._parties.check(check.customer)
 
     async def find_customer_entry(self, vendor_id: str) -> CustomerEntry | None:
-        """The party with that id, merges followed, active or not."""
+        """Return the party with that id, or its successor after a merge, active or not."""
         return await self._parties.entry(vendor_id)
 
     async def check_credit(self, account_id: str, amount: Money) -> CreditStatus | None:
-        """Exposure is what Tryton itself counts: posted and unpaid invoices, and confirmed sales not yet invoiced."""
+        """Return whether the amount fits. Exposure is Tryton's own: posted unpaid invoices, and confirmed sales not
+        yet invoiced.
+        """
         party = await self._parties.find(account_id)
         return self._parties.credit(party, account_id, amount) if party else None
 
     async def list_prices(self, skus: list[str], currency: str) -> dict[str, SoldProduct]:
-        """The list prices and units of what this company sells; in another currency than its own it sells nothing."""
+        """Return the list prices and units that this company sells; none in a currency other than its own."""
         if currency != self._connection.currency:
             return {}
-        # No code holds a NUL, and Tryton answers 500 to whoever asks for one: PostgreSQL's text cannot hold it.
+        # No code contains a NUL, and Tryton would answer 500: PostgreSQL's text cannot hold it.
         wanted = sorted({sku for sku in skus if "\0" not in sku})
         found = await self._rest.search_each("product.product", "code", wanted, PRODUCT_FIELDS, ProductRecord, limit=2)
         with understanding(VENDOR, writes=False):
@@ -118,11 +120,11 @@ class Tryton:
         return {sku: each for sku, each in sold.items() if each is not None}
 
     async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
-        """Book a sale as a quotation; `external_id` is its reference."""
+        """Book a sale as a quotation, with `external_id` as its reference."""
         return await self._sales.create(external_id, draft)
 
     async def find_order(self, external_id: str) -> ErpOrder:
-        """The sale under that reference."""
+        """Return the sale under that reference."""
         return await self._sales.find(external_id)
 
     async def confirm_order(self, external_id: str) -> ErpOrder:
@@ -130,13 +132,13 @@ class Tryton:
         return await self._sales.confirm(external_id)
 
     async def cancel_order(self, external_id: str, *, keep: str | None = None) -> ErpOrder:
-        """Cancel the sales but that one, which Tryton allows until they are processed."""
+        """Cancel the sales except `keep`, which Tryton allows until they are processed."""
         return await self._sales.cancel(external_id, keep)
 
     async def list_invoices(self, account_id: str, *, open_only: bool, limit: int, cursor: str | None) -> InvoicePage:
-        """The party's invoices from this company, newest first. The cursor is the last invoice's id."""
+        """Return the party's invoices from this company, newest first. The cursor is the last invoice's id."""
         if cursor is not None and not (cursor.isdecimal() and len(cursor) <= _CURSOR_DIGITS_MAX):
-            raise InvalidRequest("The cursor is none that a page of invoices gave.")
+            raise InvalidRequest("The cursor is not from a page of invoices.")
         party = await self._parties.find(account_id)
         if party is None:
             return InvoicePage(invoices=[])

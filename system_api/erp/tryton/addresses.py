@@ -1,4 +1,6 @@
-"""A party's addresses in Tryton: which one is invoiced and which one is delivered to, and what it takes to move."""
+"""A party's addresses in Tryton: which are used for invoices and for delivery, and the changes when a customer
+moves.
+"""
 
 from typing import Any
 
@@ -11,23 +13,27 @@ from system_api.vendor.same_text import same_text
 
 
 def invoice_address(party: PartyRecord) -> AddressRecord | None:
-    """The address that Tryton's own form would choose for invoices: the first one marked for them, else the first."""
+    """Return the address that Tryton's form would choose for invoices: the first one marked for them, else the
+    first.
+    """
     return _marked(party, "invoice")
 
 
 def delivery_address(party: PartyRecord) -> AddressRecord | None:
-    """The address that Tryton's own form would choose for shipments: the first one marked for them, else the first."""
+    """Return the address that Tryton's form would choose for shipments: the first one marked for them, else the
+    first.
+    """
     return _marked(party, "delivery")
 
 
 def region_of(address: AddressRecord) -> str | None:
-    """The subdivision without its country: CA of US-CA."""
+    """Return the subdivision without its country: CA of US-CA."""
     code = address.subdivision.code if address.subdivision else None
     return code.partition("-")[2] or None if code else None
 
 
 def is_at(address: AddressRecord, stated: Address) -> bool:
-    """Whether the ERP's address is the one that the CRM states."""
+    """Return whether the ERP's address equals the CRM's."""
     return (
         same_text(address.street, stated.street)
         and same_text(address.postal_code, stated.postal_code)
@@ -38,15 +44,15 @@ def is_at(address: AddressRecord, stated: Address) -> bool:
 
 
 class TrytonAddresses:
-    """What is written to move a party."""
+    """Builds the values that move a party."""
 
     def __init__(self, rest: TrytonRest) -> None:
         self._rest = rest
 
     async def place(self, address: Address) -> dict[str, Any]:
-        """The values of a new address.
+        """Return the values of a new address.
 
-        Raises Rejected where the ERP does not know the country or state, and Unavailable where it knows none at all.
+        Raises Rejected if the ERP does not know the country or state, and Unavailable if it knows none at all.
         """
         place: dict[str, Any] = {
             "street": address.street,
@@ -55,16 +61,16 @@ class TrytonAddresses:
             "country": await self._country(address.country),
         }
         if address.region:
-            # Taxes follow the address: a state that got lost here would be the wrong tax on the invoice.
+            # Taxes follow the address: a lost state would mean the wrong tax on the invoice.
             place["subdivision"] = await self._state(address.country, address.region)
         return place
 
     async def changes(self, party: PartyRecord, stated: Address) -> list[Any]:
-        """What has to be written for invoices to go to the stated address; nothing where they do.
+        """Return what to write so that invoices go to the CRM's address; nothing if they do.
 
-        The address that invoices went to is not overwritten but taken out of use, since issued invoices and sales name
-        it. It stays in use where it is marked as one that is delivered to: such addresses are the ERP's own. Where it
-        was delivered to for want of a marked one, the new address takes that over too.
+        The old invoice address is deactivated, not overwritten, since issued invoices and sales refer to it. It stays
+        active if it is marked for deliveries: such addresses are the ERP's own. If it got deliveries only because no
+        address is marked, the new one takes those over too.
         """
         before = invoice_address(party)
         if before is not None and is_at(before, stated):

@@ -1,5 +1,4 @@
-"""What a Tryton company lacks for Quoteway: company, currency, digits of prices, terms of payment, taxes,
-warehouse, rights."""
+"""Checks a Tryton company: currency, price digits, payment terms, taxes, warehouse, rights."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -9,7 +8,7 @@ from system_api.connections import TrytonConnection
 from system_api.erp.tryton.rest import TrytonRest
 from system_api.vendor.findings import Finding, Findings
 
-# What orders read and write; the user of our key must at least see each.
+# The models that orders read and write: our key's user must at least see each.
 _MODELS = ("party.party", "product.product", "sale.sale", "account.invoice")
 
 
@@ -24,7 +23,7 @@ async def check_company(
     ready: Callable[[], Awaitable[str | None]],
     tax_codes: Sequence[str],
 ) -> list[Finding]:
-    """Everything that is to be mended, at once; each part is asked although another one failed."""
+    """Return every finding at once; each part is checked even if another one failed."""
     findings = Findings()
     with findings.asking():
         missing = await ready()

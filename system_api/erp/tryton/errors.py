@@ -1,7 +1,7 @@
-"""What each of Tryton's refusals is about: this record, or us and the ERP.
+"""The meaning of each of Tryton's refusals: about this record, or about us and the ERP.
 
-A business reason is 400 with JSON, and so is a right that our user lacks, and whatever somebody has not set up in the
-ERP: those are told apart by their sentence. Every other status is an HTML page.
+A business reason is 400 with JSON, and so is a missing right, and anything that is not set up in the ERP: those are
+told apart by their message. Every other status is an HTML page.
 
 Source: measured on Tryton 8.2; the sentences are those of `message.xml` in `ir` and in the modules account,
 account_invoice, account_product, currency, party and sale.
@@ -21,16 +21,16 @@ BY_STATUS = {
     403: Meaning("setup", "The ERP does not let us in.", "not_allowed", _ACCESS),
     404: Meaning("setup", "There is no ERP at our address.", "not_found_here", _ACCESS),
     405: Meaning("setup", "There is no ERP at our address.", "not_found_here", _ACCESS),
-    # 423: another transaction changed the record. 429: failed logins slow it down. Neither did anything.
+    # 423: another transaction changed the record. 429: failed logins slow us down. Nothing was done in either case.
     423: Meaning("passing", "The ERP is working on the same record.", "concurrent_change"),
-    429: Meaning("passing", "The ERP slows us down.", "rate_limit"),
+    429: Meaning("passing", "The ERP limits our requests.", "rate_limit"),
 }
-# Confirming locks whole tables without waiting; whoever comes second is turned away with nothing done.
+# Confirming locks whole tables without waiting; the second of two is refused with nothing done.
 LOCKED = ("could not obtain lock", Meaning("passing", "The ERP is working on another order.", "row_locked"))
 
 
 def _set_up(lacks: str, reason_code: str, what_to_do: str) -> Meaning:
-    """A row for what an administrator of the ERP has to set before any such order can be booked."""
+    """Return a row for something that an administrator of the ERP must set up before any such order can be booked."""
     said = f"The ERP's company is not set up for this: {lacks}."
     return Meaning("setup", said, reason_code, f"Have the ERP's administrator {what_to_do}, then try again.")
 
@@ -42,7 +42,8 @@ BY_SENTENCE = (
         Meaning("setup", "The ERP does not let us do this.", "not_allowed", _RIGHTS),
     ),
     (
-        # A sale made over REST gets the only warehouse; of several, Tryton's own form takes the user's, and REST none.
+        # A sale created over REST gets the only warehouse; if there are several, Tryton's form takes the user's, and
+        # REST none.
         re.compile(r"you must enter a warehouse for the line"),
         _set_up(
             "it has several warehouses, and the connection names none",
@@ -89,7 +90,7 @@ BY_SENTENCE = (
         re.compile(r"No rate found for currency"),
         _set_up("a currency has no rate", "missing_rate", "enter the rate of the currency that Tryton names"),
     ),
-    # A field that the ERP's own people have made mandatory: no order of ours has it, whatever was sold.
+    # A field that the ERP's users have made mandatory: no order of ours has it, whatever was sold.
     (
         re.compile(r"value is required for field"),
         _set_up("it wants a field that Quoteway does not fill", "required_field_missing", "make the field optional"),
@@ -103,7 +104,7 @@ BY_SENTENCE = (
 # UserWarnings are refusals too, since nobody is there to confirm them.
 ANYTHING_ELSE = Meaning("record", reason_code="refused_by_erp")
 
-# What the adapter itself does not find in the company; `{}` is its name.
+# Missing records that the adapter itself notices; `{}` is the name.
 MISSING = {
     "unknown_payment_term": _set_up(
         "it has no payment terms {}", "unknown_payment_term", "add the payment terms {}, or correct the legal entity"
@@ -128,12 +129,15 @@ MISSING = {
 
 
 def meaning_of(sentence: str) -> Meaning:
-    """What a refusal with JSON is about."""
+    """Return the meaning of a refusal with JSON."""
     return next((meaning for pattern, meaning in BY_SENTENCE if pattern.search(sentence)), ANYTHING_ELSE)
 
 
 def missing(reason_code: str, name: str = "") -> Unavailable:
-    """The error for a record of the ERP's set-up that orders need, and that is not there. Nothing was written."""
+    """Return the error for missing set-up in the ERP that orders need.
+
+    Nothing was written.
+    """
     row = MISSING[reason_code]
     return Unavailable(
         row.said.format(name), reason_code=reason_code, vendor=_VENDOR, what_to_do=row.what_to_do.format(name)

@@ -1,7 +1,8 @@
-"""Which party of Tryton is which account: by our ids in every spelling, deactivated and merged ones too; or by looks.
+"""Finds the party of an account: by our ids in every spelling, deactivated and merged parties included, or by
+similarity.
 
-"Not found" is not "does not exist". Tryton shows deactivated records only to those who ask for them, and merging two
-parties moves the identifiers of the one to the other and takes them out of use.
+"Not found" is not "does not exist". Tryton hides deactivated records unless asked for them, and merging two parties
+moves one's identifiers to the other and deactivates them.
 """
 
 from collections.abc import Sequence
@@ -22,11 +23,11 @@ from system_api.vendor.same_text import name_words, same_text
 from system_api.vendor.vat import tax_id_of
 
 CODE_PREFIX = "SF-"
-"""Before the account's id in the code of a party that the gateway has made."""
+"""The prefix of the account's id in the code of a party that the gateway has created."""
 _PAGE, _MERGES_MAX = 50, 10
-# Of the many in a large city only the names are read, until one is alike.
+# For the many parties in a large city only the names are read, until one is similar.
 _NAMES_PAGE = 500
-_ID_DIGITS_MAX = 18  # what fits into PostgreSQL's bigint
+_ID_DIGITS_MAX = 18  # the digits of PostgreSQL's bigint
 _BY_TAX_ID, _BY_NAME = "tax id", "name and postal code"
 _LIKE_SPECIAL = str.maketrans({"%": r"\%", "_": r"\_", "\\": r"\\"})
 
@@ -47,7 +48,7 @@ class TrytonIdentity:
         self._currency = currency
 
     async def related(self, account_id: str, party_id: str | None = None) -> list[PartyRecord]:
-        """Every party that carries the account's id in any spelling, and the one with that id; active or not."""
+        """Return every party that carries the account's id in any spelling, and the one with that id; active or not."""
         ids = spellings(account_id)
         domain: list[Any] = [
             "OR",
@@ -60,11 +61,11 @@ class TrytonIdentity:
         return await self._search(domain)
 
     async def by_account(self, account_id: str) -> PartyRecord | None:
-        """The account's party, active or not, merges followed."""
+        """Return the account's party, active or not; a merged one's successor."""
         return await self.of_account(await self.related(account_id), account_id)
 
     async def of_account(self, parties: list[PartyRecord], account_id: str) -> PartyRecord | None:
-        """Which of these parties is the account's: one that carries its id now, else one that has carried it."""
+        """Return the account's party among these: the one that carries its id now, else one that has carried it."""
         codes = {ACCOUNT_PREFIX + each for each in spellings(account_id)}
         made = {CODE_PREFIX + each for each in spellings(account_id)}
 
@@ -76,7 +77,7 @@ class TrytonIdentity:
         return await self.master(chosen) if chosen is not None else None
 
     async def master(self, party: PartyRecord) -> PartyRecord:
-        """The party that this one was merged into, or the party itself."""
+        """Return the party that this one was merged into, or the party itself."""
         for _ in range(_MERGES_MAX):
             if party.replaced_by is None:
                 return party
@@ -87,16 +88,18 @@ class TrytonIdentity:
         return party
 
     async def by_id(self, party: int) -> PartyRecord | None:
-        """The party with that id, active or not."""
+        """Return the party with that id, active or not."""
         return next(iter(await self._search([["id", "=", party]])), None)
 
     async def by_code(self, code: str) -> PartyRecord | None:
-        """The party with that number, active or not."""
+        """Return the party with that number, active or not."""
         return next(iter(await self._search([["code", "=", code]])), None)
 
     async def candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:
-        """The parties that may be the account: with the same tax id or, where the rules say so, the same name and
-        postal code. Merged ones are not among them, deactivated ones are."""
+        """Return the parties that may be the account, without merged and with deactivated ones.
+
+        They have the same tax id or, if the rules say so, the same name and postal code.
+        """
         stated = tax_id_of(draft.vat_id, draft.address.country)
         matched: dict[int, tuple[PartyRecord, list[str]]] = {}
         if stated is not None:
@@ -109,7 +112,7 @@ class TrytonIdentity:
         return sorted(found, key=lambda each: (not each.active, -len(each.matched_by), each.number))
 
     def entry(self, party: PartyRecord, matched_by: list[str] | None = None) -> CustomerEntry:
-        """The party as a person would recognise it."""
+        """Return the party, described so that a person recognises it."""
         place = invoice_address(party)
         limit = party.credit_limit_amount
         carried = [each.code or "" for each in party.identifiers if each.active]
@@ -135,7 +138,7 @@ class TrytonIdentity:
         words = name_words(draft.name)
         if not words or not draft.address.postal_code:
             return []
-        # Accents and case may differ, so only the place is asked for by its value, and the names compared here.
+        # Accents and case may differ, so the query only asks for the place, and names are compared here.
         beginning = draft.name.split()[0][:1].translate(_LIKE_SPECIAL)
         domain = [
             ["addresses.postal_code", "=", draft.address.postal_code],
@@ -156,9 +159,9 @@ class TrytonIdentity:
         return found
 
     async def _pages(self, domain: list[Any], fields: Sequence[str], shape: type[P], page_size: int) -> list[P]:
-        """All that match, to the last page: what a look left out could be the one that is made a second time.
+        """Yield all matches, to the last page: a party that was left out could be created a second time.
 
-        Raises Unavailable where a page is not answered, so that nothing is made after an incomplete look.
+        Raises Unavailable if a page is not answered, so that nothing is created after an incomplete search.
         """
         found: list[P] = []
         wanted = domain
@@ -171,12 +174,12 @@ class TrytonIdentity:
 
 
 def party_number(party: str) -> int | None:
-    """The id of a party as a number; None for what is none, or is longer than Tryton's ids can be."""
+    """Return the id of a party as a number; None if it is none, or longer than Tryton's ids can be."""
     return int(party) if party.isdecimal() and len(party) <= _ID_DIGITS_MAX else None
 
 
 def note_party(party: PartyRecord) -> None:
-    """Remember that whatever the ERP says while this party is worked on may name it, or where it lives."""
+    """Remember the party's name and addresses, which the ERP's messages may contain while it is worked on."""
     note_person(party.name)
     for address in party.addresses:
         note_person(address.street, address.city)

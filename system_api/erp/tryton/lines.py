@@ -1,8 +1,7 @@
-"""What a sale in Tryton is made of: lines at prices that come to the accepted amounts, terms and dates.
+"""Builds a sale in Tryton: lines whose prices yield the accepted amounts, terms and dates.
 
-Tryton rounds the product of quantity and unit price to the currency, half to even, line by line, and keeps four digits
-of a unit price unless its configuration says otherwise. Source: read from Tryton 8.2, and held to it by the contract
-tests.
+Tryton rounds quantity times unit price to the currency, half to even, line by line, and keeps four decimals of a unit
+price unless its configuration says otherwise. Source: read from Tryton 8.2, and checked by the contract tests.
 """
 
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ _PURCHASE_ORDER = "PO {}"
 
 
 def line_rule(company: CompanyRecord, unit_price_digits: int) -> LineRule:
-    """How the company's books make an amount of a quantity and a price."""
+    """Return how the company's books compute an amount from a quantity and a price."""
     currency = company.currency
     coin = currency.rounding.decimal if currency.rounding else Decimal(1).scaleb(-minor_units(currency.code))
     return LineRule(digits=unit_price_digits, coin=coin, rounding=ROUND_HALF_EVEN)
@@ -32,7 +31,7 @@ def line_rule(company: CompanyRecord, unit_price_digits: int) -> LineRule:
 def sale_lines(
     draft: ErpOrderDraft, products: Mapping[str, ProductRecord], taxes: list[int], rule: LineRule
 ) -> list[dict[str, Any]]:
-    """The sale's lines. Raises Rejected (`net_not_bookable`) for a line that no prices come to."""
+    """Return the sale's lines. Raises Rejected (`net_not_bookable`) for a line whose amount no prices yield."""
     return [
         _sale_line(draft, line, part, products[sku], taxes)
         for line in draft.lines
@@ -43,10 +42,12 @@ def sale_lines(
 def dates_and_terms(
     draft: ErpOrderDraft, lines: list[dict[str, Any]], products: Mapping[str, ProductRecord], company: CompanyRecord
 ) -> dict[str, Any]:
-    """The sale's fields for its purchase order, its comment and its date. `lines` are what `sale_lines` has made.
+    """Return the sale's fields for its purchase order, its comment and its date.
 
-    What is wanted later is not invoiced before. Goods are invoiced when they are sent. Services have no such moment in
-    Tryton, which would invoice them at once, so somebody has to press the button then.
+    `lines` are the result of `sale_lines`.
+
+    Later deliveries must not be invoiced before. Goods are invoiced when they are sent. Tryton would invoice services
+    at once, so for those somebody has to press the button on the day.
     """
     fields: dict[str, Any] = {"comment": _comment(draft) or None}
     if draft.purchase_order_number:
@@ -62,7 +63,7 @@ def dates_and_terms(
 
 
 def skus_of(draft: ErpOrderDraft) -> list[str]:
-    """Every product that the sale may need."""
+    """Return every product that the sale may need."""
     return [*(line.sku for line in draft.lines), *([draft.rounding_sku] if draft.rounding_sku else [])]
 
 
@@ -95,17 +96,17 @@ def _sale_line(
         "description": _description(draft, line) or None,
         "quantity": part.quantity,
         "unit_price": decimal_object(part.unit_price),
-        # REST runs no on_change: a line without taxes is taken, and fails when the invoice is posted.
+        # REST runs no on_change: a line without taxes is accepted, and fails when the invoice is posted.
         "taxes": [["add", taxes]],
         "note": line_note(line.line_id) if line.line_id else None,
     }
 
 
 def _description(draft: ErpOrderDraft, line: ErpOrderLine) -> str:
-    """What documents print of the line, the customer's purchase order below it.
+    """Return the text that documents print for the line, with the customer's purchase order below it.
 
-    Of a sale, Tryton takes over to its invoices neither description nor reference nor comment, but each line with its
-    description; and an invoice need not have all lines of the sale. So each of them says which order it belongs to.
+    Tryton copies neither description nor reference nor comment of a sale to its invoices, only each line's description;
+    and an invoice need not have all lines of the sale. So each line names its order.
     """
     number = draft.purchase_order_number
     return "\n".join(each for each in (line.description, _PURCHASE_ORDER.format(number) if number else "") if each)

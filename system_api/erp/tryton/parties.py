@@ -1,4 +1,4 @@
-"""Customers in Tryton: parties that carry the CRM's account id, kept as the CRM states them, and their credit."""
+"""Customers in Tryton: parties that carry the CRM's account id, updated from the CRM, and their credit."""
 
 from typing import Any
 
@@ -46,13 +46,13 @@ class TrytonParties:
         self._tax_rules = TrytonTaxRules(rest, connection.company)
 
     async def find(self, account_id: str) -> PartyRecord | None:
-        """The account's party, active or not, merges followed."""
+        """Return the account's party, active or not; a merged one's successor."""
         return await self._identity.by_account(account_id)
 
     async def by_id(self, party: str) -> PartyRecord:
-        """The party that an order names, merges followed.
+        """Return the party that an order names; a merged one's successor.
 
-        Raises Rejected where there is none (`unknown_customer`) or it is deactivated (`customer_blocked`).
+        Raises Rejected if there is none (`unknown_customer`) or it is deactivated (`customer_blocked`).
         """
         number = party_number(party)
         found = None if number is None else await self._identity.by_id(number)
@@ -61,21 +61,24 @@ class TrytonParties:
         return _active(await self._identity.master(found))
 
     async def entry(self, party: str) -> CustomerEntry | None:
-        """A party as a person would recognise it; None where there is none. A merged one is what it was merged into."""
+        """Return a party, described so that a person recognises it; None if there is none.
+
+        For a merged one, its successor.
+        """
         number = party_number(party)
         found = None if number is None else await self._identity.by_id(number)
         return None if found is None else self._identity.entry(await self._identity.master(found))
 
     async def candidates(self, draft: CustomerDraft) -> list[CustomerEntry]:
-        """The parties that may be the account, the likeliest first."""
+        """Return the parties that may be the account, the likeliest first."""
         return await self._identity.candidates(draft)
 
     async def ensure(self, draft: CustomerDraft) -> Customer:
-        """The account's party as the CRM states it now, made where the ERP has none.
+        """Return the account's party, updated from the CRM; create it if the ERP has none.
 
-        Asked in this order: the party that the cross-reference names, one that carries the account's id, and whether
-        any looks like it. Raises Rejected (`customer_blocked`) where the party is deactivated; NeedsDecision where
-        other parties may be it (`customer_ambiguous`), or the party that it was is gone (`customer_gone`).
+        Checked in this order: the party in the cross reference, one that carries the account's id, and similar ones.
+        Raises Rejected (`customer_blocked`) if the party is deactivated; NeedsDecision if other parties may be it
+        (`customer_ambiguous`), or its former party no longer exists (`customer_gone`).
         """
         parties = await self._identity.related(draft.account_id, draft.known_vendor_id)
         known = next((each for each in parties if str(each.id) == draft.known_vendor_id), None)
@@ -117,7 +120,7 @@ class TrytonParties:
         return OrderFindings(faults=faults, notes=[] if note is None else [note])
 
     async def payment_term(self) -> int:
-        """The id of the terms that new customers get. Raises Unavailable where the ERP has none of that name."""
+        """Return the id of new customers' payment term. Raises Unavailable if the ERP has none of that name."""
         domain = [["name", "=", self._payment_term]]
         found = await self._rest.search("account.invoice.payment_term", domain, ["id"], Id, limit=1)
         if not found:
@@ -125,7 +128,7 @@ class TrytonParties:
         return found[0].id
 
     def credit(self, party: PartyRecord, account_id: str, amount: Money) -> CreditStatus:
-        """Whether `amount` more fits under the limit; `unknown` for another currency than the company's."""
+        """Return whether `amount` more fits under the limit; `unknown` for a currency other than the company's."""
         with understanding(VENDOR, writes=False):
             exposure = party.credit_amount.decimal if party.credit_amount else None
             limit = party.credit_limit_amount.decimal if party.credit_limit_amount else None
@@ -150,13 +153,13 @@ class TrytonParties:
                 available=None if limit is None else unit_price(limit - exposure, self._currency),
             )
 
-    # -- keeping ------------------------------------------------------------------------------------------------------
+    # -- updating -----------------------------------------------------------------------------------------------------
 
     async def _kept(self, draft: CustomerDraft, party: PartyRecord, parties: list[PartyRecord]) -> Customer:
-        """The party, with what the CRM masters written where it differs: name, invoice address, and our id on it.
+        """Return the party after updating what the CRM masters: name, invoice address, and our id.
 
-        A tax id that it did not have yet is added. Credit limit, payment terms and tax rule are the ERP's own, and
-        stay. Raises Rejected (`tax_id_differs`) where the ERP has another tax id of the same register.
+        A missing tax id is added. Credit limit, payment terms and tax rule are the ERP's own, and stay. Raises Rejected
+        (`tax_id_differs`) if the ERP has another tax id of the same register.
         """
         registered = missing_identifier(party, draft)
         await self._release(draft.account_id, party, parties)
@@ -176,7 +179,7 @@ class TrytonParties:
         return await self._customer(party, draft)
 
     async def _release(self, account_id: str, party: PartyRecord, parties: list[PartyRecord]) -> None:
-        """Take the account's id off the other parties: whoever looks for it has to find the one it is now."""
+        """Take the account's id off the other parties, so that a search for it finds only the current one."""
         codes = {ACCOUNT_PREFIX + each for each in spellings(account_id)}
         for other in parties:
             carried = [each.id for each in other.identifiers if each.active and each.code in codes]
@@ -184,7 +187,7 @@ class TrytonParties:
                 changes = {"identifiers": [["write", carried, {"active": False}]]}
                 await self._rest.update("party.party", other.id, changes, ["id"], Id)
 
-    # -- making -------------------------------------------------------------------------------------------------------
+    # -- creating -----------------------------------------------------------------------------------------------------
 
     async def _require_unlike_others(self, draft: CustomerDraft) -> None:
         candidates = await self._identity.candidates(draft)
@@ -212,7 +215,7 @@ class TrytonParties:
             )
 
     async def _made_anew(self, draft: CustomerDraft, code: str, parties: list[PartyRecord]) -> Customer:
-        """The new party that a person has decided on, beside those that look like it or have been it."""
+        """Return the new party that a person has decided on, beside similar ones and former ones."""
         made = await self._identity.by_code(code)
         if made is not None:
             return await self._kept(draft, _active(await self._identity.master(made)), parties)
@@ -227,7 +230,8 @@ class TrytonParties:
         try:
             made = await self._rest.create("party.party", values, PARTY_FIELDS, PartyRecord)
         except Rejected:
-            # The code is made from the account id and unique: whoever creates the same customer second is refused.
+            # The code is derived from the account id and unique: the second of two creations of one customer is
+            # refused.
             other = await self._identity.by_code(code)
             if other is None:
                 raise
@@ -247,7 +251,7 @@ class TrytonParties:
         }
 
     async def _customer(self, party: PartyRecord, draft: CustomerDraft, *, created: bool = False) -> Customer:
-        """The party, with the tax that the ERP itself would charge for what is delivered to it."""
+        """Return the party, with the tax that the ERP itself would charge for deliveries to it."""
         rule, place = party.customer_tax_rule, delivery_address(party)
         country = place.country.code if place and place.country else None
         region = region_of(place) if place and country else draft.address.region
@@ -258,7 +262,7 @@ class TrytonParties:
 def customer_of(
     party: PartyRecord, account_id: str, *, created: bool = False, tax: CustomerTax | None = None
 ) -> Customer:
-    """The party as a customer."""
+    """Return the party as a customer."""
     return Customer(
         account_id=account_id,
         vendor_id=str(party.id),

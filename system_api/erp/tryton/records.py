@@ -1,6 +1,6 @@
-"""Tryton's records as its REST interface gives them, and what they are in the canonical model.
+"""Tryton's records in its REST interface, and their conversion to the canonical model.
 
-Decimals and dates come as objects that name their class; quantities are plain JSON numbers.
+Decimals and dates are objects that name their class; quantities are plain JSON numbers.
 """
 
 import re
@@ -16,7 +16,7 @@ from system_api.erp.contract import SoldProduct
 from system_api.vendor.decimals import unit_price
 
 ACCOUNT_PREFIX = "SF:"
-"""Marks the identifier that carries the CRM's account id: Tryton's own identifier types are official registers."""
+"""Marks the identifier that holds the CRM's account id: Tryton's own identifier types are official registers."""
 
 PARTY_FIELDS = (
     *("code", "name", "active", "replaced_by.id"),
@@ -69,12 +69,12 @@ class TrytonDate(msgspec.Struct, frozen=True):
     day: int
 
     def iso(self) -> str:
-        """As RFC 3339 writes it. Raises ValueError where there is no such day."""
+        """The day as RFC 3339. Raises ValueError if there is no such day."""
         return date(self.year, self.month, self.day).isoformat()
 
 
 class Id(msgspec.Struct, frozen=True):
-    """A record of which only the id matters."""
+    """A record of which only the id is read."""
 
     id: int
 
@@ -88,7 +88,7 @@ class Currency(msgspec.Struct, frozen=True):
 
 
 class CompanyRecord(msgspec.Struct, frozen=True):
-    """A company. Its days are those of its time zone; without one, UTC's."""
+    """A company. Its days are in its time zone; without one, in UTC."""
 
     id: int
     currency: Currency
@@ -101,7 +101,7 @@ class CompanyRecord(msgspec.Struct, frozen=True):
 
 
 class ConfigurationRecord(msgspec.Struct, frozen=True):
-    """The database's configuration, as far as how many digits of a unit price it keeps."""
+    """The database's configuration: how many decimals of a unit price it keeps."""
 
     id: int
     product_price_decimal: int | None = None
@@ -112,7 +112,7 @@ class _Code(msgspec.Struct, frozen=True):
 
 
 class AddressRecord(msgspec.Struct, frozen=True):
-    """An address of a party's. `invoice` and `delivery` mark those that are meant for that."""
+    """An address of a party. `invoice` and `delivery` mark its use."""
 
     id: int
     street: str | None = None
@@ -126,7 +126,7 @@ class AddressRecord(msgspec.Struct, frozen=True):
 
 
 class IdentifierRecord(msgspec.Struct, frozen=True):
-    """What a party is known by elsewhere; an official register's has a type. Merging parties takes them out of use."""
+    """An id of a party elsewhere; one in an official register has a type. Merging parties deactivates them."""
 
     id: int
     code: str | None
@@ -136,9 +136,9 @@ class IdentifierRecord(msgspec.Struct, frozen=True):
 
 
 class PartyRecord(msgspec.Struct, frozen=True):
-    """A party. Its limit (None: none) and exposure are in the context's company's currency.
+    """A party. Its limit (None: none) and exposure are in the currency of the context's company.
 
-    `addresses` and `identifiers` hold also those that are out of use. `replaced_by` is the party it was merged into.
+    `addresses` and `identifiers` include deactivated ones. `replaced_by` is the party that it was merged into.
     """
 
     id: int
@@ -155,14 +155,14 @@ class PartyRecord(msgspec.Struct, frozen=True):
 
 
 class UnitRecord(msgspec.Struct, frozen=True):
-    """A unit of measure; `digits` is how many a quantity of it has behind the point."""
+    """A unit of measure; `digits` is the number of decimals in a quantity."""
 
     id: int
     digits: int | None = None
 
 
 class ProductRecord(msgspec.Struct, frozen=True):
-    """A product, with its price in the context's company's currency."""
+    """A product, with its price in the currency of the context's company."""
 
     id: int
     code: str
@@ -177,7 +177,7 @@ class _ProductCode(msgspec.Struct, frozen=True):
 
 
 class SaleLineRecord(msgspec.Struct, frozen=True):
-    """A sale's line; titles and comments are lines too, of another type."""
+    """A sale's line; titles and comments are lines of other types."""
 
     type: str
     quantity: Decimal | None
@@ -214,7 +214,7 @@ class SaleRecord(msgspec.Struct, frozen=True):
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Whether it is cancelled."""
         return self.state == "cancelled"
 
     @property
@@ -224,7 +224,9 @@ class SaleRecord(msgspec.Struct, frozen=True):
 
     @property
     def ordered_lines(self) -> dict[str, Decimal]:
-        """What each ordered line comes to before tax, the parts of a split one together, by the quote's line id."""
+        """The amount of each ordered line before tax, by the quote's line id; the parts of a split line are added
+        up.
+        """
         amounts: dict[str, Decimal] = {}
         for line in self.product_lines:
             if line.line_id is not None and line.amount is not None:
@@ -233,7 +235,7 @@ class SaleRecord(msgspec.Struct, frozen=True):
 
     @property
     def line_count(self) -> int:
-        """How many ordered lines there are. What somebody has added in the ERP counts line by line."""
+        """The number of ordered lines. Lines that somebody has added in the ERP count one by one."""
         return len(self.ordered_lines) + sum(line.line_id is None for line in self.product_lines)
 
 
@@ -260,22 +262,22 @@ class InvoiceRecord(msgspec.Struct, frozen=True):
 
 
 def line_note(line_id: str) -> str:
-    """The note that tells which of the quote's lines a sale's line is. Tryton prints it on no document."""
+    """Return the note that says which of the quote's lines a sale's line is. Tryton prints it on no document."""
     return f"Quote line {line_id}"
 
 
 def date_object(day: date) -> dict[str, Any]:
-    """A day as Tryton reads it."""
+    """Return a day as Tryton reads it."""
     return {"__class__": "date", "year": day.year, "month": day.month, "day": day.day}
 
 
 def decimal_object(value: Decimal) -> dict[str, Any]:
-    """A decimal as Tryton reads it."""
+    """Return a decimal as Tryton reads it."""
     return {"__class__": "Decimal", "decimal": f"{value:f}"}
 
 
 def order_of(sale: SaleRecord, external_id: str) -> ErpOrder:
-    """The order. Raises ValueError for a state that Tryton has added since."""
+    """Return the order. Raises ValueError for an unknown state."""
     state = _SALE_STATES.get(sale.state)
     if state is None:
         raise ValueError(f"sale {sale.id} is in the unknown state {sale.state!r}")
@@ -297,7 +299,7 @@ def order_of(sale: SaleRecord, external_id: str) -> ErpOrder:
 
 
 def invoice_of(record: InvoiceRecord) -> Invoice:
-    """The invoice. Raises ValueError as `order_of` does."""
+    """Return the invoice. Raises ValueError as `order_of` does."""
     status = _INVOICE_STATES.get(record.state)
     if status is None:
         raise ValueError(f"invoice {record.id} is in the unknown state {record.state!r}")
@@ -322,7 +324,9 @@ def invoice_of(record: InvoiceRecord) -> Invoice:
 
 
 def sold_as(product: ProductRecord, currency: str) -> SoldProduct | None:
-    """How the product is sold, its price to six digits, as money has; None for what is not sold or has no price."""
+    """Return how the product is sold, with its price rounded to money's six decimals; None if it is not sold or has
+    no price.
+    """
     if not product.salable or product.list_price_used is None:
         return None
     price = unit_price(round(product.list_price_used.decimal, 6), currency)

@@ -1,4 +1,4 @@
-"""Tryton's REST interface: requests in one company's context, and what its errors mean.
+"""Tryton's REST interface: requests in one company's context, and the meaning of its errors.
 
 Source: measured on Tryton 8.2. A refusal for a business reason is 400 with JSON; every other error is an HTML page. No
 request here ever carries `_skip_warnings`: it would override credit limits.
@@ -21,7 +21,7 @@ from system_api.vendor.replies import decode_reply, excerpt, failure, jittered_s
 VENDOR = "Tryton"
 T = TypeVar("T")
 Domain = Sequence[Any]
-# SKUs have up to 64 characters, and base64 makes four thirds of them: 6.8 kB at most.
+# SKUs have up to 64 characters, and base64 makes that a third longer: 6.8 kB at most.
 _VALUES_A_PAGE = 75
 _TAGS = re.compile(rb"<[^>]*>")
 
@@ -32,7 +32,7 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 class TrytonRest:
-    """One company of one database. Fields are dotted paths; a related record comes as an object with those fields."""
+    """One company of one database. Fields are dotted paths; a related record is an object with those fields."""
 
     def __init__(self, connection: TrytonConnection, transport: Transport | None = None) -> None:
         self._client = OutboundClient(VENDOR, connection.url.rstrip("/"), transport=transport)
@@ -43,7 +43,7 @@ class TrytonRest:
             # Without a company Tryton answers 200 with null prices and limits, and sums over all companies.
             "X-Tryton-Context": _base64_json({"company": connection.company}),
         }
-        # Otherwise Tryton shows nothing of what was deactivated, and what it does not show seems not to exist.
+        # Otherwise Tryton hides deactivated records, which then seem not to exist.
         context = {"company": connection.company, "active_test": False}
         self._inactive_too = {**self._headers, "X-Tryton-Context": _base64_json(context)}
         self._encoder = msgspec.json.Encoder(decimal_format="number")
@@ -63,9 +63,9 @@ class TrytonRest:
         newest_first: bool = False,
         inactive_too: bool = False,
     ) -> list[T]:
-        """The first `limit` records that match, by id. Raises Unavailable or Rejected.
+        """Return the first `limit` records that match, by id. Raises Unavailable or Rejected.
 
-        `inactive_too`: those that were deactivated as well, in the records and in what belongs to them.
+        `inactive_too`: include deactivated records, also among their related records.
         """
         direction = "DESC" if newest_first else "ASC"
         params = {"d": _base64_json(domain), "o": _base64_json([["id", direction]]), "s": limit, "f": list(fields)}
@@ -78,9 +78,9 @@ class TrytonRest:
     async def search_each(
         self, model: str, field: str, values: Sequence[str], fields: Sequence[str], shape: type[T], *, limit: int
     ) -> list[T]:
-        """The records whose field has one of these values, up to `limit` for each. Raises as `search`.
+        """Return the records whose field has one of these values, up to `limit` for each. Raises as `search`.
 
-        Asked for in pages: a domain is part of the address, and proxies take addresses of about 8 kB.
+        Asked for in pages: the domain is part of the URL, and proxies accept URLs of about 8 kB.
         """
         found: list[T] = []
         for start in range(0, len(values), _VALUES_A_PAGE):
@@ -89,11 +89,11 @@ class TrytonRest:
         return found
 
     async def create(self, model: str, values: dict[str, Any], fields: Sequence[str], shape: type[T]) -> T:
-        """Make a record. Raises Rejected, Unavailable or OutcomeUnknown."""
+        """Create a record. Raises Rejected, Unavailable or OutcomeUnknown."""
         return await self._write("POST", f"{self._models}/{model}", values, fields, shape)
 
     async def update(self, model: str, record: int, values: dict[str, Any], fields: Sequence[str], shape: type[T]) -> T:
-        """Change fields of a record, and read it back with all that belongs to it. Raises as `create`."""
+        """Change fields of a record, and read it back with its related records. Raises as `create`."""
         path = f"{self._models}/{model}/{record}"
         return await self._write("PUT", path, values, fields, shape, headers=self._inactive_too)
 
@@ -133,7 +133,7 @@ def _error(response: Response, *, writes: bool) -> QuotewayError:
 
 
 def _refused(response: Response, said: str, *, writes: bool) -> QuotewayError:
-    """A business reason in the ERP's own sentence, or a right that our user lacks."""
+    """Return the error for a business reason, in the ERP's own words, or for a right that our user lacks."""
     try:
         refused = msgspec.json.decode(response.content, type=_Refusal)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -143,7 +143,7 @@ def _refused(response: Response, said: str, *, writes: bool) -> QuotewayError:
 
 
 def unreadable(what: str) -> OutcomeUnknown:
-    """For a record that was made or changed, and is not there to be read back."""
+    """Return the error for a record that was written but cannot be read back."""
     return OutcomeUnknown(f"{VENDOR} took {what}, but does not show it.", vendor=VENDOR)
 
 

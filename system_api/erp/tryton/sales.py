@@ -1,13 +1,13 @@
-"""Orders in Tryton: sales that carry our external id as their reference.
+"""Orders in Tryton: sales with our external id as their reference.
 
-Tryton does not make references unique, and has no idempotency key. So a sale is searched for before it is made, and
-again after each write: of several the oldest stays, and the others, made at the same time or by a request that arrived
-late, are cancelled. That never takes away what somebody relies on, since an order is known by its reference alone.
+Tryton does not make references unique, and has no idempotency key. So a sale is searched for before it is created, and
+again after each write: the oldest of several stays, and the others, created at the same time or by a late request, are
+cancelled. Nobody loses a sale that they rely on, since an order is only known by its reference.
 
     draft --quote--> quotation --confirm--> confirmed --(the ERP's worker, after its grace)--> processing --> done
 
-Until the grace is over a confirmed sale can go back to draft and be cancelled. From then on it has an invoice and a
-shipment, and only a person can undo it in the ERP.
+Until the grace period ends, a confirmed sale can go back to draft and be cancelled. From then on it has an invoice and
+a shipment, and only a person can undo it in the ERP.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ from system_api.erp.tryton.records import (
 )
 from system_api.erp.tryton.rest import VENDOR, TrytonRest, unreadable
 from system_api.vendor.line_prices import LineRule
-from system_api.vendor.parallel_reads import side_by_side
+from system_api.vendor.parallel_reads import parallel_reads
 from system_api.vendor.replies import after_write, understanding
 
 _ADVANCES_MAX = 3
@@ -57,11 +57,11 @@ class TrytonSales:
         self._warehouse_name = connection.warehouse
 
     async def find(self, external_id: str) -> ErpOrder:
-        """The order under that reference, possibly absent."""
+        """Return the order under that reference, which may be absent."""
         return _order(_the_one(await self._under(external_id)), external_id, writes=False)
 
     async def create(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
-        """The quotation, made where there is none, read back and compared."""
+        """Return the quotation, created if there is none, read back and compared."""
         sale = await self._only(await self._under(external_id))
         if sale is not None and sale.cancelled:
             raise _rejected(f"{external_id} was cancelled; that external id is used up.", "already_cancelled")
@@ -84,7 +84,7 @@ class TrytonSales:
         return order
 
     async def confirm(self, external_id: str) -> ErpOrder:
-        """The confirmed order. Raises Rejected (`credit_limit`) where it would exceed the customer's limit."""
+        """Return the confirmed order. Raises Rejected (`credit_limit`) if it would exceed the customer's limit."""
         sale = await self._only(await self._under(external_id))
         if sale is None:
             raise _rejected(f"The ERP has no order {external_id} to confirm.", "order_absent")
@@ -94,7 +94,7 @@ class TrytonSales:
         return _order(await self._advance(quoted, external_id, "confirm"), external_id, writes=True)
 
     async def cancel(self, external_id: str, keep: str | None = None) -> ErpOrder:
-        """Cancel every sale under that reference but the one with the id `keep`.
+        """Cancel every sale under that reference except the one with the id `keep`.
 
         Raises Rejected (`too_late_to_cancel`) once one is processed.
         """
@@ -119,7 +119,7 @@ class TrytonSales:
         return sale
 
     async def _values(self, external_id: str, draft: ErpOrderDraft) -> dict[str, Any]:
-        async with side_by_side() as reads:
+        async with parallel_reads() as reads:
             reading_party = reads.create_task(self._parties.by_id(draft.customer_vendor_id))
             reading_products = reads.create_task(self._products(skus_of(draft)))
             reading_tax = reads.create_task(self._tax(draft.tax_code))
@@ -151,7 +151,7 @@ class TrytonSales:
         return line_rule(company, self._unit_price_digits)
 
     async def _only(self, sales: list[SaleRecord]) -> SaleRecord | None:
-        """The one that counts; the others that are live are cancelled."""
+        """Return the sale that counts, and cancel the other active ones."""
         for sale in [sale for sale in sales if not sale.cancelled][1:]:
             await self._cancel_one(sale)
         return _the_one(sales)
@@ -168,9 +168,10 @@ class TrytonSales:
             await self._press(sale, button, done_in={"draft", "cancelled"} if button == "draft" else {"cancelled"})
 
     async def _advance(self, sale: SaleRecord, external_id: str, button: str) -> SaleRecord:
-        """The sale one step on, read back; one that is there already is left alone.
+        """Advance the sale by one step and return it, read back; a sale that is already there is left alone.
 
-        What is read back may be another sale, when an older one came to light meanwhile: then that one is advanced.
+        The sale that is read back may be another one, if an older one has appeared meanwhile: then that one is
+        advanced.
         """
         before, after = _STEPS[button]
         for _ in range(_ADVANCES_MAX):
@@ -182,8 +183,10 @@ class TrytonSales:
         raise Unavailable(said, reason_code="concurrent_change", vendor=VENDOR, retry_after_s=1)
 
     async def _press(self, sale: SaleRecord, button: str, *, done_in: set[str]) -> None:
-        """Press a button. Being refused because somebody else has pressed it already is no refusal, and a sale that was
-        cancelled meanwhile is looked for again: another one may have taken its place."""
+        """Press a button. A refusal because somebody else has pressed it already is ignored.
+
+        If the sale was cancelled meanwhile, the reference is searched again: another one may have taken its place.
+        """
         try:
             await self._rest.press("sale.sale", sale.id, button, Id)
         except Rejected as error:
@@ -199,7 +202,7 @@ class TrytonSales:
     # -- reading ------------------------------------------------------------------------------------------------------
 
     async def _under(self, external_id: str) -> list[SaleRecord]:
-        """Every sale of this company under that reference, oldest first."""
+        """Return every sale of this company under that reference, oldest first."""
         domain = [["reference", "=", external_id], ["company", "=", self._company]]
         return await self._rest.search("sale.sale", domain, SALE_FIELDS, SaleRecord, limit=self._sales_max)
 
@@ -213,7 +216,7 @@ class TrytonSales:
 
     async def _products(self, skus: list[str]) -> dict[str, ProductRecord]:
         wanted = sorted(set(skus))
-        if any("\0" in sku for sku in wanted):  # no code holds one, and Tryton answers 500 to it
+        if any("\0" in sku for sku in wanted):  # no code contains one, and Tryton answers 500
             raise _rejected("The ERP sells nothing whose code holds a NUL.", "product_not_sold")
         found = await self._rest.search_each("product.product", "code", wanted, PRODUCT_FIELDS, ProductRecord, limit=2)
         products = {product.code: product for product in found if product.salable}
@@ -241,7 +244,7 @@ class TrytonSales:
         return found[0].id
 
     async def _warehouse(self) -> dict[str, int]:
-        """The sale's field for where it is shipped from; nothing where the ERP is to take its only warehouse."""
+        """Return the sale's field for its warehouse; nothing if the ERP is to take its only one."""
         if self._warehouse_name is None:
             return {}
         domain = [["type", "=", "warehouse"], ["name", "=", self._warehouse_name]]
@@ -262,7 +265,7 @@ class TrytonSales:
 
 
 def _the_one(sales: list[SaleRecord]) -> SaleRecord | None:
-    """The oldest that is not cancelled; else the oldest."""
+    """Return the oldest that is not cancelled; else the oldest."""
     return next((sale for sale in sales if not sale.cancelled), sales[0] if sales else None)
 
 

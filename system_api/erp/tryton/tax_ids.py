@@ -1,7 +1,7 @@
-"""The types of Tryton's identifiers for the tax ids that customers state.
+"""The Tryton identifier types of the tax ids that customers state.
 
-Source: `party.identifier` of Tryton 8.2, whose types are python-stdnum's modules and which refuses a number that its
-module does not take; measured with a number of each type. What has no type here is not stored.
+Source: `party.identifier` of Tryton 8.2, whose types are python-stdnum's modules, and which refuses a number that its
+module rejects; measured with a number of each type. A number without a known type is not stored.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ _CH_DIGITS, _CH_SUFFIXES = 9, ("MWST", "TVA", "IVA", "TPV")
 
 
 def identifier_of(stated: str | None, country: str) -> dict[str, str] | None:
-    """The identifier's type and code; None for a tax id of no form that is known here."""
+    """Return the identifier's type and code; None for a tax id of an unknown form."""
     found = tax_id_of(stated, country)
     if found is None:
         return None
@@ -37,11 +37,11 @@ def identifier_of(stated: str | None, country: str) -> dict[str, str] | None:
 
 
 def missing_identifier(party: PartyRecord, draft: CustomerDraft) -> list[Any] | None:
-    """What has to be written for the party to have the tax id that the account states; None where it has.
+    """Return what to write so that the party has the tax id that the account states; None if it has.
 
-    One that was taken out of use, as merging does with the identifiers of the party that is given up, is put back into
-    use. Raises Rejected (`tax_id_differs`) where the party has another one of the same register: a company has one
-    there, and which of the two is wrong is not for us to say.
+    A deactivated one is activated again; merging deactivates the identifiers of the party that is given up. Raises
+    Rejected (`tax_id_differs`) if the party has another one of the same register: a company has only one there, and a
+    person must decide which is wrong.
     """
     stated, wanted = tax_id_of(draft.vat_id, draft.address.country), identifier_of(draft.vat_id, draft.address.country)
     if stated is None or wanted is None:
@@ -64,14 +64,14 @@ def missing_identifier(party: PartyRecord, draft: CustomerDraft) -> list[Any] | 
 
 
 def compact_forms(stated: TaxId) -> list[str]:
-    """How identifiers of several types write the same tax id, compact: with letters before or behind it, and without.
+    """Return the compact forms of the same tax id in several types: with letters before or behind it, and without.
 
     Source: `compact` of python-stdnum's modules, by which Tryton keeps `code_compact`.
     """
     number = stated.number
     numbers = [number]
     match stated.register:
-        case "BE":  # the numbers had nine digits, and have a nought in front since 2005
+        case "BE":  # nine digits until 2005, then a leading zero was added
             numbers += [number.zfill(10), number.removeprefix("0")]
         case "GR":
             numbers += [number.zfill(9), number.removeprefix("0")]

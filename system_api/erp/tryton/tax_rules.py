@@ -1,8 +1,8 @@
-"""Which tax Tryton itself would charge a customer, by the tax rule that the company keeps for it.
+"""Finds the tax that Tryton itself would charge a customer, by the company's tax rule.
 
-Tryton compares an invoice's taxes with those of the rule when it posts it, and asks a person where they differ. So
-what the rule says is found out before anything is booked. Source: `account.tax.rule` of Tryton 8.2, read over REST:
-the first line that fits the place of delivery replaces the product's tax, by another one or by none.
+When Tryton posts an invoice, it compares the invoice's taxes with those of the rule, and asks a person if they differ.
+So the rule is evaluated before anything is booked. Source: `account.tax.rule` of Tryton 8.2, read over REST: the first
+line that fits the place of delivery replaces the product's tax, by another one or by none.
 """
 
 from datetime import date
@@ -27,7 +27,7 @@ _LINE_FIELDS = (
     "tax.type",
     "tax.rate",
 )
-# Of the module account_tax_rule_country, which a company may be without.
+# Fields of the module account_tax_rule_country, which a company may lack.
 _PLACE_FIELDS = (
     *("from_country.id", "from_subdivision.id", "from_organization.id"),
     *("to_country.code", "to_subdivision.code", "to_organization.id"),
@@ -69,12 +69,14 @@ class _Line(msgspec.Struct, frozen=True):
 
     @property
     def depends_on_the_unknown(self) -> bool:
-        """Whether it depends on what an order does not tell: the group of the product's tax, or the warehouse."""
+        """Whether it depends on something that an order does not have: the group of the product's tax, or the
+        warehouse.
+        """
         return any((self.group, self.from_country, self.from_subdivision, self.from_organization))
 
     @property
     def takes_tax_away(self) -> bool:
-        """Whether nothing is left to be paid by it."""
+        """Whether it leaves no tax to pay."""
         rate = None if self.tax is None or self.tax.rate is None else self.tax.rate.decimal
         return not self.keep_origin and (self.tax is None or (self.tax.type == "percentage" and rate == 0))
 
@@ -84,7 +86,7 @@ class _Line(msgspec.Struct, frozen=True):
         return self.start_date is not None or self.end_date is not None
 
     def holds_on(self, day: date) -> bool:
-        """Whether the line is in force on that day."""
+        """Return whether the line is in force on that day."""
         begins = self.start_date is None or self.start_date.iso() <= day.isoformat()
         return begins and (self.end_date is None or day.isoformat() <= self.end_date.iso())
 
@@ -103,7 +105,7 @@ class TrytonTaxRules:
         self._knows_places: bool | None = None
 
     async def tax(self, rule_id: int, country: str, region: str | None) -> CustomerTax | None:
-        """What the rule charges for goods that go there; None where that depends on more than the place."""
+        """Return what the rule charges for deliveries there; None if that depends on more than the place."""
         fields = [f"lines.{name}" for name in (*_LINE_FIELDS, *(_PLACE_FIELDS if await self._by_place() else ()))]
         found = await self._rest.search("account.tax.rule", [["id", "=", rule_id]], ["name", *fields], _Rule, limit=1)
         if not found:
@@ -152,14 +154,14 @@ class TrytonTaxRules:
 
 
 def _exemption(rule: str, lines: list[_Line]) -> CustomerTax | None:
-    """What lines come to that all take tax away: an exemption from every tax, from some by name, or nothing known."""
+    """Return the effect of lines that all remove taxes: exemption from every tax, from some by name, or unknown."""
     if any(not line.is_conditional for line in lines):
         names = [line.tax.name for line in lines if line.tax is not None]
         return CustomerTax(rule=rule, codes=names[:1], percent="0")
     certain = [line for line in lines if line.origin_tax is not None and not line.depends_on_the_unknown]
     if not certain:
         return None
-    # What takes the place of another tax by another name is left to the order: one answer has one name.
+    # A replacement by a tax of another name is left to the order: one answer has one name.
     alike = [line for line in certain if line.tax == certain[0].tax]
     return CustomerTax(
         rule=rule,

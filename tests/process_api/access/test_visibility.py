@@ -33,8 +33,8 @@ from process_api.operations.dead_letters import dead_letters
 from process_api.settings import ProcessSettings
 from process_api.system_client import SystemClient, connect_system
 from process_api.v1.orders import OrderSubmission
-from shared.cache import ttl_cache as brief_memory
-from shared.cache.ttl_cache import REMEMBERED_S, BriefMemory
+from shared.cache import ttl_cache
+from shared.cache.ttl_cache import REMEMBERED_S, TtlCache
 from shared.canonical import RecordAccess
 from shared.identity.principal import ActingUser, OwnToken
 from shared.operations.operation import operation, public
@@ -148,7 +148,7 @@ async def test_a_question_is_asked_once_while_its_answer_is_fresh(
     seeing.grant(FOREIGN, EDIT)
     later = time.monotonic() + REMEMBERED_S
     # This clock alone: the event loop's is everybody's.
-    monkeypatch.setattr(brief_memory, "monotonic", lambda: later)
+    monkeypatch.setattr(ttl_cache, "monotonic", lambda: later)
     assert await seeing.outcome(ACCOUNT, MINE) == "404 There is no account …."
     assert await seeing.outcome(ACCOUNT, FOREIGN) == "seen"
 
@@ -181,7 +181,7 @@ async def test_who_only_reads_cannot_submit_and_is_told_so(seeing: Seeing) -> No
     await seeing.visibility.require_user(seeing.user, SUBMITTED, QUOTE)
 
 
-class ForAnyone(BriefMemory[Any, Any]):
+class ForAnyone(TtlCache[Any, Any]):
     """A memory whose keys lack what they begin with: the tenant, and the user where there is one."""
 
     def __init__(self, left_out: int) -> None:

@@ -1,4 +1,4 @@
-"""Events that the stream refuses (FAILURES.md, row 20): dead letters, which hold up their own subject only."""
+"""Events that the stream refuses (docs/failures.md, row 20): dead letters, which hold up their own subject only."""
 
 import uuid
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Logs in memory, as the database would keep them."""
+"""Logs in memory, in the database's form."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,14 +14,14 @@ BEGUN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
 def log_of(texts: Sequence[str]) -> list[Row]:
-    """A log with these entries."""
+    """Return a log with these entries."""
     return rechained(
         [Row(place + 1, BEGUN + timedelta(microseconds=place), text, b"", b"") for place, text in enumerate(texts)]
     )
 
 
 def rechained(rows: Sequence[Row]) -> list[Row]:
-    """The rows with every hash computed anew, as whoever has all rights in the database could do."""
+    """Return the rows with every hash recomputed, as someone with all rights in the database could do."""
     chain_hash, done = BEGINNING, []
     for row in rows:
         leaf = leaf_hash(leaf_input(TENANT, row.sequence, row.recorded_at, row.text))
@@ -31,12 +31,12 @@ def rechained(rows: Sequence[Row]) -> list[Row]:
 
 
 def head_of(rows: Sequence[Row]) -> Head:
-    """The head that the database keeps of a log."""
+    """Return the head that the database keeps of a log."""
     return Head(len(rows), rows[-1].chain_hash if rows else BEGINNING)
 
 
 def checkpoint_of(rows: Sequence[Row], size: int) -> Checkpoint:
-    """The checkpoint over the first entries of a log."""
+    """Return the checkpoint over the first entries of a log."""
     tree = Tree()
     for row in rows[:size]:
         tree.append(row.leaf_hash)

@@ -1,4 +1,4 @@
-"""Every single change of a log is found, and is found where it was made."""
+"""The chain finds every single change of a log, at its place."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +22,7 @@ def findings(rows: list[Row], head: Head | None, checkpoints: list[Checkpoint] |
 
 @st.composite
 def mutations(draw: st.DrawFn) -> tuple[list[Row], list[Row], int]:
-    """A log, the same log with one thing changed, and the first entry that this concerns."""
+    """Yield a log, the log with one change, and the first entry that this concerns."""
     rows = log_of(draw(TEXTS))
     place = draw(st.integers(0, len(rows) - 1))
     row = rows[place]
@@ -67,7 +67,7 @@ def _flipped(digest: bytes, draw: Any) -> bytes:
 
 
 @given(TEXTS, st.data())
-def test_an_untouched_log_has_no_findings(texts: list[str], data: st.DataObject) -> None:
+def test_untouched_log_has_no_findings(texts: list[str], data: st.DataObject) -> None:
     rows = log_of(texts)
     sizes = data.draw(st.lists(st.integers(0, len(rows)), max_size=4))
 
@@ -75,7 +75,7 @@ def test_an_untouched_log_has_no_findings(texts: list[str], data: st.DataObject)
 
 
 @given(mutations())
-def test_any_one_change_is_found_by_the_chain_alone(mutation: tuple[list[Row], list[Row], int]) -> None:
+def test_chain_finds_any_single_change(mutation: tuple[list[Row], list[Row], int]) -> None:
     rows, changed, first = mutation
 
     found = findings(changed, head_of(rows))
@@ -85,8 +85,8 @@ def test_any_one_change_is_found_by_the_chain_alone(mutation: tuple[list[Row], l
 
 
 @given(TEXTS, st.data())
-def test_a_chain_that_was_recomputed_is_found_by_the_checkpoint(texts: list[str], data: st.DataObject) -> None:
-    """Whoever has every right can make the whole chain fit again, the head included: not what was signed elsewhere."""
+def test_checkpoint_finds_a_recomputed_chain(texts: list[str], data: st.DataObject) -> None:
+    """Someone with every right can recompute the whole chain, head included, but not what was signed elsewhere."""
     rows = log_of(texts)
     place = data.draw(st.integers(0, len(rows) - 1))
     held = data.draw(st.integers(0, place))
@@ -100,7 +100,7 @@ def test_a_chain_that_was_recomputed_is_found_by_the_checkpoint(texts: list[str]
             ]
         )
     )
-    # Leaving out an entry can leave the signed ones as they were, if all that follow are as this one was.
+    # Leaving out an entry can leave the signed ones unchanged, if all later ones are equal to it.
     changed = rechained(forged)
     assume(checkpoint_of(changed, signed) != checkpoint_of(rows, signed) or len(changed) < signed)
 
@@ -112,7 +112,7 @@ def test_a_chain_that_was_recomputed_is_found_by_the_checkpoint(texts: list[str]
     assert findings(changed, head_of(changed)) == []  # without the checkpoint nobody could tell
 
 
-def test_each_thing_is_said_where_it_is() -> None:
+def test_each_finding_names_its_place() -> None:
     rows = log_of(["a", "b", "c", "d", "e"])
     head = head_of(rows)
 
@@ -130,7 +130,7 @@ def test_each_thing_is_said_where_it_is() -> None:
 
 
 @pytest.mark.parametrize("size", [6, 100])
-def test_a_checkpoint_of_more_entries_than_there_are_says_so(size: int) -> None:
+def test_checkpoint_over_more_entries_than_exist_is_a_finding(size: int) -> None:
     rows = log_of(["a", "b", "c", "d", "e"])
     ahead = replace(checkpoint_of(rows, 5), size=size)
 

@@ -1,4 +1,4 @@
-"""The audit around the framework's own way to answer."""
+"""The audit policy around the framework's own answers."""
 
 import httpx
 from litestar import post
@@ -18,11 +18,11 @@ FINANCIAL = operation(owner="tests", capability="things", scopes=["things:write"
 
 @post("/v1/charges", operation_id="charge", opt=FINANCIAL, status_code=200)
 async def charge() -> dict[str, bool]:
-    """A change that is to be in the log before it is answered."""
+    """Make a change that must be in the log before it is answered."""
     return {"charged": True}
 
 
-async def test_a_success_that_cannot_be_written_answers_as_an_unknown_outcome_and_is_written_later() -> None:
+async def test_success_that_cannot_be_audited_is_answered_as_unknown_outcome_and_written_later() -> None:
     kept = KeptAuditLog()
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
     tier = Tier(

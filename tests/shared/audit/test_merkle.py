@@ -57,12 +57,12 @@ def by_definition(leaves: list[bytes]) -> bytes:
 
 
 @given(st.lists(st.binary(max_size=40), max_size=70))
-def test_any_tree_has_the_head_of_its_definition(leaves: list[bytes]) -> None:
+def test_tree_head_equals_the_recursive_definition(leaves: list[bytes]) -> None:
     assert root_of(leaves) == by_definition(leaves)
 
 
 @given(st.lists(st.binary(max_size=8), max_size=40), st.lists(st.binary(max_size=8), max_size=40))
-def test_a_tree_goes_on_from_its_edge(before: list[bytes], after: list[bytes]) -> None:
+def test_tree_continues_from_its_stored_edge(before: list[bytes], after: list[bytes]) -> None:
     tree = Tree()
     for leaf in before:
         tree.append(leaf_hash(leaf))

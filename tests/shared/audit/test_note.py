@@ -28,7 +28,7 @@ def test_the_known_note_is_signed_and_opened_byte_for_byte() -> None:
     assert open_note(f"{TEXT}\n{SIGNATURE}", VERIFIER) == TEXT
 
 
-def test_signatures_of_others_and_of_other_keys_of_that_name_are_passed_over() -> None:
+def test_signatures_by_other_keys_are_ignored() -> None:
     other_name = "\N{EM DASH} Somebody AAAAAAAA\n"
     other_key = sign_note(TEXT, "PeterNeumann", KEY).rpartition("\n\n")[2]
 
@@ -50,7 +50,7 @@ def test_signatures_of_others_and_of_other_keys_of_that_name_are_passed_over() -
         f"{TEXT}\n{SIGNATURE.replace('x08go/ZJ', 'x08go/ZK')}",
     ],
 )
-def test_what_was_not_signed_is_refused(note: str) -> None:
+def test_unsigned_note_is_refused(note: str) -> None:
     with pytest.raises(NoteError):
         open_note(note, VERIFIER)
 
@@ -58,7 +58,7 @@ def test_what_was_not_signed_is_refused(note: str) -> None:
 @pytest.mark.parametrize(
     ("text", "name"), [("no end", "a"), ("a\n\nb\n", "a"), ("a\n", "a b"), ("a\n", "a+b"), ("a\n", "")]
 )
-def test_what_could_be_read_otherwise_is_not_signed(text: str, name: str) -> None:
+def test_ambiguous_text_is_not_signed(text: str, name: str) -> None:
     with pytest.raises(NoteError):
         sign_note(text, name, KEY)
 

@@ -1,4 +1,4 @@
-"""Which requests become entries, what they say, and when the answer may go."""
+"""Which requests become entries, their content, and when the answer is sent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ class Audited:
         headers: list[tuple[bytes, bytes]] | None = None,
         fails_after: Exception | None = None,
     ) -> tuple[list[Any], int]:
-        """What was sent, and how many entries had been written when the answer began to be sent."""
+        """Return what was sent, and how many entries had been written when the answer began to be sent."""
         sent: list[Any] = []
         written = -1
         policy = OperationPolicy("o", "c", (), "write", audit_class)
@@ -149,7 +149,7 @@ async def test_an_unaudited_operation_leaves_nothing(audited: Audited) -> None:
     assert await entries(audited) == []
 
 
-async def test_what_was_made_is_the_record(audited: Audited) -> None:
+async def test_entry_names_the_created_record(audited: Audited) -> None:
     await audited.request("financial", status=202, headers=[(b"location", b"/v1/orders/ord_new")])
 
     assert audited.kept.entries[0]["record"] == "ord_new"
@@ -182,7 +182,7 @@ async def test_a_defect_of_ours_leaves_an_entry_too(audited: Audited, audit_clas
     assert {(each["record"], each["subject"], each["onBehalfOf"]) for each in found} == {("ord_1", "s", USER.user_id)}
 
 
-async def test_a_defect_while_the_log_is_away_is_written_later(audited: Audited) -> None:
+async def test_defect_while_the_log_is_down_is_written_later(audited: Audited) -> None:
     audited.kept.away = True
     with pytest.raises(ZeroDivisionError):
         await audited.request("financial", refusal=ZeroDivisionError("a defect"))
@@ -192,11 +192,11 @@ async def test_a_defect_while_the_log_is_away_is_written_later(audited: Audited)
     assert (found["outcome"], found["status"]) == ("failed", 500)
 
 
-async def test_without_the_log_nothing_financial_is_begun_and_reads_go_on(audited: Audited) -> None:
+async def test_without_the_log_financial_operations_are_refused_and_reads_served(audited: Audited) -> None:
     audited.kept.away = True
-    with pytest.raises(OutcomeUnknown):  # the log was thought to be there: this may have been done
+    with pytest.raises(OutcomeUnknown):  # the log was believed to work: this may have been done
         await audited.request("financial")
-    with pytest.raises(Unavailable) as refused:  # known to be away now: not even begun
+    with pytest.raises(Unavailable) as refused:  # known to be down now: not even started
         await audited.request("financial")
     assert refused.value.reason_code == "audit_unavailable"
 
@@ -207,13 +207,13 @@ async def test_without_the_log_nothing_financial_is_begun_and_reads_go_on(audite
     assert {(each["auditClass"], each["outcome"]) for each in await entries(audited)} >= {("access", "succeeded")}
 
 
-async def test_a_defect_behind_a_success_that_could_not_be_written_hides_nothing_of_it(audited: Audited) -> None:
+async def test_defect_after_an_unwritten_success_stays_an_unknown_outcome(audited: Audited) -> None:
     audited.kept.away = True
     with pytest.raises(OutcomeUnknown):
         await audited.request("financial", fails_after=ZeroDivisionError("a defect"))
 
 
-async def test_the_entry_of_a_caller_who_has_gone_is_written_later(
+async def test_entry_of_a_disconnected_caller_is_written_later(
     audited: Audited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, gone = asyncio.Event(), asyncio.Event()
@@ -247,7 +247,7 @@ async def test_a_refusal_by_the_operation_itself_may_be_written_later(audited: A
     assert (found["outcome"], found["status"]) == ("refused", 422)
 
 
-async def test_what_was_done_and_could_not_be_written_at_once_is_written_later(audited: Audited) -> None:
+async def test_entry_that_could_not_be_written_at_once_is_written_later(audited: Audited) -> None:
     audited.kept.away = True
     with pytest.raises(OutcomeUnknown):
         await audited.request("financial", status=201)

@@ -1,4 +1,4 @@
-"""Entries on their way: group commit, batches, bounds, and what happens while the log cannot be written."""
+"""The audit writer: group commit, batches, bounds, and a log that cannot be written."""
 
 import asyncio
 import time
@@ -50,7 +50,7 @@ async def writer(kept: KeptAuditLog) -> AsyncIterator[AuditWriter]:
     await writer.stop()
 
 
-async def test_many_at_once_share_few_commits_and_each_waits_for_its_own(
+async def test_concurrent_entries_share_few_commits_and_each_waits_for_its_own(
     writer: AuditWriter, kept: KeptAuditLog
 ) -> None:
     await asyncio.gather(*(writer.write_durably(entry(record=f"r{number}")) for number in range(200)))
@@ -64,7 +64,7 @@ async def test_many_at_once_share_few_commits_and_each_waits_for_its_own(
     assert kept.commits == before + 1
 
 
-async def test_accesses_are_batched_and_the_same_within_a_window_is_one_entry(
+async def test_accesses_are_batched_and_repetitions_in_a_window_make_one_entry(
     writer: AuditWriter, kept: KeptAuditLog
 ) -> None:
     for _ in range(1000):
@@ -78,7 +78,9 @@ async def test_accesses_are_batched_and_the_same_within_a_window_is_one_entry(
     assert kept.commits == 1
 
 
-async def test_what_does_not_fit_is_counted_and_the_gap_is_written(writer: AuditWriter, kept: KeptAuditLog) -> None:
+async def test_entries_that_do_not_fit_are_counted_and_the_count_is_written(
+    writer: AuditWriter, kept: KeptAuditLog
+) -> None:
     for number in range(100):
         writer.refusals.add(number, entry(tenant="_", status=401, outcome="refused"))
 
@@ -89,7 +91,7 @@ async def test_what_does_not_fit_is_counted_and_the_gap_is_written(writer: Audit
     assert (gap["tenant"], gap["count"]) == ("_", 97)
 
 
-async def test_while_the_log_is_away_nothing_is_begun_and_nothing_is_lost(
+async def test_while_the_log_is_down_nothing_is_started_and_nothing_lost(
     writer: AuditWriter, kept: KeptAuditLog
 ) -> None:
     writer.require()
@@ -128,7 +130,7 @@ async def test_a_defect_refuses_changes_and_does_not_end_the_writer(
     assert kept.entries[-1]["record"] == "later"
 
 
-async def test_stopping_writes_what_is_gathered(kept: KeptAuditLog) -> None:
+async def test_stopping_writes_the_buffered_entries(kept: KeptAuditLog) -> None:
     writer = AuditWriter(kept, Window(60, 10), Window(60, 10))
     await writer.start()
     writer.access.add("a", entry(record="a"))

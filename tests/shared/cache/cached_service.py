@@ -1,4 +1,4 @@
-"""A service whose reads are kept, which counts how often it was asked."""
+"""A service with cached reads, which counts its requests."""
 
 import asyncio
 import uuid
@@ -32,7 +32,7 @@ ThingId = Annotated[str, PathParameter(name="thingId")]
 
 @dataclass
 class Thing:
-    """What the service reads: its answers count how often it was asked."""
+    """The data behind the service: its answers count the requests."""
 
     asked: int = 0
     fails: bool = False
@@ -44,7 +44,7 @@ def policy(cache: CachePolicy | None, **more: Any) -> dict[str, Any]:
 
 
 class Service:
-    """One process of a tier, with a caller's client."""
+    """One process of a tier, with a client."""
 
     def __init__(self, thing: Thing, cache: ResponseCache) -> None:
         self.thing = thing
@@ -52,23 +52,23 @@ class Service:
         self.client: httpx.AsyncClient
 
     async def get(self, path: str = "/v1/things/a", **headers: str) -> httpx.Response:
-        """The answer to a caller that may be named by its headers."""
+        """Return the answer to a caller that may be named by its headers."""
         return await self.client.get(path, headers={"Authorization": bearer(), **headers})
 
     async def ask(self, path: str = "/v1/things/a", **headers: str) -> int:
-        """How often the thing had been asked when the answer was made."""
+        """Return how often the thing had been asked when the answer was made."""
         answer = await self.get(path, **headers)
         assert answer.status_code == 200, answer.text
         return int(answer.json()["asked"])
 
     async def settled(self) -> None:
-        """Once everything is done that no caller waits for."""
+        """Wait until all background work is done."""
         async with asyncio.timeout(HANG_S):
             while len(self.cache._tasks) > 1:  # noqa: ASYNC110 nothing else tells of it
                 await asyncio.sleep(0.01)
 
     async def linked(self) -> None:
-        """Once purges reach the process."""
+        """Wait until purges reach the process."""
         async with asyncio.timeout(HANG_S):
             while not self.cache._linked:  # noqa: ASYNC110 nothing else tells of it
                 await asyncio.sleep(0.01)
@@ -78,7 +78,7 @@ _TOKENS: dict[str, str] = {}
 
 
 def bearer(**changes: Any) -> str:
-    """A token, the same each time."""
+    """Return a token, the same each time."""
     return "Bearer " + _TOKENS.setdefault(repr(changes), sign(KEY, claims(**{"scope": "things:read", **changes})))
 
 
@@ -188,13 +188,13 @@ OTHERS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def keys_of(engine: RedisEngine) -> list[bytes]:
-    """The shared answers."""
+    """Return the shared answers."""
     with Redis.from_url(engine.url) as connection:
         found: Any = connection.keys("quoteway:cache:*")
     return [key for key in found if b":tag:" not in key]
 
 
 def forget_shared(engine: RedisEngine) -> None:
-    """As if their time in Redis were over too."""
+    """Delete the shared answers, as if their time in Redis were over too."""
     with Redis.from_url(engine.url) as connection:
         connection.delete(*keys_of(engine))

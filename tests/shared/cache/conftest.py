@@ -1,4 +1,4 @@
-"""A process of a tier whose reads are kept, and a Valkey that a test may stop."""
+"""A process of a tier with cached reads, and a Valkey that a test may stop."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

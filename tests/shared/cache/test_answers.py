@@ -1,4 +1,4 @@
-"""What is kept and for how long, and what an answer from the cache says of itself."""
+"""What is cached and for how long, and the headers of a cached answer."""
 
 import time
 
@@ -21,7 +21,7 @@ async def test_only_a_success_is_kept(found: Service, path: str, status: int) ->
     assert answers[0].json()["correlationId"] != answers[1].json()["correlationId"]
 
 
-async def test_an_answer_that_lacks_a_part_is_not_kept(found: Service) -> None:
+async def test_incomplete_answer_is_not_cached(found: Service) -> None:
     assert [await found.ask("/v1/things/partial") for _ in range(2)] == [1, 2]
 
 
@@ -37,7 +37,7 @@ async def test_an_operation_without_a_policy_is_asked_each_time(found: Service) 
     assert found.thing.asked == 2
 
 
-async def test_a_too_large_answer_passes_and_is_not_kept(found: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_large_answer_is_sent_but_not_cached(found: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "BODY_KEPT_BYTES_MAX", 1000)
     answers = [await found.get("/v1/things/a?size=5000") for _ in range(2)]
     assert found.thing.asked == 2
@@ -59,14 +59,14 @@ async def test_the_memory_is_bounded(redis_engine: RedisEngine) -> None:
         assert len(found.cache.local) <= 4
 
 
-def test_no_answer_may_outlive_what_its_caller_may_see() -> None:
+def test_policy_refuses_a_lifetime_beyond_visibility() -> None:
     for fresh_s, stale_s in ((0, 10), (31, 0), (20, 11)):
         with pytest.raises(ValueError, match="at most 30 seconds"):
             CachePolicy(fresh_s=fresh_s, stale_s=stale_s)
 
 
 @pytest.mark.parametrize("path", ["/v1/things/a", "/v1/plain/a", "/v1/versioned/a"])
-async def test_who_has_the_answer_gets_304(found: Service, path: str) -> None:
+async def test_matching_validator_gets_304(found: Service, path: str) -> None:
     first = await found.get(path)
     etag = first.headers["etag"]
     assert etag == '"7"' if "versioned" in path else len(etag) > 20
@@ -86,7 +86,7 @@ async def test_the_validator_changes_with_a_byte(found: Service) -> None:
     assert not any(tag.startswith("W/") for tag in tags)
 
 
-async def test_only_an_answer_from_memory_has_an_age(found: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_a_cached_answer_has_an_age(found: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     first = await found.get()
     assert "age" not in first.headers
     later = time.monotonic() + 3
@@ -97,7 +97,7 @@ async def test_only_an_answer_from_memory_has_an_age(found: Service, monkeypatch
     assert again.headers.get_list("etag") == first.headers.get_list("etag")
 
 
-async def test_a_caller_may_want_it_anew(found: Service) -> None:
+async def test_caller_may_ask_for_a_fresh_answer(found: Service) -> None:
     assert await found.ask() == 1
     assert await found.ask(**{"Cache-Control": "no-cache"}) == 2
     assert await found.ask() == 2

@@ -1,4 +1,4 @@
-"""Whose an answer from the cache is: its caller's, and nobody else's."""
+"""A cached answer is sent to its own caller only."""
 
 from dataclasses import replace
 
@@ -18,13 +18,13 @@ async def test_a_caller_gets_its_answer_again_until_it_is_stale(found: Service) 
 
 
 @pytest.mark.parametrize("other", OTHERS)
-async def test_never_another_callers_entry(found: Service, other: str) -> None:
+async def test_no_caller_gets_another_callers_entry(found: Service, other: str) -> None:
     assert await found.ask() == 1
     assert await found.ask(**OTHERS[other]()) == 2
     assert await found.ask() == 1
 
 
-async def test_with_a_key_without_the_caller_another_would_see_it(
+async def test_mutation_key_without_caller_shows_anothers_answer(
     found: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above."""
@@ -34,7 +34,7 @@ async def test_with_a_key_without_the_caller_another_would_see_it(
     assert others.json()["subject"] == mine.json()["subject"]
 
 
-async def test_with_a_key_without_the_legal_entities_a_client_of_one_would_see_all(
+async def test_mutation_key_without_legal_entities_shows_all_to_a_limited_client(
     found: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above, for one field."""
@@ -63,20 +63,20 @@ async def test_the_acting_user_is_part_of_the_caller_and_the_ids_of_tokens_are_n
     assert len({caller(acting) for acting in (ada, *others)}) == 5
 
 
-async def test_what_is_shared_is_shared_within_a_tenant_only(found: Service) -> None:
+async def test_shared_answers_stay_within_a_tenant(found: Service) -> None:
     assert await found.ask("/v1/price-list") == 1
     assert await found.ask("/v1/price-list", **OTHERS["another client"]()) == 1
     assert await found.ask("/v1/price-list", **OTHERS["another tenant"]()) == 2
 
 
-async def test_the_token_comes_first(found: Service) -> None:
+async def test_token_is_checked_before_the_cache(found: Service) -> None:
     assert await found.ask() == 1
     assert (await found.get(Authorization=bearer(exp=1))).status_code == 401
     assert (await found.get(Authorization=bearer(scope="other:read"))).status_code == 403
     assert (await found.client.get("/v1/things/a")).status_code == 401
 
 
-async def test_the_query_is_part_of_the_key_whatever_its_order(found: Service) -> None:
+async def test_key_contains_the_query_in_any_order(found: Service) -> None:
     assert await found.ask("/v1/things/a?size=1&colour=red") == 1
     assert await found.ask("/v1/things/a?colour=red&size=1") == 1
     assert await found.ask("/v1/things/a?colour=red&size=2") == 2

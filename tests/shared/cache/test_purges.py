@@ -1,4 +1,4 @@
-"""What ends a kept answer: an event, and the caller's own writes."""
+"""What ends a cached answer: an event, and the caller's own writes."""
 
 import asyncio
 import uuid
@@ -14,7 +14,7 @@ from tests.shared.cache.cached_service import OTHERS, Service, Thing, bearer, se
 pytestmark = pytest.mark.servers
 
 
-async def test_an_event_ends_what_speaks_of_it_in_all_processes(redis_engine: RedisEngine) -> None:
+async def test_event_ends_tagged_answers_in_all_processes(redis_engine: RedisEngine) -> None:
     thing, tier_name = Thing(), uuid.uuid4().hex
     publisher = RedisCache(redis_engine.url)
     async with (
@@ -56,11 +56,11 @@ async def overtaken_answer(found: Service) -> int:
     return await found.ask("/v1/things/slow")
 
 
-async def test_an_answer_that_was_under_way_when_its_subject_changed_is_not_kept(found: Service) -> None:
+async def test_answer_fetched_while_its_subject_changed_is_not_cached(found: Service) -> None:
     assert await overtaken_answer(found) == 2
 
 
-async def test_without_looking_for_purges_meanwhile_it_would_be_kept(
+async def test_mutation_without_purge_check_a_stale_answer_is_cached(
     found: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above."""
@@ -69,7 +69,7 @@ async def test_without_looking_for_purges_meanwhile_it_would_be_kept(
     assert await overtaken_answer(found) == 1
 
 
-async def test_nobody_waits_for_what_was_asked_before_its_subject_changed(found: Service) -> None:
+async def test_request_after_a_purge_does_not_join_an_earlier_fetch(found: Service) -> None:
     asking = asyncio.create_task(found.ask("/v1/things/slow"))
     await asyncio.sleep(0.1)
     await found.cache.purge("nordwind", ["thing:slow"])
@@ -80,7 +80,7 @@ async def test_nobody_waits_for_what_was_asked_before_its_subject_changed(found:
     assert not found.cache._flights
 
 
-async def test_another_process_does_not_take_over_what_was_overtaken(redis_engine: RedisEngine) -> None:
+async def test_outdated_answer_is_not_taken_over_by_another_process(redis_engine: RedisEngine) -> None:
     thing, tier_name = Thing(), uuid.uuid4().hex
     async with (
         service(redis_engine.url, thing=thing, tier_name=tier_name) as one,
@@ -95,7 +95,7 @@ async def test_another_process_does_not_take_over_what_was_overtaken(redis_engin
         assert await two.ask("/v1/things/slow") == 2, "its tag has another version now"
 
 
-async def test_whoever_wrote_sees_what_it_wrote_and_a_refused_write_ends_nothing(found: Service) -> None:
+async def test_writer_sees_its_own_write_and_a_refused_write_purges_nothing(found: Service) -> None:
     other = OTHERS["another client"]()
     assert [await found.ask(), await found.ask(**other)] == [1, 2]
     assert (await found.client.post("/v1/things/gone", headers={"Authorization": bearer()})).status_code == 404

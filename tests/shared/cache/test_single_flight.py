@@ -1,4 +1,4 @@
-"""Of many who want the same answer one asks; a stale answer is given while it is renewed."""
+"""Concurrent requests share one fetch; a stale answer is sent while it is refreshed."""
 
 import asyncio
 import time
@@ -14,14 +14,14 @@ from tests.shared.cache.cached_service import Service, forget_shared
 pytestmark = pytest.mark.servers
 
 
-async def test_of_many_who_want_the_same_one_asks(found: Service) -> None:
+async def test_concurrent_requests_share_one_fetch(found: Service) -> None:
     wanting = [asyncio.create_task(found.ask("/v1/things/slow")) for _ in range(50)]
     await asyncio.sleep(0.1)
     found.thing.may_answer.set()
     assert await asyncio.gather(*wanting) == [1] * 50
 
 
-async def test_without_single_flight_all_would_ask(found: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutation_without_single_flight_all_fetch(found: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation of the test above."""
 
     class Forgetful(dict[Any, Any]):
@@ -38,7 +38,7 @@ async def test_without_single_flight_all_would_ask(found: Service, monkeypatch: 
     assert len(set(await asyncio.gather(*wanting))) == 5
 
 
-async def test_whoever_waited_for_a_failure_sees_for_itself(found: Service) -> None:
+async def test_waiter_of_a_failed_fetch_fetches_itself(found: Service) -> None:
     found.thing.fails = True
     wanting = [asyncio.create_task(found.get("/v1/things/slow")) for _ in range(3)]
     await asyncio.sleep(0.1)
@@ -48,7 +48,7 @@ async def test_whoever_waited_for_a_failure_sees_for_itself(found: Service) -> N
     assert len({answer.json()["correlationId"] for answer in answers}) == 3
 
 
-async def test_a_stale_answer_is_given_while_it_is_renewed(
+async def test_stale_answer_is_sent_while_it_is_refreshed(
     found: Service, redis_engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await found.ask() == 1
@@ -67,7 +67,7 @@ async def test_a_stale_answer_is_given_while_it_is_renewed(
     assert await found.ask() == 3, "too old even for that"
 
 
-async def test_while_it_cannot_be_renewed_the_old_answer_is_given_until_its_end(
+async def test_old_answer_is_sent_until_it_expires_if_refreshing_fails(
     found: Service, redis_engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await found.ask() == 1

@@ -1,12 +1,12 @@
-"""Answers that are remembered briefly: who asks at once shares one question, who asks later has one of their own."""
+"""The TTL cache: concurrent questions share one request, later ones make their own."""
 
 import asyncio
 
-from shared.cache.ttl_cache import BriefMemory
+from shared.cache.ttl_cache import TtlCache
 
 
-async def test_of_those_who_ask_at_once_one_asks() -> None:
-    memory, asked = BriefMemory[str, int](), 0
+async def test_concurrent_questions_share_one_request() -> None:
+    memory, asked = TtlCache[str, int](), 0
 
     async def question() -> tuple[int, float]:
         nonlocal asked
@@ -18,9 +18,9 @@ async def test_of_those_who_ask_at_once_one_asks() -> None:
     assert await memory.ask("key", question) == 2
 
 
-async def test_who_asks_between_an_answer_and_its_being_forgotten_asks_anew() -> None:
-    """What is done answers nobody who comes after it: whoever then asks again and again would stop the loop."""
-    memory, asked = BriefMemory[str, int](), 0
+async def test_question_between_an_answer_and_its_cleanup_is_asked_again() -> None:
+    """A finished request must not answer later questions: a caller that asks in a loop would block the event loop."""
+    memory, asked = TtlCache[str, int](), 0
     later: list[asyncio.Task[int]] = []
 
     async def question() -> tuple[int, float]:
@@ -28,7 +28,7 @@ async def test_who_asks_between_an_answer_and_its_being_forgotten_asks_anew() ->
         asked += 1
         if asked == 1:
             await asyncio.sleep(0)
-            # Runs right after this one is done, and before anything that its end sets off.
+            # Runs right after this one is done, and before its done callbacks.
             later.append(asyncio.create_task(memory.ask("key", question)))
         return asked, 0.0
 

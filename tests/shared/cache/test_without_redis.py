@@ -1,4 +1,4 @@
-"""Without Redis answers are kept for a moment only, and nobody notices but by the time it takes."""
+"""Without Redis answers are cached briefly, and callers notice nothing but the time."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from tests.shared.cache.cached_service import NOWHERE, Service, bearer, keys_of,
 pytestmark = pytest.mark.servers
 
 
-async def test_without_redis_a_process_keeps_answers_for_a_moment_and_nobody_sees_a_5xx(
+async def test_without_redis_answers_are_cached_briefly_and_nobody_gets_5xx(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with service(NOWHERE) as found:
@@ -30,7 +30,7 @@ async def test_without_redis_a_process_keeps_answers_for_a_moment_and_nobody_see
         assert await found.ask() == 4
 
 
-async def test_without_its_guard_redis_gone_would_be_a_5xx(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutation_without_guard_a_lost_redis_is_5xx(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation of the test above."""
 
     async def unguarded(answers: SharedAnswers, *_: Any) -> Any:
@@ -41,7 +41,7 @@ async def test_without_its_guard_redis_gone_would_be_a_5xx(monkeypatch: pytest.M
         assert (await found.get()).status_code == 503
 
 
-async def test_whoever_wrote_while_redis_could_not_be_told_does_not_get_the_old_answer_from_there(
+async def test_writer_during_a_redis_outage_does_not_get_the_old_shared_answer(
     found: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await found.ask() == 1
@@ -57,7 +57,7 @@ async def test_whoever_wrote_while_redis_could_not_be_told_does_not_get_the_old_
 
 
 @pytest.mark.parametrize("fault", ["killed", "hangs"])
-async def test_when_redis_goes_old_answers_go_and_when_it_is_back_they_are_shared_again(
+async def test_answers_are_dropped_when_redis_is_lost_and_shared_again_when_it_returns(
     redis: RedisEngine, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.cache.shared_answers._WITHOUT_REDIS_S", 0.2)
@@ -86,7 +86,7 @@ async def test_when_redis_goes_old_answers_go_and_when_it_is_back_they_are_share
                 await asyncio.sleep(0.05)
 
 
-async def test_a_flushed_redis_only_forgets(redis: RedisEngine) -> None:
+async def test_flushed_redis_only_empties_the_cache(redis: RedisEngine) -> None:
     async with service(redis.url) as found:
         assert await found.ask() == 1
         with Redis.from_url(redis.url) as connection:
@@ -96,7 +96,7 @@ async def test_a_flushed_redis_only_forgets(redis: RedisEngine) -> None:
         assert await found.ask() == 2
 
 
-async def test_what_another_release_left_in_redis_is_not_read(redis: RedisEngine) -> None:
+async def test_entries_of_another_release_in_redis_are_ignored(redis: RedisEngine) -> None:
     async with service(redis.url) as found:
         assert await found.ask() == 1
         await found.settled()

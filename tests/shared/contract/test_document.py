@@ -1,4 +1,4 @@
-"""The contract document: what only we know of an operation, and where it is served."""
+"""The contract document: our additions to an operation, and where it is served."""
 
 from typing import Annotated, Any
 
@@ -160,11 +160,11 @@ async def test_the_page_and_all_it_needs_come_from_this_tier() -> None:
 
 @pytest.mark.parametrize("name", ["missing.js", "..%2F__init__.py", "%2e%2e"])
 async def test_no_other_file_is_served(name: str) -> None:
-    # An address with two readings is refused before anyone looks for the file (shared/inbound/request_head.py).
+    # An ambiguous address is refused before the file is looked up (shared/inbound/request_head.py).
     assert (await ask(f"/docs/assets/{name}")).status_code == (404 if name == "missing.js" else 400)
 
 
-def test_a_policy_is_declared_or_public_or_an_error() -> None:
+def test_operation_without_policy_or_public_mark_is_an_error() -> None:
     policy = policy_of(operation(owner="desk", capability="offers", scopes=["a"]))
 
     assert policy is not None

@@ -1,4 +1,4 @@
-"""The policies of the acting user: where it comes in the token names it, behind it only what was handed on counts."""
+"""The acting user: from the access token in the outer tier, from the transaction token only behind it."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -72,17 +72,17 @@ def bearer(**changes: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {sign(KEY, content)}"}
 
 
-async def test_where_users_come_in_the_access_token_names_them(
+async def test_outer_tier_takes_the_user_from_the_access_token(
     outer: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     user = {"user": ADA.user_id, "client": "experience-api"}
     assert (await outer.get("/v1/acting", headers=bearer(salesforce_user=ADA.user_id))).json() == user
-    # What a caller says beside its token is nothing.
+    # A caller's statements beside its token are ignored.
     claimed = {HEADER: signer.sign(ADA), "X-User-Id": ADA.user_id}
     assert (await outer.get("/v1/acting", headers={**bearer(), **claimed})).json() == {}
 
 
-async def test_behind_it_only_what_was_handed_on_counts(
+async def test_inner_tier_takes_the_user_from_the_transaction_token_only(
     inner: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     handed = await inner.get("/v1/acting", headers={**bearer(), HEADER: signer.sign(ADA)})
@@ -96,7 +96,7 @@ async def test_behind_it_only_what_was_handed_on_counts(
     assert service.json() == {}
 
 
-async def test_behind_it_a_service_is_known_by_the_client_that_it_came_in_as(
+async def test_inner_tier_knows_a_service_by_its_outer_client(
     inner: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     handed = await inner.get("/v1/acting", headers={**bearer(), HEADER: signer.sign(DESK)})
@@ -104,13 +104,13 @@ async def test_behind_it_a_service_is_known_by_the_client_that_it_came_in_as(
     assert handed.json() == {"for": "us-desk"}
 
 
-async def test_a_users_own_token_is_not_taken_for_a_services(inner: httpx.AsyncClient) -> None:
+async def test_users_access_token_is_refused_as_a_services(inner: httpx.AsyncClient) -> None:
     answer = await inner.get("/v1/acting", headers=bearer(salesforce_user=ADA.user_id))
 
     assert answer.status_code == 401
 
 
-async def test_a_bad_transaction_token_is_a_problem_and_never_a_service(
+async def test_invalid_transaction_token_is_refused_and_not_ignored(
     inner: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     good = signer.sign(ADA)
@@ -126,7 +126,7 @@ async def test_a_bad_transaction_token_is_a_problem_and_never_a_service(
         assert answer.json()["type"] == "urn:quoteway:problem:unauthenticated"
 
 
-async def test_a_user_may_do_no_more_through_us_than_its_own_token_allows(
+async def test_user_is_limited_to_the_scopes_of_its_own_token(
     inner: httpx.AsyncClient, signer: TransactionTokenSigner
 ) -> None:
     assert (await inner.get("/v1/writing", headers=bearer())).status_code == 200
@@ -136,7 +136,7 @@ async def test_a_user_may_do_no_more_through_us_than_its_own_token_allows(
     assert answer.status_code == 403
 
 
-async def test_without_keys_to_verify_with_no_user_is_taken(
+async def test_without_verification_keys_no_user_is_accepted(
     publisher: Publisher, signer: TransactionTokenSigner
 ) -> None:
     async for client in client_of(act_for_handed_user(None), publisher):
@@ -145,7 +145,7 @@ async def test_without_keys_to_verify_with_no_user_is_taken(
     assert answer.status_code == 401
 
 
-async def test_the_published_keys_hold_nothing_private(outer: httpx.AsyncClient, publisher: Publisher) -> None:
+async def test_published_keys_contain_no_private_parts(outer: httpx.AsyncClient, publisher: Publisher) -> None:
     answer = await outer.get(JWKS_PATH)
 
     assert answer.headers["content-type"] == "application/jwk-set+json"

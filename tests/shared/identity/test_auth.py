@@ -1,4 +1,4 @@
-"""Access tokens: what is let in, and everything that is not."""
+"""Access tokens: which are accepted, and which refused."""
 
 import base64
 import hmac
@@ -46,7 +46,7 @@ def authenticator(issuer: StandInIssuer) -> Authenticator:
 async def refusal(authenticator: Authenticator, token: str) -> Unauthenticated:
     with pytest.raises(Unauthenticated) as refused:
         await authenticator.authenticate(f"Bearer {token}")
-    # What a caller learns is in the challenge; it never holds the token.
+    # The challenge has the reason for the caller; it never contains the token.
     assert refused.value.headers["WWW-Authenticate"].startswith("Bearer")
     assert len(token) < 20 or token not in str(refused.value.headers)
     return refused.value
@@ -70,14 +70,14 @@ async def test_a_good_token_is_let_in(authenticator: Authenticator, key: Key, al
     )
 
 
-async def test_a_token_in_a_users_name_says_whose(authenticator: Authenticator) -> None:
+async def test_user_token_names_the_user(authenticator: Authenticator) -> None:
     principal = await authenticator.authenticate(f"Bearer {sign(RSA, claims(salesforce_user='005QW0000000001YAA'))}")
 
     assert principal.user == "005QW0000000001YAA"
 
 
 @pytest.mark.parametrize("listed", [["NW-US"], ["NW-US", "NW-DE"], []])
-async def test_a_token_for_some_legal_entities_is_for_no_others(
+async def test_token_limited_to_legal_entities_covers_no_others(
     authenticator: Authenticator, listed: list[str]
 ) -> None:
     principal = await authenticator.authenticate(f"Bearer {sign(RSA, claims(legal_entities=listed))}")
@@ -188,7 +188,7 @@ async def test_an_unsigned_token_is_refused(authenticator: Authenticator, alg: s
 
 
 @pytest.mark.parametrize("alg", ["HS256", "HS512"])
-async def test_our_public_key_is_no_shared_secret(authenticator: Authenticator, alg: str) -> None:
+async def test_public_key_is_not_accepted_as_hmac_secret(authenticator: Authenticator, alg: str) -> None:
     """The classic confusion: a token signed by HMAC, with the issuer's public key as its secret."""
     pem = RSA.as_pem(private=False)
     for secret in (pem, pem.strip(), json.dumps(RSA.as_dict(private=False)).encode(), b""):
@@ -201,7 +201,7 @@ async def test_a_token_of_another_key_under_a_known_id_is_refused(authenticator:
     await refusal(authenticator, sign(OTHER_RSA, kid=RSA.kid))
 
 
-async def test_a_key_inside_the_token_is_not_looked_at(authenticator: Authenticator) -> None:
+async def test_key_inside_the_token_is_ignored(authenticator: Authenticator) -> None:
     own: dict[str, Any] = {"jwk": OTHER_RSA.as_dict(private=False), "jku": "http://evil.test/jwks"}
 
     await refusal(authenticator, sign(OTHER_RSA, **own))
@@ -241,9 +241,7 @@ NO_HEADERS: list[Any] = [[], 1, None, "x", {}, {"alg": None}, {"alg": 1}, {"alg"
         unsigned({"alg": "RS256", "kid": RSA.kid, "crit": ["b64"], "b64": False}, claims()),
     ],
 )
-async def test_what_is_no_token_is_refused_and_never_an_unexpected_error(
-    authenticator: Authenticator, token: str
-) -> None:
+async def test_malformed_token_is_refused_without_an_unexpected_error(authenticator: Authenticator, token: str) -> None:
     await refusal(authenticator, token)
 
 
@@ -255,7 +253,7 @@ async def test_claims_that_are_no_object_are_refused(authenticator: Authenticato
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "eyJh.b.c"])
-async def test_what_is_no_bearer_header_is_refused(authenticator: Authenticator, header: str | None) -> None:
+async def test_malformed_authorization_header_is_refused(authenticator: Authenticator, header: str | None) -> None:
     with pytest.raises(Unauthenticated):
         await authenticator.authenticate(header)
 
@@ -274,7 +272,7 @@ async def test_a_large_token_is_refused_before_it_is_decoded(
     assert issuer.fetches == 0
 
 
-async def test_a_token_just_below_the_cap_is_looked_at(authenticator: Authenticator) -> None:
+async def test_token_just_below_the_size_limit_is_verified(authenticator: Authenticator) -> None:
     padded = sign(RSA, claims(pad="x" * 5300))
 
     assert 7500 < len(padded) <= TOKEN_BYTES_MAX
@@ -292,9 +290,7 @@ async def test_a_token_is_verified_once(authenticator: Authenticator, monkeypatc
     assert await authenticator.authenticate(token) is first
 
 
-async def test_a_token_that_was_seen_before_expires_all_the_same(
-    authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_cached_token_expires(authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch) -> None:
     token = f"Bearer {sign(RSA, claims(exp=int(time.time()) + 5))}"
     await authenticator.authenticate(token)
     later = time.time() + 5 + LEEWAY_S
@@ -305,7 +301,7 @@ async def test_a_token_that_was_seen_before_expires_all_the_same(
     assert not authenticator._verified
 
 
-async def test_only_so_many_tokens_are_remembered_and_the_least_used_is_forgotten(
+async def test_token_cache_is_bounded_and_drops_the_least_used(
     authenticator: Authenticator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.identity.auth.VERIFIED_MAX", 2)
@@ -316,7 +312,7 @@ async def test_only_so_many_tokens_are_remembered_and_the_least_used_is_forgotte
     assert {verified.principal.token_id for verified in authenticator._verified.values()} == {"0", "2"}
 
 
-async def test_a_refused_token_is_not_remembered(authenticator: Authenticator) -> None:
+async def test_refused_token_is_not_cached(authenticator: Authenticator) -> None:
     await refusal(authenticator, sign(RSA, claims(aud="another")))
 
     assert not authenticator._verified

@@ -1,4 +1,4 @@
-"""Several issuers: each speaks for its own tenants, in its own words, and for no other issuer."""
+"""Several issuers: each issues for its own tenants, with its own claim names."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def partners(**changes: Any) -> dict[str, Any]:
     return claims(tenant=ABSENT, scope=ABSENT, client_id=ABSENT, **own)
 
 
-async def test_each_issuer_is_read_in_its_own_words(authenticator: Authenticator) -> None:
+async def test_claims_are_read_by_each_issuers_names(authenticator: Authenticator) -> None:
     first = await authenticator.authenticate(f"Bearer {sign(FIRST)}")
     user = "005QW0000000001YAA"
     said = partners(sf=user, jti="j")
@@ -85,7 +85,7 @@ async def test_each_issuer_is_read_in_its_own_words(authenticator: Authenticator
         "first as second with its key id",
     ],
 )
-async def test_no_issuer_speaks_for_more_than_its_own(authenticator: Authenticator, token: str) -> None:
+async def test_issuer_is_limited_to_its_tenants(authenticator: Authenticator, token: str) -> None:
     with pytest.raises(Unauthenticated):
         await authenticator.authenticate(f"Bearer {token}")
 
@@ -100,7 +100,7 @@ async def test_an_issuer_of_one_tenant_need_not_name_it() -> None:
     assert principal.tenant == "nordwind"
 
 
-def test_without_a_file_there_is_the_first_issuer() -> None:
+def test_without_a_file_only_the_first_issuer_is_accepted() -> None:
     assert load_issuers("", METADATA_URL) == [TrustedIssuer(metadata_url=METADATA_URL)]
 
 

@@ -1,4 +1,4 @@
-"""What a refused client is told: which scopes, and where to find out whose tokens are taken (RFC 9728)."""
+"""A refused client learns the needed scopes and the accepted issuers (RFC 9728)."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,7 +46,7 @@ async def service(issuer: StandInIssuer, public_url: str = "") -> AsyncIterator[
         yield client
 
 
-async def test_a_client_finds_its_way_from_a_refusal_to_the_issuer() -> None:
+async def test_refusal_leads_a_client_to_the_issuer() -> None:
     async with service(StandInIssuer(KEY)) as client:
         refused = await client.get("/v1/things")
         challenge = refused.headers["www-authenticate"]
@@ -64,7 +64,7 @@ async def test_a_client_finds_its_way_from_a_refusal_to_the_issuer() -> None:
     }
 
 
-async def test_a_public_address_wins_over_what_a_caller_says() -> None:
+async def test_public_url_overrides_the_host_header() -> None:
     async with service(StandInIssuer(KEY), "https://api.example.com") as client:
         metadata = (await client.get(METADATA_PATH, headers={"Host": "evil.test"})).json()
         refused = await client.get("/v1/things", headers={"Host": "evil.test"})
@@ -74,7 +74,7 @@ async def test_a_public_address_wins_over_what_a_caller_says() -> None:
 
 
 @pytest.mark.parametrize("host", ['a"b', "a b", "a/b", "ä", "", "a@b", "a:b"])
-async def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
+async def test_invalid_host_is_not_echoed(host: str) -> None:
     async with service(StandInIssuer(KEY)) as client:
         refused = await client.get("/v1/things", headers={b"Host": host.encode()})
 
@@ -99,7 +99,7 @@ async def test_each_refusal_says_what_is_wrong() -> None:
     assert "www-authenticate" not in nothing.headers
 
 
-async def test_while_the_issuer_is_away_its_name_is_not_made_up() -> None:
+async def test_metadata_is_unavailable_while_the_issuer_is_down() -> None:
     issuer = StandInIssuer(KEY)
     issuer.away = httpx.ConnectError("refused")
     async with service(issuer) as client:

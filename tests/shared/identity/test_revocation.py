@@ -1,4 +1,4 @@
-"""Revoked tokens as a process knows of them: in time, and never silently not at all."""
+"""Revoked tokens are known to every process in time, or nobody is let in."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ KEY = rsa_key()
 
 
 class Revoker:
-    """Keeps what is revoked, and can be away."""
+    """A list of revocations, which can be down."""
 
     def __init__(self) -> None:
         self.revoked: list[RevokedToken] = []
@@ -70,9 +70,7 @@ async def refused(authenticator: Authenticator, token: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_token_that_was_let_in_a_moment_ago_is_refused_once_it_is_revoked(
-    authenticator: Authenticator, revoker: Revoker
-) -> None:
+async def test_cached_token_is_refused_once_it_is_revoked(authenticator: Authenticator, revoker: Revoker) -> None:
     revoked, other = (f"Bearer {sign(KEY, claims(jti=jti))}" for jti in ("one", "two"))
     await authenticator.authenticate(revoked)
 
@@ -83,7 +81,9 @@ async def test_a_token_that_was_let_in_a_moment_ago_is_refused_once_it_is_revoke
 
 
 @pytest.mark.parametrize("name", ["005QW0000000001AAA", "005QW0000000009ZZZ", "salesforce-lightning"])
-async def test_a_subject_is_whoever_a_token_names(authenticator: Authenticator, revoker: Revoker, name: str) -> None:
+async def test_subject_revocation_covers_users_and_clients(
+    authenticator: Authenticator, revoker: Revoker, name: str
+) -> None:
     token = f"Bearer {sign(KEY, claims(salesforce_user='005QW0000000009ZZZ'))}"
     await authenticator.authenticate(token)
 
@@ -92,7 +92,7 @@ async def test_a_subject_is_whoever_a_token_names(authenticator: Authenticator, 
     await refused(authenticator, token)
 
 
-async def test_what_a_subject_is_given_later_counts(authenticator: Authenticator, revoker: Revoker) -> None:
+async def test_token_issued_after_a_subject_revocation_is_valid(authenticator: Authenticator, revoker: Revoker) -> None:
     now = int(time.time())
     before, after = (f"Bearer {sign(KEY, claims(iat=iat, exp=now + 300))}" for iat in (now - 100, now))
     revoker.revoke(mark("subject", "nordwind", "salesforce-lightning"), now - 50)
@@ -101,7 +101,7 @@ async def test_what_a_subject_is_given_later_counts(authenticator: Authenticator
     await authenticator.authenticate(after)
 
 
-async def test_a_tenant_revokes_nothing_of_another(
+async def test_revocation_is_limited_to_its_tenant(
     authenticator: Authenticator, revoker: Revoker, watch: RevocationWatch
 ) -> None:
     revoker.revoke(mark("subject", "another", "salesforce-lightning"), time.time())
@@ -110,9 +110,7 @@ async def test_a_tenant_revokes_nothing_of_another(
     await authenticator.authenticate(f"Bearer {sign(KEY)}")
 
 
-async def test_a_later_revocation_of_a_subject_reaches_further_and_an_earlier_one_takes_nothing_back(
-    watch: RevocationWatch, revoker: Revoker
-) -> None:
+async def test_latest_revocation_of_a_subject_wins_in_any_order(watch: RevocationWatch, revoker: Revoker) -> None:
     subject = mark("subject", "t", "s")
     for until in (100.0, 300.0, 200.0):
         revoker.revoke(subject, until)
@@ -136,7 +134,7 @@ async def test_news_are_read_page_by_page_and_only_once(watch: RevocationWatch, 
             watch.check([mark("token", "t", str(number))], 0)
 
 
-async def test_what_can_be_forgotten_is(
+async def test_expired_revocations_are_dropped(
     watch: RevocationWatch, revoker: Revoker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.identity.revocation.KEPT_S", -1.0)
@@ -147,7 +145,7 @@ async def test_what_can_be_forgotten_is(
     assert watch._revoked == {}
 
 
-async def test_without_news_what_is_known_goes_on_for_as_long_as_it_says_and_then_the_door_is_shut(
+async def test_without_news_known_revocations_apply_until_stale_then_nobody_is_let_in(
     authenticator: Authenticator, watch: RevocationWatch, revoker: Revoker
 ) -> None:
     good, bad = (f"Bearer {sign(KEY, claims(jti=jti))}" for jti in ("good", "bad"))
@@ -176,7 +174,7 @@ async def test_without_news_what_is_known_goes_on_for_as_long_as_it_says_and_the
     await authenticator.authenticate(good)
 
 
-async def test_a_process_that_starts_while_nobody_tells_it_anything_lets_nobody_in_until_somebody_does(
+async def test_new_process_lets_nobody_in_until_it_has_the_list(
     revoker: Revoker,
 ) -> None:
     revoker.revoke(mark("token", "nordwind", "revoked"))
@@ -190,7 +188,7 @@ async def test_a_process_that_starts_while_nobody_tells_it_anything_lets_nobody_
         with pytest.raises(Unavailable) as refusal:
             await authenticator.authenticate(token)
         assert (refusal.value.reason_code, refusal.value.retry_after_s) == ("revocations_unknown", 2)
-    assert await watch.ready() == "which tokens were revoked is not known yet; nobody is let in"
+    assert await watch.ready() == "the list of revoked tokens is not loaded yet; nobody is let in"
     assert await watch.late() is None
 
     revoker.away = False
@@ -203,7 +201,7 @@ async def test_a_process_that_starts_while_nobody_tells_it_anything_lets_nobody_
     await watch.stop()
 
 
-async def test_until_the_first_answer_it_is_asked_for_soon_and_then_ever_more_seldom(
+async def test_polling_starts_fast_and_slows_down_until_the_first_answer(
     revoker: Revoker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -246,7 +244,7 @@ async def test_a_defect_does_not_end_the_watch(revoker: Revoker, caplog: pytest.
     assert "asking for revoked tokens failed" in caplog.text
 
 
-def test_the_marks_of_a_principal_say_nothing_and_name_everything() -> None:
+def test_marks_reveal_nothing_and_cover_token_subject_user_and_client() -> None:
     principal = Principal("sub", "client", "t", frozenset(), "005QW0000000001YAA", "iss", "jti")
 
     assert set(marks_of(principal)) == {

@@ -80,7 +80,7 @@ async def test_many_callers_at_once_ask_for_one_token() -> None:
     assert len(issuer.asked) == 1
 
 
-async def test_a_token_is_renewed_before_it_ends() -> None:
+async def test_token_is_renewed_before_it_expires() -> None:
     issuer = TokenIssuer(expires_in=30)
     tokens = issuer.tokens()
 

@@ -1,4 +1,4 @@
-"""The file of a tier's own signing keys: made, rotated, and refused when it is no use."""
+"""The file of a tier's own signing keys: created, rotated, and refused if it is unusable."""
 
 import json
 from itertools import pairwise
@@ -22,7 +22,7 @@ def test_the_command_makes_a_file_that_only_its_owner_reads(tmp_path: Path, caps
     assert len(load_keys(JwkSet(SigningKeys(str(path), "x").published()["keys"]))) == 2
 
 
-def test_rotation_goes_on_to_the_key_that_everyone_knows_and_forgets_after_two(tmp_path: Path) -> None:
+def test_rotation_signs_with_the_published_key_and_drops_keys_after_two_rounds(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     turns = [[key.kid for key in rotate_keys(path)] for _ in range(4)]
 
@@ -60,7 +60,7 @@ PRIVATE = OKPKey.generate_key("Ed25519").as_dict(private=True)
         json.dumps({"keys": [{**PRIVATE, "kid": "a", "x": "!"}]}),
     ],
 )
-def test_a_file_that_is_no_use_is_refused_with_what_to_do(tmp_path: Path, text: str) -> None:
+def test_unusable_file_is_refused_with_advice(tmp_path: Path, text: str) -> None:
     path = tmp_path / "keys.json"
     path.write_text(text)
 
@@ -70,7 +70,7 @@ def test_a_file_that_is_no_use_is_refused_with_what_to_do(tmp_path: Path, text: 
     assert path.read_text() == text
 
 
-def test_a_file_that_breaks_later_changes_nothing(tmp_path: Path) -> None:
+def test_file_that_breaks_later_keeps_the_old_keys(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     rotate_keys(path)
     keys = SigningKeys(str(path), "x")

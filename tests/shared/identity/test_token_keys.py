@@ -1,4 +1,4 @@
-"""The keys that issuers publish: which of them count, and how seldom they are asked for."""
+"""Issuers' published keys: which are accepted, and how seldom they are fetched."""
 
 import asyncio
 import time
@@ -76,7 +76,7 @@ async def test_a_withdrawn_key_is_forgotten_with_the_next_fetch(
     await refusal(authenticator, sign(RSA))
 
 
-async def test_what_a_withdrawn_key_has_signed_is_not_remembered(
+async def test_tokens_of_a_withdrawn_key_leave_the_cache(
     authenticator: Authenticator, issuer: StandInIssuer, keys: PublishedKeys
 ) -> None:
     token = sign(RSA)
@@ -88,7 +88,7 @@ async def test_what_a_withdrawn_key_has_signed_is_not_remembered(
     await refusal(authenticator, token)
 
 
-async def test_old_keys_are_fetched_anew_without_a_token_that_asks_for_it(
+async def test_old_keys_are_refreshed_in_the_background(
     authenticator: Authenticator, issuer: StandInIssuer, keys: PublishedKeys
 ) -> None:
     token = sign(RSA)
@@ -97,7 +97,7 @@ async def test_old_keys_are_fetched_anew_without_a_token_that_asks_for_it(
     a_minute_later(keys)
     keys._fetched_at -= keys.refresh_s
 
-    # Whoever comes first is let in without waiting; what he set going shuts the door behind him.
+    # The first caller does not wait; the refresh that it starts refuses later ones.
     await authenticator.authenticate(f"Bearer {token}")
     assert keys._refresh is not None
     await keys._refresh
@@ -106,7 +106,7 @@ async def test_old_keys_are_fetched_anew_without_a_token_that_asks_for_it(
     assert issuer.fetches == 2
 
 
-async def test_ten_thousand_invented_key_ids_are_one_fetch_a_minute(
+async def test_ten_thousand_invented_key_ids_cause_one_fetch_a_minute(
     authenticator: Authenticator, issuer: StandInIssuer, keys: PublishedKeys
 ) -> None:
     await authenticator.authenticate(f"Bearer {sign(RSA)}")
@@ -119,7 +119,7 @@ async def test_ten_thousand_invented_key_ids_are_one_fetch_a_minute(
         a_minute_later(keys)
 
 
-async def test_while_the_issuer_is_away_for_an_hour_the_known_keys_go_on(
+async def test_known_keys_stay_valid_while_the_issuer_is_down_for_an_hour(
     authenticator: Authenticator, issuer: StandInIssuer, keys: PublishedKeys
 ) -> None:
     await authenticator.authenticate(f"Bearer {sign(RSA)}")
@@ -133,7 +133,7 @@ async def test_while_the_issuer_is_away_for_an_hour_the_known_keys_go_on(
     a_minute_later(keys)
 
     assert await authenticator.ready() is None
-    # The unknown key may be a new one: that cannot be told now, which is not the same as a wrong token.
+    # The unknown key may be a new one, which cannot be checked now: that differs from a wrong token.
     a_minute_later(keys)
     with pytest.raises(Unavailable):
         await authenticator.authenticate(f"Bearer {sign(OTHER_RSA)}")
@@ -141,7 +141,7 @@ async def test_while_the_issuer_is_away_for_an_hour_the_known_keys_go_on(
     await authenticator.close()
 
 
-async def test_without_any_key_an_issuer_that_is_away_is_unavailable_and_asked_once_a_second(
+async def test_without_keys_an_issuer_that_is_down_is_unavailable_and_asked_once_a_second(
     authenticator: Authenticator, issuer: StandInIssuer, keys: PublishedKeys
 ) -> None:
     issuer.away = httpx.ConnectError("refused")
@@ -202,7 +202,7 @@ async def test_an_issuer_that_answers_something_else_is_unavailable(
         await authenticator.authenticate(f"Bearer {sign(RSA)}")
 
 
-def test_only_keys_that_someone_should_sign_with_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+def test_weak_private_and_symmetric_keys_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # joserfc only warns of weak keys: that is the point
         weak = RSAKey.generate_key(1024, {"use": "sig"}, auto_kid=True)

@@ -1,4 +1,4 @@
-"""The acting user: handed inward by the tier where it comes in, and believed from nowhere else."""
+"""The acting user is handed inward by the outer tier, and accepted from nowhere else."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ KEY = rsa_key()
 
 
 def requester(**changes: Any) -> dict[str, Any]:
-    """The requester context of a good token, changed; ABSENT leaves something out."""
+    """Return the requester context of a good token, changed; ABSENT leaves something out."""
     found = {
         "client_id": "salesforce-lightning",
         "sub": OWN_TOKEN.subject,
@@ -34,7 +34,7 @@ def requester(**changes: Any) -> dict[str, Any]:
 
 
 def content(**changes: Any) -> dict[str, Any]:
-    """The claims of a good token, changed; ABSENT leaves one out."""
+    """Return the claims of a good token, changed; ABSENT leaves one out."""
     now = int(time.time())
     found = {
         "iss": "experience-api",
@@ -59,7 +59,7 @@ async def test_the_user_arrives_as_it_was_handed_on(
 
 
 @pytest.mark.parametrize("acting", [replace(ADA, legal_entities=frozenset({"NW-DE"})), DESK])
-async def test_the_legal_entities_that_a_token_was_for_arrive_with_whoever_acts(
+async def test_legal_entities_are_handed_on_with_the_requester(
     signer: TransactionTokenSigner, verifier: TransactionTokenVerifier, acting: ActingUser | ActingClient
 ) -> None:
     assert await verifier.verify(signer.sign(acting), EXPERIENCE) == acting
@@ -75,7 +75,7 @@ async def test_the_legal_entities_that_a_token_was_for_arrive_with_whoever_acts(
         ({"NW-DE"}, {"NW-US"}, set()),
     ],
 )
-def test_a_caller_is_for_no_legal_entity_that_either_of_the_two_is_not_for(
+def test_caller_is_limited_to_legal_entities_of_both_tokens(
     own: set[str] | None, handed: set[str] | None, left: set[str] | None
 ) -> None:
     caller = replace(EXPERIENCE, legal_entities=None if own is None else frozenset(own))
@@ -84,7 +84,7 @@ def test_a_caller_is_for_no_legal_entity_that_either_of_the_two_is_not_for(
 
 
 @pytest.mark.parametrize("legal_entities", [None, frozenset({"NW-US"}), frozenset()])
-async def test_a_service_that_calls_in_nobodys_name_is_handed_on_by_its_own(
+async def test_service_without_user_is_handed_on_by_its_client(
     signer: TransactionTokenSigner, verifier: TransactionTokenVerifier, legal_entities: frozenset[str] | None
 ) -> None:
     assert handed_on(EXPERIENCE, ADA) is ADA
@@ -155,10 +155,10 @@ class Revoker:
 
 
 @pytest.mark.parametrize("name", [ADA.user_id, OWN_TOKEN.subject, ADA.client_id])
-async def test_a_tier_behind_judges_by_the_users_own_token_and_not_by_the_new_one_that_hands_the_user_on(
+async def test_inner_tier_checks_revocation_of_the_users_own_token(
     signer: TransactionTokenSigner, verifier: TransactionTokenVerifier, name: str
 ) -> None:
-    """What a subject was given before a revocation does not count any more, however late it is used; later ones do."""
+    """A token issued before a revocation of its subject is refused whenever it is used; later ones are valid."""
     now = time.time()
     watch = RevocationWatch(Revoker(mark("subject", "nordwind", name), now - 50).read, stale_max_s=60)
     await watch.ask()
@@ -175,7 +175,7 @@ async def test_a_tier_behind_judges_by_the_users_own_token_and_not_by_the_new_on
     [(ADA, mark("token", "nordwind", "jti-1")), (DESK, mark("subject", "nordwind", "us-desk"))],
     ids=["a user's token", "a service"],
 )
-async def test_a_tier_behind_refuses_whoever_came_in_with_a_revoked_token(
+async def test_inner_tier_refuses_a_requester_with_a_revoked_token(
     signer: TransactionTokenSigner,
     verifier: TransactionTokenVerifier,
     acting: ActingUser | ActingClient,
@@ -191,7 +191,7 @@ async def test_a_tier_behind_refuses_whoever_came_in_with_a_revoked_token(
         await replace(verifier, revocations=watch).verify(signer.sign(acting), EXPERIENCE)
 
 
-async def test_what_a_revocation_may_name_is_what_the_users_own_token_says() -> None:
+async def test_revocation_marks_come_from_the_users_own_token() -> None:
     principal = replace(EXPERIENCE, legal_entities=frozenset({"NW-US"}), token_id="j", issued_at=7.0)
     desk = handed_on(principal, None)
 
@@ -232,14 +232,14 @@ async def test_a_token_signed_by_another_key_is_refused(verifier: TransactionTok
     ],
     ids=["for another tenant", "from another client"],
 )
-async def test_a_token_is_worth_nothing_to_someone_else(
+async def test_token_is_refused_from_another_client(
     signer: TransactionTokenSigner, verifier: TransactionTokenVerifier, principal: Principal
 ) -> None:
     with pytest.raises(Unauthenticated):
         await verifier.verify(signer.sign(ADA), principal)
 
 
-async def test_keys_that_cannot_be_had_are_no_refusal(
+async def test_missing_keys_are_unavailable_and_not_a_refusal(
     publisher: Publisher, signer: TransactionTokenSigner, verifier: TransactionTokenVerifier
 ) -> None:
     publisher.away = True
@@ -248,7 +248,7 @@ async def test_keys_that_cannot_be_had_are_no_refusal(
         await verifier.verify(signer.sign(ADA), EXPERIENCE)
 
 
-async def test_a_key_rotates_while_everything_runs(
+async def test_key_rotation_interrupts_nothing(
     publisher: Publisher, signer: TransactionTokenSigner, verifier: TransactionTokenVerifier
 ) -> None:
     before = signer.sign(ADA)
@@ -259,7 +259,7 @@ async def test_a_key_rotates_while_everything_runs(
     after = signer.sign(ADA)
 
     assert before.split(".")[0] != after.split(".")[0]
-    # The next key was published before it signed, so nobody has to ask for it; the last one is still good.
+    # The next key was published before it signed, so nobody fetches it; tokens of the last one stay valid.
     assert await verifier.verify(after, EXPERIENCE) == ADA
     assert await verifier.verify(before, EXPERIENCE) == ADA
     assert verifier.keys._asked_at == asked_at

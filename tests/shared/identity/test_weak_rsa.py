@@ -1,4 +1,4 @@
-"""RSA keys that can be factored: they are told by their modulus, and count nowhere."""
+"""Factorable RSA keys are recognised by their modulus, and refused everywhere."""
 
 import random
 from base64 import urlsafe_b64encode
@@ -18,7 +18,7 @@ M = prod(PRIMES)
 
 
 def is_prime(number: int) -> bool:
-    """Whether it is, by Miller and Rabin; wrong once in 4^40."""
+    """Return whether it is, by Miller and Rabin; wrong once in 4^40."""
     if any(number % prime == 0 for prime in PRIMES):
         return False
     odd, twos = number - 1, 0
@@ -44,7 +44,7 @@ def first_prime(candidate: Callable[[], int]) -> int:
 
 
 def roca_prime() -> int:
-    """A prime as the library made them: 1024 bits, which its form leaves a few dozen to choose."""
+    """Return a prime as the library made them: 1024 bits, which its form leaves a few dozen to choose."""
     multiples = 3 * 2**1022 // M, 2**1024 // M
     return first_prime(lambda: random.randrange(*multiples) * M + pow(65537, random.randrange(2**200), M))
 
@@ -57,7 +57,7 @@ def next_prime(number: int) -> int:
 
 
 def jwk(modulus: int, kid: str) -> dict[str, str]:
-    """The modulus as an issuer publishes it."""
+    """Return the modulus as an issuer publishes it."""
     text = urlsafe_b64encode(modulus.to_bytes((modulus.bit_length() + 7) // 8)).rstrip(b"=").decode()
     return {"kty": "RSA", "kid": kid, "use": "sig", "n": text, "e": "AQAB"}
 
@@ -81,7 +81,7 @@ WEAK = weak_moduli()
 
 
 @pytest.mark.parametrize("kind", WEAK)
-def test_a_key_that_can_be_factored_is_left_out_of_a_key_set(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_factorable_key_is_left_out_of_a_key_set(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     good = jwk(ordinary_modulus(), "good")
 
     assert weakness(WEAK[kind]) is not None
@@ -89,14 +89,14 @@ def test_a_key_that_can_be_factored_is_left_out_of_a_key_set(kind: str, caplog: 
     assert "key weak " in caplog.text
 
 
-def test_without_the_fingerprint_a_roca_key_would_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mutation_without_fingerprint_a_roca_key_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation."""
     monkeypatch.setattr(token_keys, "weakness", lambda _: None)
 
     assert "weak" in load_keys(JwkSet(keys=[jwk(WEAK["ROCA"], "weak")]))
 
 
-def test_one_factor_of_this_form_is_no_fingerprint() -> None:
+def test_one_factor_of_roca_form_is_no_fingerprint() -> None:
     assert weakness(roca_prime() * next_prime(random.randrange(3 * 2**1022, 2**1024))) is None
 
 

@@ -1,4 +1,4 @@
-"""Load shedding: the cheapest requests first, by what is at work and by how late the event loop is."""
+"""Load shedding: the least important requests first, by requests in progress and the event loop's lateness."""
 
 import asyncio
 import time
@@ -44,7 +44,7 @@ class Service:
         return held
 
     async def statuses(self) -> dict[str, int]:
-        """What a quick request of each class is answered."""
+        """Return what a quick request of each class is answered."""
         return {
             "batch": (await self.client.get("/read", headers={"Priority": "u=6, i"})).status_code,
             "expensive": (await self.client.get("/expensive")).status_code,
@@ -110,7 +110,7 @@ IN_ORDER = ["batch", "expensive", "read", "write", "financial"]
 
 
 @pytest.mark.parametrize(("at_work", "refused"), [(9, 0), (10, 1), (12, 2), (15, 3), (18, 4), (20, 5)])
-async def test_the_more_is_at_work_the_dearer_what_is_refused_and_health_never(at_work: int, refused: int) -> None:
+async def test_rising_load_sheds_more_important_classes_and_never_health(at_work: int, refused: int) -> None:
     async with service() as found:
         held = await found.hold(at_work, "/held")
         statuses = await found.statuses()
@@ -123,8 +123,8 @@ async def test_the_more_is_at_work_the_dearer_what_is_refused_and_health_never(a
     assert [statuses[load_class] for load_class in IN_ORDER] == [503] * refused + [200] * (5 - refused)
 
 
-async def test_without_shares_reads_would_shut_out_money(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mutation: with one bound for all, whoever comes first has it."""
+async def test_mutation_without_shares_reads_crowd_out_financial_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutation: with one limit for all, reads use it up."""
 
     async def reads_and_money() -> int:
         async with service() as found:
@@ -149,7 +149,7 @@ async def test_a_refusal_is_a_problem_that_says_when_to_come_back() -> None:
     assert problem["correlationId"] == answer.headers["x-correlation-id"]
 
 
-async def test_a_late_event_loop_sheds_reads_before_what_moves_money() -> None:
+async def test_late_event_loop_sheds_reads_before_financial_writes() -> None:
     async with service(lag_max_s=10.0) as found:
         await found.load.stop()  # its measure is tested below, whatever else the machine has to do
         found.load.lag_s = 8.0
@@ -161,7 +161,7 @@ async def test_a_late_event_loop_sheds_reads_before_what_moves_money() -> None:
     assert [late.status_code, money.status_code, after.status_code] == [503, 200, 200]
 
 
-async def test_the_lateness_of_the_loop_is_measured_and_forgotten_again() -> None:
+async def test_event_loop_lateness_is_measured_and_decays() -> None:
     load = Load(at_once_max=1, lag_max_s=1.0)
     await load.start()
     try:
@@ -175,7 +175,7 @@ async def test_the_lateness_of_the_loop_is_measured_and_forgotten_again() -> Non
         await load.stop()
 
 
-async def test_a_caller_without_a_token_is_shed_before_the_token_is_looked_at() -> None:
+async def test_shedding_comes_before_authentication() -> None:
     async with service(at_once_max=4) as found:
         await found.hold(4, "/held")
         found.client.headers.pop("authorization")

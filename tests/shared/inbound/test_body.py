@@ -1,4 +1,4 @@
-"""What a request body may be."""
+"""The checks of a request body."""
 
 import contextlib
 import json
@@ -47,7 +47,7 @@ def test_json_is_accepted(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", REFUSED, ids=lambda body: repr(body[:20]))
-def test_what_is_not_json_is_refused_and_never_an_unexpected_error(body: bytes) -> None:
+def test_invalid_json_is_refused_without_an_unexpected_error(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         check(body)
 
@@ -90,7 +90,7 @@ def test_the_depth_limit_is_exact_and_named() -> None:
     ],
     ids=["escaped quotes without end", "escaped quotes", "quotes", "backslashes", "quote backslash", "open strings"],
 )
-def test_no_megabyte_keeps_us_busy(body: bytes) -> None:
+def test_hostile_megabytes_are_checked_in_linear_time(body: bytes) -> None:
     began = time.monotonic()
     with contextlib.suppress(InvalidRequest):
         check_json_body(body)

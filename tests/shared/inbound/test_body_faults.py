@@ -1,4 +1,4 @@
-"""A person is told every fault of a body, in sentences, and no pattern."""
+"""Every fault of a body is reported, in sentences without patterns."""
 
 import re
 from enum import Enum
@@ -17,7 +17,7 @@ from shared.inbound.body_faults import FAULTS_MAX, faults_of, parameter_sentence
 from shared.problem import InvalidRequest
 from tests.shared.json_corner_cases import ACCEPTED
 
-# What no sentence for a person holds: patterns, and a programmer's words.
+# Signs of technical text, which no sentence may contain: patterns, and programming terms.
 NO_WORDS = re.compile(r"[\\^`]|\[A-Z|\?!|regex|\bstr\b|\bint\b|NoneType")
 
 
@@ -55,7 +55,7 @@ class Bounded(msgspec.Struct):
     reason: Annotated[str, Meta(pattern=r"^[a-c]+$(?!\n)", min_length=3, max_length=5)] = "abc"
 
 
-FORM = "This does not have the form that is needed."
+FORM = "This has the wrong format."
 GOOD: dict[str, Any] = {"recordId": "001", "currency": "EUR"}
 
 
@@ -96,7 +96,7 @@ def test_a_fault_is_a_sentence_at_its_place(change: dict[str, Any], pointer: str
     assert (fault.pointer, fault.detail) == (pointer, detail)
 
 
-def test_every_fault_of_a_body_is_told_at_once() -> None:
+def test_all_faults_of_a_body_are_reported_at_once() -> None:
     body = b'{"currency":"x","parts":[{"unitPrice":0},{"unitprice":1}],"zz":1}'
     with pytest.raises(InvalidRequest) as refused:
         check_shape(body, Whole)
@@ -111,7 +111,7 @@ def test_every_fault_of_a_body_is_told_at_once() -> None:
     ]
 
 
-def test_of_very_many_faults_the_first_are_told() -> None:
+def test_very_many_faults_are_cut_to_the_first() -> None:
     assert len(faults_of({**GOOD, "named": {str(n): "x" for n in range(10_000)}}, Whole)) == FAULTS_MAX
 
 
@@ -147,7 +147,7 @@ VALUES = st.recursive(
 
 @given(VALUES)
 @settings(deadline=None)
-def test_of_every_operations_body_what_the_decoder_refuses_has_faults_and_what_it_takes_has_none(value: Any) -> None:
+def test_faults_agree_with_the_decoder_for_every_operations_body(value: Any) -> None:
     body = msgspec.json.encode(value)
     for kind in KINDS:
         try:
@@ -165,7 +165,7 @@ def test_of_every_operations_body_what_the_decoder_refuses_has_faults_and_what_i
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
-def test_going_through_a_type_finds_what_its_decoder_refuses(kind: Any) -> None:
+def test_faults_agree_with_the_decoder_for_any_type(kind: Any) -> None:
     """So that the decoder's own words, which stop at the first fault, are never needed."""
     for body in ACCEPTED:
         try:
@@ -177,7 +177,7 @@ def test_going_through_a_type_finds_what_its_decoder_refuses(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ("Expected `str` matching regex '^[a-z]+$(?!\\n)'", "This does not have the form that is needed."),
+        ("Expected `str` matching regex '^[a-z]+$(?!\\n)'", "This has the wrong format."),
         ("Expected `int`, got `str`", "Expected a whole number, got a text."),
         ("Expected `int | null`, got `str`", "Expected a whole number or null, got a text."),
         ("Expected `int` >= 1", "Expected a whole number of at least 1."),
@@ -185,7 +185,7 @@ def test_going_through_a_type_finds_what_its_decoder_refuses(kind: Any) -> None:
         ("Expected `str` of length <= 64", "Expected a text of at most this length: 64."),
         ("Object missing required field `a`", "This field is required."),
         ("Object contains unknown field `a`", "There is no field of this name here."),
-        ("Invalid enum value 'x'", "'x' is none of the values that are possible here."),
+        ("Invalid enum value 'x'", "'x' is not one of the allowed values."),
     ],
 )
 def test_what_the_decoder_says_of_a_parameter_becomes_a_sentence(said: str, sentence: str) -> None:

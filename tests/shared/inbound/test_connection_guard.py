@@ -1,4 +1,4 @@
-"""Slow and broken clients, on real sockets against a process that serves: each is let go in time."""
+"""Slow and broken clients, on real sockets against a serving process: each is disconnected in time."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,7 @@ async def opened(thing: RunningProcess) -> tuple[asyncio.StreamReader, asyncio.S
 
 
 async def answer_to(thing: RunningProcess, *parts: bytes, pause_s: float = 0.0) -> bytes:
-    """Everything the server says until it closes the connection, which it has to do within 5 s."""
+    """Return everything the server says until it closes the connection, which it has to do within 5 s."""
     reader, writer = await opened(thing)
     async with asyncio.timeout(HANG_S):
         with contextlib.suppress(ConnectionError):
@@ -92,7 +92,7 @@ async def test_slow_headers_are_cut_off_with_a_problem(thing: RunningProcess) ->
     assert problem(said)["status"] == 408
 
 
-async def test_headers_that_trickle_get_no_more_time_than_others(thing: RunningProcess) -> None:
+async def test_trickling_headers_get_no_extra_time(thing: RunningProcess) -> None:
     reader, writer = await opened(thing)
     reading = asyncio.create_task(reader.read(65_536))
     sent = 0
@@ -107,7 +107,7 @@ async def test_headers_that_trickle_get_no_more_time_than_others(thing: RunningP
     assert sent < 10_000
 
 
-async def test_a_connection_on_which_nothing_comes_is_closed(thing: RunningProcess) -> None:
+async def test_silent_connection_is_closed(thing: RunningProcess) -> None:
     assert problem(await answer_to(thing))["status"] == 408
 
 
@@ -118,7 +118,7 @@ async def test_a_further_request_on_a_kept_connection_has_the_same_deadline(thin
     assert b"HTTP/1.1 408" in said
 
 
-async def test_500_slow_clients_are_all_let_go_and_others_are_served_meanwhile(thing: RunningProcess) -> None:
+async def test_500_slow_clients_are_closed_while_others_are_served(thing: RunningProcess) -> None:
     slow = [asyncio.create_task(answer_to(thing, REQUEST[:20])) for _ in range(500)]
     await asyncio.sleep(0.1)
     reader, writer = await opened(thing)
@@ -171,7 +171,7 @@ async def test_headers_up_to_the_bound_are_taken_and_counted_anew_for_each_reque
         b"GET / HTTP/1.1\r\nX: a\x00b\r\n\r\n",
     ],
 )
-async def test_what_is_not_http_is_400_or_closed_and_never_500(thing: RunningProcess, rubbish: bytes) -> None:
+async def test_invalid_http_is_400_or_closed_and_never_500(thing: RunningProcess, rubbish: bytes) -> None:
     said = await answer_to(thing, rubbish)
 
     assert b"HTTP/1.1 5" not in said
@@ -192,7 +192,7 @@ async def test_what_is_not_http_is_400_or_closed_and_never_500(thing: RunningPro
         b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
-async def test_what_can_be_read_in_two_ways_is_400(thing: RunningProcess, head: bytes) -> None:
+async def test_ambiguous_request_is_400(thing: RunningProcess, head: bytes) -> None:
     assert problem(await answer_to(thing, head))["status"] == 400
 
 
@@ -233,7 +233,7 @@ async def test_broken_chunks_of_a_request_that_has_its_answer_get_no_second_one(
     assert said.count(b"HTTP/1.1") == 1
 
 
-async def test_a_trailer_is_no_header(thing: RunningProcess) -> None:
+async def test_trailers_are_not_treated_as_headers(thing: RunningProcess) -> None:
     head = CHUNKED[:-2] + b"Connection: close\r\n\r\n"
     said = await answer_to(thing, head + b"2\r\nab\r\n0\r\nAuthorization: Bearer x\r\nTxn-Token: y\r\n\r\n")
 
@@ -248,7 +248,7 @@ async def test_a_trailer_is_no_header(thing: RunningProcess) -> None:
     [b"0\r\nX: " + b"x" * 400_000, b"0\r\n" + b"X: y\r\n" * 70_000, b"1;" + b"x" * 400_000],
     ids=["a trailer", "trailers", "a chunk's extension"],
 )
-async def test_what_follows_the_headers_is_bounded(thing: RunningProcess, endless: bytes) -> None:
+async def test_bytes_after_the_headers_are_bounded(thing: RunningProcess, endless: bytes) -> None:
     parts = [endless[at : at + 50_000] for at in range(0, len(endless), 50_000)]
 
     said = await answer_to(thing, CHUNKED, *parts)
@@ -283,7 +283,7 @@ async def test_a_body_that_trickles_in_after_its_refusal_is_cut_off(thing: Runni
     assert was_closed
 
 
-async def test_without_its_deadline_such_a_body_would_hold_the_connection(tmp_path: Path) -> None:
+async def test_mutation_without_deadline_a_refused_body_holds_the_connection(tmp_path: Path) -> None:
     """The mutation of the test above."""
     argv = [sys.executable, "-c", PROGRAM, "0.5", "3600"]
     with start_process("thing", argv, log_path=tmp_path / "log", ready="json line") as process:
@@ -328,7 +328,7 @@ async def test_who_never_reads_its_answer_is_let_go(thing: RunningProcess) -> No
 
 
 def established(thing: RunningProcess, client_port: int) -> int:
-    """How many connections to that client the kernel still holds for the server."""
+    """Return how many connections to that client the kernel still holds for the server."""
     server_port = int(thing.url.rsplit(":", 1)[1])
     rows = [row.split()[1:4] for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     wanted = (f"0100007F:{server_port:04X}", f"0100007F:{client_port:04X}", "01")

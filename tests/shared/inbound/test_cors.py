@@ -1,4 +1,4 @@
-"""Which web pages may call: exactly the named Lightning origins."""
+"""CORS: only pages of the listed Lightning origins may call."""
 
 from collections.abc import AsyncIterator
 
@@ -70,7 +70,7 @@ async def test_a_named_origin_may_read_answers_and_refusals(client: httpx.AsyncC
         "",
     ],
 )
-async def test_any_other_origin_gets_no_leave(client: httpx.AsyncClient, origin: str) -> None:
+async def test_other_origins_may_not_read_answers(client: httpx.AsyncClient, origin: str) -> None:
     preflight = {"Origin": origin, "Access-Control-Request-Method": "GET"}
     answers = [
         await client.get("/v1/things", headers={"Origin": origin, **token()}),
@@ -102,7 +102,7 @@ async def test_a_named_origins_preflight_is_answered_without_a_token(client: htt
         ("null", "is not an origin"),
     ],
 )
-def test_what_is_not_exactly_one_origin_keeps_the_tier_from_starting(text: str, fault: str) -> None:
+def test_invalid_origin_prevents_the_start(text: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         parse_origins(text)
 

@@ -1,4 +1,4 @@
-"""Health: what a load balancer and a person learn of a tier."""
+"""Health for load balancers and people."""
 
 import asyncio
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ async def test_live_needs_nothing_but_the_process() -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "live", "missing": {}, "degraded": {}})
 
 
-async def test_ready_when_everything_is() -> None:
+async def test_ready_if_every_check_passes() -> None:
     answer = await ask({"database": fine, "erp": fine})
 
     assert (answer.status_code, answer.json()) == (200, {"status": "ready", "missing": {}, "degraded": {}})
@@ -85,10 +85,10 @@ async def test_dependencies_are_asked_at_the_same_time(monkeypatch: pytest.Monke
     assert set(answer.json()["missing"].values()) == {"was asked with the others"}
 
 
-async def test_whoever_asks_again_at_once_gets_what_was_found_and_asks_nobody(
+async def test_repeated_probe_gets_the_last_result_without_new_checks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Health is public, never limited and never shed: it must not be a way to load vendors and databases."""
+    """Health is public, never limited and never shed: it must not be usable to load vendors and databases."""
     monkeypatch.setattr(health, "READY_REMEMBERED_S", 600.0)
     monkeypatch.setattr(health, "READY_ANSWER_S", 30.0)
     asked = 0
@@ -114,7 +114,7 @@ async def test_whoever_asks_again_at_once_gets_what_was_found_and_asks_nobody(
     assert {answer.status_code for answer in answers} == {503}
 
 
-async def test_a_vendor_that_is_away_degrades_the_tier_and_no_more() -> None:
+async def test_vendor_outage_degrades_the_tier_but_keeps_it_ready() -> None:
     answer = await ask({"database": fine}, vendors={"erp": failing, "crm": fine})
 
     assert answer.status_code == 200
@@ -125,7 +125,7 @@ async def test_a_vendor_that_is_away_degrades_the_tier_and_no_more() -> None:
     }
 
 
-async def test_what_hangs_is_told_from_memory_and_then_as_hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hanging_check_shows_its_last_result_then_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "READY_REMEMBERED_S", 0.0)
     monkeypatch.setattr(health, "READY_ANSWER_S", 0.05)
     monkeypatch.setattr(health, "READY_TIMEOUT_S", 0.5)
@@ -152,7 +152,7 @@ async def test_what_hangs_is_told_from_memory_and_then_as_hanging(monkeypatch: p
     assert (before.status, at_once.status) == ("ready", "ready")
     assert later.missing == {"database": "does not answer within 0 s"}
     assert later.degraded == {"erp": "does not answer within 0 s"}
-    assert forgotten.missing["database"].startswith("has not been looked at for")
+    assert forgotten.missing["database"].startswith("has not been checked for")
 
 
 async def test_before_anything_is_known_a_tier_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,4 +172,4 @@ async def test_a_check_with_a_defect_hides_none_of_the_others() -> None:
     answer = await ask({"database": fine}, vendors={"erp": broken, "crm": failing})
 
     assert answer.status_code == 200
-    assert answer.json()["degraded"] == {"erp": "cannot be looked at", "crm": "the ERP does not answer"}
+    assert answer.json()["degraded"] == {"erp": "cannot be checked", "crm": "the ERP does not answer"}

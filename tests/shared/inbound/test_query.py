@@ -1,4 +1,4 @@
-"""Query parameters that an operation does not know are refused, so that a typing error is seen."""
+"""Unknown query parameters are refused, so that typing errors show."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -66,7 +66,7 @@ async def test_an_unknown_or_repeated_one_is_refused_with_its_name(
     assert [fault["pointer"] for fault in answer.json()["errors"]] == [pointer]
 
 
-async def test_without_the_guard_the_typing_error_would_go_unseen(
+async def test_mutation_without_guard_a_misspelled_parameter_is_ignored(
     monkeypatch: pytest.MonkeyPatch, client: httpx.AsyncClient
 ) -> None:
     monkeypatch.setattr(query, "check_query", lambda *_: None)
@@ -76,11 +76,11 @@ async def test_without_the_guard_the_typing_error_would_go_unseen(
     assert (answer.status_code, answer.json()) == (200, False)
 
 
-async def test_health_takes_what_a_probe_adds(client: httpx.AsyncClient) -> None:
+async def test_health_accepts_unknown_parameters(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/live?from=probe")).status_code == 200
 
 
-def test_a_flood_of_names_is_not_repeated_in_full() -> None:
+def test_many_unknown_names_are_not_echoed_in_full() -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_query("&".join(f"p{number}" for number in range(500)), frozenset({"openOnly"}))
 

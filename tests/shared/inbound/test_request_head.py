@@ -1,4 +1,4 @@
-"""The head of a request: whatever two readers may read differently is 400, and what has one reading is taken."""
+"""The head of a request: ambiguous ones are 400, unambiguous ones accepted."""
 
 import posixpath
 from typing import Any
@@ -37,7 +37,9 @@ def service() -> Litestar:
 async def ask(
     path: str, *headers: tuple[bytes, bytes], version: str = "1.1", app: Litestar | None = None
 ) -> tuple[int, Any]:
-    """The status and the answer's JSON; a client library would mend the address and the headers first."""
+    """Return the status and the answer's JSON, over a raw socket: a client library would mend the address and
+    headers.
+    """
     raw = path.encode("latin-1")
     scope: Any = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": version, "scheme": "http", "root_path": "",
@@ -58,14 +60,14 @@ async def ask(
 
 
 @pytest.mark.parametrize("path", AMBIGUOUS_PATHS)
-async def test_an_address_with_two_readings_is_400(path: str) -> None:
+async def test_ambiguous_address_is_400(path: str) -> None:
     status, problem = await ask(path, HOST, BEARER)
 
     assert status == 400, path
     assert problem["errors"][0]["pointer"] == "path"
 
 
-async def test_without_the_guard_such_an_address_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutation_without_guard_an_ambiguous_address_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation."""
     monkeypatch.setattr(service_module, "guard_address", lambda app: app)
     app = service()
@@ -76,7 +78,7 @@ async def test_without_the_guard_such_an_address_is_served(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("path", ["/v1/things/a", "/v1/things/a.b..c", "/v1/things/...", "/v1/things/a%20b%C3%A9", "/"])
-async def test_an_address_with_one_reading_is_taken(path: str) -> None:
+async def test_unambiguous_address_is_accepted(path: str) -> None:
     status, answer = await ask(path, HOST, BEARER)
 
     assert status in {200, 404} or answer["errors"][0]["pointer"] != "path"
@@ -84,7 +86,7 @@ async def test_an_address_with_one_reading_is_taken(path: str) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(["/", "..", ".", "%2e", "%2F", "%5c", "\\", "a", "~", "%41", "%", "%00", "é", "x.y"])))
-def test_any_address_that_is_taken_has_the_same_segments_for_every_reader(parts: list[str]) -> None:
+def test_accepted_address_has_the_same_segments_for_every_parser(parts: list[str]) -> None:
     raw = "/" + "".join(parts)
     if path_fault(raw.encode()) is None:
         decoded = unquote(raw)
@@ -94,7 +96,7 @@ def test_any_address_that_is_taken_has_the_same_segments_for_every_reader(parts:
 
 
 @pytest.mark.parametrize("name", sorted(SINGLE_HEADERS))
-async def test_a_header_of_one_value_twice_is_400(name: bytes) -> None:
+async def test_repeated_single_value_header_is_400(name: bytes) -> None:
     value = {HOST[0]: HOST[1], BEARER[0]: BEARER[1]}.get(name, b"x")
     others = [header for header in (HOST, BEARER) if header[0] != name]
 
@@ -110,7 +112,7 @@ async def test_a_header_that_is_a_list_may_come_in_parts(name: bytes) -> None:
     assert (await ask("/v1/things/a", HOST, BEARER, (name, b"*/*"), (name, b"*/*")))[0] == 200
 
 
-async def test_without_the_guard_the_first_of_two_headers_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutation_without_guard_the_first_of_two_headers_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation."""
     monkeypatch.setattr(service_module, "guard_headers", lambda app: app)
 
@@ -118,12 +120,12 @@ async def test_without_the_guard_the_first_of_two_headers_wins(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("host", [b"a, b", b"a b", b"user@a", b"a/b", b"", b"a:b", b"[::1", b"a:1:2", b"\xe9"])
-async def test_a_host_that_is_none_is_400(host: bytes) -> None:
+async def test_invalid_host_is_400(host: bytes) -> None:
     assert (await ask("/v1/things/a", (b"host", host), BEARER))[0] == 400
 
 
 @pytest.mark.parametrize("host", [b"a", b"a.example:8000", b"127.0.0.1:1", b"[::1]:443", b"my_host", b"A-b."])
-async def test_a_host_is_taken(host: bytes) -> None:
+async def test_valid_host_is_accepted(host: bytes) -> None:
     assert (await ask("/v1/things/a", (b"host", host), BEARER))[0] == 200
 
 

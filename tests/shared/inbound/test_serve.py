@@ -1,4 +1,4 @@
-"""How a tier's process begins and ends."""
+"""A tier's process: its start and stop."""
 
 import json
 import signal
@@ -45,7 +45,7 @@ async def test_it_says_when_it_is_ready_and_ends_in_order_with_success(tmp_path:
         process.stop()
 
     assert process.exit_code == 0
-    # Nothing but the ready line: whoever starts the process reads its standard output.
+    # Nothing but the ready line: the program that starts the process reads its standard output.
     assert json.loads(log_path.read_text()) == {"ready": True, "url": process.url}
 
 
@@ -58,7 +58,7 @@ def test_a_taken_port_is_one_sentence_and_status_2() -> None:
 
     assert ended.returncode == 2
     assert ended.stdout == ""
-    assert ended.stderr.startswith(f"The thing cannot start: 127.0.0.1 port {port} cannot be listened on")
+    assert ended.stderr.startswith(f"The thing cannot start: 127.0.0.1 port {port} is not available")
     assert len(ended.stderr.splitlines()) == 1
 
 

@@ -1,4 +1,4 @@
-"""The inbound policy, on a small service with real tokens: what every request of every tier passes."""
+"""The inbound policies on a small service with real tokens."""
 
 import asyncio
 import logging
@@ -69,10 +69,10 @@ async def test_a_caller_with_the_scope_is_let_in_as_who_its_token_says(client: h
     assert answer.json() == {"thing": "a", "tenant": "nordwind", "subject": "005QW0000000001AAA"}
 
 
-@pytest.mark.parametrize("discreet", [None, str.lower])
-async def test_a_vendors_own_words_are_told_by_a_discreet_tier_only(discreet: Callable[[str], str] | None) -> None:
+@pytest.mark.parametrize("redact", [None, str.lower])
+async def test_vendors_own_words_are_only_sent_by_a_tier_with_redaction(redact: Callable[[str], str] | None) -> None:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer(KEY).transport())
-    app = create_service(tier(authenticator, discreet=discreet), [get_thing], state={})
+    app = create_service(tier(authenticator, redact=redact), [get_thing], state={})
     async with (
         running_app(app),
         httpx.AsyncClient(transport=asgi_transport(app), base_url="http://service.test") as client,
@@ -81,7 +81,7 @@ async def test_a_vendors_own_words_are_told_by_a_discreet_tier_only(discreet: Ca
 
     assert problem["reasonCode"] == "no"
     told = {name: problem[name] for name in ("vendorSaid", "whatToDo") if name in problem}
-    assert told == ({} if discreet is None else {"vendorSaid": "select id", "whatToDo": "Look."})
+    assert told == ({} if redact is None else {"vendorSaid": "select id", "whatToDo": "Look."})
 
 
 async def test_without_a_token_there_is_401(client: httpx.AsyncClient) -> None:
@@ -91,8 +91,8 @@ async def test_without_a_token_there_is_401(client: httpx.AsyncClient) -> None:
     assert answer.headers["www-authenticate"] == f'Bearer scope="things:read", {METADATA}'
 
 
-async def test_with_a_wrong_token_there_is_401_and_no_reason_to_learn_from(client: httpx.AsyncClient) -> None:
-    # Of an expired one that was good it is told: tests/shared/identity/test_auth.py.
+async def test_wrong_token_is_401_without_a_reason(client: httpx.AsyncClient) -> None:
+    # An expired but otherwise valid token is told so: tests/shared/identity/test_auth.py.
     early, foreign = sign(KEY, claims(iat=int(time.time()) + 3600)), sign(KEY, claims(aud="another"))
     answers = [
         await client.get("/v1/things/a", headers={"Authorization": f"Bearer {token}"}) for token in (early, foreign)
@@ -117,7 +117,7 @@ async def test_all_scopes_of_an_operation_are_needed(client: httpx.AsyncClient) 
     assert "things:write" in assert_problem(answer, 403, "forbidden")["detail"]
 
 
-async def test_a_caller_without_a_token_makes_us_read_no_body(client: httpx.AsyncClient) -> None:
+async def test_body_of_a_caller_without_a_token_is_not_read(client: httpx.AsyncClient) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b"{"
         raise AssertionError("the body was read")
@@ -141,7 +141,7 @@ async def test_a_method_that_an_address_does_not_take_is_405_and_names_those_it_
     assert "GET" in answer.headers["allow"]
 
 
-async def test_everyone_may_ask_which_methods_there_are(client: httpx.AsyncClient) -> None:
+async def test_options_needs_no_token(client: httpx.AsyncClient) -> None:
     answer = await client.options("/v1/things/a")
 
     assert answer.status_code == 204
@@ -272,7 +272,7 @@ async def test_a_body_that_trickles_in_is_given_up(client: httpx.AsyncClient, mo
     assert answer.headers["connection"] == "close"
 
 
-async def test_a_defect_is_500_logged_with_its_id_and_shows_nothing_of_our_insides(
+async def test_defect_is_500_with_logged_id_and_no_internal_details(
     client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.ERROR):
@@ -336,7 +336,7 @@ def test_a_handler_without_a_policy_keeps_the_service_from_starting() -> None:
         create_service(tier(authenticator), [get_thing, forgotten], state={})
 
 
-def test_a_hook_that_would_replace_the_check_of_the_front_cannot_be_served() -> None:
+def test_hook_that_would_replace_the_chains_check_cannot_be_served() -> None:
     async def another(_request: Request[Any, Any, Any]) -> None:
         """Lets everything pass."""
 
@@ -350,7 +350,7 @@ def test_a_hook_that_would_replace_the_check_of_the_front_cannot_be_served() -> 
         create_service(tier(authenticator), [get_thing, hooked], state={})
 
 
-async def test_state_reaches_the_handlers_and_ends_are_run_in_order() -> None:
+async def test_state_reaches_handlers_and_shutdown_hooks_run_in_order() -> None:
     ended: list[str] = []
 
     @get("/v1/state", opt=public(), sync_to_thread=False)

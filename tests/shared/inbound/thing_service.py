@@ -63,7 +63,7 @@ def get_public() -> str:
     return "hello"
 
 
-def tier(authenticator: Authenticator, *, plain: bool = False, discreet: Callable[[str], str] | None = None) -> Tier:
+def tier(authenticator: Authenticator, *, plain: bool = False, redact: Callable[[str], str] | None = None) -> Tier:
     description = "A service for tests."
     return Tier(
         name="tests",
@@ -71,7 +71,7 @@ def tier(authenticator: Authenticator, *, plain: bool = False, discreet: Callabl
         authenticator=authenticator,
         refusals=Refusals(
             plain=plain,
-            discreet=discreet,
+            redact=redact,
         ),
     )
 

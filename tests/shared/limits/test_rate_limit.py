@@ -1,4 +1,4 @@
-"""How often callers may ask: shared out through Redis in leases and, without it, process by process."""
+"""Rate limits, shared through Redis in leases and, without it, per process."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ async def limiters(redis_url: str, limits: str, count: int = 1, **more: Any) -> 
 async def admitted(
     processes: list[RateLimiter], wanted: int, caller: tuple[str, str, str, str], cost: int = 1
 ) -> tuple[int, QuotaExceeded | None]:
-    """How many of the wanted requests are let in, and the first refusal. The processes get them in turn."""
+    """Return how many of the wanted requests are let in, and the first refusal. The processes get them in turn."""
     count, refusal = 0, None
     for number in range(wanted):
         try:
@@ -76,11 +76,12 @@ async def test_processes_share_a_small_limit_exactly(redis_engine: RedisEngine) 
 async def test_processes_share_a_large_limit_up_to_their_leases(redis_engine: RedisEngine) -> None:
     async with limiters(redis_engine.url, "client=400/hour", 3) as processes:
         count, _ = await admitted(processes, 1000, READER)
-    # What is leased is counted before it is used: in one window never more; less by what the others hold unused.
+    # A lease is counted before it is used: in one window never more than the limit; less by what other processes hold
+    # unused.
     assert 400 - 3 * 20 <= count <= 400
 
 
-async def test_without_leases_from_one_place_processes_would_not_share(redis_engine: RedisEngine) -> None:
+async def test_mutation_without_shared_leases_processes_do_not_share(redis_engine: RedisEngine) -> None:
     async with limiters(redis_engine.url, "client=7/hour") as one, limiters(redis_engine.url, "client=7/hour") as two:
         assert (await admitted([*one, *two], 20, READER))[0] == 14
 
@@ -101,7 +102,7 @@ async def test_without_leases_from_one_place_processes_would_not_share(redis_eng
         ("read=3/hour", ("acme", "lightning", "005A", "read"), 3),
     ],
 )
-async def test_each_bucket_is_shared_by_whom_it_is_for(
+async def test_each_bucket_counts_its_own_callers(
     redis_engine: RedisEngine, limits: str, caller: tuple[str, str, str, str], more: int
 ) -> None:
     async with limiters(redis_engine.url, limits) as processes:
@@ -109,7 +110,7 @@ async def test_each_bucket_is_shared_by_whom_it_is_for(
         assert (await admitted(processes, 5, caller))[0] == more
 
 
-async def test_with_keys_that_forget_the_tenant_one_tenant_would_use_up_anothers(
+async def test_mutation_keys_without_tenant_share_quota_across_tenants(
     redis_engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above."""
@@ -120,7 +121,7 @@ async def test_with_keys_that_forget_the_tenant_one_tenant_would_use_up_anothers
         assert (await admitted(processes, 5, ("acme", "lightning", "005A", "read")))[0] == 0
 
 
-async def test_all_limits_apply_and_a_refusal_uses_up_none(redis_engine: RedisEngine) -> None:
+async def test_all_limits_apply_and_a_refusal_consumes_none(redis_engine: RedisEngine) -> None:
     async with limiters(redis_engine.url, "client=9/hour,user=4/hour") as processes:
         count, refusal = await admitted(processes, 6, READER)
         assert (count, refusal and refusal.limit) == (4, "user")
@@ -147,7 +148,7 @@ async def test_an_operation_counts_as_much_as_it_costs(redis_engine: RedisEngine
         assert (await admitted(processes, 30, READER, cost=5))[0] == 20
 
 
-async def test_a_limit_opens_again(redis_engine: RedisEngine) -> None:
+async def test_limit_resets_after_its_window(redis_engine: RedisEngine) -> None:
     async with limiters(redis_engine.url, "client=3/second") as processes:
         assert (await admitted(processes, 4, READER))[0] == 3
         ends = time.monotonic() + HANG_S
@@ -162,7 +163,7 @@ async def test_redis_is_asked_for_leases_and_not_for_every_request(redis_engine:
         assert commands(redis_engine) - before < 250
 
 
-async def test_with_leases_of_one_redis_would_be_asked_for_every_request(
+async def test_mutation_leases_of_one_ask_redis_for_every_request(
     redis_engine: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above."""
@@ -174,7 +175,7 @@ async def test_with_leases_of_one_redis_would_be_asked_for_every_request(
 
 
 def commands(engine: RedisEngine) -> int:
-    """How many scripts the server has run so far."""
+    """Return how many scripts the server has run so far."""
     with Redis.from_url(engine.url) as connection:
         told: Any = connection.info("commandstats")
     return sum(told.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
@@ -282,7 +283,7 @@ async def test_without_redis_each_process_admits_its_share_and_nobody_sees_a_5xx
     assert statuses.count(201) == 10, "half of 20"
 
 
-async def test_without_the_share_of_its_own_a_process_would_answer_500_for_redis(
+async def test_mutation_without_local_share_a_lost_redis_is_500(
     redis: RedisEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above."""
@@ -310,7 +311,7 @@ async def test_a_redis_that_hangs_delays_one_request_and_comes_back(
         assert (await admitted(processes, 6, READER))[0] >= 3, "what Redis knows counts again"
 
 
-async def test_a_flushed_redis_only_forgets(redis: RedisEngine) -> None:
+async def test_flushed_redis_only_resets_the_limits(redis: RedisEngine) -> None:
     async with limiters(redis.url, "client=4/hour") as processes:
         await admitted(processes, 4, READER)
         with Redis.from_url(redis.url) as connection:
@@ -333,12 +334,12 @@ async def test_a_flushed_redis_only_forgets(redis: RedisEngine) -> None:
         ("client=0/minute", "lets nobody in"),
     ],
 )
-def test_what_cannot_be_read_is_said(text: str, fault: str) -> None:
+def test_unreadable_limit_is_reported(text: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         RateLimits.parse("tenant=1/second", text)
 
 
-def test_settings_go_over_the_tiers_own() -> None:
+def test_settings_override_the_tiers_defaults() -> None:
     limits = RateLimits.parse("client=10/minute, read=5 per second", " client = 20/minute , acme.client=off")
     assert [item.amount for item in limits.of("nordwind", "client")] == [20]
     assert limits.of("acme", "client") == ()

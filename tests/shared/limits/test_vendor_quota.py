@@ -1,4 +1,4 @@
-"""Vendors' quotas, shared out through Redis and, without it, process by process (FAILURES.md, row 16)."""
+"""Vendors' quotas, shared through Redis and, without it, per process (docs/failures.md, row 16)."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ async def scripts(redis: RedisEngine) -> AsyncIterator[RedisScripts]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever finds no room is told so soon."""
+    """Let requests without a permit fail soon."""
     monkeypatch.setattr(vendor_quota, "_WAIT_MAX_S", 0.1)
 
 
@@ -55,13 +55,13 @@ def as_(priority: Priority) -> Iterator[None]:
 
 
 def two_processes(scripts: RedisScripts | None, limits: Limits) -> list[VendorQuota]:
-    """The quota of one connection, as two processes hold it."""
+    """Return the quota of one connection, as two processes hold it."""
     name = f"nordwind/billing/{uuid.uuid4().hex[:6]}"
     return [VendorQuota(name, "Stripe", limits, scripts) for _ in range(2)]
 
 
 async def granted_at_once(quotas: list[VendorQuota], wanted: int) -> int:
-    """How many of the wanted permits are granted while none is given back."""
+    """Return how many of the wanted permits are granted while none is given back."""
     granted = 0
     async with AsyncExitStack() as held:
         for number in range(wanted):
@@ -73,19 +73,17 @@ async def granted_at_once(quotas: list[VendorQuota], wanted: int) -> int:
     return granted
 
 
-async def test_processes_share_the_requests_at_once(scripts: RedisScripts) -> None:
+async def test_processes_share_the_concurrency_limit(scripts: RedisScripts) -> None:
     quotas = two_processes(scripts, Limits(3))
     assert await granted_at_once(quotas, 8) == 3
     assert await granted_at_once(quotas, 8) == 3, "permits come back"
 
 
-async def test_without_redis_they_would_not_share() -> None:
+async def test_mutation_without_redis_processes_do_not_share() -> None:
     assert await granted_at_once(two_processes(None, Limits(3, local_share=1.0)), 8) == 6
 
 
-async def test_a_killed_processes_permits_come_back_by_themselves(
-    scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_permits_of_a_dead_process_expire(scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendor_quota, "_PERMIT_S", 0.3)
     killed, living = two_processes(scripts, Limits(1))
     await killed._take("never given back")
@@ -117,7 +115,7 @@ asyncio.run(hold())
 
 
 async def granted_around_a_kill(redis: RedisEngine, scripts: RedisScripts) -> tuple[int, int]:
-    """How many of two permits are granted just after a process was killed that held one, and a moment later.
+    """Return how many of two permits are granted just after a process was killed that held one, and a moment later.
 
     The living one's own permits keep the connection's record alive, so that only the dead one's can run out.
     """
@@ -134,11 +132,11 @@ async def granted_around_a_kill(redis: RedisEngine, scripts: RedisScripts) -> tu
     return at_once, await granted_at_once([living], 2)
 
 
-async def test_the_permit_of_a_process_killed_by_sigkill_comes_back(redis: RedisEngine, scripts: RedisScripts) -> None:
+async def test_permit_of_a_process_killed_by_sigkill_expires(redis: RedisEngine, scripts: RedisScripts) -> None:
     assert await granted_around_a_kill(redis, scripts) == (1, 2)
 
 
-async def test_without_running_out_a_killed_processes_permit_would_be_lost(
+async def test_mutation_without_expiry_a_dead_processes_permit_is_lost(
     redis: RedisEngine, scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above."""
@@ -148,7 +146,7 @@ async def test_without_running_out_a_killed_processes_permit_would_be_lost(
     assert await granted_around_a_kill(redis, scripts) == (1, 1)
 
 
-async def test_processes_share_the_requests_a_second(scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_processes_share_the_rate_limit(scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendor_quota, "_WAIT_MAX_S", 0.0)
     quotas = two_processes(scripts, Limits(100, 20.0))
     begun = time.monotonic()
@@ -160,7 +158,9 @@ async def test_processes_share_the_requests_a_second(scripts: RedisScripts, monk
 
 
 async def most_in_a_second(quota: VendorQuota, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many permits fall into one second, at most, where more are asked for than there are: on a clock of ours."""
+    """Return how many permits fall into one second, at most, where more are asked for than there are: on a clock of
+    ours.
+    """
     monkeypatch.setattr(vendor_quota, "monotonic", lambda: clock[0])
     granted: list[float] = []
     while clock[0] < 5.0:
@@ -185,7 +185,7 @@ async def test_no_second_sees_more_requests_than_the_vendor_allows(
     assert allowed * 0.5 <= most <= max(1, allowed)
 
 
-async def test_a_burst_of_a_whole_second_would_be_more_than_the_vendor_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutation_burst_of_a_whole_second_exceeds_the_vendors_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation of the test above."""
     monkeypatch.setattr(vendor_quota, "_paced", lambda allowed: (allowed, allowed))
     quota = VendorQuota("alone", "Stripe", Limits(1000, 25.0, local_share=1.0), None)
@@ -194,7 +194,7 @@ async def test_a_burst_of_a_whole_second_would_be_more_than_the_vendor_allows(mo
     assert await most_in_a_second(quota, [0.0], monkeypatch) > 25
 
 
-async def test_more_important_requests_find_room_where_others_do_not(scripts: RedisScripts) -> None:
+async def test_important_requests_get_reserved_quota(scripts: RedisScripts) -> None:
     quotas = two_processes(scripts, Limits(10))
     async with AsyncExitStack() as held:
         for _ in range(5):
@@ -206,7 +206,7 @@ async def test_more_important_requests_find_room_where_others_do_not(scripts: Re
         assert await granted_at_once(quotas, 10) == 5
 
 
-async def test_without_classes_batches_would_take_what_orders_need(
+async def test_mutation_without_classes_batches_take_the_orders_quota(
     scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above."""
@@ -237,7 +237,9 @@ async def test_the_last_requests_of_the_day_are_kept_for_orders(scripts: RedisSc
 
 
 async def batches_granted_late_in_the_day(scripts: RedisScripts) -> int:
-    """How many of two batches are granted after an answer of Salesforce's said that 96 % of the day are used up."""
+    """Return how many of two batches are granted after an answer of Salesforce's said that 96 % of the day are used
+    up.
+    """
 
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={}, headers={"Sforce-Limit-Info": "api-usage=960/1000"})
@@ -252,11 +254,11 @@ async def batches_granted_late_in_the_day(scripts: RedisScripts) -> int:
         return await granted_at_once([told, other], 2)
 
 
-async def test_what_salesforce_says_of_the_day_holds_batches_back_in_every_process(scripts: RedisScripts) -> None:
+async def test_salesforces_daily_usage_holds_batches_back_in_every_process(scripts: RedisScripts) -> None:
     assert await batches_granted_late_in_the_day(scripts) == 0
 
 
-async def test_without_listening_to_salesforce_batches_would_use_the_day_up(
+async def test_mutation_without_daily_usage_batches_exhaust_the_day(
     scripts: RedisScripts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The mutation of the test above."""
@@ -292,7 +294,7 @@ async def test_a_redis_that_hangs_makes_one_request_wait_a_moment(redis: RedisEn
         os.kill(redis.pid, signal.SIGCONT)
 
 
-async def test_on_the_way_to_a_vendor_a_refusal_is_unavailable_and_nothing_is_sent(scripts: RedisScripts) -> None:
+async def test_request_without_permit_is_unavailable_and_not_sent(scripts: RedisScripts) -> None:
     sent: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:

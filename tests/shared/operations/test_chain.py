@@ -1,4 +1,4 @@
-"""The front: no spelling of an address reaches a handler past the policies."""
+"""The chain: no spelling of an address reaches a handler past the policies."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -46,7 +46,7 @@ async def test_no_address_at_all_is_served_without_a_token(path: str) -> None:
             assert answer.status_code in {400, 401, 404, 405}, (path, answer.text)
 
 
-async def test_what_the_policies_did_not_see_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_operation_that_the_policies_did_not_check_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
     def sees_nothing(app: Litestar) -> Any:
         def routing(**_: Any) -> Any:
             raise NotFoundException

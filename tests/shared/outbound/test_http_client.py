@@ -1,4 +1,4 @@
-"""The way out: what may be sent again, and what an error of it means."""
+"""The HTTP client: what may be retried, and what its errors mean."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ async def test_a_read_is_tried_three_times_and_is_then_unavailable_unless_nobody
     assert len(peer.requests) == (1 if answer is None else 3)
 
 
-async def test_a_read_goes_on_as_soon_as_there_is_an_answer() -> None:
+async def test_read_is_retried_until_it_is_answered() -> None:
     peer = Peer(b"", OK)
     async with peer.listening() as url:
         client = OutboundClient("peer", url, settings=PATIENT)
@@ -112,7 +112,7 @@ async def test_a_header_that_cannot_be_read_loses_no_answer(name: bytes, *, thro
     assert (answer.content, answer.headers["retry-after"]) == (b"ok", "4")
 
 
-async def test_a_search_by_post_may_be_repeated_where_the_caller_says_so() -> None:
+async def test_search_by_post_is_retried_if_marked_as_a_read() -> None:
     peer = Peer(b"", OK)
     async with peer.listening() as url:
         client = OutboundClient("peer", url, settings=PATIENT)
@@ -122,7 +122,7 @@ async def test_a_search_by_post_may_be_repeated_where_the_caller_says_so() -> No
     assert len(peer.requests) == 2
 
 
-async def test_a_read_with_effects_is_not_repeated_where_the_caller_says_so() -> None:
+async def test_get_with_effects_is_not_retried_if_marked_as_a_write() -> None:
     peer = Peer(b"")
     async with peer.listening() as url:
         client = OutboundClient("peer", url, settings=PATIENT)
@@ -134,7 +134,7 @@ async def test_a_read_with_effects_is_not_repeated_where_the_caller_says_so() ->
 
 
 @pytest.mark.parametrize("status", [200, 201, 300, 400, 404, 409, 429, 500, 503])
-async def test_an_answer_of_any_status_is_an_answer_and_is_not_asked_for_again(status: int) -> None:
+async def test_answer_of_any_status_is_returned_without_a_retry(status: int) -> None:
     seen = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -177,7 +177,7 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 
 
 async def test_an_idle_connection_is_given_up_before_the_peer_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write into a connection that is just being closed would be an unknown outcome for nothing."""
+    """A write on a connection that is being closed would be an unnecessary unknown outcome."""
     monkeypatch.setattr(network, "_KEEP_ALIVE_S", 0.05)
     peer = Peer(OK)
     async with peer.listening() as url:
@@ -190,7 +190,7 @@ async def test_an_idle_connection_is_given_up_before_the_peer_does(monkeypatch: 
     assert (len(peer.requests), peer.connections) == (2, 2)
 
 
-async def test_a_write_into_a_connection_that_ends_with_it_is_not_sent_again() -> None:
+async def test_write_on_a_closing_connection_is_not_retried() -> None:
     peer = Peer(OK, b"")
     async with peer.listening() as url:
         client = OutboundClient("peer", url, settings=PATIENT)
@@ -202,7 +202,7 @@ async def test_a_write_into_a_connection_that_ends_with_it_is_not_sent_again() -
     assert (len(peer.requests), peer.connections) == (2, 1)
 
 
-async def test_one_that_found_every_connection_taken_was_not_sent() -> None:
+async def test_request_without_a_free_connection_is_unavailable() -> None:
     peer = Peer(None)
     async with peer.listening() as url:
         limits = OutboundSettings(connect_timeout_s=0.1, answer_timeout_s=0.5, connections_max=1)
@@ -219,7 +219,7 @@ async def test_one_that_found_every_connection_taken_was_not_sent() -> None:
     assert len(peer.requests) == 1
 
 
-async def test_what_goes_over_the_network_is_what_was_said() -> None:
+async def test_network_sends_the_request_unchanged() -> None:
     peer = Peer(OK)
     async with peer.listening() as url:
         client = OutboundClient("peer", f"{url}/below", settings=PATIENT)
@@ -294,7 +294,7 @@ def answered(error: QuotewayError) -> Answer:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_tiers_error_is_raised_as_it_was_there(error: QuotewayError, *, safe: bool) -> None:
+def test_error_of_another_tier_is_raised_again(error: QuotewayError, *, safe: bool) -> None:
     with pytest.raises(type(error)) as raised:
         raise_for_problem(answered(error), "peer", safe=safe)
 
@@ -323,7 +323,7 @@ def test_success_is_no_error(status: int) -> None:
         (Answer(503, b""), Unavailable),
     ],
 )
-def test_anything_else_is_unavailable_for_a_read_and_mostly_unknown_for_a_write(
+def test_other_errors_are_unavailable_for_reads_and_mostly_unknown_for_writes(
     response: Answer, family: type[QuotewayError]
 ) -> None:
     with pytest.raises(Unavailable):

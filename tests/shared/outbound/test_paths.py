@@ -1,4 +1,4 @@
-"""Paths to our own tiers: whatever an id holds, it is one segment; and no client builds one by itself."""
+"""Paths to our own tiers: any id is one segment, and no client builds paths by itself."""
 
 import ast
 from pathlib import Path
@@ -31,13 +31,13 @@ def test_any_two_ids_are_two_segments_that_read_the_same_again(one: str, other: 
 
 
 @given(st.text(alphabet=st.characters(codec="ascii", exclude_characters="/\\", min_codepoint=0x20), min_size=1))
-def test_what_is_printable_and_no_path_is_taken_by_the_tier_behind(value: str) -> None:
+def test_printable_id_makes_a_valid_path(value: str) -> None:
     if value not in {".", ".."} and "\x7f" not in value:
         assert path_fault(path_of("/v1/{}", value).encode()) is None
 
 
 @pytest.mark.parametrize("value", ["", ".", ".."])
-def test_what_no_path_can_hold_is_refused_for_good(value: str) -> None:
+def test_id_that_fits_no_path_is_rejected(value: str) -> None:
     with pytest.raises(Rejected) as refused:
         path_of("/v1/orders/{}", value)
 

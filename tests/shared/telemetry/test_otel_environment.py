@@ -1,4 +1,4 @@
-"""OpenTelemetry as its users know it: its variables first, its libraries' spans below ours, nothing where it is off."""
+"""OpenTelemetry's variables come first, libraries' spans go below ours, and off imports nothing."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Trace context in and out, what is recorded, and that off costs nothing."""
+"""Trace context in and out, sampling, and that off costs nothing."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def collector() -> Iterator[Collector]:
 
 
 async def request(traceparent: str | None = None, *, trust_callers: bool = True, status: int = 200) -> str:
-    """A request passes the policy. Returns what goes on to the next tier."""
+    """Pass a request through the policy. Returns the trace headers for the next tier."""
     seen = ""
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
@@ -107,7 +107,7 @@ async def test_a_caller_from_outside_cannot_have_itself_recorded(collector: Coll
         "é" * 55,
     ],
 )
-async def test_what_is_no_trace_context_begins_a_new_trace(collector: Collector, wrong: str) -> None:
+async def test_invalid_trace_context_starts_a_new_trace(collector: Collector, wrong: str) -> None:
     start_tracing("test", collector.url, 1.0)
 
     seen = await request(wrong)
@@ -117,7 +117,7 @@ async def test_what_is_no_trace_context_begins_a_new_trace(collector: Collector,
     assert {each.name for each in collector.trace(seen[3:35])} == {"GET", "inside"}
 
 
-async def test_of_what_is_not_sampled_nothing_is_recorded(collector: Collector) -> None:
+async def test_unsampled_request_records_nothing(collector: Collector) -> None:
     start_tracing("test", collector.url, 0.25)
 
     seen = [await request() for _ in range(400)]
@@ -184,7 +184,7 @@ async def test_public_methods_of_a_traced_class_are_spans(collector: Collector) 
     assert collector.trace(TRACE)[1].code.endswith("Client.create_order")
 
 
-def test_off_imports_nothing_and_makes_nothing() -> None:
+def test_tracing_off_imports_nothing_and_creates_no_spans() -> None:
     assert not tracing_is_on()
     assert span("anything") is span("else") is resumed_span("flow", f"00-{TRACE}-{CALLER}-01")
     code = (
@@ -197,7 +197,7 @@ def test_off_imports_nothing_and_makes_nothing() -> None:
 
 
 async def test_a_request_that_is_not_sampled_costs_microseconds(collector: Collector) -> None:
-    """The bound is far above what is measured (3 to 5 µs): it is there to notice a span that is made for nothing."""
+    """The limit is far above the measured 3 to 5 µs: it would show a span that is created in vain."""
     start_tracing("test", collector.url, 0.0)
 
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:

@@ -1,4 +1,4 @@
-"""Every request that the Stripe adapter sends in these tests, checked against the official SDK's parameter types."""
+"""Checks every request of the Stripe adapter in these tests with the official SDK's parameter types."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The Stripe adapter on the simulator, and what the simulator holds."""
+"""The Stripe adapter on the simulator, and a view of the simulator's records."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -43,7 +43,7 @@ def customer_draft(account_id: str) -> CustomerDraft:
 
 
 def created(stripe_account: Simulator, object_type: str, name: str) -> int:
-    """How many objects the simulator was told to make under that external id."""
+    """Return how many objects the simulator was told to make under that external id."""
     entries = stripe_account.journal(object_type)
     return sum(entry["action"] == "created" and entry["external_id"] == name for entry in entries)
 
@@ -80,7 +80,7 @@ def exchanged_price(stripe_account: Simulator, unit_amount: str) -> Iterator[Non
 
 
 async def started(billing: Stripe, draft: CustomerDraft, **changes: Any) -> tuple[str, SubscriptionDraft]:
-    """A subscription's external id and what was ordered."""
+    """Return a subscription's external id and what was ordered."""
     customer = await billing.ensure_customer(draft)
     name, ordered = external_id(), monthly(customer.vendor_id, draft.account_id, **changes)
     await billing.create_subscription(name, ordered)

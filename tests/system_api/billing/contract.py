@@ -1,12 +1,12 @@
-"""What every billing platform's adapter has to do, as tests that it inherits.
+"""The contract suite of a billing adapter, as tests that it inherits.
 
     class TestNewBilling(BillingContract):
         @pytest_asyncio.fixture
         async def side(self) -> AsyncIterator[NewBillingSide]: ...
 
-The adapter's own tests give the fixture `side` (`BillingSide`): the adapter, and the vendor seen past it. Products are
-the demo's (tests/system_api/billing/drafts.py). That each of these tests can fail is shown by an adapter that breaks
-its promise (tests/system_api/billing/test_contract.py).
+The adapter's own tests define the fixture `side` (`BillingSide`): the adapter, and a view of the vendor past it.
+Products are the demo's (tests/system_api/billing/drafts.py). A broken adapter shows that each of these tests can fail
+(tests/system_api/billing/test_contract.py).
 """
 
 import asyncio
@@ -34,7 +34,7 @@ Write = Literal["ensure_customer", "create_subscription", "cancel_subscription"]
 
 
 class BillingSide(Protocol):
-    """An adapter, and what the suite needs of its vendor beside it."""
+    """An adapter, and what the suite needs of its vendor besides."""
 
     billing: Billing
     away: Billing  # an adapter whose vendor is not there: nobody listens at its address
@@ -42,10 +42,10 @@ class BillingSide(Protocol):
     nobody: str  # an id as the vendor writes them, of no customer and no subscription
 
     def customers(self, account_id: str) -> int:
-        """How many customers billing holds for that account."""
+        """Return how many customers billing holds for that account."""
 
     def subscriptions(self, external_id: str) -> list[SubscriptionStatus]:
-        """The status of each subscription that billing holds under that external id."""
+        """Return the status of each subscription that billing holds under that external id."""
 
     async def start_late(self, external_id: str, draft: SubscriptionDraft) -> str:
         """Start a subscription without looking for it first, as a late request that looked before; its vendor id."""
@@ -61,7 +61,7 @@ class BillingSide(Protocol):
 
 
 class BillingContract:
-    """The promises of `system_api.billing.contract.Billing`. An adapter's test class adds the fixture `side`."""
+    """The tests of `system_api.billing.contract.Billing`. An adapter's test class adds the fixture `side`."""
 
     # -- customers: found before they are made --------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What tests order of a billing platform, and for whom: the demo's products, whichever vendor charges for them."""
+"""Test orders for a billing platform: the demo's products, for any vendor."""
 
 import uuid
 from typing import Any
@@ -9,12 +9,14 @@ from shared.canonical import Address, CustomerDraft, Money, Recurrence, Subscrip
 
 
 def new_account() -> str:
-    """An account's id that no other test knows; its letter makes capitals another account, by no chance of the rest."""
+    """Return an account's id that no other test knows; its letter makes capitals another account, by no chance of
+    the rest.
+    """
     return f"001a{uuid.uuid4().hex[:14]}"
 
 
 def new_customer(**changes: Any) -> CustomerDraft:
-    """A German company under an account that no other test knows."""
+    """Return a German company under an account that no other test knows."""
     draft = CustomerDraft(
         email="ap@kunde.example",
         account_id=new_account(),

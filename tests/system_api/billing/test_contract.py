@@ -1,4 +1,4 @@
-"""Each test of billing's contract suite can fail: an adapter that breaks the promise fails it."""
+"""Each test of billing's contract suite can fail: a broken adapter fails it."""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -84,7 +84,7 @@ class NeedsSomethingToCancel(Planted):
 
 
 class DoesNotReadBack(Planted):
-    """It answers what was ordered in place of what billing holds."""
+    """It returns what was ordered instead of what billing has."""
 
     async def create_subscription(self, external_id: str, draft: SubscriptionDraft) -> Any:
         try:
@@ -204,9 +204,7 @@ PLANTS: list[tuple[type[Planted], str]] = [
 
 
 @pytest.mark.parametrize(("broken", "promise"), PLANTS, ids=ids(PLANTS))
-async def test_an_adapter_that_breaks_the_promise_fails_its_test(
-    side: StripeSide, broken: type[Planted], promise: str
-) -> None:
+async def test_broken_adapter_fails_its_contract_test(side: StripeSide, broken: type[Planted], promise: str) -> None:
     adapters: Any = {each: broken(getattr(side, each), side) for each in ("billing", "away", "stranger")}
     planted: Any = dataclasses.replace(side, **adapters)
 
@@ -214,5 +212,5 @@ async def test_an_adapter_that_breaks_the_promise_fails_its_test(
         await getattr(BillingContract(), promise)(planted)
 
 
-def test_each_promise_of_the_suite_is_broken_by_an_adapter() -> None:
+def test_every_contract_test_has_a_broken_adapter() -> None:
     assert {name for _, name in PLANTS} == promises(BillingContract)

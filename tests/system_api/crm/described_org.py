@@ -1,4 +1,4 @@
-"""An org that is described as the simulator describes itself, for tests that script everything else it says."""
+"""An org with the simulator's description, for tests that script all other answers."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ TOKEN = said(200, {"access_token": "first", "id": "https://org.test/id/00DQW0000
 
 
 def described_org(vendor: Scripted, *, without: tuple[str, ...] = ()) -> Scripted:
-    """The vendor, which now also tells its versions and what objects it has, `without` some fields."""
+    """Return the vendor, which now also tells its versions and what objects it has, `without` some fields."""
     kept = [
         replace(one, fields=tuple(field for field in one.fields if f"{one.name}.{field.name}" not in without))
         for one in OBJECTS

@@ -1,4 +1,4 @@
-"""Orgs of any profile, each in this process, and a sales user's way to make records in them."""
+"""Orgs of any profile, each in this process, and a sales user's access to create records in them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,7 +56,7 @@ class Org:
         return str(found["Id"])
 
     async def quote(self, *lines: dict[str, Any], **fields: Any) -> str:
-        """A quote of Acme's; each line names its `sku`."""
+        """Return a quote of Acme's; each line names its `sku`."""
         quote_id = await self.create("Quote", Name="Q", OpportunityId=ACME_OPPORTUNITY, Status="Accepted", **fields)
         for place, line in enumerate(lines, start=1):
             product = await self.product(line.pop("sku"))
@@ -85,7 +85,7 @@ async def org_of(folder: Path, *profiles: str, seed: str = "sandbox/data", **set
 
 
 def report(version: int = 1, **changes: Any) -> ReportedOrderStatus:
-    """What an org is told of an order of Acme's."""
+    """Return what an org is told of an order of Acme's."""
     told: dict[str, Any] = {
         "account_id": ACME,
         "quote_id": "0Q0QW00000000010AA",
@@ -99,7 +99,7 @@ def report(version: int = 1, **changes: Any) -> ReportedOrderStatus:
 
 
 async def refused(crm: Salesforce, call: str, *arguments: Any) -> VendorError:
-    """The error that a call of the adapter raises."""
+    """Return the error that a call of the adapter raises."""
     with pytest.raises(VendorError) as raised:
         await getattr(crm, call)(*arguments)
     return raised.value

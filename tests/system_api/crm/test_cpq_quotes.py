@@ -1,4 +1,4 @@
-"""Quotes of Salesforce CPQ, which has objects and fields of its own: read through the map, or refused by the line."""
+"""Quotes of Salesforce CPQ, with objects and fields of its own: read through the name map, or refused by line."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Orgs as they are: the same quote is read from each, or what the org lacks is said in plain words."""
+"""Orgs of all profiles: the same quote is read from each, or missing parts are reported in plain words."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +36,7 @@ async def test_amounts_of_a_single_currency_org_are_in_the_orgs_currency(tmp_pat
     assert told.applied
 
 
-async def test_a_single_currency_that_the_org_does_not_tell_is_the_connections(tmp_path: Path) -> None:
+async def test_single_currency_falls_back_to_the_connections(tmp_path: Path) -> None:
     async with org_of(tmp_path, "single-currency") as org:
         asked = org.adapter(currency="USD")
         quote = await asked.find_quote(DEMO)
@@ -94,7 +94,7 @@ async def test_a_place_that_nobody_knows_is_refused_by_name(
         ([], {"BillingCountryCode": "IN", "BillingStateCode": "XX"}, "XX"),
     ],
 )
-async def test_states_of_other_countries_are_isos(
+async def test_states_of_other_countries_become_iso_codes(
     tmp_path: Path, profiles: list[str], fields: dict[str, str], region: str
 ) -> None:
     async with org_of(tmp_path, *profiles) as org:
@@ -132,7 +132,7 @@ async def test_an_org_with_one_currency_and_no_picklists_is_read_and_written(tmp
     assert "CurrencyIsoCode" not in [each["name"] for each in fields.json()["fields"]]
 
 
-async def test_a_hidden_field_is_named_and_no_refusal_of_the_quote(tmp_path: Path) -> None:
+async def test_hidden_field_is_named_and_unavailable(tmp_path: Path) -> None:
     async with org_of(tmp_path, "hidden-field") as org:
         error = await refused(org.crm, "find_quote", DEMO)
         fields = SalesforceFields(quote=QuoteFields(start_date=""))
@@ -147,7 +147,7 @@ async def test_a_hidden_field_is_named_and_no_refusal_of_the_quote(tmp_path: Pat
 
 
 async def test_a_mapped_currency_that_is_hidden_is_missing(tmp_path: Path) -> None:
-    """Only the standard field says by its absence that the org has one currency."""
+    """Only the standard field's absence means that the org has one currency."""
     fields = SalesforceFields(account=AccountFields(currency="Trade__c"), quote=QuoteFields(currency="Trade__c"))
     async with org_of(tmp_path, "single-currency", fields=fields) as org:
         quote = await refused(org.crm, "find_quote", DEMO)
@@ -186,7 +186,7 @@ async def test_an_org_without_the_package_says_what_to_install(tmp_path: Path) -
 
 
 async def test_a_field_that_is_hidden_later_is_noticed(tmp_path: Path) -> None:
-    """It was described, so it is asked for; Salesforce says INVALID_FIELD, and the org is described again."""
+    """It was described, so it is queried; Salesforce answers INVALID_FIELD, and the org is described again."""
     async with org_of(tmp_path, "hidden-field") as org:
         adapter = org.adapter(fields=SalesforceFields(quote=QuoteFields(start_date="")))
         assert await adapter.find_quote(DEMO) is not None
@@ -197,7 +197,7 @@ async def test_a_field_that_is_hidden_later_is_noticed(tmp_path: Path) -> None:
         assert await adapter.find_quote(DEMO) is not None
 
 
-async def test_a_rule_of_the_orgs_own_is_told_in_its_words(tmp_path: Path) -> None:
+async def test_orgs_own_validation_rule_is_quoted(tmp_path: Path) -> None:
     async with org_of(tmp_path, "validation-rule") as org:
         small = await org.crm.report_order_status("ord-1", report())
         large = report(total=Money(amount="5000.00", currency="EUR"))
@@ -266,7 +266,7 @@ async def test_another_org_is_unavailable_and_nothing_is_written(
 
 
 @pytest.mark.parametrize(("version", "oldest"), [("v30.0", 31), ("v41.0", 42), ("v68.0", 31)])
-async def test_a_version_that_the_org_does_not_speak_is_unavailable(tmp_path: Path, version: str, oldest: int) -> None:
+async def test_unsupported_api_version_is_unavailable(tmp_path: Path, version: str, oldest: int) -> None:
     async with org_of(tmp_path, api_version=version) as org:
         await org.control("PUT", "api-versions", oldest=oldest)
         error = await refused(org.crm, "find_quote", DEMO)
@@ -276,7 +276,7 @@ async def test_a_version_that_the_org_does_not_speak_is_unavailable(tmp_path: Pa
     assert version in error.detail
 
 
-async def test_a_version_that_retires_meanwhile_is_unavailable_until_it_is_changed(tmp_path: Path) -> None:
+async def test_retired_api_version_is_unavailable_until_it_is_changed(tmp_path: Path) -> None:
     async with org_of(tmp_path, api_version="v41.0") as org:
         assert await org.crm.find_quote(DEMO) is not None
         await org.control("PUT", "api-versions", oldest=42)
@@ -290,7 +290,7 @@ async def test_a_version_that_retires_meanwhile_is_unavailable_until_it_is_chang
     assert again is not None
 
 
-async def test_a_merged_account_is_the_one_that_it_became(tmp_path: Path) -> None:
+async def test_merged_account_resolves_to_its_master(tmp_path: Path) -> None:
     async with org_of(tmp_path) as org:
         third = await org.create("Account", Name="Acme Holding", Legal_Entity__c="NW-DE", BillingCountryCode="DE")
         await org.control("POST", "merge", master_id=BLUEFIN, merged_id=ACME)
@@ -320,7 +320,7 @@ async def test_a_deleted_account_is_refused_by_its_id(tmp_path: Path) -> None:
     assert never_there is None
 
 
-async def test_an_order_is_told_though_its_quote_and_account_are_gone(tmp_path: Path) -> None:
+async def test_order_is_reported_after_its_quote_and_account_were_deleted(tmp_path: Path) -> None:
     async with org_of(tmp_path) as org:
         await org.rest.delete("/data/v67.0/sobjects/Quote/0Q0QW0000000001")
         await org.rest.delete(f"/data/v67.0/sobjects/Account/{ACME}")
@@ -332,7 +332,7 @@ async def test_an_order_is_told_though_its_quote_and_account_are_gone(tmp_path: 
 
 
 @pytest.mark.parametrize("profiles", [(), ("single-currency",)])
-async def test_an_order_is_told_though_its_quote_could_not_be_used(tmp_path: Path, profiles: tuple[str, ...]) -> None:
+async def test_order_is_reported_if_its_quote_was_unusable(tmp_path: Path, profiles: tuple[str, ...]) -> None:
     """Neither account nor currency are known then: the org knows the account, by the quote."""
     async with org_of(tmp_path, *profiles) as org:
         told = msgspec.structs.replace(report(status=OrderStatus.rejected, total=None), account_id=None, currency=None)
@@ -358,7 +358,7 @@ async def test_an_org_is_described_once(tmp_path: Path) -> None:
 
 
 class Counting(httpx.AsyncBaseTransport):
-    """The org's network, which remembers what was asked for."""
+    """The org's network, which records the requests."""
 
     def __init__(self, org: Org) -> None:
         self.paths: list[str] = []

@@ -1,4 +1,4 @@
-"""What a quote says beside its products and prices: totals, dates, terms, contacts, shipping. All of it is read."""
+"""The rest of a quote besides products and prices: totals, dates, terms, contacts, shipping."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -67,7 +67,7 @@ async def test_dates_terms_and_numbers_are_read(org: Org) -> None:
     assert all(line.changed_at is not None and line.changed_at.endswith("Z") for line in quote.lines)
 
 
-async def test_what_a_quote_does_not_say_is_none(org: Org) -> None:
+async def test_missing_values_of_a_quote_are_none(org: Org) -> None:
     quote = await org.crm.find_quote(await org.quote({"sku": "SENSOR-TEMP", "Quantity": 1, "UnitPrice": 1}))
 
     assert quote is not None
@@ -125,7 +125,7 @@ async def test_the_invoice_goes_to_the_nearest_contact(org: Org, fields: dict[st
     assert quote.bill_to == expected
 
 
-async def test_nobody_to_send_the_invoice_to_is_none(org: Org) -> None:
+async def test_bill_to_is_none_without_any_contact(org: Org) -> None:
     await org.change("Account", ACME, Bill_To_Contact__c=None)
 
     quote = await org.crm.find_quote(await org.quote({"sku": "SENSOR-TEMP", "Quantity": 1, "UnitPrice": 1}))
@@ -150,7 +150,7 @@ async def test_a_term_that_is_no_number_of_months_is_refused_by_name(org: Org) -
         await org.crm.find_quote(quote_id)
 
 
-async def test_line_breaks_and_tabs_that_were_pasted_into_a_number_are_blanks(org: Org) -> None:
+async def test_pasted_line_breaks_and_tabs_become_spaces(org: Org) -> None:
     fields = {"PO_Number__c": "PO 4500\t012\r\n345\n"}
     quote_id = await org.quote({"sku": "SENSOR-TEMP", "Quantity": 1, "UnitPrice": 1, "Description": "a\nb"}, **fields)
 

@@ -42,7 +42,7 @@ def tryton_connection(url: str, **changes: Any) -> TrytonConnection:
 
 @pytest.fixture(scope="session", params=["tryton", "stand-in"])
 def books(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Books]:
-    """The same tests hold the real ERP and the stand-in of the large runs to the same behaviour."""
+    """The real ERP and the stand-in of the large runs: the same tests check that they behave alike."""
     if request.param == "tryton":
         yield request.getfixturevalue("tryton")
         return
@@ -73,7 +73,7 @@ async def erp(books: Books, network: Lossy) -> AsyncIterator[Tryton]:
 
 @pytest.fixture
 def rest(books: Books) -> RestClient:
-    """The ERP seen past the adapter."""
+    """The ERP's own API, past the adapter."""
     return books.client("nordwind", "NW-DE")
 
 

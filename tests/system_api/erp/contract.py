@@ -1,12 +1,12 @@
-"""What every ERP's adapter has to do, as tests that it inherits.
+"""The contract suite of an ERP adapter, as tests that it inherits.
 
     class TestNewErp(ErpContract):
         @pytest_asyncio.fixture
         async def side(self) -> AsyncIterator[NewErpSide]: ...
 
-The adapter's own tests give the fixture `side` (`ErpSide`): the adapter, and the vendor seen past it. Products and
-customers are the demo's (tests/system_api/erp/drafts.py). That each of these tests can fail is shown by an adapter
-that breaks its promise (tests/system_api/erp/test_contract.py).
+The adapter's own tests define the fixture `side` (`ErpSide`): the adapter, and a view of the vendor past it. Products
+and customers are the demo's (tests/system_api/erp/drafts.py). A broken adapter shows that each of these tests can fail
+(tests/system_api/erp/test_contract.py).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ Write = Literal["ensure_customer", "create_order", "confirm_order", "cancel_orde
 
 
 class ErpSide(Protocol):
-    """An adapter, and what the suite needs of its vendor beside it."""
+    """An adapter, and what the suite needs of its vendor besides."""
 
     erp: Erp
     away: Erp  # an adapter whose vendor is not there: nobody listens at its address
@@ -34,10 +34,10 @@ class ErpSide(Protocol):
     nobody: str  # an id as the vendor writes them, of no customer
 
     def customers(self, account_id: str) -> int:
-        """How many customers the ERP holds for that account."""
+        """Return how many customers the ERP holds for that account."""
 
     def orders(self, external_id: str) -> list[ErpOrderState]:
-        """The state of each order that the ERP holds under that external id."""
+        """Return the state of each order that the ERP holds under that external id."""
 
     def block(self, customer: str) -> None:
         """Take the customer out of use, as a person in the ERP would."""
@@ -56,7 +56,7 @@ class ErpSide(Protocol):
 
 
 class ErpContract:
-    """The promises of `system_api.erp.contract.Erp`. An adapter's test class adds the fixture `side`."""
+    """The tests of `system_api.erp.contract.Erp`. An adapter's test class adds the fixture `side`."""
 
     # -- customers: found before they are made --------------------------------------------------------------------
 
@@ -399,7 +399,7 @@ class ErpContract:
 
 
 async def hardware_of_a_new_customer(side: ErpSide) -> ErpOrderDraft:
-    """An order of a German customer that no other test knows, whose taxes are the order's own."""
+    """Return an order of a German customer that no other test knows, whose taxes are the order's own."""
     at_home = Address(street="Werkstrasse 5", postal_code="70435", city="Stuttgart", country="DE")
     customer = await side.erp.ensure_customer(new_customer(address=at_home, vat_id=None))
     return hardware(customer.vendor_id)

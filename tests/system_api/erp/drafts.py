@@ -1,4 +1,4 @@
-"""What tests order of an ERP, and for whom: the demo's products and customers, whichever vendor keeps them."""
+"""Test orders for an ERP: the demo's products and customers, for any vendor."""
 
 import random
 import uuid
@@ -13,7 +13,7 @@ ACME, TIDEWATER = "001QW0000000001YAA", "001QW0000000003YAA"
 
 
 def new_customer(**changes: Any) -> CustomerDraft:
-    """A company that no other test knows: another name, another tax id."""
+    """Return a company that no other test knows: another name, another tax id."""
     draft = CustomerDraft(
         account_id=new_account(),
         name=f"Donau Frischdienst {uuid.uuid4().hex[:8]} GmbH",
@@ -25,12 +25,12 @@ def new_customer(**changes: Any) -> CustomerDraft:
 
 
 def new_account() -> str:
-    """An account id of 18 characters, as Salesforce writes it."""
+    """Return an account id of 18 characters, as Salesforce writes it."""
     return canonical_spelling(f"001a{uuid.uuid4().hex[:11]}")
 
 
 def austrian_vat_id() -> str:
-    """A VAT id with a check digit that Tryton takes (python-stdnum, at.uid)."""
+    """Return a VAT id with a check digit that Tryton takes (python-stdnum, at.uid)."""
     digits = f"{random.randrange(10**7):07}"  # noqa: S311 a tax id is no secret
     weighted = [int(digit) * weight for digit, weight in zip(digits, (1, 2, 1, 2, 1, 2, 1), strict=True)]
     return f"ATU{digits}{(6 - sum(each // 10 + each % 10 for each in weighted)) % 10}"
@@ -41,7 +41,7 @@ def euros(amount: str) -> Money:
 
 
 def hardware(customer: str, **changes: Any) -> ErpOrderDraft:
-    """Two gateways at 5 % off and twenty sensors: 4,621.00 EUR net, 877.99 EUR tax."""
+    """Return two gateways at 5 % off and twenty sensors: 4,621.00 EUR net, 877.99 EUR tax."""
     draft = ErpOrderDraft(
         account_id=ACME,
         customer_vendor_id=customer,

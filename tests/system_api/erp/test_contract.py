@@ -1,4 +1,4 @@
-"""Each test of the ERP's contract suite can fail: an adapter that breaks the promise, and no other, fails it."""
+"""Each test of the ERP's contract suite can fail: a broken adapter fails it, and no other test."""
 
 import dataclasses
 from collections.abc import AsyncIterator
@@ -160,7 +160,7 @@ class LeavesACancellationUnfinished(Planted):
 
 
 class DoesNotReadBack(Planted):
-    """It answers what was ordered in place of what the ERP holds."""
+    """It returns what was ordered instead of what the ERP has."""
 
     async def create_order(self, external_id: str, draft: ErpOrderDraft) -> ErpOrder:
         echo = ErpOrder(
@@ -277,9 +277,7 @@ PLANTS: list[tuple[type[Planted], str]] = [
 
 @pytest.mark.parametrize("books", ["stand-in"], indirect=True)
 @pytest.mark.parametrize(("broken", "promise"), PLANTS, ids=ids(PLANTS))
-async def test_an_adapter_that_breaks_the_promise_fails_its_test(
-    side: TrytonSide, broken: type[Planted], promise: str
-) -> None:
+async def test_broken_adapter_fails_its_contract_test(side: TrytonSide, broken: type[Planted], promise: str) -> None:
     adapters: Any = {each: broken(getattr(side, each), side) for each in ("erp", "away", "stranger")}
     planted: Any = dataclasses.replace(side, **adapters)
 
@@ -287,5 +285,5 @@ async def test_an_adapter_that_breaks_the_promise_fails_its_test(
         await getattr(ErpContract(), promise)(planted)
 
 
-def test_each_promise_of_the_suite_is_broken_by_an_adapter() -> None:
+def test_every_contract_test_has_a_broken_adapter() -> None:
     assert {name for _, name in PLANTS} == promises(ErpContract)

@@ -1,4 +1,4 @@
-"""List prices of a real ERP and the simulated billing, side by side."""
+"""List prices of a real ERP and the simulated billing together."""
 
 import pytest
 
@@ -31,7 +31,7 @@ async def test_each_product_has_the_prices_of_the_systems_that_sell_it(
     await billing.close()
 
 
-async def test_half_a_list_is_none(tryton: TrytonServer, dead_url: str) -> None:
+async def test_incomplete_list_is_an_error(tryton: TrytonServer, dead_url: str) -> None:
     erp = Tryton(connection_of(tryton, "NW-US", "USD"))
     billing = Stripe(stripe_connection(dead_url))
 

@@ -1,4 +1,4 @@
-"""Quotes of hundreds of products: each system is asked only for what it sells, within its quota, and once."""
+"""Quotes of hundreds of products: each system is only asked for what it sells, within its quota, and once."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -24,16 +24,16 @@ from tests.system_api.conftest import stripe_connection
 from tests.system_api.erp.conftest import tryton_connection
 from tests.system_api.erp.drafts import euros
 
-# The longest that a SKU may be: what fits with them fits with any.
+# The longest SKUs: if these fit, all do.
 SKUS = [f"SKU-{number:03d}-".ljust(64, "X") for number in range(200)]
 ONE_OFF = dict.fromkeys(SKUS, (Recurrence.none,))
 MONTHLY = dict.fromkeys(SKUS, (Recurrence.month,))
-# What proxies and servers commonly take of a request's first line.
+# The common limit of proxies and servers on a request line.
 ADDRESS_BYTES_MAX = 8000
 
 
 class Watched(httpx.AsyncBaseTransport):
-    """A network that keeps what was asked, and how it was answered."""
+    """A network that records requests and answers."""
 
     def __init__(self, network: httpx.AsyncBaseTransport) -> None:
         self.network = network
@@ -51,7 +51,7 @@ class Watched(httpx.AsyncBaseTransport):
 
 
 def light_erp() -> tuple[Tryton, Watched]:
-    """The ERP's stand-in with 200 more products, in this process."""
+    """Return the ERP's stand-in with 200 more products, in this process."""
     data = load_seed_data()
     products = tuple(
         Product(sku=sku, name=sku, is_goods=True, prices={"EUR": Decimal("10.00"), "USD": Decimal("11.00")})
@@ -108,7 +108,7 @@ async def test_an_order_of_200_different_products_is_booked() -> None:
     assert max(len(str(request.url)) for request in network.asked) < ADDRESS_BYTES_MAX
 
 
-async def test_asked_for_all_at_once_the_address_would_be_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_mutation_one_query_for_all_makes_the_url_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutation of the tests above."""
     monkeypatch.setattr("system_api.erp.tryton.rest._VALUES_A_PAGE", 1000)
     erp, network = light_erp()
@@ -119,13 +119,15 @@ async def test_asked_for_all_at_once_the_address_would_be_too_long(monkeypatch: 
 
 
 def customer_draft() -> CustomerDraft:
-    """A customer of the stand-in's."""
+    """Return a customer of the stand-in's."""
     address = Address(street="Werkstrasse 5", postal_code="70435", city="Stuttgart", country="DE")
     return CustomerDraft(account_id="001QW0000000077AAA", name="Acme", address=address, currency="EUR")
 
 
 async def looked_up_within_the_quota() -> Counter[int]:
-    """The answers of a Stripe sandbox with its real quotas to a look-up of 200 recurring products, twice over."""
+    """Return the answers of a Stripe sandbox with its real quotas to a look-up of 200 recurring products, twice
+    over.
+    """
     with running_sandbox("--seed", str(SEED)) as stripe:
         network = Watched(httpx.AsyncHTTPTransport())
         quota = VendorQuota("nordwind/billing/NW-DE", "Stripe", Limits(20, 25.0, local_share=1.0), None)
@@ -145,7 +147,7 @@ async def test_200_recurring_products_are_looked_up_within_the_quota(monkeypatch
 
 
 def selling_everything(asked: list[str], refused: int = 0) -> Callable[[httpx.Request], httpx.Response]:
-    """A Stripe that sells everything at 4.90, and answers one request, by its number, with 429."""
+    """Return a Stripe that sells everything at 4.90, and answers one request, by its number, with 429."""
     requests = 0
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -164,7 +166,7 @@ def selling_everything(asked: list[str], refused: int = 0) -> Callable[[httpx.Re
     return answer
 
 
-async def test_a_further_attempt_asks_only_for_what_was_not_answered() -> None:
+async def test_retry_asks_only_for_unanswered_pages() -> None:
     asked: list[str] = []
     billing = Stripe(stripe_connection("http://stripe.test"), httpx.MockTransport(selling_everything(asked, 9)))
 
@@ -177,7 +179,7 @@ async def test_a_further_attempt_asks_only_for_what_was_not_answered() -> None:
     assert max(Counter(asked).values()) == 1, "what was answered is asked for again"
 
 
-async def test_a_price_that_is_charged_is_read_anew() -> None:
+async def test_charged_price_is_read_again() -> None:
     asked: list[str] = []
     billing = Stripe(stripe_connection("http://stripe.test"), httpx.MockTransport(selling_everything(asked)))
 

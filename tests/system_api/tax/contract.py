@@ -1,12 +1,11 @@
-"""What every tax engine's adapter has to do, as tests that it inherits.
+"""The contract suite of a tax engine, as tests that it inherits.
 
     class TestNewTax(TaxContract):
         @pytest.fixture
         def tax(self) -> NewTax: ...
 
-The adapter's own tests give the fixture `tax`: an engine for the demo's legal entities, NW-DE in Germany and NW-US in
-the United States. That each of these tests can fail is shown by an engine that breaks its promise
-(tests/system_api/tax/test_contract.py).
+The adapter's own tests define the fixture `tax`: an engine for the demo's legal entities, NW-DE in Germany and NW-US in
+the United States. A broken engine shows that each of these tests can fail (tests/system_api/tax/test_contract.py).
 """
 
 from decimal import Decimal
@@ -26,7 +25,7 @@ CENTS = st.integers(min_value=-(10**9), max_value=10**9).map(lambda cents: f"{De
 def sale(
     *nets: str, seller: str = "NW-DE", currency: str = "EUR", vat_id: str | None = None, **place: Any
 ) -> TaxRequest:
-    """A sale of these net amounts, at home in Germany where no place is given."""
+    """Return a sale of these net amounts, at home in Germany where no place is given."""
     return TaxRequest(
         legal_entity=seller,
         buyer=Address(**{"street": "s", "postal_code": "1", "city": "c", "country": "DE", **place}),
@@ -38,7 +37,7 @@ def sale(
 
 
 class TaxContract:
-    """The promises of `system_api.tax.contract.Tax`. An adapter's test class adds the fixture `tax`."""
+    """The tests of `system_api.tax.contract.Tax`. An adapter's test class adds the fixture `tax`."""
 
     async def test_a_sale_at_home_bears_the_tax_of_the_place(self, tax: Tax) -> None:
         german = await tax.calculate(sale("100.00"))

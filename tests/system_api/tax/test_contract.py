@@ -1,4 +1,4 @@
-"""The table of jurisdictions keeps what every tax engine promises; an engine that breaks a promise fails its test."""
+"""The table of jurisdictions passes the contract suite of a tax engine; a broken engine fails its test."""
 
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize(("broken", "promise"), PLANTS, ids=ids(PLANTS))
-async def test_an_engine_that_breaks_the_promise_fails_its_test(broken: type[Planted], promise: str) -> None:
+async def test_broken_engine_fails_its_contract_test(broken: type[Planted], promise: str) -> None:
     test = getattr(TaxContract, promise)
     test = test.hypothesis.inner_test if hasattr(test, "hypothesis") else test
 
@@ -111,5 +111,5 @@ async def test_an_engine_that_breaks_the_promise_fails_its_test(broken: type[Pla
         await test(TaxContract(), broken(jurisdictions(), None), **CASES.get(promise, {}))
 
 
-def test_each_promise_of_the_suite_is_broken_by_an_engine() -> None:
+def test_every_contract_test_has_a_broken_engine() -> None:
     assert {name for _, name in PLANTS} == promises(TaxContract)

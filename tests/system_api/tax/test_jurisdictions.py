@@ -82,7 +82,7 @@ async def test_a_sale_that_no_rule_covers_is_refused(tax: Jurisdictions, asked: 
     assert said_so in raised.value.detail
 
 
-async def test_a_legal_entity_of_unknown_establishment_is_the_set_ups(tax: Jurisdictions) -> None:
+async def test_legal_entity_of_unknown_country_is_a_fault_of_the_set_up(tax: Jurisdictions) -> None:
     with pytest.raises(Unavailable, match="It is not known where NW-FR is established") as raised:
         await tax.calculate(sale("1.00", seller="NW-FR"))
 

@@ -12,7 +12,7 @@ from system_api.vendor.decimals import plain, unit_price
     ("number", "text"),
     [("20.0", "20"), ("2E+1", "20"), ("0", "0"), ("0.00", "0"), ("4.900", "4.9"), ("100", "100"), ("-1.50", "-1.5")],
 )
-def test_a_number_is_written_without_what_says_nothing(number: str, text: str) -> None:
+def test_number_is_written_without_exponent_and_trailing_zeros(number: str, text: str) -> None:
     assert plain(Decimal(number)) == text
 
 
@@ -31,6 +31,6 @@ def test_a_price_has_at_least_its_currencys_digits(number: str, currency: str, t
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1E+30", "0.1234567"])
-def test_what_is_no_amount_is_refused(number: str) -> None:
+def test_invalid_amount_is_refused(number: str) -> None:
     with pytest.raises(MoneyError):
         unit_price(Decimal(number), "EUR")

@@ -1,4 +1,4 @@
-"""Prices that make a vendor compute the accepted net amount, held against vendors' rounding rules."""
+"""Prices that make a vendor compute the accepted net amount, checked with vendors' rounding rules."""
 
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
@@ -18,12 +18,12 @@ DISCOUNTS = st.decimals(min_value=0, max_value=100, places=2)
 
 
 def accepted(price: Decimal, quantity: Decimal, discount: Decimal, coin: Decimal) -> Decimal:
-    """What a CRM shows for the line: rounded once, half up."""
+    """Return what a CRM shows for the line: rounded once, half up."""
     return (price * quantity * (1 - discount / 100) / coin).quantize(Decimal(1), ROUND_HALF_UP) * coin
 
 
 @given(PRICES, QUANTITIES, DISCOUNTS, st.sampled_from(sorted(COINS)), st.sampled_from([ROUND_HALF_EVEN, ROUND_HALF_UP]))
-def test_the_parts_come_to_the_net_amount_at_prices_beside_it(
+def test_parts_add_up_to_the_net_amount_at_adjacent_prices(
     price: Decimal, quantity: Decimal, discount: Decimal, currency: str, rounding: str
 ) -> None:
     rule = LineRule(digits=4, coin=COINS[currency], rounding=rounding)
@@ -42,7 +42,7 @@ def test_the_parts_come_to_the_net_amount_at_prices_beside_it(
         assert part.unit_price == part.unit_price.quantize(rule.price_step)
         near = min(abs(part.unit_price - net / quantity), abs(part.unit_price - quoted))
         assert near <= rule.price_step or (part.quantity == 1 and near <= rule.coin)
-        # What is split in two keeps whole units apart: an ERP that counts them takes both parts.
+        # A split keeps whole units: an ERP that counts them accepts both parts.
         assert part.quantity == quantity or any(each.quantity % 1 == 0 for each in parts)
 
 
@@ -90,5 +90,5 @@ def test_a_line_of_the_books_is_priced(
     ("net", "quantity", "digits"),
     [("1.00", "0", 4), ("1.005", "1", 2), ("0.001", "7", 2)],
 )
-def test_what_no_price_comes_to_is_said(net: str, quantity: str, digits: int) -> None:
+def test_amount_that_no_price_yields_is_none(net: str, quantity: str, digits: int) -> None:
     assert price_line(Decimal(net), Decimal(quantity), LineRule(digits=digits, coin=Decimal("0.001"))) is None

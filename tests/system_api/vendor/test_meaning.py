@@ -1,4 +1,4 @@
-"""What a vendor's refusal becomes: whom it is about decides, and a seller can read the sentence."""
+"""The error for a vendor's refusal: it depends on whose fault it is, and a seller can read the sentence."""
 
 import ast
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_every_row_becomes_its_family_with_a_plain_sentence(name: str, meaning: 
 
 
 @pytest.mark.parametrize(("name", "meaning"), [row for row in ROWS if row[1].about in {"setup", "our_request"}])
-def test_what_is_about_us_says_what_the_integration_team_has_to_do(name: str, meaning: Meaning) -> None:
+def test_fault_of_ours_says_what_the_integration_team_has_to_do(name: str, meaning: Meaning) -> None:
     error = refusal(meaning, name, code="some_code", sentence="said so")
 
     assert isinstance(error, VendorError)
@@ -74,7 +74,7 @@ def test_what_the_erps_company_lacks_is_named_in_a_plain_sentence(reason_code: s
 
 
 @pytest.mark.parametrize("said", TECHNICAL)
-def test_what_only_an_operator_can_read_is_kept_from_the_sentence(said: str) -> None:
+def test_technical_message_is_kept_out_of_the_sentence(said: str) -> None:
     error = refusal(Meaning("record"), "Tryton", code="refused", sentence=said)
 
     assert isinstance(error, Rejected)
@@ -114,7 +114,7 @@ TOLD = {"detail", "message", "said", "problem"}
 
 
 def sentences() -> list[tuple[str, str]]:
-    """The constant parts of each sentence that our code raises or finds, with where it stands."""
+    """Return the constant parts of each sentence that our code raises or finds, with where it stands."""
     found = []
     for path in sorted([*Path("process_api").rglob("*.py"), *Path("system_api").rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -1,14 +1,14 @@
-"""Reads at the same time, and none left behind."""
+"""Parallel reads, none of which is left behind."""
 
 import asyncio
 
 import pytest
 
 from shared.problem import Unavailable
-from system_api.vendor.parallel_reads import side_by_side
+from system_api.vendor.parallel_reads import parallel_reads
 
 
-async def test_a_failure_ends_the_others_and_comes_through_as_it_is() -> None:
+async def test_failure_cancels_the_others_and_is_raised_unchanged() -> None:
     ended = []
 
     async def slow() -> None:
@@ -22,7 +22,7 @@ async def test_a_failure_ends_the_others_and_comes_through_as_it_is() -> None:
         raise Unavailable("away")
 
     async def read_both() -> None:
-        async with side_by_side() as reads:
+        async with parallel_reads() as reads:
             reads.create_task(slow())
             reads.create_task(failing())
 
@@ -33,7 +33,7 @@ async def test_a_failure_ends_the_others_and_comes_through_as_it_is() -> None:
 
 
 async def test_all_answers_are_there_after_the_block() -> None:
-    async with side_by_side() as reads:
+    async with parallel_reads() as reads:
         answers = [reads.create_task(asyncio.sleep(0, number)) for number in range(3)]
 
     assert [answer.result() for answer in answers] == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""An error says how long the connection that it came over wants to be waited for."""
+"""Errors carry the settle time and attempts of their connection."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""What a vendor says is told without whom it speaks of."""
+"""Vendors' messages are passed on without persons."""
 
 import pytest
 
 from shared.canonical import Address, CustomerDraft
-from system_api.vendor.redaction import discreet, mind_persons, note_customer
+from system_api.vendor.redaction import mind_persons, note_customer, redact
 
 DRAFT = CustomerDraft(
     account_id="001QW0000000001",
@@ -28,18 +28,18 @@ DRAFT = CustomerDraft(
     ],
 )
 def test_quotations_and_addresses_are_hidden_and_codes_are_not(said: str, told: str) -> None:
-    assert discreet(said) == told
+    assert redact(said) == told
 
 
-async def test_whom_a_request_is_about_is_hidden_until_the_next_request() -> None:
+async def test_persons_of_a_request_are_hidden_until_the_next_request() -> None:
     told: list[str] = []
 
     async def app(_scope: object, _receive: object, _send: object) -> None:
         note_customer(DRAFT)
-        told.append(discreet("JANE DOE-MÜLLER of Mondgasse 7, Ulm (DE999999999) owes 1"))
+        told.append(redact("JANE DOE-MÜLLER of Mondgasse 7, Ulm (DE999999999) owes 1"))
 
     async def other(_scope: object, _receive: object, _send: object) -> None:
-        told.append(discreet("Jane Doe-Müller"))
+        told.append(redact("Jane Doe-Müller"))
 
     await mind_persons(app)({}, None, None)  # type: ignore[arg-type] # nothing of them is looked at
     await mind_persons(other)({}, None, None)  # type: ignore[arg-type] # as above

@@ -1,4 +1,4 @@
-"""VAT ids, as far as their look goes."""
+"""The forms of VAT ids."""
 
 import pytest
 from hypothesis import given
@@ -78,7 +78,7 @@ def test_territories_outside_the_vat_area(
 
 
 @given(country=st.sampled_from(sorted(MEMBER_STATES)), digits=st.integers(0, 10**13).map(str))
-def test_digits_alone_are_of_the_countrys_own_register_or_of_none(country: str, digits: str) -> None:
+def test_digits_only_belong_to_the_countrys_own_register_or_none(country: str, digits: str) -> None:
     found = tax_id_of(digits, country)
 
     assert found is None or (found.register == country and found.number.removeprefix("U") == digits)
@@ -102,7 +102,7 @@ _STATED = st.one_of(
 
 @given(_STATED, _STATED)
 def test_a_tax_id_is_known_again_under_the_type_that_a_vendor_keeps_it_under(stated: str, other: str) -> None:
-    """What we write is found before it is written again, and no other one is taken for it."""
+    """What we write is found before it is written again, and no other id is taken for it."""
     mine, theirs = tax_id_of(stated, ""), tax_id_of(other, "")
     typed, identifier = stripe_tax_id(stated, ""), identifier_of(stated, "")
     assert mine is not None

@@ -23,7 +23,7 @@ _STATUSES = ("Draft", "In Review", "Approved", "Denied", "Presented", "Accepted"
 
 
 def _of_product(name: str) -> Field:
-    """A formula field that repeats a field of the line's product."""
+    """Return a formula field that repeats a field of the line's product."""
 
     def value(line: Record, reader: RecordReader) -> Value:
         product = reader.parent(line, "SBQQ__Product__c")

@@ -13,7 +13,7 @@ CURRENCY = Field("CurrencyIsoCode", "picklist", length=3, picklist=CURRENCIES, r
 
 
 def decimal(value: Value) -> Decimal:
-    """A number that may be empty: empty counts as nothing."""
+    """Return a number that may be empty: empty counts as nothing."""
     return value if isinstance(value, Decimal) else Decimal(0)
 
 
@@ -24,12 +24,12 @@ def rounded(value: Decimal, record: Record) -> Decimal:
 
 
 def read_only_money(name: str, formula: Formula) -> Field:
-    """A currency field that Salesforce computes."""
+    """Return a currency field that Salesforce computes."""
     return Field(name, "currency", precision=18, scale=2, createable=False, updateable=False, formula=formula)
 
 
 def sum_of(child: str, reference: str, field_name: str) -> Formula:
-    """The sum of a field over the records that refer to this one."""
+    """Return the sum of a field over the records that refer to this one."""
 
     def total(record: Record, reader: RecordReader) -> Value:
         children = reader.children(record, child, reference)
@@ -39,12 +39,12 @@ def sum_of(child: str, reference: str, field_name: str) -> Formula:
 
 
 def count_of(child: str, reference: str) -> Formula:
-    """How many records refer to this one."""
+    """Return how many records refer to this one."""
     return lambda record, reader: sum(1 for _ in reader.children(record, child, reference))
 
 
 def system_fields(*, owned: bool = True) -> tuple[Field, ...]:
-    """The audit fields of every object; `owned` ones have an owner too."""
+    """Return the audit fields of every object; `owned` ones have an owner too."""
     owner = (Field("OwnerId", "reference", reference_to="User"),) if owned else ()
     return (
         *owner,

@@ -9,7 +9,7 @@ def _full_name(contact: Record, _: RecordReader) -> Value:
 
 
 def _master_of(object_name: str) -> Field:
-    """Where a merged record leads: only a deleted record has it."""
+    """Return the field that names a merged record's master: only a deleted record has it."""
     return Field("MasterRecordId", "reference", reference_to=object_name, createable=False, updateable=False)
 
 

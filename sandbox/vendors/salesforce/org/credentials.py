@@ -1,4 +1,4 @@
-"""The integration client's credentials: written by whoever starts the sandbox, or generated at first start."""
+"""The integration client's credentials: given by the program that starts the sandbox, or generated at first start."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Credentials:
         return _same(self.client_id, client_id) and _same(self.client_secret, client_secret)
 
     def is_password(self, presented: str) -> bool:
-        """The password alone is enough too: a sandbox is on a trusted network, where no security token is asked for."""
+        """Return whether the password is right, with or without a security token: a sandbox is on a trusted network."""
         return _same(self.password, presented) or _same(self.password + self.security_token, presented)
 
 

@@ -38,7 +38,7 @@ class DailyQuota:
         return {"Sforce-Limit-Info": f"api-usage={self.used}/{self.maximum}"}
 
     def describe(self) -> dict[str, dict[str, int]]:
-        """The body of the limits resource."""
+        """Return the body of the limits resource."""
         return {
             "DailyApiRequests": {"Max": self.maximum, "Remaining": max(0, self.maximum - self.used)},
             "DailyBulkApiBatches": {"Max": 15_000, "Remaining": 15_000},

@@ -26,7 +26,7 @@ class PublishedEvent:
     payload: dict[str, object]
 
     def describe(self) -> dict[str, object]:
-        """The shape in which a Streaming API subscriber receives an event."""
+        """Return the shape in which a Streaming API subscriber receives an event."""
         event = {"replayId": self.replay_id, "EventUuid": self.event_uuid, "EventApiName": self.object_name}
         return {"event": event, "payload": self.payload}
 

@@ -28,7 +28,7 @@ class QueryCursors:
         self._open: OrderedDict[str, Cursor] = OrderedDict()
 
     def first_page(self, user_id: str, result: QueryResult, batch_size: int, base_path: str) -> dict[str, object]:
-        """The query resource's body; `base_path` (/services/data/v67.0) begins the next page's address."""
+        """Return the query resource's body; `base_path` (/services/data/v67.0) begins the next page's address."""
         size = min(max(batch_size, BATCH_SIZE_MIN), BATCH_SIZE_MAX)
         cursor = Cursor(user_id, result, size)
         locator = ""

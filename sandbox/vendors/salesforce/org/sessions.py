@@ -22,7 +22,7 @@ class Sessions:
         return token
 
     def user_of(self, authorization: str | None) -> str:
-        """The user behind an Authorization header. Raises INVALID_SESSION_ID or INVALID_AUTH_HEADER (401)."""
+        """Return the user behind an Authorization header. Raises INVALID_SESSION_ID or INVALID_AUTH_HEADER (401)."""
         scheme, _, token = (authorization or "").partition(" ")
         if authorization and scheme.lower() not in ("bearer", "oauth"):
             raise SalesforceError("INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE", status=401)

@@ -49,7 +49,7 @@ def require_fields(sobject: SObject, values: Mapping[str, Value], given: Iterabl
 
 
 def read_value(sobject: SObject, field: Field, raw: object) -> Value:
-    """One JSON value as the field stores it. Empty text is null, as in Salesforce."""
+    """Return one JSON value as the field stores it. Empty text is null, as in Salesforce."""
     if raw is None or raw == "":
         return None
     if field.kind == "boolean":
@@ -98,7 +98,7 @@ def _read_datetime(field: Field, raw: str) -> datetime:
 
 
 def parse_datetime(text: str) -> datetime | None:
-    """An ISO 8601 moment as UTC, or None when it is not one or says no time zone."""
+    """Return an ISO 8601 moment as UTC, or None when it is not one or says no time zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -148,7 +148,7 @@ def _read_only(field: Field) -> SalesforceError:
 
 
 def render(value: Value) -> str | bool | int | Decimal | None:
-    """A value as the REST API prints it: decimals as numbers with at least one decimal place, moments in UTC."""
+    """Return a value as the REST API prints it: decimals as numbers with at least one decimal place, moments in UTC."""
     if isinstance(value, Decimal):
         return render_decimal(value)
     if isinstance(value, datetime):

@@ -17,7 +17,7 @@ _FIRST_GENERATED = 1000
 
 
 def case_safe(short_id: str) -> str:
-    """The 18-character form of a 15-character id."""
+    """Return the 18-character form of a 15-character id."""
     suffix = ""
     for begin in (0, 5, 10):
         group = short_id[begin : begin + 5]
@@ -28,7 +28,7 @@ def case_safe(short_id: str) -> str:
 
 
 def normalize(value: str) -> str | None:
-    """The 18-character form of any id a client may send, or None when it is not an id.
+    """Return the 18-character form of any id that a client may send; None if it is no id.
 
     The suffix of an 18-character id restores the capitals, so a client that lost them still reaches the record.
     """

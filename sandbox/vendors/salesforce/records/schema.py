@@ -130,11 +130,11 @@ class SObject:
         return self._fields_by_name.get(name.lower())
 
     def stored_field(self, name: str) -> Field | None:
-        """The field, hidden or not: for formulas and the sandbox's own seed."""
+        """Return the field, hidden or not: for formulas and the sandbox's own seed."""
         return next((one for one in self.fields if one.name == name), None)
 
     def reference_named(self, relationship: str) -> Field | None:
-        """The reference field behind a parent relationship name."""
+        """Return the reference field behind a parent relationship name."""
         return self._fields_by_relationship.get(relationship.lower())
 
 

@@ -54,11 +54,11 @@ class Store:
                 yield record
 
     def get(self, sobject: SObject, record_id: str) -> Record | None:
-        """The record, deleted or not."""
+        """Return the record, deleted or not."""
         return self._records[sobject.name].get(record_id)
 
     def require(self, sobject: SObject, record_id: str) -> Record:
-        """The live record. Raises NOT_FOUND or ENTITY_IS_DELETED."""
+        """Return the live record. Raises NOT_FOUND or ENTITY_IS_DELETED."""
         record = self.get(sobject, record_id)
         if record is None:
             raise not_found()
@@ -160,7 +160,7 @@ class Store:
             self._write(sobject, {**record, "IsDeleted": True}, actor, "deleted")
 
     def merge(self, sobject: SObject, master: Record, merged: Record, actor: Actor) -> None:
-        """What a merge does: what referred to `merged` refers to `master`, and `merged` is deleted and names it."""
+        """Merge two records: references to `merged` then refer to `master`, and `merged` is deleted and names it."""
         with self.work.savepoint():
             for other in self.schema:
                 for field in other.fields:

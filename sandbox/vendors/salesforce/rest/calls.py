@@ -49,7 +49,7 @@ class Call:
         return f"/services/data/v{self.version}"
 
     def object_body(self) -> dict[str, Any]:
-        """The body as a JSON object. Raises JSON_PARSER_ERROR when it is something else."""
+        """Return the body as a JSON object. Raises JSON_PARSER_ERROR when it is something else."""
         if not isinstance(self.body, dict):
             raise malformed_json("The HTTP entity body is required to be a JSON object")
         return self.body
@@ -126,7 +126,7 @@ class Address:
 
 
 def read_address(raw_path: str, raw_query: str) -> Address:
-    """Both still percent-encoded, so that an external id may contain a slash. Raises NOT_FOUND."""
+    """Return path and query, still percent-encoded, so that an external id may contain a slash. Raises NOT_FOUND."""
     segments = [unquote(part) for part in raw_path.removeprefix("/services/data/").split("/")]
     if segments[-1] == "":
         segments.pop()
@@ -140,7 +140,7 @@ def read_address(raw_path: str, raw_query: str) -> Address:
 
 
 def read_json(body: bytes) -> Any:
-    """None for an empty body; decimals stay exact. Raises JSON_PARSER_ERROR."""
+    """Return the body's value, decimals exact; None for an empty body. Raises JSON_PARSER_ERROR."""
     if not body.strip():
         return None
     try:

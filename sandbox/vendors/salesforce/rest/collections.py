@@ -135,7 +135,7 @@ def _save_each(
     all_or_none: bool,
     failed_extra: dict[str, Any] | None = None,
 ) -> Answer:
-    """Each record's result in the order of the request; with `all_or_none` one failure takes all back."""
+    """Return each record's result in the order of the request; with `all_or_none` one failure takes all back."""
     results: list[dict[str, Any]] = []
     with call.org.store.work.savepoint() as savepoint:
         for record in records:
@@ -190,7 +190,7 @@ def _object_of(call: Call, record: dict[str, Any]) -> SObject:
 
 
 def _take(record: dict[str, Any], name: str) -> tuple[Any, dict[str, Any]]:
-    """The value under `name` in any letter case, and the record without it."""
+    """Return the value under `name` in any letter case, and the record without it."""
     rest = {key: value for key, value in record.items() if key.lower() != name.lower()}
     return next((value for key, value in record.items() if key.lower() == name.lower()), None), rest
 

@@ -113,7 +113,10 @@ def external_id_field(sobject: SObject, name: str) -> Field:
 
 
 def object_of_record(org: Org, record_id: object) -> tuple[SObject, Record]:
-    """The object and record behind any id. Raises MALFORMED_ID, INVALID_CROSS_REFERENCE_KEY or ENTITY_IS_DELETED."""
+    """Return the object and record behind any id.
+
+    Raises MALFORMED_ID, INVALID_CROSS_REFERENCE_KEY or ENTITY_IS_DELETED.
+    """
     normal = ids.normalize(record_id) if isinstance(record_id, str) else None
     sobject = org.store.schema.object_of_id(normal) if normal else None
     if normal is None or sobject is None:

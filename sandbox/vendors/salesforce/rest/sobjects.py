@@ -91,7 +91,7 @@ def delete_by_external_id(call: Call, object_name: str, field_name: str, value: 
 
 
 def print_record(call: Call, sobject: SObject, record: Record) -> dict[str, object]:
-    """All fields, or those of the `fields` parameter and the id."""
+    """Return all fields, or those of the `fields` parameter and the id."""
     return print_fields(call, sobject, record, asked_fields(sobject, call.query.get("fields")))
 
 

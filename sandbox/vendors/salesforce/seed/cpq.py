@@ -16,7 +16,7 @@ _FREQUENCIES = {"month": "Monthly", "year": "Annual"}
 
 
 def seed_cpq_quotes(store: Store, files: SeedFiles, accounts: dict[str, str], owner_id: str) -> None:
-    """The quote 0Q0… of the seed is a0Q… here; its lines have ids of their own."""
+    """Create the CPQ quotes: the seed's quote 0Q0… is a0Q… here; its lines have ids of their own."""
     for quote in files.salesforce["quote"]:
         account = store.require(catalogue.ACCOUNT, accounts[quote["customer"]])
         values: dict[str, Value] = {

@@ -84,7 +84,7 @@ def _seed_accounts(store: Store, files: SeedFiles, profile: OrgProfile, owner_id
 
 
 def _seed_contacts(store: Store, files: SeedFiles, accounts: dict[str, str], owner_id: str) -> None:
-    """Each is the one whom invoices of the account are mailed to."""
+    """Create the contacts, each the recipient of its account's invoices."""
     for contact in files.salesforce.get("contact", ()):
         account = store.require(catalogue.ACCOUNT, accounts[contact["customer"]])
         first, _, last = contact["name"].rpartition(" ")

@@ -52,7 +52,7 @@ class OAuthEndpoints:
         return JSONResponse(self._token_answer(user_id), headers={"Cache-Control": "no-store"})
 
     def _log_in(self, form: dict[str, str], authorization: str | None) -> str:
-        """The id of the user who is now logged in."""
+        """Return the id of the user who is now logged in."""
         grant_type = form.get("grant_type")
         if grant_type == JWT_BEARER:
             return self._check_assertion(form.get("assertion", ""))
@@ -85,7 +85,7 @@ class OAuthEndpoints:
         return self._user_named(str(claims.get("sub") or claims.get("prn")))
 
     def _verify(self, assertion: str) -> dict[str, Any]:
-        """The signature is checked with the registered key; `iss` must be the client it is registered for."""
+        """Check the signature with the registered key; `iss` must be the client that it is registered for."""
         public_key_pem = self._org.credentials.client_public_key_pem
         try:
             unverified = json.loads(jws.extract_compact(assertion.encode()).payload)

@@ -122,7 +122,7 @@ def comparable(value: Value) -> Comparable:
 
 
 def read_literal(text: str, operand: Operand[Row], token: Token, today: date) -> Comparable | DayRange:
-    """The literal as `operand` compares with it. Raises when a literal of that form does not fit its kind."""
+    """Return the literal as `operand` compares with it. Raises when a literal of that form does not fit its kind."""
     if token.word == "NULL":
         return None
     if operand.kind == "boolean" and token.word in ("TRUE", "FALSE"):

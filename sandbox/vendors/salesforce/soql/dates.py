@@ -1,6 +1,7 @@
 """SOQL's date literals (TODAY, LAST_N_DAYS:7, THIS_MONTH) as ranges of days in UTC; weeks begin on Sunday.
 
-Source: https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/sforce_api_calls_soql_select_dateformats.htm
+Source:
+https://developer.salesforce.com/docs/atlas.en-us.soql_sosl.meta/soql_sosl/sforce_api_calls_soql_select_dateformats.htm
 """
 
 import re
@@ -33,7 +34,7 @@ def midnight(day: date) -> datetime:
 
 
 def day_range(literal: str, today: date) -> DayRange | None:
-    """The range a literal stands for, or None when it is not a date literal."""
+    """Return the range that a literal stands for; None if it is no date literal."""
     word = literal.upper()
     if word in _SINGLE_DAYS:
         return _days(today, _SINGLE_DAYS[word], 1)

@@ -75,7 +75,9 @@ def malformed(query: str, position: int, problem: str) -> NoReturn:
 
 
 def located(query: str, position: int, problem: str) -> str:
-    """The message as Salesforce writes it: the line, a caret under the place, row and column, and the problem."""
+    """Return the message as Salesforce writes it: the line, a caret under the place, row and column, and the
+    problem.
+    """
     row = query.count("\n", 0, position) + 1
     line_begin = query.rfind("\n", 0, position) + 1
     column = position - line_begin + 1
@@ -86,7 +88,7 @@ def located(query: str, position: int, problem: str) -> str:
 
 
 def unescape(query: str, token: Token) -> str:
-    """The text that a string literal stands for."""
+    """Return the text that a string literal stands for."""
 
     def replace(match: re.Match[str]) -> str:
         escape = match.group(1)

@@ -15,7 +15,7 @@ def ordered(
     orderings: Sequence[Ordering],
     reader_of: Callable[[Path | Aggregate], Callable[[Row], Value]],
 ) -> list[Row]:
-    """The last criterion sorts first: Python's sort is stable, so earlier criteria then win."""
+    """Return the rows sorted. The last criterion sorts first: Python's sort is stable, so earlier criteria win."""
     result = list(rows)
     for ordering in reversed(orderings):
         read = reader_of(ordering.by)

@@ -319,7 +319,9 @@ class _Parser:
         return tuple(members)
 
     def _literal(self) -> Token:
-        """A string, number, date or moment, or a bare word (true, null, TODAY): the field decides what may stand."""
+        """Return a string, number, date or moment, or a bare word (true, null, TODAY): the field decides what may
+        stand.
+        """
         token = self._current
         if token.kind not in _LITERAL_KINDS and (token.kind != "name" or "." in token.text):
             self._unexpected("expecting a value")

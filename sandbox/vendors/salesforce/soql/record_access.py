@@ -77,7 +77,7 @@ class _Filter:
 
 
 def query_access(store: Store, access: AccessRules, asking_user_id: str, query: Query) -> list[dict[str, object]]:
-    """The rows of a query on UserRecordAccess."""
+    """Return the rows of a query on UserRecordAccess."""
     columns = _columns(query)
     wanted = _read_filter(query)
     if wanted.must_have and columns != ["RecordId"]:

@@ -126,7 +126,7 @@ class QueryRunner:
     # The index
 
     def _candidates(self, scope: Scope) -> Iterable[Record]:
-        """The records worth testing: those an index finds for one necessary condition, or all of the object."""
+        """Return the records worth testing: those an index finds for one necessary condition, or all of the object."""
         for condition in _necessary(scope.query.where):
             match condition:
                 case Comparison(left=Path() as path, operator="=", right=right):
@@ -158,7 +158,7 @@ def _necessary(condition: Condition | None) -> tuple[Condition, ...]:
 
 
 def _index_value(query: Query, resolved: ResolvedField, token: Token) -> str | None:
-    """None when the index cannot answer for this literal (null, or an ill-formed one the conditions will refuse)."""
+    """Return the literal's key in the index; None if the index cannot answer for it (null, or an ill-formed one)."""
     if token.kind != "string":
         return None
     content = unescape(query.text, token)

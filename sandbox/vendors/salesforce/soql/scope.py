@@ -29,7 +29,7 @@ class ResolvedField:
 
 
 def follow(store: Store, record: Record, reference: Field) -> Record | None:
-    """The record a reference leads to, formulas included."""
+    """Return the record a reference leads to, formulas included."""
     target_id = store.value(record, reference)
     target = store.schema.object_named(reference.reference_to)
     return store.get(target, target_id) if target and isinstance(target_id, str) else None

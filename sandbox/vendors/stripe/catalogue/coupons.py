@@ -100,7 +100,7 @@ def make_discounts(
     param: str,
     currency: str | None,
 ) -> list[str]:
-    """The ids of the discounts that a `discounts` parameter asks for.
+    """Return the ids of the discounts that a `discounts` parameter asks for.
 
     `owner` names what they hang on (customer, subscription, subscription_item, invoice, invoice_item). Raises
     StripeError for a coupon that is missing, used up, or an amount in another currency than `currency`.
@@ -153,19 +153,19 @@ def _redeem(account: Account, coupon: Record, owner: Mapping[str, str | None], a
 
 
 def coupon_of(account: Account, discount_id: str) -> Record:
-    """The coupon behind a discount."""
+    """Return the coupon behind a discount."""
     discount = account.fetch("discount", discount_id)
     return account.fetch("coupon", discount["source"]["coupon"])
 
 
 def active_at(account: Account, discount_ids: list[str], at: int) -> list[str]:
-    """Those of the discounts that have not ended at a time."""
+    """Return those of the discounts that have not ended at a time."""
     discounts = [account.fetch("discount", discount_id) for discount_id in discount_ids]
     return [discount["id"] for discount in discounts if discount["end"] is None or discount["end"] > at]
 
 
 def after_one_use(account: Account, discount_ids: list[str]) -> list[str]:
-    """Those of the discounts that outlive an invoice: a coupon with duration `once` does not."""
+    """Return those of the discounts that outlive an invoice: a coupon with duration `once` does not."""
     return [each for each in discount_ids if coupon_of(account, each)["duration"] != "once"]
 
 

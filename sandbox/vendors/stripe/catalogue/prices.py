@@ -62,13 +62,13 @@ _CHANGEABLE: dict[str, Param] = {
 
 
 def decimal_text(number: Decimal) -> str:
-    """A decimal without exponent and without trailing zeros."""
+    """Return a decimal without exponent and without trailing zeros."""
     text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def make_price(account: Account, params: Mapping[str, Any], *, price_id: str | None = None) -> Record:
-    """A stored price from the parameters of a price or of `price_data`.
+    """Return a stored price from the parameters of a price or of `price_data`.
 
     Raises StripeError for a product that is missing, or unless exactly one of the two amounts is given.
     """
@@ -125,7 +125,7 @@ def _check_meter(account: Account, recurring: Mapping[str, Any]) -> None:
 
 
 def inline_price(account: Account, data: Mapping[str, Any]) -> Record:
-    """The price behind `price_data`: it exists, and is not active, so that nothing else can use it."""
+    """Return the price behind `price_data`: it exists, and is not active, so that nothing else can use it."""
     price = make_price(account, data)
     price["active"] = False
     account.store.put(price)
@@ -133,7 +133,7 @@ def inline_price(account: Account, data: Mapping[str, Any]) -> Record:
 
 
 def usable_price(account: Account, price_id: str, *, recurring: bool, param: str) -> Record:
-    """An active price of the wanted type. Raises StripeError otherwise."""
+    """Return an active price of the wanted type. Raises StripeError otherwise."""
     price = account.fetch("price", price_id, param=param)
     if not price["active"]:
         raise invalid("The price specified is inactive. This field only accepts active prices.", param=param)

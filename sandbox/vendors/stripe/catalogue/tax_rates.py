@@ -71,7 +71,7 @@ def _apply(call: Call, tax_rate: Record) -> None:
 
 
 def usable_tax_rates(account: Account, ids: list[str] | None, *, param: str) -> list[str]:
-    """The ids, checked. Raises StripeError for one that is missing or archived."""
+    """Return the ids, checked. Raises StripeError for one that is missing or archived."""
     for index, tax_rate_id in enumerate(ids or []):
         if not account.fetch("tax_rate", tax_rate_id, param=f"{param}[{index}]")["active"]:
             raise invalid(f"The tax rate {tax_rate_id} is archived.", param=f"{param}[{index}]")

@@ -62,7 +62,9 @@ def give_back(account: Account, invoice: Mapping[str, Any]) -> None:
 
 
 def _order(grant: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Which grants are used up first: by priority, then what expires soonest, what was given for free, the oldest."""
+    """Return which grants are used up first: by priority, then what expires soonest, what was given for free, the
+    oldest.
+    """
     expires = _NEVER if grant["expires_at"] is None else grant["expires_at"]
     return grant["priority"], expires, grant["category"] != "promotional", grant["effective_at"], grant["created"]
 

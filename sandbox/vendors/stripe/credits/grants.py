@@ -160,7 +160,7 @@ def _changed(call: Call, grant: Record, before: Record) -> Record:
 
 
 def _scope(call: Call, asked: Mapping[str, Any], path: str) -> Record:
-    """A scope that names metered prices, or all of them; as the API shows it."""
+    """Return a scope that names metered prices, or all of them; as the API shows it."""
     if ("price_type" in asked) == ("prices" in asked):
         raise invalid(f"You must provide either {path}[price_type] or {path}[prices].", param=path)
     if "price_type" in asked:

@@ -43,12 +43,12 @@ def enter(
 
 
 def monetary(value: int, currency: str) -> Record:
-    """An amount of credits."""
+    """Return an amount of credits."""
     return {"monetary": {"currency": currency, "value": value}, "type": "monetary"}
 
 
 def left_of(account: Account, grant: Mapping[str, Any]) -> int:
-    """What a grant's moves come to."""
+    """Return what a grant's moves come to."""
     found = 0
     for move in account.store.scan(TRANSACTION, credit_grant=grant["id"]):
         way = move["type"]
@@ -58,12 +58,12 @@ def left_of(account: Account, grant: Mapping[str, Any]) -> int:
 
 
 def has_expired(account: Account, grant: Mapping[str, Any]) -> bool:
-    """Whether a grant's time is over; what is left of it then is used for nothing."""
+    """Return whether a grant's time is over; what is left of it then is used for nothing."""
     return grant["expires_at"] is not None and grant["expires_at"] <= account.now(grant["test_clock"])
 
 
 def available(account: Account, grant: Mapping[str, Any]) -> int:
-    """What of a grant can be used now."""
+    """Return what of a grant can be used now."""
     began = grant["effective_at"] <= account.now(grant["test_clock"])
     if not began or grant["voided_at"] is not None or has_expired(account, grant):
         return 0
@@ -71,7 +71,7 @@ def available(account: Account, grant: Mapping[str, Any]) -> int:
 
 
 def applies_to(grant: Mapping[str, Any], price: Mapping[str, Any]) -> bool:
-    """Whether a grant is for a price: one with a meter, and one of those that it names where it names any."""
+    """Return whether a grant is for a price: one with a meter, and one of those that it names where it names any."""
     if price["recurring"] is None or price["recurring"]["meter"] is None:
         return False
     scope = grant["applicability_config"]["scope"]

@@ -85,7 +85,7 @@ def attach(account: Account, payment_method_id: str, customer: Record, *, param:
 
 
 def of_customer(account: Account, payment_method_id: str, customer_id: str, *, param: str) -> str:
-    """The id of a payment method that belongs to the customer.
+    """Return the id of a payment method that belongs to the customer.
 
     Raises StripeError `resource_missing` when it does not. A test token means the customer's newest card of that kind.
     """
@@ -114,7 +114,10 @@ def of_customer_or_test_card(account: Account, payment_method_id: str, customer:
 
 
 def unattached(account: Account, payment_method_id: str, *, param: str) -> str:
-    """The id of a payment method that belongs to nobody; a test token becomes a fresh one. StripeError otherwise."""
+    """Return the id of a payment method that belongs to nobody; a test token becomes a fresh one.
+
+    StripeError otherwise.
+    """
     name = _test_card(payment_method_id)
     if name is not None:
         return str(_make(account, name)["id"])
@@ -127,7 +130,7 @@ def unattached(account: Account, payment_method_id: str, *, param: str) -> str:
 
 
 def _test_card(payment_method_id: str) -> str | None:
-    """The name of the test card that an id stands for."""
+    """Return the name of the test card that an id stands for."""
     name = payment_method_id.removeprefix("pm_card_")
     return name if payment_method_id.startswith("pm_card_") and name in CARDS else None
 

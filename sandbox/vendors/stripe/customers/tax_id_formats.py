@@ -54,7 +54,7 @@ TYPES = tuple(sorted({*_FORMATS, *_UNCHECKED.split()}))
 
 
 def is_valid(type_: str, value: str) -> bool:
-    """Whether the value has the format of its type. Stripe reads over spaces, and over capitals."""
+    """Return whether the value has the format of its type. Stripe reads over spaces, and over capitals."""
     compact = value.upper().strip()
     known = _FORMATS.get(type_)
     if known is None:
@@ -65,7 +65,7 @@ def is_valid(type_: str, value: str) -> bool:
 
 
 def country_of(type_: str, value: str) -> str | None:
-    """The country that a tax id is of: its type names it, and for the union's the value does."""
+    """Return the country that a tax id is of: its type names it, and for the union's the value does."""
     if type_ == "eu_oss_vat":
         return None
     prefix = value.strip()[:2].upper() if type_ == "eu_vat" else type_[:2].upper()

@@ -18,7 +18,7 @@ _VERIFIED_TYPES = frozenset({"eu_vat", "gb_vat", "au_abn"})
 
 
 def add_tax_id(account: Account, customer: Record, type_: str, value: str, *, param: str = "value") -> Record:
-    """A stored tax id. Raises StripeError `tax_id_invalid` for a value that is none of its type."""
+    """Return a stored tax id. Raises StripeError `tax_id_invalid` for a value that is none of its type."""
     if not is_valid(type_, value):
         raise invalid(f"Invalid value for {type_}.", code="tax_id_invalid", param=param)
     if len(account.store.scan("tax_id", customer=customer["id"])) >= _PER_CUSTOMER_MAX:
@@ -41,7 +41,7 @@ def add_tax_id(account: Account, customer: Record, type_: str, value: str, *, pa
 
 
 def tax_ids_of(account: Account, customer_id: str) -> list[Record]:
-    """A customer's tax ids as an invoice prints them, oldest first."""
+    """Return a customer's tax ids as an invoice prints them, oldest first."""
     found = reversed(account.store.scan("tax_id", customer=customer_id))
     return [{"type": each["type"], "value": each["value"]} for each in found]
 

@@ -34,7 +34,7 @@ _LOCKED_PARAMS = ("customer", "invoice", "subscription")
 
 
 def api_key(request: Request) -> str | None:
-    """The key that the request presents, as Bearer token or as the user of Basic authentication."""
+    """Return the key that the request presents, as Bearer token or as the user of Basic authentication."""
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return credentials.strip() or None
@@ -57,7 +57,7 @@ class Gateway:
         self._locks = ObjectLocks(settings.lock_wait_s)
 
     async def answer(self, operation: Operation, request: Request) -> Response:
-        """The response to a request that was routed to `operation`."""
+        """Return the response to a request that was routed to `operation`."""
         try:
             self._authenticate(request)
             version = api_version.negotiate(request.headers.get("stripe-version"))
@@ -149,7 +149,7 @@ class Gateway:
 
 
 def signed(response: Response, request: Request) -> Response:
-    """The response with the headers that Stripe puts on every answer."""
+    """Return the response with the headers that Stripe puts on every answer."""
     response.headers["Content-Type"] = "application/json"
     response.headers["Request-Id"] = request.state.request_id
     response.headers["Stripe-Version"] = request.headers.get("stripe-version", api_version.DEFAULT)
@@ -169,7 +169,7 @@ def error_response(error: StripeError) -> Response:
 
 
 def new_request_id() -> str:
-    """An id for one request, as Stripe shows it in `Request-Id`."""
+    """Return an id for one request, as Stripe shows it in `Request-Id`."""
     return new_id("req", 14)
 
 

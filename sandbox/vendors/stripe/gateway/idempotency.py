@@ -42,7 +42,7 @@ class IdempotencyKeys:
         self._claims: dict[str, _Claim] = {}
 
     def claim(self, key: str, path: str, fingerprint: str) -> KeptAnswer | None:
-        """The kept answer; or None, and then the key is held until `keep` or `release`.
+        """Return the kept answer; or None, and then the key is held until `keep` or `release`.
 
         Raises StripeError: 400 for a key that is too long, 400 `idempotency_error` for other parameters or another
         endpoint, 409 `idempotency_key_in_use` while the first request is in flight.

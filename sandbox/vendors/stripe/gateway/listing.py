@@ -23,7 +23,7 @@ Matches = Callable[[Mapping[str, Any]], bool]
 
 
 def in_range(number: int | None, bounds: Mapping[str, int]) -> bool:
-    """Whether a number satisfies a `Range` filter; an unset number satisfies none."""
+    """Return whether a number satisfies a `Range` filter; an unset number satisfies none."""
     if number is None:
         return False
     checks = {
@@ -37,7 +37,7 @@ def in_range(number: int | None, bounds: Mapping[str, int]) -> bool:
 
 
 def list_records(call: Call, kind: str, *, matches: Matches = lambda _: True, scoped: bool = False) -> Record:
-    """The page of records of a kind that match the call's filters, newest first.
+    """Return the page of records of a kind that match the call's filters, newest first.
 
     A filter parameter with the name of a field compares the field. Objects that live on a test clock are left out
     unless the list is `scoped` to a parent (Stripe: "Test clock objects omitted in list all results").
@@ -62,7 +62,7 @@ def list_records(call: Call, kind: str, *, matches: Matches = lambda _: True, sc
 
 
 def page(call: Call, records: list[Record], kind: str) -> Record:
-    """The page of `records` that the call's cursor asks for.
+    """Return the page of `records` that the call's cursor asks for.
 
     Raises StripeError when both cursors are given, or when a cursor is not among the records.
     """

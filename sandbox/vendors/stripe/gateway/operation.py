@@ -29,7 +29,7 @@ class Call:
         return self.path["id"]
 
     def fetch(self, kind: str) -> Record:
-        """The object whose id is in the URL; StripeError 404 when there is none."""
+        """Return the object whose id is in the URL; StripeError 404 when there is none."""
         return self.account.fetch(kind, self.object_id, status=404)
 
     def fetch_live(self, kind: str) -> Record:

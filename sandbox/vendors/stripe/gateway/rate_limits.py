@@ -32,7 +32,7 @@ class Quotas:
         self._limiter = Limiter(key_func=_who, strategy="moving-window", storage_uri="memory://", key_style="endpoint")
 
     def limited(self, endpoint: Any, *, search: bool) -> Any:
-        """`endpoint` behind its quotas. slowapi tells endpoints apart by their `__name__`."""
+        """Return `endpoint` behind its quotas. slowapi tells endpoints apart by their `__name__`."""
         own = (
             self._limiter.shared_limit(self._settings.search_rate_limit, scope=_SEARCH)
             if search

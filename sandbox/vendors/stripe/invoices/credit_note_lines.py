@@ -34,7 +34,7 @@ LINES = Items(
 def credit_lines(
     account: Account, invoice: Record, lines: list[Mapping[str, Any]] | None, amount: int | None
 ) -> list[Record]:
-    """The lines that a request asks for; an `amount` becomes one line of its own, tax included.
+    """Return the lines that a request asks for; an `amount` becomes one line of its own, tax included.
 
     Raises StripeError for a line that names no line of the invoice, or credits more than it.
     """

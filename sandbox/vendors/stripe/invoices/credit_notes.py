@@ -34,7 +34,7 @@ _PARAMS: dict[str, Param] = {
 
 
 def _draw(call: Call) -> tuple[Record, Record]:
-    """A credit note that is not stored, and its invoice.
+    """Return a credit note that is not stored, and its invoice.
 
     Raises StripeError when the invoice is not finalized, when too much is credited, or when the ways in which the
     excess is given back do not add up to it.

@@ -17,7 +17,7 @@ DRAFT_S = 3_600
 
 
 def pricing(price: Mapping[str, Any]) -> Record:
-    """How a line or an invoice item names its price."""
+    """Return how a line or an invoice item names its price."""
     return {
         "price_details": {"price": price["id"], "product": price["product"]},
         "type": "price_details",
@@ -39,7 +39,7 @@ def _line(account: Account, **fields: Any) -> Record:
 def subscription_line(
     account: Account, subscription: Record, item: Record, start: int, end: int, usage: Decimal | None = None
 ) -> Record:
-    """The line that charges a subscription item for one period: its quantity, or what was used."""
+    """Return the line that charges a subscription item for one period: its quantity, or what was used."""
     quantity = Decimal(item["quantity"] or 0) if usage is None else usage
     price = account.fetch("price", item["price"])
     product = account.fetch("product", price["product"])
@@ -76,7 +76,7 @@ def subscription_line(
 
 
 def invoice_item_line(account: Account, item: Record, line_id: str | None = None) -> Record:
-    """The line that an invoice item becomes; `line_id` keeps the identity of a line that is made anew."""
+    """Return the line that an invoice item becomes; `line_id` keeps the identity of a line that is made anew."""
     subscription = (item["parent"] or {}).get("subscription_details") or {}
     details = {
         "invoice_item": item["id"],
@@ -116,7 +116,7 @@ def draft_invoice(
     subscription: Record | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> Record:
-    """A stored draft with these lines, and with these pending invoice items, which it takes up.
+    """Return a stored draft with these lines, and with these pending invoice items, which it takes up.
 
     Raises StripeError when an invoice item has another currency.
     """
@@ -171,7 +171,7 @@ def redraw(account: Account, invoice: Record, item: Record | None, item_id: str)
 
 
 def pending_items(account: Account, customer_id: str, currency: str, subscription_id: str | None) -> list[Record]:
-    """The invoice items that the customer's next invoice takes up, oldest first.
+    """Return the invoice items that the customer's next invoice takes up, oldest first.
 
     An item that belongs to a subscription waits for an invoice of that subscription.
     """
@@ -197,7 +197,7 @@ def _subscription_parent(subscription: Record) -> Record:
 
 
 def subscription_of(invoice: Mapping[str, Any]) -> str | None:
-    """The id of the subscription that an invoice belongs to."""
+    """Return the id of the subscription that an invoice belongs to."""
     details = (invoice["parent"] or {}).get("subscription_details") or {}
     return details.get("subscription")
 

@@ -47,7 +47,7 @@ _CHANGEABLE: dict[str, Param] = {
 
 
 def make_invoice_item(account: Account, customer: Record, **fields: Any) -> Record:
-    """A stored, pending invoice item that nobody has been told of."""
+    """Return a stored, pending invoice item that nobody has been told of."""
     at = account.now(customer["test_clock"])
     item: Record = {
         "id": new_id("ii"),

@@ -124,7 +124,9 @@ def charge(account: Account, invoice: Record, payment_method_id: str | None) -> 
 
 
 def payment_method_of(account: Account, invoice: Record) -> str | None:
-    """The payment method that an invoice is charged to: its own, its subscription's, or the customer's default."""
+    """Return the payment method that an invoice is charged to: its own, its subscription's, or the customer's
+    default.
+    """
     subscription_id = subscription_of(invoice)
     subscription = account.store.get("subscription", subscription_id) if subscription_id else None
     customer = account.fetch_live("customer", invoice["customer"])
@@ -235,7 +237,7 @@ def tell_failure(account: Account, invoice: Record, refused: StripeError) -> Non
 
 
 def _subscription_after(account: Account, invoice: Record) -> None:
-    """A subscription lives and falls with its latest invoice (Stripe: "How subscriptions work", statuses)."""
+    """Update a subscription's status after its latest invoice (Stripe: "How subscriptions work", statuses)."""
     subscription_id = subscription_of(invoice)
     subscription = account.store.get("subscription", subscription_id) if subscription_id else None
     if subscription is None or subscription["status"] not in {"incomplete", "past_due", "unpaid"}:

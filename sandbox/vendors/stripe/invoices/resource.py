@@ -182,7 +182,7 @@ def _fields(
     currency: str,
     invoice: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The invoice fields that the parameters set."""
+    """Return the invoice fields that the parameters set."""
     account, params = call.account, call.params
     fields: dict[str, Any] = {
         name: params[name] for name in ("auto_advance", "description", "footer") if name in params

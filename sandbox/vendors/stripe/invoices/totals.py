@@ -17,12 +17,14 @@ _UNTAXED = {"exempt": "customer_exempt", "reverse": "reverse_charge"}
 
 
 def line_amount(unit_amount_decimal: str, quantity: int | Decimal, currency: str) -> int:
-    """What a quantity costs at a unit amount that may have fractions of a minor unit."""
+    """Return what a quantity costs at a unit amount that may have fractions of a minor unit."""
     return rounded(Decimal(unit_amount_decimal) * quantity, step(currency))
 
 
 def discounted(account: Account, amount: int, discount_ids: list[str], currency: str) -> int:
-    """What is left of a single amount after the percentages of some discounts, each on what the one before left."""
+    """Return what is left of a single amount after the percentages of some discounts, each on what the one before
+    left.
+    """
     for discount_id in discount_ids:
         amount -= _reduction(coupon_of(account, discount_id), amount, step(currency))
     return amount
@@ -66,7 +68,7 @@ def settle_due(invoice: Record) -> None:
 
 
 def sum_taxes(lines: list[Record]) -> list[Record]:
-    """The taxes of all lines, one entry per tax rate and reason."""
+    """Return the taxes of all lines, one entry per tax rate and reason."""
     sums: dict[tuple[str, str], Record] = {}
     for line in lines:
         for tax in line["taxes"]:
@@ -82,7 +84,7 @@ def sum_taxes(lines: list[Record]) -> list[Record]:
 def tax_entries(
     account: Account, taxable: int, tax_rate_ids: list[str], currency: str, reason: str | None = None
 ) -> list[Record]:
-    """The tax on one amount at each of some rates; a `reason` not to tax makes the taxes zero and is named."""
+    """Return the tax on one amount at each of some rates; a `reason` not to tax makes the taxes zero and is named."""
     entries = []
     for tax_rate_id in tax_rate_ids:
         percentage = Decimal(account.fetch("tax_rate", tax_rate_id)["percentage"])

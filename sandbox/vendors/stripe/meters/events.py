@@ -98,7 +98,7 @@ def cancel(call: Call) -> Record:
 
 
 def usage(account: Account, meter: Record, customer: str, start: int, end: int) -> Decimal:
-    """What a meter counts of a customer's events from `start` until before `end`."""
+    """Return what a meter counts of a customer's events from `start` until before `end`."""
     events = [
         event
         for event in account.store.scan(_KIND, _meter=meter["id"], _customer=customer)

@@ -12,7 +12,7 @@ from sandbox.vendors.stripe.store import Record
 
 
 def usage_lines(account: Account, subscription: Record, items: list[Record], until: int) -> list[Record]:
-    """A line for the usage of each metered item, from the beginning of its period."""
+    """Return a line for the usage of each metered item, from the beginning of its period."""
     lines = []
     for item in items:
         price = account.fetch("price", item["price"])

@@ -16,7 +16,9 @@ PAYMENT_SETTINGS = Hash(
 
 
 def blank_subscription(call: Call, customer: Record, at: int) -> Record:
-    """A subscription that is neither stored nor told; its billing mode is that of the request, or its version's."""
+    """Return a subscription that is neither stored nor told; its billing mode is that of the request, or its
+    version's.
+    """
     default_mode = "flexible" if api_version.flexible_by_default(call.version) else "classic"
     mode = call.params.get("billing_mode", {}).get("type", default_mode)
     return call.account.new(

@@ -70,7 +70,9 @@ def _trial_end(call: Call, at: int) -> int | None:
 
 
 def first_lines(call: Call, subscription: Record, items: list[Record], at: int) -> list[Record]:
-    """The lines of the first invoice: of the time since a backdated beginning, and of a trial or the first periods."""
+    """Return the lines of the first invoice: of the time since a backdated beginning, and of a trial or the first
+    periods.
+    """
     backdated = _backdated_lines(call, subscription, items, at)
     if subscription["trial_end"] is not None:
         return backdated + trial_lines(call.account, subscription, items)
@@ -78,7 +80,7 @@ def first_lines(call: Call, subscription: Record, items: list[Record], at: int) 
 
 
 def _backdated_lines(call: Call, subscription: Record, items: list[Record], at: int) -> list[Record]:
-    """A line per item for the time between the beginning and now (Stripe: `backdate_start_date`)."""
+    """Return a line per item for the time between the beginning and now (Stripe: `backdate_start_date`)."""
     start = subscription["start_date"]
     if start >= at or call.params.get("proration_behavior", "create_prorations") == "none":
         return []
@@ -97,7 +99,7 @@ def _backdated_lines(call: Call, subscription: Record, items: list[Record], at: 
 
 
 def _intervals(account: Account, item: Record, start: int, end: int) -> Decimal:
-    """How many of an item's intervals lie between two moments, counted from the first."""
+    """Return how many of an item's intervals lie between two moments, counted from the first."""
     interval, count = interval_of(account, item)
     whole = 0
     while add_intervals(start, interval, (whole + 1) * count) <= end:
@@ -108,7 +110,9 @@ def _intervals(account: Account, item: Record, start: int, end: int) -> Decimal:
 
 
 def _lines_of_first_periods(call: Call, subscription: Record, items: list[Record], at: int) -> list[Record]:
-    """The lines of the first periods: the part up to the anchor, or nothing without proration, where they are short."""
+    """Return the lines of the first periods: the part up to the anchor, or nothing without proration, where they are
+    short.
+    """
     account = call.account
     whole: list[Record] = []
     short: list[Record] = []

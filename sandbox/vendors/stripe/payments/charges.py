@@ -17,7 +17,7 @@ _BEHAVED_BADLY = Decline("card_declined", "generic_decline", "Your card was decl
 
 
 def card_of(payment_method: Record) -> TestCard:
-    """The test card behind a payment method."""
+    """Return the test card behind a payment method."""
     return CARDS[payment_method["_card"]]
 
 

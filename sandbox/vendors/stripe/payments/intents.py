@@ -33,7 +33,7 @@ _REASONS = ("abandoned", "duplicate", "fraudulent", "requested_by_customer")
 
 
 def make_intent(account: Account, customer: Record | None, amount: int, currency: str, **fields: Any) -> Record:
-    """A stored intent that nothing was paid of; it is told."""
+    """Return a stored intent that nothing was paid of; it is told."""
     on_clock = (customer or {}).get("test_clock")
     intent_id = new_id("pi")
     intent = account.new(

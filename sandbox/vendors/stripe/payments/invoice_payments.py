@@ -76,7 +76,7 @@ def give_up(account: Account, invoice: Record, reason: str | None) -> None:
 
 
 def charge_of_invoice(account: Account, invoice_id: str) -> Record | None:
-    """The charge that paid an invoice; None when none did."""
+    """Return the charge that paid an invoice; None when none did."""
     payment = _default_of(account, invoice_id)
     if payment is None or payment["status"] != "paid":
         return None

@@ -23,7 +23,7 @@ DISPUTE_FEE = 1_500
 
 
 def card_fee(amount: int) -> int:
-    """What Stripe keeps of a card payment."""
+    """Return what Stripe keeps of a card payment."""
     return rounded(Decimal(amount) * _FEE_PERCENT / 100) + _FEE_FIXED
 
 
@@ -39,7 +39,7 @@ def book(
     description: str | None = None,
     at_once: bool = False,
 ) -> Record:
-    """A stored balance transaction: `amount` comes in (or goes out, when negative), less the fee.
+    """Return a stored balance transaction: `amount` comes in (or goes out, when negative), less the fee.
 
     What comes in is available two days later, what goes out at once.
     """
@@ -83,7 +83,7 @@ def settle(account: Account, transaction: Record, _: int) -> None:
 
 
 def balance(account: Account) -> Record:
-    """The account's balance by currency, as it is now."""
+    """Return the account's balance by currency, as it is now."""
     sums: dict[str, dict[str, int]] = {"available": {}, "pending": {}}
     for transaction in account.store.scan("balance_transaction"):
         of_status = sums[transaction["status"]]
@@ -104,7 +104,7 @@ def balance(account: Account) -> Record:
 
 
 def available_in(account: Account, currency: str) -> int:
-    """What can be paid out in a currency."""
+    """Return what can be paid out in a currency."""
     return sum(
         transaction["net"]
         for transaction in account.store.scan("balance_transaction", currency=currency)

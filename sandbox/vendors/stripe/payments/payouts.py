@@ -22,7 +22,7 @@ _BANK_ACCOUNT = "ba_sandbox"
 
 
 def make_payout(account: Account, amount: int, currency: str, **fields: Any) -> Record:
-    """A stored payout that is on its way; it is told."""
+    """Return a stored payout that is on its way; it is told."""
     payout = account.new(
         "payout",
         new_id("po"),
@@ -58,7 +58,7 @@ def make_payout(account: Account, amount: int, currency: str, **fields: Any) -> 
 
 
 def pay_out_everything(account: Account, *, fails: bool = False) -> list[Record]:
-    """The automatic payouts, one per currency, of all that is available; each knows its balance transactions."""
+    """Return the automatic payouts, one per currency, of all that is available; each knows its balance transactions."""
     payouts = []
     everything = account.store.scan("balance_transaction")
     for currency in sorted({transaction["currency"] for transaction in everything}):

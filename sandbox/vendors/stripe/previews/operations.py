@@ -46,7 +46,10 @@ _STEPS_MAX = 50
 
 
 def create_preview(call: Call) -> Record:
-    """The invoice, which is stored nowhere. Raises StripeError 404 `invoice_upcoming_none` where none would come."""
+    """Return the invoice, which is stored nowhere.
+
+    Raises StripeError 404 `invoice_upcoming_none` where none would come.
+    """
     account = call.account
     with account.dry_run():
         invoice = _drawn(call)
@@ -199,7 +202,7 @@ def _subscriptions_of(account: Account, customer: Record) -> list[Mapping[str, A
 
 
 def _next_invoice(account: Account, customer: Record, known: set[str]) -> Record:
-    """The first invoice of the customer that is not `known`, as time brings it."""
+    """Return the first invoice of the customer that is not `known`, as time brings it."""
     for _ in range(_STEPS_MAX):
         new = [each for each in account.store.scan("invoice", customer=customer["id"]) if each["id"] not in known]
         if new:

@@ -24,7 +24,7 @@ CUSTOMER_DETAILS: Fields = {
 
 
 def temporary_customer(account: Account, details: Mapping[str, Any]) -> Record:
-    """A customer with those details, for the rest of the dry run."""
+    """Return a customer with those details, for the rest of the dry run."""
     params = {name: value for name, value in details.items() if name != "tax_ids"}
     params["tax_id_data"] = details.get("tax_ids", [])
     return customers.create(Call(account, params))

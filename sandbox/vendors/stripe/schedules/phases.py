@@ -69,7 +69,7 @@ NEW_PHASES = Items(
 
 
 def make_phases(account: Account, wanted: list[Mapping[str, Any]], start: int) -> list[Record]:
-    """The phases that a request asks for, each beginning where the one before it ends.
+    """Return the phases that a request asks for, each beginning where the one before it ends.
 
     Raises StripeError for a phase that ends before it begins, whose prices can't be used, or in another currency than
     the first.
@@ -164,7 +164,7 @@ def _item(account: Account, params: Mapping[str, Any], param: str) -> Record:
 
 
 def phase_of_subscription(subscription: Record, items: list[Record]) -> Record:
-    """The phase that a running subscription is in, from its present period."""
+    """Return the phase that a running subscription is in, from its present period."""
     return {
         "add_invoice_items": [],
         "application_fee_percent": None,
@@ -202,7 +202,7 @@ def _as_phase_item(item: Record) -> Record:
 
 
 def subscription_params(schedule: Record, phase: Record) -> dict[str, Any]:
-    """The phase as the parameters of a subscription, with the schedule's defaults where it says nothing."""
+    """Return the phase as the parameters of a subscription, with the schedule's defaults where it says nothing."""
     defaults = schedule["default_settings"]
     method = phase["collection_method"] or defaults["collection_method"]
     params: dict[str, Any] = {
@@ -226,7 +226,7 @@ def subscription_params(schedule: Record, phase: Record) -> dict[str, Any]:
 
 
 def item_params(item: Record) -> dict[str, Any]:
-    """An item of a phase as the parameters of a subscription item."""
+    """Return an item of a phase as the parameters of a subscription item."""
     params = {name: item[name] for name in ("metadata", "price", "quantity", "tax_rates") if name in item}
     return params | {"discounts": [_discount_param(each) for each in item["discounts"]]}
 

@@ -34,7 +34,7 @@ def start(account: Account, schedule: Record, at: int) -> None:
 
 
 def work(account: Account, schedule: Record, at: int) -> None:
-    """What is due at this moment: the first phase begins, the next one, or the last one ends."""
+    """Do what is due now: the first phase starts, the next one, or the last one ends."""
     if schedule["status"] == "not_started":
         before = account.shown(schedule)
         start(account, schedule, at)

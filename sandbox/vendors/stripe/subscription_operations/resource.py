@@ -84,7 +84,7 @@ def create(call: Call) -> Record:
 
 
 def begin(call: Call) -> tuple[Record, Record | None]:
-    """A stored subscription that nobody has been told of, and the draft of its first invoice."""
+    """Return a stored subscription that nobody has been told of, and the draft of its first invoice."""
     account, params = call.account, call.params
     customer = account.fetch_live("customer", params["customer"], param="customer")
     at = account.now(customer["test_clock"])

@@ -11,7 +11,7 @@ from sandbox.vendors.stripe.wire.presentation import items_of
 
 
 def charge_lines(account: Account, subscription: Record, items: list[Record]) -> list[Record]:
-    """A line for the current period of each item that is paid ahead, which a metered one is not."""
+    """Return a line for the current period of each item that is paid ahead, which a metered one is not."""
     return [
         subscription_line(account, subscription, item, item["current_period_start"], item["current_period_end"])
         for item in items
@@ -30,7 +30,7 @@ def trial_lines(account: Account, subscription: Record, items: list[Record]) -> 
 def draft(
     account: Account, subscription: Record, lines: list[Record], reason: str, *, period: tuple[int, int] | None = None
 ) -> Record | None:
-    """A draft with these lines and what is pending; None when there is nothing to invoice.
+    """Return a draft with these lines and what is pending; None when there is nothing to invoice.
 
     It becomes the subscription's latest invoice; the subscription is not stored. Discounts for one use are used up.
     """

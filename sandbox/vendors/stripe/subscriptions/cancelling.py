@@ -76,7 +76,7 @@ def stop_advancing(account: Account, invoice: Record) -> None:
 
 
 def end_of_period(account: Account, subscription: Record) -> int:
-    """When the last period that is paid for ends: of items with different intervals, the longest."""
+    """Return when the last period that is paid for ends: of items with different intervals, the longest."""
     return max(int(item["current_period_end"]) for item in items_of(account.store, subscription["id"]))
 
 

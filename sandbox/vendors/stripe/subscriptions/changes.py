@@ -55,7 +55,7 @@ class _Change:
 
 
 def terms_of(account: Account, params: Mapping[str, Any], subscription: Record) -> Terms:
-    """The terms that a request sets, with Stripe's defaults.
+    """Return the terms that a request sets, with Stripe's defaults.
 
     Raises StripeError for a `proration_date` outside of the running period.
     """

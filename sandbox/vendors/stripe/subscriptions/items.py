@@ -32,7 +32,7 @@ _MONTHS = {"month": 1, "year": 12}
 
 
 def new_item(account: Account, wanted: Mapping[str, Any], subscription: Mapping[str, Any], param: str) -> Record:
-    """An item that is neither stored nor in a period yet. Raises StripeError for a price that can't be used."""
+    """Return an item that is neither stored nor in a period yet. Raises StripeError for a price that can't be used."""
     if not _price_ways(wanted):
         where = _within(param, "price")
         raise invalid(f"Missing required param: {where}.", code="parameter_missing", param=where)
@@ -115,13 +115,13 @@ def start_period(account: Account, item: Record, anchor: int, start: int) -> Non
 
 
 def interval_of(account: Account, item: Mapping[str, Any]) -> tuple[str, int]:
-    """The interval and the interval count of an item's price."""
+    """Return the interval and the interval count of an item's price."""
     recurring = account.fetch("price", item["price"])["recurring"]
     return recurring["interval"], recurring["interval_count"]
 
 
 def check_together(account: Account, items: list[Record], *, flexible: bool) -> str:
-    """The currency of the items.
+    """Return the currency of the items.
 
     Raises StripeError when there are none or too many, when two have the same price, when currencies differ, or when
     intervals differ: classic billing needs the same interval, flexible billing takes multiples of the shortest one.
@@ -151,7 +151,7 @@ def check_together(account: Account, items: list[Record], *, flexible: bool) -> 
 
 
 def find_item(items: list[Record], item_id: str, param: str) -> Record:
-    """The item with an id. Raises StripeError `resource_missing`."""
+    """Return the item with an id. Raises StripeError `resource_missing`."""
     for item in items:
         if item["id"] == item_id:
             return item

@@ -20,7 +20,7 @@ from sandbox.vendors.stripe.subscriptions.items import interval_of
 
 
 def rest_of_period(account: Account, subscription: Record, item: Record, at: int) -> int:
-    """The value of an item from `at` to the end of its period, in minor units.
+    """Return the value of an item from `at` to the end of its period, in minor units.
 
     The whole interval is what the price is for, also when the running period is a shorter first one.
     """
@@ -37,12 +37,12 @@ def rest_of_period(account: Account, subscription: Record, item: Record, at: int
 
 
 def credit_unused(account: Account, subscription: Record, item: Record, at: int) -> None:
-    """A pending invoice item that gives the unused time of an item back."""
+    """Create a pending invoice item that credits the unused time of an item."""
     _prorate(account, subscription, item, at, sign=-1, words="Unused time on")
 
 
 def charge_remaining(account: Account, subscription: Record, item: Record, at: int) -> None:
-    """A pending invoice item that charges the remaining time of an item."""
+    """Create a pending invoice item that charges the remaining time of an item."""
     _prorate(account, subscription, item, at, sign=1, words="Remaining time on")
 
 

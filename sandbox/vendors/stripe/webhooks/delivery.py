@@ -39,7 +39,7 @@ class Attempt:
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
-    """The value of `Stripe-Signature`."""
+    """Return the value of `Stripe-Signature`."""
     digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={timestamp},v1={digest}"
 
@@ -75,7 +75,7 @@ class WebhookDelivery:
                 task.add_done_callback(self._tasks.discard)
 
     def attempts(self) -> list[dict[str, Any]]:
-        """Every attempt so far, oldest first."""
+        """Return every attempt so far, oldest first."""
         return [asdict(attempt) for attempt in self._attempts]
 
     async def close(self) -> None:

@@ -17,7 +17,7 @@ _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
 
 
 def negotiate(header: str | None) -> str:
-    """The version to answer in.
+    """Return the version to answer in.
 
     Raises StripeError (400) for a version that is malformed, or older than the shapes the sandbox knows: an answer in
     another shape than the one asked for would be a lie.
@@ -32,5 +32,5 @@ def negotiate(header: str | None) -> str:
 
 
 def flexible_by_default(version: str) -> bool:
-    """Whether subscriptions made under this version are in flexible billing mode by default."""
+    """Return whether subscriptions made under this version are in flexible billing mode by default."""
     return version >= FLEXIBLE_BILLING_DEFAULT[:10]

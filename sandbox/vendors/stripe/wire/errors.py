@@ -62,7 +62,7 @@ class StripeError(Exception):
         return self.status not in _NEVER_KEPT and self.param is None and self.type != "idempotency_error"
 
     def body(self) -> dict[str, Any]:
-        """The JSON body that Stripe sends."""
+        """Return the JSON body that Stripe sends."""
         error: dict[str, Any] = {"message": self.message, "type": self.type}
         if self.code is not None:
             error["code"] = self.code

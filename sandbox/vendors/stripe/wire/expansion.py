@@ -75,7 +75,7 @@ _INCLUDABLE: dict[tuple[str, str], Callable[[Store, Mapping[str, Any]], Record]]
 
 
 def render(store: Store, answer: Mapping[str, Any], paths: list[str]) -> Record:
-    """The presented answer (an object or an envelope of objects) with `paths` expanded.
+    """Return the presented answer (an object or an envelope of objects) with `paths` expanded.
 
     Raises StripeError (400) for a path that is too deep or names a property that cannot be expanded.
     """

@@ -22,7 +22,7 @@ _DEPTH_MAX = 8
 
 
 def decode(encoded: bytes) -> Tree:
-    """The tree of a form body or a query string.
+    """Return the tree of a form body or a query string.
 
     Raises StripeError (400) for bytes that are not UTF-8, for too many fields, and for names that contradict each
     other.
@@ -61,5 +61,5 @@ def _place(tree: Tree, name: str, value: str) -> None:
 
 
 def fingerprint(tree: Tree) -> str:
-    """A digest that is the same for the same parameters in any order."""
+    """Return a digest that is the same for the same parameters in any order."""
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()

@@ -31,7 +31,7 @@ class Param:
     unset: bool = False
 
     def parse(self, raw: Tree | str, name: str) -> Any:
-        """The value of `raw`; StripeError (400, with `param`) when it is none of this type."""
+        """Return the value of `raw`; StripeError (400, with `param`) when it is none of this type."""
         if raw == "":
             if self.unset:
                 return None
@@ -45,7 +45,7 @@ class Param:
         return self.value(raw, name)
 
     def value(self, raw: Tree | str, name: str) -> Any:
-        """The value of a `raw` that is not empty."""
+        """Return the value of a `raw` that is not empty."""
         return _scalar(raw, name)
 
 
@@ -248,7 +248,7 @@ class Either(Param):
 
 
 def parse(tree: Tree, fields: Fields, *, within: str = "") -> dict[str, Any]:
-    """The values of `tree`, checked against `fields`.
+    """Return the values of `tree`, checked against `fields`.
 
     Raises StripeError: `parameter_unknown`, `parameter_missing`, or what the parameter's type says.
     """

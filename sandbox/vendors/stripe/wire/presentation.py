@@ -13,7 +13,7 @@ _LINES_SHOWN = 10
 
 
 def present(store: Store, record: Mapping[str, Any]) -> Record:
-    """What Stripe shows of a record, before any `expand`."""
+    """Return what Stripe shows of a record, before any `expand`."""
     shown = {key: copy.deepcopy(value) for key, value in record.items() if not key.startswith("_")}
     presenter = _PRESENTERS.get(shown["object"])
     return presenter(store, record, shown) if presenter is not None and not shown.get("deleted") else shown
@@ -25,13 +25,13 @@ def list_object(url: str, data: list[Record], *, has_more: bool = False) -> Reco
 
 
 def items_of(store: Store, subscription_id: str) -> list[Record]:
-    """The stored items of a subscription, in the order in which they were added."""
+    """Return the stored items of a subscription, in the order in which they were added."""
     found = store.scan("subscription_item", subscription=subscription_id)
     return [copy.deepcopy(dict(item)) for item in reversed(found)]
 
 
 def plan_of(price: Mapping[str, Any]) -> Record:
-    """A recurring price as the plan that older integrations know."""
+    """Return a recurring price as the plan that older integrations know."""
     recurring = price["recurring"]
     return {
         "id": price["id"],

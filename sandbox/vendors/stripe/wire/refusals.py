@@ -28,7 +28,7 @@ class Refusal:
     executed: bool = False
 
     def error(self) -> StripeError:
-        """The answer that the refused request gets."""
+        """Return the answer that the refused request gets."""
         type_ = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "api_error")
         extra = {"decline_code": "generic_decline"} if self.code == "card_declined" else {}
         return StripeError(self.status, type_, self.message, code=self.code, extra=extra)
@@ -68,7 +68,7 @@ class Refusals:
         return refusal
 
     def take(self, method: str, path: str) -> Refusal | None:
-        """The refusal that this request is due, used up by one."""
+        """Return the refusal that this request is due, used up by one."""
         for refusal in self._waiting:
             if refusal.method == method and fnmatchcase(path, refusal.path):
                 refusal.times -= 1
@@ -78,7 +78,7 @@ class Refusals:
         return None
 
     def waiting(self) -> list[dict[str, Any]]:
-        """What is still to be given."""
+        """Return what is still to be given."""
         return [asdict(refusal) for refusal in self._waiting]
 
     def clear(self) -> None:

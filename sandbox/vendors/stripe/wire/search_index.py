@@ -22,12 +22,12 @@ class SearchIndex:
         self._documents: dict[str, dict[str, Record]] = {kind: {} for kind in SEARCHABLE}
 
     def add(self, record: Record | None, kind: str, object_id: str) -> None:
-        """A record as it is now, or None for one that is gone; other kinds are ignored."""
+        """Add a record as it is now, or None for one that was deleted; other kinds are ignored."""
         if kind in SEARCHABLE:
             self._waiting.append((self._clock.now() + self._lag_s, kind, object_id, record))
 
     def documents(self, kind: str) -> list[Mapping[str, Any]]:
-        """What is indexed by now, newest first."""
+        """Return what is indexed by now, newest first."""
         now = self._clock.now()
         while self._waiting and self._waiting[0][0] <= now:
             _, waiting_kind, object_id, record = self._waiting.popleft()

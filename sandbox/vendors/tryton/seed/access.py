@@ -1,12 +1,12 @@
-"""The gateway's own user in the ERP: allowed to sell and to invoice in the tenant's companies, and nothing else."""
+"""The gateway's own user in the ERP, which may only sell and invoice in the tenant's companies."""
 
 import secrets
 
 from sandbox.vendors.tryton.rpc import TrytonSession, request_application_key
 
 INTEGRATION_LOGIN = "quoteway-integration"
-# Sales: sales and what they sell. Accounting: invoices. Everyone may already read and write parties.
-# Not "Account Credit Limit": whoever is in it is only warned about an exceeded limit, and may change limits.
+# Sales: sales and what they sell. Accounting: invoices. Everyone may already read and write parties. Not "Account
+# Credit Limit": its members are only warned about an exceeded limit, and may change limits.
 _GROUPS = (("sale", "group_sale"), ("account", "group_account"))
 _OWN_GROUP = "Order integration"
 
@@ -20,10 +20,10 @@ def seed_integration_user(session: TrytonSession, tenant: str, companies: list[i
         {
             "name": f"Quoteway integration ({tenant})",
             "login": login,
-            "password": secrets.token_urlsafe(32),  # nobody knows it: the user acts by its key only
+            "password": secrets.token_urlsafe(32),  # nobody knows it: the user only uses its key
             "companies": [("add", companies)],
             "company": companies[0],
-            "company_filter": "all",  # otherwise the records of all but one company are invisible
+            "company_filter": "all",  # otherwise the records of all companies but one are invisible
             "groups": [("add", [*groups, _seed_own_group(session)])],
         },
     )
@@ -34,8 +34,8 @@ def seed_integration_user(session: TrytonSession, tenant: str, companies: list[i
 
 
 def _seed_own_group(session: TrytonSession) -> int:
-    """Processing a sale at once, without waiting for the worker, is the one right of a sales administrator it needs."""
+    """Create a group for the one right of a sales administrator that it needs: processing a sale without the worker."""
     if found := session.search("res.group", [("name", "=", _OWN_GROUP)]):
-        return found[0]  # of the tenant before
+        return found[0]  # created for the tenant before
     button = session.find("ir.model.button", ("model", "=", "sale.sale"), ("name", "=", "process"))
     return session.create_one("res.group", {"name": _OWN_GROUP, "buttons": [("add", [button])]})

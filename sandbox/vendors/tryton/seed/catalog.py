@@ -1,4 +1,4 @@
-"""What can be sold: accounting categories and products, with a price per company."""
+"""The catalogue: accounting categories and products, with a price per company."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from sandbox.vendors.tryton.seed.company import EXPENSE_GOODS, EXPENSE_SERVICES,
 
 @dataclass(frozen=True, slots=True)
 class CompanyBooks:
-    """A company as the catalogue needs it: its id, its currency's ISO 4217 code, account ids by code, default tax."""
+    """A company for the catalogue: its id, its currency's ISO 4217 code, account ids by code, default tax."""
 
     company: int
     currency: str
@@ -18,7 +18,7 @@ class CompanyBooks:
 
 
 def seed_categories(session: TrytonSession) -> dict[bool, int]:
-    """Create an accounting category for services (False) and one for goods (True), which all companies share."""
+    """Create the accounting categories that all companies share: for services (False) and for goods (True)."""
     services, goods = session.create(
         "product.category", {"name": "Services", "accounting": True}, {"name": "Goods", "accounting": True}
     )
@@ -26,7 +26,7 @@ def seed_categories(session: TrytonSession) -> dict[bool, int]:
 
 
 def seed_category_accounts(session: TrytonSession, categories: dict[bool, int], book: CompanyBooks) -> None:
-    """Say to which accounts of the company what is sold of each category goes."""
+    """Set the company's accounts for sales of each category."""
     session.company = book.company
     for category, revenue, expense in (
         (categories[False], REVENUE_SERVICES, EXPENSE_SERVICES),

@@ -7,7 +7,7 @@ from sandbox.vendors.tryton.data import LegalEntity, SeedData, Tax
 from sandbox.vendors.tryton.rpc import TrytonSession, Values
 from sandbox.vendors.tryton.seed.geography import Geography
 
-# Accounts of the "Universal Chart of Accounts", the only one Tryton itself brings, by their codes.
+# Accounts of the "Universal Chart of Accounts", the only one that Tryton contains, by their codes.
 RECEIVABLE, PAYABLE, TAX_DUE = "1.2.1", "2.1.1", "2.2.3"
 REVENUE_GOODS, REVENUE_SERVICES = "4.1.1", "4.1.2"
 EXPENSE_GOODS, EXPENSE_SERVICES = "5.1.1", "5.1.3"
@@ -35,7 +35,7 @@ def seed_currencies(session: TrytonSession, data: SeedData, first_day: date) -> 
 
 
 def seed_payment_term(session: TrytonSession, data: SeedData) -> int:
-    """Create the one term of payment: everything at once, so many days after the invoice."""
+    """Create the one payment term: the whole amount, so many days after the invoice."""
     delta = {"days": data.payment_days, "weeks": 0, "months": 0}
     line = {"type": "remainder", "relativedeltas": [("create", [delta])]}
     return session.create_one(
@@ -138,9 +138,9 @@ def seed_taxes(session: TrytonSession, company: int, taxes: list[Tax], account: 
 def seed_tax_rule(
     session: TrytonSession, company: int, taxes: list[Tax], ids: dict[str, int], geography: Geography
 ) -> None:
-    """Let the ERP find the same tax as the gateway by where the buyer is, for every customer of the company.
+    """Let the ERP find the same tax as the gateway by the buyer's place, for every customer of the company.
 
-    An invoice whose taxes differ from these defaults can only be posted by a person who insists.
+    An invoice whose taxes differ from these defaults can only be posted by a person who confirms it.
     """
     lines: list[Values] = []
     for tax in taxes:
@@ -160,5 +160,5 @@ def seed_tax_rule(
 
 
 def seed_sale_grace(session: TrytonSession, grace: timedelta) -> None:
-    """How long a confirmed sale can still be withdrawn, before the worker makes its invoice and shipment."""
+    """Set how long a confirmed sale can be withdrawn, before the worker creates its invoice and shipment."""
     session.write("sale.configuration", [1], {"sale_process_after": grace})

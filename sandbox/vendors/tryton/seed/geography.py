@@ -1,4 +1,4 @@
-"""Countries, states, and who is in the European Union: what addresses and tax rules refer to."""
+"""Countries, states, and the European Union, for addresses and tax rules."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Geography:
 
 
 def seed_geography(session: TrytonSession) -> Geography:
-    """Create the countries and states, and let the member states join the European Union that Tryton brings."""
+    """Create the countries and states, and add the member states to Tryton's European Union."""
     records: list[Values] = [{"code": code, "name": name} for code, name in COUNTRIES.items()]
     countries = dict(zip(COUNTRIES, session.create("country.country", *records), strict=True))
     states: list[Values] = [

@@ -1,12 +1,13 @@
-"""The customers that the ERP knows before the first order."""
+"""The ERP's customers before the first order."""
 
 from sandbox.vendors.tryton.data import Customer
 from sandbox.vendors.tryton.rpc import TrytonSession, Values
 from sandbox.vendors.tryton.seed.geography import Geography
 
 SALESFORCE_PREFIX = "SF:"
-"""Marks the identifier that carries the Salesforce account id. Tryton's identifier types are official registers,
-so an id of another system has no type, and says itself where it comes from."""
+"""Marks the identifier that holds the Salesforce account id. Tryton's identifier types are official registers, so
+another system's id has no type, and starts with its origin.
+"""
 
 
 def seed_customer(session: TrytonSession, customer: Customer, geography: Geography, payment_term: int) -> int:

@@ -1,4 +1,4 @@
-"""Stripe as billing's contract suite asks for it: the adapter, and the account seen past it."""
+"""Stripe for billing's contract suite: the adapter, and a view of the account past it."""
 
 import uuid
 from collections.abc import AsyncIterator

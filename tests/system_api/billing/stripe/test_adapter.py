@@ -1,4 +1,4 @@
-"""The Stripe adapter against the simulator of an account, whose search trails its writes."""
+"""The Stripe adapter on the simulator of an account whose search lags behind writes."""
 
 import time
 import uuid
@@ -17,7 +17,7 @@ from tests.system_api.conftest import SEARCH_LAG_S, Simulator, stripe_connection
 # -- customers and prices ---------------------------------------------------------------------------------------------
 
 
-async def test_a_customer_is_made_once_though_the_search_is_behind(
+async def test_customer_is_created_once_while_the_search_lags(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
     first = await billing.ensure_customer(customer_draft)
@@ -32,7 +32,7 @@ async def test_a_customer_is_made_once_though_the_search_is_behind(
     assert [(each["type"], each["value"]) for each in tax_ids["data"]] == [("eu_vat", "DE811193231")]
 
 
-async def test_a_customer_made_long_ago_is_found_by_search(
+async def test_old_customer_is_found_by_search(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await billing.ensure_customer(customer_draft)
@@ -117,7 +117,7 @@ async def test_a_subscription_of_many_items_is_read_whole(billing: Stripe, custo
     assert len((await billing.find_subscription(name)).items) == 20
 
 
-async def test_tax_rates_are_made_once(
+async def test_tax_rate_is_created_once(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
     code = f"TEST-{uuid.uuid4().hex[:8]}"
@@ -128,10 +128,10 @@ async def test_tax_rates_are_made_once(
     assert [each["percentage"] for each in rates if each["metadata"].get("quoteway_tax_code") == code] == [7.25]
 
 
-async def test_an_archived_tax_rate_is_replaced_and_not_answered_again(
+async def test_archived_tax_rate_is_replaced(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
-    """Stripe replays the answer that made it for a day: every order of the jurisdiction would be refused until then."""
+    """Stripe replays the creation for a day: every order of the jurisdiction would be refused until then."""
     code = f"TEST-{uuid.uuid4().hex[:8]}"
     await started(billing, customer_draft, tax_code=code, tax_percent="7.25")
     rates = stripe_get(stripe_account, "/v1/tax_rates", limit=100)["data"]
@@ -145,7 +145,7 @@ async def test_an_archived_tax_rate_is_replaced_and_not_answered_again(
     assert first not in {rate["id"] for rate in kept["default_tax_rates"]}
 
 
-async def test_a_subscription_is_found_before_and_after_the_search_knows_it(
+async def test_subscription_is_found_before_and_after_it_is_indexed(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, _ = await started(billing, customer_draft)
@@ -166,7 +166,7 @@ async def test_a_subscription_is_found_before_and_after_the_search_knows_it(
         ({"items": [item("MON-STD", "1.5", "4.90")]}, "quantity_not_whole"),
     ],
 )
-async def test_what_stripe_does_not_charge_is_refused_before_anything_is_made(
+async def test_unchargeable_subscription_is_refused_before_any_write(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, changes: dict[str, Any], reason: str
 ) -> None:
     customer = await billing.ensure_customer(customer_draft)
@@ -179,7 +179,7 @@ async def test_what_stripe_does_not_charge_is_refused_before_anything_is_made(
     assert created(stripe_account, "subscription", name) == 0
 
 
-async def test_an_accounts_subscriptions_are_those_that_run(
+async def test_only_running_subscriptions_are_listed(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
     ended, _ = await started(billing, customer_draft)
@@ -209,7 +209,7 @@ async def test_an_accounts_subscriptions_are_those_that_run(
 # -- refusals ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_500_that_did_the_work_is_unknown_and_its_replay_too(
+async def test_500_after_the_work_is_an_unknown_outcome_and_so_is_its_replay(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
     customer = await billing.ensure_customer(customer_draft)
@@ -223,7 +223,7 @@ async def test_a_500_that_did_the_work_is_unknown_and_its_replay_too(
     assert created(stripe_account, "subscription", name) == 1
 
 
-async def test_a_500_that_did_nothing_is_replayed_as_an_unknown_outcome(
+async def test_replayed_500_is_an_unknown_outcome(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
     customer = await billing.ensure_customer(customer_draft)
@@ -248,7 +248,7 @@ async def test_a_500_that_did_nothing_is_replayed_as_an_unknown_outcome(
         (503, None, OutcomeUnknown, "outcome_unknown"),
     ],
 )
-async def test_a_refusal_is_sorted(
+async def test_refusal_becomes_the_right_error(
     billing: Stripe,
     customer_draft: CustomerDraft,
     stripe_account: Simulator,

@@ -1,4 +1,4 @@
-"""Amounts, dates and terms of subscriptions in Stripe's simulator: what was accepted is what is invoiced."""
+"""Amounts, dates and terms of subscriptions in Stripe's simulator: the accepted amounts are invoiced."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -29,7 +29,7 @@ from tests.system_api.conftest import Simulator
 def accepted(
     place: int, quantity: str, price: str, discount: str = "0", periods: int = 1, currency: str = "EUR"
 ) -> SubscriptionLine:
-    """A line as the process tier sends it: the accepted amount of an invoice, and the quoted unit price."""
+    """Return a line as the process tier sends it: the accepted amount of an invoice, and the quoted unit price."""
     unit = Decimal(price) * (1 - Decimal(discount) / 100)
     coin = Decimal(1) if currency == "ISK" else Decimal("0.01")
     return SubscriptionLine(
@@ -123,9 +123,7 @@ async def test_monthly_prices_are_invoiced_as_often_as_agreed(
     assert latest_invoice(stripe_account, str(found.vendor_id))["total_excluding_tax"] == int(Decimal(amount) * 100)
 
 
-async def test_a_list_price_of_a_month_is_not_taken_for_that_of_a_quarter(
-    billing: Stripe, customer_draft: CustomerDraft
-) -> None:
+async def test_monthly_list_price_is_not_used_for_a_quarter(billing: Stripe, customer_draft: CustomerDraft) -> None:
     # A third of the list price, three times: the sum of a month at list.
     lines = [msgspec.structs.replace(accepted(1, "3", "4.90"), net_amount=Money(amount="14.70", currency="EUR"))]
 
@@ -134,7 +132,7 @@ async def test_a_list_price_of_a_month_is_not_taken_for_that_of_a_quarter(
     assert (await billing.find_subscription(name)).billing_frequency is BillingFrequency.quarter
 
 
-async def test_nothing_is_charged_before_the_start_and_all_of_it_then(
+async def test_full_amount_is_charged_at_the_start_and_nothing_before(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
     starts_at = datetime.now(UTC).replace(hour=23, minute=0, second=0, microsecond=0) + timedelta(days=80)
@@ -155,7 +153,7 @@ async def test_nothing_is_charged_before_the_start_and_all_of_it_then(
     assert (await billing.find_subscription(name)).status is SubscriptionStatus.cancelled
 
 
-async def test_a_start_that_has_come_is_at_once(billing: Stripe, customer_draft: CustomerDraft) -> None:
+async def test_past_start_date_starts_at_once(billing: Stripe, customer_draft: CustomerDraft) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat().replace("+00:00", "Z")
 
     name, _ = await started(billing, customer_draft, starts_on="2026-01-01", starts_at=yesterday)
@@ -198,7 +196,7 @@ async def test_a_customer_without_a_payment_method_is_not_charged_automatically(
         ({"purchase_order_number": "4" * 141}, "purchase_order_number_too_long"),
     ],
 )
-async def test_what_stripe_cannot_charge_is_refused_by_name(
+async def test_amount_that_stripe_cannot_charge_is_refused_by_name(
     billing: Stripe, customer_draft: CustomerDraft, changes: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(Rejected) as raised:

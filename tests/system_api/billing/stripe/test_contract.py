@@ -1,4 +1,4 @@
-"""Stripe keeps what every billing platform's adapter promises."""
+"""Stripe's adapter passes the contract suite of billing."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Which customer of Stripe an account is: by currency, after a deletion, and as the CRM states it now."""
+"""An account's customer in Stripe: by currency, after a deletion, and updated from the CRM."""
 
 import uuid
 from typing import Any
@@ -27,10 +27,10 @@ def changed(draft: CustomerDraft, **values: Any) -> CustomerDraft:
     return msgspec.structs.replace(draft, **values)
 
 
-async def test_a_customer_that_the_search_does_not_know_yet_is_among_the_accounts(
+async def test_customer_that_is_not_indexed_yet_is_found(
     billing: Stripe, customer_draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The search knows the older customer only: the one in another currency was made a moment ago."""
+    """The search knows only the older customer, in another currency; the other one was created a moment ago."""
     customers = billing._customers
     made = [
         (await customers.ensure(changed(customer_draft, home_currency="EUR", currency=currency))).vendor_id
@@ -64,7 +64,7 @@ async def test_each_currency_has_a_customer_of_its_own(billing: Stripe, customer
 
 
 @pytest.mark.parametrize(("currency", "serves"), [("EUR", True), ("USD", False)])
-async def test_a_customer_from_before_serves_the_legal_entitys_own_currency(
+async def test_customer_without_currency_serves_the_legal_entitys_own(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft, currency: str, serves: bool
 ) -> None:
     account = {"metadata[quoteway_account_id]": customer_draft.account_id}
@@ -75,7 +75,7 @@ async def test_a_customer_from_before_serves_the_legal_entitys_own_currency(
     assert (found.vendor_id == before) is serves
 
 
-async def test_a_customer_from_before_serves_the_currency_it_was_charged_in(
+async def test_customer_without_currency_mark_serves_the_one_it_was_charged_in(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
     account = {"metadata[quoteway_account_id]": customer_draft.account_id}
@@ -89,7 +89,7 @@ async def test_a_customer_from_before_serves_the_currency_it_was_charged_in(
     assert dollars.vendor_id != before
 
 
-async def test_what_was_linked_before_currencies_is_asked_for_its_own(
+async def test_customer_linked_before_currencies_is_used_for_its_own_currency(
     billing: Stripe, customer_draft: CustomerDraft
 ) -> None:
     euros = changed(customer_draft, home_currency="EUR")
@@ -102,7 +102,7 @@ async def test_what_was_linked_before_currencies_is_asked_for_its_own(
     assert same.vendor_id == first
 
 
-async def test_subscriptions_of_every_currency_are_the_accounts(billing: Stripe, customer_draft: CustomerDraft) -> None:
+async def test_subscriptions_of_every_currency_are_listed(billing: Stripe, customer_draft: CustomerDraft) -> None:
     for currency in ("EUR", "USD"):
         draft = changed(customer_draft, currency=currency, home_currency="EUR", email="a@acme.example")
         customer = await billing.ensure_customer(draft)
@@ -130,7 +130,7 @@ async def test_subscriptions_of_every_currency_are_the_accounts(billing: Stripe,
 async def test_a_deleted_customer_is_replaced_the_same_day(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft, knows: bool
 ) -> None:
-    """The idempotency key of the first one still replays the answer that names it."""
+    """The first one's idempotency key still replays its creation."""
     first = (await billing.ensure_customer(customer_draft)).vendor_id
     delete(stripe_account, first)
 
@@ -156,7 +156,7 @@ async def test_a_customer_deleted_twice_is_replaced_twice(
     assert len(set(seen)) == 3
 
 
-async def test_the_known_customer_is_asked_before_the_search(
+async def test_linked_customer_is_looked_up_before_the_search(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
     linked = stripe_post(stripe_account, "/v1/customers", name="By hand")["id"]
@@ -169,9 +169,7 @@ async def test_the_known_customer_is_asked_before_the_search(
     assert record["name"] == customer_draft.name
 
 
-async def test_a_decision_for_a_new_customer_makes_one_however_often(
-    billing: Stripe, customer_draft: CustomerDraft
-) -> None:
+async def test_decision_for_a_new_customer_creates_exactly_one(billing: Stripe, customer_draft: CustomerDraft) -> None:
     before = (await billing.ensure_customer(customer_draft)).vendor_id
 
     made = {(await billing.ensure_customer(changed(customer_draft, new_as="4"))).vendor_id for _ in range(2)}
@@ -200,7 +198,7 @@ async def test_name_address_and_email_follow_the_crm_and_go_back_the_same_day(
         assert (held["address"]["state"] or None) == draft.address.region
 
 
-async def test_nothing_of_the_old_address_stays_behind_when_a_customer_moves(
+async def test_move_replaces_every_part_of_the_old_address(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
     oakland = Address(street="88 Wharf Road", postal_code="94607", city="Oakland", country="US", region="CA")
@@ -218,7 +216,7 @@ async def test_nothing_of_the_old_address_stays_behind_when_a_customer_moves(
     assert [moved[name] or None for name in ("city", "state", "line2")] == ["Stuttgart", None, None]
 
 
-async def test_an_email_that_nobody_states_is_left_as_it_is(
+async def test_email_is_kept_if_the_crm_has_none(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
     customer = await billing.ensure_customer(changed(customer_draft, email="invoices@acme.example"))
@@ -228,7 +226,7 @@ async def test_an_email_that_nobody_states_is_left_as_it_is(
     assert stripe_get(stripe_account, f"/v1/customers/{customer.vendor_id}")["email"] == "invoices@acme.example"
 
 
-async def test_what_the_erp_says_of_the_tax_is_written_and_only_that(
+async def test_only_the_erps_tax_exemption_is_written(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
     customer = await billing.ensure_customer(customer_draft)
@@ -263,7 +261,7 @@ async def test_a_customer_can_be_charged_once_it_has_a_default_payment_method(
 
 
 @pytest.mark.parametrize("at_first", [True, False], ids=["exempt when it is made", "exempt later"])
-async def test_an_exemption_of_the_erps_ends_with_its_rule(
+async def test_exemption_from_the_erp_ends_with_its_rule(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft, at_first: bool
 ) -> None:
     exempt = changed(customer_draft, tax_exempt=True)
@@ -281,7 +279,7 @@ async def test_an_exemption_of_the_erps_ends_with_its_rule(
     assert held == ["exempt", "none", "exempt", "none", "none"]
 
 
-async def test_an_exemption_that_a_person_made_stays(
+async def test_exemption_set_by_a_person_stays(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
     customer = await billing.ensure_customer(customer_draft)
@@ -380,7 +378,7 @@ async def test_a_tax_id_of_another_register_is_added_beside_the_first(
     assert tax_ids(stripe_account, customer.vendor_id) == [("eu_vat", "DE811193231"), ("gb_vat", "GB980780684")]
 
 
-async def test_another_tax_id_of_the_same_register_is_told_and_nothing_is_written(
+async def test_different_tax_id_of_the_same_register_is_refused_before_any_write(
     billing: Stripe, stripe_account: Simulator, customer_draft: CustomerDraft
 ) -> None:
     customer = await billing.ensure_customer(customer_draft)

@@ -1,4 +1,4 @@
-"""What the Stripe adapter makes of answers that come from in between, and how it spells its requests."""
+"""The Stripe adapter's errors for all kinds of answers, and the form of its requests."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -73,7 +73,7 @@ def refused(
         (httpx.Response(302, headers={"Location": "https://elsewhere.test/"}), OutcomeUnknown, "outcome_unknown"),
     ],
 )
-async def test_an_answer_to_a_write_is_sorted(
+async def test_answer_to_a_write_becomes_the_right_error(
     api: StripeApi, vendor: Scripted, answer: httpx.Response, family: type[VendorError], reason: str
 ) -> None:
     vendor.on("POST", "/v1/customers", answer)
@@ -109,7 +109,7 @@ async def test_a_read_is_never_an_unknown_outcome(api: StripeApi, vendor: Script
         ("Missing email. In order to create invoices that are sent, the customer must have an email.", Rejected, ""),
     ],
 )
-async def test_what_only_a_sentence_tells_is_sorted_by_it(
+async def test_refusal_without_code_is_recognised_by_its_message(
     api: StripeApi, vendor: Scripted, sentence: str, family: type[VendorError], reason: str
 ) -> None:
     fault = {"type": "invalid_request_error", "message": sentence}
@@ -147,10 +147,10 @@ NOT_ACTIVATED = (
         (NOT_ACTIVATED.format("All types", "in payment_method_types are", "types are"), "capability_missing"),
     ],
 )
-async def test_what_stripe_says_of_our_account_is_no_refusal_of_the_order(
+async def test_fault_of_our_account_is_no_refusal_of_the_order(
     api: StripeApi, vendor: Scripted, status: int, sentence: str, reason: str
 ) -> None:
-    """Under a status, too, that is a declined card's otherwise."""
+    """Also with a status that otherwise means a declined card."""
     vendor.on("POST", "/v1/subscriptions", said(status, {"error": {"type": "card_error", "message": sentence}}))
 
     with pytest.raises(Unavailable) as raised:
@@ -161,7 +161,7 @@ async def test_what_stripe_says_of_our_account_is_no_refusal_of_the_order(
     assert sentence in (raised.value.vendor_said or "")
 
 
-async def test_the_wait_that_stripe_names_is_the_wait(api: StripeApi, vendor: Scripted) -> None:
+async def test_stripes_retry_after_is_used(api: StripeApi, vendor: Scripted) -> None:
     vendor.on("POST", "/v1/customers", refused(429, "rate_limit", Retry_After="7"))
 
     with pytest.raises(Unavailable) as raised:

@@ -1,4 +1,4 @@
-"""Requests for one subscription that cross: a lost one, and its repeat under another price or tax rate."""
+"""Crossing requests for one subscription: a lost one, and its retry with another price or tax rate."""
 
 import uuid
 from typing import Any
@@ -21,7 +21,7 @@ async def archive_the_tax_rate(stripe_account: Simulator, code: str) -> None:
     stripe_post(stripe_account, f"/v1/tax_rates/{rate}", active="false")
 
 
-async def test_a_subscription_is_found_again_although_its_price_and_tax_rate_have_been_exchanged(
+async def test_subscription_is_found_after_its_price_and_tax_rate_were_replaced(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, network: Lossy
 ) -> None:
     customer, code = await billing.ensure_customer(customer_draft), f"TEST-{uuid.uuid4().hex[:8]}"
@@ -36,10 +36,10 @@ async def test_a_subscription_is_found_again_although_its_price_and_tax_rate_hav
     assert created(stripe_account, "subscription", name) == 1
 
 
-async def test_a_request_that_meets_another_tax_rate_than_one_on_its_way_starts_no_second_subscription(
+async def test_retry_with_another_tax_rate_starts_no_second_subscription(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first one arrives after the look for it, and before the second."""
+    """The first request arrives after the look-up and before the second request."""
     customer, code = await billing.ensure_customer(customer_draft), f"TEST-{uuid.uuid4().hex[:8]}"
     name, ordered = external_id(), monthly(customer.vendor_id, customer_draft.account_id, tax_code=code)
     of_customer, looks = Stripe._of_customer, iter([False, False, True])
@@ -57,7 +57,7 @@ async def test_a_request_that_meets_another_tax_rate_than_one_on_its_way_starts_
     assert created(stripe_account, "subscription", name) == 1
 
 
-async def test_what_an_earlier_request_may_yet_start_is_an_unknown_outcome(
+async def test_earlier_request_still_under_way_is_an_unknown_outcome(
     billing: Stripe, customer_draft: CustomerDraft, stripe_account: Simulator
 ) -> None:
     customer, code = await billing.ensure_customer(customer_draft), f"TEST-{uuid.uuid4().hex[:8]}"
@@ -75,7 +75,7 @@ async def test_what_an_earlier_request_may_yet_start_is_an_unknown_outcome(
 
 
 async def two_running(billing: Stripe, draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[str]]:
-    """An external id under which two subscriptions run, oldest first."""
+    """Return an external id under which two subscriptions run, oldest first."""
     name, ordered = await started(billing, draft)
     with monkeypatch.context() as blind:
 

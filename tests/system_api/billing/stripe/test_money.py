@@ -39,14 +39,14 @@ def test_every_currency_is_sent_as_stripe_documents_it_and_read_back(currency: s
 
 
 @given(st.sampled_from(CHARGED), st.integers(min_value=-10_000_000, max_value=10_000_000))
-def test_what_can_be_charged_comes_back_as_it_was(currency: str, steps: int) -> None:
+def test_chargeable_amount_survives_the_round_trip(currency: str, steps: int) -> None:
     amount = Money.of(smallest_charge(currency) * steps, currency)
 
     assert from_minor_units(charge_in_minor_units(amount), currency).value == amount.value
 
 
 @given(st.sampled_from(CHARGED), st.decimals(min_value=0, max_value=10**9, places=4))
-def test_a_unit_price_survives_there_and_back(currency: str, price: Decimal) -> None:
+def test_unit_price_survives_the_round_trip(currency: str, price: Decimal) -> None:
     money = Money.exact(price, currency)
 
     assert from_minor_units(Decimal(to_minor_units(money)), currency).value == price

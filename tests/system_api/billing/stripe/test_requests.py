@@ -1,4 +1,4 @@
-"""The official SDK's parameter types know everything that the adapter sends."""
+"""The official SDK's parameter types accept everything that the adapter sends."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -29,7 +29,7 @@ async def test_requests_of_a_subscriptions_life_are_checked(
 async def test_a_misspelt_parameter_of_the_adapter_is_found(
     billing: Stripe, customer_draft: CustomerDraft, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mutation: what the check of each test would say of a customer with a misspelt field."""
+    """The mutation: the check's answer to a customer with a misspelt field."""
     params_of, found = stripe_customers._params, list[str]()
 
     def misspelt(draft: CustomerDraft) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""When a subscription that begins later begins in Stripe, and on which days of the legal entity it is charged then."""
+"""Subscriptions with a later start: their start in Stripe, and their days of charging in the legal entity's time
+zone.
+"""
 
 import calendar
 from datetime import UTC, date, datetime, timedelta
@@ -32,7 +34,7 @@ FIRST_DAY = date(2026, 12, 1)
 
 
 def charged_on(start: date, zone: str, interval: str, periods: int) -> list[date]:
-    """The days, in the zone, on which the first periods begin, by the simulator's calendar."""
+    """Return the days, in the zone, on which the first periods begin, by the simulator's calendar."""
     moment = first_moment(start.isoformat(), ZoneInfo(zone))
     draft = monthly("cus_1", "001QW0000000001AAA", starts_on=start.isoformat(), starts_at=moment, items=[])
     anchor = subscription_params("ord-1-month", draft, {}, "txr_1", now_s=0.0)["trial_end"]
@@ -54,7 +56,7 @@ def months_after(start: date, months: int) -> date:
         (date(2027, 7, 1), "America/New_York"),  # at midnight in summer: it was charged on 30 November
     ],
 )
-def test_a_start_that_utc_has_on_another_day_is_charged_on_its_own(start: date, zone: str) -> None:
+def test_start_on_another_day_in_utc_is_charged_on_its_local_day(start: date, zone: str) -> None:
     assert charged_on(start, zone, "month", 24) == [months_after(start, months) for months in range(24)]
 
 

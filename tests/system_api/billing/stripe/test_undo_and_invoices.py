@@ -1,4 +1,4 @@
-"""Taking a subscription's start back, and the invoices that Stripe issued."""
+"""Undoing a subscription's start, and the invoices that Stripe issued."""
 
 import time
 
@@ -16,9 +16,7 @@ from tests.system_api.transports import Lossy
 # -- undo -------------------------------------------------------------------------------------------------------------
 
 
-async def test_cancelling_takes_back_the_draft_of_the_first_invoice(
-    billing: Stripe, customer_draft: CustomerDraft
-) -> None:
+async def test_cancelling_voids_the_draft_of_the_first_invoice(billing: Stripe, customer_draft: CustomerDraft) -> None:
     name, _ = await started(billing, customer_draft)
 
     cancelled = await billing.cancel_subscription(name)
@@ -58,7 +56,7 @@ async def test_a_cancellation_that_broke_off_is_finished_by_the_next(
     assert [each.status for each in page.invoices] == [InvoiceStatus.void]
 
 
-# -- clocks (FAILURES.md, row 18) -------------------------------------------------------------------------------------
+# -- clocks (docs/failures.md, row 18) --------------------------------------------------------------------------------
 
 
 async def cancelled_by_a_clock_that_is_ahead(
@@ -112,7 +110,7 @@ async def test_invoices_come_in_pages_newest_first(
     assert unpaid.invoices[0].due_on is not None
 
 
-async def test_a_cursor_that_names_another_customers_invoice_is_refused_as_one_that_nobody_has(
+async def test_cursor_of_another_customer_is_refused_like_an_unknown_one(
     billing: Stripe, customer_draft: CustomerDraft
 ) -> None:
     await started(billing, customer_draft)
@@ -121,5 +119,5 @@ async def test_a_cursor_that_names_another_customers_invoice_is_refused_as_one_t
     await billing.ensure_customer(other)
 
     for cursor in (page.invoices[0].vendor_id, "in_nobodys"):
-        with pytest.raises(InvalidRequest, match="The cursor is none that a page of these invoices gave"):
+        with pytest.raises(InvalidRequest, match="The cursor is not from a page of these invoices"):
             await billing.list_invoices(other.account_id, open_only=False, limit=1, cursor=cursor)

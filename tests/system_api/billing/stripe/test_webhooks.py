@@ -1,4 +1,4 @@
-"""Stripe's webhooks: what its simulator really sends is understood, and nothing else is."""
+"""Stripe's webhooks: what its simulator really sends is read, and nothing else."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ SECRET = "whsec_0123456789"
 
 @dataclass
 class Receiver:
-    """An endpoint of webhooks: it takes everything and keeps the very bytes."""
+    """A webhook endpoint that accepts everything and keeps the exact bytes."""
 
     url: str = ""
     received: list[tuple[bytes, str]] = field(default_factory=list)
@@ -63,7 +63,7 @@ def with_secret(url: str, key: str, secret: str | None) -> Stripe:
 
 
 @pytest.mark.servers
-async def test_what_stripe_sends_of_a_subscription_and_its_invoice_names_our_subscription(
+async def test_events_of_subscription_and_invoice_name_our_subscription(
     stripe_account: Simulator, receiver: Receiver, customer_draft: CustomerDraft
 ) -> None:
     key = stripe_account.credentials["key"]
@@ -91,7 +91,7 @@ async def test_what_stripe_sends_of_a_subscription_and_its_invoice_names_our_sub
     await billing.close()
 
 
-async def test_without_a_secret_no_webhook_is_taken() -> None:
+async def test_webhook_is_refused_without_a_secret() -> None:
     billing = with_secret("http://stripe.test", "sk_test_0123456789", None)
     with pytest.raises(Rejected) as refused:
         await billing.read_webhook(BODY, signature(SECRET, int(time.time()), BODY))
@@ -123,9 +123,7 @@ def of_subscription(external_id: object) -> bytes:
         (of_subscription(7), "evt_1"),
     ],
 )
-async def test_a_signed_event_that_is_not_understood_says_why_and_is_no_fault_that_passes(
-    body: bytes, event_id: str
-) -> None:
+async def test_unreadable_signed_event_says_why_and_is_not_retried(body: bytes, event_id: str) -> None:
     billing = with_secret("http://stripe.test", "sk_test_0123456789", SECRET)
 
     notice, again = [await billing.read_webhook(body, signature(SECRET, int(time.time()), body)) for _ in range(2)]
@@ -140,7 +138,7 @@ async def test_a_signed_event_that_is_not_understood_says_why_and_is_no_fault_th
 
 @given(st.binary(max_size=300) | st.from_type(dict[str, str]).map(lambda found: json.dumps(found).encode()))
 @settings(deadline=None)
-def test_any_signed_bytes_are_a_notice_that_the_process_tier_can_keep(body: bytes) -> None:
+def test_any_signed_bytes_become_a_notice(body: bytes) -> None:
     notice = read_event(body)
 
     assert msgspec.convert(msgspec.to_builtins(notice), WebhookNotice) == notice
@@ -153,7 +151,7 @@ def header(change: Callable[[str], str] = str, *, stamp: int = 1000, secret: str
 @pytest.mark.parametrize(
     "given", [header(), f"{header()},v1={'0' * 64}", f"v1={'0' * 64}, {header()}", f"{header()},v0=aa"]
 )
-def test_a_signature_holds_also_while_a_secret_is_rolled(given: str) -> None:
+def test_signature_is_valid_while_the_secret_is_rolled(given: str) -> None:
     require_stripe_signature(SECRET, given, BODY, now_s=1000)
 
 
@@ -180,7 +178,7 @@ def test_five_minutes_are_tolerated(now_s: int) -> None:
         json.dumps({"t": 1000}),
     ],
 )
-def test_anything_else_is_refused(given: str) -> None:
+def test_invalid_signature_is_refused(given: str) -> None:
     with pytest.raises(Rejected) as refused:
         require_stripe_signature(SECRET, given, BODY, now_s=1000)
     assert refused.value.reason_code == "webhook_signature"

@@ -96,7 +96,7 @@ async def test_only_an_accepted_quote_reads_as_accepted(crm: Salesforce) -> None
 
 
 @pytest.mark.parametrize("strange", ["0Q0QW0000000099", "nonsense", "x' OR Name != '", "0Q0QW0000000001\n", ""])
-async def test_what_is_no_id_of_a_quote_finds_none(crm: Salesforce, network: Lossy, strange: str) -> None:
+async def test_malformed_quote_id_finds_nothing(crm: Salesforce, network: Lossy, strange: str) -> None:
     assert await crm.find_quote(strange) is None
     assert await crm.find_account(strange) is None
     if len(strange) != 15:
@@ -129,7 +129,7 @@ async def test_an_account_comes_with_its_address(crm: Salesforce) -> None:
         ("x' OR UserId != '", ACME, False, False),
     ],
 )
-async def test_what_a_user_may_do_is_what_the_org_says(
+async def test_record_access_follows_the_org(
     crm: Salesforce, user: str, record: str, readable: bool, editable: bool
 ) -> None:
     access = await crm.record_access(user, record)
@@ -182,7 +182,7 @@ async def test_a_quote_with_many_lines_loses_none(crm: Salesforce, rest: httpx.A
     assert len({line.line_id for line in found.lines}) == 230
 
 
-async def test_an_order_is_reported_once_however_often_it_is_told(
+async def test_repeated_reports_make_one_record(
     crm: Salesforce, rest: httpx.AsyncClient, salesforce_org: Simulator
 ) -> None:
     order = order_id()
@@ -221,7 +221,7 @@ async def test_an_older_version_never_overwrites_a_newer_one(crm: Salesforce, re
 
 
 async def race_of_two_reports(salesforce_org: Simulator) -> list[OrderStatusReport]:
-    """Two processes both read version 1; the newer report is written first, the older one after it."""
+    """Let two processes read version 1, then write the newer report first and the older one after it."""
     order = order_id()
     both_have_read, newer_is_written = asyncio.Barrier(2), asyncio.Event()
 
@@ -252,13 +252,13 @@ async def race_of_two_reports(salesforce_org: Simulator) -> list[OrderStatusRepo
     return list(answers)
 
 
-async def test_of_two_processes_that_report_at_once_the_newer_version_stays(salesforce_org: Simulator) -> None:
+async def test_newer_of_two_concurrent_reports_stays(salesforce_org: Simulator) -> None:
     older, newer = await race_of_two_reports(salesforce_org)
     assert (older.applied, older.version) == (False, 3)
     assert (newer.applied, newer.version) == (True, 3)
 
 
-async def test_reports_about_one_account_do_not_meet(crm: Salesforce, rest: httpx.AsyncClient) -> None:
+async def test_reports_about_one_account_run_one_at_a_time(crm: Salesforce, rest: httpx.AsyncClient) -> None:
     orders = [order_id() for _ in range(6)]
 
     answers = await asyncio.gather(*(crm.report_order_status(order, report()) for order in orders))
@@ -267,7 +267,7 @@ async def test_reports_about_one_account_do_not_meet(crm: Salesforce, rest: http
     assert [len(await records(rest, order)) for order in orders] == [1] * 6
 
 
-async def test_what_is_too_long_is_cut_to_what_the_fields_hold(crm: Salesforce, rest: httpx.AsyncClient) -> None:
+async def test_long_values_are_cut_to_the_fields_lengths(crm: Salesforce, rest: httpx.AsyncClient) -> None:
     order = order_id()
     subscriptions = [f"sub_{'x' * 24}{place}" for place in range(6)]
 
@@ -304,7 +304,7 @@ async def test_an_ended_session_costs_one_refresh(crm: Salesforce, salesforce_or
     assert [method for method, _ in network.sent] == ["GET", "POST", "GET", "PATCH", "GET", "POST"]
 
 
-async def test_the_days_quota_is_another_wait_than_too_many_at_once(crm: Salesforce, salesforce_org: Simulator) -> None:
+async def test_daily_limit_waits_longer_than_the_concurrency_limit(crm: Salesforce, salesforce_org: Simulator) -> None:
     refusal = {"method": "GET", "path": "/limits", "times": 1, "status": 403, "errorCode": "REQUEST_LIMIT_EXCEEDED"}
     salesforce_org.control("POST", "refuse", **refusal, message="TotalRequests Limit exceeded.")
     with pytest.raises(Unavailable) as day:
@@ -319,7 +319,7 @@ async def test_the_days_quota_is_another_wait_than_too_many_at_once(crm: Salesfo
     assert moment.value.retry_after_s <= 8
 
 
-async def test_a_lost_answer_is_an_unknown_outcome_and_telling_again_makes_no_second_record(
+async def test_lost_answer_is_an_unknown_outcome_and_a_retry_makes_no_second_record(
     crm: Salesforce, rest: httpx.AsyncClient, network: Lossy
 ) -> None:
     order = order_id()
@@ -342,7 +342,7 @@ async def test_wrong_credentials_say_which_setting_to_check(salesforce_org: Simu
     await crm.close()
 
 
-async def test_an_org_that_is_away_is_unavailable_for_reads_and_writes(dead_url: str) -> None:
+async def test_org_that_is_down_is_unavailable_for_reads_and_writes(dead_url: str) -> None:
     crm = Salesforce(salesforce_connection(dead_url))
 
     with pytest.raises(Unavailable):

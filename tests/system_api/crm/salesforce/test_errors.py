@@ -1,4 +1,4 @@
-"""What the Salesforce adapter makes of answers that a simulator does not give on its own."""
+"""The Salesforce adapter's errors for answers that the simulator does not give by itself."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ async def crm(vendor: Scripted) -> AsyncIterator[Salesforce]:
 
 
 def held(version: int = 3, **fields: Any) -> httpx.Response:
-    """The record as Salesforce has it, by default with what REPORT says, rounded as the org rounds."""
+    """Return the record as Salesforce has it, by default with what REPORT says, rounded as the org rounds."""
     told = {"Status__c": "booked", "Order_Total__c": 1234567.89}
     return said(200, {"Id": "a00QW00000000G8YAI", "Version__c": version, **told, **fields})
 
@@ -128,7 +128,7 @@ def one_line(**changes: Any) -> dict[str, Any]:
         (httpx.Response(200, content=b"[" * 100_000), OutcomeUnknown, "outcome_unknown"),
     ],
 )
-async def test_an_answer_to_a_write_is_sorted(
+async def test_answer_to_a_write_becomes_the_right_error(
     crm: Salesforce, vendor: Scripted, answer: httpx.Response, family: type[VendorError], reason: str
 ) -> None:
     vendor.on("PATCH", "/ord-1", answer)
@@ -180,7 +180,7 @@ CODES = [
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("writes", [False, True])
-async def test_salesforces_own_words_are_apart_from_the_plain_sentence(
+async def test_salesforces_own_words_are_kept_apart_from_the_plain_sentence(
     crm: Salesforce, vendor: Scripted, code: str, writes: bool
 ) -> None:
     words = "SELECT Id, Secret__c FROM Quote ^ ERROR at Row:1:Column:12"
@@ -229,7 +229,7 @@ async def test_an_empty_success_is_a_success(crm: Salesforce, vendor: Scripted) 
 @pytest.mark.parametrize(
     "differing", [{"version": 2}, {"Status__c": "booking"}, {"Order_Total__c": 1.0}, {"Order_Total__c": None}]
 )
-async def test_a_report_that_was_taken_and_not_kept_is_noticed(
+async def test_accepted_report_that_was_not_stored_is_a_mismatch(
     crm: Salesforce, vendor: Scripted, differing: dict[str, Any]
 ) -> None:
     vendor.on("GET", "/ord-1", ABSENT, held(**differing)).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
@@ -239,9 +239,7 @@ async def test_a_report_that_was_taken_and_not_kept_is_noticed(
 
 
 @pytest.mark.parametrize(("told", "kept"), [("0", 5.0), ("5", 0)])
-async def test_a_total_of_nothing_is_held_against_another(
-    crm: Salesforce, vendor: Scripted, told: str, kept: float
-) -> None:
+async def test_zero_total_is_compared_too(crm: Salesforce, vendor: Scripted, told: str, kept: float) -> None:
     report = msgspec.structs.replace(REPORT, total=Money(amount=told, currency="EUR"))
     vendor.on("GET", "/ord-1", ABSENT, held(Order_Total__c=kept)).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
 
@@ -257,14 +255,14 @@ async def test_an_org_that_names_no_version_is_a_finding(crm: Salesforce, vendor
     assert any("names no version" in each.what for each in await crm.check())
 
 
-async def test_what_cannot_be_read_back_is_an_unknown_outcome(crm: Salesforce, vendor: Scripted) -> None:
+async def test_failed_read_back_is_an_unknown_outcome(crm: Salesforce, vendor: Scripted) -> None:
     vendor.on("PATCH", "/ord-1", said(201, {"id": "a00"}))
     with pytest.raises(OutcomeUnknown):
         await crm.report_order_status("ord-1", REPORT)
 
 
 @pytest.mark.parametrize(("meanwhile", "ours"), [(4, False), (3, True)])
-async def test_a_rule_of_the_org_that_refuses_a_report_is_told_from_a_newer_version(
+async def test_orgs_own_rule_is_distinguished_from_a_newer_version(
     crm: Salesforce, vendor: Scripted, meanwhile: int, ours: bool
 ) -> None:
     vendor.on("PATCH", "/ord-1", error(400, "FIELD_CUSTOM_VALIDATION_EXCEPTION"))
@@ -278,7 +276,7 @@ async def test_a_rule_of_the_org_that_refuses_a_report_is_told_from_a_newer_vers
 
 
 class Busy(Scripted):
-    """Takes its time over each write, and notes how many it had at once."""
+    """A vendor that is slow at each write, and counts concurrent ones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -296,7 +294,7 @@ class Busy(Scripted):
 
 
 @pytest.mark.parametrize(("accounts", "at_once"), [(["001A"] * 4, 1), (["001A", "001B", "001C", "001D"], 4)])
-async def test_reports_wait_for_each_other_within_one_account_only(accounts: list[str], at_once: int) -> None:
+async def test_reports_queue_within_one_account_only(accounts: list[str], at_once: int) -> None:
     vendor = Busy()
     described_org(vendor).on("GET", "/ord-1", held()).on("PATCH", "/ord-1", said(201, {"id": "a00"}))
     crm = Salesforce(salesforce_connection("http://org.test"), vendor)
@@ -344,7 +342,7 @@ async def test_lines_that_come_on_several_pages_are_all_read(crm: Salesforce, ve
     assert quote.legal_entity == "NW-DE"  # the account's, where the quote has none
 
 
-async def test_a_quote_that_came_without_all_of_its_lines_is_not_used(crm: Salesforce, vendor: Scripted) -> None:
+async def test_quote_with_missing_lines_is_unavailable(crm: Salesforce, vendor: Scripted) -> None:
     cut = {"totalSize": 3, "done": True, "records": [line(1)]}
     vendor.on("GET", "/query", query_answer({**QUOTE, "QuoteLineItems": cut}))
 
@@ -353,7 +351,7 @@ async def test_a_quote_that_came_without_all_of_its_lines_is_not_used(crm: Sales
 
 
 @pytest.mark.parametrize("address", ["http://elsewhere.test/steal", "//elsewhere.test/services/data/", "query/x"])
-async def test_a_next_page_somewhere_else_is_not_followed(crm: Salesforce, vendor: Scripted, address: str) -> None:
+async def test_next_page_on_another_host_is_not_followed(crm: Salesforce, vendor: Scripted, address: str) -> None:
     page = {"totalSize": 2, "done": False, "records": [line(1)], "nextRecordsUrl": address}
     vendor.on("GET", "/query", query_answer({**QUOTE, "QuoteLineItems": page}))
 

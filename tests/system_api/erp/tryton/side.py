@@ -1,4 +1,4 @@
-"""Tryton as the ERP's contract suite asks for it: the adapter, and the books seen past it."""
+"""Tryton for the ERP's contract suite: the adapter, and a view of the books past it."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager

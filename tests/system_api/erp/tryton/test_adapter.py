@@ -200,7 +200,7 @@ async def test_prices_are_the_companys_own(erp: Tryton, books: Books) -> None:
 # -- readiness --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_company_that_is_not_there_or_keeps_other_money_is_said(erp: Tryton, books: Books) -> None:
+async def test_missing_company_or_wrong_currency_is_reported(erp: Tryton, books: Books) -> None:
     connection = connection_of(books, "NW-DE", "USD")
     other_money = Tryton(connection)
     nowhere = Tryton(tryton_connection(books.url, key=connection.key, database=books.database, company=99))

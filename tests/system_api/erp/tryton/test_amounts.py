@@ -1,4 +1,4 @@
-"""Amounts, terms and dates of orders in a real Tryton, and in its stand-in: what was accepted is what is booked."""
+"""Amounts, terms and dates of orders in a real Tryton, and in its stand-in: the accepted amounts are booked."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def half_up(value: Decimal) -> Decimal:
 
 
 def ordered(place: int, sku: str, quantity: str, price: str, discount: str = "0", **changes: Any) -> ErpOrderLine:
-    """A line as the process tier sends it: the accepted net amount, and the quoted unit price to four digits."""
+    """Return a line as the process tier sends it: the accepted net amount, and the quoted unit price to four digits."""
     unit = Decimal(price) * (1 - Decimal(discount) / 100)
     line = ErpOrderLine(
         sku=sku,
@@ -63,7 +63,7 @@ def sale(rest: RestClient, reference: str, *fields: str) -> dict[str, Any]:
         ([("SENSOR-TEMP", "1", "89.50", "5"), ("SENSOR-TEMP", "1", "89.50", "5")], "170.06", None),
     ],
 )
-async def test_an_order_comes_to_what_was_accepted_line_by_line(
+async def test_every_line_is_booked_at_its_accepted_amount(
     erp: Tryton,
     acme: Customer,
     rest: RestClient,
@@ -88,8 +88,8 @@ async def test_an_order_comes_to_what_was_accepted_line_by_line(
     await erp.cancel_order(order)
 
 
-async def test_many_prices_quantities_and_discounts_come_to_what_was_accepted(erp: Tryton, acme: Customer) -> None:
-    """Each of them is one line, so that no two errors make up for each other."""
+async def test_many_prices_quantities_and_discounts_yield_the_accepted_amounts(erp: Tryton, acme: Customer) -> None:
+    """Each is one line, so that no two errors cancel out."""
     prices, quantities = ("0.01", "0.3333", "4.90", "89.50", "1490.00"), ("1", "7", "150", "2000", "33333")
     discounts = ("0", "0.01", "5", "7.77", "33.33", "99.99")
     cases = [(price, number, off) for price in prices for number in quantities for off in discounts]
@@ -102,7 +102,7 @@ async def test_many_prices_quantities_and_discounts_come_to_what_was_accepted(er
     await erp.cancel_order(order)
 
 
-async def test_a_line_that_comes_to_another_amount_is_named(erp: Tryton, acme: Customer) -> None:
+async def test_line_with_another_amount_is_named(erp: Tryton, acme: Customer) -> None:
     order = order_id()
     first, second = ordered(1, "SENSOR-TEMP", "1", "89.50"), ordered(2, "INSTALL-DAY", "1", "980.00")
     await erp.create_order(order, draft_of(acme, first, second))
@@ -133,7 +133,9 @@ async def test_digits_that_the_erp_does_not_keep_are_no_setting_for_it(books: Bo
         await erp.close()
 
 
-async def test_what_no_price_comes_to_is_refused_with_both_sums(erp: Tryton, acme: Customer, rest: RestClient) -> None:
+async def test_amount_that_no_price_yields_is_refused_with_both_sums(
+    erp: Tryton, acme: Customer, rest: RestClient
+) -> None:
     order = order_id()
     nothing = ordered(1, "SENSOR-TEMP", "0", "89.50", net_amount=euros("3.00"))
 
@@ -144,7 +146,7 @@ async def test_what_no_price_comes_to_is_refused_with_both_sums(erp: Tryton, acm
     assert rest.search("sale.sale", [["reference", "=", order]], ["state"]) == []
 
 
-async def test_a_rounding_line_takes_what_no_price_comes_to(erp: Tryton, acme: Customer, rest: RestClient) -> None:
+async def test_rounding_line_takes_the_remainder(erp: Tryton, acme: Customer, rest: RestClient) -> None:
     order = order_id()
     nothing = ordered(1, "SENSOR-TEMP", "0", "89.50", net_amount=euros("3.00"))
 
@@ -174,7 +176,7 @@ async def test_terms_purchase_order_and_contact_reach_the_sale(erp: Tryton, acme
 
 
 @pytest.mark.parametrize(("sku", "method"), [("SENSOR-TEMP", "fulfillment"), ("INSTALL-DAY", "manual")])
-async def test_what_is_wanted_later_is_not_invoiced_before(
+async def test_later_delivery_is_not_invoiced_before(
     erp: Tryton, acme: Customer, rest: RestClient, sku: str, method: str
 ) -> None:
     order = order_id()
@@ -189,7 +191,7 @@ async def test_what_is_wanted_later_is_not_invoiced_before(
     assert (kept["shipping_date"], kept["invoice_method"], kept["invoices"]) == (later, method, [])
 
 
-async def test_a_date_that_has_come_is_invoiced_as_ever(erp: Tryton, acme: Customer, rest: RestClient) -> None:
+async def test_past_delivery_date_is_invoiced_as_usual(erp: Tryton, acme: Customer, rest: RestClient) -> None:
     order = order_id()
     past = (datetime.now(UTC) - timedelta(days=3)).date()
 

@@ -1,4 +1,4 @@
-"""Tryton and its stand-in keep what every ERP's adapter promises."""
+"""Tryton's adapter passes the contract suite of an ERP, on Tryton and its stand-in."""
 
 from collections.abc import AsyncIterator
 

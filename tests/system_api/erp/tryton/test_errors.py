@@ -1,4 +1,4 @@
-"""What the Tryton adapter makes of answers as Tryton 8.2 gives them, and of those of something in between."""
+"""The Tryton adapter's errors for answers of Tryton 8.2, and of something in between."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ LIMIT = 'The party "Tidewater Logistics GmbH" will exceed their €5000.00 credi
         (said(201, {"id": 1}), OutcomeUnknown, "outcome_unknown"),
     ],
 )
-async def test_an_answer_to_a_write_is_sorted(
+async def test_answer_to_a_write_becomes_the_right_error(
     rest: TrytonRest, vendor: Scripted, answer: httpx.Response, family: type[VendorError], reason: str
 ) -> None:
     vendor.on("POST", "/sale.sale", answer)
@@ -146,7 +146,7 @@ async def test_an_order_that_lost_something_on_the_way_is_a_mismatch(
 
 
 @pytest.mark.parametrize("amount", ["NaN", "Infinity", "1E+400", "1.23456789"])
-async def test_amounts_that_are_none_are_not_passed_on(vendor: Scripted, amount: str) -> None:
+async def test_invalid_amounts_are_not_passed_on(vendor: Scripted, amount: str) -> None:
     erp = Tryton(tryton_connection("http://tryton.test"), vendor)
     vendor.on("GET", "/sale.sale", said(200, [{**SALE, "total_amount": {"decimal": amount}}]))
 

@@ -1,4 +1,4 @@
-"""Which customer an account is, in a real Tryton and in its stand-in: blocked, merged, look-alike and moved ones."""
+"""An account's customer in a real Tryton and its stand-in: blocked, merged, similar and moved ones."""
 
 import base64
 import uuid
@@ -30,7 +30,7 @@ def change(rest: RestClient, party: str, **values: Any) -> None:
 
 
 def numbered(rest: RestClient, draft: CustomerDraft, number: str, *, linked: bool = True) -> str:
-    """A party of that number, as the ERP's own people made it: with the account's id on it, or without."""
+    """Return a party of that number, as the ERP's own people made it: with the account's id on it, or without."""
     [country] = rest.search("country.country", [["code", "=", draft.address.country]], ["id"])
     place = {"street": draft.address.street, "postal_code": draft.address.postal_code, "city": draft.address.city}
     identifiers = [{"code": f"SF:{draft.account_id}"}] if linked else []
@@ -50,7 +50,7 @@ def number() -> str:
 
 
 def parties(rest: RestClient, draft: CustomerDraft) -> int:
-    """How many active parties carry the account's id."""
+    """Return how many active parties carry the account's id."""
     return len(rest.search("party.party", [["identifiers.code", "=", f"SF:{draft.account_id}"]], ["id"]))
 
 
@@ -78,7 +78,7 @@ async def test_a_sale_to_a_customer_deactivated_meanwhile_is_refused(erp: Tryton
     assert raised.value.reason_code == "customer_blocked"
 
 
-async def test_the_known_customer_is_asked_before_anything_is_made(erp: Tryton, rest: RestClient) -> None:
+async def test_linked_customer_is_looked_up_before_any_creation(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer(vat_id=None)
     party = numbered(rest, draft, number(), linked=False)
 
@@ -138,7 +138,7 @@ async def test_the_rules_say_whether_a_name_makes_a_likely_duplicate(
 async def test_a_look_alike_is_found_behind_many_others_of_its_city(
     erp: Tryton, rest: RestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pages of two stand for the fifty parties and more that a large city's postal code has."""
+    """Pages of two stand for the fifty and more parties with a large city's postal code."""
     monkeypatch.setattr(tryton_identity, "_NAMES_PAGE", 2)
     monkeypatch.setattr(tryton_identity, "_PAGE", 2)
     place = Address(street="Ring 1", postal_code=f"{uuid.uuid4().hex[:8]}", city="Wien", country="AT")
@@ -154,7 +154,7 @@ async def test_a_look_alike_is_found_behind_many_others_of_its_city(
     assert parties(rest, draft) == 0
 
 
-async def test_after_an_incomplete_look_nothing_is_made(
+async def test_nothing_is_created_after_an_incomplete_search(
     erp: Tryton, rest: RestClient, network: Lossy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tryton_identity, "_NAMES_PAGE", 1)
@@ -183,7 +183,7 @@ async def test_a_deactivated_look_alike_is_a_candidate_too(erp: Tryton, rest: Re
         await erp.ensure_customer(draft)
 
 
-async def test_a_customer_by_decision_is_numbered_by_it(erp: Tryton) -> None:
+async def test_customer_created_by_decision_carries_its_number(erp: Tryton) -> None:
     draft = new_customer(new_as="17")
 
     assert (await erp.ensure_customer(draft)).code == f"SF-{draft.account_id}-17"
@@ -206,7 +206,7 @@ async def test_a_merged_customer_is_its_master(erp: Tryton, books: Books, rest: 
     assert parties(rest, draft) == 1
 
 
-async def test_an_identity_that_was_moved_takes_the_account_with_it(erp: Tryton, rest: RestClient) -> None:
+async def test_moved_identifier_moves_the_account(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer()
     before = (await erp.ensure_customer(draft)).vendor_id
     other = numbered(rest, draft, number(), linked=False)
@@ -218,7 +218,7 @@ async def test_an_identity_that_was_moved_takes_the_account_with_it(erp: Tryton,
     assert found.vendor_id == other != before
 
 
-async def test_what_the_crm_masters_is_written_and_nothing_else(erp: Tryton, rest: RestClient) -> None:
+async def test_only_crm_mastered_fields_are_written(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer()
     customer = await erp.ensure_customer(draft)
     kept = ["customer_payment_term.id", "credit_limit_amount", "customer_tax_rule.id"]
@@ -284,7 +284,7 @@ async def test_a_sale_is_invoiced_to_the_address_marked_for_it(erp: Tryton, rest
 
 
 def tax_ids(rest: RestClient, party: str) -> list[tuple[str, str]]:
-    """The official identifiers that the ERP shows of a party."""
+    """Return the official identifiers that the ERP shows of a party."""
     fields = ["identifiers.type", "identifiers.code_compact"]
     held = rest.read("party.party", int(party), fields)["identifiers"]
     return sorted((each["type"], each["code_compact"]) for each in held if each["type"])
@@ -310,9 +310,7 @@ async def test_a_tax_id_of_another_register_is_added_beside_the_first(erp: Tryto
     assert tax_ids(rest, customer.vendor_id) == [("eu_vat", draft.vat_id), ("gb_vat", "980780684")]
 
 
-async def test_another_tax_id_of_the_same_register_is_told_and_nothing_is_written(
-    erp: Tryton, rest: RestClient
-) -> None:
+async def test_different_tax_id_of_the_same_register_is_refused_before_any_write(erp: Tryton, rest: RestClient) -> None:
     draft = new_customer()
     customer = await erp.ensure_customer(draft)
     otherwise = msgspec.structs.replace(draft, vat_id=austrian_vat_id(), name=f"{draft.name} & Co")
@@ -331,7 +329,7 @@ async def test_another_tax_id_of_the_same_register_is_told_and_nothing_is_writte
 
 
 async def test_a_tax_id_taken_out_of_use_is_put_back_and_not_doubled(erp: Tryton, rest: RestClient) -> None:
-    """As a merge leaves those of the party that is given up with the one that stays."""
+    """A merge deactivates the tax ids of the party that is given up."""
     draft = new_customer()
     customer = await erp.ensure_customer(draft)
     held = rest.read("party.party", int(customer.vendor_id), ["identifiers.id", "identifiers.type"])["identifiers"]

@@ -21,7 +21,7 @@ from tests.system_api.transports import Lossy
 # -- orders -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_sale_that_was_made_but_not_quoted_is_quoted_by_the_next(
+async def test_unquoted_sale_is_quoted_by_the_next_call(
     erp: Tryton, acme: Customer, rest: RestClient, network: Lossy
 ) -> None:
     order = order_id()
@@ -33,7 +33,9 @@ async def test_a_sale_that_was_made_but_not_quoted_is_quoted_by_the_next(
     assert len(sales(rest, order)) == 1
 
 
-async def test_a_withdrawal_that_broke_off_is_finished_by_the_next(erp: Tryton, acme: Customer, network: Lossy) -> None:
+async def test_interrupted_cancellation_is_finished_by_the_next_call(
+    erp: Tryton, acme: Customer, network: Lossy
+) -> None:
     order = order_id()
     await erp.create_order(order, hardware(acme.vendor_id))
     await erp.confirm_order(order)
@@ -57,7 +59,7 @@ async def test_a_read_whose_answer_is_lost_is_tried_three_times(erp: Tryton, net
         ({"expected_total": euros("5499.00")}, "its net amount is 4621.00, not 4621.01"),
     ],
 )
-async def test_an_order_that_comes_to_something_else_is_refused_with_both_sums(
+async def test_order_with_another_sum_is_refused_with_both_sums(
     erp: Tryton, acme: Customer, changes: dict[str, Any], said_so: str
 ) -> None:
     order = order_id()
@@ -105,7 +107,7 @@ async def test_an_order_over_the_limit_is_refused_in_the_erps_own_words(erp: Try
         ({"lines": [line("SENSOR-TEMP", "0.5", "1.00")]}, "refused_by_erp"),
     ],
 )
-async def test_what_tryton_cannot_book_is_refused_and_leaves_nothing(
+async def test_unbookable_order_is_refused_and_leaves_nothing(
     erp: Tryton, acme: Customer, rest: RestClient, changes: dict[str, Any], reason: str
 ) -> None:
     order = order_id()

@@ -1,4 +1,4 @@
-"""The customer's purchase order number, on the document that the customer pays by: in the real Tryton, to the print."""
+"""The customer's purchase order number on the printed invoice, in the real Tryton."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ def administrator(tryton: TrytonServer) -> TrytonSession:
 
 
 def printed(administrator: TrytonSession, invoice: int) -> str:
-    """The text of the document that Tryton prints of an invoice, without its markup."""
+    """Return the text of the document that Tryton prints of an invoice, without its markup."""
     context = {"company": administrator.company}
     data = {"model": "account.invoice", "id": invoice, "ids": [invoice]}
     extension, content, *_ = administrator.call("report.account.invoice.execute", [invoice], data, context)

@@ -1,6 +1,6 @@
-"""What nobody has set up in the ERP is no business "no": the order waits for the integration team, who are told what.
+"""Missing set-up in the ERP is no business "no": the order waits for the integration team, with instructions.
 
-The real Tryton is put out of order as an administrator could, so that the sentences are its own.
+The real Tryton's set-up is removed as an administrator could, so that the messages are its own.
 """
 
 import uuid
@@ -53,7 +53,7 @@ def changed(session: TrytonSession, model: str, ids: list[int], **values: Any) -
 
 
 def processed(rest: RestClient, sale: str | None) -> str:
-    """What Tryton says no with when the sale is processed, which its worker does as a rule."""
+    """Return what Tryton says no with when the sale is processed, which its worker does as a rule."""
     with pytest.raises(RestError) as raised:
         rest.act("sale.sale", int(sale or 0), "process")
     return str(raised.value.answer.value["message"])
@@ -117,7 +117,7 @@ async def test_orders_are_shipped_from_the_warehouse_that_the_connection_names(
     assert [each.startswith("Tryton has several warehouses") for each in findings[2]] == [True]
 
 
-async def test_what_processing_misses_is_the_set_ups(
+async def test_record_missing_for_processing_is_a_fault_of_the_set_up(
     real: Tryton, tryton: TrytonServer, administrator: TrytonSession
 ) -> None:
     acme = await real.find_customer(ACME)
@@ -157,7 +157,7 @@ async def test_what_processing_misses_is_the_set_ups(
         ({"payment_terms": "Net 45"}, "unknown_payment_terms", "add the payment terms Net 45"),
     ],
 )
-async def test_what_an_order_names_and_the_company_lacks_is_its_set_up(
+async def test_record_missing_in_the_company_is_a_fault_of_the_set_up(
     erp: Tryton, acme_here: Customer, rest: RestClient, changes: dict[str, Any], reason: str, named: str
 ) -> None:
     order = order_id()
@@ -177,7 +177,7 @@ async def acme_here(erp: Tryton) -> Customer:
     return found
 
 
-async def test_terms_for_new_customers_that_the_erp_lacks_are_its_set_up(books: Books) -> None:
+async def test_missing_payment_term_for_new_customers_is_a_fault_of_the_set_up(books: Books) -> None:
     connection = msgspec.structs.replace(connection_of(books, "NW-DE", "EUR"), payment_term="Net 999")
     adapter, draft = Tryton(connection), new_customer()
 
@@ -190,8 +190,8 @@ async def test_terms_for_new_customers_that_the_erp_lacks_are_its_set_up(books: 
 
 
 @pytest.mark.parametrize(("there", "reason"), [(False, "no_countries"), (True, "no_states")])
-async def test_an_erp_without_any_country_or_state_is_not_set_up(there: bool, reason: str) -> None:
-    """Tryton's modules bring none: a script of its own imports them, which somebody has to have run."""
+async def test_erp_without_countries_or_states_is_a_fault_of_the_set_up(there: bool, reason: str) -> None:
+    """Tryton's modules contain none: a script of its own imports them, which somebody must have run."""
     vendor = Scripted().on("GET", "/party.party", said(200, [])).on("GET", "/country.subdivision", said(200, []))
     vendor.on("GET", "/country.country", said(200, [{"id": 1}] if there else []))
     erp = Tryton(tryton_connection("http://tryton.test"), vendor)
@@ -204,7 +204,7 @@ async def test_an_erp_without_any_country_or_state_is_not_set_up(there: bool, re
     await erp.close()
 
 
-# Of Tryton's own message.xml, with what they are about.
+# Messages from Tryton's own message.xml, with their meaning.
 SENTENCES = [
     ('To continue, you must create a period for the date "11/30/2026" and company "Nord".', "missing_period"),
     ('To continue, you must reopen the fiscal year "2026" of company "Nord" for the date "11".', "missing_period"),

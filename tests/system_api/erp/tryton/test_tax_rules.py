@@ -1,4 +1,4 @@
-"""Which tax the real Tryton's own rules charge, and the types of tax ids that it takes."""
+"""The tax by the real Tryton's own rules, and the types of tax ids that it accepts."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def erp(tryton: TrytonServer) -> AsyncIterator[Tryton]:
 
 @pytest.fixture
 def admin(tryton: TrytonServer) -> TrytonSession:
-    """Whoever keeps the company's taxes."""
+    """A session of the administrator of the company's taxes."""
     access = tryton.credentials
     session = TrytonSession(tryton.url, tryton.database, access.admin_login, access.admin_password)
     session.company = access.tenants["nordwind"].companies["NW-DE"]
@@ -46,13 +46,13 @@ def admin(tryton: TrytonServer) -> TrytonSession:
 
 
 def rule(admin: TrytonSession, *lines: dict[str, Any]) -> int:
-    """A tax rule of the company's with these lines."""
+    """Return a tax rule of the company's with these lines."""
     values = {"name": "Own rule", "company": admin.company, "kind": "sale", "lines": [("create", list(lines))]}
     return admin.create_one("account.tax.rule", values)
 
 
 def reduced(admin: TrytonSession) -> dict[str, Any]:
-    """The values of a new tax of 7 %."""
+    """Return the values of a new tax of 7 %."""
     account = admin.find("account.account", ("code", "=", "2.2.3"), ("company", "=", admin.company))
     return {
         "name": f"R-{uuid.uuid4().hex[:6]}",
@@ -69,7 +69,7 @@ def reduced(admin: TrytonSession) -> dict[str, Any]:
     ("address", "codes", "percent"),
     [(HAMBURG, ["DE"], "19"), (WIEN, ["EU-REVERSE-CHARGE"], "0")],
 )
-async def test_the_companys_own_rule_goes_by_the_place(
+async def test_companys_rule_depends_on_the_place(
     erp: Tryton, address: Address, codes: list[str], percent: str
 ) -> None:
     customer = await erp.ensure_customer(new_customer(address=address, vat_id=None))
@@ -78,7 +78,7 @@ async def test_the_companys_own_rule_goes_by_the_place(
     assert (customer.tax.codes, customer.tax.percent) == (codes, percent)
 
 
-async def test_where_no_line_fits_it_is_left_to_the_product(erp: Tryton) -> None:
+async def test_without_a_matching_line_the_products_tax_applies(erp: Tryton) -> None:
     assert (await erp.ensure_customer(new_customer(address=BERN, vat_id=None))).tax is None
 
 
@@ -96,7 +96,7 @@ async def test_where_no_line_fits_it_is_left_to_the_product(erp: Tryton) -> None
     ],
     ids=["no tax", "no tax for one", "a tax of nothing", "another", "another place", "over", "conditional", "both"],
 )
-async def test_a_customers_own_rule_counts(
+async def test_customers_own_rule_applies(
     erp: Tryton, admin: TrytonSession, lines: list[dict[str, Any]], codes: list[str] | None, percent: str
 ) -> None:
     values = reduced(admin)
@@ -138,7 +138,7 @@ async def test_a_customers_own_rule_counts(
 async def test_a_rule_exempts_from_the_taxes_that_it_takes_away(
     lines: list[dict[str, Any]], instead_of: list[str] | None
 ) -> None:
-    """An exemption from some taxes names them; one whose conditions an order does not tell is none."""
+    """An exemption from some taxes names them; one that depends on what an order lacks is none."""
 
     def record(line: dict[str, Any]) -> dict[str, Any]:
         taken = {"name": line.get("tax"), "type": "percentage", "rate": {"__class__": "Decimal", "decimal": "0"}}
