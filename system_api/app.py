@@ -24,7 +24,7 @@ from system_api.registry import build_registry
 from system_api.settings import SystemSettings
 from system_api.v1 import billing, connections, crm, erp, pricing, tax
 from system_api.vendor.patience import forget_use, tell_patience
-from system_api.vendor.redaction import mind_persons
+from system_api.vendor.redaction import mind_persons, redact
 
 # Limits for the process tier only, as a last bound: what a vendor allows is in its connection's quota.
 RATE_LIMITS = (
