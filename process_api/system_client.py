@@ -36,8 +36,15 @@ from shared.canonical import (
     WebhookNotice,
 )
 from shared.identity.service_token import ServiceTokens
-from shared.outbound.http_client import READS, OutboundClient, Response, Transport, decode_json, raise_for_problem
-from shared.outbound.network import OutboundSettings
+from shared.outbound.http_client import (
+    READS,
+    ClientSettings,
+    OutboundClient,
+    Response,
+    Transport,
+    decode_json,
+    raise_for_problem,
+)
 from shared.outbound.paths import path_of
 from shared.problem import NotFound, OutcomeUnknown, Unavailable, VendorError
 from shared.seller_words import put_plainly
@@ -46,7 +53,7 @@ from shared.telemetry.tracing import traced
 T = TypeVar("T")
 _PEER = "system API"
 # Longer than the system tier waits for a vendor: which vendor is silent, only it can say.
-_NETWORK = OutboundSettings(answer_timeout_s=25.0)
+_NETWORK = ClientSettings(answer_timeout_s=25.0)
 
 
 class _SoldAs(msgspec.Struct, frozen=True):

@@ -15,10 +15,11 @@ from experience_api.v1.credit import ACCOUNT_CACHE, AccountIdParameter
 from experience_api.v1.invoices import InvoiceView, invoice_view
 from shared.cache.policy import NOT_KEPT
 from shared.canonical import CreditDecision, OrderStatus, SubscriptionStatus
-from shared.canonical.wire import Moment, Quantity
+from shared.canonical.wire import Quantity
 from shared.identity.auth import Principal
 from shared.inbound.operation import operation
 from shared.inbound.versions import warnings_for
+from shared.moment import Moment
 
 _NAME_NOT_READ = "Salesforce could not be asked for the account: its name is left out."
 

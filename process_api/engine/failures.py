@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.moments import rfc3339
 from process_api.database.tables import flows
-from shared.canonical.wire import Moment
+from shared.moment import Moment
 from shared.problem import QuotewayError, VendorError
 
 # Beside what the steps found, in `flows.results`; no step has this name.

@@ -17,12 +17,13 @@ from process_api.orders.reports.seller_endings import delay_for_seller
 from process_api.orders.reports.totals import order_total
 from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import Money, OrderStatus
-from shared.canonical.wire import END, CurrencyCode, DecimalText, Moment, RecordId
+from shared.canonical.wire import END, CurrencyCode, DecimalText, RecordId
 from shared.contract.headers import STATUS_ADDRESS
 from shared.identity.auth import Principal
 from shared.identity.resource_metadata import location
 from shared.inbound.idempotency_key import IdempotencyKeyHeader
 from shared.inbound.operation import operation
+from shared.moment import Moment
 from shared.problem import NotFound
 from shared.seller_words import system_name
 

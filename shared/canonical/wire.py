@@ -17,9 +17,6 @@ class Canonical(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """An immutable record: unknown fields are refused, names are camelCase on the wire."""
 
 
-# Always there: an empty text is no moment. The format is part of what generated clients read, so published operations
-# keep the plain text that they began with (docs/decisions/0045).
-Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-03-02T09:15:00.120Z"])]
 DecimalText = Annotated[str, Meta(pattern=DECIMAL_PATTERN, max_length=20, examples=["1859.00"])]
 Quantity = Annotated[
     str,

@@ -22,6 +22,7 @@ from shared.telemetry.tracing import current_trace_headers, span
 
 T = TypeVar("T")
 Transport = httpx.AsyncBaseTransport
+ClientSettings = OutboundSettings
 Request = httpx.Request
 Response = Answer
 TransportResponse = httpx.Response

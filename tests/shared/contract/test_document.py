@@ -8,11 +8,11 @@ import pytest
 from litestar import Litestar, Response, get, post
 from litestar.params import JSONBody, PathParameter
 
-from shared.canonical.wire import Moment
 from shared.contract.document import build_document
 from shared.identity.auth import Authenticator
 from shared.inbound.operation import operation, policy_of, public
 from shared.inbound.service import Tier, create_service
+from shared.moment import Moment
 from tests.app_lifespan import asgi_transport
 from tests.shared.tokens import AUDIENCE, METADATA_URL, StandInIssuer
 
