@@ -28,10 +28,10 @@ _STATUS_OF_ENDING = {
 }
 
 _BEGUN = {
-    OrderStatus.validating: "The checks of quote, customer, credit, prices and tax begin.",
-    OrderStatus.booking: "The ERP is being asked to book the order.",
-    OrderStatus.provisioning: "Billing is being asked to start the subscriptions.",
-    OrderStatus.compensating: "What was booked is being taken back.",
+    OrderStatus.validating: "Now quote, customer, credit, prices and tax are checked.",
+    OrderStatus.booking: "Now the ERP is asked to book the order.",
+    OrderStatus.provisioning: "Now billing is asked to start the subscriptions.",
+    OrderStatus.compensating: "Now what was booked is taken back.",
 }
 _DECIDED = {
     "retry": "The integration team has had the order tried again.",

@@ -39,7 +39,7 @@ BOOKED_ORDER: dict[str, Any] = {
             "at": "2026-03-02T09:15:00.800Z",
             "status": "validating",
             "step": "load_quote",
-            "message": "The checks of quote, customer, credit, prices and tax begin.",
+            "message": "Now quote, customer, credit, prices and tax are checked.",
             "internal": False,
         },
         {
@@ -60,7 +60,7 @@ BOOKED_ORDER: dict[str, Any] = {
             "at": "2026-03-02T09:15:02.420Z",
             "status": "booking",
             "step": "book_erp_order",
-            "message": "The ERP is being asked to book the order.",
+            "message": "Now the ERP is asked to book the order.",
             "internal": False,
         },
         {

@@ -152,7 +152,10 @@ class WorkerPlant:
 
     def told_twice(self, order_id: str) -> list[str]:
         """The steps that are on an order's timeline more than once."""
-        query = "SELECT step FROM quoteway.order_timeline WHERE order_id = %s AND message NOT LIKE 'Now %%'"
+        query = (
+            "SELECT step FROM quoteway.order_timeline WHERE order_id = %s"
+            " AND message NOT LIKE 'Now %%' AND message NOT LIKE 'Delayed.%%'"
+        )
         steps = [row["step"] for row in self.rows(query, order_id)]
         return sorted({step for step in steps if steps.count(step) > 1})
 
