@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from process_api.orders.readiness import examine, order_texts
+from tests.faults.customers import HAMBURG, Books, billed, german_vat_id, new_account, order, stripe
 from tests.faults.ordering import MONTHLY, SENSOR, Ordering
-from tests.faults.test_rows_identity import HAMBURG, Books, billed, german_vat_id, new_account, order, stripe
 from tests.journeys.org import Line
 
 pytestmark = pytest.mark.servers

@@ -54,4 +54,4 @@ def test_the_process_api_is_ready_without_the_system_api_which_waits_for_it(tmp_
     )
     tier = create_app(settings).state.tier
 
-    assert (set(tier.ready), set(tier.vendors)) == ({"database"}, {"system"})
+    assert (set(tier.checks.ready), set(tier.checks.vendors)) == ({"database"}, {"system"})

@@ -28,6 +28,11 @@ def new_customer(**changes: Any) -> CustomerDraft:
     return msgspec.structs.replace(draft, **changes)
 
 
+def changed(draft: CustomerDraft, **values: Any) -> CustomerDraft:
+    """Return the draft with these fields instead."""
+    return msgspec.structs.replace(draft, **values)
+
+
 def monthly(customer: str, account_id: str, price: str = "4.90", **changes: Any) -> SubscriptionDraft:
     """Twenty monitored sensors, under an order of its own."""
     draft = SubscriptionDraft(

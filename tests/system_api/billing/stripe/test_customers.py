@@ -1,10 +1,8 @@
 """An account's customer in Stripe: by currency, after a deletion, and updated from the CRM."""
 
 import uuid
-from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from shared.canonical import Address, CustomerDraft, OrderCheck
@@ -13,7 +11,7 @@ from system_api.billing.stripe import customers as stripe_customers
 from system_api.billing.stripe.adapter import Stripe
 from system_api.billing.stripe.tax_ids import stripe_tax_id
 from tests.system_api.billing.conftest import stripe_get, stripe_post
-from tests.system_api.billing.drafts import external_id, item, monthly
+from tests.system_api.billing.drafts import changed, external_id, item, monthly
 from tests.system_api.conftest import Simulator
 
 
@@ -21,10 +19,6 @@ def delete(stripe_account: Simulator, customer: str) -> None:
     """Delete a customer as a person in the dashboard would."""
     key = stripe_account.credentials["key"]
     httpx.delete(f"{stripe_account.url}/v1/customers/{customer}", auth=(key, "")).raise_for_status()
-
-
-def changed(draft: CustomerDraft, **values: Any) -> CustomerDraft:
-    return msgspec.structs.replace(draft, **values)
 
 
 async def test_customer_that_is_not_indexed_yet_is_found(

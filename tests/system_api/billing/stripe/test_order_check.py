@@ -9,8 +9,7 @@ from shared.canonical.wire import ShortText
 from shared.problem import Rejected
 from system_api.billing.stripe.adapter import Stripe
 from tests.system_api.billing.conftest import created, stripe_get
-from tests.system_api.billing.drafts import external_id, monthly
-from tests.system_api.billing.stripe.test_customers import changed
+from tests.system_api.billing.drafts import changed, external_id, monthly
 from tests.system_api.conftest import Simulator
 
 # As long as the canonical model lets a text be.

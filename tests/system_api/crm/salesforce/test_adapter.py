@@ -2,23 +2,22 @@
 
 import asyncio
 import json
-import uuid
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 import pytest_asyncio
 
-from shared.canonical import Money, OrderStatus, OrderStatusReport, QuoteStatus, Recurrence, ReportedOrderStatus
+from shared.canonical import Money, OrderStatus, OrderStatusReport, QuoteStatus, Recurrence
 from shared.problem import OutcomeUnknown, Rejected, Unavailable
 from system_api.crm.salesforce.adapter import Salesforce
 from tests.system_api.conftest import Simulator, salesforce_connection
+from tests.system_api.crm.salesforce.reports import ACME, order_id, report
 from tests.system_api.transports import Lossy
 
-ACME, BLUEFIN = "001QW0000000001YAA", "001QW0000000002YAA"
+BLUEFIN = "001QW0000000002YAA"
 DEMO_QUOTE, DRAFT_QUOTE = "0Q0QW0000000001", "0Q0QW0000000006"
 
 
@@ -50,17 +49,6 @@ async def rest(salesforce_org: Simulator) -> AsyncIterator[httpx.AsyncClient]:
         )
         client.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
         yield client
-
-
-def order_id() -> str:
-    return f"ord-{uuid.uuid4().hex[:12]}"
-
-
-def report(version: int = 1, **changes: Any) -> ReportedOrderStatus:
-    first = ReportedOrderStatus(
-        account_id=ACME, quote_id="0Q0QW00000000010AA", status=OrderStatus.received, version=version, currency="EUR"
-    )
-    return msgspec.structs.replace(first, **changes)
 
 
 async def records(rest: httpx.AsyncClient, order: str) -> list[dict[str, Any]]:

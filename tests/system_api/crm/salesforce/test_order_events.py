@@ -13,7 +13,7 @@ from shared.canonical import OrderStatus
 from system_api.crm.salesforce import order_events
 from system_api.crm.salesforce.adapter import Salesforce
 from tests.system_api.conftest import Simulator, salesforce_connection
-from tests.system_api.crm.salesforce.test_adapter import order_id, report
+from tests.system_api.crm.salesforce.reports import order_id, report
 
 EVENT = "Quoteway_Order_Status__e"
 REFUSALS = [

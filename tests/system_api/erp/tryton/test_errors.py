@@ -116,6 +116,7 @@ SALE = {
     "tax_amount": {"__class__": "Decimal", "decimal": "877.99"},
     "total_amount": {"__class__": "Decimal", "decimal": "5498.99"},
     "currency": {"id": 1, "code": "EUR"},
+    "party": {"id": 1},
     "lines": [
         {"type": "line", "quantity": 2.0, "unit_price": {"decimal": "1415.5000"}, "product": {"code": "GATEWAY-EDGE"}},
         {"type": "line", "quantity": 20.0, "unit_price": {"decimal": "89.50"}, "product": {"code": "SENSOR-TEMP"}},
