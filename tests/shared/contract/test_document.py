@@ -116,7 +116,7 @@ def test_descriptions_call_fields_what_they_are_called_on_the_wire() -> None:
     schemas = build_document(app())["components"]["schemas"]
 
     assert "`madeAt` is when it was made; `not_there` is a value" in schemas["Part"]["description"]
-    assert "`reasonCode` says why" in schemas["Problem"]["description"]
+    assert "`reasonCode` gives the reason" in schemas["Problem"]["description"]
 
 
 @pytest.mark.parametrize(("plain", "version", "kept"), [(False, "v1", True), (True, "v1", False), (True, None, True)])
