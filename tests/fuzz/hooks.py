@@ -9,6 +9,7 @@ import schemathesis
 from schemathesis.generation.modes import GenerationMode
 
 from shared.canonical.record_ids import checksum
+from tests.fuzz.tally import count
 
 # Salesforce's ids have 15 characters, or 18 of which the last three are a checksum that no pattern can express.
 _SALESFORCE_IDS = ("accountId", "quoteId")
@@ -35,6 +36,13 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:  # noq
             case.body["legalEntity"] = _SELLER
         _leave_states_out(case.body)
         _name_records(case.body)
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:  # noqa: ARG001 the hook's fixed form
+    """Write down what was asked, so that a run can say what it tested."""
+    if case.meta is not None:
+        count(case.operation.label, case.meta.phase.name.value)
 
 
 def _name_records(value: Any) -> None:

@@ -28,3 +28,9 @@ def test_a_tier_keeps_to_its_contract(landscape: Landscape, tier: str, tmp_path:
 
     assert verdict.held, verdict.printed
     assert "generated" in verdict.printed
+    # How far it comes in the time is the machine's business; that it says so is ours.
+    tested = [operation for operation in verdict.tally.offered if operation not in verdict.tally.untested]
+    assert f"Tested: {len(tested)}\n" in verdict.printed, verdict.tally.table()
+    assert (tmp_path / f"{tier}.xml").exists()
+    assert (tmp_path / f"{tier}.txt").read_text() == verdict.printed
+    assert not list(tmp_path.glob("*-auth.json")), "tokens are not kept"
