@@ -28,7 +28,7 @@ async def parked_orders(connection: AsyncConnection, tenant: str, order_ids: Seq
     return {row.order_id: ParkedOrder(row.quote_id, _amount(row)) for row in (await connection.execute(query)).all()}
 
 
-def _amount(row: Row[Any]) -> Money | None:
+def _amount(row: Row[Any, Any, Any, Any, Any]) -> Money | None:
     if row.total is not None:
         return Money.of(row.total, row.currency)
     if row.quote is None:

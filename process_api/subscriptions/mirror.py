@@ -70,7 +70,9 @@ async def mirror(connection: AsyncConnection, row: Row[Any], subscription: Subsc
     )
 
 
-async def _order_of(connection: AsyncConnection, tenant: str, subscription: Subscription) -> Row[Any, Any, Any] | None:
+async def _order_of(
+    connection: AsyncConnection, tenant: str, subscription: Subscription
+) -> Row[Any, Any, Any, Any, Any] | None:
     """Our order that started the subscription, if one did; it may not have been told the subscription's id yet."""
     known = [orders.c.order_id == subscription.order_id] if subscription.order_id else []
     if subscription.vendor_id is not None:
