@@ -88,9 +88,10 @@ def _name_one(revocation: dict[str, Any]) -> None:
 def _shorten_ids(names: dict[str, Any]) -> None:
     for name in _SALESFORCE_IDS:
         given = names.get(name)
-        # What is right already stays untouched: the fuzzer judges changed parameters anew, percent-encoded, and would
-        # take an encoded colon beside them for a violation of the contract.
-        if isinstance(given, str) and given[_ID_CHARS:] != checksum(given[:_ID_CHARS]):
+        # What is right already, or is no Salesforce id at all, stays untouched: the fuzzer judges changed parameters
+        # anew, percent-encoded, and would take an encoded colon for a violation of the contract.
+        is_id = isinstance(given, str) and given.isalnum() and len(given) > _ID_CHARS
+        if is_id and given[_ID_CHARS:] != checksum(given[:_ID_CHARS]):
             names[name] = given[:_ID_CHARS]
 
 
