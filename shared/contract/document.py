@@ -26,6 +26,7 @@ _REFERENCE = re.compile(r'"#/components/(schemas|headers)/([^"]+)"')
 _FIRST_SENTENCE = re.compile(r"(.+?)[.:](?:\s|$)", re.DOTALL)
 _FIELD = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 _HEALTH_TAG = "Whether the tier runs, and whether it and everything it depends on can serve. Needs no token."
+_NUMBER_BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 _INT32_END = 2**31
 UNKNOWN_QUERY = (
     "A query parameter that the operation does not know is refused with 400, so that a typing error is seen."
@@ -140,6 +141,8 @@ def _describe_schemas(schemas: dict[str, Any], app: Litestar) -> None:
     for kinds in (answered, sent):
         _, described = msgspec.json.schema_components(kinds)
         for name, schema in described.items():
+            if name in schemas:
+                _bound_at_zero(schemas[name], schema)
             if name in schemas and "description" in schema:
                 schemas[name]["description"] = inspect.cleandoc(schema["description"])
             for field, said in schema.get("properties", {}).items():
@@ -185,6 +188,25 @@ def _bound_inner(schema: dict[str, Any], said: dict[str, Any]) -> None:
                 here[word] = {**here[word], **inner}
 
 
+def _bound_at_zero(schema: dict[str, Any], said: dict[str, Any]) -> None:
+    """Add the bounds of zero of fields that may be null: Litestar takes such a bound for none."""
+    for name, described in said.get("properties", {}).items():
+        here = schema.get("properties", {}).get(name, {})
+        for choice in described.get("anyOf", []):
+            here.update({word: 0 for word in _NUMBER_BOUNDS.values() if choice.get(word) == 0 and word not in here})
+
+
+def _bound_parameters_at_zero(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """Add the bounds of zero of parameters that may be left out, as `_bound_at_zero` does those of fields."""
+    schemas = {parameter["name"]: parameter["schema"] for parameter in operation.get("parameters", [])}
+    for name, field in handler.parsed_fn_signature.parameters.items():
+        declared = field.kwarg_definition
+        schema = schemas.get(getattr(declared, "name", None) or name, {})
+        for attribute, word in _NUMBER_BOUNDS.items():
+            if schema and getattr(declared, attribute, None) == 0:
+                schema.setdefault(word, 0)
+
+
 def _structs(fields: Any) -> list[Any]:
     kinds = [field.annotation for field in fields]
     return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
@@ -192,6 +214,7 @@ def _structs(fields: Any) -> list[Any]:
 
 def _describe(operation: dict[str, Any], handler: HTTPRouteHandler, method: str, *, plain: bool) -> None:
     policy = policy_of(handler.opt)
+    _bound_parameters_at_zero(operation, handler)
     _describe_raw_body(operation, raw_body_of(handler.opt))
     description = operation.get("description") or ""
     sentence = _FIRST_SENTENCE.match(description)

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import httpx
 
 from sandbox.issuer.user_token import user_token
 from sandbox.landscape.landscape import Landscape
+from tests.fuzz.tally import PHASES, VARIABLE, Tally
 
 _ROOT = Path(__file__).resolve().parents[2]
 TIERS = ("experience", "process", "system")
@@ -42,11 +44,12 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 404]
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a run ended, and what it printed."""
+    """How a run ended, what it printed, and what it tested. `held`: nothing that was tested failed."""
 
     tier: str
     held: bool
     printed: str
+    tally: Tally
 
 
 def fuzz(
@@ -57,21 +60,38 @@ def fuzz(
     config = _configured(landscape, tier, folder)
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "--no-color", "run", str(document)),
-        *("--url", landscape.url(tier), "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all"),
+        *("--url", landscape.url(tier), "--phases", ",".join(PHASES), "--checks", "all"),
         *("--seed", str(seed), "--max-examples", str(examples), "--max-time", str(min(seconds, RUN_MAX_S))),
         *("--continue-on-failure", "--report", "junit", "--report-junit-path", str(folder / f"{tier}.xml")),
     ]
-    ran = subprocess.run(
-        command,
-        stdout=None if show else subprocess.PIPE,
-        stderr=None if show else subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=seconds + 600,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(_ROOT)},
-    )
-    return Verdict(tier, ran.returncode == 0, ran.stdout or "")
+    tally = folder / f"{tier}-requests.jsonl"
+    environment = {**os.environ, "PYTHONPATH": str(_ROOT), VARIABLE: str(tally)}
+    try:
+        status, printed = _run(command, folder, environment, timeout_s=seconds + 600, show=show)
+    finally:
+        config.with_name(f"{tier}-auth.json").unlink()  # the report is kept, and tokens are not for keeping
+    (folder / f"{tier}.txt").write_text(printed)
+    return Verdict(tier, status == 0, printed, Tally.read(tally, json.loads(document.read_bytes())))
+
+
+def _run(
+    command: list[str], folder: Path, environment: dict[str, str], *, timeout_s: float, show: bool
+) -> tuple[int, str]:
+    """Run it to its end, and return its status and what it printed. `show`: while it is printed, too."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment
+    ) as process:
+        hang = threading.Timer(timeout_s, process.kill)
+        hang.start()
+        assert process.stdout is not None
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if show:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+        hang.cancel()
+        return process.wait(), printed
 
 
 def _configured(landscape: Landscape, tier: str, folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """What CI runs of the fuzzing: every phase and every check on each tier, for a short while, from a fixed seed."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,3 +29,11 @@ def test_a_tier_keeps_to_its_contract(landscape: Landscape, tier: str, tmp_path:
 
     assert verdict.held, verdict.printed
     assert "generated" in verdict.printed
+    # How far it comes in the time is the machine's business; that it says so is ours.
+    by_its_own_count = re.search(r"Tested: (\d+)", verdict.printed)
+    assert by_its_own_count is not None
+    tested = len(verdict.tally.offered) - len(verdict.tally.untested)
+    assert 0 < int(by_its_own_count[1]) <= tested, verdict.tally.table()
+    assert (tmp_path / f"{tier}.xml").exists()
+    assert (tmp_path / f"{tier}.txt").read_text() == verdict.printed
+    assert not list(tmp_path.glob("*-auth.json")), "tokens are not kept"

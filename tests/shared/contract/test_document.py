@@ -6,7 +6,7 @@ import httpx
 import msgspec
 import pytest
 from litestar import Litestar, Response, get, post
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from shared.contract.document import build_document
 from shared.identity.auth import Authenticator
@@ -134,6 +134,30 @@ def test_the_document_is_the_same_every_time_and_sorted() -> None:
 
     assert first == second
     assert list(build_document(app())["paths"]) == sorted(build_document(app())["paths"])
+
+
+class Counted(msgspec.Struct):
+    """A number that may be left out, and is never below zero."""
+
+    left: Annotated[int, msgspec.Meta(ge=0, le=9)] | None = None
+
+
+@get("/v1/counts", operation_id="count", tags=["offers"],
+     opt=operation(owner="desk", capability="offers", scopes=["offers:read"]))  # fmt: skip
+async def count(least: Annotated[int | None, QueryParameter(name="leastS", ge=0, required=False)] = None) -> Counted:
+    """Count."""
+    return Counted(least)
+
+
+def test_a_bound_of_zero_is_said_of_what_may_be_left_out_too() -> None:
+    authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer().transport())
+    tier = Tier("counts", "Counts", "1.0.0", "Counts for tests.", authenticator, tags={"offers": "Offers."})
+    document = build_document(create_service(tier, [count], state={}))
+
+    [parameter] = document["paths"]["/v1/counts"]["get"]["parameters"]
+    assert (parameter["name"], parameter["schema"]["minimum"]) == ("leastS", 0)
+    left = document["components"]["schemas"]["Counted"]["properties"]["left"]
+    assert (left["minimum"], left["maximum"]) == (0, 9)
 
 
 async def ask(path: str) -> httpx.Response:
