@@ -63,8 +63,7 @@ def rows_and_bytes(database_url: str) -> dict[str, tuple[int, int]]:
     with psycopg.connect(database_url) as connection:
         tables = [name for (name,) in connection.execute(_TABLES).fetchall()]
         query = " UNION ALL ".join(
-            f"SELECT '{table}', count(*), coalesce(sum(pg_column_size(t.*)), 0) FROM {table} AS t"
-            for table in tables
+            f"SELECT '{table}', count(*), coalesce(sum(pg_column_size(t.*)), 0) FROM {table} AS t" for table in tables
         )
         return {table: (rows, int(size)) for table, rows, size in connection.execute(query.encode()).fetchall()}
 
