@@ -25,7 +25,7 @@ faults: ## break everything on purpose and count what is lost or doubled: most o
 fuzz: ## schemathesis against the three running tiers (SEED=7 MINUTES=10)
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(RUN) -m tests.fuzz $(ARGS)
 
-bench: ## Quoteway and its peers side by side: ratios, table and plot (needs wrk, haproxy, nginx; ARGS="--seconds 2")
+bench: ## Quoteway and its peers side by side: ratios, table and plot (needs wrk, haproxy, nginx; ARGS="--seconds 2"; "--only orders" needs none)
 	@$(RUN) -m tests.benchmarks $(ARGS)
 
 issuer-check: ## an issuer that is not ours, npm's oidc-provider, is believed (needs Node; skipped without)

@@ -7,7 +7,7 @@ from pathlib import Path
 from litestar import Litestar, Router
 
 from shared.audit.log import AuditLog
-from shared.audit.writer import Appendable, AuditWriter
+from shared.audit.writer import Appendable, AuditWriter, Window
 from shared.identity.auth import Authenticator
 from shared.identity.issuers import load_issuers
 from shared.identity.revocation import RevocationFeed, RevocationWatch
@@ -72,6 +72,8 @@ TAGS = {
     "pricing": "List prices of ERP and billing, side by side.",
     "tax": "Tax, calculated without being recorded.",
 }
+# For as long the reads of one request or flow are one audit entry. A tier that dies loses what it has not written.
+_READS_SUMMED_S = 10.0
 
 
 def create_app(
@@ -124,7 +126,9 @@ def create_app(
         policies=Policies(
             load=Load(at_once_max=settings.requests_at_once_max, lag_max_s=settings.loop_lag_max_s),
             rate_limiter=open_rate_limiter(settings, "system", RATE_LIMITS),
-            audit=AuditWriter(audit_log or AuditLog(settings.audit_database_url), sums_reads=True),
+            audit=AuditWriter(
+                audit_log or AuditLog(settings.audit_database_url), Window(_READS_SUMMED_S, 10_000), sums_reads=True
+            ),
         ),
     )
     return create_service(

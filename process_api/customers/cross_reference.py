@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.direct import fetch
 from process_api.database.moments import rfc3339
 from process_api.database.tables import cross_reference_history, cross_references
 from shared.problem import NeedsDecision, Unavailable
@@ -83,13 +84,19 @@ class LinkChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     decided_by: str | None = None
 
 
+_PAIR = "tenant = %(tenant)s AND entity = %(entity)s AND canonical_id = %(canonical_id)s AND system = %(system)s"
+_KNOWN = f"""
+SELECT (SELECT system_id FROM quoteway.cross_references WHERE {_PAIR}) AS vendor_id,
+    coalesce((SELECT jsonb_build_object('position', position, 'cause', cause) FROM quoteway.cross_reference_history
+        WHERE {_PAIR} ORDER BY position DESC LIMIT 1), '{{}}') AS last"""  # noqa: S608 constants
+
+
 async def known(connection: AsyncConnection, pair: Pair) -> Known:
     """Return what the record is in the system, as far as anybody has linked it or decided on it."""
-    vendor_id = await connection.scalar(select(cross_references.c.system_id).where(*pair.where(cross_references)))
-    if vendor_id is not None:
-        return Known(vendor_id=vendor_id)
-    last = await _last_change(connection, pair)
-    return Known(new_as=str(last.position) if last is not None and last.cause == "decided_new" else None)
+    [found] = await fetch(connection, _KNOWN, **pair.values())
+    if found.vendor_id is not None:
+        return Known(vendor_id=found.vendor_id)
+    return Known(new_as=str(found.last.get("position")) if found.last.get("cause") == "decided_new" else None)
 
 
 async def link(
@@ -238,16 +245,6 @@ async def history_of(connection: AsyncConnection, tenant: str, canonical_id: str
         )
         for row in await connection.execute(query)
     ]
-
-
-async def _last_change(connection: AsyncConnection, pair: Pair) -> Row[Any] | None:
-    query = (
-        select(cross_reference_history)
-        .where(*pair.where(cross_reference_history))
-        .order_by(cross_reference_history.c.position.desc())
-        .limit(1)
-    )
-    return (await connection.execute(query)).one_or_none()
 
 
 async def _write_down(

@@ -9,6 +9,7 @@ import hashlib
 from typing import Any
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.customers.context import CreditContext, CustomerContext
 from process_api.customers.cross_reference import Pair, known, link
@@ -28,7 +29,7 @@ async def validate_customer(context: CustomerContext) -> Found:
             f"Account {account.account_id} buys from {account.legal_entity}, but the quote is {terms.legal_entity}'s.",
             reason_code="legal_entity_mismatch",
         )
-    customer = await ensure_erp_customer(context, account)
+    customer, answered = await ensure_erp_customer(context, account)
     what = "created in" if customer.created else "known to"
     result: dict[str, Any] = {"vendorId": customer.vendor_id, "code": customer.code, "place": place_of(account)}
     if customer.tax is not None:
@@ -37,30 +38,34 @@ async def validate_customer(context: CustomerContext) -> Found:
         f"Customer {customer.code} is {what} the ERP of {terms.legal_entity}.",
         result=result,
         vendor_ids=[f"erp:{customer.vendor_id}"],
+        answered=answered,
     )
 
 
-async def ensure_erp_customer(context: CustomerContext, account: Account) -> Customer:
-    """Have the ERP's customer be as Salesforce states it now, and linked to the account."""
+async def ensure_erp_customer(context: CustomerContext, account: Account) -> tuple[Customer, dict[str, str | None]]:
+    """Have the ERP's customer be as Salesforce states it now, and linked to the account.
+
+    Returns it, and which intent it answers.
+    """
     terms = context.customer_terms
     pair = Pair(context.tenant, account.account_id, erp_system(terms.legal_entity))
     async with context.store.transaction(context.tenant) as connection:
         there = await known(connection, pair)
-    draft = customer_draft(account, terms, context.rules, there)
-    operation_id = await context.intents.record_shared(
-        tenant=context.tenant,
-        flow_id=context.flow_id,
-        step="validate_customer",
-        system=pair.system,
-        entity="customer",
-        external_id=account.account_id,
-        payload=draft,
-    )
+        draft = customer_draft(account, terms, context.rules, there)
+        operation_id = await context.intents.record_shared(
+            connection,
+            tenant=context.tenant,
+            flow_id=context.flow_id,
+            step="validate_customer",
+            system=pair.system,
+            entity="customer",
+            external_id=account.account_id,
+            payload=draft,
+        )
     customer = await context.system.ensure_customer(context.tenant, terms.legal_entity, draft)
     async with context.store.transaction(context.tenant) as connection:
         await link(connection, pair, customer.vendor_id, before=there.vendor_id)
-    await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
-    return customer
+    return customer, {operation_id: customer.vendor_id}
 
 
 def place_of(account: Account) -> str:
@@ -84,8 +89,11 @@ async def check_credit(context: CreditContext) -> Found:
     return Found(f"Credit for {amount.amount} {amount.currency} approved.", result={"reason": credit.reason})
 
 
-async def link_billing_customer(context: CustomerContext) -> BillingCustomer:
-    """Link the account to billing's customer in the currency that is charged in, creating it where billing has none."""
+async def link_billing_customer(context: CustomerContext) -> tuple[BillingCustomer, dict[str, str | None]]:
+    """Link the account to billing's customer in the currency that is charged in, creating it where billing has none.
+
+    Returns it, and which intent it answers.
+    """
     terms, account = context.customer_terms, await context.account()
     taxed_at = context.results["calculate_tax"].get("place")
     if taxed_at is not None and taxed_at != place_of(account):
@@ -94,17 +102,19 @@ async def link_billing_customer(context: CustomerContext) -> BillingCustomer:
             "quote again: tax, ERP and billing then go by the new one.",
             reason_code="account_moved",
         )
-    draft = await billing_draft(context, account)
-    pair = Pair(context.tenant, draft.account_id, billing_system(terms.legal_entity, terms.currency))
-    operation_id = await context.intents.record_shared(
-        tenant=context.tenant,
-        flow_id=context.flow_id,
-        step="start_billing",
-        system=pair.system,
-        entity="customer",
-        external_id=draft.account_id,
-        payload=draft,
-    )
+    pair = Pair(context.tenant, account.account_id, billing_system(terms.legal_entity, terms.currency))
+    async with context.store.transaction(context.tenant) as connection:
+        draft = await billing_draft_in(connection, context, account)
+        operation_id = await context.intents.record_shared(
+            connection,
+            tenant=context.tenant,
+            flow_id=context.flow_id,
+            step="start_billing",
+            system=pair.system,
+            entity="customer",
+            external_id=draft.account_id,
+            payload=draft,
+        )
     customer = await context.system.ensure_billing_customer(context.tenant, terms.legal_entity, draft)
     async with context.store.transaction(context.tenant) as connection:
         await link(
@@ -114,18 +124,21 @@ async def link_billing_customer(context: CustomerContext) -> BillingCustomer:
             before=draft.known_vendor_id,
             formerly=all_currencies(terms.legal_entity),
         )
-    await context.intents.answer(context.tenant, operation_id, customer.vendor_id)
-    return customer
+    return customer, {operation_id: customer.vendor_id}
 
 
 async def billing_draft(context: CustomerContext, account: Account) -> CustomerDraft:
-    """What billing needs to know of the account, in the currency that is charged in."""
+    """Return what billing needs to know of the account, in the currency that is charged in."""
+    async with context.store.transaction(context.tenant) as connection:
+        return await billing_draft_in(connection, context, account)
+
+
+async def billing_draft_in(connection: AsyncConnection, context: CustomerContext, account: Account) -> CustomerDraft:
+    """Return the same, in the caller's transaction."""
     terms = context.customer_terms
     pair = Pair(context.tenant, account.account_id, billing_system(terms.legal_entity, terms.currency))
-    async with context.store.transaction(context.tenant) as connection:
-        there = await known(connection, pair)
-        earlier = Pair(context.tenant, account.account_id, all_currencies(terms.legal_entity))
-        before = await known(connection, earlier)
+    there = await known(connection, pair)
+    before = await known(connection, Pair(context.tenant, account.account_id, all_currencies(terms.legal_entity)))
     draft = customer_draft(account, terms, context.rules, there)
     exempt = bool(context.results.get("calculate_tax", {}).get("exempt"))
     return msgspec.structs.replace(draft, earlier_vendor_id=before.vendor_id, tax_exempt=True if exempt else None)

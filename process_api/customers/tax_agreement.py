@@ -31,7 +31,7 @@ async def _by_the_erps_rule(context: CustomerContext, account: Account) -> Custo
     """What the ERP would charge the customer, once it has the address that the tax is reckoned for."""
     checked = context.results["validate_customer"]
     if checked.get("place") not in {None, place_of(account)}:  # the account moved after the ERP was told
-        return (await ensure_erp_customer(context, account)).tax
+        return (await ensure_erp_customer(context, account))[0].tax
     return msgspec.convert(checked["tax"], CustomerTax) if checked.get("tax") else None
 
 

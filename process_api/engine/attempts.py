@@ -16,6 +16,7 @@ from process_api.engine.ending import end_in
 from process_api.engine.failures import Failure, note_failure
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import StepState, tenant_of
+from process_api.engine.intents import answer
 from process_api.engine.progress import begin_attempt, end_attempt, end_step, step_state
 from process_api.engine.steps import C, Direction, Ending, Found, Outcome, Step
 from process_api.engine.worker_lease import Lease
@@ -138,9 +139,11 @@ class Attempts(Generic[C]):
                 step=step.name,
                 state=StepState.done,
                 vendor_ids=found.vendor_ids,
-                result=found.result,
+                result={step.keeps_as or step.name: found.result},
                 known=found.connection,
             )
+            for operation_id, vendor_id in found.answered.items():
+                await answer(connection, operation_id, vendor_id)
             await self.kind.record.note_found(connection, begun.context.subject, step.name, found)
         await end_attempt(
             connection,

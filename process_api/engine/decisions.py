@@ -185,6 +185,8 @@ async def _begin_again_from(connection: AsyncConnection, kind: FlowKind[Any], fl
     begun = select(flow_steps.c.step, flow_steps.c.position).where(flow_steps.c.flow_id == flow.flow_id)
     position = {row.step: row.position for row in await connection.execute(begun)}
     known = [step.name for step in kind.steps if step.name in position]
+    # Callers may know the name of a step that has been merged into another one.
+    from_step = next((step.name for step in kind.steps if from_step in step.formerly), from_step)
     if from_step not in known:
         raise InvalidRequest(
             "The flow cannot begin again from there.",

@@ -52,8 +52,9 @@ _PLACE_FREE_AFTER_S = 0.05
 # What looks for flows whose delay is over, and for those with a time limit, of which there are none: DBOS looks every
 # second. Delays are minutes, or half of one.
 _DELAYS_EVERY_S = 5.0
-# Messages between workflows, of which there are none: DBOS looks for them a hundred times a second.
-_MESSAGES_EVERY_S = 60.0
+# Messages between workflows, of which there are none: DBOS looks for them a hundred times a second. An engine that
+# stops waits for that look.
+_MESSAGES_EVERY_S = 1.0
 # DBOS would lay a flow aside that was begun 100 times, as in a night of crashing workers: for good, and nobody is told.
 # What counts here is process_api.engine.crash_loops.
 _BEGUN_MAX: int | None = None
@@ -183,6 +184,8 @@ async def start_engine(
         "executor_id": lease.executor_id,
         "application_version": WORKFLOW_VERSION,
         "run_migrations": False,
+        # DBOS would ask before each use of a connection whether it is open. Where it is not, it tries again anyway.
+        "db_engine_kwargs": {"pool_pre_ping": False},
         "notification_coalesce_sec": _MESSAGES_EVERY_S,
         # As with our own transactions (`Lease.fence`): a worker that is paused in the middle of one keeps no rows
         # locked for longer than it has its flows. DBOS's own limit is a minute.

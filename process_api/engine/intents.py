@@ -8,20 +8,38 @@ and billing create them from orders and subscriptions, and Quoteway only reads t
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import msgspec
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from process_api.database.direct import fetch, run
 from process_api.database.store import Store
-from process_api.database.tables import intents
 from shared.problem import NeedsDecision
+
+_KNOWN = """
+SELECT operation_id, payload_hash FROM quoteway.intents
+WHERE tenant = %(tenant)s AND system = %(system)s AND external_id = %(external_id)s"""
+_INSERT = """
+INSERT INTO quoteway.intents (operation_id, tenant, flow_id, system, entity, external_id, payload_hash)
+VALUES (%(operation_id)s, %(tenant)s, %(flow_id)s, %(system)s, %(entity)s, %(external_id)s, %(payload_hash)s)"""
+_RECORD = f"""
+WITH made AS ({_INSERT} ON CONFLICT DO NOTHING RETURNING operation_id, payload_hash)
+SELECT * FROM made UNION ALL {_KNOWN} LIMIT 1"""  # noqa: S608 constants
+_RECORD_SHARED = f"""
+WITH made AS ({_INSERT}
+    ON CONFLICT (tenant, system, external_id) DO UPDATE SET payload_hash = EXCLUDED.payload_hash
+    WHERE intents.answered_at IS NULL RETURNING operation_id, payload_hash)
+SELECT * FROM made UNION ALL {_KNOWN} LIMIT 1"""  # noqa: S608 constants
+_ANSWER = """
+UPDATE quoteway.intents SET vendor_id = %(vendor_id)s, answered_at = clock_timestamp()
+WHERE operation_id = %(operation_id)s"""
 
 
 @dataclass(frozen=True)
 class Intents:
-    """Records intents and their answers."""
+    """Records intents. What a vendor answered is written down with the end of the step (`Found.answered`)."""
 
     store: Store
 
@@ -42,13 +60,9 @@ class Intents:
         halfway, or resumes in a later release that writes more, must not overwrite what it wrote.
         """
         operation_id, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
+        intent = _Intent(operation_id, tenant, flow_id, system, entity, external_id, digest)
         async with self.store.transaction(tenant) as connection:
-            await connection.execute(_insertion(operation_id, tenant, flow_id, system, entity, external_id, digest))
-            known = await connection.scalar(
-                select(intents.c.payload_hash).where(
-                    intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == external_id
-                )
-            )
+            known = await _first(connection, _RECORD, _KNOWN, intent, "payload_hash")
         if known != digest:
             raise NeedsDecision(
                 f"{external_id} was meant for another request to {system} before.",
@@ -60,6 +74,7 @@ class Intents:
 
     async def record_shared(
         self,
+        connection: AsyncConnection,
         *,
         tenant: str,
         flow_id: str,
@@ -69,7 +84,9 @@ class Intents:
         external_id: str,
         payload: msgspec.Struct,
     ) -> str:
-        """Record the possible creation of a record that many flows share, and return the operation id.
+        """Record, in the caller's transaction, the possible creation of a record that many flows share.
+
+        Returns the operation id.
 
         An account's customer is such a record: the first flow has the intent, and later ones get its operation id.
         Another payload is no contradiction here, as it is in `record`: name and address may change between two flows,
@@ -77,40 +94,33 @@ class Intents:
         follows the payload, since a search may find the last one sent; after that it stays as it was at the first
         answer.
         """
-        this, digest = f"{flow_id}:{step}:{external_id}", _digest(payload)
-        same = (intents.c.tenant == tenant, intents.c.system == system, intents.c.external_id == external_id)
-        async with self.store.transaction(tenant) as connection:
-            await connection.execute(_insertion(this, tenant, flow_id, system, entity, external_id, digest))
-            await connection.execute(
-                update(intents).where(*same, intents.c.answered_at.is_(None)).values(payload_hash=digest)
-            )
-            operation_id: str = (await connection.execute(select(intents.c.operation_id).where(*same))).scalar_one()
+        this = f"{flow_id}:{step}:{external_id}"
+        intent = _Intent(this, tenant, flow_id, system, entity, external_id, _digest(payload))
+        operation_id: str = await _first(connection, _RECORD_SHARED, _KNOWN, intent, "operation_id")
         return operation_id
 
-    async def answer(self, tenant: str, operation_id: str, vendor_id: str | None) -> None:
-        """Record the vendor's id of the created record."""
-        async with self.store.transaction(tenant) as connection:
-            await connection.execute(
-                update(intents)
-                .where(intents.c.operation_id == operation_id)
-                .values(vendor_id=vendor_id, answered_at=func.clock_timestamp())
-            )
+
+async def answer(connection: AsyncConnection, operation_id: str, vendor_id: str | None) -> None:
+    """Write down what the vendor calls the record, in the caller's transaction."""
+    await run(connection, _ANSWER, operation_id=operation_id, vendor_id=vendor_id)
+
+
+async def _first(connection: AsyncConnection, sql: str, otherwise: str, intent: "_Intent", column: str) -> Any:
+    """The column of the intent that there is now; one that was committed meanwhile only a second statement sees."""
+    found = await fetch(connection, sql, **asdict(intent)) or await fetch(connection, otherwise, **asdict(intent))
+    return getattr(found[0], column) if found else None
+
+
+@dataclass(frozen=True)
+class _Intent:
+    operation_id: str
+    tenant: str
+    flow_id: str
+    system: str
+    entity: str
+    external_id: str
+    payload_hash: str
 
 
 def _digest(payload: msgspec.Struct) -> str:
     return hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()
-
-
-def _insertion(
-    operation_id: str, tenant: str, flow_id: str, system: str, entity: str, external_id: str, digest: str
-) -> Insert:
-    values = {
-        "operation_id": operation_id,
-        "tenant": tenant,
-        "flow_id": flow_id,
-        "system": system,
-        "entity": entity,
-        "external_id": external_id,
-        "payload_hash": digest,
-    }
-    return insert(intents).values(**values).on_conflict_do_nothing()

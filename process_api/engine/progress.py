@@ -173,7 +173,7 @@ async def end_step(
 ) -> None:
     """Write down that a step is done, with what it found, or undone: the flow got somewhere.
 
-    `known`: the flow's connection, once it is.
+    `result` is added to the flow's results. `known`: the flow's connection, once it is.
     """
     await run(
         connection,
@@ -182,7 +182,7 @@ async def end_step(
         step=step,
         state=state,
         vendor_ids=vendor_ids,
-        result=None if result is None else Jsonb({step: result}),
+        result=None if result is None else Jsonb(result),
         last_failure=LAST_FAILURE,
         account_id=None if known is None else known.account_id,
         legal_entity=None if known is None else known.legal_entity,

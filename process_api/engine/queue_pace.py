@@ -26,9 +26,12 @@ Wait = Callable[[float | None], bool]
 
 
 class QueuePace:
-    """Stands in for the wait of the events that end the library's threads."""
+    """Stands in for the wait of the events that end the library's threads. `safety_s`: between two looks unasked."""
 
-    def __init__(self, stops: Collection[threading.Event], queues: Collection[str]) -> None:
+    def __init__(
+        self, stops: Collection[threading.Event], queues: Collection[str], safety_s: float = _SAFETY_S
+    ) -> None:
+        self.safety_s = safety_s
         self._queues = frozenset(queues)
         self._changed = threading.Condition()
         self._told: Counter[str] = Counter()
@@ -57,7 +60,7 @@ class QueuePace:
         if not name.startswith(_THREAD) and not name.endswith(_LISTING):
             return as_before(timeout)
         queue = name.removeprefix(_THREAD)
-        pause_s = _SAFETY_S if queue in self._queues else _ELSEWHERE_S
+        pause_s = self.safety_s if queue in self._queues else _ELSEWHERE_S
         with self._changed:
             self._changed.wait_for(lambda: stop.is_set() or self._told_of(queue) > self._seen[queue], pause_s)
         left_s = self._looked_at.get(queue, 0.0) + _BETWEEN_S - time.monotonic()

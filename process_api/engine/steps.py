@@ -52,6 +52,7 @@ class Found:
 
     `changes` are fields of the business record that change with it. `message` goes on the timeline, in plain words.
     `connection` is set by the step after which it is known (`FlowKind.connection_known_after`).
+    `answered`: what the vendors call what was written, by the operation id of its intent.
     """
 
     message: str
@@ -59,6 +60,7 @@ class Found:
     vendor_ids: list[str] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
     connection: FlowConnection | None = None
+    answered: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Step(Generic[C]):
     kind: `read` changes nothing; `undoable` has an undo; `forward-only` has none, and needs none if a later step fails.
     `pivot` has one too, but once it is done there is no way back: a later refusal parks the flow (docs/decisions/0013).
     `phase`: the status of the business record from this step on; None: the one before.
+    `keeps_as`: the name that its result is kept under; None: its own. `formerly`: the steps that it was merged from.
     """
 
     name: str
@@ -76,6 +79,8 @@ class Step(Generic[C]):
     find: Callable[[C], Awaitable[Found | None]] | None = None
     undo: Callable[[C], Awaitable[Found]] | None = None
     phase: str | None = None
+    keeps_as: str | None = None
+    formerly: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.kind in {"undoable", "pivot"}) != (self.undo is not None):

@@ -1,5 +1,6 @@
 """The order in billing: one subscription per period and start of recurring lines, started, looked up, cancelled."""
 
+from dataclasses import replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -29,9 +30,13 @@ async def start_billing(context: OrderSubmission) -> Found:
     groups = subscription_groups(context.quote)
     if not groups:
         return Found("No line is recurring: there is nothing for billing to charge.", result={"skipped": True})
-    customer = await link_billing_customer(context)
-    started = [await _start_subscription(context, group, customer.vendor_id) for group in groups]
-    return _billing_found(context, groups, started)
+    customer, answered = await link_billing_customer(context)
+    started = []
+    for group in groups:
+        operation_id, subscription = await _start_subscription(context, group, customer.vendor_id)
+        started.append(subscription)
+        answered[operation_id] = subscription.vendor_id
+    return replace(_billing_found(context, groups, started), answered=answered)
 
 
 async def find_billing(context: OrderSubmission) -> Found | None:
@@ -60,7 +65,10 @@ async def cancel_billing(context: OrderSubmission) -> Found:
     return Found(f"{cancelled} subscription(s) cancelled.")
 
 
-async def _start_subscription(context: OrderSubmission, group: SubscriptionGroup, customer_id: str) -> Subscription:
+async def _start_subscription(
+    context: OrderSubmission, group: SubscriptionGroup, customer_id: str
+) -> tuple[str, Subscription]:
+    """Start it. Returns the operation id of its intent, and the subscription."""
     quote = context.quote
     external_id = group.external_id(context.order.order_id)
     draft = _draft(context, group, customer_id)
@@ -75,8 +83,7 @@ async def _start_subscription(context: OrderSubmission, group: SubscriptionGroup
     )
     subscription = await context.system.create_subscription(context.tenant, quote.legal_entity, external_id, draft)
     require_subscription(subscription, draft.items, _invoiced_tax(context, group))
-    await context.intents.answer(context.tenant, operation_id, subscription.vendor_id)
-    return subscription
+    return operation_id, subscription
 
 
 def _draft(context: OrderSubmission, group: SubscriptionGroup, customer_id: str) -> SubscriptionDraft:

@@ -1,5 +1,6 @@
 """The order in the ERP: its one-off lines quoted and confirmed, looked up, and cancelled."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -36,8 +37,7 @@ async def book_erp_order(context: OrderSubmission) -> Found:
     await context.system.create_order(context.tenant, quote.legal_entity, external_id, draft)
     booked = await context.system.confirm_order(context.tenant, quote.legal_entity, external_id)
     require_erp_order(booked, draft)
-    await context.intents.answer(context.tenant, operation_id, booked.vendor_id)
-    return _erp_found(context, booked)
+    return replace(_erp_found(context, booked), answered={operation_id: booked.vendor_id})
 
 
 async def find_erp_order(context: OrderSubmission) -> Found | None:

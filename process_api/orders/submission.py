@@ -4,9 +4,8 @@
     load_quote          read the quote and keep it with the order                 -
     check_quote         check that every system would accept the submitted quote -
     validate_customer   link the account to the ERP's customer, or create it      - (a customer is a fact of its own)
-    check_credit        ask the ERP whether the customer may owe the one-off sum  -
-    align_prices        compare every line with the list, within the policy     -
-    calculate_tax       find the jurisdiction and the tax of every line           -
+    check_terms         ask the ERP whether the customer may owe the one-off sum, -
+                        compare every line with the list, and find its tax
     book_erp_order      quote and confirm the one-off lines in the ERP            cancel the ERP's order
     start_billing       start a subscription for each period of recurring lines   cancel them, void their invoices
     report_to_crm       tell Salesforce the status and the ids                    -
@@ -16,6 +15,7 @@ One-off lines are invoiced by the ERP, recurring ones by billing: nothing is inv
 invoices or payments; every write (customers, orders, subscriptions) is preceded by its intent (engine/intents.py).
 """
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.customers.ensure import check_credit, validate_customer
 from process_api.engine.flow_kind import Advice, FlowKind
-from process_api.engine.steps import Step
+from process_api.engine.steps import Found, Step
 from process_api.orders.billing_start import cancel_billing, find_billing, start_billing
 from process_api.orders.checks import OrderSubmission, check_quote, load_quote
 from process_api.orders.corrections import order_corrections
@@ -59,33 +59,37 @@ async def load_submission(resources: Resources, connection: AsyncConnection, flo
     )
 
 
+async def check_terms(context: OrderSubmission) -> Found:
+    """Check credit, prices and tax: reads that change nothing, so they are one step."""
+    credit, prices, tax = await check_credit(context), await align_prices(context), await calculate_tax(context)
+    return replace(tax, message=" ".join(found.message for found in (credit, prices, tax)))
+
+
+_CHECKED: tuple[Step[OrderSubmission], ...] = (
+    Step("load_quote", "read", load_quote, phase=_VALIDATING),
+    Step("check_quote", "read", check_quote),
+    Step("validate_customer", "forward-only", validate_customer),
+)
+_BOOKED: tuple[Step[OrderSubmission], ...] = (
+    Step("book_erp_order", "undoable", book_erp_order, find=find_erp_order, undo=cancel_erp_order, phase=_BOOKING),
+    Step("start_billing", "pivot", start_billing, find=find_billing, undo=cancel_billing, phase=_PROVISIONING),
+    Step("report_to_crm", "forward-only", report_to_crm),
+)
+
 ORDER_SUBMISSION: FlowKind[OrderSubmission] = FlowKind(
     name="order_submission",
     noun="order",
     steps=(
-        Step("load_quote", "read", load_quote, phase=_VALIDATING),
-        Step("check_quote", "read", check_quote),
-        Step("validate_customer", "forward-only", validate_customer),
-        Step("check_credit", "read", check_credit),
-        Step("align_prices", "read", align_prices),
-        Step("calculate_tax", "read", calculate_tax),
+        *_CHECKED,
+        # Downstream steps find the tax under the name that it had before the three were one.
         Step(
-            "book_erp_order",
-            "undoable",
-            book_erp_order,
-            find=find_erp_order,
-            undo=cancel_erp_order,
-            phase=_BOOKING,
+            "check_terms",
+            "read",
+            check_terms,
+            keeps_as="calculate_tax",
+            formerly=("check_credit", "align_prices", "calculate_tax"),
         ),
-        Step(
-            "start_billing",
-            "pivot",
-            start_billing,
-            find=find_billing,
-            undo=cancel_billing,
-            phase=_PROVISIONING,
-        ),
-        Step("report_to_crm", "forward-only", report_to_crm),
+        *_BOOKED,
     ),
     load=load_submission,
     record=OrderRecordPort(),
@@ -98,4 +102,14 @@ ORDER_SUBMISSION: FlowKind[OrderSubmission] = FlowKind(
     report_ending=Step("report_ending", "forward-only", report_ending),
     late_request_sweep=Step("second_look", "forward-only", look_again),
     corrections=order_corrections,
+    version=2,
+    earlier={
+        1: (
+            *_CHECKED,
+            Step("check_credit", "read", check_credit),
+            Step("align_prices", "read", align_prices),
+            Step("calculate_tax", "read", calculate_tax),
+            *_BOOKED,
+        )
+    },
 )

@@ -15,6 +15,7 @@ import time
 from collections.abc import Hashable
 from contextlib import suppress
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Any
 
 from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send, WebSocketReceiveMessage
@@ -137,9 +138,11 @@ class _Request:
         await self._send(message)
 
     def _summed(self, entry: Entry) -> tuple[Hashable, Entry]:
-        """An access, and what makes others the same: an inner tier sums what it is asked under one correlation id."""
-        if self._writer.sums_reads and entry.outcome == "succeeded" and entry.correlation_id:
-            entry.operation, entry.record, entry.status, entry.payload_hash = SUMMED_READS, "", 200, ""
+        """An access, and what makes others the same: at an inner tier, that they have one correlation id."""
+        told = entry.outcome == "succeeded" or entry.status == HTTPStatus.NOT_FOUND
+        if self._writer.sums_reads and told and entry.correlation_id:
+            entry.operation, entry.record, entry.status, entry.payload_hash = SUMMED_READS, "", HTTPStatus.OK, ""
+            entry.outcome, entry.reason = "succeeded", ""
             return (entry.tenant, entry.subject, entry.on_behalf_of, entry.correlation_id), entry
         return (entry.tenant, entry.subject, entry.on_behalf_of, entry.operation, entry.record, entry.status), entry
 

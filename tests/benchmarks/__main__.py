@@ -24,6 +24,7 @@ from sandbox.processes.progress import Progress
 from tests.benchmarks import costs
 from tests.benchmarks.contenders import LOAD_CORE, Field
 from tests.benchmarks.load import Target, burst, require_tools, try_out
+from tests.benchmarks.orders import __main__ as orders
 from tests.benchmarks.peer_programs import ENVIRONMENT, PEERS, ROOT, build_environments
 from tests.benchmarks.where_it_goes import profile
 
@@ -58,17 +59,23 @@ def main() -> int:
     parser.add_argument(
         "--requests", type=int, default=1_000_000, help="for the memory measurement (1,000,000; 0: none)"
     )
-    arguments = parser.parse_args()
+    parser.add_argument("--only", choices=["requests", "orders"], help="one half; `orders` has arguments of its own")
+    arguments, rest = parser.parse_known_args()
+    if arguments.only == "orders":
+        return orders.main(rest)
+    if rest and arguments.only is not None:
+        parser.error(f"unknown: {' '.join(rest)}")
     progress = Progress()
     try:
         require_tools()
         build_environments(progress)
         with tempfile.TemporaryDirectory(prefix="quoteway-bench-") as name, ExitStack() as stack:
             Path(name).chmod(0o755)
-            return _measure(Path(name), stack, progress, arguments)
+            missed = _measure(Path(name), stack, progress, arguments)
     except ProcessError as error:
         progress.note(str(error))
         return 2
+    return missed if arguments.only == "requests" else max(missed, orders.main(rest))
 
 
 def _measure(folder: Path, stack: ExitStack, progress: Progress, arguments: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ from sqlalchemy import literal
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from process_api.engine import executor, saga, worker_lease
+from process_api.engine import attempts, executor, saga, worker_lease
 from process_api.orders import record_port
 from process_api.outbox.event_log import append_event
 from process_api.settings import ProcessSettings
@@ -81,10 +81,10 @@ def around_a_call(call: Any) -> Any:
 
 
 def after_write_down(attempt_once: Any) -> Any:
-    """`before_checkpoint` of a step: we have written its end down, the workflow engine has not."""
+    """`before_checkpoint` of a step: its end is written down, and that what follows it begins; nobody goes on yet."""
 
-    async def watched(self: Any, flow_id: str, step: Any, *more: Any) -> Any:
-        outcome = await attempt_once(self, flow_id, step, *more)
+    async def watched(self: Any, flow_id: str, step: Any, *more: Any, **named: Any) -> Any:
+        outcome = await attempt_once(self, flow_id, step, *more, **named)
         reached(f"before_checkpoint:{step.name}")
         return outcome
 
@@ -113,12 +113,14 @@ def around_publishing(append: Any) -> Any:
     return watched
 
 
-def after_the_end(end_flow: Any) -> Any:
-    """`after_the_end`: a flow's end is committed."""
+def after_the_end(end: Any) -> Any:
+    """`after_the_end`: a flow's end is committed, with that of its last step."""
 
-    async def watched(*arguments: Any) -> None:
-        await end_flow(*arguments)
-        reached("after_the_end")
+    async def watched(*arguments: Any) -> Any:
+        following = await end(*arguments)
+        if following == "the end":
+            reached("after_the_end")
+        return following
 
     return watched
 
@@ -188,7 +190,7 @@ POINTS: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (RedisStreams, "append", around_publishing),
     (DefaultDialect, "do_execute", after_locking),
     (executor, "join_line", before_handing_on),
-    (executor, "end_flow", after_the_end),
+    (attempts.Attempts, "end", after_the_end),
     (saga, "_wait", before_waiting),
     (dbos._dbos, "record_sleep", after_recording),
     (worker_lease.Lease, "flow", leaving),
@@ -248,19 +250,20 @@ def mark_first(append: Any) -> Any:
     return mark_and_append
 
 
-def apart_from_the_state(end_flow: Callable[..., Awaitable[None]]) -> Any:
+def apart_from_the_state(end: Callable[..., Awaitable[Any]]) -> Any:
     """The event of an end is written in a transaction of its own, after the state's."""
     late: list[dict[str, Any]] = []
 
     async def put_off(_connection: AsyncConnection, **event: Any) -> None:
         late.append(event)
 
-    async def end_and_append(store: Any, *more: Any) -> None:
-        await end_flow(store, *more)
+    async def end_and_append(self: attempts.Attempts[Any], *more: Any) -> Any:
+        following = await end(self, *more)
         while late:
             event = late.pop()
-            async with store.transaction(event["tenant"]) as connection:
+            async with self.store.transaction(event["tenant"]) as connection:
                 await append_event(connection, **event)
+        return following
 
     setattr(record_port, "append_event", put_off)  # noqa: B010 the name is that module's only by its import
     return end_and_append
@@ -276,7 +279,7 @@ GUARDS: dict[str, list[tuple[Any, str, Callable[[Any], Any]]]] = {
     "idle limit": [(PostgresSystemDatabase, "_create_engine", with_the_engines_own_limit)],
     "monotonic pauses": [(saga, "pause", lambda _: DBOS.sleep_async)],
     "marking last": [(RedisStreams, "append", mark_first)],
-    "one transaction": [(executor, "end_flow", apart_from_the_state)],
+    "one transaction": [(attempts.Attempts, "end", apart_from_the_state)],
 }
 
 

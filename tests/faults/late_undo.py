@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-import process_api.engine.saga
+import process_api.engine.attempts
+from process_api.database.tables import flows
 from process_api.engine.flows import StepState
 from process_api.engine.progress import begin_attempt, end_step
 
@@ -13,10 +15,11 @@ def register_undo_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     """A step counts as begun only once it is done."""
     positions: dict[tuple[str, str], int] = {}
 
-    async def begin(connection: Any, **attempt: Any) -> None:
+    async def begin(connection: Any, **attempt: Any) -> Any:
         positions[attempt["flow_id"], attempt["step"]] = attempt["position"]
         if attempt["direction"] == "undo":
-            await begin_attempt(connection, **attempt)
+            return await begin_attempt(connection, **attempt)
+        return (await connection.execute(select(flows).where(flows.c.flow_id == attempt["flow_id"]))).one()
 
     async def end(connection: Any, **step: Any) -> None:
         if step["state"] is StepState.done:
@@ -32,5 +35,5 @@ def register_undo_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         await end_step(connection, **step)
 
-    monkeypatch.setattr(process_api.engine.saga, "begin_attempt", begin)
-    monkeypatch.setattr(process_api.engine.saga, "end_step", end)
+    monkeypatch.setattr(process_api.engine.attempts, "begin_attempt", begin)
+    monkeypatch.setattr(process_api.engine.attempts, "end_step", end)

@@ -60,8 +60,8 @@ def before_calls(call: Any) -> Any:
 def after_attempts(attempt_once: Any) -> Any:
     """Stop after a step was made: that it is done is written down, and the library does not know."""
 
-    async def stopping(self: Any, flow_id: str, step: Any, direction: str, *numbers: int) -> Any:
-        outcome = await attempt_once(self, flow_id, step, direction, *numbers)
+    async def stopping(self: Any, flow_id: str, step: Any, direction: str, attempt: int, **more: Any) -> Any:
+        outcome = await attempt_once(self, flow_id, step, direction, attempt, **more)
         await stop_at(flow_id, f"after {step.name}.{direction}")
         return outcome
 

@@ -90,8 +90,9 @@ def _shorten_ids(names: dict[str, Any]) -> None:
         given = names.get(name)
         # What is right already, or is no Salesforce id at all, stays untouched: the fuzzer judges changed parameters
         # anew, percent-encoded, and would take an encoded colon for a violation of the contract.
-        is_id = isinstance(given, str) and given.isalnum() and len(given) > _ID_CHARS
-        if is_id and given[_ID_CHARS:] != checksum(given[:_ID_CHARS]):
+        if not isinstance(given, str) or not given.isalnum() or len(given) <= _ID_CHARS:
+            continue
+        if given[_ID_CHARS:] != checksum(given[:_ID_CHARS]):
             names[name] = given[:_ID_CHARS]
 
 

@@ -187,10 +187,8 @@ async def test_personal_data_and_secrets_appear_nowhere(observed: Observed) -> N
     haystacks["spans"] = b"".join(observed.collector.bodies).decode("latin-1")
     haystacks |= table_contents(landscape)
     haystacks["redis"] = redis_contents(landscape)
-    assert {"quoteway.flow_attempts", "dbos.operation_outputs", "quoteway_audit.entries"} <= set(haystacks)
-    assert all(
-        len(haystacks[name]) > 100 for name in ("spans", "worker.log", "dbos.operation_outputs", "quoteway.flows")
-    )
+    assert {"quoteway.flow_attempts", "dbos.workflow_output", "quoteway_audit.entries"} <= set(haystacks)
+    assert all(len(haystacks[name]) > 100 for name in ("spans", "worker.log", "dbos.workflow_output", "quoteway.flows"))
     # The search itself works: what may be written is found there.
     order_id = ended[0]["orderId"]
     assert {name for name, text in haystacks.items() if order_id in text} >= {

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -16,6 +17,7 @@ from tests.process_api.operations.decided import AWAY
 from tests.process_api.system_stand_in import ACCOUNT_ID, mixed_quote
 
 pytestmark = pytest.mark.servers
+WRITES = ("/orders/", "/subscriptions/", "/order-status/")
 
 
 async def submitted_of_one_account(process: Process, count: int) -> list[str]:
@@ -135,3 +137,35 @@ async def test_who_waits_behind_one_that_ended_without_leaving_is_let_in_by_hous
         assert (await process.ended(order_id))["status"] == "booked"
     finally:
         await housekeeping.stop()
+
+
+async def most_writes_at_once(process: Process, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Order four quotes of one account at once, and count the writes that were at the vendors at the same time."""
+    writing, most = 0, 0
+
+    async def counted(request: httpx.Request) -> httpx.Response:
+        nonlocal writing, most
+        if request.method == "GET" or not any(part in request.url.path for part in WRITES):
+            return process.system.answer(request)
+        writing += 1
+        most = max(most, writing)
+        await asyncio.sleep(0.02)
+        writing -= 1
+        return process.system.answer(request)
+
+    monkeypatch.setattr(process.switch, "handle_async_request", counted)
+    ended = await all_ended(process, await submitted_of_one_account(process, 4))
+    assert {order["status"] for order in ended} == {"booked"}
+    return most
+
+
+async def test_orders_of_one_account_write_one_after_the_other(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await most_writes_at_once(process, monkeypatch) == 1
+
+
+async def test_admitted_at_once_they_would_meet(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_admission, "AT_ONCE_MAX", 4)
+
+    assert await most_writes_at_once(process, monkeypatch) > 1

@@ -55,7 +55,6 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> EndedFlow:
         ended.done.append(what)
 
     monkeypatch.setattr(process_store, "_AWAY_POLL_S", 0.0)
-    monkeypatch.setattr(ending, "end_turn", lambda _connection, _flow_id: note("turn"))
     monkeypatch.setattr(account_admission, "leave_line", lambda _connection, _flow_id: note("line"))
     monkeypatch.setattr(ending, "add_what_to_do", lambda _connection, _flow_id, sentence: note(sentence[:10]))
     return ended
@@ -72,7 +71,7 @@ async def test_its_owner_is_told_and_its_place_is_left_also_where_the_database_i
 ) -> None:
     await give_up(flow)
 
-    assert flow.done == ["turn", "line", "10 workers"]
+    assert flow.done == ["line", "10 workers"]
 
 
 async def test_a_worker_that_lost_the_flow_takes_no_place_in_line_from_its_next_generation(flow: EndedFlow) -> None:

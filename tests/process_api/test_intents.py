@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 
 from process_api.database.store import Store
 from process_api.database.tables import flows, intents
-from process_api.engine.intents import Intents
+from process_api.engine.intents import Intents, answer
 from process_api.settings import ProcessSettings
 from shared.problem import NeedsDecision
 
@@ -50,15 +50,22 @@ class Writing:
 
     async def record_customer(self, payload: Payload, flow_id: str | None = None) -> str:
         """Record that the account's customer may be created from that payload."""
-        return await self.intents.record_shared(
-            tenant=self.tenant,
-            flow_id=flow_id or self.flow_id,
-            payload=payload,
-            step="validate_customer",
-            system="erp:NW-DE",
-            entity="customer",
-            external_id="001A",
-        )
+        async with self.store.transaction(self.tenant) as connection:
+            return await self.intents.record_shared(
+                connection,
+                tenant=self.tenant,
+                flow_id=flow_id or self.flow_id,
+                payload=payload,
+                step="validate_customer",
+                system="erp:NW-DE",
+                entity="customer",
+                external_id="001A",
+            )
+
+    async def answer(self, operation_id: str, vendor_id: str) -> None:
+        """Write down what the vendor calls the record."""
+        async with self.store.transaction(self.tenant) as connection:
+            await answer(connection, operation_id, vendor_id)
 
     async def begin_flow(self, subject: str) -> str:
         """Another flow of this tenant."""
@@ -130,7 +137,7 @@ async def test_an_answer_says_what_the_vendor_calls_the_record(writing: Writing)
     answered = await writing.record(Payload("2"))
     waiting = await writing.record(Payload("2"), external_id="ord_2")
 
-    await writing.intents.answer(writing.tenant, answered, "42")
+    await writing.answer(answered, "42")
 
     rows = {row.operation_id: row for row in await writing.rows()}
     assert rows[answered].vendor_id == "42"
@@ -140,7 +147,7 @@ async def test_an_answer_says_what_the_vendor_calls_the_record(writing: Writing)
 
 async def test_recording_again_changes_nothing_not_even_the_answer(writing: Writing) -> None:
     operation_id = await writing.record(Payload("2"))
-    await writing.intents.answer(writing.tenant, operation_id, "42")
+    await writing.answer(operation_id, "42")
     before = await writing.rows()
 
     assert await writing.record(Payload("2")) == operation_id
@@ -204,7 +211,7 @@ async def test_a_customer_is_one_intent_of_all_orders_of_its_account(writing: Wr
     (row,) = await writing.rows()
     assert (row.flow_id, row.answered_at) == (writing.flow_id, None)
 
-    await writing.intents.answer(writing.tenant, first, "42")
+    await writing.answer(first, "42")
     (row,) = await writing.rows()
     assert row.vendor_id == "42", "the later order's answer is the intent's"
 
@@ -214,7 +221,7 @@ async def test_a_customers_hash_is_that_of_the_last_payload_before_the_vendor_an
     for city in ("Stuttgart", "Ulm"):
         operation_id = await writing.record_customer(Payload("1", {"city": city}))
         hashes.append((await writing.rows())[0].payload_hash)
-    await writing.intents.answer(writing.tenant, operation_id, "42")
+    await writing.answer(operation_id, "42")
     before = await writing.rows()
 
     assert await writing.record_customer(Payload("1", {"city": "Aalen"})) == operation_id

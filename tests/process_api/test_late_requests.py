@@ -8,9 +8,8 @@ import pytest
 from dbos import DBOS
 from sqlalchemy import text
 
-from process_api.engine import ending, executor
+from process_api.engine import executor
 from process_api.orders import late_requests
-from process_api.orders.submission import ORDER_SUBMISSION
 from shared.canonical import ErpOrder, ErpOrderState, Money, Subscription, SubscriptionStatus
 from tests.patience import HANG_S, until
 from tests.process_api.conftest import Process
@@ -193,8 +192,6 @@ async def test_only_an_order_with_an_uncertain_write_is_looked_at_again(process:
     order = await ended_after_a_lost_answer(process, then="certain")
     flow = await process.flow(order["flowId"])
     assert {attempt["outcome"] for attempt in flow["attempts"]} == {"done", "unavailable"}
-    writes = ORDER_SUBMISSION.vendor_writes
-    assert not await ending.was_uncertain(process.worker.store, order["flowId"], writes)
     assert await DBOS.get_workflow_status_async(f"{order['flowId']}.second-look") is None
 
 

@@ -1,6 +1,5 @@
 """How an order ends when something else than a refusal or an outage goes wrong."""
 
-import base64
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,6 @@ from dbos import DBOS
 from sqlalchemy import text
 
 from process_api import system_client
-from process_api.engine.account_turns import end_turn
 from process_api.engine.steps import Found
 from shared.canonical import ErpOrderState, OrderStatus, QuoteStatus, Recurrence, SubscriptionStatus
 from shared.outbound import http_client
@@ -148,7 +146,7 @@ async def test_a_defect_outside_any_step_parks_the_order_too(process: Process, m
     async def broken(*_arguments: object, **_more: object) -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr(type(process.saga), "settle", broken)
+    monkeypatch.setattr(type(process.saga), "_settle", broken)
     answer = await process.submit()
     order = await process.ended(answer.json()["orderId"])
     monkeypatch.undo()
@@ -162,19 +160,14 @@ async def test_no_sentence_of_a_vendor_is_in_the_workflow_engines_tables(process
 
     order = await submit_and_end(process)
 
-    outputs = text("SELECT output FROM dbos.operation_outputs WHERE starts_with(workflow_uuid, :flow)")
+    outputs = text(
+        "SELECT output FROM dbos.operation_outputs WHERE starts_with(workflow_uuid, :flow)"
+        " UNION ALL SELECT output FROM dbos.workflow_output WHERE starts_with(workflow_uuid, :flow)"
+    )
     async with process.worker.store.engine.begin() as connection:
         kept = " ".join(str(output) for output in await connection.scalars(outputs, {"flow": order["flowId"]}))
-    decoded = "".join(_decoded(part) for part in kept.split())
-    assert "test_refusal" in decoded
-    assert "refused by the vendor" not in decoded
-
-
-def _decoded(output: str) -> str:
-    try:
-        return base64.b64decode(output).decode("latin-1")
-    except ValueError:
-        return output
+    assert '"rejected"' in kept
+    assert "refused by the vendor" not in kept
 
 
 async def test_a_rejected_order_frees_its_revision_for_another_key(process: Process) -> None:
@@ -289,8 +282,6 @@ async def test_a_nul_that_comes_through_would_break_the_ending(
     monkeypatch.setattr(http_client, "decode_json", as_it_is)
     monkeypatch.setattr(system_client, "decode_json", as_it_is)
     order = await refused_in_words_with_a_nul(process)
-    async with process.worker.store.transaction("nordwind") as connection:
-        await end_turn(connection, order["flowId"])  # which it would keep for a minute
     broken = await workflow_status(order["flowId"]) != "SUCCESS"
     assert broken or order["reasonCode"] != "test_refusal", "the mutation is not seen"
 

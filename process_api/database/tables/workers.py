@@ -29,6 +29,7 @@ account_lines = Table(
     Index(None, "tenant", "account_id", "admitted", "position"),
 )
 
+# Only workers of the release before take turns; it goes with the release after this one (docs/decisions/0100).
 account_turns = Table(
     "account_turns",
     metadata,

@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.orders", description=__doc__)
     parser.add_argument("--orders", type=int, default=40, help="in each round (40)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds that are counted (3)")
+    parser.add_argument("--accounts", type=int, default=1000, help="accounts that the orders are dealt out to (1000)")
     parser.add_argument("--idle-s", type=float, default=20.0, help="seconds for which an idle worker is watched (20)")
     parser.add_argument("--rows", action="store_true", help="say which tables an order leaves rows in")
     chosen = parser.parse_args(arguments)
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             landscape = Landscape(
                 Path(name), progress=progress, tier_settings=SETTINGS, light_erp=True, unthrottled=True
             )
-            bench = prepare(stack.enter_context(landscape), stack, Path(name))
+            bench = prepare(stack.enter_context(landscape), stack, Path(name), chosen.accounts)
             bench.run(chosen.orders, chosen.rounds, progress)
             with progress.step("Watching a worker with nothing to do"):
                 idle = bench.idle(chosen.idle_s)

@@ -27,7 +27,6 @@ from tests.benchmarks.peer_programs import PEERS, ROOT
 
 # A worker that is stopped for as long as orders are submitted must not be taken for dead.
 SETTINGS = {"QUOTEWAY_LOG_LEVEL": "ERROR", "QUOTEWAY_LEASE_S": "300", "QUOTEWAY_STEP_BACKOFF_S": "0.2"}
-_WARMING = 6
 _WITHIN_S = 600.0
 _POLL_S = 0.25
 _ENQUEUE = """
@@ -102,17 +101,19 @@ class Side:
 
 @dataclass
 class Bench:
-    """Both sides, and what an order leaves."""
+    """Both sides, and what an order leaves. `accounts_max`: the accounts that the orders are dealt out to."""
 
     landscape: Landscape
     ours: Side
     bare: Side
+    accounts_max: int
+    accounts: list[str] = field(default_factory=list)
     rows: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def run(self, orders: int, rounds: int, progress: Progress) -> None:
         """Warm both up, and then measure them in turn."""
         for number in range(rounds + 1):
-            count = orders if number else _WARMING
+            count = orders
             with progress.step(f"Round {number} of {rounds}: {count} orders, and as many bare workflows"):
                 before = rows_and_bytes(self.ours.meter.database_url)
                 self.ours.drain(self._submit_orders(count), count)
@@ -142,8 +143,9 @@ class Bench:
         return self.ours.meter.read().since(before)
 
     def _submit_orders(self, count: int) -> Iterator[None]:
-        accounts = make_accounts(self.landscape, count, f"Bench {time.monotonic_ns()}")
-        asyncio.run(_submit(self.landscape, make_quotes(self.landscape, accounts, count)))
+        if len(self.accounts) < min(count, self.accounts_max):
+            self.accounts = make_accounts(self.landscape, min(count, self.accounts_max), "Bench")
+        asyncio.run(_submit(self.landscape, make_quotes(self.landscape, self.accounts, count)))
         yield
 
     def _submit_bare(self, count: int) -> Iterator[None]:
@@ -163,7 +165,7 @@ async def _submit(landscape: Landscape, quotes: list[str]) -> None:
         await asyncio.gather(*(one(customers, quote_id) for quote_id in quotes))
 
 
-def prepare(landscape: Landscape, stack: ExitStack, folder: Path) -> Bench:
+def prepare(landscape: Landscape, stack: ExitStack, folder: Path, accounts: int) -> Bench:
     """Start the bare side beside a landscape that runs."""
     postgres = landscape.postgres
     if not isinstance(postgres, PostgresEngine):
@@ -187,6 +189,7 @@ def prepare(landscape: Landscape, stack: ExitStack, folder: Path) -> Bench:
         landscape,
         Side("Quoteway", worker, Meter(worker.pid, own_url, postmaster), _ORDERS_LEFT),
         Side("bare DBOS", bare, Meter(bare.pid, url, postmaster), _BARE_LEFT),
+        accounts,
     )
 
 

@@ -133,13 +133,14 @@ async def test_an_inner_tiers_reads_under_one_correlation_id_are_one_entry_and_r
     for _ in range(3):
         await audited.request("access")
     await audited.request("access", status=404)
+    await audited.request("access", status=409)
     await audited.request("financial")
 
     found = sorted(await entries(audited), key=lambda entry: (entry["operation"], entry["status"]))
     assert [(each["operation"], each["status"], each.get("count", 1)) for each in found] == [
         ("cancelOrder", 200, 1),
-        ("cancelOrder", 404, 1),
-        ("reads", 200, 3),
+        ("cancelOrder", 409, 1),
+        ("reads", 200, 4),
     ]
 
 

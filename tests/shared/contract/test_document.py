@@ -151,7 +151,8 @@ async def count(least: Annotated[int | None, QueryParameter(name="leastS", ge=0,
 
 def test_a_bound_of_zero_is_said_of_what_may_be_left_out_too() -> None:
     authenticator = Authenticator(METADATA_URL, AUDIENCE, transport=StandInIssuer().transport())
-    tier = Tier("counts", "Counts", "1.0.0", "Counts for tests.", authenticator, tags={"offers": "Offers."})
+    published = Published(title="Counts", version="1.0.0", description="Counts for tests.", tags={"offers": "Offers."})
+    tier = Tier(name="counts", published=published, authenticator=authenticator)
     document = build_document(create_service(tier, [count], state={}))
 
     [parameter] = document["paths"]["/v1/counts"]["get"]["parameters"]
