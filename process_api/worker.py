@@ -19,7 +19,7 @@ from process_api.database.retention import keep_tables_small, rules_of
 from process_api.database.store import Store
 from process_api.engine.executor import Engine, start_engine
 from process_api.engine.intents import Intents
-from process_api.engine.queues import QUEUES
+from process_api.engine.queueing.queues import QUEUES
 from process_api.engine.steps import Patience
 from process_api.engine.worker_lease import Lease, new_executor_id
 from process_api.inbox.webhook_inbox import SUBSCRIPTION, InboxWorker

@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.store import Store
 from process_api.database.tables import dead_letter_decisions, flow_steps, flows
-from process_api.engine.account_admission import join_line
 from process_api.engine.failures import LAST_FAILURE
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import FlowStatus, StepState, change_flow
 from process_api.engine.progress import step_state
-from process_api.engine.queues import enqueue, in_begin, workflow_ids
+from process_api.engine.queueing.account_admission import join_line
+from process_api.engine.queueing.queues import enqueue, in_begin, workflow_ids
 from process_api.engine.steps import Ending
 from shared.identity.principal import Principal
 from shared.problem import Conflict, Fault, InvalidRequest, NotFound

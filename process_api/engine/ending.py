@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.store import Store, when_available
 from process_api.database.tables import flows
-from process_api.engine import account_admission
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import FlowStatus, add_what_to_do, change_flow, remove_what_to_do, tenant_of
 from process_api.engine.progress import last_said, outcome_was_uncertain
-from process_api.engine.queues import enqueue, in_sweep
+from process_api.engine.queueing import account_admission
+from process_api.engine.queueing.queues import enqueue, in_sweep
 from process_api.engine.steps import Ending
 from process_api.engine.worker_lease import Lease
 from shared.problem import QuotewayError

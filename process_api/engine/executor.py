@@ -16,7 +16,6 @@ from dbos import DBOS, DBOSConfig, _workflow_commands, error
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.store import Store, sqlalchemy_url, when_available
-from process_api.engine import account_admission
 from process_api.engine.crash_loops import Start, count_start, forget_starts
 from process_api.engine.ending import (
     ENDED,
@@ -30,8 +29,9 @@ from process_api.engine.ending import (
 )
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import tenant_of
-from process_api.engine.queue_pace import QueuePace
-from process_api.engine.queues import (
+from process_api.engine.queueing import account_admission
+from process_api.engine.queueing.queue_pace import QueuePace
+from process_api.engine.queueing.queues import (
     APPLICATION,
     BEGIN_WORKFLOW,
     EARLIER_QUEUES,

@@ -8,10 +8,10 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.tables import flows
-from process_api.engine.account_admission import join_line
 from process_api.engine.flow_kind import FlowKind
 from process_api.engine.flows import Authority, FlowStatus
-from process_api.engine.queues import enqueue, in_begin
+from process_api.engine.queueing.account_admission import join_line
+from process_api.engine.queueing.queues import enqueue, in_begin
 from shared.telemetry.process_telemetry import current_correlation_id
 from shared.telemetry.tracing import recorded_traceparent
 

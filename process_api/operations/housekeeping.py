@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from process_api.access.idempotency import prune_keys
 from process_api.database.store import Store
-from process_api.engine.account_admission import let_waiting_in
+from process_api.engine.queueing.account_admission import let_waiting_in
 from process_api.orders.contacts import forget_contacts
 from shared.problem import Unavailable
 

@@ -24,11 +24,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from process_api.customers.ensure import check_credit, validate_customer
 from process_api.engine.flow_kind import Advice, FlowKind
 from process_api.engine.steps import Found, Step
-from process_api.orders.billing_start import cancel_billing, find_billing, start_billing
+from process_api.orders.booking.billing_start import cancel_billing, find_billing, start_billing
+from process_api.orders.booking.erp_booking import book_erp_order, cancel_erp_order, find_erp_order
+from process_api.orders.booking.late_requests import look_again
 from process_api.orders.checks import OrderSubmission, check_quote, load_quote
 from process_api.orders.corrections import order_corrections
-from process_api.orders.erp_booking import book_erp_order, cancel_erp_order, find_erp_order
-from process_api.orders.late_requests import look_again
 from process_api.orders.record import find_order
 from process_api.orders.record_port import OrderRecordPort
 from process_api.orders.reports.crm_report import report_ending, report_to_crm

@@ -14,7 +14,7 @@ from tests.issuer_process import start_issuer
 from tests.patience import until
 from tests.process_api.system_server import running_system
 from tests.process_api.system_stand_in import Fault, mixed_quote
-from tests.process_api.worker_processes import Plant, running_plant
+from tests.process_api.workers.worker_processes import Plant, running_plant
 
 REFUSED: dict[str, list[Fault]] = {"create_subscription": ["rejected"]}
 

@@ -16,7 +16,7 @@ from tests.faults.recorded_release import Release, read_release, restore_rows, r
 from tests.issuer_process import bearer, start_issuer
 from tests.patience import until
 from tests.process_api.system_server import running_system
-from tests.process_api.worker_processes import Plant, running_plant
+from tests.process_api.workers.worker_processes import Plant, running_plant
 
 pytestmark = pytest.mark.servers
 # Where the recorded release's migrations end.

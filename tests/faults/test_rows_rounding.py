@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from process_api.orders.billing_start import recurring_line
-from process_api.orders.erp_booking import one_off_line
+from process_api.orders.booking.billing_start import recurring_line
+from process_api.orders.booking.erp_booking import one_off_line
 from process_api.quotes.amounts import accepted_net
 from shared.canonical import ErpOrderDraft, Money, Quote, QuoteLine, QuoteStatus, Recurrence, SubscriptionDraft
 from shared.canonical.money import minor_units

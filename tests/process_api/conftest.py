@@ -26,8 +26,8 @@ from shared.identity import token_keys
 from tests.app_lifespan import asgi_transport, running_app
 from tests.issuer_process import bearer, client_secret_file, start_issuer
 from tests.patience import HANG_S, LONG_LEASE_S
-from tests.process_api.audit_logs import Log
-from tests.process_api.billing_webhooks import Billing
+from tests.process_api.audit.audit_logs import Log
+from tests.process_api.inbox.billing_webhooks import Billing
 from tests.process_api.outbox.outbox import Outbox
 from tests.process_api.system_stand_in import SystemStandIn
 from tests.worker_here import start_worker

@@ -20,7 +20,7 @@ from tests.deadlines import over_once_left
 from tests.issuer_process import bearer
 from tests.patience import HANG_S
 from tests.process_api.conftest import Process
-from tests.process_api.customer_desk import BILLING, ERP, Desk, desk_at, invoice
+from tests.process_api.customers.customer_desk import BILLING, ERP, Desk, desk_at, invoice
 from tests.process_api.system_stand_in import Fault, mixed_quote
 
 

@@ -22,7 +22,7 @@ from sandbox.vendors.stripe.webhooks.delivery import signature
 from shared.audit.entry import NOBODY
 from shared.canonical import Subscription, SubscriptionStatus, WebhookNotice
 from tests.process_api import system_stand_in
-from tests.process_api.billing_webhooks import Billing, Webhook, prefix
+from tests.process_api.inbox.billing_webhooks import Billing, Webhook, prefix
 from tests.process_api.system_stand_in import Fault
 
 pytestmark = pytest.mark.servers

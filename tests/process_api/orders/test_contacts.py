@@ -15,7 +15,7 @@ from process_api.orders.record import find_order
 from shared.canonical import Contact
 from tests.patience import HANG_S
 from tests.process_api.conftest import Process
-from tests.process_api.order_endings import submit_and_end
+from tests.process_api.orders.order_endings import submit_and_end
 from tests.process_api.system_stand_in import mixed_quote
 
 PETRA = Contact(name="Petra Muster", email="petra@acme.example", contact_id="003QW0000000001AAA")
