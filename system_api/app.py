@@ -73,7 +73,7 @@ TAGS = {
     "tax": "Tax, calculated without being recorded.",
 }
 # For as long the reads of one request or flow are one audit entry. A tier that dies loses what it has not written.
-_READS_SUMMED_S = 10.0
+_READS_SUMMED_S = 30.0
 
 
 def create_app(

@@ -204,7 +204,7 @@ async def start_engine(
         flow_starts_max=settings.flow_starts_max,
     )
     DBOS.listen_queues([*QUEUES, *EARLIER_QUEUES])
-    lease.on_flow_ended, lease.on_handed_back = engine.place_is_free, engine.place_is_free
+    lease.on_flow_ended = engine.place_is_free
     await lease.start()
     _workflow_commands._BACKGROUND_JOBS_INTERVAL_SEC = _DELAYS_EVERY_S  # noqa: SLF001 it offers no setting
     DBOS.launch()

@@ -25,8 +25,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from process_api.database.direct import fetch
+from process_api.database.notices import tell
 from process_api.database.store import Store
 from process_api.database.tables import executors
+from process_api.engine.queueing.queues import QUEUES
 from shared.problem import Unavailable
 
 _log = logging.getLogger(__name__)
@@ -65,15 +67,13 @@ def _nothing() -> None:
 class Lease:
     """This worker's lease, renewed three times in `lease_s` seconds for as long as the worker lives.
 
-    `on_flow_ended` and `on_handed_back` are called when an execution of a flow has ended, and when flows have gone back
-    to their queues.
+    `on_flow_ended` is called when an execution of a flow has ended.
     """
 
     store: Store
     executor_id: str
     lease_s: float
     on_flow_ended: Callable[[], None] = _nothing
-    on_handed_back: Callable[[], None] = _nothing
     _at_work: Counter[str | None] = field(default_factory=Counter, init=False)
     _unattended_since: dict[str, float] = field(default_factory=dict, init=False)
     _attempts_at_work: int = field(default=0, init=False)
@@ -250,6 +250,9 @@ class Lease:
 
         If this is interrupted, the remaining flows still belong to workers without a lease: the next call moves them.
         """
-        # DBOS leaves recovery to its own control plane and has no public call for it.
-        await asyncio.to_thread(DBOS._recover_pending_workflows, executor_ids)  # noqa: SLF001 see above
-        self.on_handed_back()
+        # DBOS leaves recovery to its own control plane and offers no public call for it.
+        handed_back = await asyncio.to_thread(DBOS._recover_pending_workflows, executor_ids)  # noqa: SLF001 see above
+        if handed_back:
+            async with self.store.transaction_across_tenants() as connection:
+                for queue in QUEUES:
+                    await tell(connection, queue)
