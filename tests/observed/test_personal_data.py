@@ -188,9 +188,7 @@ async def test_personal_data_and_secrets_appear_nowhere(observed: Observed) -> N
     haystacks |= table_contents(landscape)
     haystacks["redis"] = redis_contents(landscape)
     assert {"quoteway.flow_attempts", "dbos.workflow_output", "quoteway_audit.entries"} <= set(haystacks)
-    assert all(
-        len(haystacks[name]) > 100 for name in ("spans", "worker.log", "dbos.workflow_output", "quoteway.flows")
-    )
+    assert all(len(haystacks[name]) > 100 for name in ("spans", "worker.log", "dbos.workflow_output", "quoteway.flows"))
     # The search itself works: what may be written is found there.
     order_id = ended[0]["orderId"]
     assert {name for name, text in haystacks.items() if order_id in text} >= {
