@@ -81,6 +81,7 @@ class Readiness(_Answer, frozen=True, kw_only=True):
     total: Amount
     faults: list[Fault] = []
     unchecked: list[Unchecked] = []
+    notes: list[str] = []
 
 
 class Order(_Answer, frozen=True, kw_only=True):

@@ -148,7 +148,8 @@ class UncheckedSystem(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
 class ReadinessView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Whether the quote could be ordered now, with everything to mend before it can.
 
-    It is not ready while a system could not be asked. `totalAmount` is what the customer accepted.
+    It is not ready while a system could not be asked. `totalAmount` is what the customer accepted. `warnings` say what
+    will be otherwise than the account or the quote states, such as a tax id that no system can store.
     """
 
     quote_id: str
@@ -191,5 +192,5 @@ async def check_readiness(
         currency_iso_code=found.total.currency,
         faults=fault_views(found.faults),
         unchecked_systems=[UncheckedSystem(system_name=each.system, message=each.message) for each in found.unchecked],
-        warnings=warnings_for(request),
+        warnings=[*warnings_for(request), *found.notes],
     )

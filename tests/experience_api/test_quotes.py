@@ -112,6 +112,15 @@ async def test_readiness_names_every_fault_with_its_line_and_field(experience: E
     }
 
 
+async def test_readiness_warns_of_what_will_be_otherwise_than_stated(experience: Experience) -> None:
+    note = "The tax id of Acme Corp is of a country for which there is no rule, so no system stores it."
+    experience.process.will_answer({**READINESS, "notes": [note]})
+
+    answer = await experience.post(f"/v1/quotes/{QUOTE_ID}/readiness", {})
+
+    assert answer.json()["warnings"] == [note]
+
+
 async def test_readiness_hands_on_what_the_user_saw_and_nothing_else(experience: Experience) -> None:
     experience.process.will_answer(READINESS)
     seen = {"quoteRevision": 2, "expectedTotal": "5699.00", "currencyIsoCode": "EUR"}
