@@ -79,6 +79,10 @@ class OutboundClient:
 
     def __post_init__(self) -> None:
         self._way = exchange_over(self.transport, self.settings)
+        # OpenTelemetry's semantic conventions for HTTP clients, and our own name of the peer.
+        url = httpx.URL(self.base_url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        self._peer_attributes = {"quoteway.peer": self.peer, "server.address": url.host, "server.port": port}
 
     async def close(self) -> None:
         """Close the connections."""
@@ -122,7 +126,7 @@ class OutboundClient:
     ) -> Response:
         all_headers = {"X-Correlation-Id": current_correlation_id(), **(headers or {})}
         with (
-            span(f"{method} {self.peer}", "client", {"server.name": self.peer, "http.request.method": method}) as sent,
+            span(f"{method} {self.peer}", "client", {**self._peer_attributes, "http.request.method": method}) as sent,
             outbound_request(self.peer) as outcome,
         ):
             all_headers.update(current_trace_headers())

@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from shared.inbound.observers import trace_requests
+from shared.outbound.http_client import OutboundClient
 from shared.telemetry import tracing
 from shared.telemetry.tracing import (
     current_trace_id,
@@ -68,6 +70,26 @@ async def test_a_callers_trace_goes_on(collector: Collector) -> None:
     assert seen == f"00-{TRACE}-{server.span_id}-01"
     assert (server.parent_id, server.kind, server.attributes["http.response.status_code"]) == (CALLER, "server", 200)
     assert (inside.name, inside.parent_id) == ("inside", server.span_id)
+
+
+async def test_a_request_that_leaves_is_a_client_span_with_the_names_of_the_conventions(collector: Collector) -> None:
+    # OpenTelemetry, semantic conventions for HTTP spans: what a client has to say of its request.
+    answered = httpx.MockTransport(lambda _: httpx.Response(204))
+    client = OutboundClient("billing", "https://billing.test/below", transport=answered)
+    start_tracing("test", collector.url, 1.0)
+    with resumed_span("flow", f"00-{TRACE}-{CALLER}-01"):
+        await client.send("GET", "/invoices")
+    stop_tracing()
+    await client.close()
+
+    [sent] = [each for each in collector.trace(TRACE) if each.kind == "client"]
+    assert sent.attributes == {
+        "http.request.method": "GET",
+        "http.response.status_code": 204,
+        "quoteway.peer": "billing",
+        "server.address": "billing.test",
+        "server.port": 443,
+    }
 
 
 async def test_a_caller_that_does_not_record_is_not_recorded_but_its_trace_goes_on(collector: Collector) -> None:
