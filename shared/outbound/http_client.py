@@ -82,7 +82,11 @@ class OutboundClient:
         # OpenTelemetry's semantic conventions for HTTP clients, and our own name of the peer.
         url = httpx.URL(self.base_url)
         port = url.port or (443 if url.scheme == "https" else 80)
-        self._peer_attributes = {"quoteway.peer": self.peer, "server.address": url.host, "server.port": port}
+        self._peer_attributes: dict[str, str | int] = {
+            "quoteway.peer": self.peer,
+            "server.address": url.host,
+            "server.port": port,
+        }
 
     async def close(self) -> None:
         """Close the connections."""
