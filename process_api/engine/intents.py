@@ -123,4 +123,14 @@ class _Intent:
 
 
 def _digest(payload: msgspec.Struct) -> str:
-    return hashlib.sha256(msgspec.json.encode(payload, order="deterministic")).hexdigest()
+    """Return what tells one payload from another.
+
+    A class may name fields that a later release added (`later_fields`): a flow that recorded its intent before the
+    upgrade, and sends them after it, still means the same record.
+    """
+    encoded = msgspec.json.encode(payload, order="deterministic")
+    later: tuple[str, ...] = getattr(type(payload), "later_fields", ())
+    if later:
+        members = msgspec.json.decode(encoded)
+        encoded = msgspec.json.encode({name: value for name, value in members.items() if name not in later})
+    return hashlib.sha256(encoded).hexdigest()

@@ -79,9 +79,10 @@ SIDE_EFFECTS = (
     SideEffect("create_subscription, done", "stripe", r"^/v1/subscriptions$"),
     SideEffect("report_order_status, asked", "system", r"^/v1/crm/order-status/[^/]+$"),
     SideEffect("report_order_status, done", "salesforce", r"/sobjects/Quoteway_Order__c/"),
+    SideEffect("report_order_status, published", "salesforce", r"/sobjects/Quoteway_Order_Status__e/"),
 )
 # Sent with POST, but they change nothing.
-_NO_SIDE_EFFECT = re.compile(r"/oauth2/token$|/tax/|/pricing/|/prices$|/customer-candidates$")
+_NO_SIDE_EFFECT = re.compile(r"/oauth2/token$|/tax/|/pricing/|/prices$|/customer-candidates$|/order-checks$")
 
 
 async def crash_points(run: Run) -> Result:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -95,6 +95,8 @@ class SubscriptionDraft(Canonical, frozen=True, kw_only=True):
     starts_on: BusinessDate | None = None
     starts_at: ShortText | None = None
     timezone: ShortText | None = None
+    # See the process tier's intents: what a flow under way has recorded says nothing of these.
+    later_fields: ClassVar[tuple[str, ...]] = ("timezone",)
     term_months: Annotated[int, Meta(ge=1, le=1200)] | None = None
     days_until_due: Annotated[int, Meta(ge=0, le=730)] = 30
     collection: Collection = Collection.send_invoice
