@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from process_api.access.idempotency import claim_key
 from process_api.orders.intake import OrderIntake
@@ -37,6 +38,7 @@ async def test_row_01_mutation_a_key_claimed_apart_from_its_order_stands_for_not
 ) -> None:
     async def claim_at_once(connection: Any, *claim: Any) -> str | None:
         async with connection.engine.begin() as apart:
+            await apart.execute(text("SELECT set_config('quoteway.tenant', '*', true)"))
             return await claim_key(apart, *claim)
 
     quote_id, key = ordering.quote(SENSOR, MONTHLY), uuid.uuid4().hex
