@@ -59,7 +59,8 @@ async def test_an_event_is_published_as_a_cloud_event(outbox: Outbox) -> None:
     assert (first.specversion, first.source, first.type) == ("1.0", "/quoteway/process", "order.booked")
     assert (first.id, first.subject, first.sequence) == (outbox.committed[0][0], "ord_1", "1")
     assert (first.correlationid, first.tenant) == ("c-1", outbox.tenant)
-    assert first.data == {"orderId": "ord_1", "version": 1, "accountId": None}
+    unknown = dict.fromkeys(["accountId", "quoteId", "quoteRevision", "total", "erpOrderNumber"])
+    assert first.data == {"orderId": "ord_1", "version": 1, "subscriptionIds": [], **unknown}
     assert second.sequence == "2"
     assert await outbox.unpublished() == 0
     assert await outbox.relay().publish_pending() == 0
