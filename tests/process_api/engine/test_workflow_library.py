@@ -10,7 +10,7 @@ from process_api.engine import executor
 from process_api.engine.queueing.queues import BEGIN_WORKFLOW, EARLIER_QUEUES, QUEUES, RUN_WORKFLOW, SWEEP_WORKFLOW
 
 # Before raising it: read dbos/_recovery.py (does recovery still put PENDING workflows of the given executors back into
-# their queues, idempotently?), what `engine/queueing/queues.py` writes to dbos.workflow_status, and dbos/_queue.py (do its
+# their queues, idempotently?), what `queueing/queues.py` writes to dbos.workflow_status, and dbos/_queue.py (do its
 # threads still pause by waiting for the event that ends them, under these names?), and run tests/faults.
 READ_IN = "3.4.0"
 EARLIER_NAMES = {"order_submission", "order_booking", "order_second_look"}
