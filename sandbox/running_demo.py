@@ -11,7 +11,7 @@ from typing import IO, Self
 
 from sandbox.landscape.landscape import Landscape
 
-VENDORS = ("salesforce", "stripe", "tryton")
+VENDORS = ("erp", "salesforce", "stripe")
 NO_DEMO = "No demo runs here ({folder}): start one with `make demo` in another terminal, and wait for its addresses."
 _SERVED = ("experience", "process", "system", "issuer", "salesforce", "stripe")
 

@@ -67,7 +67,7 @@ class _Page:
         self._line("a token", python("-m", "sandbox.token", "--as", "operator"))
         self._line("logs", str(self.landscape.run_dir / "logs"))
         self._command(
-            "Play an outage of Stripe, salesforce or tryton, and submit a quote meanwhile:",
+            "Play an outage of stripe, salesforce or erp, and submit a quote meanwhile:",
             python("-m", "sandbox.outage", "stripe", "60"),
         )
         self._command("See what is under way:", self._curl("operator", f"{url}/v1/flows"))

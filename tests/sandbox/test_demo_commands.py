@@ -170,9 +170,9 @@ def test_an_outage_ends_by_itself_and_leaves_the_vendor_in_order(demo: Demo, how
 
 
 def test_a_second_outage_of_a_vendor_is_refused_while_one_is_played(demo: Demo) -> None:
-    with demo.started("-m", "sandbox.outage", "tryton", "600") as first:
-        first.told("tryton answers 503")
-        second = demo.run("-m", "sandbox.outage", "tryton", "1")
+    with demo.started("-m", "sandbox.outage", "erp", "600") as first:
+        first.told("erp answers 503")
+        second = demo.run("-m", "sandbox.outage", "erp", "1")
         assert first.end(signal.SIGINT) == 0
     assert second.returncode == 1
     assert "being played already" in second.stderr
@@ -181,7 +181,7 @@ def test_a_second_outage_of_a_vendor_is_refused_while_one_is_played(demo: Demo) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("paypal", "60"), "salesforce, stripe, tryton"),
+        (("paypal", "60"), "erp, salesforce, stripe"),
         (("stripe", "0"), "is no number of seconds from 1 to 3600"),
         (("stripe", "soon"), "is no number of seconds from 1 to 3600"),
     ],
