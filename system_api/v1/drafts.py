@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from shared.canonical import ErpOrderLine, Money, MoneyError, SubscriptionLine
 from shared.canonical.money import NET_MAX
-from shared.problem import Fault, InvalidRequest
+from shared.problem import Fault, InvalidRequest, Rejected
 
 
 def must_agree(in_path: str, in_body: str) -> None:
@@ -36,7 +36,7 @@ def amounts_of(pointer: str, lines: Sequence[ErpOrderLine | SubscriptionLine]) -
 
 
 def must_be_payable(pointer: str, lines: Sequence[ErpOrderLine | SubscriptionLine]) -> None:
-    """Raise InvalidRequest where a line, or all lines together, come to more than an amount holds beside its tax.
+    """Raise Rejected (`amounts_too_large`) where lines come to more than an amount, beside its tax, can hold.
 
     A vendor may book such a sum, which then nobody can read: the outcome would stay unknown.
     """
@@ -52,4 +52,6 @@ def must_be_payable(pointer: str, lines: Sequence[ErpOrderLine | SubscriptionLin
     if not faults and net >= NET_MAX:
         faults.append(Fault(pointer=pointer, detail=f"They come to {net:f} before tax; less than {NET_MAX} is booked."))
     if faults:
-        raise InvalidRequest("The amounts are too large.", faults)
+        refused = Rejected("The amounts are too large.", reason_code="amounts_too_large")
+        refused.faults = faults
+        raise refused

@@ -30,7 +30,7 @@ async def die_with_it(plant: WorkerPlant, point: str, workers: int, *, without: 
     return workers, flow
 
 
-@pytest.mark.parametrize("point", ["before_call:book_erp_order", "before_checkpoint:check_terms"])
+@pytest.mark.parametrize("point", ["before_call:book_erp_order", "after_answer:check_terms"])
 async def test_row_20_a_flow_that_its_workers_die_with_is_parked_and_no_more_of_them_die(
     plant: WorkerPlant, point: str
 ) -> None:

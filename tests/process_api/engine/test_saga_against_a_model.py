@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from process_api.orders.submission import ORDER_SUBMISSION
 from tests.faults.late_undo import register_undo_afterwards
@@ -48,34 +48,32 @@ class Orders(RuleBasedStateMachine):
         """Have it done in the tests' event loop, where the process tier lives."""
         asyncio.run_coroutine_threadsafe(work, self.loop).result(HANG_S)
 
-    @precondition(lambda self: not self.driver.is_late())
     @rule(plans=st.lists(PLANS, min_size=1, max_size=4))
     def submit(self, plans: list[Plan]) -> None:
         """New orders."""
         for plan in plans:
-            self.do(self.driver.submit(plan))
+            if not self.driver.is_late():
+                self.do(self.driver.submit(plan))
 
-    @precondition(lambda self: not self.driver.is_late())
     @rule(lost=st.sampled_from([["lost"], ["lost", "lost"]]))
     def submit_and_lose(self, lost: list[Fault]) -> None:
         """A new order whose records are made, but the answers that say so are lost."""
         plan = Plan({operation: [*lost] for operation in ("create_order", "create_subscription")})
-        self.do(self.driver.submit(plan))
+        if not self.driver.is_late():
+            self.do(self.driver.submit(plan))
 
-    @precondition(lambda self: self.driver.orders)
     @rule(chosen=st.integers(0, 99), same_key=st.booleans())
     def submit_again(self, chosen: int, *, same_key: bool) -> None:
         """An order that was submitted before, while it is at work or after its end."""
-        order = self.driver.orders[chosen % len(self.driver.orders)]
-        if order.key:
-            self.do(self.driver.submit_again(order, same_key=same_key))
+        orders = [order for order in self.driver.orders if order.key]
+        if orders:
+            self.do(self.driver.submit_again(orders[chosen % len(orders)], same_key=same_key))
 
     @rule()
     def settle(self) -> None:
         """Everything comes to an end."""
         self.do(self.driver.settle())
 
-    @precondition(lambda self: self.driver.parked())
     @rule(
         chosen=st.integers(0, 99),
         plan=PLANS,
@@ -85,7 +83,6 @@ class Orders(RuleBasedStateMachine):
         """An operator has a parked flow tried again."""
         self._decide(chosen, plan, "retry", {"fromStep": from_step} if from_step else {})
 
-    @precondition(lambda self: self.driver.parked())
     @rule(chosen=st.integers(0, 99), plan=PLANS)
     def discard(self, chosen: int, plan: Plan) -> None:
         """An operator gives a parked flow up."""
@@ -93,6 +90,8 @@ class Orders(RuleBasedStateMachine):
 
     def _decide(self, chosen: int, plan: Plan, decision: str, body: dict[str, str]) -> None:
         parked = self.driver.parked()
+        if not parked:
+            return
         self.do(self.driver.decide(parked[chosen % len(parked)], plan, decision, body))
         self.do(self.driver.settle())
 
