@@ -11,7 +11,6 @@ from experience_api.views.amounts import AmountText, CurrencyCode, CurrencyTextO
 from experience_api.views.invoices import InvoiceView, invoice_view
 from shared.canonical import CreditDecision, OrderStatus, SubscriptionStatus
 from shared.canonical.wire import Quantity
-from shared.moment import Moment
 
 _NAME_NOT_READ = "Salesforce could not be asked for the account: its name is left out."
 
@@ -46,7 +45,7 @@ class OpenOrderView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     status_text: str
     total_amount: DecimalTextOrEmpty
     currency_iso_code: CurrencyTextOrEmpty
-    created_at: Moment
+    created_at: str
 
 
 class OpenOrdersPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

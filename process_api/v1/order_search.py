@@ -27,7 +27,7 @@ StatusFilter = Annotated[OrderStatus | None, QueryParameter(required=False, desc
 QuoteIdFilter = Annotated[
     str | None,
     QueryParameter(
-        name="quoteId",
+        name="quote",
         pattern=r"^[A-Za-z0-9_.:-]{1,64}" + END,
         required=False,
         description="Only orders of this quote, by its Salesforce id.",

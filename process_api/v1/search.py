@@ -11,7 +11,7 @@ _TEN_YEARS_S = 10 * 366 * 24 * 3600
 AccountIdFilter = Annotated[
     str | None,
     QueryParameter(
-        name="accountId",
+        name="account",
         pattern=r"^([A-Za-z0-9]{15}|[A-Za-z0-9]{18})" + END,
         required=False,
         description="Only what is about this account, by its Salesforce id of 15 or 18 characters.",

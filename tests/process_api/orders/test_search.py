@@ -31,11 +31,11 @@ async def test_an_order_is_found_by_each_id_that_a_system_knows_it_by(process: P
     quote_id = order["quoteId"]
 
     for condition in (
-        {"quoteId": quote_id},
-        {"quoteId": quote_id[:15]},
-        {"quoteId": quote_id[:15] + quote_id[15:].lower()},
-        {"accountId": order["accountId"], "quoteId": quote_id},
-        {"erpOrderNumber": order["erpOrderNumber"], "quoteId": quote_id},
+        {"quote": quote_id},
+        {"quote": quote_id[:15]},
+        {"quote": quote_id[:15] + quote_id[15:].lower()},
+        {"account": order["accountId"], "quote": quote_id},
+        {"erpOrderNumber": order["erpOrderNumber"], "quote": quote_id},
     ):
         [summary] = await found(process, "orders", **condition)
         assert summary["orderId"] == order["orderId"], condition
@@ -48,9 +48,9 @@ async def test_an_order_that_misses_one_condition_is_not_found(process: Process)
     order = await booked(process)
     total = Decimal(order["total"]["amount"])
     meets = {
-        "quoteId": order["quoteId"],
+        "quote": order["quoteId"],
         "status": "booked",
-        "accountId": order["accountId"],
+        "account": order["accountId"],
         "erpOrderNumber": order["erpOrderNumber"],
         "currency": order["total"]["currency"],
         "minTotal": str(total),
@@ -59,9 +59,9 @@ async def test_an_order_that_misses_one_condition_is_not_found(process: Process)
         "maxAgeS": 3600 * 24,
     }
     misses = {
-        "quoteId": "0Q0nothinglikeit",
+        "quote": "0Q0nothinglikeit",
         "status": "parked",
-        "accountId": canonical_spelling("001nosuchaccoun"),
+        "account": canonical_spelling("001nosuchaccoun"),
         "erpOrderNumber": "no such number",
         "reasonCode": "no_such_reason",
         "currency": "XTS",
@@ -79,7 +79,7 @@ async def test_a_flow_is_found_by_its_order_its_account_and_why_it_waits(process
     process.system.fail("create_order", "unavailable", "unavailable", "unavailable")
     order = await process.ended((await process.submit()).json()["orderId"])
     await process.idle()
-    conditions = {"subject": order["orderId"], "accountId": order["accountId"], "kind": "order_submission"}
+    conditions = {"subject": order["orderId"], "account": order["accountId"], "kind": "order_submission"}
 
     [flow] = await found(process, "flows", **conditions, status="parked", reasonCode=order["reasonCode"], minAgeS=0)
 
@@ -97,7 +97,7 @@ async def test_orders_are_paged_newest_first(process: Process) -> None:
     cursor: dict[str, str] = {}
     while True:
         answer = await process.client.get(
-            "/v1/orders", params={"quoteId": quote, "limit": 1, **cursor}, headers=process.operator_headers
+            "/v1/orders", params={"quote": quote, "limit": 1, **cursor}, headers=process.operator_headers
         )
         page = answer.json()
         pages.append([each["quoteRevision"] for each in page["orders"]])
@@ -111,7 +111,7 @@ async def test_orders_are_paged_newest_first(process: Process) -> None:
 
 @pytest.mark.parametrize("what", ["orders", "flows"])
 @pytest.mark.parametrize(
-    "condition", [{"minAgeS": -1}, {"accountId": "acme"}, {"status": "lost"}, {"cursor": "nonsense"}, {"limit": 0}]
+    "condition", [{"minAgeS": -1}, {"account": "acme"}, {"status": "lost"}, {"cursor": "nonsense"}, {"limit": 0}]
 )
 async def test_a_condition_that_cannot_be_met_by_anything_is_400(
     process: Process, what: str, condition: dict[str, Any]
