@@ -18,6 +18,7 @@ from sandbox.processes.progress import Progress
 from sandbox.vendors.tryton.credentials import FILE_NAME, TrytonCredentials
 from sandbox.vendors.tryton.database import TEMPLATE, golden_cluster
 from sandbox.vendors.tryton.server import DATABASE, TrytonServer
+from tests.hang_report import tell_if_it_hangs
 from tests.parallel import FolderScheduling, rank
 
 _SERVER_FOLDERS = ("sandbox", "journeys", "faults", "fuzz")
@@ -122,3 +123,13 @@ def tryton(postgres: PostgresEngine, run_dir: Path) -> Iterator[TrytonServer]:
     credentials = TrytonCredentials.read(postgres.data_dir / FILE_NAME)
     with TrytonServer(postgres, run_dir=run_dir / "tryton", credentials=credentials) as server:
         yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Say what waits in a test that seems to hang, while it still does."""
+    timer = tell_if_it_hangs(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        timer.cancel()
