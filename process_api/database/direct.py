@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 async def run(connection: AsyncConnection, sql: str, **values: Any) -> None:
-    """Run a statement whose rows nobody asks for. Raises what the driver raises, as SQLAlchemy would wrap it."""
+    """Run a statement whose rows nobody asks for. Raises psycopg.Error, which `Store` turns into Unavailable."""
     await driver_of(connection).execute(sql.encode(), values)
 
 

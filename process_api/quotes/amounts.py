@@ -57,7 +57,7 @@ def shipping_of(quote: Quote) -> Money:
 def accepted_net(quote: Quote) -> Money:
     """Return what the customer accepted before tax: the lines and shipping. Raises MoneyError from NET_MAX on."""
     net = sum_of(quote.lines, quote.currency) + shipping_of(quote)
-    if net.value >= NET_MAX:
+    if abs(net.value) >= NET_MAX:
         raise MoneyError(f"{net.amount} {net.currency} is too much for one order")
     return net
 

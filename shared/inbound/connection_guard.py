@@ -210,7 +210,7 @@ class GuardedConnection(HttpToolsProtocol):
 
     def close_once_answered(self, cycle: RequestResponseCycle) -> None:
         """Close behind an answer that is the connection's last: at once, or once the rest of its body has been read."""
-        if cycle.more_body and not cycle.waiting_for_100_continue and not self.transport.is_closing():
+        if cycle.more_body and not self.transport.is_closing():
             self._let_go()
         else:
             self.transport.close()

@@ -49,7 +49,7 @@ def must_be_payable(pointer: str, lines: Sequence[ErpOrderLine | SubscriptionLin
             said = f"{line.quantity} for {line.net_unit_price.amount} each is more than an amount can hold."
             faults.append(Fault(pointer=f"{pointer}/{place}/quantity", detail=said))
     net = sum(nets, Decimal(0))
-    if not faults and net >= NET_MAX:
+    if not faults and abs(net) >= NET_MAX:
         faults.append(Fault(pointer=pointer, detail=f"They come to {net:f} before tax; less than {NET_MAX} is booked."))
     if faults:
         refused = Rejected("The amounts are too large.", reason_code="amounts_too_large")

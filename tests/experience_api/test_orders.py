@@ -239,7 +239,7 @@ DELAY = {
 }
 
 
-async def test_an_order_that_is_being_tried_again_is_delayed_and_says_by_whom_and_until_when(
+async def test_retried_order_is_delayed_and_names_system_and_next_attempt(
     experience: Experience,
 ) -> None:
     experience.process.will_answer({**BOOKED_ORDER, "status": "provisioning", "delay": DELAY})

@@ -25,7 +25,7 @@ async def served(settings: ExperienceSettings, path: str, base_url: str = "http:
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-async def test_the_profile_for_external_services_names_the_address_at_which_it_was_asked_for(
+async def test_external_services_profile_names_the_requested_address(
     settings: ExperienceSettings, version: str
 ) -> None:
     answer = await served(settings, f"/openapi/{version}.salesforce.json")

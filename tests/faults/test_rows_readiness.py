@@ -41,7 +41,7 @@ async def test_row_26_mutation_without_readiness_a_sale_is_booked_and_cancelled(
     assert sales == ["cancelled"]
 
 
-async def test_row_26_a_tax_id_that_the_erp_would_refuse_is_known_before_anything_is_written(
+async def test_row_26_tax_id_that_the_erp_refuses_is_found_before_the_first_write(
     ordering: Ordering,
 ) -> None:
     account_id = new_account(ordering, HAMBURG, VAT_Id__c="ATU99999999")

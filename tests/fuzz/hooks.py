@@ -32,7 +32,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:  # noq
     if isinstance(case.path_parameters, dict):
         _shorten_ids(case.path_parameters)
     if isinstance(case.body, dict):
-        case.body = _agreeing(_whole_numbers(case.body), case.path_parameters or {})
+        case.body = _agreeing(case.body, case.path_parameters or {})
         if case.operation.label == "POST /v1/token-revocations":
             _name_one(case.body)
         if case.operation.label == "POST /v1/tax/calculations":
@@ -98,15 +98,6 @@ def _shorten_ids(names: dict[str, Any]) -> None:
             continue
         if given[_ID_CHARS:] != checksum(given[:_ID_CHARS]):
             names[name] = given[:_ID_CHARS]
-
-
-def _whole_numbers(value: Any) -> Any:
-    """587.0 is an integer to JSON Schema; we take 587 only, since an integer written so loses digits on the way."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, dict):
-        return {name: _whole_numbers(inner) for name, inner in value.items()}
-    return [_whole_numbers(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _agreeing(body: dict[str, Any], path: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def test_every_printed_request_can_be_pasted(demo: Demo) -> None:
     assert len(commands) == 7
     for command in commands:
         entry = f"{command} </dev/null"  # psql without a command reads its input
-        done = subprocess.run(entry, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)  # noqa: S602
+        done = subprocess.run(entry, shell=True, capture_output=True, text=True, cwd=ROOT, check=False)  # noqa: S602 as a person pastes it
         assert done.returncode == 0, (command, done.stderr)
         if "curl" in command:
             assert "status" not in json.loads(done.stdout) or json.loads(done.stdout)["status"] in (

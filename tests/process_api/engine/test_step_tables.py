@@ -77,7 +77,7 @@ async def test_a_flow_that_a_worker_does_not_know_waits_for_one_that_does(proces
         await until(lambda: has_succeeded(process, flow_id))
 
 
-def test_workers_of_this_release_look_into_the_queues_of_the_one_before_and_not_the_other_way_round() -> None:
+def test_queues_of_two_releases_are_apart_and_the_page_replaces_workers_first() -> None:
     """Why docs/operations/upgrade.md replaces the workers before the process API."""
     assert set(EARLIER_QUEUES) & set(QUEUES) == set()
     page = Path("docs/operations/upgrade.md").read_text()

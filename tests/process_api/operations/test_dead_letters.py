@@ -288,7 +288,7 @@ def booked(letter: dict[str, Any]) -> list[tuple[str, str, bool]]:
     return [(each["system"], each["record"], each["confirmed"]) for each in records]
 
 
-async def test_of_an_order_that_booked_nothing_the_list_names_customer_amount_and_every_decision(
+async def test_dead_letter_of_an_unbooked_order_names_customer_amount_and_decisions(
     process: Process,
 ) -> None:
     early = await parked(process, "find_account")
